@@ -1,0 +1,18 @@
+import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** The folder that holds erpo's package.json, whether this file runs from `src/` or from `dist/src/`. */
+export function packageRoot(): string {
+  for (let dir = dirname(fileURLToPath(import.meta.url)); dir !== dirname(dir); dir = dirname(dir)) {
+    const file = join(dir, "package.json");
+    if (existsSync(file) && JSON.parse(readFileSync(file, "utf8")).name === "erpo") return dir;
+  }
+  throw new Error(`erpo's package.json is in no folder above ${fileURLToPath(import.meta.url)}: reinstall the package`);
+}
+
+/** Where downloads and builds are kept between checkouts: `$ERPO_CACHE`, else `$XDG_CACHE_HOME/erpo`, else `~/.cache/erpo`. */
+export function cacheDir(): string {
+  return process.env.ERPO_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "erpo");
+}
