@@ -1,0 +1,141 @@
+import { type GGUFTensorInfo, gguf } from "@huggingface/gguf";
+import { configFromGguf, type DecoderConfig } from "./config.js";
+import { WeightsError } from "./errors.js";
+import { dequantize, GGML_TYPES } from "./ggml-types.js";
+import { type TokenizerFiles, tokenizerFromGguf } from "./tokenizer-files.js";
+import { type StoredTensor, tensorShapes } from "./weights.js";
+
+/** A validated GGUF file. */
+export interface GgufModel {
+  config: DecoderConfig;
+  tokenizer: TokenizerFiles;
+  /** A tensor by PyTorch's name, de-quantised to f32, rotary rows in PyTorch's order. */
+  read(name: string): StoredTensor;
+}
+
+/** llama.cpp's names of a layer's tensors, by PyTorch's. */
+const LAYER_NAMES: Record<string, string> = {
+  "input_layernorm.weight": "attn_norm.weight",
+  "self_attn.q_proj.weight": "attn_q.weight",
+  "self_attn.k_proj.weight": "attn_k.weight",
+  "self_attn.v_proj.weight": "attn_v.weight",
+  "self_attn.o_proj.weight": "attn_output.weight",
+  "post_attention_layernorm.weight": "ffn_norm.weight",
+  "mlp.gate_proj.weight": "ffn_gate.weight",
+  "mlp.up_proj.weight": "ffn_up.weight",
+  "mlp.down_proj.weight": "ffn_down.weight",
+};
+
+function ggufName(name: string): string {
+  if (name === "model.embed_tokens.weight") return "token_embd.weight";
+  if (name === "model.norm.weight") return "output_norm.weight";
+  if (name === "lm_head.weight") return "output.weight";
+  const [, layer, rest] = /^model\.layers\.(\d+)\.(.+)$/.exec(name)!;
+  return `blk.${layer}.${LAYER_NAMES[rest!]}`;
+}
+
+/**
+ * Reads a GGUF file (Llama architecture; F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1 tensors) and validates it in full first: magic, version,
+ * counts, every tensor's type and extent against the file's length, no overlap, all tensors of the model present with the shapes that the metadata says.
+ * The header is parsed by @huggingface/gguf, whose limits on string, array and dimension sizes hold.
+ * @throws WeightsError
+ */
+export async function readGguf(path: string, bytes: Buffer): Promise<GgufModel> {
+  if (bytes.length < 24 || bytes.toString("latin1", 0, 4) !== "GGUF") {
+    throw new WeightsError(path, "not a GGUF file: it does not start with the bytes GGUF", "give a .gguf file");
+  }
+  const header = await gguf(path, { allowLocalFile: true }).catch((error: Error) => {
+    throw new WeightsError(path, `broken GGUF header: ${error.message}`, "download the file again");
+  });
+  if (!header.littleEndian) throw new WeightsError(path, "big-endian GGUF", "convert it to little-endian");
+  const start = Number(header.tensorDataOffset);
+  const extents = checkExtents(path, header.tensorInfos, start, bytes.length);
+  const metadata = header.metadata as unknown as Record<string, unknown>;
+  const config = configFromGguf(metadata, path, !extents.has("output.weight"));
+  for (const [name, shape] of tensorShapes(config)) {
+    const extent = extents.get(ggufName(name));
+    if (!extent) throw new WeightsError(path, `tensor ${ggufName(name)} is missing`, "convert the model again");
+    if (extent.shape.join() !== shape.join()) {
+      throw new WeightsError(
+        path,
+        `tensor ${ggufName(name)} is [${extent.shape}], the metadata says [${shape}]`,
+        "convert the model again",
+      );
+    }
+  }
+  const read = (name: string): StoredTensor => {
+    const { type, offset, shape, elements } = extents.get(ggufName(name))!;
+    const data = dequantize(type, bytes, start + offset, elements);
+    const heads = name.endsWith("q_proj.weight") ? config.numHeads : name.endsWith("k_proj.weight") ? config.numKvHeads : 0;
+    return { shape, data: heads ? unpermute(data, heads, config.headDim) : data };
+  };
+  return { config, tokenizer: tokenizerFromGguf(metadata, path), read };
+}
+
+interface Extent {
+  type: number;
+  offset: number;
+  shape: number[];
+  elements: number;
+}
+
+function checkExtents(path: string, infos: GGUFTensorInfo[], start: number, length: number): Map<string, Extent> {
+  const extents = new Map<string, Extent>();
+  const ranges: [number, number, string][] = [];
+  for (const info of infos) {
+    const type = GGML_TYPES[info.dtype];
+    if (!type)
+      throw new WeightsError(
+        path,
+        `tensor ${info.name} has type ${info.dtype}`,
+        `erpo reads ${Object.values(GGML_TYPES)
+          .map((t) => t.name)
+          .join(", ")}`,
+      );
+    if (extents.has(info.name))
+      throw new WeightsError(
+        path,
+        `tensor ${JSON.stringify(info.name)} occurs twice`,
+        "the file is truncated or broken; download it again",
+      );
+    const shape = info.shape.map(Number).reverse();
+    const elements = shape.reduce((a, b) => a * b, 1);
+    const row = shape[shape.length - 1] ?? 1;
+    if (!Number.isSafeInteger(elements) || elements < 1 || row % type.block !== 0) {
+      throw new WeightsError(path, `tensor ${info.name} has shape [${shape}], which ${type.name} cannot hold`, "download the file again");
+    }
+    const size = (elements / type.block) * type.bytes;
+    const offset = Number(info.offset);
+    if (!Number.isSafeInteger(offset) || start + offset + size > length) {
+      throw new WeightsError(
+        path,
+        `truncated: tensor ${info.name} ends at byte ${start + offset + size}, the file has ${length}`,
+        "download it again",
+      );
+    }
+    extents.set(info.name, { type: info.dtype, offset, shape, elements });
+    ranges.push([offset, offset + size, info.name]);
+  }
+  ranges.sort((a, b) => a[0] - b[0]);
+  for (let i = 1; i < ranges.length; i++) {
+    if (ranges[i]![0] < ranges[i - 1]![1])
+      throw new WeightsError(path, `tensors ${ranges[i - 1]![2]} and ${ranges[i]![2]} overlap`, "download the file again");
+  }
+  return extents;
+}
+
+/** llama.cpp interleaves the two halves of every head's rows ([H, D/2, 2]); PyTorch keeps them apart ([H, 2, D/2]). */
+function unpermute(data: Float32Array, heads: number, headDim: number): Float32Array {
+  const columns = data.length / (heads * headDim);
+  const half = headDim / 2;
+  const out = new Float32Array(data.length);
+  for (let h = 0; h < heads; h++) {
+    for (let i = 0; i < half; i++) {
+      for (let k = 0; k < 2; k++) {
+        const from = (h * headDim + 2 * i + k) * columns;
+        out.set(data.subarray(from, from + columns), (h * headDim + k * half + i) * columns);
+      }
+    }
+  }
+  return out;
+}

@@ -1,0 +1,139 @@
+import * as tf from "@tensorflow/tfjs";
+import type { Rng } from "../backend/random.js";
+import type { DecoderConfig } from "./config.js";
+
+/** The linear layers of a decoder layer, in the order of its computation. */
+export const LINEAR_NAMES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"] as const;
+export type LinearName = (typeof LINEAR_NAMES)[number];
+
+/** Low-rank adaptation (Hu et al. 2022): y = W x + (alpha / r) B A x. */
+export interface LoraConfig {
+  /** Rank, >= 1. */
+  r: number;
+  alpha: number;
+  targetModules: readonly LinearName[];
+  /** Layers that have adapters, from 0 (PEFT's `layers_to_transform`). */
+  layers: readonly number[];
+}
+
+/** [out, in] of a linear layer. */
+export function linearShape(c: DecoderConfig, module: LinearName): [number, number] {
+  const attention = c.numHeads * c.headDim;
+  const kv = c.numKvHeads * c.headDim;
+  switch (module) {
+    case "q_proj":
+      return [attention, c.hiddenSize];
+    case "k_proj":
+    case "v_proj":
+      return [kv, c.hiddenSize];
+    case "o_proj":
+      return [c.hiddenSize, attention];
+    case "gate_proj":
+    case "up_proj":
+      return [c.intermediateSize, c.hiddenSize];
+    case "down_proj":
+      return [c.hiddenSize, c.intermediateSize];
+  }
+}
+
+/** `self_attn.q_proj` and so on: a linear layer's path below its decoder layer. */
+export const modulePath = (module: LinearName): string =>
+  module.length === 6 && module !== "up_proj" ? `self_attn.${module}` : `mlp.${module}`;
+
+interface Pair {
+  layer: number;
+  module: LinearName;
+  A: tf.Variable<tf.Rank.R2>; // [r, in]
+  B: tf.Variable<tf.Rank.R2>; // [out, r]
+}
+
+/** The trainable matrices of an adapter. Layers and modules are kept in the decoder's order, whatever the config's. */
+export class Lora {
+  readonly #pairs: Pair[];
+  readonly #byKey: Map<string, Pair>;
+
+  /** @param values A [r, in] or B [out, r] of a module; the tensors are taken over */
+  constructor(
+    readonly config: LoraConfig,
+    values: (layer: number, module: LinearName, matrix: "A" | "B") => tf.Tensor2D,
+  ) {
+    const layers = [...new Set(config.layers)].sort((a, b) => a - b);
+    const variable = (value: tf.Tensor2D) => {
+      const v = tf.variable(value, true) as tf.Variable<tf.Rank.R2>;
+      value.dispose();
+      return v;
+    };
+    this.#pairs = layers.flatMap((layer) =>
+      LINEAR_NAMES.filter((m) => config.targetModules.includes(m)).map((module) => ({
+        layer,
+        module,
+        A: variable(values(layer, module, "A")),
+        B: variable(values(layer, module, "B")),
+      })),
+    );
+    this.#byKey = new Map(this.#pairs.map((p) => [`${p.layer} ${p.module}`, p]));
+  }
+
+  /** alpha / r, the factor of B A. */
+  get scale(): number {
+    return this.config.alpha / this.config.r;
+  }
+
+  /** The lowest layer that has an adapter: below it no gradient is needed. */
+  get firstLayer(): number {
+    return this.#pairs[0]?.layer ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** All variables, by layer, then module, A before B. */
+  variables(): tf.Variable[] {
+    return this.#pairs.flatMap((p) => [p.A, p.B]);
+  }
+
+  /** PEFT's keys of `variables()`, in the same order. */
+  names(): string[] {
+    const key = (p: Pair, matrix: string) => `base_model.model.model.layers.${p.layer}.${modulePath(p.module)}.lora_${matrix}.weight`;
+    return this.#pairs.flatMap((p) => [key(p, "A"), key(p, "B")]);
+  }
+
+  /** [r, in], or undefined where the module has no adapter. */
+  A(layer: number, module: LinearName): tf.Variable<tf.Rank.R2> | undefined {
+    return this.#byKey.get(`${layer} ${module}`)?.A;
+  }
+
+  /** [out, r], or undefined where the module has no adapter. */
+  B(layer: number, module: LinearName): tf.Variable<tf.Rank.R2> | undefined {
+    return this.#byKey.get(`${layer} ${module}`)?.B;
+  }
+
+  /** An independent copy. */
+  clone(): Lora {
+    return new Lora(this.config, (layer, module, matrix) => tf.clone(this[matrix](layer, module)!));
+  }
+
+  dispose(): void {
+    tf.dispose(this.variables());
+  }
+}
+
+/**
+ * A fresh adapter that changes nothing yet: A uniform in +-1/sqrt(in) (PEFT's kaiming_uniform with a = sqrt 5), B zero.
+ * @throws RangeError when a layer, the rank or the list of modules makes no sense
+ */
+export function createLora(decoder: DecoderConfig, config: LoraConfig, rng: Rng): Lora {
+  if (!(Number.isInteger(config.r) && config.r >= 1)) throw new RangeError(`LoRA: r must be a whole number >= 1, got ${config.r}`);
+  if (!(config.alpha > 0)) throw new RangeError(`LoRA: alpha must be > 0, got ${config.alpha}`);
+  const layer = config.layers.find((l) => !Number.isInteger(l) || l < 0 || l >= decoder.numLayers);
+  if (layer !== undefined) throw new RangeError(`LoRA: layer ${layer} is not among the decoder's 0..${decoder.numLayers - 1}`);
+  const module = config.targetModules.find((m) => !LINEAR_NAMES.includes(m));
+  if (module !== undefined) throw new RangeError(`LoRA: unknown module ${module}; the decoder has ${LINEAR_NAMES.join(", ")}`);
+  if (config.layers.length === 0 || config.targetModules.length === 0) throw new RangeError("LoRA: no layer or no module is adapted");
+  return new Lora(config, (_, name, matrix) => {
+    const [out, input] = linearShape(decoder, name);
+    if (matrix === "B") return tf.zeros([out, config.r]);
+    const bound = 1 / Math.sqrt(input);
+    return tf.tensor2d(
+      Float32Array.from({ length: config.r * input }, () => (2 * rng.uniform() - 1) * bound),
+      [config.r, input],
+    );
+  });
+}

@@ -1,0 +1,55 @@
+import { Template } from "@huggingface/jinja";
+import { Tokenizer as HfTokenizer } from "@huggingface/tokenizers";
+import { WeightsError } from "./errors.js";
+import type { TokenizerFiles } from "./tokenizer-files.js";
+
+/** One turn of a conversation. */
+export interface ChatMessage {
+  role: "system" | "user" | "assistant";
+  content: string;
+}
+
+/** Text to token ids and back, and the model's chat template. */
+export interface Tokenizer {
+  /** Token ids; nothing is added; special strings in the text, such as `<|im_end|>`, become their tokens. */
+  encode(text: string): number[];
+  /** Text without the special tokens, untrimmed. */
+  decode(ids: readonly number[]): string;
+  /** A token's id by its exact string. */
+  id(token: string): number | undefined;
+  /** The token that ends a completion. */
+  readonly eosId: number;
+  /** The conversation as text through the model's template, with its default system turn. */
+  chat(messages: ChatMessage[], options?: { addGenerationPrompt?: boolean }): string;
+  /** The parsed tokenizer.json and tokenizer_config.json, as a saved model has them. */
+  readonly files: TokenizerFiles;
+}
+
+/**
+ * A tokenizer from its definition.
+ * @param source the file or directory it came from, for errors
+ * @throws WeightsError when the definition is broken
+ */
+export function createTokenizer(files: TokenizerFiles, source: string): Tokenizer {
+  let inner: HfTokenizer;
+  try {
+    inner = new HfTokenizer(files.tokenizer, files.config);
+  } catch (error) {
+    throw new WeightsError(source, `broken tokenizer: ${(error as Error).message}`, "download tokenizer.json again");
+  }
+  const eosId = inner.token_to_id(files.config.eos_token);
+  if (eosId === undefined) throw new WeightsError(source, `the tokenizer has no token ${files.config.eos_token}`, `correct "eos_token"`);
+  const template = files.config.chat_template === undefined ? undefined : new Template(files.config.chat_template);
+  return {
+    files,
+    eosId,
+    encode: (text) => (text === "" ? [] : inner.encode(text, { add_special_tokens: false }).ids),
+    decode: (ids) => (ids.length === 0 ? "" : inner.decode([...ids], { skip_special_tokens: true, clean_up_tokenization_spaces: false })),
+    id: (token) => inner.token_to_id(token),
+    chat(messages, { addGenerationPrompt = false } = {}) {
+      if (!template) throw new WeightsError(source, "the model has no chat template", "give prompts as strings");
+      const { bos_token = "", eos_token } = files.config;
+      return template.render({ messages, add_generation_prompt: addGenerationPrompt, bos_token, eos_token });
+    },
+  };
+}
