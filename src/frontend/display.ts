@@ -1,0 +1,44 @@
+import { randomUUID } from "node:crypto";
+import { currentFrontend, type Shown } from "./frontend.js";
+
+/** A place in the output that can be filled again. */
+export interface DisplayHandle {
+  /** Jupyter's display id. */
+  readonly id: string;
+  /** Replaces what the place shows. */
+  update(value: unknown): void;
+}
+
+/**
+ * Shows a value: through its own `[Symbol.for("Jupyter.display")]()` if it has one (which returns a MIME bundle, or
+ * `{ data, metadata }`, or a promise of either), else as the frontend formats it.
+ *
+ * @param options.metadata output metadata, merged over the value's own (Quarto's keys: `label`, `fig-cap`, ...)
+ * @returns the handle of the place, for updates
+ */
+export function display(value: unknown, options: { metadata?: Record<string, unknown> } = {}): DisplayHandle {
+  const id = randomUUID();
+  let last: Promise<void> | undefined; // of a value that is still being formatted: later ones must not overtake it
+
+  function show(next: unknown, update: boolean): void {
+    const frontend = currentFrontend();
+    const send = (shown: Shown) => frontend.display(shown.data, { ...shown.metadata, ...options.metadata }, id, update);
+    const shown = last ? last.then(() => frontend.format(next)) : frontend.format(next);
+    if (!(shown instanceof Promise)) {
+      send(shown);
+      return;
+    }
+    const sent: Promise<void> = shown.then(send).finally(() => {
+      if (last === sent) last = undefined;
+    });
+    last = sent;
+  }
+
+  show(value, false);
+  return { id, update: (next) => show(next, true) };
+}
+
+/** Removes what the running cell has shown so far; with `wait`, only when the next output arrives, which avoids flicker. */
+export function clearOutput(wait = false): void {
+  currentFrontend().clearOutput(wait);
+}
