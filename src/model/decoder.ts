@@ -1,101 +1,162 @@
 import * as tf from "@tensorflow/tfjs";
+import { rmsNorm } from "../backend/ops/rms-norm.js";
+import { tokenLogps } from "../backend/ops/token-logps.js";
+import type { KvCache } from "./cache.js";
 import type { DecoderConfig } from "./config.js";
-import type { LinearName, Lora } from "./lora.js";
+import { decodeStep, prefillRows } from "./decode.js";
+import { adapterTensors, type LayerAdapters, layerAdapters, layerBackward, layerForward } from "./layer.js";
+import type { Lora } from "./lora.js";
+import { mergeLora, type SamplingWeights } from "./merge.js";
+import { type PassContext, passContext } from "./pass.js";
+import { padRowsWithZeros } from "./rows.js";
 import type { DecoderWeights, LayerWeights } from "./weights.js";
+
+/** How rows are run: with which adapter, after which shared tokens, and how long each row really is. */
+export interface HiddenOptions {
+  lora?: Lora | null;
+  /** Token ids before every row; computed once and shared (exact; gradients flow). */
+  prefix?: readonly number[];
+  /** Real tokens of each row, each >= 1; the pads behind are then not computed and their states are zero. Default: all T. */
+  lengths?: readonly number[];
+}
 
 /** A Llama decoder (Touvron et al. 2023) with frozen weights and an optional LoRA adapter. */
 export class Decoder {
+  #head: tf.Tensor2D | null = null;
+
   constructor(
     readonly config: DecoderConfig,
     readonly weights: DecoderWeights,
   ) {}
 
-  hidden(ids: tf.Tensor2D, { lora = null, prefix = [] }: { lora?: Lora | null; prefix?: readonly number[] } = {}): tf.Tensor3D {
+  /**
+   * Final-norm hidden states of right-padded rows: ids [B, T] int32 -> [B, T, C]. Rows are causal, so pads on the right change nothing.
+   * Gradients flow to the adapter's variables; layers below its first one are run without being recorded.
+   * @throws RangeError when a row with its prefix is longer than the model's positions
+   */
+  hidden(ids: tf.Tensor2D, { lora = null, prefix = [], lengths }: HiddenOptions = {}): tf.Tensor3D {
+    const [B, T] = ids.shape;
+    const { config, weights } = this;
+    const P = prefix.length;
     return tf.tidy(() => {
-      const [B, T] = ids.shape;
-      const P = prefix.length;
-      const { config: c, weights } = this;
-      const all = P === 0 ? ids : tf.concat([tf.tile(tf.tensor2d([...prefix], [1, P], "int32"), [B, 1]), ids], 1);
-      const N = P + T;
-      let x = tf.gather(weights.embedding, tf.reshape(all, [B * N]).toInt()) as tf.Tensor2D; // [B N, C]
-      for (let l = 0; l < c.numLayers; l++) x = this.layer(weights.layers[l]!, x, B, N, l, lora);
-      x = rms(x, weights.norm, c.rmsNormEps);
-      return tf.slice(tf.reshape(x, [B, N, c.hiddenSize]), [0, P, 0], [B, T, c.hiddenSize]);
+      const own = lengths ?? Array.from({ length: B }, () => T);
+      const context = passContext(config, P, own);
+      const first = Math.min(lora?.firstLayer ?? config.numLayers, config.numLayers);
+      let x = unrecorded(() => {
+        let x = this.#embed(ids, own, prefix); // [P + N, C]
+        for (let l = 0; l < first; l++) x = tf.tidy(() => layerForward(weights.layers[l]!, x, context, null).value);
+        return x;
+      });
+      for (let l = first; l < config.numLayers; l++) {
+        x = adaptedLayer(weights.layers[l]!, x, context, layerAdapters(config, lora, l), l > first);
+      }
+      const states = rmsNorm(P === 0 ? x : tf.slice(x, [P, 0], [-1, config.hiddenSize]), weights.norm, config.rmsNormEps);
+      return tf.reshape(padRowsWithZeros(states, context.layout), [B, context.layout.width, config.hiddenSize]).pad([
+        [0, 0],
+        [0, T - context.layout.width],
+        [0, 0],
+      ]);
     });
   }
 
-  layer(w: LayerWeights, x: tf.Tensor2D, B: number, T: number, l: number, lora: Lora | null): tf.Tensor2D {
-    const { numHeads: H, numKvHeads: KV, headDim: D, rmsNormEps: eps, ropeTheta } = this.config;
-    const G = H / KV;
-    const low = (input: tf.Tensor2D, module: LinearName, out: number): tf.Tensor2D => {
-      const A = lora?.A(l, module);
-      const Bm = lora?.B(l, module);
-      return A && Bm ? tf.mul(tf.matMul(tf.matMul(input, A, false, true), Bm, false, true), lora!.scale) : tf.zeros([input.shape[0], out]);
-    };
-    const linear = (input: tf.Tensor2D, W: tf.Tensor2D, modules: [LinearName, number][]): tf.Tensor2D => {
-      const y = tf.matMul(input, W, false, true);
-      if (!modules.some(([m]) => lora?.A(l, m))) return y;
-      return tf.add(
-        y,
-        tf.concat(
-          modules.map(([m, out]) => low(input, m, out)),
-          1,
-        ),
-      );
-    };
-    const h = rms(x, w.inputNorm, eps);
-    const qkv = linear(h, w.qkv, [
-      ["q_proj", H * D],
-      ["k_proj", KV * D],
-      ["v_proj", KV * D],
-    ]);
-    const [q, k, v] = tf.split(tf.transpose(tf.reshape(qkv, [B, T, H + 2 * KV, D]), [0, 2, 1, 3]), [H, KV, KV], 1) as [
-      tf.Tensor4D,
-      tf.Tensor4D,
-      tf.Tensor4D,
-    ];
-    const angle = tf.tensor2d(
-      Float32Array.from({ length: T * D }, (_, i) => Math.floor(i / D) * ropeTheta ** ((-2 * ((i % D) % (D / 2))) / D)),
-      [T, D],
-    );
-    const cos = tf.cos(angle);
-    const sin = tf.sin(angle);
-    const rope = (y: tf.Tensor4D) => {
-      const [a, b] = tf.split(y, 2, 3) as [tf.Tensor4D, tf.Tensor4D];
-      return tf.add(tf.mul(y, cos), tf.mul(tf.concat([tf.neg(b), a], 3), sin)) as tf.Tensor4D;
-    };
-    const qr = tf.reshape(rope(q), [B, KV, G * T, D]);
-    const mask = tf.mul(tf.sub(tf.linalg.bandPart(tf.ones([T, T]), -1, 0), 1), 1e9);
-    const scores = tf.add(tf.reshape(tf.mul(tf.matMul(qr, rope(k), false, true), D ** -0.5), [B, H, T, T]), mask);
-    const attended = tf.matMul(tf.reshape(tf.softmax(scores), [B, KV, G * T, T]), v);
-    const o = tf.reshape(tf.transpose(tf.reshape(attended, [B, H, T, D]), [0, 2, 1, 3]), [B * T, H * D]) as tf.Tensor2D;
-    const y = tf.add(x, linear(o, w.o, [["o_proj", x.shape[1]]])) as tf.Tensor2D;
-    const h2 = rms(y, w.postNorm, eps);
-    const I = this.config.intermediateSize;
-    const [g, u] = tf.split(
-      linear(h2, w.gateUp, [
-        ["gate_proj", I],
-        ["up_proj", I],
-      ]),
-      2,
-      1,
-    ) as [tf.Tensor2D, tf.Tensor2D];
-    return tf.add(y, linear(tf.mul(tf.mul(g, tf.sigmoid(g)), u), w.down, [["down_proj", x.shape[1]]]));
+  /** Log-probabilities of given next tokens: states [N, C], targets [N] int32 -> [N], in nats. Never keeps [N, V]. */
+  tokenLogps(states: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D {
+    return tokenLogps(states, this.weights.head, targets);
   }
 
-  /** [N, C] -> [N, V] */
+  /** Next-token logits: [N, C] -> [N, V]. */
   logits(states: tf.Tensor2D): tf.Tensor2D {
     return tf.matMul(states, this.weights.head, false, true);
   }
 
-  /** Log-probabilities [N], in nats, of tokens targets [N] after states [N, C]. */
-  tokenLogps(states: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D {
-    return tf.tidy(() => {
-      const logps = tf.logSoftmax(this.logits(states)); // [N, V]
-      return tf.sum(tf.mul(logps, tf.oneHot(targets.toInt(), this.config.vocabSize)), 1);
-    });
+  /** Weights for sampling: W + (alpha / r) B A where there is an adapter, the decoder's own otherwise. Dispose them when done. */
+  merged(lora: Lora | null): SamplingWeights {
+    this.#head ??= tf.keep(tf.tidy(() => tf.transpose(this.weights.head)));
+    return mergeLora(this.config, this.weights, this.#head, lora);
+  }
+
+  /**
+   * Runs prompts of any lengths >= 1 and keeps their keys and values. The longest common prefix is computed once.
+   * @returns the cache and the logits [B, V] after each row's last token; dispose both
+   */
+  prefill(weights: SamplingWeights, rows: readonly (readonly number[])[]): { cache: KvCache; logits: tf.Tensor2D } {
+    return prefillRows(this.config, weights, rows);
+  }
+
+  /** Appends one token to every row of the cache: ids [B] -> logits [B, V] after it. */
+  step(weights: SamplingWeights, cache: KvCache, ids: ArrayLike<number>): tf.Tensor2D {
+    return decodeStep(this.config, weights, cache, ids);
+  }
+
+  dispose(): void {
+    this.#head?.dispose();
+    this.weights.dispose();
+  }
+
+  /** Embeddings of the prefix and of the rows' real tokens, [P + N, C]. */
+  #embed(ids: tf.Tensor2D, lengths: readonly number[], prefix: readonly number[]): tf.Tensor2D {
+    const [B, T] = ids.shape;
+    const flat = tf.reshape(ids, [B * T]).toInt() as tf.Tensor1D;
+    const own = lengths.every((n) => n === T)
+      ? flat
+      : tf.gather(
+          flat,
+          tf.tensor1d(
+            lengths.flatMap((n, b) => Array.from({ length: n }, (_, t) => b * T + t)),
+            "int32",
+          ),
+        );
+    const tokens = prefix.length === 0 ? own : tf.concat([tf.tensor1d([...prefix], "int32"), own as tf.Tensor1D], 0);
+    return tf.gather(this.weights.embedding, tokens) as tf.Tensor2D;
   }
 }
 
-const rms = (x: tf.Tensor2D, gain: tf.Tensor1D, eps: number): tf.Tensor2D =>
-  tf.mul(tf.mul(x, tf.rsqrt(tf.add(tf.mean(tf.square(x), -1, true), eps))), gain);
+/** Runs `f` without recording its ops for gradients. */
+function unrecorded(f: () => tf.Tensor2D): tf.Tensor2D {
+  return tf.customGrad(() => ({ value: f(), gradFunc: () => tf.scalar(0) }))(tf.scalar(0)) as tf.Tensor2D;
+}
+
+/**
+ * A decoder layer as one recorded op with its own gradient (`layerForward`, `layerBackward`): what is kept for the backward pass is chosen there, the frozen weights get
+ * no gradients, and the kept tensors go as soon as they are used.
+ */
+function adaptedLayer(
+  w: LayerWeights,
+  x: tf.Tensor2D,
+  context: PassContext,
+  adapters: LayerAdapters | null,
+  wantInput: boolean,
+): tf.Tensor2D {
+  const own = adapters ?? { qkv: null, o: null, gateUp: null, down: null };
+  const inputs = [...(wantInput ? [x] : []), ...adapterTensors(own)];
+  return tf.customGrad((...args) => {
+    const save = args[args.length - 1] as unknown as tf.GradSaveFunc;
+    const { value, saved } = layerForward(w, x, context, adapters);
+    const { tensors, restore } = flatten(saved);
+    save(tensors);
+    return {
+      value,
+      gradFunc: (dz: tf.Tensor2D, kept: tf.Tensor[]) => {
+        const { dx, dAdapters } = layerBackward(dz, w, restore(kept), context, own, wantInput);
+        tf.dispose(kept);
+        return wantInput ? [dx!, ...dAdapters] : dAdapters;
+      },
+    };
+  })(...inputs) as tf.Tensor2D;
+}
+
+/** The tensors of a nested record, and the way back from a list of the same length. */
+function flatten<T extends object>(record: T): { tensors: tf.Tensor[]; restore(list: tf.Tensor[]): T } {
+  const tensors: tf.Tensor[] = [];
+  const walk = (value: unknown): ((list: tf.Tensor[]) => unknown) => {
+    if (value instanceof tf.Tensor) {
+      const at = tensors.push(value) - 1;
+      return (list) => list[at];
+    }
+    if (value === null) return () => null;
+    const fields = Object.entries(value as object).map(([key, field]) => [key, walk(field)] as const);
+    return (list) => Object.fromEntries(fields.map(([key, get]) => [key, get(list)]));
+  };
+  const restore = walk(record);
+  return { tensors, restore: (list) => restore(list) as T };
+}

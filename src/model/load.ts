@@ -49,14 +49,14 @@ export async function loadModel(model: string, { log }: { log?: (line: string) =
 async function loadGguf(path: string): Promise<LanguageModel> {
   const bytes = await readFile(path);
   const { config, tokenizer, read } = await readGguf(path, bytes);
-  const weights = uploadWeights(config, read, path);
+  const decoder = new Decoder(config, uploadWeights(config, read, path));
   return {
     name: basename(path, ".gguf"),
     source: path,
     sha256: createHash("sha256").update(bytes).digest("hex"),
     config,
     tokenizer: createTokenizer(tokenizer, path),
-    decoder: new Decoder(config, weights),
-    dispose: weights.dispose,
+    decoder,
+    dispose: () => decoder.dispose(),
   };
 }

@@ -2,14 +2,14 @@ import * as tf from "@tensorflow/tfjs";
 import type { DecoderConfig } from "./config.js";
 import { WeightsError } from "./errors.js";
 
-/** One layer's weights, [out, in] as in PyTorch; q, k, v and gate, up are stacked along their outputs. */
+/** One layer's weights, [in, out] (PyTorch's transposed); q, k, v and gate, up lie side by side. */
 export interface LayerWeights {
   inputNorm: tf.Tensor1D; // [C]
-  qkv: tf.Tensor2D; // [(H + 2 KV) D, C]
-  o: tf.Tensor2D; // [C, H D]
+  qkv: tf.Tensor2D; // [C, (H + 2 KV) D]
+  o: tf.Tensor2D; // [H D, C]
   postNorm: tf.Tensor1D; // [C]
-  gateUp: tf.Tensor2D; // [2 I, C]
-  down: tf.Tensor2D; // [C, I]
+  gateUp: tf.Tensor2D; // [C, 2 I]
+  down: tf.Tensor2D; // [I, C]
 }
 
 /** All weights of a decoder, f32. `head` is `embedding` itself where they are tied. */
@@ -66,7 +66,7 @@ export function uploadWeights(config: DecoderConfig, read: (name: string) => Sto
     }
     return tensor;
   };
-  const matrix = (...names: string[]): tf.Tensor2D => {
+  const stacked = (names: string[]): tf.Tensor2D => {
     const parts = names.map(get);
     const data = new Float32Array(parts.reduce((n, p) => n + p.data.length, 0));
     let at = 0;
@@ -74,10 +74,12 @@ export function uploadWeights(config: DecoderConfig, read: (name: string) => Sto
       data.set(part.data, at);
       at += part.data.length;
     }
-    return tf.keep(tf.tensor2d(data, [data.length / parts[0]!.shape[1]!, parts[0]!.shape[1]!]));
+    return tf.tensor2d(data, [data.length / parts[0]!.shape[1]!, parts[0]!.shape[1]!]);
   };
+  const table = (name: string): tf.Tensor2D => tf.keep(stacked([name])); // as stored
+  const matrix = (...names: string[]): tf.Tensor2D => tf.keep(tf.tidy(() => tf.transpose(stacked(names)))); // [in, out]
   const vector = (name: string): tf.Tensor1D => tf.keep(tf.tensor1d(get(name).data));
-  const embedding = matrix("model.embed_tokens.weight");
+  const embedding = table("model.embed_tokens.weight");
   const layers = Array.from({ length: config.numLayers }, (_, l): LayerWeights => {
     const p = `model.layers.${l}.`;
     return {
@@ -90,6 +92,6 @@ export function uploadWeights(config: DecoderConfig, read: (name: string) => Sto
     };
   });
   const norm = vector("model.norm.weight");
-  const head = config.tieWordEmbeddings ? embedding : matrix("lm_head.weight");
+  const head = config.tieWordEmbeddings ? embedding : table("lm_head.weight");
   return { embedding, layers, norm, head, dispose: () => tf.dispose([embedding, norm, head, layers] as unknown as tf.TensorContainer) };
 }

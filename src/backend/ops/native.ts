@@ -1,0 +1,45 @@
+import * as tf from "@tensorflow/tfjs";
+
+/** An attribute of a TensorFlow op, as the native binding takes it. */
+interface OpAttribute {
+  name: string;
+  type: number;
+  value: unknown;
+}
+
+interface NativeBackend {
+  binding: Record<"TF_ATTR_TYPE" | "TF_ATTR_BOOL" | "TF_ATTR_INT" | "TF_FLOAT" | "TF_INT32", number>;
+  executeSingleOutput(name: string, attributes: OpAttribute[], inputs: tf.Tensor[]): tf.Tensor;
+  executeMultipleOutputs(name: string, attributes: OpAttribute[], inputs: tf.Tensor[], count: number): tf.Tensor[];
+}
+
+/** Whether TensorFlow's own ops can be called: the open backend is the native library. */
+export const isNative = (): boolean => tf.getBackend() === "tensorflow";
+
+/** The native backend; call only when `isNative()`. */
+const backend = (): NativeBackend => tf.backend() as unknown as NativeBackend;
+
+/** Type attributes by name, e.g. `{ T: "float32" }`, and boolean ones, e.g. `{ transpose_b: true }`. */
+type Attributes = Record<string, "float32" | "int32" | boolean>;
+
+function attributes(of: Attributes): OpAttribute[] {
+  const { binding } = backend();
+  return Object.entries(of).map(([name, value]) =>
+    typeof value === "boolean"
+      ? { name, type: binding.TF_ATTR_BOOL, value }
+      : { name, type: binding.TF_ATTR_TYPE, value: value === "float32" ? binding.TF_FLOAT : binding.TF_INT32 },
+  );
+}
+
+/**
+ * Runs one op of the TensorFlow library by its registered name (tensorflow/core/ops). It is not recorded for gradients: use it
+ * inside `tf.customGrad` or where none are needed.
+ */
+export function run(name: string, attrs: Attributes, inputs: tf.Tensor[]): tf.Tensor {
+  return backend().executeSingleOutput(name, attributes(attrs), inputs);
+}
+
+/** The same for an op with several outputs. */
+export function runMany(name: string, attrs: Attributes, inputs: tf.Tensor[], count: number): tf.Tensor[] {
+  return backend().executeMultipleOutputs(name, attributes(attrs), inputs, count);
+}

@@ -1,0 +1,116 @@
+import * as tf from "@tensorflow/tfjs";
+import { updateRows } from "../backend/ops/update-rows.js";
+import type { DecoderConfig } from "./config.js";
+
+/** Positions by which a full cache grows: each growth copies it once. */
+const GROWTH = 32;
+
+/**
+ * Keys and values of B rows of a decoder, one pair of matrices [B KV M, D] a layer, each row right-padded to M positions. A new token is written in
+ * place where the backend can do that.
+ */
+export class KvCache {
+  #capacity: number;
+  #rows: tf.Tensor1D | null = null; // [B KV] int32: where the next token's keys go
+
+  /**
+   * @param keys and values of each layer, [B, KV, S, D]: disposed here
+   * @param lengths tokens of each row so far, <= S
+   */
+  constructor(
+    readonly config: DecoderConfig,
+    readonly lengths: Int32Array,
+    private keys: tf.Tensor2D[],
+    private values: tf.Tensor2D[],
+    capacity: number,
+  ) {
+    this.#capacity = capacity;
+  }
+
+  /** A cache from the keys and values [B, KV, S, D] of each layer, which it copies. */
+  static from(config: DecoderConfig, lengths: Int32Array, keys: readonly tf.Tensor4D[], values: readonly tf.Tensor4D[]): KvCache {
+    const S = keys[0]!.shape[2];
+    const roomy = (x: tf.Tensor4D) => tf.keep(tf.tidy(() => padded(x, GROWTH, config.headDim)));
+    return new KvCache(config, lengths, keys.map(roomy), values.map(roomy), S + GROWTH);
+  }
+
+  /** B, rows. */
+  get size(): number {
+    return this.lengths.length;
+  }
+
+  /** Makes room for one token a row and returns each row's position for it. Call once a step, before `append`. */
+  advance(): { positions: Int32Array; mask: tf.Tensor4D /* [B, 1, 1, M], 0 or -1e9 */ } {
+    const { numKvHeads: KV, headDim: D } = this.config;
+    if (Math.max(...this.lengths) >= this.#capacity) {
+      const grow = (x: tf.Tensor2D) => tf.keep(tf.tidy(() => padded(tf.reshape(x, [this.size, KV, this.#capacity, D]), GROWTH, D)));
+      this.keys = replaceAll(this.keys, grow);
+      this.values = replaceAll(this.values, grow);
+      this.#capacity += GROWTH;
+    }
+    const M = this.#capacity;
+    const positions = Int32Array.from(this.lengths);
+    const rows = new Int32Array(this.size * KV);
+    const mask = new Float32Array(this.size * M);
+    positions.forEach((position, b) => {
+      for (let h = 0; h < KV; h++) rows[b * KV + h] = (b * KV + h) * M + position;
+      mask.fill(-1e9, b * M + position + 1, (b + 1) * M);
+      this.lengths[b] = position + 1;
+    });
+    this.#rows?.dispose();
+    this.#rows = tf.keep(tf.tensor1d(rows, "int32"));
+    return { positions, mask: tf.tensor4d(mask, [this.size, 1, 1, M]) };
+  }
+
+  /** Writes a layer's new keys and values [B KV, D] and returns all of them, [B, KV, M, D]. */
+  append(layer: number, key: tf.Tensor2D, value: tf.Tensor2D): { k: tf.Tensor4D; v: tf.Tensor4D } {
+    const { numKvHeads: KV, headDim: D } = this.config;
+    const put = (all: tf.Tensor2D[], x: tf.Tensor2D): tf.Tensor4D => {
+      const old = all[layer]!;
+      const updated = tf.keep(updateRows(old, this.#rows!, x));
+      old.dispose();
+      all[layer] = updated;
+      return tf.reshape(updated, [this.size, KV, this.#capacity, D]);
+    };
+    return { k: put(this.keys, key), v: put(this.values, value) };
+  }
+
+  /** A cache of some of the rows, in the given order. This one stays. */
+  select(rows: readonly number[]): KvCache {
+    const { numKvHeads: KV, headDim: D } = this.config;
+    const shape: [number, number] = [this.size, KV * this.#capacity * D];
+    const index = tf.tensor1d([...rows], "int32");
+    const pick = (x: tf.Tensor2D) => tf.keep(tf.tidy(() => tf.reshape(tf.gather(tf.reshape(x, shape), index), [-1, D]) as tf.Tensor2D));
+    const lengths = Int32Array.from(rows, (b) => this.lengths[b]!);
+    const selected = new KvCache(this.config, lengths, this.keys.map(pick), this.values.map(pick), this.#capacity);
+    index.dispose();
+    return selected;
+  }
+
+  dispose(): void {
+    this.#rows?.dispose();
+    this.#rows = null;
+    tf.dispose([this.keys, this.values]);
+  }
+}
+
+/** [B, KV, S, D] with `more` empty positions behind, as [B KV (S + more), D]. */
+function padded(x: tf.Tensor4D, more: number, D: number): tf.Tensor2D {
+  return tf.reshape(
+    tf.pad(x, [
+      [0, 0],
+      [0, 0],
+      [0, more],
+      [0, 0],
+    ]),
+    [-1, D],
+  );
+}
+
+function replaceAll(list: tf.Tensor2D[], f: (x: tf.Tensor2D) => tf.Tensor2D): tf.Tensor2D[] {
+  return list.map((old) => {
+    const fresh = f(old);
+    old.dispose();
+    return fresh;
+  });
+}

@@ -1,0 +1,90 @@
+import * as tf from "@tensorflow/tfjs";
+import { matMul } from "../backend/ops/mat-mul.js";
+import { rmsNormForward } from "../backend/ops/rms-norm.js";
+import { type RotaryTables, rotaryForward, rotaryTables } from "../backend/ops/rotary.js";
+import { swigluForward } from "../backend/ops/swiglu.js";
+import { KvCache } from "./cache.js";
+import type { DecoderConfig } from "./config.js";
+import { layerForward } from "./layer.js";
+import type { SamplingWeights } from "./merge.js";
+import { passContext } from "./pass.js";
+import { commonPrefix } from "./rows.js";
+import type { LayerWeights } from "./weights.js";
+
+/** Runs prompts and keeps their keys and values; logits [B, V] after each row's last token. See `Decoder.prefill`. */
+export function prefillRows(
+  config: DecoderConfig,
+  weights: SamplingWeights,
+  rows: readonly (readonly number[])[],
+): { cache: KvCache; logits: tf.Tensor2D } {
+  if (rows.length === 0 || rows.some((r) => r.length === 0)) throw new RangeError("prefill: every prompt needs at least one token");
+  const prefix = commonPrefix(rows);
+  const lengths = rows.map((r) => r.length - prefix);
+  const keys: tf.Tensor4D[] = [];
+  const values: tf.Tensor4D[] = [];
+  const logits = tf.tidy(() => {
+    const context = passContext(config, prefix, lengths);
+    const ids = [...rows[0]!.slice(0, prefix), ...rows.flatMap((r) => r.slice(prefix))];
+    let x = tf.gather(weights.embedding, tf.tensor1d(ids, "int32")) as tf.Tensor2D; // [P + N, C]
+    for (const w of weights.layers) {
+      x = tf.tidy(() => {
+        const { value, saved } = layerForward(w, x, context, null);
+        keys.push(tf.keep(saved.mix.rows.k));
+        values.push(tf.keep(saved.mix.rows.v));
+        return value;
+      });
+    }
+    let at = prefix;
+    const last = lengths.map((n) => (at += n) - 1);
+    return output(config, weights, tf.gather(x, tf.tensor1d(last, "int32")) as tf.Tensor2D);
+  });
+  const cache = KvCache.from(
+    config,
+    Int32Array.from(rows, (r) => r.length),
+    keys,
+    values,
+  );
+  tf.dispose([keys, values]);
+  return { cache, logits };
+}
+
+/** Appends a token to every row: ids [B] -> logits [B, V]. See `Decoder.step`. */
+export function decodeStep(config: DecoderConfig, weights: SamplingWeights, cache: KvCache, ids: ArrayLike<number>): tf.Tensor2D {
+  if (ids.length !== cache.size) throw new RangeError(`step: ${ids.length} tokens for ${cache.size} rows`);
+  return tf.tidy(() => {
+    const { positions, mask } = cache.advance();
+    if (Math.max(...positions) >= config.maxPositions) throw new RangeError(`step: the model's positions end at ${config.maxPositions}`);
+    const rotary = rotaryTables(config, positions);
+    let x = tf.gather(weights.embedding, tf.tensor1d(Int32Array.from(ids), "int32")) as tf.Tensor2D; // [B, C]
+    weights.layers.forEach((w, l) => {
+      x = tf.tidy(() => layerStep(config, w, l, x, cache, rotary, mask));
+    });
+    return output(config, weights, x);
+  });
+}
+
+function layerStep(
+  config: DecoderConfig,
+  w: LayerWeights,
+  layer: number,
+  x: tf.Tensor2D,
+  cache: KvCache,
+  rotary: RotaryTables,
+  mask: tf.Tensor4D,
+): tf.Tensor2D {
+  const { numHeads: H, numKvHeads: KV, headDim: D, rmsNormEps } = config;
+  const B = x.shape[0];
+  const qkv = matMul(rmsNormForward(x, w.inputNorm, rmsNormEps).value, w.qkv); // [B, (H + 2 KV) D]
+  const turned = rotaryForward(tf.reshape(qkv, [B, H + 2 * KV, D]), rotary);
+  const [q, key, value] = tf.split(turned, [H, KV, KV], 1);
+  const { k, v } = cache.append(layer, tf.reshape(key!, [B * KV, D]), tf.reshape(value!, [B * KV, D])); // [B, KV, M, D]
+  const scores = tf.matMul(tf.reshape(q!, [B, KV, H / KV, D]), k, false, true); // [B, KV, G, M]
+  const attended = tf.matMul(tf.softmax(tf.add(scores, mask)), v); // [B, KV, G, D]
+  const y = tf.add(x, matMul(tf.reshape(attended, [B, H * D]), w.o)) as tf.Tensor2D;
+  const gateUp = matMul(rmsNormForward(y, w.postNorm, rmsNormEps).value, w.gateUp); // [B, 2 I]
+  return tf.add(y, matMul(swigluForward(gateUp), w.down));
+}
+
+/** Final norm and output projection: [B, C] -> [B, V]. */
+const output = (config: DecoderConfig, { norm, head }: SamplingWeights, x: tf.Tensor2D): tf.Tensor2D =>
+  matMul(rmsNormForward(x, norm, config.rmsNormEps).value, head);

@@ -1,0 +1,99 @@
+import * as tf from "@tensorflow/tfjs";
+import { type LowRank, linearBackward, linearForward } from "../backend/ops/linear.js";
+import { rmsNormBackward, rmsNormForward } from "../backend/ops/rms-norm.js";
+import { swigluBackward, swigluForward } from "../backend/ops/swiglu.js";
+import type { DecoderConfig } from "./config.js";
+import { type LinearName, type Lora, linearShape } from "./lora.js";
+import { type MixSaved, mixBackward, mixForward } from "./mix.js";
+import type { PassContext } from "./pass.js";
+import type { LayerWeights } from "./weights.js";
+
+/** The adapters of one layer, by stacked weight. */
+export type LayerAdapters = Record<"qkv" | "o" | "gateUp" | "down", LowRank | null>;
+
+const GROUPS: Record<keyof LayerAdapters, LinearName[]> = {
+  qkv: ["q_proj", "k_proj", "v_proj"],
+  o: ["o_proj"],
+  gateUp: ["gate_proj", "up_proj"],
+  down: ["down_proj"],
+};
+
+/** The adapters of a layer, or null where it has none. */
+export function layerAdapters(config: DecoderConfig, lora: Lora | null, layer: number): LayerAdapters | null {
+  if (!lora) return null;
+  const group = (modules: LinearName[]): LowRank | null => {
+    let offset = 0;
+    const parts: LowRank["parts"] = [];
+    for (const module of modules) {
+      const A = lora.A(layer, module);
+      const B = lora.B(layer, module);
+      if (A && B) parts.push({ A, B, offset });
+      offset += linearShape(config, module)[0];
+    }
+    return parts.length ? { parts, scale: lora.scale } : null;
+  };
+  const adapters = { qkv: group(GROUPS.qkv), o: group(GROUPS.o), gateUp: group(GROUPS.gateUp), down: group(GROUPS.down) };
+  return Object.values(adapters).some((a) => a) ? adapters : null;
+}
+
+const ORDER = ["qkv", "o", "gateUp", "down"] as const;
+
+/** The matrices of a layer's adapters, in the order in which `layerBackward` gives their gradients. */
+export const adapterTensors = (adapters: LayerAdapters): tf.Tensor2D[] =>
+  ORDER.flatMap((g) => adapters[g]?.parts.flatMap((p) => [p.A, p.B]) ?? []);
+
+/** Tensors that the backward pass of a layer needs; the rest is recomputed. */
+interface LayerSaved {
+  x: tf.Tensor2D;
+  scale1: tf.Tensor2D;
+  uQkv: tf.Tensor2D | null;
+  mix: MixSaved;
+  o: tf.Tensor2D;
+  uO: tf.Tensor2D | null;
+  y: tf.Tensor2D;
+  scale2: tf.Tensor2D;
+  uGateUp: tf.Tensor2D | null;
+  gateUp: tf.Tensor2D;
+  act: tf.Tensor2D;
+  uDown: tf.Tensor2D | null;
+}
+
+/** One decoder layer. x [P + N, C] -> the same shape. Not recorded for gradients. */
+export function layerForward(
+  w: LayerWeights,
+  x: tf.Tensor2D,
+  context: PassContext,
+  adapters: LayerAdapters | null,
+): { value: tf.Tensor2D; saved: LayerSaved } {
+  const { config: c } = context;
+  const { value: h1, scale: scale1 } = rmsNormForward(x, w.inputNorm, c.rmsNormEps);
+  const { value: qkv, u: uQkv } = linearForward(h1, w.qkv, adapters?.qkv ?? null);
+  const { value: o, saved: mix } = mixForward(qkv, context);
+  const { value: mixed, u: uO } = linearForward(o, w.o, adapters?.o ?? null);
+  const y = tf.add(x, mixed) as tf.Tensor2D;
+  const { value: h2, scale: scale2 } = rmsNormForward(y, w.postNorm, c.rmsNormEps);
+  const { value: gateUp, u: uGateUp } = linearForward(h2, w.gateUp, adapters?.gateUp ?? null);
+  const act = swigluForward(gateUp);
+  const { value: fed, u: uDown } = linearForward(act, w.down, adapters?.down ?? null);
+  return { value: tf.add(y, fed), saved: { x, scale1, uQkv, mix, o, uO, y, scale2, uGateUp, gateUp, act, uDown } };
+}
+
+/** Gradients of `layerForward`: dz [P + N, C] -> dx (null where not wanted) and those of `adapterTensors`. */
+export function layerBackward(
+  dz: tf.Tensor2D,
+  w: LayerWeights,
+  s: LayerSaved,
+  context: PassContext,
+  adapters: LayerAdapters,
+  wantInput: boolean,
+): { dx: tf.Tensor2D | null; dAdapters: tf.Tensor2D[] } {
+  const down = linearBackward(dz, s.act, w.down, adapters.down, s.uDown);
+  const dGateUp = swigluBackward(down.dx!, s.gateUp);
+  const gateUp = linearBackward(dGateUp, tf.mul(tf.mul(s.y, s.scale2), w.postNorm), w.gateUp, adapters.gateUp, s.uGateUp);
+  const dy = tf.add(dz, rmsNormBackward(gateUp.dx!, s.y, s.scale2, w.postNorm)) as tf.Tensor2D;
+  const o = linearBackward(dy, s.o, w.o, adapters.o, s.uO);
+  const dQkv = mixBackward(o.dx!, s.mix, context);
+  const qkv = linearBackward(dQkv, tf.mul(tf.mul(s.x, s.scale1), w.inputNorm), w.qkv, adapters.qkv, s.uQkv, wantInput);
+  const dx = qkv.dx && (tf.add(dy, rmsNormBackward(qkv.dx, s.x, s.scale1, w.inputNorm)) as tf.Tensor2D);
+  return { dx, dAdapters: [...qkv.dLow, ...o.dLow, ...gateUp.dLow, ...down.dLow] };
+}

@@ -1,0 +1,31 @@
+import type * as tf from "@tensorflow/tfjs";
+import { causalMask } from "../backend/ops/attention.js";
+import { type RotaryTables, rotaryTables } from "../backend/ops/rotary.js";
+import type { DecoderConfig } from "./config.js";
+import { type RowLayout, rowLayout } from "./rows.js";
+
+/** What all layers of one pass over rows share. */
+export interface PassContext {
+  config: DecoderConfig;
+  layout: RowLayout;
+  rotary: RotaryTables; // of the P + N tokens
+  mask: tf.Tensor2D; // [T, P + T]
+  prefixMask: tf.Tensor2D | null; // [P, P]
+}
+
+/**
+ * The context of a pass over rows with these many own tokens after a shared prefix.
+ * @throws RangeError when a sequence is longer than the decoder's positions
+ */
+export function passContext(config: DecoderConfig, prefix: number, lengths: readonly number[]): PassContext {
+  const layout = rowLayout(prefix, lengths);
+  const S = prefix + layout.width;
+  if (S > config.maxPositions) throw new RangeError(`decoder: a row has ${S} tokens, the model's positions end at ${config.maxPositions}`);
+  return {
+    config,
+    layout,
+    rotary: rotaryTables(config, layout.positions),
+    mask: causalMask(layout.width, S),
+    prefixMask: prefix > 0 ? causalMask(prefix, prefix) : null,
+  };
+}
