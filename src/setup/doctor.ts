@@ -1,0 +1,146 @@
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { freemem, totalmem } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import * as tf from "@tensorflow/tfjs";
+import { type Device, openDevice } from "../backend/device.js";
+import { freeBytes } from "./files.js";
+import { damagedMembers } from "./packages.js";
+import { cacheDir } from "./paths.js";
+import { inventory } from "./ready.js";
+
+/** Something that is missing or broken. */
+export interface Problem {
+  what: string;
+  /** the one command or action that mends it */
+  mend: string;
+  /** true when the main job cannot run; false when it is slower or makes less */
+  serious: boolean;
+}
+
+/** What `erpo doctor` says of the machine. Bytes and GFLOP/s are numbers, so that a program can compare them. */
+export interface Diagnosis {
+  /** the main job can run */
+  ok: boolean;
+  node: string;
+  platform: string;
+  device: Device | null;
+  /** float32 matrix product of 1024 x 1024, 10^9 floating-point operations a second; null without a device */
+  gflops: number | null;
+  libraries: Record<string, string>;
+  /** bytes; the limit of the container where there is one */
+  memory: { total: number; free: number };
+  cache: { folder: string; free: number };
+  packages: { name: string; version: string; ready: boolean }[];
+  /** programs that some outputs need */
+  programs: Record<string, string | null>;
+  problems: Problem[];
+}
+
+/**
+ * How fast the open device multiplies two 1024 x 1024 float32 matrices, measured for about 0.7 s after a warm-up.
+ * The device is opened if it is not yet.
+ */
+export async function measure(): Promise<{ gflops: number }> {
+  await openDevice();
+  const size = 1024;
+  const [a, b] = [tf.randomUniform([size, size], -1, 1, "float32", 1), tf.randomUniform([size, size], -1, 1, "float32", 2)];
+  const multiply = () => {
+    const product = tf.matMul(a, b); // [size, size]
+    product.dataSync();
+    product.dispose();
+  };
+  multiply();
+  const started = performance.now();
+  let products = 0;
+  do {
+    multiply();
+    products++;
+  } while (performance.now() - started < 700);
+  const elapsed = (performance.now() - started) / 1000; // s
+  tf.dispose([a, b]);
+  return { gflops: (products * 2 * size ** 3) / elapsed / 1e9 };
+}
+
+/** Looks at the whole machine: opens the device, measures it, verifies what set-up brought. Changes nothing. */
+export async function diagnose(): Promise<Diagnosis> {
+  const { binding, packages } = inventory();
+  const problems: Problem[] = [];
+  const setup = "npm run erpo -- setup";
+  if (typeof binding === "string" && !process.env.ERPO_BACKEND) {
+    problems.push({ what: `${binding}; computing with WebAssembly, several times slower`, mend: setup, serious: false });
+  }
+  for (const { name, version, ready } of packages) {
+    if (!ready) problems.push({ what: `${name} ${version} is not downloaded`, mend: setup, serious: true });
+    const damaged = ready ? await damagedMembers(name, version) : [];
+    if (damaged.length > 0) {
+      const folder = join(cacheDir(), "packages", `${name}-${version}`);
+      problems.push({ what: `${damaged[0]} is damaged`, mend: `rm -r ${folder} && ${setup}`, serious: true });
+    }
+  }
+  let device: Device | null = null;
+  let gflops: number | null = null;
+  try {
+    device = await openDevice();
+    gflops = (await measure()).gflops;
+  } catch (error) {
+    problems.push({ what: `no device: ${(error as Error).message}`, mend: setup, serious: true });
+  }
+  const memory = availableMemory();
+  if (memory.total < 4e9) problems.push({ what: "less than 4 GB of memory", mend: "a machine with more", serious: false });
+  const programs = Object.fromEntries(Object.entries(optional).map(([name, { commands }]) => [name, onPath(commands) ?? null]));
+  for (const [name, { use, mend }] of Object.entries(optional)) {
+    if (programs[name] === null) problems.push({ what: `no ${name}: ${use}`, mend, serious: false });
+  }
+  return {
+    ok: !problems.some(({ serious }) => serious),
+    node: process.versions.node,
+    platform: `${process.platform}-${process.arch}`,
+    device,
+    gflops,
+    libraries: libraryVersions(),
+    memory,
+    cache: { folder: cacheDir(), free: freeBytes(existing(cacheDir())) },
+    packages,
+    programs,
+    problems,
+  };
+}
+
+const optional: Record<string, { commands: string[]; use: string; mend: string }> = {
+  Chromium: {
+    commands: ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
+    use: "reports in PDF need it",
+    mend: "apt-get install chromium",
+  },
+  "rsvg-convert": { commands: ["rsvg-convert"], use: "single figures in PDF need it", mend: "apt-get install librsvg2-bin" },
+};
+
+function onPath(commands: readonly string[]): string | undefined {
+  const folders = (process.env.PATH ?? "").split(delimiter).filter((dir) => dir !== "");
+  return commands.flatMap((command) => folders.map((dir) => join(dir, command))).find((path) => existsSync(path));
+}
+
+function libraryVersions(): Record<string, string> {
+  const require = createRequire(import.meta.url);
+  const names = ["@tensorflow/tfjs", "@tensorflow/tfjs-node-gpu", "danfojs-node", "typescript", "vega", "vega-lite"];
+  return Object.fromEntries(names.map((name) => [name, packageVersion(require, name)]));
+}
+
+function packageVersion(require: NodeJS.Require, name: string): string {
+  for (const folder of require.resolve.paths(name) ?? []) {
+    const file = join(folder, name, "package.json");
+    if (existsSync(file)) return JSON.parse(readFileSync(file, "utf8")).version;
+  }
+  return "missing";
+}
+
+function availableMemory(): { total: number; free: number } {
+  const limit = process.constrainedMemory?.() ?? 0;
+  const total = limit > 0 && limit < totalmem() ? limit : totalmem();
+  return { total, free: Math.min(total, process.availableMemory?.() ?? freemem()) };
+}
+
+function existing(dir: string): string {
+  return existsSync(dir) ? dir : existing(dirname(dir));
+}

