@@ -132,12 +132,13 @@ function adaptedLayer(
   return tf.customGrad((...args) => {
     const save = args[args.length - 1] as unknown as tf.GradSaveFunc;
     const { value, saved } = layerForward(w, x, context, adapters);
-    const { tensors, restore } = flatten(saved);
+    const { tensors, restore } = flatten({ saved, context }); // the context's tensors would not outlive the forward pass
     save(tensors);
     return {
       value,
       gradFunc: (dz: tf.Tensor2D, kept: tf.Tensor[]) => {
-        const { dx, dAdapters } = layerBackward(dz, w, restore(kept), context, own, wantInput);
+        const { saved, context } = restore(kept);
+        const { dx, dAdapters } = layerBackward(dz, w, saved, context, own, wantInput);
         tf.dispose(kept);
         return wantInput ? [dx!, ...dAdapters] : dAdapters;
       },
@@ -153,8 +154,8 @@ function flatten<T extends object>(record: T): { tensors: tf.Tensor[]; restore(l
       const at = tensors.push(value) - 1;
       return (list) => list[at];
     }
-    if (value === null) return () => null;
-    const fields = Object.entries(value as object).map(([key, field]) => [key, walk(field)] as const);
+    if (typeof value !== "object" || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) return () => value;
+    const fields = Object.entries(value).map(([key, field]) => [key, walk(field)] as const);
     return (list) => Object.fromEntries(fields.map(([key, get]) => [key, get(list)]));
   };
   const restore = walk(record);

@@ -57,7 +57,9 @@ export function padRowsWithZeros(x: tf.Tensor2D, layout: RowLayout): tf.Tensor2D
   const { toPadded, lengths, width } = layout;
   if (!toPadded) return x;
   const real = new Float32Array(lengths.length * width);
-  lengths.forEach((length, b) => real.fill(1, b * width, b * width + length));
+  lengths.forEach((length, b) => {
+    real.fill(1, b * width, b * width + length);
+  });
   return tf.mul(tf.gather(x, toPadded), tf.tensor2d(real, [real.length, 1]));
 }
 
