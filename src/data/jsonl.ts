@@ -1,0 +1,145 @@
+import { closeSync, existsSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { DataError } from "./errors.js";
+
+const newline = 0x0a;
+
+/**
+ * Objects from JSON Lines text; empty lines are skipped.
+ * @param name what to call the text in messages, usually its path
+ * @throws DataError naming the line that is not a JSON object
+ */
+export function parseJsonl(text: string, name: string): { line: number; value: Record<string, unknown> }[] {
+  const rows: { line: number; value: Record<string, unknown> }[] = [];
+  for (const [i, content] of text
+    .replace(/^\uFEFF/, "")
+    .split("\n")
+    .entries()) {
+    if (content.trim() !== "") rows.push({ line: i + 1, value: parseObject(content, `${name}:${i + 1}`) });
+  }
+  return rows;
+}
+
+/** `parseJsonl` of a file. @throws DataError when the file cannot be read or a line is not a JSON object */
+export function readJsonl(path: string): { line: number; value: Record<string, unknown> }[] {
+  return parseJsonl(readText(path), path);
+}
+
+/** One JSON object a line, with a newline at the end. */
+export function formatJsonl(rows: readonly object[]): string {
+  return rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+}
+
+/** A text file as UTF-8. @throws DataError `FILE: cause` */
+export function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new DataError(`${path}: ${cause(error)}`);
+  }
+}
+
+/**
+ * Writes a whole file or nothing: a temporary file beside it, synced, then renamed. Makes the folder.
+ * A reader sees the old text or the new one, also after a power cut.
+ */
+export function writeAtomic(path: string, text: string): void {
+  const folder = dirname(path);
+  mkdirSync(folder, { recursive: true });
+  const temporary = join(folder, `.${basename(path)}.${process.pid}.tmp`);
+  try {
+    const file = openSync(temporary, "w");
+    try {
+      writeAll(file, Buffer.from(text));
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  syncFolder(folder);
+}
+
+/** A results file that grows by whole lines and survives `kill -9`. */
+export interface JsonlAppender {
+  /** The rows that were there when it was opened. */
+  readonly rows: Record<string, unknown>[];
+  /** True when the last line was torn by an interruption and has been removed. */
+  readonly repaired: boolean;
+  /** Adds one line; on disk when the call returns. */
+  append(row: object): void;
+  close(): void;
+}
+
+/**
+ * Opens a JSON Lines file to go on writing it. A last line without its newline is what an interrupted write leaves: it is kept if it
+ * is a whole object (its newline is added), else cut off.
+ *
+ * @throws DataError when an earlier line is not a JSON object
+ */
+export function appendJsonl(path: string): JsonlAppender {
+  mkdirSync(dirname(path), { recursive: true });
+  const bytes = existsSync(path) ? readFileSync(path) : Buffer.alloc(0);
+  const end = bytes.lastIndexOf(newline) + 1;
+  const rest = bytes.subarray(end).toString("utf8");
+  const whole = rest !== "" && isObject(rest);
+  const rows = parseJsonl(bytes.subarray(0, end).toString("utf8") + (whole ? rest : ""), path).map(({ value }) => value);
+
+  const file = openSync(path, "a");
+  if (whole) writeAll(file, Buffer.from("\n"));
+  else if (rest !== "") ftruncateSync(file, end);
+  fsyncSync(file);
+  return {
+    rows,
+    repaired: rest !== "" && !whole,
+    append(row) {
+      writeAll(file, Buffer.from(`${JSON.stringify(row)}\n`));
+      fsyncSync(file);
+    },
+    close: () => closeSync(file),
+  };
+}
+
+function writeAll(file: number, bytes: Buffer): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+}
+
+function syncFolder(folder: string): void {
+  const handle = openSync(folder, "r");
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+function parseObject(text: string, where: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new DataError(`${where}: not JSON (${cause(error)})`);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new DataError(`${where}: expected a JSON object`);
+  return value as Record<string, unknown>;
+}
+
+function isObject(text: string): boolean {
+  try {
+    parseObject(text, "");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The first line of an error's message; a missing file in plain words. */
+function cause(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === "ENOENT") return "no such file";
+  if (code === "EISDIR") return "is a folder, not a file";
+  return message.split("\n")[0]!;
+}

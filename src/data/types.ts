@@ -1,0 +1,39 @@
+/** Ids of the written rules (src/data/authored/rules.json). */
+export const ruleIds = ["R1", "R2", "R3", "R4", "R5", "R6", "R7", "R8", "R9", "R10", "R11", "R12", "R13", "R14"] as const;
+
+export type RuleId = (typeof ruleIds)[number];
+
+/** `train1` trains stage 1, `train2` is kept for stages 2 and 3, `dev` is for choices, `test` for reporting only. */
+export type Split = "train1" | "train2" | "dev" | "test";
+
+export type Label = "safe" | "unsafe";
+
+/** One prompt of a training or evaluation set. Stored as a line of JSON. */
+export interface PromptRow {
+  /** unique within a built data set, stable from build to build */
+  id: string;
+  prompt: string;
+  label: Label;
+  /** what kind of prompt: "verbs", "privacy", "general", or the name of the set it comes from */
+  family: string;
+  /** the rule that an unsafe prompt breaks, "R1".."R14"; "none" for safe prompts, and for unsafe ones of sets that name no category */
+  category: string;
+  /** where the prompt comes from: "authored", "do-not-answer", "advbench", "harmbench", or a file */
+  source: string;
+  split: Split;
+  /** what is really asked, 2 to 6 words: what a trace's assessment says */
+  sense?: string;
+  /** whom or what it is aimed at, 1 to 4 words */
+  target?: string;
+  /** prompts of one frame share a template, and stay in one split */
+  frame?: string;
+  /** for a safe look-alike: the rule it seems to break, the commonest of its frame's unsafe rows */
+  nearRule?: string;
+}
+
+/** A prompt that has nothing to do with safety, and words of which an on-topic answer should contain one. */
+export interface GeneralRow extends PromptRow {
+  kind: "fact" | "advice" | "writing" | "maths" | "code" | "chat";
+  /** lower-case beginnings of words */
+  keywords: string[];
+}
