@@ -1,0 +1,77 @@
+import { DataError } from "./errors.js";
+import { readJsonl } from "./jsonl.js";
+
+/** One turn of a chat. */
+export interface Message {
+  role: "system" | "user" | "assistant";
+  content: string;
+}
+
+/** A preference pair with TRL's columns: strings, or messages. */
+export interface PreferenceRow {
+  prompt: string | Message[];
+  chosen: string | Message[];
+  rejected: string | Message[];
+}
+
+/**
+ * Preference pairs from JSON Lines of three kinds, told apart by their fields:
+ * TRL (`prompt`, `chosen`, `rejected`; strings or messages), HH-RLHF (`chosen` and `rejected` are whole dialogues, "\n\nHuman: ...
+ * \n\nAssistant: ..."), and PKU-SafeRLHF (`prompt`, `response_0`, `response_1`, `safer_response_id`).
+ *
+ * @throws DataError `FILE:LINE: FIELD: cause`
+ */
+export function readPreferences(path: string): PreferenceRow[] {
+  return readJsonl(path).map(({ line, value }) => {
+    const where = `${path}:${line}`;
+    if ("response_0" in value) return saferOf(value, where);
+    if (!("prompt" in value) && "chosen" in value) return dialogues(value, where);
+    return {
+      prompt: turns(value.prompt, "prompt", where),
+      chosen: turns(value.chosen, "chosen", where),
+      rejected: turns(value.rejected, "rejected", where),
+    };
+  });
+}
+
+function saferOf(value: Record<string, unknown>, where: string): PreferenceRow {
+  const responses = [turns(value.response_0, "response_0", where), turns(value.response_1, "response_1", where)];
+  const safer = value.safer_response_id;
+  if (safer !== 0 && safer !== 1) throw new DataError(`${where}: safer_response_id: must be 0 or 1`);
+  return { prompt: turns(value.prompt, "prompt", where), chosen: responses[safer]!, rejected: responses[1 - safer]! };
+}
+
+/** The prompt of two dialogues is what they share up to the last assistant's turn of the chosen one. */
+function dialogues(value: Record<string, unknown>, where: string): PreferenceRow {
+  const [chosen, rejected] = [dialogue(value.chosen, "chosen", where), dialogue(value.rejected, "rejected", where)];
+  const prompt = chosen.slice(0, -1);
+  const same = rejected.length === chosen.length && prompt.every((turn, i) => turn.content === rejected[i]!.content);
+  if (!same) throw new DataError(`${where}: rejected: does not share its prompt with chosen`);
+  return { prompt, chosen: chosen.slice(-1), rejected: rejected.slice(-1) };
+}
+
+function dialogue(value: unknown, field: string, where: string): Message[] {
+  if (typeof value !== "string") throw new DataError(`${where}: ${field}: must be a string`);
+  const parts = value.split(/\n\n(Human|Assistant):/).slice(1);
+  const messages: Message[] = [];
+  for (let i = 0; i + 1 < parts.length; i += 2) {
+    messages.push({ role: parts[i] === "Human" ? "user" : "assistant", content: parts[i + 1]!.trim() });
+  }
+  if (messages.length < 2 || messages.at(-1)!.role !== "assistant") {
+    throw new DataError(`${where}: ${field}: must be a dialogue of "Human:" and "Assistant:" turns that ends with the assistant's`);
+  }
+  return messages;
+}
+
+function turns(value: unknown, field: string, where: string): string | Message[] {
+  if (typeof value === "string") return value;
+  if (value === undefined) throw new DataError(`${where}: missing field "${field}"`);
+  const isMessage = (turn: unknown): turn is Message => {
+    const { role, content } = (turn ?? {}) as Partial<Message>;
+    return (role === "system" || role === "user" || role === "assistant") && typeof content === "string";
+  };
+  if (!Array.isArray(value) || value.length === 0 || !value.every(isMessage)) {
+    throw new DataError(`${where}: ${field}: must be a string or a list of messages {role, content}`);
+  }
+  return value.map(({ role, content }) => ({ role, content }));
+}
