@@ -79,7 +79,10 @@ export const comms = {
     if (event.type === "comm_open") {
       const target = targets.get(event.targetName ?? "");
       const comm = createComm(event.commId, event.targetName ?? "");
-      if (!target) return comm.close();
+      if (!target) {
+        comm.close();
+        return;
+      }
       try {
         target(comm, message);
       } catch (error) {

@@ -1,0 +1,82 @@
+import ts from "typescript";
+import { type Language, readable } from "./language.js";
+import { toCodePoints, toCodeUnits } from "./positions.js";
+
+/** What a parser says about text that may not be finished. */
+export interface Completeness {
+  status: "complete" | "incomplete" | "invalid";
+  /** Only with `incomplete`: what the next line should begin with. */
+  indent?: string;
+}
+
+/** Codes of "unterminated ..." faults: more text mends them. */
+const UNTERMINATED = new Set([1010 /* comment */, 1160 /* template */]);
+
+/** Whether `code` could run as it is, needs more text, or is wrong whatever follows. */
+export function isComplete(code: string): Completeness {
+  const file = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022, false) as ts.SourceFile & { parseDiagnostics: ts.Diagnostic[] };
+  const faults = file.parseDiagnostics;
+  if (faults.length === 0) return { status: "complete" };
+  const end = code.trimEnd().length;
+  const first = faults[0]!;
+  const atEnd = (first.start ?? 0) >= end || UNTERMINATED.has(first.code);
+  if (!atEnd) return { status: "invalid" };
+  const line = code.trimEnd().split("\n").at(-1) ?? "";
+  const indent = /^\s*/.exec(line)![0] + (/[{([]$/.test(line) ? "  " : "");
+  return { status: "incomplete", indent };
+}
+
+export interface Completions {
+  matches: string[];
+  /** In Unicode code points. */
+  start: number;
+  end: number;
+  kinds: string[];
+}
+
+/** @param cursor in Unicode code points */
+export function complete(language: Language, code: string, cursor: number): Completions {
+  const position = toCodeUnits(code, cursor);
+  const { service, file } = language.open(code);
+  const info = service.getCompletionsAtPosition(file, position, { includeCompletionsWithInsertText: false });
+  const word = /[\p{ID_Continue}$]*$/u.exec(code.slice(0, position))![0];
+  const span = info?.optionalReplacementSpan ?? info?.entries.find((entry) => entry.replacementSpan)?.replacementSpan;
+  const start = span && span.start <= position ? span.start : position - word.length;
+  const prefix = code.slice(start, position).toLowerCase();
+  const entries = (info?.entries ?? [])
+    .filter((entry) => entry.kind !== ts.ScriptElementKind.warning && entry.name.toLowerCase().startsWith(prefix))
+    .sort((a, b) => (a.sortText < b.sortText ? -1 : a.sortText > b.sortText ? 1 : a.name < b.name ? -1 : 1));
+  return {
+    matches: entries.map((entry) => entry.name),
+    kinds: entries.map((entry) => entry.kind),
+    start: toCodePoints(code, start),
+    end: toCodePoints(code, position),
+  };
+}
+
+/** The type and the documentation of what stands at the cursor (in Unicode code points). Undefined where nothing is known. */
+export function inspectAt(language: Language, code: string, cursor: number): { signature: string; documentation: string } | undefined {
+  const position = toCodeUnits(code, cursor);
+  const { service, file } = language.open(code);
+  const info =
+    service.getQuickInfoAtPosition(file, position) ?? (position > 0 ? service.getQuickInfoAtPosition(file, position - 1) : undefined);
+  const signature = info ? undefined : callAround(service, file, position);
+  if (signature) return signature;
+  if (!info) return undefined;
+  const tags = (info.tags ?? []).map((tag) => `@${tag.name} ${ts.displayPartsToString(tag.text)}`.trim());
+  const documentation = [ts.displayPartsToString(info.documentation), tags.join("\n")].filter(Boolean).join("\n\n");
+  return { signature: readable(ts.displayPartsToString(info.displayParts)), documentation };
+}
+
+/** The signature of the call in whose parentheses the cursor stands. */
+function callAround(service: ts.LanguageService, file: string, position: number): { signature: string; documentation: string } | undefined {
+  const help = service.getSignatureHelpItems(file, position, undefined);
+  const item = help?.items[help.selectedItemIndex];
+  if (!item) return undefined;
+  const text = (parts: readonly ts.SymbolDisplayPart[]) => ts.displayPartsToString([...parts]);
+  const parameters = item.parameters.map((parameter) => text(parameter.displayParts)).join(text(item.separatorDisplayParts));
+  return {
+    signature: readable(text(item.prefixDisplayParts) + parameters + text(item.suffixDisplayParts)),
+    documentation: text(item.documentation),
+  };
+}

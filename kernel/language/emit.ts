@@ -1,0 +1,164 @@
+import ts from "typescript";
+
+/** The name under which a running cell sees the kernel. */
+export const KERNEL = "$erpo";
+
+/** Makes the expression `$erpo.name(arguments)`. */
+function call(f: ts.NodeFactory, name: string, ...args: ts.Expression[]): ts.CallExpression {
+  return f.createCallExpression(f.createPropertyAccessExpression(f.createIdentifier(KERNEL), name), undefined, args);
+}
+
+/**
+ * Turns a compiled module into the body of one async function:
+ *
+ *     (async ($erpo) => { "use strict"; <shadowed>; $erpo.declare({ x: [() => x, (v) => { x = v; }] }); <imports>; <statements>; return { value: <last> }; })
+ *
+ * Variables stay locals, which keeps loops fast; other cells reach them through the declared accessors. Every `await` goes through
+ * `$erpo.wait`, so that an interrupt can end it; `import` becomes `await $erpo.import`.
+ *
+ * @param length of the reader's own text: what stands behind it in the file is bookkeeping and is left out
+ * @param shadowed names of earlier cells that hide a global of Node's; they are copied, not put on the global object
+ */
+export function cellTransformer(length: number, shadowed: readonly string[]): ts.TransformerFactory<ts.SourceFile> {
+  return (context) => (file) => {
+    const f = context.factory;
+    let imports = 0;
+
+    const visit = (node: ts.Node): ts.Node => {
+      if (ts.isAwaitExpression(node))
+        return f.updateAwaitExpression(node, call(f, "wait", ts.visitNode(node.expression, visit, ts.isExpression)!));
+      if (ts.isForOfStatement(node) && node.awaitModifier) {
+        const { initializer, expression, statement } = ts.visitEachChild(node, visit, context);
+        return f.updateForOfStatement(node, node.awaitModifier, initializer, call(f, "iterate", expression), statement);
+      }
+      if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+        return call(f, "import", ...ts.visitNodes(node.arguments, visit, ts.isExpression));
+      }
+      if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword) {
+        return f.createPropertyAccessExpression(f.createIdentifier(KERNEL), "meta");
+      }
+      return ts.visitEachChild(node, visit, context);
+    };
+
+    /** `const a = await $erpo.import("m"), b = $erpo.pick(a, "b"), ...` */
+    function importing(node: ts.ImportDeclaration): { statement: ts.Statement; names: string[] } {
+      const load = f.createAwaitExpression(call(f, "wait", call(f, "import", node.moduleSpecifier)));
+      const clause = node.importClause;
+      if (!clause) return { statement: ts.setTextRange(f.createExpressionStatement(load), node), names: [] };
+      const module = `$module${imports++}`;
+      const bindings: [string, ts.Expression][] = [];
+      const pick = (name: string) => call(f, "pick", f.createIdentifier(module), f.createStringLiteral(name), node.moduleSpecifier);
+      if (clause.name) bindings.push([clause.name.text, pick("default")]);
+      if (clause.namedBindings && ts.isNamespaceImport(clause.namedBindings))
+        bindings.push([clause.namedBindings.name.text, f.createIdentifier(module)]);
+      else for (const e of clause.namedBindings?.elements ?? []) bindings.push([e.name.text, pick((e.propertyName ?? e.name).text)]);
+      const constant = (name: string, value: ts.Expression) => f.createVariableDeclaration(name, undefined, undefined, value);
+      const list = f.createVariableDeclarationList(
+        [constant(module, load), ...bindings.map(([name, value]) => constant(name, value))],
+        ts.NodeFlags.Const,
+      );
+      return { statement: ts.setTextRange(f.createVariableStatement(undefined, list), node), names: bindings.map(([name]) => name) };
+    }
+
+    const hoisted: ts.Statement[] = [];
+    const body: ts.Statement[] = [];
+    const names: string[] = [];
+    for (const statement of file.statements) {
+      const position = ts.getOriginalNode(statement).pos;
+      if (position >= length || ts.isExportDeclaration(statement) || ts.isNotEmittedStatement(statement)) continue;
+      if (ts.isImportDeclaration(statement)) {
+        const loaded = importing(statement);
+        hoisted.push(loaded.statement);
+        names.push(...loaded.names);
+      } else if (ts.isExportAssignment(statement)) {
+        const expression = ts.visitNode(statement.expression, visit, ts.isExpression)!;
+        body.push(ts.setTextRange(f.createExpressionStatement(expression), statement));
+      } else {
+        const plain = withoutExport(f, statement);
+        names.push(...runtimeNames(plain));
+        body.push(ts.visitNode(plain, visit, ts.isStatement)!);
+      }
+    }
+    const at = body.findLastIndex((statement) => ts.getOriginalNode(statement).pos >= 0);
+    const last = body[at];
+    if (last && ts.isExpressionStatement(last)) {
+      const value = f.createObjectLiteralExpression([f.createPropertyAssignment("value", last.expression)]);
+      body[at] = ts.setTextRange(f.createReturnStatement(value), last);
+    }
+    const prologue = [f.createExpressionStatement(f.createStringLiteral("use strict")), ...shadowed.map((name) => shadow(f, name))];
+    if (names.length) prologue.push(f.createExpressionStatement(call(f, "declare", accessors(f, [...new Set(names)]))));
+    const cell = f.createArrowFunction(
+      [f.createModifier(ts.SyntaxKind.AsyncKeyword)],
+      undefined,
+      [f.createParameterDeclaration(undefined, undefined, KERNEL)],
+      undefined,
+      undefined,
+      f.createBlock([...prologue, ...hoisted, ...body], true),
+    );
+    return f.updateSourceFile(file, [f.createExpressionStatement(f.createParenthesizedExpression(cell))]);
+  };
+}
+
+/** `let x = $erpo.shadows.x;` */
+function shadow(f: ts.NodeFactory, name: string): ts.Statement {
+  const value = f.createPropertyAccessExpression(f.createPropertyAccessExpression(f.createIdentifier(KERNEL), "shadows"), name);
+  return f.createVariableStatement(
+    undefined,
+    f.createVariableDeclarationList([f.createVariableDeclaration(name, undefined, undefined, value)], ts.NodeFlags.Let),
+  ) as never;
+}
+
+/** `{ x: [() => x, ($value) => { x = $value; }], ... }` */
+function accessors(f: ts.NodeFactory, names: readonly string[]): ts.Expression {
+  const arrow = f.createToken(ts.SyntaxKind.EqualsGreaterThanToken);
+  const pair = (name: string) => {
+    const assign = f.createExpressionStatement(f.createAssignment(f.createIdentifier(name), f.createIdentifier("$value")));
+    return f.createArrayLiteralExpression([
+      f.createArrowFunction(undefined, undefined, [], undefined, arrow, f.createIdentifier(name)),
+      f.createArrowFunction(
+        undefined,
+        undefined,
+        [f.createParameterDeclaration(undefined, undefined, "$value")],
+        undefined,
+        arrow,
+        f.createBlock([assign]),
+      ),
+    ]);
+  };
+  return f.createObjectLiteralExpression(names.map((name) => f.createPropertyAssignment(f.createStringLiteral(name), pair(name))));
+}
+
+/** The names that a JavaScript statement at the top of a cell binds. */
+function runtimeNames(statement: ts.Statement): string[] {
+  const names: string[] = [];
+  const bind = (name: ts.BindingName): void => {
+    if (ts.isIdentifier(name)) names.push(name.text);
+    else for (const element of name.elements) if (ts.isBindingElement(element)) bind(element.name);
+  };
+  const vars = (node: ts.Node): void => {
+    if (ts.isFunctionLike(node) || ts.isClassLike(node)) return;
+    if (ts.isVariableDeclarationList(node) && !(node.flags & ts.NodeFlags.BlockScoped)) for (const d of node.declarations) bind(d.name);
+    ts.forEachChild(node, vars);
+  };
+  if (ts.isVariableStatement(statement)) for (const declaration of statement.declarationList.declarations) bind(declaration.name);
+  else if ((ts.isFunctionDeclaration(statement) || ts.isClassDeclaration(statement)) && statement.name) names.push(statement.name.text);
+  else vars(statement);
+  return names.filter((name) => name !== "");
+}
+
+function withoutExport(f: ts.NodeFactory, statement: ts.Statement): ts.Statement {
+  const keep = (modifiers: readonly ts.ModifierLike[] | undefined) =>
+    modifiers?.filter((m) => m.kind !== ts.SyntaxKind.ExportKeyword && m.kind !== ts.SyntaxKind.DefaultKeyword);
+  if (!ts.canHaveModifiers(statement) || !ts.getModifiers(statement)?.some((m) => m.kind === ts.SyntaxKind.ExportKeyword)) return statement;
+  if (ts.isVariableStatement(statement))
+    return f.updateVariableStatement(statement, keep(statement.modifiers) as ts.Modifier[], statement.declarationList);
+  if (ts.isFunctionDeclaration(statement)) {
+    const { modifiers, asteriskToken, name, typeParameters, parameters, type, body } = statement;
+    return f.updateFunctionDeclaration(statement, keep(modifiers), asteriskToken, name, typeParameters, parameters, type, body);
+  }
+  if (ts.isClassDeclaration(statement)) {
+    const { modifiers, name, typeParameters, heritageClauses, members } = statement;
+    return f.updateClassDeclaration(statement, keep(modifiers), name, typeParameters, heritageClauses, members);
+  }
+  return statement;
+}

@@ -1,0 +1,132 @@
+import { join } from "node:path";
+import ts from "typescript";
+import { cellTransformer } from "./emit.js";
+import { type Declared, declaredNames, usedNames } from "./names.js";
+import { createService } from "./service.js";
+
+/** A fault in a cell's text. Lines and columns count from 1. */
+export interface Diagnostic {
+  line: number;
+  column: number;
+  code: number;
+  message: string;
+  syntactic: boolean;
+}
+
+/** A cell that may run. */
+export interface Compiled {
+  /** One function expression, `(async ($erpo) => { ... })`. */
+  javascript: string;
+  /** Its source map, JSON. */
+  sourceMap: string;
+  /** Makes the cell's names and types known to later cells. Call it once the cell has run, with the names that it really bound. */
+  commit(bound: (name: string) => boolean): void;
+}
+
+export interface Language {
+  /**
+   * Checks and compiles a cell, changing nothing. Names of earlier cells are in scope with their types.
+   * @param shadowed earlier names that hide one of Node's globals
+   * @throws ts.OperationCanceledException when interrupted
+   */
+  compile(code: string, shadowed: (name: string) => boolean): Compiled | { diagnostics: Diagnostic[] };
+  /** The language service on `code` with every earlier name in scope; `file` is the path under which it is known. */
+  open(code: string): { service: ts.LanguageService; file: string };
+}
+
+/** "... implicitly has an 'any' type" is no fault here: a cell may leave a parameter or a package without types. */
+const isTolerated = (code: number) => code >= 7005 && code <= 7060;
+
+interface Owner {
+  module: string;
+  kind: Declared["kind"];
+}
+
+/** @param folder where the notebook is */
+export function createLanguage(folder: string, cancelled: () => boolean): Language {
+  const current = join(folder, "In[].ts"); // always the same name: the program's structure is then reused from cell to cell
+  const service = createService(folder, current, cancelled);
+  const owners = new Map<string, Owner>();
+  let cells = 0;
+
+  /** Stands behind the reader's text, so that positions stay what they are. */
+  function bookkeeping(own: readonly Declared[], wanted: Iterable<string>): string {
+    const declared = new Set(own.map(({ name }) => name));
+    const lines = [
+      `export { ${own
+        .filter(({ exported }) => !exported)
+        .map(({ name }) => name)
+        .join(", ")} };`,
+    ];
+    for (const name of wanted) {
+      const owner = owners.get(name);
+      if (!owner || declared.has(name)) continue;
+      lines.push(
+        owner.kind === "other"
+          ? `import { ${name} } from "${owner.module}";`
+          : `declare ${owner.kind} ${name}: typeof import("${owner.module}").${name};`,
+      );
+    }
+    return `\n;${lines.join("\n")}\n`;
+  }
+
+  function diagnose(code: string): Diagnostic[] {
+    const syntactic = service.languageService.getSyntacticDiagnostics(current);
+    const found: readonly ts.Diagnostic[] = syntactic.length ? syntactic : service.languageService.getSemanticDiagnostics(current);
+    const lines = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022);
+    return found
+      .filter((diagnostic) => diagnostic.category === ts.DiagnosticCategory.Error && !isTolerated(diagnostic.code))
+      .map((diagnostic) => {
+        const at = lines.getLineAndCharacterOfPosition(Math.min(diagnostic.start ?? 0, code.length));
+        const message = readable(ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n"));
+        return { line: at.line + 1, column: at.character + 1, code: diagnostic.code, message, syntactic: syntactic.length > 0 };
+      });
+  }
+
+  return {
+    compile(code, shadowed) {
+      const parsed = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022);
+      const own = declaredNames(parsed);
+      const used = usedNames(parsed);
+      const text = code + bookkeeping(own, used);
+      service.write(current, text);
+      const diagnostics = diagnose(code);
+      if (diagnostics.length) return { diagnostics };
+
+      const program = service.languageService.getProgram()!;
+      const hidden = [...used].filter((name) => owners.has(name) && shadowed(name) && !own.some((declared) => declared.name === name));
+      const output = { javascript: "", sourceMap: "" };
+      program.emit(
+        program.getSourceFile(current),
+        (file, text) => {
+          if (file.endsWith(".map")) output.sourceMap = text;
+          else output.javascript = text.replace(/\n\/\/# sourceMappingURL=.*\s*$/, "");
+        },
+        undefined,
+        false,
+        { after: [cellTransformer(code.length, hidden)] },
+      );
+      return {
+        ...output,
+        commit(bound) {
+          const names = own.filter(({ name }) => bound(name));
+          if (names.length === 0) return;
+          const module = `./In[${++cells}]`;
+          service.write(join(folder, `${module}.ts`), text);
+          for (const { name, kind } of names) owners.set(name, { module, kind });
+        },
+      };
+    },
+
+    open(code) {
+      const own = declaredNames(ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022));
+      service.write(current, code + bookkeeping(own, owners.keys()));
+      return { service: service.languageService, file: current };
+    },
+  };
+}
+
+/** Types as the reader knows them, without the paths of the files that cells are kept in. */
+export function readable(text: string): string {
+  return text.replace(/import\("[^"]*In\[\d*\]"\)\./g, "").replace(/typeof import\("[^"]*In\[\d*\]"\)/g, "typeof cell");
+}

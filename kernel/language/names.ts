@@ -1,0 +1,77 @@
+import ts from "typescript";
+
+/** A name that a cell declares at its top level. */
+export interface Declared {
+  name: string;
+  /** `let` and `const` for plain variables; `other` for what is or may also be a type, and for functions and imports. */
+  kind: "let" | "const" | "other";
+  /** Declared with `export`, so that it needs no further export. */
+  exported: boolean;
+}
+
+/** The names that the top level of `file` declares, each once. A name declared twice (a type and a value) is `other`. */
+export function declaredNames(file: ts.SourceFile): Declared[] {
+  const found = new Map<string, Declared>();
+  const add = (name: string, kind: Declared["kind"], exported: boolean) => {
+    const before = found.get(name);
+    found.set(name, { name, kind: before && before.kind !== kind ? "other" : kind, exported: exported || (before?.exported ?? false) });
+  };
+  const bind = (name: ts.BindingName, kind: Declared["kind"], exported: boolean): void => {
+    if (ts.isIdentifier(name)) add(name.text, kind, exported);
+    else for (const element of name.elements) if (ts.isBindingElement(element)) bind(element.name, kind, exported);
+  };
+  for (const statement of file.statements) {
+    const exported =
+      ts.canHaveModifiers(statement) && (ts.getModifiers(statement)?.some((m) => m.kind === ts.SyntaxKind.ExportKeyword) ?? false);
+    if (ts.isVariableStatement(statement)) {
+      const kind = statement.declarationList.flags & ts.NodeFlags.Const ? "const" : "let";
+      for (const declaration of statement.declarationList.declarations) bind(declaration.name, kind, exported);
+    } else if (
+      ts.isFunctionDeclaration(statement) ||
+      ts.isClassDeclaration(statement) ||
+      ts.isEnumDeclaration(statement) ||
+      ts.isInterfaceDeclaration(statement) ||
+      ts.isTypeAliasDeclaration(statement) ||
+      (ts.isModuleDeclaration(statement) && ts.isIdentifier(statement.name) && statement.name.text !== "global")
+    ) {
+      if (statement.name) add(statement.name.text, "other", exported);
+    } else if (ts.isImportDeclaration(statement)) {
+      for (const name of importedNames(statement)) add(name, "other", false);
+    } else collectVars(statement, (name) => add(name, "let", false));
+  }
+  return [...found.values()];
+}
+
+/** Local names that an import declaration binds. */
+export function importedNames(statement: ts.ImportDeclaration): string[] {
+  const clause = statement.importClause;
+  const named = clause?.namedBindings;
+  return [
+    ...(clause?.name ? [clause.name.text] : []),
+    ...(named ? (ts.isNamespaceImport(named) ? [named.name.text] : named.elements.map((element) => element.name.text)) : []),
+  ];
+}
+
+/** `var` in nested blocks belongs to the cell. */
+function collectVars(node: ts.Node, add: (name: string) => void): void {
+  if (ts.isFunctionLike(node) || ts.isClassLike(node) || ts.isModuleDeclaration(node)) return;
+  if (ts.isVariableDeclarationList(node) && !(node.flags & ts.NodeFlags.BlockScoped)) {
+    const bind = (name: ts.BindingName): void => {
+      if (ts.isIdentifier(name)) add(name.text);
+      else for (const element of name.elements) if (ts.isBindingElement(element)) bind(element.name);
+    };
+    for (const declaration of node.declarations) bind(declaration.name);
+  }
+  ts.forEachChild(node, (child) => collectVars(child, add));
+}
+
+/** Every identifier in the text, wherever it stands. */
+export function usedNames(file: ts.SourceFile): Set<string> {
+  const names = new Set<string>();
+  const visit = (node: ts.Node): void => {
+    if (ts.isIdentifier(node)) names.add(node.text);
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return names;
+}

@@ -1,0 +1,54 @@
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { packageRoot } from "../../src/setup/paths.js";
+
+const root = packageRoot();
+const kernelRequire = createRequire(join(root, "package.json"));
+
+/** The kernel's own folder: what a cell does not find beside its notebook is looked for from here. */
+export const kernelRoot = root;
+
+/** A file in the kernel's folder; imports of the kernel's own packages are resolved as if it made them. It need not exist. */
+export const kernelImporter = join(root, "kernel.ts");
+
+/** The compiled library and its types, which `import ... from "erpo"` means. */
+export const library = { code: join(root, "dist", "src", "index.js"), types: join(root, "dist", "src", "index.d.ts") };
+
+/** Packages that always come from the kernel: two copies of TensorFlow.js in one process clash, and display goes through one tslab. */
+export function isKernelPackage(specifier: string): boolean {
+  return /^(erpo$|tslab($|\/)|danfojs-node($|\/)|@tensorflow\/)/.test(specifier);
+}
+
+/** Neither a path nor a URL nor one of Node's modules. */
+export function isBare(specifier: string): boolean {
+  return !/^([./#]|[a-z][a-z0-9+.-]+:)/i.test(specifier);
+}
+
+/** The folder whose `node` holds Node's types. */
+export function typeRoot(): string {
+  return dirname(dirname(kernelRequire.resolve("@types/node/package.json")));
+}
+
+/** `require` for cells: `folder` first, then the kernel. `before` is told what is required. */
+export function cellRequire(folder: string, before: (id: string) => void): NodeJS.Require {
+  const local = createRequire(join(folder, "cell.js"));
+  const resolve = (id: string, options?: { paths?: string[] }): string => {
+    if (id === "erpo") return library.code;
+    if (isKernelPackage(id)) return kernelRequire.resolve(id);
+    try {
+      return local.resolve(id, options);
+    } catch (error) {
+      if (!isBare(id)) throw error;
+      try {
+        return kernelRequire.resolve(id);
+      } catch {
+        throw error;
+      }
+    }
+  };
+  const load = (id: string) => {
+    before(id);
+    return local(resolve(id));
+  };
+  return Object.assign(load, local, { resolve: Object.assign(resolve, local.resolve) });
+}

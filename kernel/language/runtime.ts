@@ -1,0 +1,136 @@
+import { register } from "node:module";
+import { join } from "node:path";
+import { setImmediate } from "node:timers";
+import { pathToFileURL } from "node:url";
+import vm from "node:vm";
+import { cellRequire } from "./packages.js";
+import { registerScript } from "./stack.js";
+
+type Accessor = [get: () => unknown, set: (value: unknown) => void];
+
+/** How a cell ended. */
+export interface Outcome {
+  /** Present when the cell ends in an expression. */
+  result?: { value: unknown };
+  error?: { thrown: unknown };
+}
+
+/** A cell that has been started. */
+export interface Run {
+  /** Never rejects; never settles when the cell's execution is terminated. */
+  readonly outcome: Promise<Outcome>;
+  /**
+   * Call when the cell has ended or been given up: names that never came into being, because the statement before them threw, are what
+   * they were before the cell. Tells of each name whether it came into being.
+   */
+  keep(): (name: string) => boolean;
+}
+
+/** How cells wait; see `Waits`. */
+export interface Waiting {
+  wait<T>(value: T | PromiseLike<T>): T | Promise<T>;
+  iterate<T>(iterable: AsyncIterable<T> | Iterable<T>): AsyncIterable<T>;
+}
+
+/** The running side of a session: names of cells live on the global object as accessors to the cells' own variables. */
+export interface Runtime {
+  /** Starts a compiled cell in a job of its own. */
+  start(script: { label: string; source: string; javascript: string; sourceMap: string }): Run;
+  /** True for an earlier cell's name that hides one of Node's globals: it is kept off the global object, which all packages share. */
+  shadows(name: string): boolean;
+}
+
+/**
+ * Call once a process: it registers hooks with Node's module loader.
+ * @param folder the notebook's folder
+ * @param beforeImport is told what a cell imports, before it is loaded
+ */
+export function createRuntime(folder: string, waiting: Waiting, beforeImport: (specifier: string) => void): Runtime {
+  register("./loader-hooks.js", import.meta.url);
+  const globals = globalThis as unknown as Record<string, unknown>;
+  const builtin = new Set(Object.getOwnPropertyNames(globalThis));
+  const shadows: Record<string, unknown> = Object.create(null);
+  const importer = join(folder, "cell.mjs");
+  const load = vm.runInThisContext("(specifier, options) => import(specifier, options)", {
+    filename: importer,
+    importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  }) as (specifier: string, options?: ImportCallOptions) => Promise<Record<string, unknown>>;
+  globals.require = cellRequire(folder, beforeImport);
+
+  const meta = { url: pathToFileURL(importer).href, dirname: folder, filename: importer };
+
+  /** A named import. CommonJS modules whose names Node cannot see from outside offer them through their default. */
+  function pick(module: Record<string, unknown>, name: string, specifier: string): unknown {
+    if (name in module) return module[name];
+    const fallback = module.default as Record<string, unknown> | undefined;
+    if (fallback !== null && (typeof fallback === "object" || typeof fallback === "function") && name in fallback) return fallback[name];
+    throw new SyntaxError(`The module '${specifier}' does not provide an export named '${name}'`);
+  }
+
+  return {
+    shadows: (name) => builtin.has(name),
+
+    start({ label, source, javascript, sourceMap }) {
+      const declared = new Map<string, { get: () => unknown; target: object; before: PropertyDescriptor | undefined }>();
+      const kernel = {
+        ...{ pick, meta, shadows },
+        import(specifier: string, options?: ImportCallOptions) {
+          beforeImport(specifier);
+          return load(specifier, options);
+        },
+        wait: waiting.wait.bind(waiting),
+        iterate: waiting.iterate.bind(waiting),
+        declare(names: Record<string, Accessor>) {
+          for (const [name, [get, set]] of Object.entries(names)) {
+            const target = builtin.has(name) ? shadows : globalThis;
+            declared.set(name, { get, target, before: Object.getOwnPropertyDescriptor(target, name) });
+            Object.defineProperty(target, name, { configurable: true, enumerable: true, get, set });
+          }
+        },
+      };
+
+      const outcome = new Promise<Outcome>((resolve) => {
+        // A job of its own: where user code is terminated, nothing of the kernel stands beneath it.
+        setImmediate(() => {
+          const filename = registerScript(label, source, sourceMap);
+          try {
+            const cell = vm.runInThisContext(javascript, {
+              filename,
+              importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+            });
+            (cell(kernel) as Promise<{ value: unknown } | undefined>).then(
+              (result) => resolve(result ? { result } : {}),
+              (thrown) => resolve({ error: { thrown } }),
+            );
+          } catch (thrown) {
+            resolve({ error: { thrown } });
+          }
+        });
+      });
+
+      return {
+        outcome,
+        keep() {
+          const dead = new Set<string>();
+          for (const [name, { get, target, before }] of declared) {
+            if (isAlive(get)) continue;
+            dead.add(name);
+            if (before) Object.defineProperty(target, name, before);
+            else delete (target as Record<string, unknown>)[name];
+          }
+          return (name) => !dead.has(name);
+        },
+      };
+    },
+  };
+}
+
+/** False while the variable is in its temporal dead zone. */
+function isAlive(get: () => unknown): boolean {
+  try {
+    get();
+    return true;
+  } catch {
+    return false;
+  }
+}

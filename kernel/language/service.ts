@@ -1,0 +1,108 @@
+import { join } from "node:path";
+import ts from "typescript";
+import { isBare, isKernelPackage, kernelImporter, library, typeRoot } from "./packages.js";
+
+/** What a cell may use without importing it, beside Node's own globals. */
+const GLOBALS = `
+/** Asks the reader for a line of text. Rejects where nobody can be asked. */
+declare function prompt(question?: string, options?: { password?: boolean }): Promise<string>;
+/** Asks the reader a question that is answered with yes or no. */
+declare function confirm(question?: string): Promise<boolean>;
+`;
+
+const options: ts.CompilerOptions = {
+  target: ts.ScriptTarget.ES2022,
+  module: ts.ModuleKind.ESNext,
+  moduleResolution: ts.ModuleResolutionKind.Bundler,
+  moduleDetection: ts.ModuleDetectionKind.Force,
+  lib: ["lib.es2023.d.ts", "lib.esnext.disposable.d.ts"],
+  strict: true,
+  useUnknownInCatchVariables: false,
+  skipLibCheck: true,
+  esModuleInterop: true,
+  resolveJsonModule: true,
+  allowImportingTsExtensions: true,
+  noEmitOnError: false,
+  preserveConstEnums: true,
+  sourceMap: true,
+  inlineSources: false,
+  removeComments: true,
+};
+
+/** A TypeScript language service over virtual files beside those on disk. */
+export interface Service {
+  readonly languageService: ts.LanguageService;
+  /** Sets the text of a virtual file. */
+  write(file: string, text: string): void;
+}
+
+/**
+ * @param folder the notebook's folder, where imports are resolved first
+ * @param current the file that is checked; the others are reached through its imports
+ * @param cancelled asked often while checking; true ends it with `ts.OperationCanceledException`
+ */
+export function createService(folder: string, current: string, cancelled: () => boolean): Service {
+  const kernelTypes = typeRoot();
+  const settings: ts.CompilerOptions = { ...options, typeRoots: [kernelTypes], types: ["node"] };
+  const globals = join(folder, "erpo-globals.d.ts");
+  const files = new Map<string, { text: string; version: number }>([[globals, { text: GLOBALS, version: 0 }]]);
+  let version = 0;
+  const cache = ts.createModuleResolutionCache(folder, (name) => name, settings);
+
+  const moduleHost: ts.ModuleResolutionHost = {
+    fileExists: (file) => files.has(file) || ts.sys.fileExists(file),
+    readFile: (file) => files.get(file)?.text ?? ts.sys.readFile(file),
+    directoryExists: ts.sys.directoryExists,
+    getDirectories: ts.sys.getDirectories,
+    getCurrentDirectory: () => folder,
+    ...(ts.sys.realpath ? { realpath: ts.sys.realpath } : {}),
+  };
+
+  function resolve(specifier: string, importer: string): ts.ResolvedModuleWithFailedLookupLocations {
+    if (specifier === "erpo") {
+      return { resolvedModule: { resolvedFileName: library.types, extension: ts.Extension.Dts, isExternalLibraryImport: false } };
+    }
+    const own = isKernelPackage(specifier);
+    const first = ts.resolveModuleName(specifier, own ? kernelImporter : importer, settings, moduleHost, cache);
+    if (first.resolvedModule && !(isJavaScript(first.resolvedModule) && !own)) return first;
+    cache.clear(); // what is missing now may be installed or written before the next cell
+    if (own || !isBare(specifier)) return first;
+    const second = ts.resolveModuleName(specifier, kernelImporter, settings, moduleHost, cache);
+    return second.resolvedModule ? second : first;
+  }
+
+  const host: ts.LanguageServiceHost = {
+    fileExists: moduleHost.fileExists,
+    readFile: moduleHost.readFile,
+    directoryExists: ts.sys.directoryExists,
+    getDirectories: ts.sys.getDirectories,
+    useCaseSensitiveFileNames: () => ts.sys.useCaseSensitiveFileNames,
+    ...(ts.sys.realpath ? { realpath: ts.sys.realpath } : {}),
+    getCompilationSettings: () => settings,
+    getScriptFileNames: () => [globals, current],
+    getScriptVersion: (file) => String(files.get(file)?.version ?? modified(file)),
+    getScriptSnapshot(file) {
+      const text = files.get(file)?.text ?? ts.sys.readFile(file);
+      return text === undefined ? undefined : ts.ScriptSnapshot.fromString(text);
+    },
+    getCurrentDirectory: () => folder,
+    getDefaultLibFileName: (settings) => ts.getDefaultLibFilePath(settings),
+    getCancellationToken: () => ({ isCancellationRequested: cancelled }),
+    resolveModuleNameLiterals: (literals, importer) => literals.map((literal) => resolve(literal.text, importer)),
+  };
+
+  return {
+    languageService: ts.createLanguageService(host, ts.createDocumentRegistry()),
+    write(file, text) {
+      files.set(file, { text, version: ++version });
+    },
+  };
+}
+
+const isJavaScript = ({ extension }: ts.ResolvedModuleFull) => extension === ".js" || extension === ".mjs" || extension === ".cjs";
+
+/** The version of a file on disk. Packages do not change under a running session; the reader's own files may. */
+function modified(file: string): string {
+  if (/[\\/]node_modules[\\/]/.test(file)) return "0";
+  return String(ts.sys.getModifiedTime?.(file)?.getTime() ?? 0);
+}

@@ -1,0 +1,41 @@
+import { Worker } from "node:worker_threads";
+import { type FromMain, type ProtocolData, State, type ToMain } from "./wire/bridge.js";
+
+/**
+ * The kernel: `node dist/kernel/main.js CONNECTION_FILE`. The protocol's thread starts first and answers kernel_info while this thread is
+ * still loading TypeScript; this thread runs the cells, since interrupts, `process.exit` and native libraries need the main thread.
+ */
+
+const connectionFile = process.argv[2];
+if (!connectionFile) {
+  process.stderr.write("usage: node main.js CONNECTION_FILE (Jupyter starts kernels: see `erpo kernel install`)\n");
+  process.exit(2);
+}
+
+// Node's notices about its own experimental features are no news to a notebook's reader.
+const warnings = process.listeners("warning");
+process.removeAllListeners("warning");
+process.on("warning", (warning) => {
+  if (warning.name !== "ExperimentalWarning") for (const listener of warnings) listener.call(process, warning);
+});
+
+const state = new Int32Array(new SharedArrayBuffer(3 * Int32Array.BYTES_PER_ELEMENT));
+const data: ProtocolData = { connectionFile, state };
+const protocol = new Worker(new URL("./wire/protocol-worker.js", import.meta.url), { workerData: data, execArgv: [] });
+const post = (message: FromMain) => protocol.postMessage(message);
+
+protocol.on("error", (error) => {
+  process.stderr.write(`${connectionFile}: ${error.message}\n`);
+  process.exit(1);
+});
+
+// However the process ends, by shutdown or by `process.exit` in a cell: the sockets are closed first, or ZeroMQ would abort it.
+process.on("exit", () => {
+  post({ type: "close" });
+  Atomics.wait(state, State.Closed, 0, 1000);
+});
+
+const { createSession } = await import("./session/session.js");
+const session = createSession(process.cwd(), state, post);
+protocol.on("message", (message: ToMain) => session.receive(message));
+process.on("SIGINT", () => session.interrupt());

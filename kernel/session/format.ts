@@ -1,0 +1,52 @@
+import { inspect } from "node:util";
+import type { MimeBundle, Shown } from "../../src/frontend/frontend.js";
+import { ownDisplay } from "../../src/frontend/shown.js";
+import { frameHTML, isFrame } from "./format-frame.js";
+import { isTensor, tensorText } from "./format-tensor.js";
+
+const MAX_TEXT = 100_000;
+
+/** The representations of any value, bounded in size. */
+export function format(value: unknown): Shown | Promise<Shown> {
+  const own = ownDisplay(value);
+  if (own instanceof Promise) return own.then((shown) => complete(shown, value));
+  return complete(own, value);
+}
+
+/** A value's own representations where it has some, else ours. Typed arrays and buffers in them become base64. */
+function complete(own: Shown | undefined, value: unknown): Shown {
+  const { data, metadata } = own ?? { data: bundle(value), metadata: {} };
+  const wire = Object.entries(data).map(([mime, item]) => [mime, item instanceof Uint8Array ? Buffer.from(item).toString("base64") : item]);
+  return { data: Object.fromEntries(wire), metadata };
+}
+
+function bundle(value: unknown): MimeBundle {
+  if (isFrame(value)) return { "text/plain": text(value), "text/html": frameHTML(value) };
+  if (isTensor(value)) return { "text/plain": tensorText(value) };
+  if (value instanceof Uint8Array) {
+    const image = imageType(value);
+    if (image) return { [image]: value, "text/plain": `<${image}, ${value.length} bytes>` };
+  }
+  const schema = (value as { $schema?: unknown } | null | undefined)?.$schema;
+  if (typeof schema === "string" && /^https:\/\/vega\.github\.io\/schema\/vega-lite\/v\d/.test(schema)) {
+    return { "application/vnd.vegalite.v6+json": value, "application/vnd.vegalite.v5+json": value, "text/plain": text(value) };
+  }
+  return { "text/plain": text(value) };
+}
+
+/** `util.inspect`, which calls no getters, bounded. */
+export function text(value: unknown): string {
+  let shown: string;
+  try {
+    shown = isFrame(value) ? String(value) : inspect(value, { depth: 4, maxArrayLength: 100, maxStringLength: 10_000, breakLength: 100 });
+  } catch (error) {
+    shown = `[an object that cannot be shown: ${error instanceof Error ? error.message : "it throws when looked at"}]`;
+  }
+  return shown.length > MAX_TEXT ? `${shown.slice(0, MAX_TEXT)}\n... ${shown.length - MAX_TEXT} more characters` : shown;
+}
+
+function imageType(bytes: Uint8Array): string | undefined {
+  if (bytes[0] === 0x89 && bytes[1] === 0x50 && bytes[2] === 0x4e && bytes[3] === 0x47) return "image/png";
+  if (bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff) return "image/jpeg";
+  return undefined;
+}

@@ -1,0 +1,82 @@
+import { type CommEvent, type Frontend, setFrontend } from "../../src/frontend/frontend.js";
+import type { FromMain } from "../wire/bridge.js";
+import { type Context, currentContext } from "./context.js";
+import { format } from "./format.js";
+
+/** Where the main thread's messages go. */
+export type Post = (message: FromMain) => void;
+
+/** Sends on iopub on behalf of `context`, unless it is silent. */
+export function publish(
+  post: Post,
+  context: Context | undefined,
+  msgType: string,
+  content: unknown,
+  metadata = {},
+  buffers: Uint8Array[] = [],
+): void {
+  if (!context || context.silent) return;
+  post({ type: "publish", parent: context.parent, msgType, content: content as object, metadata, buffers });
+}
+
+/** Sends everything that the process prints to the cell that runs. Before the first request it goes to the terminal. */
+export function captureStreams(post: Post): void {
+  for (const name of ["stdout", "stderr"] as const) {
+    const stream = process[name];
+    const original = stream.write.bind(stream);
+    const decoder = new TextDecoder();
+    stream.write = ((chunk: string | Uint8Array, encoding?: BufferEncoding | (() => void), done?: () => void): boolean => {
+      const context = currentContext();
+      if (!context) return original(chunk as string, encoding as BufferEncoding, done as never);
+      const text = typeof chunk === "string" ? chunk : decoder.decode(chunk, { stream: true });
+      if (text && !context.silent) post({ type: "stream", parent: context.parent, name, text });
+      const callback = typeof encoding === "function" ? encoding : done;
+      if (callback) process.nextTick(callback);
+      return true;
+    }) as typeof stream.write;
+  }
+}
+
+/** Writes to the running cell's stderr. */
+export function warn(text: string): void {
+  process.stderr.write(text.endsWith("\n") ? text : `${text}\n`);
+}
+
+/** Makes `erpo`'s display functions, comms and questions go through the kernel. */
+export function connectFrontend(post: Post, input: (prompt: string, password: boolean) => Promise<string>): void {
+  const idle = new AbortController().signal;
+  const frontend: Frontend = {
+    display(data, metadata, displayId, update) {
+      const content = { data, metadata, transient: { display_id: displayId } };
+      publish(post, currentContext(), update ? "update_display_data" : "display_data", content);
+    },
+    clearOutput(wait) {
+      publish(post, currentContext(), "clear_output", { wait });
+    },
+    input,
+    comm({ type, commId, targetName, data, metadata, buffers }: CommEvent) {
+      const content = { comm_id: commId, data, ...(targetName === undefined ? {} : { target_name: targetName }) };
+      publish(post, currentContext(), type, content, metadata, buffers);
+    },
+    signal() {
+      const context = currentContext();
+      if (!context) return idle;
+      context.signalTaken = true;
+      return context.controller.signal;
+    },
+    format(value) {
+      const shown = format(value);
+      const context = currentContext();
+      if (shown instanceof Promise && context) {
+        const settled = shown.then(
+          () => {},
+          () => {},
+        );
+        context.pending.add(settled);
+        void settled.then(() => context.pending.delete(settled));
+      }
+      return shown;
+    },
+  };
+  setFrontend(frontend);
+}

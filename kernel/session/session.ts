@@ -1,0 +1,171 @@
+import { comms } from "../../src/frontend/comms.js";
+import { complete, inspectAt, isComplete } from "../language/assist.js";
+import { createLanguage } from "../language/language.js";
+import { createRuntime } from "../language/runtime.js";
+import { installStackTraces } from "../language/stack.js";
+import { type Request, State, type ToMain } from "../wire/bridge.js";
+import { createContext, within } from "./context.js";
+import { describeThrown } from "./errors.js";
+import { type Executed, Executor } from "./execute.js";
+import { History, type HistoryRequest } from "./history.js";
+import { Questions } from "./input.js";
+import { KeyboardInterrupt, Waits } from "./interrupt.js";
+import { captureStreams, connectFrontend, type Post, publish, warn } from "./outputs.js";
+import { installTimers } from "./timers.js";
+import { connectTslab } from "./tslab.js";
+
+/** The side of the kernel that runs cells. */
+export interface Session {
+  receive(message: ToMain): void;
+  /** Stops the running cell, as Ctrl-C would. */
+  interrupt(): void;
+}
+
+const beforeImport = (specifier: string): void => {
+  if (/^tslab($|\/)/.test(specifier)) connectTslab();
+};
+
+/**
+ * Starts the session of this process.
+ * @param folder the notebook's folder
+ * @param state shared with the protocol's thread
+ */
+export function createSession(folder: string, state: Int32Array, post: Post): Session {
+  const waits = new Waits();
+  const language = createLanguage(folder, () => Atomics.load(state, State.Interrupt) === 1);
+  const executor = new Executor(language, createRuntime(folder, waits, beforeImport), waits, state);
+  const questions = new Questions(post);
+  const history = new History();
+  let count = 0;
+
+  installStackTraces();
+  installTimers(reportLate);
+  captureStreams(post);
+  connectFrontend(post, (prompt, password) => questions.ask(prompt, password));
+  Object.assign(globalThis, {
+    prompt: async (question = "", options: { password?: boolean } = {}) => questions.ask(question, options.password ?? false),
+    confirm: async (question = "") => /^\s*y(es)?\s*$/i.test(await questions.ask(`${question} [y/N] `, false)),
+  });
+  process.on("unhandledRejection", reportLate);
+  process.on("uncaughtException", reportLate);
+  language.compile("1", () => false); // reads the standard library's types, before anybody waits for them
+
+  /** Something went wrong outside of any cell's await: it is told, and the session goes on. */
+  function reportLate(thrown: unknown): void {
+    if (thrown instanceof KeyboardInterrupt) return;
+    warn(`Uncaught (in the background)\n${describeThrown(thrown).traceback.join("\n")}`);
+  }
+
+  async function execute({ header, content }: Request): Promise<{ content: Record<string, unknown>; failed: boolean }> {
+    const silent = content.silent === true;
+    const store = !silent && content.store_history !== false;
+    let code = String(content.code ?? "");
+    if (store) history.add(++count, code);
+    const context = createContext(header, { silent, allowStdin: content.allow_stdin !== false });
+    publish(post, context, "execute_input", { code, execution_count: count });
+    const timed = /^%%time[^\S\n]*(?=\n|$)/.test(code);
+    if (timed) code = code.replace(/^%%time/, "//");
+
+    const started = performance.now();
+    const executed: Executed = code.trim() === "" ? {} : await executor.execute(code, `In[${count}]`, context);
+    if (timed) process.stdout.write(`Wall time: ${(performance.now() - started).toFixed(1)} ms\n`);
+    if ("error" in executed) {
+      questions.reset();
+      publish(post, context, "error", executed.error);
+      const failed = content.stop_on_error !== false;
+      return { content: { status: "error", execution_count: count, ...executed.error, payload: [], user_expressions: {} }, failed };
+    }
+    if (executed.result) publish(post, context, "execute_result", { execution_count: count, ...executed.result });
+    const user_expressions: Record<string, unknown> = {};
+    for (const [name, expression] of Object.entries(content.user_expressions ?? {})) {
+      const value = await executor.execute(`(${expression})`, `In[${count}]`, context, false);
+      if ("error" in value) user_expressions[name] = { status: "error", ...value.error };
+      else user_expressions[name] = { status: "ok", ...(value.result ?? { data: { "text/plain": "undefined" }, metadata: {} }) };
+    }
+    return { content: { status: "ok", execution_count: count, payload: [], user_expressions }, failed: false };
+  }
+
+  function commMessage({ header, content, metadata, buffers }: Request): void {
+    const context = createContext(header);
+    const event = { commId: String(content.comm_id), targetName: content.target_name, data: content.data, metadata, buffers };
+    within(context, () => {
+      try {
+        comms.receive({ type: header.msg_type as "comm_open" | "comm_msg" | "comm_close", ...event });
+      } catch (thrown) {
+        reportLate(thrown);
+      }
+    });
+  }
+
+  /** The content of the answer; null where the protocol has none. */
+  async function handle(request: Request): Promise<{ type: string; content: Record<string, unknown> | null; failed?: boolean }> {
+    const { content, header } = request;
+    const type = header.msg_type.replace(/_request$/, "_reply");
+    switch (header.msg_type) {
+      case "execute_request":
+        return { type, ...(await execute(request)) };
+      case "complete_request": {
+        const { matches, kinds, start, end } = complete(language, content.code, content.cursor_pos);
+        const typed = matches.map((text, i) => ({ text, type: kinds[i], start, end }));
+        return {
+          type,
+          content: { status: "ok", matches, cursor_start: start, cursor_end: end, metadata: { _jupyter_types_experimental: typed } },
+        };
+      }
+      case "inspect_request": {
+        const found = inspectAt(language, content.code, content.cursor_pos);
+        if (!found) return { type, content: { status: "ok", found: false, data: {}, metadata: {} } };
+        const { signature, documentation } = found;
+        const data = {
+          "text/plain": [signature, documentation].filter(Boolean).join("\n\n"),
+          "text/markdown": [`\`\`\`typescript\n${signature}\n\`\`\``, documentation].filter(Boolean).join("\n\n"),
+        };
+        return { type, content: { status: "ok", found: true, data, metadata: {} } };
+      }
+      case "is_complete_request":
+        return { type, content: { ...isComplete(content.code) } };
+      case "history_request":
+        return { type, content: { status: "ok", history: history.query(content as HistoryRequest) } };
+      case "comm_info_request": {
+        const open = Object.entries(comms.info()).filter(([, comm]) => !content.target_name || comm.target_name === content.target_name);
+        return { type, content: { status: "ok", comms: Object.fromEntries(open) } };
+      }
+      default:
+        commMessage(request);
+        return { type, content: null };
+    }
+  }
+
+  function settled(): void {
+    Atomics.store(state, State.Interrupt, 0);
+    post({ type: "settled" });
+  }
+
+  function interrupt(): void {
+    if (!executor.interrupt()) settled();
+  }
+
+  async function respond(id: number, request: Request): Promise<void> {
+    try {
+      const { type, content, failed } = await handle(request);
+      if (Atomics.load(state, State.Interrupt) === 1) settled();
+      post({ type: "reply", id, replyType: type, content, failed: failed ?? false });
+    } catch (thrown) {
+      const { ename, evalue, traceback } = describeThrown(thrown);
+      const type = request.header.msg_type.replace(/_request$/, "_reply");
+      post({ type: "reply", id, replyType: type, content: { status: "error", ename, evalue, traceback }, failed: false });
+    }
+  }
+
+  return {
+    receive(message) {
+      if (message.type === "request") void respond(message.id, message.request);
+      else if (message.type === "input") questions.receive(message.value);
+      else if (message.type === "interrupt") {
+        post({ type: "pong" });
+        interrupt();
+      } else process.exit(0);
+    },
+    interrupt,
+  };
+}

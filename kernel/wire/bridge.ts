@@ -1,0 +1,43 @@
+import type { Header, Message } from "./messages.js";
+
+/** A message without its routing prefix: what crosses between the protocol's thread and the main thread. */
+export type Request = Omit<Message, "identities" | "parentHeader">;
+
+/** From the protocol's thread to the main thread, which runs the cells. */
+export type ToMain =
+  /** Handle it; answer with a `reply` of the same `id` (comm messages too, with an empty reply). */
+  | { type: "request"; id: number; request: Request }
+  /** Stop the running cell. Sent again and again until `settled`; each is answered by `pong`. */
+  | { type: "interrupt" }
+  /** What the reader typed. */
+  | { type: "input"; value: string }
+  | { type: "shutdown" };
+
+/** From the main thread to the protocol's thread. */
+export type FromMain =
+  /** The answer; null content for requests that have none. `failed` aborts the execute requests that wait. */
+  | { type: "reply"; id: number; replyType: string; content: Record<string, unknown> | null; failed: boolean }
+  | { type: "publish"; parent: Header; msgType: string; content: unknown; metadata: Record<string, unknown>; buffers: Uint8Array[] }
+  | { type: "stream"; parent: Header; name: "stdout" | "stderr"; text: string }
+  | { type: "input"; parent: Header; prompt: string; password: boolean }
+  | { type: "pong" }
+  /** No cell is running (any more). */
+  | { type: "settled" }
+  /** Deliver what is queued, close the sockets and set `State.Closed`: the process is about to end. */
+  | { type: "close" };
+
+/** Indices into the `Int32Array` that both threads see. */
+export enum State {
+  /** 1 while user code may be on the main thread's stack: only then may it be terminated. */
+  UserCode = 0,
+  /** 1 from an interrupt until the cell has settled: the type checker stops when it sees it. */
+  Interrupt = 1,
+  /** 1 once the sockets are closed. */
+  Closed = 2,
+}
+
+/** What the protocol's thread is started with. */
+export interface ProtocolData {
+  connectionFile: string;
+  state: Int32Array;
+}
