@@ -1,0 +1,19 @@
+import * as tf from "@tensorflow/tfjs";
+import { checkBeta, implicitRewards, negLogSigmoid } from "./rewards.js";
+import type { PairLogps, PairLoss } from "./types.js";
+
+/**
+ * Direct preference optimization (Rafailov et al. 2023, eq. 7; METHODS 11.1):
+ *
+ *     L = -log sigmoid( beta * [ (logp_w - ref_w) - (logp_l - ref_l) ] )
+ *
+ * @param policy log-probs under the model being trained; gradients flow through these only
+ * @param reference log-probs under the frozen reference, computed once before training
+ * @param beta strength of the KL anchor, > 0; 0.1 is TRL's default
+ * @throws RangeError when beta is not a positive number
+ */
+export function dpo(policy: PairLogps, reference: PairLogps, beta: number): PairLoss {
+  checkBeta("dpo", beta);
+  const { rewards, margin } = implicitRewards(policy, reference, beta);
+  return { loss: tf.mean(negLogSigmoid(margin)), rewards };
+}

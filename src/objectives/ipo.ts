@@ -1,0 +1,19 @@
+import * as tf from "@tensorflow/tfjs";
+import { checkBeta, implicitRewards } from "./rewards.js";
+import type { PairLengths, PairLogps, PairLoss } from "./types.js";
+
+/**
+ * Identity preference optimization (Azar et al. 2023, eq. 17), with log-ratios averaged over tokens as its authors confirmed to TRL (METHODS 11.3):
+ *
+ *     L = ( lr_w / |w| - lr_l / |l| - 1 / (2 beta) )^2,   lr = logp - ref
+ *
+ * @param beta the paper's tau, > 0
+ * @throws RangeError when beta is not a positive number
+ */
+export function ipo(policy: PairLogps, reference: PairLogps, lengths: PairLengths, beta: number): PairLoss {
+  checkBeta("ipo", beta);
+  const { rewards } = implicitRewards(policy, reference, beta);
+  const average = (side: keyof PairLogps) => tf.div(tf.sub(policy[side], reference[side]), lengths[side]); // [B]
+  const gap = tf.sub(average("chosen"), average("rejected"));
+  return { loss: tf.mean(tf.square(tf.sub(gap, 1 / (2 * beta)))), rewards };
+}

@@ -1,0 +1,20 @@
+import * as tf from "@tensorflow/tfjs";
+import type { PairLengths, PairLogps, PairLoss } from "./types.js";
+
+/**
+ * Negative log-likelihood of the winners, each divided by its own length and averaged over pairs: mean( -logp_w / |w| ), in nats a token
+ * (the NLL term of Iterative RPO, Pang et al. 2024; METHODS 11.7). It keeps the winners' likelihood from sinking with the losers'.
+ */
+export function nll(policy: PairLogps, lengths: PairLengths): tf.Scalar {
+  return tf.neg(tf.mean(tf.div(policy.chosen, lengths.chosen)));
+}
+
+/**
+ * A preference loss plus lambda * nll.
+ * @throws RangeError when lambda is negative
+ */
+export function withNll(pairLoss: PairLoss, policy: PairLogps, lengths: PairLengths, lambda: number): PairLoss {
+  if (!(lambda >= 0)) throw new RangeError(`nll: the weight must be >= 0, got ${lambda}`);
+  if (lambda === 0) return pairLoss;
+  return { ...pairLoss, loss: tf.add(pairLoss.loss, tf.mul(lambda, nll(policy, lengths))) };
+}

@@ -1,0 +1,41 @@
+import * as tf from "@tensorflow/tfjs";
+import { checkBeta, implicitRewards, negLogSigmoid } from "./rewards.js";
+import type { PairLogps, PairLoss } from "./types.js";
+
+/**
+ * Conservative DPO (Mitchell 2023; METHODS 11.2): labels are wrong with probability epsilon,
+ *
+ *     L = -(1 - epsilon) log sigmoid(h) - epsilon log sigmoid(-h)
+ *
+ * @param options.epsilon in [0, 0.5); 0 is DPO
+ * @throws RangeError when beta or epsilon is out of range
+ */
+export function conservativeDpo(policy: PairLogps, reference: PairLogps, { beta, epsilon }: { beta: number; epsilon: number }): PairLoss {
+  checkBeta("conservativeDpo", beta);
+  checkEpsilon("conservativeDpo", epsilon);
+  const { rewards, margin } = implicitRewards(policy, reference, beta);
+  const right = tf.mul(1 - epsilon, negLogSigmoid(margin)); // [B]
+  const flipped = tf.mul(epsilon, negLogSigmoid(tf.neg(margin))); // [B]
+  return { loss: tf.mean(tf.add(right, flipped)), rewards };
+}
+
+/**
+ * Robust DPO (Chowdhury et al. 2024; METHODS 11.2; TRL's `robust`): an unbiased estimate of DPO's loss on clean labels,
+ *
+ *     L = [ -(1 - epsilon) log sigmoid(h) + epsilon log sigmoid(-h) ] / (1 - 2 epsilon)
+ *
+ * @param options.epsilon in [0, 0.5), typically 0.1; 0 is DPO
+ * @throws RangeError when beta or epsilon is out of range
+ */
+export function robustDpo(policy: PairLogps, reference: PairLogps, { beta, epsilon }: { beta: number; epsilon: number }): PairLoss {
+  checkBeta("robustDpo", beta);
+  checkEpsilon("robustDpo", epsilon);
+  const { rewards, margin } = implicitRewards(policy, reference, beta);
+  const right = tf.mul(1 - epsilon, negLogSigmoid(margin)); // [B]
+  const flipped = tf.mul(epsilon, negLogSigmoid(tf.neg(margin))); // [B]
+  return { loss: tf.mean(tf.div(tf.sub(right, flipped), 1 - 2 * epsilon)), rewards };
+}
+
+function checkEpsilon(loss: string, epsilon: number): void {
+  if (!(epsilon >= 0 && epsilon < 0.5)) throw new RangeError(`${loss}: epsilon must be in [0, 0.5), got ${epsilon}`);
+}

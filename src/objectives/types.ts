@@ -1,0 +1,23 @@
+import type * as tf from "@tensorflow/tfjs";
+
+/** Sums of log-probabilities over completion tokens, one value a pair. Shapes `[B]`, in nats. */
+export interface PairLogps {
+  chosen: tf.Tensor1D;
+  rejected: tf.Tensor1D;
+}
+
+/** Completion tokens of each pair, |w| and |l|. Shapes `[B]`. */
+export interface PairLengths {
+  chosen: tf.Tensor1D;
+  rejected: tf.Tensor1D;
+}
+
+export interface PairLoss {
+  /** Mean over the batch, a scalar. */
+  loss: tf.Scalar;
+  /** beta * log(pi/ref) of each completion, `[B]`: the implicit rewards that TRL logs. */
+  rewards: PairLogps;
+}
+
+/** A loss over pairs, its hyperparameters already chosen: what `trainPreference` minimises. */
+export type PreferenceObjective = (policy: PairLogps, reference: PairLogps, lengths: PairLengths) => PairLoss;
