@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { closeSync, createReadStream, fstatSync, openSync, readSync } from "node:fs";
-import { mkdir, open, rename } from "node:fs/promises";
+import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { WeightsError } from "./errors.js";
 
@@ -61,10 +61,13 @@ export async function writeAtomic(path: string, chunks: Iterable<Uint8Array | st
   try {
     for (const chunk of chunks) await file.writeFile(chunk);
     await file.sync();
-  } finally {
     await file.close();
+    await rename(beside, path);
+  } catch (error) {
+    await file.close().catch(() => {});
+    await rm(beside, { force: true });
+    throw error;
   }
-  await rename(beside, path);
   const folder = await open(dir, "r");
   await folder.sync().catch(() => {}); // some file systems cannot sync a folder
   await folder.close();

@@ -94,7 +94,7 @@ const isCount = (value: unknown): value is number => typeof value === "number" &
 function entry(name: string, value: unknown, fail: (problem: string) => never): Entry {
   if (!isObject(value)) return fail(`tensor ${name} is not an object`);
   const { dtype, shape, data_offsets: offsets } = value;
-  if (typeof dtype !== "string" || !(dtype in ELEMENT_BYTES)) return fail(`tensor ${name}: "dtype" is ${JSON.stringify(dtype)}`);
+  if (typeof dtype !== "string" || !Object.hasOwn(ELEMENT_BYTES, dtype)) return fail(`tensor ${name}: "dtype" is ${JSON.stringify(dtype)}`);
   if (!Array.isArray(shape) || !shape.every(isCount)) return fail(`tensor ${name}: "shape" is ${JSON.stringify(shape)}`);
   const [begin, end] = Array.isArray(offsets) && offsets.length === 2 ? offsets : [];
   if (!isCount(begin) || !isCount(end) || begin > end) return fail(`tensor ${name}: "data_offsets" are ${JSON.stringify(offsets)}`);

@@ -35,7 +35,7 @@ export function tokenizerFromGguf(metadata: Record<string, unknown>, file: strin
     );
   }
   const pre = String(metadata["tokenizer.ggml.pre"] ?? "gpt-2");
-  if (!(pre in PRE_TOKENIZERS)) {
+  if (!Object.hasOwn(PRE_TOKENIZERS, pre)) {
     throw new WeightsError(
       file,
       `pre-tokenizer ${JSON.stringify(pre)}`,

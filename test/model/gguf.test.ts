@@ -1,0 +1,116 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openDirectory } from "../../src/model/directory.js";
+import { WeightsError } from "../../src/model/errors.js";
+import { dequantize, GGML_TYPES, halfToFloat } from "../../src/model/ggml-types.js";
+import { openGguf } from "../../src/model/gguf.js";
+import { loadModel } from "../../src/model/load.js";
+import quants from "../fixtures/llama-quants.json" with { type: "json" }; // by the gguf package: test/fixtures/llama_fixture.py
+import expected from "../fixtures/llama-tiny.json" with { type: "json" };
+import { fixture } from "./open.js";
+
+let dir: string;
+let whole: Buffer;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "erpo-gguf-"));
+  whole = await readFile(fixture("llama-tiny.gguf"));
+});
+afterAll(() => rm(dir, { recursive: true }));
+
+async function changed(change: (bytes: Buffer) => Buffer): Promise<string> {
+  const path = join(dir, "changed.gguf");
+  await writeFile(path, change(Buffer.from(whole)));
+  return path;
+}
+
+/** Replaces the first occurrence of one text by another of the same length. */
+const replaced = (from: string, to: string) => (bytes: Buffer) => {
+  const at = bytes.indexOf(from);
+  expect(at).toBeGreaterThanOrEqual(0);
+  bytes.write(to, at);
+  return bytes;
+};
+
+test("a GGUF file of the tiny model holds the same tensors, rotary rows turned back, and the same logits", async () => {
+  const [a, b] = [await openGguf(fixture("llama-tiny.gguf")), await openDirectory(fixture("llama-tiny"))];
+  expect({ ...a.config, rmsNormEps: 0 }).toEqual({ ...b.config, rmsNormEps: 0 });
+  for (const module of ["self_attn.q_proj", "self_attn.k_proj", "mlp.down_proj"]) {
+    const name = `model.layers.1.${module}.weight`;
+    expect(a.read(name)).toEqual(b.read(name));
+  }
+  a.close();
+  b.close();
+  const model = await loadModel(fixture("llama-tiny.gguf"));
+  const logits = tf.tidy(
+    () =>
+      model.decoder
+        .logits(model.decoder.hidden(tf.tensor2d([expected.rows[0]!], [1, 12], "int32")).reshape([12, -1]))
+        .arraySync() as number[][],
+  );
+  logits[11]!.forEach((x, i) => void expect(x).toBeCloseTo(expected.logits_row_0.values[2]![i]!, 3));
+  for (const { text, ids } of expected.tokenizer) expect(model.tokenizer.encode(text)).toEqual(ids);
+  model.dispose();
+});
+
+const uint32 = (value: number, at: number) => (bytes: Buffer) => {
+  bytes.writeUInt32LE(value, at);
+  return bytes;
+};
+const huge = (at: number) => (bytes: Buffer) => {
+  bytes.writeBigUInt64LE(1n << 63n, at);
+  return bytes;
+};
+
+describe("refuses", () => {
+  test.each<[string, (bytes: Buffer) => Buffer, RegExp]>([
+    ["a file without the magic bytes", replaced("GGUF", "GGML"), /does not start with the bytes GGUF/],
+    ["an empty file", () => Buffer.alloc(0), /does not start with the bytes GGUF/],
+    ["an unknown version", uint32(9, 4), /unsupported version/],
+    ["2^63 tensors", huge(8), /broken GGUF header: Tensor count/],
+    ["2^63 metadata keys", huge(16), /broken GGUF header: KV metadata count/],
+    ["a truncated header", (b) => b.subarray(0, 2000), /truncated|broken|missing|twice/],
+    ["truncated data", (b) => b.subarray(0, b.length - 100), /truncated: tensor .* ends at byte \d+, the file has \d+/],
+    ["another architecture", replaced("llama", "llamb"), /general.architecture is "llamb"/],
+    ["another tokenizer", replaced("gpt2", "gpt3"), /tokenizer model "gpt3"/],
+    ["another pre-tokenizer", replaced("smollm", "smollx"), /pre-tokenizer "smollx"/],
+    ["a missing tensor", replaced("blk.1.ffn_up", "blk.9.ffn_up"), /tensor blk.1.ffn_up.weight is missing/],
+    ["a missing key", replaced("llama.block_count", "llama.block_xount"), /metadata "llama.block_count" is undefined/],
+  ])("%s", async (_, change, message) => {
+    await expect(openGguf(await changed(change))).rejects.toThrow(message);
+    await expect(openGguf(await changed(change))).rejects.toThrow(/changed\.gguf: /);
+  });
+});
+
+test("any damage to the header is a WeightsError, or harmless; never a crash or a hang", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.nat(7000), fc.nat(255)), { minLength: 1, maxLength: 4 }),
+      fc.option(fc.nat(20_000)),
+      async (flips, cut) => {
+        const path = await changed((bytes) => {
+          for (const [at, value] of flips) bytes[at] = value;
+          return cut === null ? bytes : bytes.subarray(0, cut);
+        });
+        const opened = await openGguf(path).catch((error) => error);
+        if (opened instanceof Error) expect(opened).toBeInstanceOf(WeightsError);
+        else opened.close();
+      },
+    ),
+    { numRuns: 150, seed: 7 },
+  );
+});
+
+test.each(quants)("de-quantises $type like the gguf package", ({ type, bytes, values }) => {
+  const number = Number(Object.entries(GGML_TYPES).find(([, t]) => t.name === type)![0]);
+  const got = dequantize(number, Buffer.from(bytes, "base64"), 0, values.length);
+  got.forEach((x, i) => void expect(x).toBeCloseTo(values[i]!, 5));
+});
+
+test("half precision: subnormal, infinite, not a number", () => {
+  expect([0x0001, 0x03ff, 0x7bff, 0x7c00, 0xfc00].map(halfToFloat)).toEqual([2 ** -24, 1023 * 2 ** -24, 65504, Infinity, -Infinity]);
+  expect(halfToFloat(0x7e00)).toBeNaN();
+});
