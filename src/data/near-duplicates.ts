@@ -26,16 +26,17 @@ export function jaccard(a: ReadonlySet<string>, b: ReadonlySet<string>): number 
 }
 
 /**
- * Finds, among fixed texts, one that is a near-duplicate of a given text.
+ * Finds, among fixed texts, those that are near-duplicates of a given text.
  *
- * Two sets with Jaccard similarity >= t share a word among the first |A| - ceil(t |A|) + 1 of each, if both are sorted by how rare
- * a word is (prefix filter of Bayardo et al. 2007). So only texts that share a rare word are compared.
+ * Words are numbered from the rarest to the commonest. Two sets with Jaccard similarity >= t share a word among the first
+ * |A| - ceil(t |A|) + 1 of each in this order (prefix filter of Bayardo et al. 2007), so only texts that share a rare word are compared.
  */
 export class NearIndex {
-  private readonly sets: Set<string>[];
-  private readonly postings = new Map<string, number[]>();
-  private readonly frequency = new Map<string, number>();
-  private readonly empty: number[] = [];
+  /** place of a word, 0 for the rarest */
+  private readonly ranks: Map<string, number>;
+  /** of each text its words' ranks, ascending */
+  private readonly sets: number[][];
+  private readonly postings = new Map<number, number[]>();
 
   /** @param threshold in (0, 1] */
   constructor(
@@ -43,32 +44,55 @@ export class NearIndex {
     private readonly threshold = nearThreshold,
   ) {
     if (!(threshold > 0 && threshold <= 1)) throw new RangeError(`NearIndex: threshold must be in (0, 1], got ${threshold}`);
-    this.sets = texts.map(wordSet);
-    for (const set of this.sets) for (const word of set) this.frequency.set(word, (this.frequency.get(word) ?? 0) + 1);
+    const words = texts.map(wordSet);
+    const frequency = new Map<string, number>();
+    for (const set of words) for (const word of set) frequency.set(word, (frequency.get(word) ?? 0) + 1);
+    const rareFirst = [...frequency].sort((a, b) => a[1] - b[1]);
+    this.ranks = new Map(rareFirst.map(([word], rank) => [word, rank]));
+    this.sets = words.map((set) => this.ranked(set));
     for (const [i, set] of this.sets.entries()) {
-      if (set.size === 0) this.empty.push(i);
-      for (const word of this.prefix(set)) {
-        const list = this.postings.get(word);
+      for (const rank of this.prefix(set)) {
+        const list = this.postings.get(rank);
         if (list) list.push(i);
-        else this.postings.set(word, [i]);
+        else this.postings.set(rank, [i]);
       }
     }
   }
 
   /** Indices of all texts that are near-duplicates of `text`, ascending. */
   near(text: string): number[] {
-    const set = wordSet(text);
-    if (set.size === 0) return [...this.empty];
+    const set = this.ranked(wordSet(text));
+    if (set.length === 0) return this.sets.flatMap((other, i) => (other.length === 0 ? i : []));
     const candidates = new Set<number>();
-    for (const word of this.prefix(set)) for (const i of this.postings.get(word) ?? []) candidates.add(i);
-    return [...candidates].filter((i) => jaccard(set, this.sets[i]!) >= this.threshold).sort((a, b) => a - b);
+    for (const rank of this.prefix(set)) for (const i of this.postings.get(rank) ?? []) candidates.add(i);
+    return [...candidates].filter((i) => this.alike(set, this.sets[i]!)).sort((a, b) => a - b);
   }
 
-  private prefix(set: ReadonlySet<string>): string[] {
-    const count = (word: string) => this.frequency.get(word) ?? 0;
-    const rareFirst = [...set].sort((a, b) => count(a) - count(b) || (a < b ? -1 : 1));
+  /** Unknown words come first, all with rank -1: they match nothing. */
+  private ranked(words: ReadonlySet<string>): number[] {
+    return [...words].map((word) => this.ranks.get(word) ?? -1).sort((a, b) => a - b);
+  }
+
+  private prefix(set: readonly number[]): readonly number[] {
     // The subtracted amount keeps 0.6 * 5 from being rounded up to 4.
-    return rareFirst.slice(0, set.size - Math.ceil(this.threshold * set.size - 1e-9) + 1);
+    return set.slice(0, set.length - Math.ceil(this.threshold * set.length - 1e-9) + 1);
+  }
+
+  /** Whether |A and B| >= t |A or B|, that is >= t / (1 + t) (|A| + |B|); gives up as soon as too few words are left. */
+  private alike(a: readonly number[], b: readonly number[]): boolean {
+    const needed = Math.ceil((this.threshold / (1 + this.threshold)) * (a.length + b.length) - 1e-9);
+    let common = 0;
+    for (let i = 0, j = 0; common + Math.min(a.length - i, b.length - j) >= needed; ) {
+      if (i === a.length || j === b.length) return true;
+      if (a[i]! < b[j]!) i += 1;
+      else if (a[i]! > b[j]!) j += 1;
+      else {
+        common += 1;
+        i += 1;
+        j += 1;
+      }
+    }
+    return false;
   }
 }
 
