@@ -158,7 +158,7 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
       numKvHeads: number("llama.attention.head_count_kv", numHeads),
       headDim: number("llama.attention.key_length", number("llama.rope.dimension_count", hiddenSize / numHeads)),
       ropeTheta: number("llama.rope.freq_base", 10000),
-      rmsNormEps: number("llama.attention.layer_norm_rms_epsilon"),
+      rmsNormEps: Number(number("llama.attention.layer_norm_rms_epsilon").toPrecision(7)), // stored as f32
       tieWordEmbeddings: tied,
       maxPositions: number("llama.context_length"),
       bosTokenId: number("tokenizer.ggml.bos_token_id", 1),

@@ -35,9 +35,13 @@ export async function saveModel(dir: string, model: LanguageModel, lora: Lora | 
     const [group, from] = at[module!]!;
     return tf.transpose(tf.slice(w[group], [0, from], [shape[1]!, shape[0]!]));
   };
-  const tensors = [...tensorShapes(config)].map(
-    ([name, shape]): WritableTensor => ({ name, shape, data: () => tf.tidy(() => find(name, shape).dataSync() as Float32Array) }),
-  );
+  const values = (name: string, shape: readonly number[]): Float32Array => {
+    const tensor = tf.tidy(() => find(name, shape)); // the numbers do not pass through tidy: it would walk them one by one
+    const data = tensor.dataSync() as Float32Array;
+    tensor.dispose();
+    return data;
+  };
+  const tensors = [...tensorShapes(config)].map(([name, shape]): WritableTensor => ({ name, shape, data: () => values(name, shape) }));
   try {
     await writeAtomic(join(dir, "config.json"), [json(configToJson(config))]);
     await writeAtomic(join(dir, "tokenizer.json"), [json(tokenizer.files.tokenizer)]);
