@@ -1,0 +1,147 @@
+import { currentFrontend, type MimeBundle, type Shown } from "../frontend/frontend.js";
+import { type DisplayHandle, display } from "../frontend/index.js";
+import { checkLabel, type Row, type VegaLiteSpec } from "./spec.js";
+
+/** How a figure is referred to and read. Each may instead stand as `//| key: value` at the top of the cell. */
+export interface FigureOptions {
+  /** `fig-...`, referred to in text as `@fig-...`. */
+  label?: string;
+  /** Stands under the figure. Markdown. */
+  caption?: string;
+  /** What the figure shows, for readers who do not see it. */
+  alt?: string;
+}
+
+/** A shown figure whose data can grow. */
+export interface Figure {
+  /** Adds one row or several and redraws in place, about twice a second at most. The last state is always drawn. */
+  push(rows: Row | readonly Row[]): void;
+  /** Resolves when the last state is drawn and shown. @throws FigureError when the specification is wrong */
+  done(): Promise<void>;
+}
+
+const INTERVAL_MS = 500;
+const DISPLAY = Symbol.for("Jupyter.display");
+
+/**
+ * Shows a Vega-Lite figure at this place of the output: as Vega-Lite for frontends that draw it, SVG, PNG and text.
+ *
+ * Drawing goes on in the background; a cell ends only when its figures are drawn. Drawing takes at most a tenth of the time.
+ *
+ * @param spec Vega-Lite 6 with inline data (`data.values`), which `push` adds to; nothing is ever loaded from a URL or file
+ * @throws FigureError when the label is not `fig-...`; a wrong specification is told by `done()`, and in the figure's place
+ */
+export function figure(spec: VegaLiteSpec, options: FigureOptions = {}): Figure {
+  if (options.label !== undefined) checkLabel(options.label, "fig");
+  const metadata: Record<string, string> = {};
+  if (options.label !== undefined) metadata.label = options.label;
+  if (options.caption !== undefined) metadata["fig-cap"] = options.caption;
+  if (options.alt !== undefined) metadata["fig-alt"] = options.alt;
+  return new LiveFigure(spec, metadata);
+}
+
+class LiveFigure implements Figure {
+  private readonly rows: Row[];
+  private readonly handle: DisplayHandle;
+  private dirty = false;
+  private working: Promise<void> | undefined;
+  /** Ends the wait before the next drawing. */
+  private hurry: (() => void) | undefined;
+  private drawnAt = 0;
+  private pause = 0;
+  private failure: unknown;
+
+  constructor(
+    private readonly spec: VegaLiteSpec,
+    private readonly metadata: Record<string, string>,
+  ) {
+    this.rows = [...(spec.data?.values ?? [])];
+    this.handle = display(this.view({ "text/plain": this.text() }));
+    this.draw();
+  }
+
+  push(rows: Row | readonly Row[]): void {
+    if (Array.isArray(rows)) this.rows.push(...rows);
+    else this.rows.push(rows as Row);
+    this.draw();
+  }
+
+  async done(): Promise<void> {
+    while (this.working) {
+      this.hurry?.();
+      await this.working;
+    }
+    if (this.failure) throw this.failure;
+  }
+
+  /** A figure is shown where it was made: as a cell's value it adds nothing. */
+  [DISPLAY](): Shown {
+    return { data: {}, metadata: {} };
+  }
+
+  private draw(): void {
+    this.dirty = true;
+    this.working ??= this.hold(this.loop());
+  }
+
+  private async loop(): Promise<void> {
+    try {
+      while (this.dirty) {
+        await this.rest();
+        this.dirty = false;
+        const started = performance.now();
+        const bundle = await this.bundle();
+        this.drawnAt = performance.now();
+        this.pause = Math.max(INTERVAL_MS, 10 * (this.drawnAt - started));
+        this.handle.update(this.view(bundle));
+      }
+    } catch (error) {
+      this.failure = error;
+      this.handle.update(this.view({ "text/plain": String(error) }));
+    } finally {
+      this.working = undefined;
+    }
+  }
+
+  private rest(): Promise<void> {
+    const left = this.drawnAt + this.pause - performance.now();
+    if (left <= 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, left);
+      this.hurry = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** Makes the running cell wait: frontends await what a value's display method promises. */
+  private hold(work: Promise<void>): Promise<void> {
+    void currentFrontend().format({ [DISPLAY]: () => work.then(() => ({ data: {}, metadata: {} })) });
+    return work;
+  }
+
+  private async bundle(): Promise<MimeBundle> {
+    const { render, SCHEMA, themed } = await import("./render.js");
+    const spec = themed({ ...this.spec, data: { ...this.spec.data, values: [...this.rows] } });
+    const alt = this.metadata["fig-alt"];
+    if (alt) spec.description ??= alt;
+    const { svg, png } = await render(spec, { png: true, ...(alt && { alt }) });
+    return {
+      "application/vnd.vegalite.v6+json": spec,
+      "application/vnd.vegalite.v5+json": { ...spec, $schema: SCHEMA.v5 },
+      "image/svg+xml": svg,
+      "image/png": Buffer.from(png!).toString("base64"),
+      "text/plain": this.text(),
+    };
+  }
+
+  private text(): string {
+    const { label = "figure", "fig-cap": caption, "fig-alt": alt } = this.metadata;
+    return [`[${label}: ${this.rows.length} rows]`, caption, alt].filter(Boolean).join("\n");
+  }
+
+  private view(data: MimeBundle): object {
+    return { [DISPLAY]: (): Shown => ({ data, metadata: this.metadata }) };
+  }
+}

@@ -1,0 +1,10 @@
+/** Figures, tables and named numbers for notebooks and their reports. Light to import: Vega is loaded at the first figure. */
+
+export { type Figure, type FigureOptions, figure } from "./figure.js";
+export { FigureError, type Row, type VegaLiteSpec } from "./spec.js";
+export { intervals } from "./specs/intervals.js";
+export { lengthDistribution } from "./specs/length-distribution.js";
+export { trainingCurves } from "./specs/training-curves.js";
+export { type Frame, type TableOptions, table } from "./table.js";
+export { palette } from "./theme.js";
+export { value } from "./value.js";

@@ -1,0 +1,138 @@
+import { createRequire } from "node:module";
+import { FigureError, type VegaLiteSpec } from "./spec.js";
+import { FONT, theme } from "./theme.js";
+
+/** A figure, drawn. */
+export interface Rendered {
+  /** Self-contained SVG: text stays text, no links, coordinates to a hundredth of a pixel. */
+  svg: string;
+  /** The same at twice the size. Undefined when not asked for. */
+  png?: Uint8Array;
+}
+
+/** Vega-Lite's version in the `$schema` of what is shown. */
+export const SCHEMA = { v6: "https://vega.github.io/schema/vega-lite/v6.json", v5: "https://vega.github.io/schema/vega-lite/v5.json" };
+
+/** The specification with the package's theme under its own configuration. */
+export function themed(spec: VegaLiteSpec): VegaLiteSpec {
+  return { $schema: SCHEMA.v6, ...spec, config: merge(theme, spec.config ?? {}) };
+}
+
+/**
+ * Draws a specification as SVG and, if asked, PNG, with the widths of real text (Arimo).
+ *
+ * Data must be inline: nothing is loaded, neither from the network nor from files. The same specification gives the same bytes.
+ *
+ * @param spec a Vega-Lite 6 (or 5) specification; the theme is not added here (see `themed`)
+ * @param options.png draw the PNG too
+ * @param options.alt text for readers who do not see the figure, as `aria-label`
+ * @throws FigureError with Vega-Lite's or Vega's reason
+ */
+export async function render(spec: VegaLiteSpec, options: { png?: boolean; alt?: string } = {}): Promise<Rendered> {
+  const { vega, vegaLite } = await engine();
+  const complaints: string[] = [];
+  const complain = (text: string) => complaints.push(text);
+  const logger = quietLogger(complain);
+  try {
+    const compiled = vegaLite.compile(spec as never, { config: { aria: false }, logger }).spec;
+    const view = new vega.View(vega.parse(compiled), { renderer: "none", loader: closedLoader(vega, complain), logger });
+    try {
+      await view.runAsync();
+      if (complaints.length) throw new FigureError(`figure: ${complaints[0]}`);
+      vega.resetSVGDefIds();
+      const svg = finish(await view.toSVG(), options.alt);
+      const png = options.png ? await drawPNG(view) : undefined;
+      return { svg, ...(png && { png }) };
+    } finally {
+      view.finalize();
+    }
+  } catch (error) {
+    if (error instanceof FigureError) throw error;
+    throw new FigureError(`figure: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+type Vega = typeof import("vega") & { resetSVGDefIds(): void };
+interface Engine {
+  vega: Vega;
+  vegaLite: typeof import("vega-lite");
+}
+let loading: Promise<Engine> | undefined;
+
+/** Vega is an ES module with top-level await and takes a quarter of a second to load: once, at the first figure. */
+function engine(): Promise<Engine> {
+  loading ??= (async () => {
+    const { GlobalFonts } = (await import("canvas")) as typeof import("canvas");
+    const require = createRequire(import.meta.url);
+    for (const face of ["400Regular/Arimo_400Regular", "400Regular_Italic/Arimo_400Regular_Italic", "700Bold/Arimo_700Bold"]) {
+      GlobalFonts.registerFromPath(require.resolve(`@expo-google-fonts/arimo/${face}.ttf`), "Arimo");
+    }
+    const [vega, vegaLite] = await Promise.all([import("vega"), import("vega-lite")]);
+    return { vega: vega as unknown as Vega, vegaLite };
+  })();
+  return loading;
+}
+
+/** A loader that loads nothing, so that a specification from a stranger cannot read files or call home. */
+function closedLoader(vega: Vega, complain: (text: string) => void): import("vega").Loader {
+  const refuse = async (uri: string): Promise<never> => {
+    const reason = `data from ${JSON.stringify(uri)} is not loaded; put the rows into data.values`;
+    complain(reason); // Vega itself only warns
+    throw new Error(reason);
+  };
+  return Object.assign(vega.loader(), { load: refuse, sanitize: refuse, http: refuse, file: refuse });
+}
+
+/** Vega's errors are collected; its warnings (a null in the data, say) are no news to a reader. */
+function quietLogger(onError: (text: string) => void): import("vega").LoggerInterface {
+  const logger: import("vega").LoggerInterface = {
+    level: ((value?: number) => (value === undefined ? 1 : logger)) as never,
+    error: (...parts: readonly unknown[]) => {
+      onError(parts.map((part) => (part instanceof Error ? part.message : String(part))).join(" "));
+      return logger;
+    },
+    warn: () => logger,
+    info: () => logger,
+    debug: () => logger,
+  };
+  return logger;
+}
+
+async function drawPNG(view: import("vega").View): Promise<Uint8Array> {
+  const canvas = (await view.toCanvas(2)) as unknown as import("canvas").Canvas;
+  return canvas.encode("png");
+}
+
+const INSIDE_TAGS = /<[^>]*>/g;
+const LONG_NUMBER = /-?\d+\.\d{3,}(?:e-?\d+)?/g;
+const IDLE_ATTRIBUTE =
+  / (?:pointer-events="none"|opacity="1"|aria-hidden="true"|role="graphics-object"|aria-roledescription="[^"]*"|class="[^"]*")/g;
+const IDLE_PATH = /<path(?: transform="[^"]*")?(?: d="(?:M0,0h[\d.]+v[\d.]+h-?[\d.]+Z)?")?(?: display="none")?(?:\/>|><\/path>)/g;
+
+/** What nearly all texts share is said once, at the root. */
+const TEXT_STYLE = ` font-family="${FONT}" font-size="12px"`;
+
+/** Rounds coordinates, drops what draws nothing, and names the picture for screen readers. */
+function finish(svg: string, alt: string | undefined): string {
+  const name = alt ? ` aria-label="${escapeAttribute(alt)}"` : "";
+  return svg
+    .replace(INSIDE_TAGS, (tag) =>
+      tag.replace(LONG_NUMBER, (digits) => String(Math.round(Number(digits) * 100) / 100)).replace(IDLE_ATTRIBUTE, ""),
+    )
+    .replace(IDLE_PATH, "")
+    .replaceAll(TEXT_STYLE, "")
+    .replace("<svg ", `<svg role="img"${name}${TEXT_STYLE} `);
+}
+
+const escapeAttribute = (text: string) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+
+function merge(base: Record<string, unknown>, over: Record<string, unknown>): Record<string, unknown> {
+  const result: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    const before = result[key];
+    result[key] = isRecord(before) && isRecord(value) ? merge(before, value) : value;
+  }
+  return result;
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);

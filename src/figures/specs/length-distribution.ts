@@ -1,0 +1,57 @@
+import type { Row, VegaLiteSpec } from "../spec.js";
+
+/**
+ * How long something is (thoughts, in tokens), one histogram a series (stage) under each other on one axis, each with its median.
+ *
+ * @param fields.length column of the lengths
+ * @param fields.series column of the series, in the order of the rows
+ * @param options.title of the horizontal axis
+ * @param options.bins number of bins at most
+ */
+export function lengthDistribution(
+  fields: { length: string; series: string },
+  options: { rows?: readonly Row[]; title?: string; bins?: number } = {},
+): VegaLiteSpec {
+  const { length, series } = fields;
+  const title = options.title ?? "tokens";
+  return {
+    data: { values: options.rows ?? [] },
+    facet: {
+      row: {
+        field: series,
+        type: "nominal",
+        title: null,
+        sort: null,
+        header: { labelAngle: 0, labelAlign: "left", labelOrient: "top", labelAnchor: "start", labelPadding: 2 },
+      },
+    },
+    spacing: 12,
+    spec: {
+      width: 480,
+      height: 70,
+      layer: [
+        {
+          mark: { type: "bar", binSpacing: 1 },
+          encoding: {
+            x: { field: length, type: "quantitative", bin: { maxbins: options.bins ?? 30 }, title },
+            y: { aggregate: "count", type: "quantitative", title: null, axis: { tickCount: 3 } },
+          },
+        },
+        {
+          transform: [
+            { aggregate: [{ op: "median", field: length, as: "median" }], groupby: [series] },
+            { calculate: "'median ' + format(datum.median, '.3~r')", as: "written" },
+          ],
+          layer: [
+            { mark: { type: "rule", strokeDash: [4, 3] }, encoding: { x: { field: "median", type: "quantitative" } } },
+            {
+              mark: { type: "text", align: "center", baseline: "bottom", y: -3 },
+              encoding: { x: { field: "median", type: "quantitative" }, text: { field: "written", type: "nominal" } },
+            },
+          ],
+        },
+      ],
+    },
+    resolve: { scale: { y: "shared" } },
+  };
+}

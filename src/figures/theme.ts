@@ -1,0 +1,57 @@
+/**
+ * Series colours that people with any colour vision tell apart: Okabe and Ito's (2008), with the three that are too pale on white darkened.
+ * Each has a contrast of at least 3:1 on white.
+ */
+export const palette = ["#0072B2", "#D55E00", "#009E73", "#B8568F", "#A37400", "#5B6770"] as const;
+
+/** Text and axes. The report replaces it by the page's own text colour, so that figures follow light and dark. */
+export const INK = "#24292f";
+
+/** Grid lines and domains. */
+export const RULE = "#d0d7de";
+
+/** Arimo has Arial's metrics: text keeps its width in a reader that has one of the others only. */
+export const FONT = "Arimo, Arial, 'Liberation Sans', Helvetica, sans-serif";
+
+/** The one configuration of all figures. A specification's own `config` wins, key by key. */
+export const theme: Record<string, unknown> = {
+  background: "white",
+  font: FONT,
+  padding: 4,
+  view: { stroke: null, continuousWidth: 480, continuousHeight: 240 },
+  range: { category: [...palette], ordinal: { scheme: "blues" }, ramp: { scheme: "blues" }, heatmap: { scheme: "viridis" } },
+  title: { anchor: "start", color: INK, fontSize: 13, fontWeight: 700, subtitleColor: INK, subtitleFontSize: 12, offset: 8 },
+  axis: {
+    labelColor: INK,
+    titleColor: INK,
+    domainColor: INK,
+    tickColor: INK,
+    gridColor: RULE,
+    labelFontSize: 12,
+    titleFontSize: 12,
+    titleFontWeight: 400,
+    titlePadding: 8,
+    tickSize: 4,
+    labelOverlap: true,
+  },
+  axisX: { grid: false },
+  axisY: { domain: false, ticks: false, tickCount: 6 },
+  header: { labelColor: INK, titleColor: INK, labelFontSize: 12, titleFontSize: 12, labelFontWeight: 700, titleFontWeight: 400 },
+  legend: {
+    orient: "top",
+    direction: "horizontal",
+    labelColor: INK,
+    titleColor: INK,
+    labelFontSize: 12,
+    titleFontSize: 12,
+    titleFontWeight: 400,
+    symbolStrokeWidth: 2,
+    labelLimit: 260,
+  },
+  mark: { color: palette[0] },
+  line: { strokeWidth: 2 },
+  rule: { color: INK, strokeWidth: 1.5 },
+  text: { color: INK, fontSize: 12 },
+  point: { filled: true, size: 50 },
+  bar: { color: palette[0] },
+};
