@@ -1,0 +1,80 @@
+import * as tf from "@tensorflow/tfjs";
+import fc from "fast-check";
+import { beforeAll, expect, test } from "vitest";
+import { createRng } from "../../src/backend/random.js";
+import { chooseToken } from "../../src/generation/choose.js";
+import { type SampleOptions, sample } from "../../src/generation/sample.js";
+import { type LanguageModel, loadModel } from "../../src/model/load.js";
+
+let model: LanguageModel;
+beforeAll(async () => {
+  model = await loadModel("test/fixtures/llama-tiny");
+});
+
+const prompts = ["Hello there", "a", "How are you today?", "Hello again"].map((text) => [...new TextEncoder().encode(text)].map((b) => b % 90));
+
+async function collect(options: Partial<SampleOptions>): Promise<number[][]> {
+  const rows: number[][] = [];
+  for await (const { index, ids } of sample(model, null, prompts, { maxNewTokens: 6, batchSize: 3, temperature: 0, rng: createRng(1), ...options }))
+    rows[index] = ids;
+  return rows;
+}
+
+test("greedy tokens are those of a full forward pass without a cache", async () => {
+  const expected = prompts.map((prompt) => {
+    const ids = [...prompt];
+    for (let n = 0; n < 6; n++) {
+      const next = tf.tidy(() => {
+        const states = model.decoder.hidden(tf.tensor2d([ids], [1, ids.length], "int32")).squeeze([0]) as tf.Tensor2D; // [T, C]
+        return tf.argMax(model.decoder.logits(states), 1).dataSync().at(-1)!;
+      });
+      ids.push(next);
+      if (next === model.tokenizer.eosId || model.config.eosTokenIds.includes(next)) break;
+    }
+    return ids.slice(prompt.length);
+  });
+  expect(await collect({})).toEqual(expected);
+});
+
+test("a prompt's sample does not depend on its batch", async () => {
+  const alone = await collect({ temperature: 1, batchSize: 1 });
+  expect(await collect({ temperature: 1, batchSize: 4 })).toEqual(alone);
+  expect(await collect({ temperature: 1, rng: createRng(2) })).not.toEqual(alone);
+});
+
+test("stop ends a row, and no tensor is left behind", async () => {
+  await collect({});
+  const before = tf.memory().numTensors;
+  const rows = await collect({ stop: (ids) => ids.length === 2 });
+  expect(rows.every((ids) => ids.length <= 2)).toBe(true);
+  for await (const _ of sample(model, null, prompts, { maxNewTokens: 6, batchSize: 3, temperature: 0, rng: createRng(1) })) break;
+  expect(tf.memory().numTensors).toBe(before);
+});
+
+test("top-k and top-p leave out what they should", () => {
+  // probabilities 0.5, 0.25, 0.15, 0.1
+  const logits = Float32Array.from([0.5, 0.25, 0.15, 0.1], Math.log);
+  const seen = (choice: { topK?: number; topP?: number }) => {
+    const rng = createRng(3);
+    return new Set(Array.from({ length: 300 }, () => chooseToken(logits, { temperature: 1, ...choice }, rng)));
+  };
+  expect(seen({ topK: 2 })).toEqual(new Set([0, 1]));
+  expect(seen({ topP: 0.5 })).toEqual(new Set([0]));
+  expect(seen({ topP: 0.76 })).toEqual(new Set([0, 1, 2])); // 0.5 + 0.25 < 0.76 <= 0.9
+  expect(seen({})).toEqual(new Set([0, 1, 2, 3]));
+});
+
+test("draws follow the softmax", () => {
+  fc.assert(
+    fc.property(fc.array(fc.float({ min: -2, max: 2, noNaN: true }), { minLength: 2, maxLength: 4 }), fc.integer(), (values, seed) => {
+      const logits = Float32Array.from(values);
+      const rng = createRng(seed);
+      const n = 4000;
+      const counts = new Array(values.length).fill(0);
+      for (let i = 0; i < n; i++) counts[chooseToken(logits, { temperature: 1 }, rng)]++;
+      const total = values.reduce((s, v) => s + Math.exp(v), 0);
+      for (const [i, v] of values.entries()) expect(Math.abs(counts[i] / n - Math.exp(v) / total)).toBeLessThan(0.05); // > 6 standard errors
+    }),
+    { numRuns: 20 },
+  );
+});
