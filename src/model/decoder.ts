@@ -8,7 +8,7 @@ import { adapterTensors, type LayerAdapters, layerAdapters, layerBackward, layer
 import type { Lora } from "./lora.js";
 import { mergeLora, type SamplingWeights } from "./merge.js";
 import { type PassContext, passContext } from "./pass.js";
-import { padRowsWithZeros } from "./rows.js";
+import { spreadRows } from "./rows.js";
 import type { DecoderWeights, LayerWeights } from "./weights.js";
 
 /** How rows are run: with which adapter, after which shared tokens, and how long each row really is. */
@@ -51,7 +51,7 @@ export class Decoder {
         x = adaptedLayer(weights.layers[l]!, x, context, layerAdapters(config, lora, l), l > first);
       }
       const states = rmsNorm(P === 0 ? x : tf.slice(x, [P, 0], [-1, config.hiddenSize]), weights.norm, config.rmsNormEps);
-      return tf.reshape(padRowsWithZeros(states, context.layout), [B, context.layout.width, config.hiddenSize]).pad([
+      return tf.reshape(spreadRows(states, context.layout), [B, context.layout.width, config.hiddenSize]).pad([
         [0, 0],
         [0, T - context.layout.width],
         [0, 0],

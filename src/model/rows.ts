@@ -52,7 +52,7 @@ export const padRows = <T extends tf.Tensor>(x: T, { toPadded }: RowLayout): T =
 /** Padded rows [B T, ...] to own tokens [N, ...]. */
 export const packRows = <T extends tf.Tensor>(x: T, { toPacked }: RowLayout): T => (toPacked ? (tf.gather(x, toPacked) as T) : x);
 
-/** The adjoint of packRows: [N, ...] to [B T, ...] with zeros at the pads. */
+/** The adjoint of packRows: [N, C] to [B T, C] with zeros at the pads. Not recorded for gradients. */
 export function padRowsWithZeros(x: tf.Tensor2D, layout: RowLayout): tf.Tensor2D {
   const { toPadded, lengths, width } = layout;
   if (!toPadded) return x;
@@ -61,6 +61,19 @@ export function padRowsWithZeros(x: tf.Tensor2D, layout: RowLayout): tf.Tensor2D
     real.fill(1, b * width, b * width + length);
   });
   return tf.mul(tf.gather(x, toPadded), tf.tensor2d(real, [real.length, 1]));
+}
+
+/** The same, recorded with its own gradient. */
+export function spreadRows(x: tf.Tensor2D, layout: RowLayout): tf.Tensor2D {
+  const { toPacked } = layout;
+  if (!toPacked) return x;
+  return tf.customGrad((input, save) => {
+    (save as tf.GradSaveFunc)([toPacked]);
+    return {
+      value: padRowsWithZeros(input as tf.Tensor2D, layout),
+      gradFunc: (dy: tf.Tensor2D, [at]: tf.Tensor[]) => tf.gather(dy, at as tf.Tensor1D),
+    };
+  })(x) as tf.Tensor2D;
 }
 
 /** Length of the longest common prefix of rows, leaving each row at least one token of its own. */
