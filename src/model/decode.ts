@@ -51,8 +51,9 @@ export function prefillRows(
 export function decodeStep(config: DecoderConfig, weights: SamplingWeights, cache: KvCache, ids: ArrayLike<number>): tf.Tensor2D {
   if (ids.length !== cache.size) throw new RangeError(`step: ${ids.length} tokens for ${cache.size} rows`);
   return tf.tidy(() => {
+    if (Math.max(...cache.lengths) >= config.maxPositions)
+      throw new RangeError(`step: the model's positions end at ${config.maxPositions}`);
     const { positions, mask } = cache.advance();
-    if (Math.max(...positions) >= config.maxPositions) throw new RangeError(`step: the model's positions end at ${config.maxPositions}`);
     const rotary = rotaryTables(config, positions);
     let x = tf.gather(weights.embedding, tf.tensor1d(Int32Array.from(ids), "int32")) as tf.Tensor2D; // [B, C]
     weights.layers.forEach((w, l) => {

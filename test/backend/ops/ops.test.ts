@@ -1,7 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
 import { attention, attentionPlain, causalMask } from "../../../src/backend/ops/attention.js";
-import { gatherRows, gatherRowsPlain } from "../../../src/backend/ops/gather-rows.js";
 import { type LowRank, linear, linearPlain } from "../../../src/backend/ops/linear.js";
 import { matMul } from "../../../src/backend/ops/mat-mul.js";
 import { rmsNorm, rmsNormPlain } from "../../../src/backend/ops/rms-norm.js";
@@ -145,18 +144,6 @@ test("tokenLogps by hand, and that extreme logits stay finite", () => {
   expect(tokenLogps(tf.tensor2d([[Math.log(3)]]), head, tf.tensor1d([0], "int32")).dataSync()[0]).toBeCloseTo(Math.log(1 / 4), 6);
   expect(tokenLogps(tf.tensor2d([[1000]]), head, tf.tensor1d([0], "int32")).dataSync()[0]).toBeCloseTo(-1000, 2);
 });
-
-test.skipIf(process.env.ERPO_BACKEND === "wasm")(
-  "gatherRows equals its plain twin, repeated rows too (skipped on wasm: the twin has no gradient there)",
-  () => {
-    const rows = tf.tensor1d([3, 0, 3, 1], "int32");
-    same(
-      (x) => gatherRows(x as tf.Tensor2D, rows),
-      (x) => gatherRowsPlain(x as tf.Tensor2D, rows),
-      [random(5, 4)],
-    );
-  },
-);
 
 test("matMul equals tfjs's, transposed or not", () => {
   for (const [ta, tb] of [
