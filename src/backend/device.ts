@@ -15,7 +15,7 @@ export interface Device {
   library: string;
   /** why this one, in one line */
   reason: string;
-  /** "bf16": matrix products may round their inputs to BF16 (on NVIDIA cards: TF32); "f32": nothing rounds below float32 */
+  /** what was observed: "bf16" when matrix products round their inputs (to BF16; on NVIDIA cards to TF32), "f32" when nothing does */
   precision: "f32" | "bf16";
 }
 
@@ -25,34 +25,35 @@ export class DeviceError extends Error {
 }
 
 type Precision = Device["precision"];
+const opened = Symbol.for("erpo.device");
 
 /** Kept on the global object: the native library's settings belong to the process, however many copies of this module it holds. */
-const state = globalThis as { [key: symbol]: Promise<Device> | undefined };
-const opened = Symbol.for("erpo.device");
+const state = globalThis as { [opened]?: { device: Promise<Device>; precision: Precision } };
 const mend = "`npm run erpo -- setup` mends it";
 
 /**
  * Opens the best device there is, once in a process: native TensorFlow, else WebAssembly, else plain JavaScript. `ERPO_BACKEND` =
  * `tensorflow`, `wasm` or `cpu` forces one. Downloads and builds nothing.
  *
- * @param options.precision fixed when the device opens; "f32" by default
+ * @param options.precision fixed when the device opens; "f32" by default; "bf16" is a permission, which only some processors use
  * @param options.log receives a line when a slower device than native TensorFlow is opened
  * @throws DeviceError when a forced device does not open, or when another precision is asked for later
  */
 export async function openDevice(options: { precision?: Precision; log?: (line: string) => void } = {}): Promise<Device> {
   const { precision, log = () => {} } = options;
-  const first = state[opened] === undefined;
-  state[opened] ??= open(precision ?? "f32", log).catch((error) => {
-    state[opened] = undefined;
-    throw error;
-  });
-  const device = await state[opened];
-  if (!first && device.kind === "tensorflow" && precision !== undefined && precision !== device.precision) {
+  const before = state[opened];
+  if (!before) {
+    const device = open(precision ?? "f32", log);
+    state[opened] = { device, precision: precision ?? "f32" };
+    device.catch(() => delete state[opened]);
+    return device;
+  }
+  if (precision !== undefined && precision !== before.precision) {
     throw new DeviceError(
-      `the device is open with precision ${device.precision}, which is fixed for the process: use another one for ${precision}`,
+      `the device is open with precision ${before.precision}, which is fixed for the process: use another one for ${precision}`,
     );
   }
-  return device;
+  return before.device;
 }
 
 async function open(precision: Precision, log: (line: string) => void): Promise<Device> {
@@ -66,7 +67,11 @@ async function open(precision: Precision, log: (line: string) => void): Promise<
     const binding = findBinding();
     if (typeof binding !== "string") {
       try {
-        return await openTensorflow(binding, precision, why);
+        const device = await openTensorflow(binding, precision, why);
+        if (precision === "bf16" && device.precision === "f32") log("this processor has no use for bf16; computing in f32");
+        if (precision === "f32" && device.precision !== "f32")
+          log("matrix products round below float32 here, although that was switched off");
+        return device;
       } catch (error) {
         reason = `native TensorFlow does not load: ${(error as Error).message.split("\n")[0]}`;
       }
@@ -128,8 +133,17 @@ async function openTensorflow(binding: Binding, precision: Precision, why: strin
     reason:
       why ??
       `native TensorFlow (${binding.origin === "built" ? "built by set-up" : "the official binary"}) loads${gpu ? " and sees a GPU" : ""}`,
-    precision,
+    precision: observePrecision(),
   };
+}
+
+/** 1.001 is 1 in BF16 and 1.00098 in TF32, so a product of matrices of 1.001 tells: 512 * 1.001^2 = 513.0245 in float32. */
+function observePrecision(): Precision {
+  const sum = tf.tidy(() => {
+    const matrix = tf.fill([512, 512], 1.001);
+    return tf.matMul(matrix, matrix).dataSync()[0]!;
+  });
+  return Math.abs(sum - 513.0245) < 0.01 ? "f32" : "bf16";
 }
 
 /** Loads libraries that need each other in whatever order works. */

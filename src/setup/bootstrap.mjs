@@ -22,6 +22,10 @@ const sourceFolders = ["src", "kernel", "reports"];
 class SetupError extends Error {}
 
 const say = (line) => process.stderr.write(`erpo: ${line}\n`);
+/** Progress is for people: of a command that other programs call, it goes to a terminal only. */
+const progress = (line) => {
+  if (process.stderr.isTTY || ["start", "test", "setup"].includes(process.argv[2])) say(line);
+};
 const read = (file) => {
   try {
     return readFileSync(file, "utf8");
@@ -67,7 +71,7 @@ function installed() {
 async function install() {
   const started = Date.now();
   const count = Object.keys(JSON.parse(read(join(root, "package-lock.json"))).packages).length - 1;
-  say(`installing ${count} npm packages (about 500 MB in node_modules, a minute or so)`);
+  progress(`installing ${count} npm packages (about 500 MB in node_modules, a minute or so)`);
   const viaNpm = /npm-cli\.[cm]?js$/.test(process.env.npm_execpath ?? "");
   const command = viaNpm ? [process.execPath, process.env.npm_execpath] : ["npm"];
   const result = await run(command[0], [...command.slice(1), "ci", "--loglevel=error"]).catch((error) => ({
@@ -82,7 +86,7 @@ async function install() {
       .find((line) => line && !/^(code|errno|syscall|path) /.test(line));
     throw new SetupError(`npm ci failed: ${cause ?? result.output.trim().split("\n").at(-1)}; \`npm ci\` in ${root} shows more`);
   }
-  say(`npm packages installed in ${seconds(started)}`);
+  progress(`npm packages installed in ${seconds(started)}`);
 }
 
 /** Every TypeScript source with its size and time of change. */
@@ -105,8 +109,10 @@ function fingerprint() {
   return { stamp: hash.digest("hex"), count: files.length };
 }
 
+/** What was compiled last, and on a second line what was wrong with it: such code runs, but is not kept quiet about. */
 const stampFile = join(root, "dist/.compiled");
-const compiled = () => existsSync(main) && read(stampFile) === fingerprint().stamp;
+const lastCompile = () => (existsSync(main) ? read(stampFile) : undefined)?.split("\n") ?? [];
+const compiled = () => lastCompile()[0] === fingerprint().stamp;
 
 /** Compiled files whose source is gone would still be importable. */
 function prune(dir) {
@@ -123,7 +129,7 @@ function prune(dir) {
 async function compile() {
   const started = Date.now();
   const { stamp, count } = fingerprint(); // before compiling, so that an edit made meanwhile is compiled next time
-  say(`compiling ${count} files`);
+  progress(`compiling ${count} files`);
   if (!existsSync(main)) rmSync(join(root, "dist/.tsbuildinfo"), { force: true }); // an incremental compile would trust it
   rmSync(stampFile, { force: true });
   const result = await run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.json", "--pretty", "false"]);
@@ -131,13 +137,11 @@ async function compile() {
   const errors = result.output.split("\n").filter((line) => / error TS\d+: /.test(line));
   if (!existsSync(main)) throw new SetupError(`compiling failed: ${errors[0] ?? result.output.trim().split("\n").at(-1)}`);
   for (const dir of sourceFolders) if (existsSync(join(root, "dist", dir))) prune(join(root, "dist", dir));
-  if (result.code !== 0) {
-    say(`${errors.length} type errors, the first: ${errors[0] ?? result.output.trim().split("\n").at(-1)}`);
-    return; // what was emitted runs; no stamp, so that the next run says it again
-  }
-  writeFileSync(`${stampFile}.${process.pid}`, stamp);
+  const wrong =
+    result.code === 0 ? "" : `\n${errors.length} type errors, the first: ${errors[0] ?? result.output.trim().split("\n").at(-1)}`;
+  writeFileSync(`${stampFile}.${process.pid}`, stamp + wrong);
   renameSync(`${stampFile}.${process.pid}`, stampFile);
-  say(`compiled in ${seconds(started)}`);
+  progress(`compiled in ${seconds(started)}`);
 }
 
 /** Runs `work` while no other bootstrap of this checkout does; a lock whose owner died is taken over. */
@@ -154,7 +158,7 @@ async function locked(work) {
     }
     if (abandoned(lock)) rmSync(lock, { force: true });
     else {
-      if (waited === 4) say("waiting for another erpo that is installing or compiling here");
+      if (waited === 4) progress("waiting for another erpo that is installing or compiling here");
       await new Promise((wake) => setTimeout(wake, 250));
     }
   }
@@ -200,6 +204,8 @@ async function bootstrap(args) {
   if (existsSync(join(root, "package-lock.json")) && existsSync(join(root, "tsconfig.json"))) {
     if (!installed()) await locked(async () => void (installed() || (await install())));
     if (!compiled()) await locked(async () => void (compiled() || (await compile())));
+    const wrong = lastCompile()[1];
+    if (wrong) say(wrong);
   }
   if (process.env.npm_lifecycle_event === "erpo" && process.env.INIT_CWD && process.env.npm_package_json === join(root, "package.json")) {
     process.chdir(process.env.INIT_CWD); // npm run moved us to the checkout; paths are relative to where the user stands

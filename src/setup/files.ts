@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { createReadStream, mkdirSync, statfsSync } from "node:fs";
+import { createReadStream, existsSync, mkdirSync, statfsSync } from "node:fs";
+import { dirname } from "node:path";
 import { pipeline } from "node:stream/promises";
 
 /** Set-up could not do something: what, why, and the command or action that mends it. */
@@ -28,10 +29,14 @@ export async function sha256(file: string): Promise<string> {
  * @throws SetupError when it cannot be written, naming ERPO_CACHE
  */
 export function makeFolder(dir: string): void {
+  if (existsSync(dir)) return;
+  makeFolder(dirname(dir)); // one by one: mkdir's `recursive` never returns where a parent refuses with ENOENT, as /proc does
   try {
-    mkdirSync(dir, { recursive: true });
+    mkdirSync(dir);
   } catch (error) {
-    throw cacheError(error, dir);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return; // another process was faster
+    throw cacheError(code === "ENOENT" ? Object.assign(new Error(), { code: "EROFS" }) : error, dir);
   }
 }
 

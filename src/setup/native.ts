@@ -66,7 +66,7 @@ async function build(variant: Variant, log: Log): Promise<Binding> {
   }
   rmSync(target, { recursive: true, force: true });
   const cuda = variant.endsWith("-cuda");
-  needSpace(parent, 3.2 * wheel.size + (cuda ? 6e9 : 0), "unpacking TensorFlow");
+  needSpace(parent, 4.3 * wheel.size + (cuda ? 6e9 : 0), "unpacking TensorFlow");
   const staging = join(parent, `.${basename(target)}-${process.pid}`);
   mkdirSync(staging);
   try {

