@@ -33,7 +33,7 @@ export interface Tokenizer {
 export function createTokenizer(files: TokenizerFiles, source: string): Tokenizer {
   let inner: HfTokenizer;
   try {
-    inner = new HfTokenizer(files.tokenizer, files.config);
+    inner = new HfTokenizer({ ...files.tokenizer, pre_tokenizer: digitsAsInRust(files.tokenizer.pre_tokenizer) }, files.config);
   } catch (error) {
     throw new WeightsError(source, `broken tokenizer: ${(error as Error).message}`, "download tokenizer.json again");
   }
@@ -52,4 +52,16 @@ export function createTokenizer(files: TokenizerFiles, source: string): Tokenize
       return template.render({ messages, add_generation_prompt: addGenerationPrompt, bos_token, eos_token });
     },
   };
+}
+
+/**
+ * The pre-tokenizer with every "Digits" step written out as a split at \p{N}, which is what the Rust library's step does; @huggingface/tokenizers 0.2
+ * splits at ASCII digits only, so that "\u00bd" or "\u2167" would be encoded otherwise.
+ */
+function digitsAsInRust(step: unknown): unknown {
+  if (typeof step !== "object" || step === null) return step;
+  const { type, individual_digits, pretokenizers } = step as { type?: string; individual_digits?: boolean; pretokenizers?: unknown[] };
+  if (type === "Sequence" && Array.isArray(pretokenizers)) return { ...step, pretokenizers: pretokenizers.map(digitsAsInRust) };
+  if (type !== "Digits") return step;
+  return { type: "Split", pattern: { Regex: individual_digits ? "\\p{N}" : "\\p{N}+" }, behavior: "Isolated", invert: false };
 }

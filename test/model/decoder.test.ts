@@ -242,7 +242,7 @@ test("a row beyond the model's positions is refused", () => {
   expect(() => model.decoder.prefill(model.decoder.merged(null), [[]])).toThrow("every prompt needs at least one token");
 });
 
-test.skipIf(!haveSmollm2)("SmolLM2-135M-Instruct knows the capital of France (skipped: its GGUF is not in the cache)", async () => {
+test.skipIf(!haveSmollm2)("SmolLM2-135M-Instruct knows the capital of France (needs its GGUF in the cache)", async () => {
   const smol = await loadModel("smollm2-135m-instruct");
   expect(smol.sha256).toBe("b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53");
   const text = smol.tokenizer.chat([{ role: "user", content: "What is the capital of France?" }], { addGenerationPrompt: true });

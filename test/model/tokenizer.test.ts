@@ -36,7 +36,7 @@ test("a broken definition is named", () => {
   expect(() => silent.chat([])).toThrow("X: the model has no chat template");
 });
 
-describe.skipIf(!haveSmollm2)("SmolLM2 (skipped: its GGUF is not in the cache)", () => {
+describe.skipIf(!haveSmollm2)("SmolLM2 (needs its GGUF in the cache)", () => {
   let real: Tokenizer;
   beforeAll(async () => {
     const { openGguf } = await import("../../src/model/gguf.js");
