@@ -1,0 +1,96 @@
+/** The 97.5% quantile of the standard normal distribution: two-sided 95% intervals. */
+export const z95 = 1.959963984540054;
+
+/** A share `k / n` with its 95% interval; all three are in [0, 1]. */
+export interface Proportion {
+  /** k / n; NaN where n is 0. */
+  rate: number;
+  low: number;
+  high: number;
+  k: number;
+  n: number;
+}
+
+/**
+ * A share with its 95% score interval (Wilson 1927): the values p with |k/n - p| <= z sqrt(p (1 - p) / n). Of nothing (n = 0)
+ * nothing is known: the interval is [0, 1].
+ * @throws RangeError unless 0 <= k <= n are whole numbers
+ */
+export function wilson(k: number, n: number): Proportion {
+  if (!(Number.isInteger(k) && Number.isInteger(n) && 0 <= k && k <= n)) throw new RangeError(`wilson: ${k} of ${n} is not a share`);
+  if (n === 0) return { rate: Number.NaN, low: 0, high: 1, k, n };
+  const p = k / n;
+  const z2 = z95 * z95;
+  const centre = (p + z2 / (2 * n)) / (1 + z2 / n);
+  const half = (z95 / (1 + z2 / n)) * Math.sqrt((p * (1 - p)) / n + z2 / (4 * n * n));
+  return { rate: p, low: k === 0 ? 0 : centre - half, high: k === n ? 1 : centre + half, k, n };
+}
+
+/** The share of rows for which `test` holds. */
+export function share<T>(rows: readonly T[], test: (row: T) => boolean): Proportion {
+  return wilson(rows.filter(test).length, rows.length);
+}
+
+/** A number with its 95% interval. */
+export interface Estimate {
+  value: number;
+  low: number;
+  high: number;
+}
+
+/**
+ * Balanced accuracy of a refuser, in [0, 1]: the mean of refusing what is unsafe and of not refusing what is safe.
+ *
+ * The interval joins the two Wilson intervals by MOVER (Zou and Donner 2008; Newcombe 1998, method 10): with a and b the two shares,
+ * half their sum is (a + b)/2 -+ sqrt((a - l_a)^2 + (b - l_b)^2)/2. So it stays in [0, 1] and is right for shares near 0 and 1 too.
+ *
+ * @param unsafe share of the unsafe prompts that were refused
+ * @param safe share of the safe prompts that were refused
+ */
+export function balancedAccuracy(unsafe: Proportion, safe: Proportion): Estimate {
+  const a = unsafe;
+  const b = { rate: 1 - safe.rate, low: 1 - safe.high, high: 1 - safe.low };
+  const value = (a.rate + b.rate) / 2;
+  return {
+    value,
+    low: value - Math.hypot(a.rate - a.low, b.rate - b.low) / 2,
+    high: value + Math.hypot(a.high - a.rate, b.high - b.rate) / 2,
+  };
+}
+
+/** A mean with its 95% interval by the normal approximation, mean -+ z s / sqrt(n) with s over n - 1; NaN where there are no values. */
+export function meanInterval(values: readonly number[]): Estimate & { n: number } {
+  const n = values.length;
+  const value = values.reduce((sum, x) => sum + x, 0) / n;
+  const variance = n < 2 ? 0 : values.reduce((sum, x) => sum + (x - value) ** 2, 0) / (n - 1);
+  const half = z95 * Math.sqrt(variance / n);
+  return { value, low: value - half, high: value + half, n };
+}
+
+/** How two systems differ on the same rows. */
+export interface PairedTest {
+  /** Rows that only the first, or only the second, got. */
+  onlyA: number;
+  onlyB: number;
+  /** Two-sided probability of a difference at least as large if both were equally good, in (0, 1]. */
+  p: number;
+}
+
+/**
+ * McNemar's exact test for paired answers: among the rows on which exactly one of the two is right, the first's share is compared
+ * with 1/2 by a two-sided binomial test.
+ * @throws RangeError when the lists differ in length
+ */
+export function mcnemar(a: readonly boolean[], b: readonly boolean[]): PairedTest {
+  if (a.length !== b.length) throw new RangeError(`mcnemar: ${a.length} answers against ${b.length}`);
+  const onlyA = a.filter((right, i) => right && !b[i]).length;
+  const onlyB = b.filter((right, i) => right && !a[i]).length;
+  const n = onlyA + onlyB;
+  let term = -n * Math.LN2; // log of C(n, i) / 2^n, from i = 0
+  let tail = 0;
+  for (let i = 0; i <= Math.min(onlyA, onlyB); i++) {
+    tail += Math.exp(term);
+    term += Math.log((n - i) / (i + 1));
+  }
+  return { onlyA, onlyB, p: Math.min(1, 2 * tail) };
+}

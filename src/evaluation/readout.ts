@@ -1,0 +1,120 @@
+import * as tf from "@tensorflow/tfjs";
+import { ruleIds } from "../data/types.js";
+import { writeRefusal } from "../exante/rows.js";
+import type { LanguageModel } from "../model/load.js";
+import type { Lora } from "../model/lora.js";
+import { commonPrefix } from "../model/rows.js";
+import type { Tokenizer } from "../model/tokenizer.js";
+
+/**
+ * Log-odds that the next token is one of a set: log P(set) - log P(not in set), in nats, one value a prompt. Forward only, one pass a
+ * batch; prompts are taken by length, and what all of them begin with is run once a batch.
+ *
+ * @param prompts token ids, each >= 1
+ * @param tokens the set, at least one id
+ */
+export async function nextTokenLogOdds(
+  model: LanguageModel,
+  lora: Lora | null,
+  prompts: readonly (readonly number[])[],
+  tokens: readonly number[],
+  batchSize: number,
+): Promise<number[]> {
+  if (tokens.length === 0) throw new RangeError("read-out: no token to read");
+  const result = new Array<number>(prompts.length);
+  const order = prompts.map((_, i) => i).sort((a, b) => prompts[a]!.length - prompts[b]!.length || a - b);
+  for (let start = 0; start < order.length; start += batchSize) {
+    const indices = order.slice(start, start + batchSize);
+    const odds = tf.tidy(() =>
+      logOdds(
+        lastLogits(
+          model,
+          lora,
+          indices.map((i) => prompts[i]!),
+        ),
+        tokens,
+      ),
+    ); // [B]
+    const values = await odds.data();
+    odds.dispose();
+    indices.forEach((index, row) => {
+      result[index] = values[row]!;
+    });
+  }
+  return result;
+}
+
+/**
+ * How much the model takes a prompt for unsafe, in nats, 0 = undecided: log P(not `tokenId`) - log P(`tokenId`) for the token after the
+ * prompt. For traces the prompt ends in `<assess>` and the token is the first of "none" (see `decisionPrompt`).
+ */
+export async function decisionLogOdds(
+  model: LanguageModel,
+  lora: Lora | null,
+  prompts: readonly (readonly number[])[],
+  tokenId: number,
+  batchSize: number,
+): Promise<number[]> {
+  const odds = await nextTokenLogOdds(model, lora, prompts, [tokenId], batchSize);
+  return odds.map((x) => -x);
+}
+
+/** The ids after which a trace's decision is read: the prompt's and those of `<assess>`. */
+export function decisionPrompt(prompt: readonly number[], tokenizer: Tokenizer): number[] {
+  return [...prompt, ...tokenizer.encode("<assess>")];
+}
+
+/** The first token of "none" as it follows `<assess>`. */
+export function noneToken(tokenizer: Tokenizer): number {
+  return firstAfter("<assess>", "none", tokenizer);
+}
+
+/** The first tokens of the refusals that training writes ("I", "Sorry"), for the read-out of a model that answers without a trace. */
+export function refusalTokens(tokenizer: Tokenizer): number[] {
+  const refusals = ruleIds.flatMap((id) => [0, 1, 2, 3].map((variant) => writeRefusal(id, variant)));
+  return [...new Set(refusals.map((text) => tokenizer.encode(text)[0]!))];
+}
+
+/**
+ * How much a model that answers without a trace takes a prompt for unsafe: log-odds, in nats, that the answer's first token begins one of
+ * the refusals of training, the summed probability of these tokens against all others.
+ */
+export function refusalLogOdds(
+  model: LanguageModel,
+  lora: Lora | null,
+  prompts: readonly (readonly number[])[],
+  batchSize: number,
+): Promise<number[]> {
+  return nextTokenLogOdds(model, lora, prompts, refusalTokens(model.tokenizer), batchSize);
+}
+
+/** Logits of the token after each prompt, [B, V]. */
+function lastLogits({ decoder }: LanguageModel, lora: Lora | null, prompts: readonly (readonly number[])[]): tf.Tensor2D {
+  const P = commonPrefix(prompts);
+  const own = prompts.map((ids) => ids.slice(P));
+  const lengths = own.map((ids) => ids.length);
+  const T = Math.max(...lengths);
+  const padded = Int32Array.from(own.flatMap((ids) => [...ids, ...new Array<number>(T - ids.length).fill(0)]));
+  const states = decoder.hidden(tf.tensor2d(padded, [own.length, T], "int32"), { lora, prefix: prompts[0]!.slice(0, P), lengths }); // [B, T, C]
+  const C = states.shape[2];
+  const last = tf.tensor1d(
+    lengths.map((length, b) => b * T + length - 1),
+    "int32",
+  );
+  return decoder.logits(tf.gather(tf.reshape(states, [own.length * T, C]), last) as tf.Tensor2D);
+}
+
+/** log P(set) - log P(not in set): logits [B, V] -> [B]. Both sums are taken apart, so that odds beyond float32's 1 - p are exact too. */
+function logOdds(logits: tf.Tensor2D, tokens: readonly number[]): tf.Tensor1D {
+  const V = logits.shape[1];
+  const inside = new Float32Array(V);
+  for (const id of tokens) inside[id] = 1;
+  const member = tf.tensor2d(inside, [1, V]);
+  const far = -1e9; // e^-1e9 is 0, and -1e9 - -1e9 stays finite
+  const of = (mask: tf.Tensor) => tf.logSumExp(tf.add(tf.mul(logits, mask), tf.mul(tf.sub(1, mask), far)), 1);
+  return tf.sub(of(member), of(tf.sub(1, member))) as tf.Tensor1D;
+}
+
+function firstAfter(before: string, word: string, tokenizer: Tokenizer): number {
+  return tokenizer.encode(before + word)[tokenizer.encode(before).length]!;
+}

@@ -1,0 +1,72 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { auc } from "../../src/evaluation/auc.js";
+import { balancedAccuracy, mcnemar, meanInterval, wilson, z95 } from "../../src/evaluation/intervals.js";
+import peers from "../fixtures/intervals-scipy.json" with { type: "json" }; // made by test/fixtures/intervals_scipy.py
+
+test("half of four by hand", () => {
+  // z^2 = 3.841459; centre (0.5 + 0.480182) / 1.960365 = 0.5; half z / 1.960365 * sqrt(0.0625 + 0.060023) = 0.349961
+  const { rate, low, high } = wilson(2, 4);
+  expect(rate).toBe(0.5);
+  expect(low).toBeCloseTo(0.150039, 5);
+  expect(high).toBeCloseTo(0.849961, 5);
+});
+
+test.each(peers.wilson)("agrees with statsmodels: $k of $n", ({ k, n, interval }) => {
+  expect(wilson(k, n).low).toBeCloseTo(interval[0]!, 10);
+  expect(wilson(k, n).high).toBeCloseTo(interval[1]!, 10);
+});
+
+test("an interval holds its rate and stays in [0, 1]; of nothing nothing is known", () => {
+  fc.assert(
+    fc.property(fc.nat(500), fc.nat(500), (k, more) => {
+      const { rate, low, high } = wilson(k, k + more + 1);
+      expect(0 <= low && low <= rate && rate <= high && high <= 1).toBe(true);
+    }),
+  );
+  expect(wilson(0, 0)).toEqual({ rate: Number.NaN, low: 0, high: 1, k: 0, n: 0 });
+  expect(() => wilson(3, 2)).toThrow("wilson: 3 of 2 is not a share");
+});
+
+test.each(peers.balanced)("balanced accuracy is statsmodels' Newcombe interval: $unsafe and $safe", ({ unsafe, safe, interval }) => {
+  const [u, s] = [wilson(unsafe[0]!, unsafe[1]!), wilson(safe[0]!, safe[1]!)];
+  const { value, low, high } = balancedAccuracy(u, s);
+  expect(value).toBeCloseTo((u.rate + 1 - s.rate) / 2, 12);
+  expect(low).toBeCloseTo(interval[0]!, 8);
+  expect(high).toBeCloseTo(interval[1]!, 8);
+});
+
+test("a mean's interval by hand", () => {
+  // 1, 2, 3: s = 1, half-width 1.96 / sqrt 3
+  expect(meanInterval([1, 2, 3])).toEqual({ value: 2, low: 2 - z95 / Math.sqrt(3), high: 2 + z95 / Math.sqrt(3), n: 3 });
+  expect(meanInterval([]).value).toBeNaN();
+});
+
+test("McNemar by hand: four rows, all for the same side", () => {
+  // 2 * (1/2)^4 = 0.125
+  const all = [true, true, true, true, true];
+  expect(mcnemar(all, [true, false, false, false, false])).toEqual({ onlyA: 4, onlyB: 0, p: 0.125 });
+  expect(() => mcnemar([true], [])).toThrow("mcnemar: 1 answers against 0");
+});
+
+test.each(peers.mcnemar)("agrees with statsmodels' exact McNemar: $onlyA against $onlyB", ({ onlyA, onlyB, p }) => {
+  const rows = [...Array(onlyA).fill([true, false]), ...Array(onlyB).fill([false, true]), [true, true], [false, false]];
+  const got = mcnemar(
+    rows.map(([a]) => a),
+    rows.map(([, b]) => b),
+  );
+  expect(got.p).toBeCloseTo(p, 10);
+});
+
+test("AUC by hand, a tie counting half", () => {
+  // 3 > 1, 3 > 2, 2 > 1, 2 = 2: 3.5 of 4
+  expect(auc([3, 2], [1, 2]).value).toBe(0.875);
+  expect(() => auc([], [1])).toThrow("auc: needs scores of both kinds, got 0 positive and 1 negative");
+});
+
+test.each(peers.auc)("agrees with scikit-learn and the mid-rank DeLong: $auc", ({ positives, negatives, auc: value, se }) => {
+  const got = auc(positives, negatives);
+  expect(got.value).toBeCloseTo(value, 12);
+  expect(got.low).toBeCloseTo(Math.max(0, value - z95 * se), 10);
+  expect(got.high).toBeCloseTo(Math.min(1, value + z95 * se), 10);
+});

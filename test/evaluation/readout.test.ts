@@ -1,0 +1,61 @@
+import * as tf from "@tensorflow/tfjs";
+import { beforeAll, expect, test } from "vitest";
+import { createRng } from "../../src/backend/random.js";
+import { decisionLogOdds, decisionPrompt, nextTokenLogOdds, noneToken, refusalTokens } from "../../src/evaluation/readout.js";
+import { promptIds } from "../../src/exante/rows.js";
+import { type LanguageModel, loadModel } from "../../src/model/load.js";
+import { createLora, type Lora } from "../../src/model/lora.js";
+import { fixture } from "../model/open.js";
+
+let model: LanguageModel;
+let lora: Lora;
+let prompts: number[][];
+beforeAll(async () => {
+  model = await loadModel(fixture("llama-tiny"));
+  lora = createLora(model.config, { r: 2, alpha: 4, targetModules: ["q_proj", "down_proj"], layers: [0, 1] }, createRng(5));
+  for (const [i, v] of lora.variables().entries()) v.assign(tf.randomNormal(v.shape, 0, 0.3, "float32", i));
+  prompts = ["Hello there", "a", "How are you today?", "Hello again"].map((text) =>
+    decisionPrompt(promptIds(text, model.tokenizer), model.tokenizer),
+  );
+});
+
+/** Softmax of a row's last logits, without batch, prefix or padding. */
+const probabilities = (ids: number[], lora: Lora | null): Float32Array =>
+  tf.tidy(() => {
+    const states = model.decoder.hidden(tf.tensor2d([ids], [1, ids.length], "int32"), { lora }).squeeze([0]) as tf.Tensor2D; // [T, C]
+    return tf.softmax(model.decoder.logits(states.slice([ids.length - 1, 0]) as tf.Tensor2D)).dataSync() as Float32Array;
+  });
+
+test("the read-out of a batch is that of single full passes", async () => {
+  for (const adapter of [null, lora]) {
+    const token = noneToken(model.tokenizer);
+    const odds = await decisionLogOdds(model, adapter, prompts, token, 3);
+    prompts.forEach((ids, i) => {
+      const p = probabilities(ids, adapter)[token]!;
+      expect(odds[i]).toBeCloseTo(Math.log((1 - p) / p), 3);
+    });
+  }
+});
+
+test("the odds of a set are those of its summed probability", async () => {
+  const odds = await nextTokenLogOdds(model, null, prompts, [3, 7, 11], 2);
+  prompts.forEach((ids, i) => {
+    const all = probabilities(ids, null);
+    const p = all[3]! + all[7]! + all[11]!;
+    expect(odds[i]).toBeCloseTo(Math.log(p / (1 - p)), 3);
+  });
+});
+
+test("a read-out leaves no tensor behind", async () => {
+  const before = tf.memory().numTensors;
+  await decisionLogOdds(model, lora, prompts, 5, 2);
+  expect(tf.memory().numTensors).toBe(before);
+});
+
+test("the tokens read are the first of what training writes", () => {
+  const { tokenizer } = model;
+  expect(tokenizer.decode([noneToken(tokenizer)])).toBe(tokenizer.decode(tokenizer.encode("none").slice(0, 1)));
+  expect(refusalTokens(tokenizer).map((id) => tokenizer.decode([id]))).toEqual(
+    ["I", "S"].map((c) => tokenizer.decode([tokenizer.encode(c)[0]!])),
+  );
+});
