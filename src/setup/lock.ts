@@ -57,10 +57,18 @@ function abandoned(path: string): boolean {
   try {
     if (Date.now() - statSync(path).mtimeMs > 60_000) return true;
     const [pid, host] = readFileSync(path, "utf8").split(" ");
-    if (!pid || host !== hostname()) return false; // being written, or another machine's
-    process.kill(Number(pid), 0);
-    return false;
+    return pid !== "" && host === hostname() && !isAlive(Number(pid)); // empty: being written; another host's: only silence tells
+  } catch {
+    return false; // released meanwhile
+  }
+}
+
+/** True when a process of this machine runs. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "ESRCH";
+    return (error as NodeJS.ErrnoException).code !== "ESRCH";
   }
 }

@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join, posix } from "node:path";
+import { basename, dirname, join, posix } from "node:path";
 import { cacheError, type Log, makeFolder, SetupError, sha256 } from "./files.js";
 import { withLock } from "./lock.js";
 import { cacheDir } from "./paths.js";
@@ -109,6 +109,9 @@ function wholeFile(dir: string, member: string, contents = read(dir)): string | 
 /** Extracts beside and renames, the record of the contents included, so that the folder is whole or absent. */
 async function keep(archive: string, dir: string, prefixes: readonly string[]): Promise<void> {
   makeFolder(dirname(dir));
+  for (const name of readdirSync(dirname(dir))) {
+    if (name.startsWith(`${basename(dir)}.tmp-`)) rmSync(join(dirname(dir), name), { recursive: true }); // of a process that was killed
+  }
   const staging = mkdtempSync(`${dir}.tmp-`);
   try {
     await extractWheel(archive, prefixes, staging);

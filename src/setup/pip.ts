@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } fr
 import { join } from "node:path";
 import { execute, firstWorking } from "./execute.js";
 import { inBytes, type Log, makeFolder, needSpace, SetupError, sha256 } from "./files.js";
+import { isAlive } from "./lock.js";
 import { cacheDir } from "./paths.js";
 import type { PinnedWheel } from "./wheels.js";
 
@@ -49,7 +50,8 @@ export async function pipDownload(requirements: readonly string[], platforms: re
   const pip = await firstWorking(pips);
   const what = requirements.length === 1 ? requirements[0] : `${requirements.length} packages`;
   if (!pip) throw new SetupError(`${what} is fetched with pip, but ${needPython}`);
-  const temporary = mkdtempSync(join(parent, "download-"));
+  removeLeftovers(parent);
+  const temporary = mkdtempSync(join(parent, `download-${process.pid}-`));
   const total = size > 0 ? ` of ${inBytes(size)}` : "";
   log(`downloading ${what}${size > 0 ? ` (${inBytes(size)})` : ""} with pip`);
   const started = Date.now();
@@ -74,6 +76,14 @@ export async function pipDownload(requirements: readonly string[], platforms: re
   }
   log(`downloaded ${what} in ${((Date.now() - started) / 1000).toFixed(0)} s`);
   return temporary;
+}
+
+/** Downloads whose process was killed hold hundreds of megabytes. */
+function removeLeftovers(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    const pid = /^download-(\d+)-/.exec(name)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(parent, name), { recursive: true, force: true });
+  }
 }
 
 function folderBytes(dir: string): number {
