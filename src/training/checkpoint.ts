@@ -1,0 +1,163 @@
+import { existsSync, readdirSync } from "node:fs";
+import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import * as tf from "@tensorflow/tfjs";
+import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
+import type { DecoderConfig } from "../model/config.js";
+import { openRanges, sha256, writeAtomic } from "../model/files.js";
+import type { Lora } from "../model/lora.js";
+import { readSafetensors, writeSafetensors } from "../model/safetensors.js";
+import { TrainingError } from "./errors.js";
+import type { AdamWState } from "./optimizer.js";
+
+/** What decides a run's numbers; a checkpoint is good only for the same. Values are compared as JSON. */
+export type RunSettings = Record<string, unknown>;
+
+/** Where a run stands: everything beside the adapter that the next step needs. */
+export interface TrainingState {
+  /** Finished steps: also the position in the plan of batches. */
+  step: number;
+  /** Real tokens so far. */
+  numTokens: number;
+  settings: RunSettings;
+  optimizer: AdamWState;
+}
+
+/** A checkpoint whose files are all there and unchanged. */
+export interface Checkpoint extends TrainingState {
+  dir: string;
+}
+
+interface Manifest {
+  format: 1;
+  files: Record<string, { bytes: number; sha256: string }>;
+}
+
+/** Whole checkpoints that are kept: the newest, and one more in case that the disk damages it. */
+const KEPT = 2;
+
+/**
+ * Writes `DIR/checkpoint-N/`: the adapter in PEFT's format, optimizer.safetensors, state.json, and manifest.json with the SHA-256 of each. It is made beside its
+ * place, synced, files and folders, and renamed: a crash leaves the whole checkpoint or none. Then older ones but the last are removed.
+ * @param base the model that the adapter is for
+ */
+export async function saveCheckpoint(dir: string, state: TrainingState, lora: Lora, base: string): Promise<string> {
+  const target = join(dir, `checkpoint-${state.step}`);
+  const beside = join(dir, `tmp-checkpoint-${state.step}-${process.pid}`);
+  await rm(beside, { recursive: true, force: true });
+  await mkdir(beside, { recursive: true });
+  await saveAdapter(beside, lora, base);
+  const { optimizer, ...rest } = state;
+  await writeSafetensors(join(beside, "optimizer.safetensors"), [
+    { name: "exp_avg", shape: [optimizer.m.length], data: () => optimizer.m },
+    { name: "exp_avg_sq", shape: [optimizer.v.length], data: () => optimizer.v },
+  ]);
+  await writeAtomic(join(beside, "state.json"), [`${JSON.stringify({ ...rest, optimizer: { step: optimizer.step } }, null, 2)}\n`]);
+  const manifest: Manifest = { format: 1, files: {} };
+  for (const file of readdirSync(beside).sort()) {
+    const path = join(beside, file);
+    manifest.files[file] = { bytes: (await stat(path)).size, sha256: await sha256(path) };
+  }
+  await writeAtomic(join(beside, "manifest.json"), [`${JSON.stringify(manifest, null, 2)}\n`]);
+  await syncFolder(beside);
+  await rm(target, { recursive: true, force: true }); // only a broken one can be there
+  await rename(beside, target);
+  await syncFolder(dir);
+  for (const step of steps(dir).slice(KEPT)) await rm(join(dir, `checkpoint-${step}`), { recursive: true, force: true });
+  return target;
+}
+
+/**
+ * The newest checkpoint of a folder whose files are all as its manifest says, or null. What a crash left half-written is cleared away.
+ * @returns also the broken ones that were skipped, a line each: `FOLDER: cause`
+ */
+export async function newestCheckpoint(dir: string): Promise<{ checkpoint: Checkpoint | null; broken: string[] }> {
+  const broken: string[] = [];
+  if (!existsSync(dir)) return { checkpoint: null, broken };
+  for (const name of readdirSync(dir).filter((name) => /^tmp-checkpoint-\d+-\d+$/.test(name))) {
+    await rm(join(dir, name), { recursive: true, force: true });
+  }
+  for (const step of steps(dir)) {
+    const folder = join(dir, `checkpoint-${step}`);
+    try {
+      return { checkpoint: await readCheckpoint(folder), broken };
+    } catch (error) {
+      broken.push(`${folder}: ${(error as Error).message.split("\n")[0]}`);
+    }
+  }
+  return { checkpoint: null, broken };
+}
+
+/** Removes a folder's checkpoints, whole or not, to start over. */
+export async function removeCheckpoints(dir: string): Promise<void> {
+  if (!existsSync(dir)) return;
+  for (const step of steps(dir)) await rm(join(dir, `checkpoint-${step}`), { recursive: true, force: true });
+}
+
+/** Puts a checkpoint's adapter into the variables of the one that is trained. @throws TrainingError when they differ in shape or place */
+export async function restoreAdapter(checkpoint: Checkpoint, lora: Lora, config: DecoderConfig): Promise<void> {
+  const stored = await loadAdapter(checkpoint.dir, config);
+  try {
+    const same = stored.names().join() === lora.names().join() && stored.config.r === lora.config.r && stored.scale === lora.scale;
+    if (!same)
+      throw new TrainingError(`${checkpoint.dir}: another adapter's checkpoint: remove the folder, or use another one, to start over`);
+    const values = stored.variables();
+    lora.variables().forEach((variable, i) => {
+      tf.tidy(() => variable.assign(tf.clone(values[i]!)));
+    });
+  } finally {
+    stored.dispose();
+  }
+}
+
+/**
+ * Checks that a checkpoint belongs to the run that wants to go on from it.
+ * @throws TrainingError naming the first setting that differs
+ */
+export function checkSettings(checkpoint: Checkpoint, settings: RunSettings): void {
+  for (const key of new Set([...Object.keys(checkpoint.settings), ...Object.keys(settings)])) {
+    const [was, now] = [JSON.stringify(checkpoint.settings[key]), JSON.stringify(settings[key])];
+    if (was !== now) {
+      const values = `${was}${now}`.length <= 80 ? ` (${was}, now ${now})` : "";
+      throw new TrainingError(`${checkpoint.dir}: made with another ${key}${values}: remove the folder, or use another one, to start over`);
+    }
+  }
+}
+
+async function readCheckpoint(dir: string): Promise<Checkpoint> {
+  const manifest = JSON.parse(await readFile(join(dir, "manifest.json"), "utf8")) as Manifest;
+  if (manifest.format !== 1) throw new Error(`manifest.json: unknown format ${manifest.format}`);
+  for (const needed of ["adapter_config.json", "adapter_model.safetensors", "optimizer.safetensors", "state.json"]) {
+    const entry = manifest.files[needed];
+    if (!entry) throw new Error(`manifest.json does not list ${needed}`);
+    const path = join(dir, needed);
+    if (!existsSync(path)) throw new Error(`${needed} is missing`);
+    const { size } = await stat(path);
+    if (size !== entry.bytes) throw new Error(`${needed} has ${size} bytes instead of ${entry.bytes}`);
+    if ((await sha256(path)) !== entry.sha256) throw new Error(`${needed} has changed since it was written`);
+  }
+  const state = JSON.parse(await readFile(join(dir, "state.json"), "utf8"));
+  if (`checkpoint-${state.step}` !== basename(dir)) throw new Error(`state.json is of step ${state.step}`);
+  const file = openRanges(join(dir, "optimizer.safetensors"));
+  try {
+    const stored = readSafetensors(file);
+    const optimizer = { step: state.optimizer.step, m: stored.read("exp_avg").data, v: stored.read("exp_avg_sq").data };
+    return { dir, step: state.step, numTokens: state.numTokens, settings: state.settings, optimizer };
+  } finally {
+    file.close();
+  }
+}
+
+/** Steps of the folder's checkpoints, newest first. */
+function steps(dir: string): number[] {
+  return readdirSync(dir)
+    .flatMap((name) => /^checkpoint-(\d+)$/.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => b - a);
+}
+
+async function syncFolder(dir: string): Promise<void> {
+  const folder = await open(dir, "r");
+  await folder.sync().catch(() => {}); // some file systems cannot sync a folder
+  await folder.close();
+}

@@ -1,0 +1,82 @@
+import * as tf from "@tensorflow/tfjs";
+import type { Decoder } from "../model/decoder.js";
+import type { Lora } from "../model/lora.js";
+import { commonPrefix } from "../model/rows.js";
+
+/** A prompt and what follows it, as token ids. */
+export interface CompletionRow {
+  prompt: readonly number[];
+  completion: readonly number[];
+}
+
+/** Log-probs of completion tokens of several rows, one after the other, and where each comes from. */
+export interface CompletionLogps {
+  /** `[N]`, in nats. */
+  logps: tf.Tensor1D;
+  /** Row of each, `[N]`. */
+  row: number[];
+  /** Place of each in its row's completion, `[N]`. */
+  position: number[];
+}
+
+/**
+ * Log-probabilities of all completion tokens given what stands before them. Nothing predicts the first token of a sequence, so a completion after an empty
+ * prompt is scored from its second token on. Tokens that all rows begin with are run once. Gradients flow to the adapter.
+ *
+ * @param rows at least one
+ * @param lora adapter to score with; null for the base model
+ * @throws RangeError when a row is longer than the model's positions
+ */
+export function completionLogps(decoder: Decoder, rows: readonly CompletionRow[], lora: Lora | null): CompletionLogps {
+  const inputs = rows.map(({ prompt, completion }) => [...prompt, ...completion.slice(0, -1)]); // the last token predicts nothing here
+  const row: number[] = [];
+  const position: number[] = [];
+  rows.forEach(({ prompt, completion }, b) => {
+    for (let k = prompt.length === 0 ? 1 : 0; k < completion.length; k++) {
+      row.push(b);
+      position.push(k);
+    }
+  });
+  if (row.length === 0) return { logps: tf.tensor1d([]), row, position };
+
+  const scored = [...new Set(row)]; // rows that have something to score
+  const P = Math.min(commonPrefix(scored.map((b) => inputs[b]!)), ...scored.map((b) => Math.max(0, rows[b]!.prompt.length - 1)));
+  const own = scored.map((b) => inputs[b]!.slice(P));
+  const T = Math.max(...own.map((ids) => ids.length));
+  const at = new Map(scored.map((b, i) => [b, i]));
+  const places = row.map((b, n) => at.get(b)! * T + rows[b]!.prompt.length - P - 1 + position[n]!); // of the states that predict
+  const targets = row.map((b, n) => rows[b]!.completion[position[n]!]!);
+  const logps = tf.tidy(() => {
+    const ids = tf.tensor2d(
+      Int32Array.from(own.flatMap((ids) => [...ids, ...new Array(T - ids.length).fill(0)])),
+      [own.length, T],
+      "int32",
+    );
+    const states = decoder.hidden(ids, { lora, prefix: inputs[scored[0]!]!.slice(0, P), lengths: own.map((ids) => ids.length) }); // [B, T, C]
+    const C = states.shape[2];
+    return decoder.tokenLogps(takeRows(tf.reshape(states, [own.length * T, C]), places), tf.tensor1d(targets, "int32"));
+  });
+  return { logps, row, position };
+}
+
+/** Sums of log-probabilities over each row's completion, `[B]`, in nats. */
+export function sequenceLogps(decoder: Decoder, rows: readonly CompletionRow[], lora: Lora | null): tf.Tensor1D {
+  return tf.tidy(() => {
+    const { logps, row } = completionLogps(decoder, rows, lora);
+    if (row.length === 0) return tf.zeros([rows.length]) as tf.Tensor1D;
+    const owner = new Float32Array(rows.length * row.length); // [B, N], 1 where a token is the row's
+    row.forEach((b, n) => {
+      owner[b * row.length + n] = 1;
+    });
+    return tf.reshape(tf.matMul(tf.tensor2d(owner, [rows.length, row.length]), tf.reshape(logps, [row.length, 1])), [rows.length]);
+  });
+}
+
+/** Different rows of a matrix: x [M, C], indices < M -> [N, C]. tf.gather's own gradient needs an operation that WebAssembly lacks. */
+function takeRows(x: tf.Tensor2D, indices: readonly number[]): tf.Tensor2D {
+  const places = Int32Array.from(indices);
+  return tf.customGrad((x) => ({
+    value: tf.gather(x as tf.Tensor2D, tf.tensor1d(places, "int32")),
+    gradFunc: (dy: tf.Tensor) => tf.scatterND(tf.tensor2d(places, [places.length, 1], "int32"), dy, x.shape),
+  }))(x as tf.Tensor) as tf.Tensor2D;
+}

@@ -1,0 +1,184 @@
+import { createHash } from "node:crypto";
+import * as tf from "@tensorflow/tfjs";
+import type { LanguageModel } from "../model/load.js";
+import type { Lora } from "../model/lora.js";
+import { checkSettings, newestCheckpoint, type RunSettings, restoreAdapter, saveCheckpoint } from "./checkpoint.js";
+import { clipByGlobalNorm } from "./clip.js";
+import { TrainingError } from "./errors.js";
+import { openMetrics, type StepMetrics } from "./metrics.js";
+import { AdamW, flatten } from "./optimizer.js";
+import type { Schedule } from "./schedule.js";
+
+/** How a stage is trained, whatever its loss. */
+export interface TrainOptions {
+  /** The adapter that is trained, in place. */
+  lora: Lora;
+  /** Row indices of every optimizer step: the caller's plan (batches.ts). */
+  batches: readonly (readonly number[])[];
+  /** Rows that are computed at a time, to save memory: a step's gradient is the same whatever it is. Default: the whole batch. */
+  microBatch?: number;
+  /** Peak learning rate; a step's is this times the schedule's factor. */
+  learningRate: number;
+  schedule: Schedule;
+  /** Global norm that gradients are scaled down to; 0 for none. */
+  maxGradNorm: number;
+  /** AdamW's decoupled weight decay. */
+  weightDecay: number;
+  /** AdamW's decay rates; default 0.9, 0.999. */
+  betas?: [number, number];
+  /** Where the run keeps checkpoint-N/ and metrics.jsonl. It goes on from the newest whole checkpoint, if there is one, and stores the last step too. */
+  checkpoint?: { dir: string; everySteps: number; log?: (line: string) => void };
+  /** Ends the run quietly between two micro-batches; the step that was under way is dropped. */
+  signal?: AbortSignal;
+}
+
+/** A share of a step: its contribution to the step's loss, and numbers to look at. Called while gradients are recorded. */
+export type StepPart = () => { loss: tf.Scalar; observed?: tf.Tensor };
+
+/** What a loss makes of a batch. */
+export interface Step {
+  /** Their losses add up to the step's. */
+  parts: readonly StepPart[];
+  /** Real tokens that are run. */
+  tokens: number;
+  /** Metrics from the parts' observed numbers, in order. */
+  summarize?(observed: readonly Float32Array[]): Partial<StepMetrics>;
+}
+
+/**
+ * The training loop: for each batch of the plan the gradient of the loss by the adapter, clipped, and one step of AdamW. Between steps nothing is left behind but the
+ * adapter and the optimizer's moments, which go when the generator ends, is left, or throws.
+ *
+ * @param makeStep turns a batch into parts
+ * @param settings what decides the numbers beside the options, for checkpoints
+ * @throws TrainingError when a checkpoint is of another run, or a loss or gradient is not finite (the adapter is then as before that step)
+ */
+export async function* trainLoop(
+  model: LanguageModel,
+  options: TrainOptions,
+  makeStep: (batch: readonly number[], step: number) => Step,
+  settings: RunSettings,
+): AsyncGenerator<StepMetrics> {
+  const { lora, batches, learningRate, schedule, maxGradNorm, weightDecay, betas, checkpoint, signal } = options;
+  const total = batches.length;
+  const all = runSettings(model, options, settings);
+  const optimizer = new AdamW(lora.variables(), { betas, weightDecay });
+  let metricsFile: ReturnType<typeof openMetrics> | undefined;
+  try {
+    let done = 0;
+    let numTokens = 0;
+    if (checkpoint) {
+      const { checkpoint: found, broken } = await newestCheckpoint(checkpoint.dir);
+      for (const line of broken) checkpoint.log?.(`skipped a broken checkpoint: ${line}`);
+      if (found) {
+        checkSettings(found, all);
+        await restoreAdapter(found, lora, model.config);
+        optimizer.restore(found.optimizer);
+        ({ step: done, numTokens } = found);
+        checkpoint.log?.(`going on from ${found.dir}`);
+      }
+      metricsFile = openMetrics(checkpoint.dir, done);
+    }
+    for (let step = done + 1; step <= total; step++) {
+      await new Promise((resolve) => setImmediate(resolve)); // timers and signals get their turn
+      if (signal?.aborted) return;
+      const started = performance.now();
+      const work = makeStep(batches[step - 1]!, step);
+      const result = stepGradient(work.parts, lora.variables(), signal);
+      if (!result) return;
+      const { gradient, norm } = clipByGlobalNorm(result.gradient, maxGradNorm);
+      const rate = learningRate * schedule(step, total);
+      if (!Number.isFinite(result.loss) || !Number.isFinite(norm)) {
+        gradient.dispose();
+        const what = Number.isFinite(result.loss) ? `the gradient's norm is ${norm}` : `the loss is ${result.loss}`;
+        throw new TrainingError(`step ${step}: ${what}: try a lower learning rate than ${learningRate}, or look at the step's rows`);
+      }
+      optimizer.update(gradient, rate);
+      gradient.dispose();
+      numTokens += work.tokens;
+      const seconds = (performance.now() - started) / 1000;
+      const metrics: StepMetrics = {
+        step,
+        loss: result.loss,
+        grad_norm: norm,
+        learning_rate: rate,
+        ...work.summarize?.(result.observed),
+        step_seconds: seconds,
+        tokens_per_second: work.tokens / seconds,
+        peak_rss_bytes: process.resourceUsage().maxRSS * 1024,
+        numTokens,
+      };
+      metricsFile?.append(metrics);
+      if (checkpoint && (step % checkpoint.everySteps === 0 || step === total)) {
+        await saveCheckpoint(checkpoint.dir, { step, numTokens, settings: all, optimizer: optimizer.state() }, lora, model.name);
+      }
+      yield metrics;
+    }
+  } finally {
+    metricsFile?.close();
+    optimizer.dispose();
+  }
+}
+
+/** Loss, flat gradient `[P]` and observed numbers of a step's parts; null when the signal ends it. Keeps the gradient only. */
+function stepGradient(
+  parts: readonly StepPart[],
+  variables: tf.Variable[],
+  signal: AbortSignal | undefined,
+): { loss: number; gradient: tf.Tensor1D; observed: Float32Array[] } | null {
+  let loss = 0;
+  let gradient: tf.Tensor1D | null = null;
+  const observed: Float32Array[] = [];
+  for (const part of parts) {
+    if (signal?.aborted) {
+      gradient?.dispose();
+      return null;
+    }
+    let seen: tf.Tensor | undefined;
+    const own = tf.tidy(() => {
+      const { value, grads } = tf.variableGrads(() => {
+        const { loss, observed } = part();
+        seen = observed && tf.keep(tf.clone(observed));
+        return loss;
+      }, variables);
+      loss += value.dataSync()[0]!;
+      return flatten(variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable)));
+    });
+    if (seen) {
+      observed.push(seen.dataSync() as Float32Array);
+      seen.dispose();
+    }
+    if (gradient === null) gradient = own;
+    else {
+      const sum: tf.Tensor1D = tf.add(gradient, own);
+      tf.dispose([gradient, own]);
+      gradient = sum;
+    }
+  }
+  return { loss, gradient: gradient!, observed };
+}
+
+/** What decides the numbers of a run, by names that an error can show. */
+function runSettings(model: LanguageModel, options: TrainOptions, settings: RunSettings): RunSettings {
+  const { lora, batches, microBatch, learningRate, schedule, maxGradNorm, weightDecay, betas } = options;
+  return {
+    model: model.sha256,
+    lora: lora.config,
+    steps: batches.length,
+    batches: digest(batches),
+    microBatch: microBatch ?? null,
+    learningRate,
+    schedule: digest(batches.map((_, i) => schedule(i + 1, batches.length))),
+    maxGradNorm,
+    weightDecay,
+    betas: betas ?? null,
+    ...settings,
+  };
+}
+
+/** SHA-256 of a value's JSON. */
+export const digest = (value: unknown): string => createHash("sha256").update(JSON.stringify(value)).digest("hex");
+
+/** Consecutive pieces of a batch. */
+export const pieces = <T>(xs: readonly T[], size: number): T[][] =>
+  Array.from({ length: Math.ceil(xs.length / size) }, (_, i) => xs.slice(i * size, (i + 1) * size));

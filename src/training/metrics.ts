@@ -1,0 +1,54 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { appendJsonl, formatJsonl, type JsonlAppender, readJsonl, writeAtomic } from "../data/jsonl.js";
+
+/** One optimizer step, under TRL's names. The rewards and log-probs are there for preference losses only; all are means over the step's pairs. */
+export interface StepMetrics {
+  /** From 1. */
+  step: number;
+  loss: number;
+  /** Euclidean norm of the whole gradient before clipping. */
+  grad_norm: number;
+  learning_rate: number;
+  /** beta * (logp - ref) of the chosen completions, in nats. */
+  "rewards/chosen"?: number;
+  "rewards/rejected"?: number;
+  "rewards/margins"?: number;
+  /** Share of pairs whose chosen completion has the higher reward. */
+  "rewards/accuracies"?: number;
+  /** Sums over the completion's tokens, in nats. */
+  "logps/chosen"?: number;
+  "logps/rejected"?: number;
+  step_seconds: number;
+  /** Real tokens of prompts and completions a second, pads not counted. */
+  tokens_per_second: number;
+  /** The process's largest resident memory so far, in bytes. */
+  peak_rss_bytes: number;
+  /** Real tokens since the run's first step. */
+  numTokens: number;
+}
+
+const file = (dir: string): string => join(dir, "metrics.jsonl");
+
+/** The rows of a run's metrics.jsonl, none where there is no such file. @throws DataError when a line is broken */
+export function readMetrics(dir: string): StepMetrics[] {
+  return existsSync(file(dir)) ? readJsonl(file(dir)).map(({ value }) => value as unknown as StepMetrics) : [];
+}
+
+/**
+ * Opens a run's metrics.jsonl to go on behind step `after`: later rows, which a killed run wrote after its last checkpoint, are cut off; 0 starts anew.
+ * Each appended row is on disk when the call returns.
+ */
+export function openMetrics(dir: string, after: number): JsonlAppender {
+  if (existsSync(file(dir))) {
+    const kept = after === 0 ? [] : appendedRows(dir).filter((row) => Number(row.step) <= after);
+    writeAtomic(file(dir), formatJsonl(kept));
+  }
+  return appendJsonl(file(dir));
+}
+
+function appendedRows(dir: string): Record<string, unknown>[] {
+  const appender = appendJsonl(file(dir)); // mends a torn last line
+  appender.close();
+  return appender.rows;
+}
