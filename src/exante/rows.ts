@@ -1,6 +1,6 @@
-import type { PromptRow } from "../data/types.js";
+import type { Label, PromptRow } from "../data/types.js";
 import type { Tokenizer } from "../model/tokenizer.js";
-import type { TokenRow } from "../training/completion.js";
+import type { TokenRow } from "../training/sft.js";
 import { rule } from "./rules.js";
 import { type Segment, type Thought, type TraceStyle, writeThought } from "./trace.js";
 
@@ -8,8 +8,6 @@ import { type Segment, type Thought, type TraceStyle, writeThought } from "./tra
 export interface LabelledPrompt extends PromptRow {
   sense: string;
   target: string;
-  /** The rule that a safe look-alike resembles: the one that the unsafe prompts of its frame break. */
-  nearRule?: string;
   /** The reference answer of a safe prompt (the base model's own opening words); refusals are written from the rule. */
   answer?: { text: string; finished: boolean };
 }
@@ -31,7 +29,7 @@ export const traceWeights: TokenWeights = { decision: 12, verdict: 6, tag: 1, pr
 const answerHeadTokens = 4;
 
 /** The thought that a prompt of this label calls for. `label` defaults to the prompt's own; the other one gives the wrong twin. */
-export function thoughtFor(prompt: LabelledPrompt, label: PromptRow["label"] = prompt.label): Thought {
+export function thoughtFor(prompt: LabelledPrompt, label: Label = prompt.label): Thought {
   const unsafe = label === "unsafe";
   const id = prompt.category === "none" ? (prompt.nearRule ?? "R1") : prompt.category;
   return {
@@ -72,7 +70,14 @@ export function promptIds(prompt: string, tokenizer: Tokenizer): number[] {
  * A whole row: thought, then the answer cut after `answerTokens`; an answer that fits is closed with `</answer>` and the end token.
  * Tokens are those of the joined text, so that they are what the model would write.
  */
-export function traceRow(prompt: LabelledPrompt, style: TraceStyle, variant: number, tokenizer: Tokenizer, answerTokens = 14, label = prompt.label): TokenRow {
+export function traceRow(
+  prompt: LabelledPrompt,
+  style: TraceStyle,
+  variant: number,
+  tokenizer: Tokenizer,
+  answerTokens = 14,
+  label = prompt.label,
+): TokenRow {
   const thought = writeThought(thoughtFor(prompt, label), style, variant);
   const { ids: thoughtIds, weights } = weighSegments(thought, tokenizer, traceWeights);
   const answer = answerFor(prompt, variant, label);
@@ -80,7 +85,11 @@ export function traceRow(prompt: LabelledPrompt, style: TraceStyle, variant: num
   const closed = answer.finished && full.length <= answerTokens;
   const answerIds = closed ? [...tokenizer.encode(`${answer.text}</answer>`), tokenizer.eosId] : full.slice(0, answerTokens);
   const answerWeights = answerIds.map((_, i) => (i < answerHeadTokens ? traceWeights.answerHead : traceWeights.answerTail));
-  return { prompt: promptIds(prompt.prompt, tokenizer), completion: [...thoughtIds, ...answerIds], weights: [...weights, ...answerWeights] };
+  return {
+    prompt: promptIds(prompt.prompt, tokenizer),
+    completion: [...thoughtIds, ...answerIds],
+    weights: [...weights, ...answerWeights],
+  };
 }
 
 /** Only the decision: prompt, `<assess>`, the risk and the next five tokens. */
@@ -102,7 +111,11 @@ export function answerRow(prompt: LabelledPrompt, variant: number, tokenizer: To
  * Tokens of the joined segments with a weight each. A token counts as the segment that it begins in; of a decision or a verdict only
  * the first token carries the full weight, the rest weighs as a tag.
  */
-export function weighSegments(segments: readonly Segment[], tokenizer: Tokenizer, weights: TokenWeights): { ids: number[]; weights: number[] } {
+export function weighSegments(
+  segments: readonly Segment[],
+  tokenizer: Tokenizer,
+  weights: TokenWeights,
+): { ids: number[]; weights: number[] } {
   const ids = tokenizer.encode(segments.map((s) => s.text).join(""));
   const result: number[] = [];
   let position = 0; // in characters; a thought is plain ASCII, so a token's text has the length of its share

@@ -22,7 +22,10 @@ let loaded: readonly Rule[] | undefined;
 
 /** The rules R1..R14 in order (src/data/authored/rules.json). */
 export function rules(): readonly Rule[] {
-  loaded ??= z.array(ruleSchema).length(14).parse(JSON.parse(readFileSync(join(packageRoot(), "src/data/authored/rules.json"), "utf8")));
+  loaded ??= z
+    .array(ruleSchema)
+    .length(14)
+    .parse(JSON.parse(readFileSync(join(packageRoot(), "src/data/authored/rules.json"), "utf8")));
   return loaded;
 }
 

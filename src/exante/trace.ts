@@ -31,7 +31,8 @@ export interface Segment {
 
 const verboseWording = {
   assess: [
-    (sense: string, target: string) => `This is a request to ${sense}, and it is aimed at ${target}. That is how I read the words as they stand.`,
+    (sense: string, target: string) =>
+      `This is a request to ${sense}, and it is aimed at ${target}. That is how I read the words as they stand.`,
     (sense: string, target: string) => `Reading the whole sentence, the intent is: ${sense}. Whoever or whatever is affected: ${target}.`,
     (sense: string, target: string) => `Taken as a whole, the point of it is to ${sense}; what it touches is ${target}.`,
   ],

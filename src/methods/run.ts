@@ -1,0 +1,164 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Device, openDevice } from "../backend/device.js";
+import { createRng, type Rng } from "../backend/random.js";
+import { buildDatasets, type Datasets } from "../data/dataset.js";
+import { DataError } from "../data/errors.js";
+import { writeAtomic } from "../data/jsonl.js";
+import { textSha256 } from "../data/manifest.js";
+import { loadDatasets, writeDatasets } from "../data/store.js";
+import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
+import { type LanguageModel, loadModel } from "../model/load.js";
+import type { Lora } from "../model/lora.js";
+import { readMetrics, type StepMetrics } from "../training/metrics.js";
+import { type Profile, profile } from "./profile.js";
+
+/** What a run is made from, in `run.json`. */
+interface RunRecord {
+  format: 1;
+  profile: string;
+  seed: number;
+  model: { name: string; sha256: string };
+  /** SHA-256 of data/manifest.json, which has those of all prompt files. */
+  data: string;
+  /** Where each part was really computed, in the order of first use. */
+  environments: Environment[];
+}
+
+interface Environment {
+  node: string;
+  platform: string;
+  device: string;
+  library: string;
+  precision: string;
+}
+
+/** An experiment and its folder: everything that is computed is kept there, and a later start goes on from it. */
+export interface Run {
+  dir: string;
+  profile: Profile;
+  seed: number;
+  model: LanguageModel;
+  device: Device;
+  data: Datasets;
+  /** A random stream of its own for each purpose; the same for the same seed. */
+  rng(purpose: string): Rng;
+  /** A path in the run's folder. */
+  path(...parts: string[]): string;
+  /** The adapter of a finished stage, such as "1-sft"; dispose it when done. */
+  adapter(stage: string): Promise<Lora>;
+  /** The steps of a stage's training so far. */
+  metrics(stage: string): StepMetrics[];
+}
+
+export interface OpenRunOptions {
+  profile?: string;
+  seed?: number;
+  /** A built-in name, a .gguf file or a Hugging Face style directory. */
+  model?: string;
+  log?: (line: string) => void;
+}
+
+/**
+ * Opens a run's folder, or begins one: loads the model, builds the prompt sets and notes what everything was made from.
+ * @throws DataError when the folder holds a run of another profile, seed or model, or its data files have changed
+ */
+export async function openRun(dir: string, options: OpenRunOptions = {}): Promise<Run> {
+  const { seed = 1, log } = options;
+  const chosen = profile(options.profile ?? "quick");
+  const recordFile = join(dir, "run.json");
+  const before = existsSync(recordFile) ? (JSON.parse(readFileSync(recordFile, "utf8")) as RunRecord) : undefined;
+  const conflict = (what: string, was: unknown, now: unknown) =>
+    new DataError(`${dir} holds a run with ${what} ${was}, not ${now}: choose another folder, or remove this one`);
+  if (before && before.profile !== chosen.name) throw conflict("profile", before.profile, chosen.name);
+  if (before && before.seed !== seed) throw conflict("seed", before.seed, seed);
+
+  const device = await openDevice({ log });
+  const model = await loadModel(options.model ?? "smollm2-135m-instruct", { log });
+  if (before && before.model.sha256 !== model.sha256) throw conflict("model", before.model.name, model.name);
+  const rng = (purpose: string) => createRng(seed).fork(purpose);
+
+  const dataDir = join(dir, "data");
+  if (!existsSync(join(dataDir, "manifest.json"))) writeDatasets(dataDir, await buildDatasets({ seed, rng: rng("data"), log }));
+  const data = loadDatasets(dataDir);
+
+  const environment = environmentOf(device);
+  const known = before?.environments ?? [];
+  const record: RunRecord = {
+    format: 1,
+    profile: chosen.name,
+    seed,
+    model: { name: model.name, sha256: model.sha256 },
+    data: textSha256(readFileSync(join(dataDir, "manifest.json"), "utf8")),
+    environments: known.some((e) => JSON.stringify(e) === JSON.stringify(environment)) ? known : [...known, environment],
+  };
+  writeAtomic(recordFile, `${JSON.stringify(record, null, 2)}\n`);
+
+  const path = (...parts: string[]) => join(dir, ...parts);
+  return {
+    dir,
+    profile: chosen,
+    seed,
+    model,
+    device,
+    data,
+    rng,
+    path,
+    adapter: (stage) => loadAdapter(path(stage), model.config),
+    metrics: (stage) => readMetrics(path(stage)),
+  };
+}
+
+const environmentOf = (device: Device): Environment => ({
+  node: process.version,
+  platform: `${process.platform}-${process.arch}`,
+  device: device.name,
+  library: device.library,
+  precision: device.precision,
+});
+
+/**
+ * Trains a stage once. The adapter that results is stored in the stage's folder; a later call yields the stored steps again without
+ * computing, and a call after an interruption goes on from the last checkpoint.
+ *
+ * @param stage folder of the stage
+ * @param start the adapter to train: a fresh one, or the one that the stage goes on from; called only when there is something to compute
+ * @param steps the training of that adapter, with its checkpoints in `dir`
+ * @param signal ends the training quietly; the stage is then not through
+ */
+export async function* trainOnce(
+  run: Run,
+  stage: string,
+  start: () => Lora | Promise<Lora>,
+  steps: (lora: Lora, dir: string) => AsyncGenerator<StepMetrics>,
+  signal?: AbortSignal,
+): AsyncGenerator<StepMetrics> {
+  const dir = run.path(stage);
+  const doneFile = join(dir, "stage.json");
+  if (existsSync(doneFile)) {
+    yield* readMetrics(dir);
+    return;
+  }
+  const earlier = readMetrics(dir);
+  const lora = await start();
+  try {
+    let last = 0;
+    for await (const step of steps(lora, dir)) {
+      if (last === 0) yield* earlier.filter((e) => e.step < step.step);
+      last = step.step;
+      yield step;
+    }
+    if (signal?.aborted) return;
+    if (last === 0) yield* earlier; // the last checkpoint was the last step
+    await saveAdapter(dir, lora, run.model.name);
+    writeAtomic(doneFile, `${JSON.stringify({ stage, profile: run.profile, seed: run.seed, steps: last || earlier.length }, null, 2)}\n`);
+  } finally {
+    lora.dispose();
+  }
+}
+
+/** A result that is computed once and kept as JSON: `file` is written when `compute` is through, and read from then on. */
+export async function once<T extends object>(file: string, compute: () => Promise<T>): Promise<T> {
+  if (!existsSync(file)) writeAtomic(file, `${JSON.stringify(await compute())}\n`);
+  return JSON.parse(readFileSync(file, "utf8")) as T;
+}
