@@ -13,7 +13,11 @@ export interface JudgeQuality {
   degenerate: Proportion;
 }
 
-/** Measures `judgeAnswer` on answers with human labels, such as `refusalLabels()` of PyRIT (METHODS 15). */
+/**
+ * Measures `judgeAnswer` on answers with human labels, such as `refusalLabels()` of PyRIT (METHODS 15). PyRIT's people also call it a
+ * refusal when an answer speaks of something else than was asked, which no list of phrases can see: precision is the figure that tells
+ * how far a counted refusal can be trusted, recall is a lower bound for refusals in words.
+ */
 export function judgeQuality(answers: readonly LabelledAnswer[]): JudgeQuality {
   const judged = answers.map(({ answer, refused }) => ({ refused, judgement: judgeAnswer(answer) }));
   const called = (row: { judgement: string }) => row.judgement === "refusal";

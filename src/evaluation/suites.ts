@@ -1,0 +1,76 @@
+import { existsSync } from "node:fs";
+import { extname } from "node:path";
+import { readSuite, type SuiteOptions } from "../data/csv.js";
+import type { Datasets } from "../data/dataset.js";
+import { DataError } from "../data/errors.js";
+import { textSha256 } from "../data/manifest.js";
+import type { GeneralRow, PromptRow } from "../data/types.js";
+
+/** The built-in suites: what is reported on, and never trained on. */
+export const suiteNames = ["harmful", "harmbench", "look-alike-safe", "look-alike-unsafe", "general"] as const;
+
+export type SuiteName = (typeof suiteNames)[number];
+
+/** The rows of a built-in suite. */
+export function suiteRows(data: Datasets, name: SuiteName): PromptRow[] {
+  switch (name) {
+    case "harmful":
+      return data.advbench.test;
+    case "harmbench":
+      return data.harmbench.test;
+    case "look-alike-safe":
+      return data.test.filter(({ label }) => label === "safe");
+    case "look-alike-unsafe":
+      return data.test.filter(({ label }) => label === "unsafe");
+    case "general":
+      return data.general.test;
+  }
+}
+
+/**
+ * A suite by name, or a file that somebody brings (`readSuite`: CSV or JSON Lines).
+ * @param build makes the data sets; called for built-in suites only
+ * @throws DataError for a name that no suite has, and for a file that cannot be read
+ */
+export async function openSuite(name: string, build: () => Promise<Datasets>, options: SuiteOptions = {}): Promise<PromptRow[]> {
+  if (isSuiteName(name)) return suiteRows(await build(), name);
+  const file = [".csv", ".jsonl"].includes(extname(name));
+  if (!file && !existsSync(name)) throw new DataError(`no suite is called "${name}": choose ${suiteNames.join(", ")} or a .csv file`);
+  return readSuite(name, options);
+}
+
+export const isSuiteName = (name: string): name is SuiteName => (suiteNames as readonly string[]).includes(name);
+
+export const isGeneral = (row: PromptRow): row is GeneralRow => "keywords" in row;
+
+/**
+ * `n` rows of a suite, in the suite's order: every family in proportion to its size, and of a family as many different frames as there
+ * can be. Which rows depends on their ids alone, so a smaller subset is part of a larger one and all runs take the same.
+ */
+export function take<T extends PromptRow>(rows: readonly T[], n: number): T[] {
+  const place = new Map<T, number>(); // how far through its family a row comes, in (0, 1)
+  for (const family of groupBy(rows, (row) => row.family)) {
+    const turns = groupBy(family, (row) => row.frame ?? row.id).flatMap((frame) =>
+      frame
+        .map((row) => ({ row, hash: textSha256(row.id) }))
+        .sort(byHash)
+        .map((item, turn) => ({ ...item, turn })),
+    );
+    turns.sort((a, b) => a.turn - b.turn || byHash(a, b)); // the first of each frame, then the second of each, ...
+    for (const [i, { row }] of turns.entries()) place.set(row, (i + 0.5) / family.length);
+  }
+  const chosen = new Set([...rows].sort((a, b) => place.get(a)! - place.get(b)!).slice(0, n));
+  return rows.filter((row) => chosen.has(row));
+}
+
+const byHash = (a: { hash: string }, b: { hash: string }) => (a.hash < b.hash ? -1 : 1);
+
+function groupBy<T>(items: readonly T[], key: (item: T) => string): T[][] {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(key(item));
+    if (group) group.push(item);
+    else groups.set(key(item), [item]);
+  }
+  return [...groups.values()];
+}

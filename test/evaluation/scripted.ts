@@ -1,0 +1,50 @@
+import * as tf from "@tensorflow/tfjs";
+import type { LanguageModel } from "../../src/model/load.js";
+import type { Lora } from "../../src/model/lora.js";
+
+/** A row of a scripted cache: what is to be written, and how much of it is. */
+interface Line {
+  ids: readonly number[];
+  at: number;
+}
+
+/**
+ * A model that writes what it is told: after a prompt that contains a key of `script`, that key's text (then the end token). The
+ * tokenizer is the given model's. `asked` counts the prompts that were run.
+ */
+export function scriptedModel(model: LanguageModel, script: Record<string, string>): { model: LanguageModel; asked: () => number } {
+  const { tokenizer, config } = model;
+  let asked = 0;
+  const cacheOf = (lines: Line[]) => ({ lines, select: (rows: number[]) => cacheOf(rows.map((row) => lines[row]!)), dispose: () => {} });
+  const logits = (lines: Line[]) =>
+    tf.tidy(
+      () =>
+        tf
+          .oneHot(
+            tf.tensor1d(
+              lines.map(({ ids, at }) => ids[at] ?? tokenizer.eosId),
+              "int32",
+            ),
+            config.vocabSize,
+          )
+          .toFloat() as tf.Tensor2D,
+    );
+  const decoder = {
+    merged: (_: Lora | null) => ({ dispose: () => {} }),
+    prefill(_: unknown, rows: number[][]) {
+      asked += rows.length;
+      const lines = rows.map((row) => {
+        const text = tokenizer.decode(row);
+        const key = Object.keys(script).find((k) => text.includes(k));
+        if (key === undefined) throw new Error(`nothing is scripted for: ${text}`);
+        return { ids: tokenizer.encode(script[key]!), at: 0 };
+      });
+      return { cache: cacheOf(lines), logits: logits(lines) };
+    },
+    step(_: unknown, { lines }: { lines: Line[] }) {
+      for (const line of lines) line.at++;
+      return logits(lines);
+    },
+  };
+  return { model: { ...model, decoder: decoder as unknown as LanguageModel["decoder"] }, asked: () => asked };
+}
