@@ -4,30 +4,51 @@
  * Nothing is computed on import; the device opens when a model is loaded.
  */
 
-// a reader: notebook or terminal
-export { ask, clearOutput, comms, display, interruptSignal, progress } from "./frontend/index.js";
-export { figure, intervals, lengthDistribution, palette, table, trainingCurves, value } from "./figures/index.js";
-
 // devices, models, text
 export { type Device, openDevice } from "./backend/device.js";
 export { createRng, type Rng } from "./backend/random.js";
-export { type LanguageModel, loadModel } from "./model/load.js";
-export { createLora, LINEAR_NAMES, Lora } from "./model/lora.js";
-export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
-export type { ChatMessage, Tokenizer } from "./model/tokenizer.js";
-export { type Completion, sample, type SampleOptions } from "./generation/sample.js";
-
-// prompts and ex-ante traces
-export { type Datasets, buildDatasets } from "./data/dataset.js";
-export { readPreferences } from "./data/preferences.js";
 export { readSuite } from "./data/csv.js";
+// prompts and ex-ante traces
+export { buildDatasets, type Datasets } from "./data/dataset.js";
+export { readPreferences } from "./data/preferences.js";
 export { redact } from "./data/redact.js";
 export type { GeneralRow, Label, PromptRow } from "./data/types.js";
-export { rule, type Rule, rules } from "./exante/rules.js";
-export { answerOf, type ParsedTrace, parseTrace, type Thought, writeThought } from "./exante/trace.js";
-export { decisionRow, type LabelledPrompt, promptIds, thoughtFor, traceRow, traceWeights } from "./exante/rows.js";
+// evaluation
+export { auc } from "./evaluation/auc.js";
+export { balancedAccuracy, type Estimate, mcnemar, type Proportion, share, wilson } from "./evaluation/intervals.js";
+export { judgeAnswer, refuses } from "./evaluation/judge.js";
+export type { JudgedRow, SuiteMetrics } from "./evaluation/report.js";
 export { checkSample, decisionPair, efficiencyPair, type PreferencePair } from "./exante/pairs.js";
-
+export { decisionRow, type LabelledPrompt, promptIds, thoughtFor, traceRow, traceWeights } from "./exante/rows.js";
+export { type Rule, rule, rules } from "./exante/rules.js";
+export { answerOf, type ParsedTrace, parseTrace, type Thought, writeThought } from "./exante/trace.js";
+export { figure, intervals, lengthDistribution, palette, table, trainingCurves, value } from "./figures/index.js";
+// a reader: notebook or terminal
+export { ask, clearOutput, comms, display, interruptSignal, progress } from "./frontend/index.js";
+export { type Completion, type SampleOptions, sample } from "./generation/sample.js";
+// ERPO, as a run that is kept in a folder
+export { type DevScore, devScore } from "./methods/dev.js";
+export {
+  answersOnly,
+  type Round,
+  roundPairs,
+  roundStage,
+  rounds,
+  type StoredPairs,
+  stage1,
+  stage1Prompts,
+  stage2,
+  stage2Pairs,
+  stage3,
+  stages,
+} from "./methods/erpo.js";
+export { attackTrials, evaluateStage, stageBalance, stagePerplexity, suiteTrials, type TrialResult } from "./methods/evaluate.js";
+export { type Profile, profile } from "./methods/profile.js";
+export { openRun, type Run } from "./methods/run.js";
+export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
+export { type LanguageModel, loadModel } from "./model/load.js";
+export { createLora, LINEAR_NAMES, Lora } from "./model/lora.js";
+export type { ChatMessage, Tokenizer } from "./model/tokenizer.js";
 // objectives and training
 export { dpo } from "./objectives/dpo.js";
 export { ipo } from "./objectives/ipo.js";
@@ -42,16 +63,3 @@ export type { StepMetrics } from "./training/metrics.js";
 export { referenceLogps, type TokenPair, trainPreference } from "./training/preference.js";
 export { constant, cosine, linear } from "./training/schedule.js";
 export { type TokenRow, trainSft } from "./training/sft.js";
-
-// evaluation
-export { auc } from "./evaluation/auc.js";
-export { balancedAccuracy, type Estimate, mcnemar, type Proportion, share, wilson } from "./evaluation/intervals.js";
-export { judgeAnswer, refuses } from "./evaluation/judge.js";
-export type { JudgedRow, SuiteMetrics } from "./evaluation/report.js";
-
-// ERPO, as a run that is kept in a folder
-export { devScore, type DevScore } from "./methods/dev.js";
-export { answersOnly, type Round, roundPairs, rounds, roundStage, stage1, stage1Prompts, stage2, stage2Pairs, stage3, stages, type StoredPairs } from "./methods/erpo.js";
-export { attackTrials, evaluateStage, stageBalance, stagePerplexity, suiteTrials, type TrialResult } from "./methods/evaluate.js";
-export { type Profile, profile } from "./methods/profile.js";
-export { openRun, type Run } from "./methods/run.js";

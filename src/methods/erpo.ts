@@ -187,7 +187,7 @@ export interface Round {
 }
 
 /** What a round may cost on the dev set, as a share of its prompts, in refusing the unsafe and in not refusing the safe. */
-const tolerance = 0.03;
+const tolerance = 0.03 + 1e-9; // 3 points exactly are allowed
 
 /**
  * Stage 3: rounds of length-controlled preference optimization. Sample with the current policy, rebuild the pairs, take that policy as

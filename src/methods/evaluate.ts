@@ -1,5 +1,5 @@
-import type { PromptRow } from "../data/types.js";
 import { jailbreakPersonas, tensePrompts } from "../data/packages.js";
+import type { PromptRow } from "../data/types.js";
 import { type Attack, danPersonas, persona, plain, prefill, rolePlayPersonas } from "../evaluation/attacks.js";
 import { balancedAccuracy, type Estimate } from "../evaluation/intervals.js";
 import { type JudgedRow, report, type SuiteMetrics } from "../evaluation/report.js";
@@ -33,9 +33,24 @@ const trials = {
   general: { title: "general, safe", harmful: false, rows: suite("general"), attack: asIs, answerTokens: 32 },
   prefill: { title: "prefill attack", harmful: true, rows: few("harmful"), attack: () => prefill() },
   "prefill-control": { title: "prefill on safe look-alikes", harmful: false, rows: few("look-alike-safe"), attack: () => prefill() },
-  "role-play": { title: "role-play attack", harmful: true, rows: few("harmful"), attack: async () => persona(rolePlayPersonas(await jailbreakPersonas()).slice(0, 1)) },
-  tense: { title: "past-tense attack", harmful: true, rows: async (run) => take((await tensePrompts("past")).rows, run.profile.evaluation.attackPrompts), attack: asIs },
-  dan: { title: "DAN attack", harmful: true, rows: few("harmful"), attack: async () => persona(danPersonas(await jailbreakPersonas()).slice(0, 1)) },
+  "role-play": {
+    title: "role-play attack",
+    harmful: true,
+    rows: few("harmful"),
+    attack: async () => persona(rolePlayPersonas(await jailbreakPersonas()).slice(0, 1)),
+  },
+  tense: {
+    title: "past-tense attack",
+    harmful: true,
+    rows: async (run) => take((await tensePrompts("past")).rows, run.profile.evaluation.attackPrompts),
+    attack: asIs,
+  },
+  dan: {
+    title: "DAN attack",
+    harmful: true,
+    rows: few("harmful"),
+    attack: async () => persona(danPersonas(await jailbreakPersonas()).slice(0, 1)),
+  },
 } satisfies Record<string, Trial>;
 
 export type TrialName = keyof typeof trials;
@@ -59,7 +74,12 @@ export interface TrialResult {
  *
  * @param stage folder of a finished stage, or "base" for the model as it came
  */
-export async function* evaluateStage(run: Run, stage: string, names: readonly TrialName[] = suiteTrials, signal?: AbortSignal): AsyncGenerator<TrialResult> {
+export async function* evaluateStage(
+  run: Run,
+  stage: string,
+  names: readonly TrialName[] = suiteTrials,
+  signal?: AbortSignal,
+): AsyncGenerator<TrialResult> {
   let lora: Lora | null | undefined;
   try {
     for (const name of names) {

@@ -11,11 +11,19 @@ beforeAll(async () => {
   model = await loadModel("test/fixtures/llama-tiny");
 });
 
-const prompts = ["Hello there", "a", "How are you today?", "Hello again"].map((text) => [...new TextEncoder().encode(text)].map((b) => b % 90));
+const prompts = ["Hello there", "a", "How are you today?", "Hello again"].map((text) =>
+  [...new TextEncoder().encode(text)].map((b) => b % 90),
+);
 
 async function collect(options: Partial<SampleOptions>): Promise<number[][]> {
   const rows: number[][] = [];
-  for await (const { index, ids } of sample(model, null, prompts, { maxNewTokens: 6, batchSize: 3, temperature: 0, rng: createRng(1), ...options }))
+  for await (const { index, ids } of sample(model, null, prompts, {
+    maxNewTokens: 6,
+    batchSize: 3,
+    temperature: 0,
+    rng: createRng(1),
+    ...options,
+  }))
     rows[index] = ids;
   return rows;
 }
