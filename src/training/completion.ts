@@ -75,8 +75,9 @@ export function sequenceLogps(decoder: Decoder, rows: readonly CompletionRow[], 
 /** Different rows of a matrix: x [M, C], indices < M -> [N, C]. tf.gather's own gradient needs an operation that WebAssembly lacks. */
 function takeRows(x: tf.Tensor2D, indices: readonly number[]): tf.Tensor2D {
   const places = Int32Array.from(indices);
-  return tf.customGrad((x) => ({
-    value: tf.gather(x as tf.Tensor2D, tf.tensor1d(places, "int32")),
-    gradFunc: (dy: tf.Tensor) => tf.scatterND(tf.tensor2d(places, [places.length, 1], "int32"), dy, x.shape),
-  }))(x as tf.Tensor) as tf.Tensor2D;
+  const { shape } = x;
+  return tf.customGrad((input) => ({
+    value: tf.gather(input as tf.Tensor2D, tf.tensor1d(places, "int32")),
+    gradFunc: (dy: tf.Tensor) => tf.scatterND(tf.tensor2d(places, [places.length, 1], "int32"), dy, shape),
+  }))(x) as tf.Tensor2D;
 }

@@ -28,7 +28,7 @@ export interface TrainOptions {
   betas?: [number, number];
   /** Where the run keeps checkpoint-N/ and metrics.jsonl. It goes on from the newest whole checkpoint, if there is one, and stores the last step too. */
   checkpoint?: { dir: string; everySteps: number; log?: (line: string) => void };
-  /** Ends the run quietly between two micro-batches; the step that was under way is dropped. */
+  /** Ends the run quietly between two micro-batches; the step that was under way is dropped, the one before it is stored. */
   signal?: AbortSignal;
 }
 
@@ -67,6 +67,12 @@ export async function* trainLoop(
   try {
     let done = 0;
     let numTokens = 0;
+    let stored = 0;
+    const store = async () => {
+      if (!checkpoint || done === stored) return;
+      await saveCheckpoint(checkpoint.dir, { step: done, numTokens, settings: all, optimizer: optimizer.state() }, lora, model.name);
+      stored = done;
+    };
     if (checkpoint) {
       const { checkpoint: found, broken } = await newestCheckpoint(checkpoint.dir);
       for (const line of broken) checkpoint.log?.(`skipped a broken checkpoint: ${line}`);
@@ -75,17 +81,19 @@ export async function* trainLoop(
         await restoreAdapter(found, lora, model.config);
         optimizer.restore(found.optimizer);
         ({ step: done, numTokens } = found);
+        stored = done;
         checkpoint.log?.(`going on from ${found.dir}`);
       }
       metricsFile = openMetrics(checkpoint.dir, done);
     }
-    for (let step = done + 1; step <= total; step++) {
+    while (done < total) {
+      const step = done + 1;
       await new Promise((resolve) => setImmediate(resolve)); // timers and signals get their turn
-      if (signal?.aborted) return;
+      if (signal?.aborted) return void (await store());
       const started = performance.now();
       const work = makeStep(batches[step - 1]!, step);
       const result = stepGradient(work.parts, lora.variables(), signal);
-      if (!result) return;
+      if (!result) return void (await store());
       const { gradient, norm } = clipByGlobalNorm(result.gradient, maxGradNorm);
       const rate = learningRate * schedule(step, total);
       if (!Number.isFinite(result.loss) || !Number.isFinite(norm)) {
@@ -109,9 +117,8 @@ export async function* trainLoop(
         numTokens,
       };
       metricsFile?.append(metrics);
-      if (checkpoint && (step % checkpoint.everySteps === 0 || step === total)) {
-        await saveCheckpoint(checkpoint.dir, { step, numTokens, settings: all, optimizer: optimizer.state() }, lora, model.name);
-      }
+      done = step;
+      if (checkpoint && (step % checkpoint.everySteps === 0 || step === total)) await store();
       yield metrics;
     }
   } finally {

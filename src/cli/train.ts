@@ -1,0 +1,47 @@
+import type { Command } from "commander";
+
+/** `erpo train RUN.json`: one stage of training without a notebook. Ctrl-C stores the last whole step and stops; `"resume": true` goes on from the newest checkpoint. */
+export function register(program: Command): void {
+  program
+    .command("train")
+    .description("one stage of training without a notebook; writes the adapter and metrics.jsonl into output_dir")
+    .argument("<run.json>", "what to train: method, model, data, output_dir, ... (src/training/run.schema.json)")
+    .action(async (file: string) => {
+      const { readRunConfig } = await import("../training/run-config.js");
+      const config = readRunConfig(file);
+      const { readText } = await import("../data/jsonl.js");
+      readText(config.data); // a missing file is named before a model is loaded
+      const { loadModel } = await import("../model/load.js");
+      const { openDevice } = await import("../backend/device.js");
+      const { runTraining } = await import("../training/run.js");
+
+      const log = (line: string) => process.stderr.write(`${line}\n`);
+      const abort = new AbortController();
+      const interrupt = () => abort.abort();
+      process.once("SIGINT", interrupt);
+      if (config.precision === "bf16") await openDevice({ precision: "bf16", log });
+      const model = await loadModel(config.model, { log });
+      try {
+        let last = 0;
+        for await (const step of runTraining(config, model, { log, signal: abort.signal })) {
+          last = step.step;
+          if (process.stderr.isTTY) {
+            const parts = [
+              `step ${step.step}/${config.max_steps}`,
+              `loss ${step.loss.toFixed(4)}`,
+              `${step.tokens_per_second.toFixed(0)} tokens/s`,
+            ];
+            process.stderr.write(`\r${parts.join("  ")}   `);
+          }
+        }
+        if (process.stderr.isTTY) process.stderr.write("\n");
+        if (abort.signal.aborted) {
+          log(`stopped after step ${last} of ${config.max_steps}; "resume": true goes on from there`);
+          process.exitCode = 130;
+        }
+      } finally {
+        model.dispose();
+        process.removeListener("SIGINT", interrupt);
+      }
+    });
+}

@@ -1,0 +1,122 @@
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import { LINEAR_NAMES } from "../model/lora.js";
+import { TrainingError } from "./errors.js";
+
+const lora = z
+  .strictObject({
+    r: z.int().min(1).default(16).describe("rank"),
+    alpha: z.number().positive().default(32).describe("the product B A is scaled by alpha / r"),
+    dropout: z.literal(0, "must be 0: erpo trains without dropout").default(0),
+    target_modules: z
+      .union([z.literal("all-linear"), z.array(z.enum(LINEAR_NAMES)).min(1)])
+      .default("all-linear")
+      .describe("linear layers that get an adapter"),
+    layers_to_transform: z
+      .array(z.int().min(0))
+      .min(1)
+      .nullable()
+      .default(null)
+      .describe("decoder layers that get an adapter, from 0; null: all"),
+  })
+  .describe("a fresh adapter, where init_adapter is null");
+
+/** One stage of training: the fields of a RUN.json with TRL's names, meanings and defaults. */
+export const runConfigSchema = z
+  .strictObject({
+    $schema: z.string().optional(),
+    method: z.enum(["sft", "dpo", "length-controlled-dpo"]),
+    model: z.string().min(1).describe("a built-in name, a .gguf file, or a Hugging Face style directory"),
+    init_adapter: z.string().nullable().default(null).describe("PEFT folder that training starts from; null: a fresh adapter"),
+    reference_adapter: z
+      .string()
+      .nullable()
+      .optional()
+      .describe("what DPO measures against: a PEFT folder, or null for the base model; left out: the policy as it is at the start"),
+    data: z.string().min(1).describe("JSON Lines: {prompt, completion} for sft, {prompt, chosen, rejected} for the others"),
+    output_dir: z.string().min(1).describe("gets the adapter, metrics.jsonl, checkpoint-N/ and train.json"),
+    seed: z.int().default(42),
+    max_steps: z.int().min(1).describe("optimizer steps"),
+    batch_size: z.int().min(1).default(8).describe("rows that are computed at a time"),
+    gradient_accumulation_steps: z.int().min(1).default(1).describe("an optimizer step has batch_size times this many rows"),
+    learning_rate: z.number().positive().optional().describe("peak; left out: 2e-5 for sft, 1e-6 for the others"),
+    warmup_ratio: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0)
+      .describe("warm-up takes ceil(max_steps * ratio) steps, the first with learning rate 0"),
+    lr_scheduler_type: z.enum(["linear", "cosine", "cosine_with_min_lr", "constant", "constant_with_warmup"]).default("linear"),
+    lr_scheduler_kwargs: z
+      .strictObject({ min_lr_rate: z.number().min(0).max(1) })
+      .optional()
+      .describe("of cosine_with_min_lr: the last learning rate as a share of the peak"),
+    weight_decay: z.number().min(0).default(0),
+    max_grad_norm: z.number().min(0).default(1).describe("gradients are scaled down to this global norm; 0: not at all"),
+    max_length: z
+      .int()
+      .min(1)
+      .nullable()
+      .default(1024)
+      .describe("tokens of prompt and completion that are kept, from the start; null: all"),
+    lora: lora.optional(),
+    beta: z.number().positive().default(0.1).describe("strength of the anchor to the reference"),
+    loss_type: z.enum(["sigmoid", "ipo", "sigmoid_norm", "robust"]).default("sigmoid").describe("the preference loss"),
+    label_smoothing: z.number().min(0).lt(0.5).default(0).describe("of loss_type robust: how often labels are wrong"),
+    length_alpha: z.number().min(0).optional().describe("of length-controlled-dpo: price of a token; left out: 0.02"),
+    nll_weight: z.number().min(0).default(0).describe("weight of the winners' negative log-likelihood a token"),
+    precision: z.enum(["f32", "bf16"]).default("f32"),
+    shuffle: z.boolean().default(true).describe("false: file order, then from the top"),
+    save_steps: z.int().min(1).default(500).describe("steps between checkpoints; the last step is always stored"),
+    resume: z.boolean().default(false).describe("go on from the newest whole checkpoint of output_dir, if there is one"),
+  })
+  .superRefine((config, context) => {
+    const refuse = (field: string, message: string) => context.addIssue({ code: "custom", path: [field], message });
+    const floor = config.lr_scheduler_type === "cosine_with_min_lr";
+    if (floor && !config.lr_scheduler_kwargs) refuse("lr_scheduler_kwargs", "cosine_with_min_lr needs min_lr_rate");
+    if (!floor && config.lr_scheduler_kwargs) refuse("lr_scheduler_kwargs", "belongs to cosine_with_min_lr");
+    if (config.length_alpha !== undefined && config.method !== "length-controlled-dpo") {
+      refuse("length_alpha", "belongs to method length-controlled-dpo");
+    }
+    if (config.method === "length-controlled-dpo" && config.loss_type !== "sigmoid") {
+      refuse("loss_type", "method length-controlled-dpo has the loss sigmoid");
+    }
+  });
+
+/** A RUN.json with its defaults filled in. */
+export type RunConfig = z.infer<typeof runConfigSchema>;
+
+/**
+ * Checks a run's fields and fills in defaults.
+ * @param source the file it came from, for errors
+ * @throws TrainingError `FILE: field "learning_rate": cause`
+ */
+export function parseRunConfig(value: unknown, source: string): RunConfig {
+  const parsed = runConfigSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  if (issue.code === "unrecognized_keys") {
+    const path = [...issue.path, issue.keys[0]].join(".");
+    throw new TrainingError(`${source}: field "${path}": there is no such field; see src/training/run.schema.json`);
+  }
+  const field = issue.path.length > 0 ? `field "${issue.path.join(".")}": ` : "";
+  const missing = issue.code === "invalid_type" && issue.input === undefined && issue.message.includes("received undefined");
+  throw new TrainingError(`${source}: ${field}${missing ? "is missing" : issue.message}`);
+}
+
+/** Reads a RUN.json. @throws TrainingError when it cannot be read, is not JSON, or a field is wrong */
+export function readRunConfig(path: string): RunConfig {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, "utf8").replace(/^\uFEFF/, ""));
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new TrainingError(`${path}: ${code === "ENOENT" ? "no such file" : code ? message : `not JSON (${message.split("\n")[0]})`}`);
+  }
+  return parseRunConfig(value, path);
+}
+
+/** The JSON Schema of RUN.json: what src/training/run.schema.json holds. */
+export function runJsonSchema(): object {
+  return { title: "One stage of training with erpo", ...z.toJSONSchema(runConfigSchema, { io: "input" }) };
+}

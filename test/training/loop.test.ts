@@ -1,0 +1,157 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { loadAdapter } from "../../src/model/adapter-io.js";
+import { type LanguageModel, loadModel } from "../../src/model/load.js";
+import type { Lora } from "../../src/model/lora.js";
+import { dpo } from "../../src/objectives/dpo.js";
+import { completionLogps, sequenceLogps } from "../../src/training/completion.js";
+import type { TrainOptions } from "../../src/training/loop.js";
+import { readMetrics } from "../../src/training/metrics.js";
+import { referenceLogps, trainPreference } from "../../src/training/preference.js";
+import { constant } from "../../src/training/schedule.js";
+import { type TokenRow, trainSft } from "../../src/training/sft.js";
+import transformers from "../fixtures/llama-tiny.json" with { type: "json" }; // made by test/fixtures/llama_fixture.py
+import { fixture } from "../model/open.js";
+
+let model: LanguageModel;
+let lora: Lora;
+const dir = mkdtempSync(join(tmpdir(), "erpo-loop-"));
+
+beforeAll(async () => {
+  model = await loadModel(fixture("llama-tiny"));
+  lora = await loadAdapter(fixture("llama-tiny-adapter"), model.config);
+});
+afterAll(() => {
+  lora.dispose();
+  model.dispose();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const { rows, lengths, adapter_logps, logps } = transformers;
+const sequences = rows.map((ids, b) => ids.slice(0, lengths[b]));
+
+const options = (more: Partial<TrainOptions> = {}): TrainOptions => ({
+  lora,
+  batches: [[0, 1], [2], [1, 2, 0], [0]],
+  learningRate: 1e-3,
+  schedule: constant(),
+  maxGradNorm: 1,
+  weightDecay: 0,
+  ...more,
+});
+const data: TokenRow[] = sequences.map((ids) => ({ prompt: ids.slice(0, 5), completion: ids.slice(5) }));
+const pairs = sequences.map((ids) => ({ prompt: ids.slice(0, 4), chosen: ids.slice(4), rejected: ids.slice(3, 6) }));
+
+test.each([
+  ["a shared prefix", 5],
+  ["no prompt", 0],
+  ["a prompt of one token", 1],
+])("log-probs equal transformers', with and without the adapter: %s", (_, at) => {
+  for (const [adapter, expected] of [
+    [null, logps],
+    [lora, adapter_logps],
+  ] as const) {
+    const split = sequences.map((ids) => ({ prompt: ids.slice(0, at), completion: ids.slice(at) }));
+    const { logps, row, position } = completionLogps(model.decoder, split, adapter);
+    const ours = logps.dataSync();
+    expect(row.length).toBe(split.reduce((n, r) => n + r.completion.length - (at === 0 ? 1 : 0), 0));
+    row.forEach((b, n) => {
+      const value = expected[b]![at + position[n]! - 1]!; // expected[b][t] is of token t + 1
+      expect(Math.abs(ours[n]! - value), `row ${b}, token ${position[n]}`).toBeLessThan(2e-5);
+    });
+    logps.dispose();
+  }
+});
+
+test("sums by row, and 0 for an empty completion", () => {
+  const split = [...sequences.map((ids) => ({ prompt: ids.slice(0, 3), completion: ids.slice(3) })), { prompt: [5, 6], completion: [] }];
+  const sums = sequenceLogps(model.decoder, split, lora);
+  const { logps, row } = completionLogps(model.decoder, split, lora);
+  const byHand = [0, 0, 0, 0];
+  logps.dataSync().forEach((x, n) => {
+    byHand[row[n]!]! += x;
+  });
+  sums.dataSync().forEach((x, b) => {
+    expect(x).toBeCloseTo(byHand[b]!, 3);
+  });
+  tf.dispose([sums, logps]);
+});
+
+test("no tensor stays behind: between steps, at the end, after break, abort and errors", async () => {
+  const before = tf.memory().numTensors;
+  const counts: number[] = [];
+  for await (const _ of trainSft(model, data, options({ microBatch: 1 }))) counts.push(tf.memory().numTensors);
+  expect(counts).toEqual([before + 2, before + 2, before + 2, before + 2]); // the two moments
+  expect(tf.memory().numTensors).toBe(before);
+
+  const filled = await referenceLogps(model, pairs, lora, { batchSize: 2 });
+  expect(tf.memory().numTensors).toBe(before);
+  for await (const _ of trainPreference(model, filled, (p, r) => dpo(p, r, 0.1), options())) break;
+  expect(tf.memory().numTensors).toBe(before);
+
+  const abort = new AbortController();
+  const seen: number[] = [];
+  for await (const { step } of trainSft(model, data, options({ signal: abort.signal }))) {
+    seen.push(step);
+    if (step === 2) abort.abort();
+  }
+  expect(seen).toEqual([1, 2]);
+  expect(tf.memory().numTensors).toBe(before);
+
+  const endless = async () => {
+    for await (const _ of trainSft(model, data, options({ learningRate: 1e30, maxGradNorm: 0 })));
+  };
+  const copy = lora.clone();
+  await expect(endless()).rejects.toThrow(/step [234]: the (loss|gradient's norm) is .*: try a lower learning rate than 1e\+30/);
+  lora.variables().forEach((v, i) => void tf.tidy(() => v.assign(tf.clone(copy.variables()[i]!))));
+  copy.dispose();
+  expect(tf.memory().numTensors).toBe(before);
+});
+
+test("the gradient does not depend on how a batch is cut up", async () => {
+  const norms = async (microBatch?: number) => {
+    const own = lora.clone();
+    const weighted = data.map((row) => ({ ...row, weights: row.completion.map((_, k) => (k === 0 ? 12 : 0.2)) }));
+    const result: number[] = [];
+    for await (const { loss, grad_norm } of trainSft(model, weighted, options({ lora: own, microBatch, batches: [[0, 1, 2]] })))
+      result.push(loss, grad_norm);
+    own.dispose();
+    return result;
+  };
+  const [whole, cut] = [await norms(), await norms(1)];
+  expect(cut[0]).toBeCloseTo(whole[0]!, 4);
+  expect(cut[1]).toBeCloseTo(whole[1]!, 4);
+});
+
+test("an aborted run stores its last step; a changed run is not taken for it", async () => {
+  const abort = new AbortController();
+  const checkpoint = { dir, everySteps: 100 };
+  const own = lora.clone();
+  for await (const { step } of trainSft(model, data, options({ lora: own, checkpoint, signal: abort.signal })))
+    if (step === 2) abort.abort();
+  expect(readMetrics(dir).map((row) => row.step)).toEqual([1, 2]);
+  const again = async (more: Partial<TrainOptions>, rows = data) => {
+    const steps: number[] = [];
+    for await (const { step } of trainSft(model, rows, options({ lora: own, checkpoint, ...more }))) steps.push(step);
+    return steps;
+  };
+  await expect(again({ learningRate: 2e-3 })).rejects.toThrow(
+    `${join(dir, "checkpoint-2")}: made with another learningRate (0.001, now 0.002): remove the folder, or use another one, to start over`,
+  );
+  await expect(again({}, data.slice(0, 2))).rejects.toThrow("made with another data");
+  expect(await again({})).toEqual([3, 4]);
+  expect(readMetrics(dir).map((row) => row.step)).toEqual([1, 2, 3, 4]);
+  expect(await again({})).toEqual([]); // it is done
+  own.dispose();
+});
+
+test("rows that cannot be trained on are named", async () => {
+  const first = async (rows: TokenRow[]) => (await trainSft(model, rows, options({ batches: [[0]] })).next()).value;
+  await expect(first([{ prompt: [1], completion: [2, 3], weights: [1] }])).rejects.toThrow("row 1: 1 weights for 2 completion tokens");
+  await expect(first([{ prompt: [1], completion: [2], weights: [0] }])).rejects.toThrow("step 1: no completion token of its rows counts");
+  const bare = trainPreference(model, pairs, (p, r) => dpo(p, r, 0.1), options());
+  await expect(bare.next()).rejects.toThrow("pair 1 has no reference log-probs: call referenceLogps first");
+});
