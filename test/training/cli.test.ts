@@ -1,0 +1,136 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterAll, expect, test } from "vitest";
+import { packageRoot } from "../../src/setup/paths.js";
+import trl from "../fixtures/trl-run.json" with { type: "json" }; // made by test/fixtures/trl_run.py
+import { fixture } from "../model/open.js";
+
+const dir = mkdtempSync(join(tmpdir(), "erpo-train-"));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+/** Runs the compiled command line as a user does. */
+function erpo(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  const main = pathToFileURL(join(packageRoot(), "dist/src/cli/main.js")).href;
+  const script = `import { run } from ${JSON.stringify(main)}; process.exitCode = await run(process.argv.slice(1));`;
+  return spawnSync(process.execPath, ["--input-type=module", "-e", script, ...args], {
+    cwd: dir,
+    encoding: "utf8",
+    env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: "3" },
+  });
+}
+
+const write = (name: string, value: unknown) => writeFileSync(join(dir, name), JSON.stringify(value));
+const writeLines = (name: string, rows: readonly unknown[]) =>
+  writeFileSync(join(dir, name), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+const readLines = (name: string) =>
+  readFileSync(join(dir, name), "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+
+test.each(trl.runs)("erpo train logs what TRL logs: $name", (run) => {
+  const name = run.name.replace(/\W+/g, "-");
+  writeLines(`${name}.jsonl`, run.rows);
+  const { method, batch_size, gradient_accumulation_steps, warmup_ratio, lr_scheduler_type, max_length } = run;
+  write(`${name}.json`, {
+    ...run.options,
+    method,
+    batch_size,
+    gradient_accumulation_steps,
+    warmup_ratio,
+    lr_scheduler_type,
+    max_length,
+    ...(method === "dpo" ? { beta: run.beta, loss_type: run.loss_type } : {}),
+    ...(run.reference === "base" ? { reference_adapter: null } : run.reference ? { reference_adapter: fixture("llama-tiny-adapter") } : {}),
+    model: fixture("llama-tiny"),
+    init_adapter: fixture("llama-tiny-adapter"),
+    data: `${name}.jsonl`,
+    output_dir: name,
+    shuffle: false,
+    save_steps: 2,
+  });
+  const { status, stderr } = erpo("train", `${name}.json`);
+  expect(status, stderr).toBe(0);
+  const rows = readLines(`${name}/metrics.jsonl`);
+  expect(rows.map((row) => row.step)).toEqual([1, 2, 3, 4, 5]);
+  for (const [i, step] of run.steps.entries()) {
+    for (const [key, value] of Object.entries(step)) {
+      expect(Math.abs(rows[i][key] - value), `step ${i + 1}, ${key}`).toBeLessThan(2e-5 + 1e-4 * Math.abs(value));
+    }
+  }
+  expect(readdirSync(join(dir, name)).sort()).toEqual(
+    ["adapter_config.json", "adapter_model.safetensors", "checkpoint-4", "checkpoint-5", "metrics.jsonl", "train.json"].sort(),
+  );
+  const last = readFileSync(join(dir, name, "checkpoint-5/adapter_model.safetensors"));
+  expect(readFileSync(join(dir, name, "adapter_model.safetensors")).equals(last)).toBe(true);
+  const cut = stderr.includes("left out 1 rows whose prompts alone fill max_length 40: rows 7");
+  expect(cut).toBe(run.max_length === 40); // never silently
+});
+
+test("a fresh adapter, length control, an NLL term, then a second stage on top", () => {
+  const base = { model: fixture("llama-tiny"), data: "pairs.jsonl", max_steps: 2, batch_size: 2, learning_rate: 1e-3 };
+  writeLines("pairs.jsonl", trl.runs[2]!.rows);
+  write("first.json", {
+    ...base,
+    method: "dpo",
+    nll_weight: 0.3,
+    output_dir: "first",
+    lora: { r: 2, alpha: 4, target_modules: ["q_proj"], layers_to_transform: [1] },
+  });
+  write("second.json", { ...base, method: "length-controlled-dpo", length_alpha: 0.05, init_adapter: "first", output_dir: "second" });
+  for (const name of ["first", "second"]) {
+    const { status, stderr } = erpo("train", `${name}.json`);
+    expect(status, stderr).toBe(0);
+  }
+  const { r, target_modules, layers_to_transform } = JSON.parse(readFileSync(join(dir, "second/adapter_config.json"), "utf8"));
+  expect({ r, target_modules, layers_to_transform }).toEqual({ r: 2, target_modules: ["q_proj"], layers_to_transform: [1] });
+});
+
+test("erpo score gives the log-probs that the first step of training logs", () => {
+  writeLines("score.jsonl", trl.runs[4]!.rows);
+  const args = [
+    "--model",
+    fixture("llama-tiny"),
+    "--adapter",
+    fixture("llama-tiny-adapter"),
+    "--data",
+    "score.jsonl",
+    "--max-length",
+    "80",
+  ];
+  const { status, stderr } = erpo("score", ...args, "--output", "scores.jsonl", "--batch-size", "2");
+  expect(status, stderr).toBe(0);
+  const scores = readLines("scores.jsonl");
+  const mean = (key: string) => scores.reduce((sum, row) => sum + row[key], 0) / scores.length;
+  expect(mean("chosen_logps")).toBeCloseTo(trl.runs[4]!.steps[0]!["logps/chosen"]!, 3);
+  expect(mean("rejected_logps")).toBeCloseTo(trl.runs[4]!.steps[0]!["logps/rejected"]!, 3);
+  const tokens = trl.runs[4]!.tokens as { prompt: number[]; chosen: number[]; rejected: number[] }[];
+  expect(scores.map((row) => row.chosen_tokens)).toEqual(tokens.map((t) => Math.min(t.chosen.length, 80 - t.prompt.length)));
+});
+
+test.each([
+  [["train", "missing.json"], "erpo: missing.json: no such file\n"],
+  [["train", "broken.json"], "erpo: broken.json: not JSON ("],
+  [["train", "field.json"], 'erpo: field.json: field "method": Invalid option'],
+  [["train", "no-data.json"], "erpo: nowhere.jsonl: no such file\n"],
+  [["train", "bad-row.json"], 'erpo: bad-row.jsonl:2: missing field "completion"\n'],
+  [["train", "no-model.json"], "erpo: nowhere: no such file or directory"],
+])("one line for a mistake: erpo %s", (args, message) => {
+  writeFileSync(join(dir, "broken.json"), "{");
+  const base = { method: "sft", model: fixture("llama-tiny"), data: "rows.jsonl", output_dir: "out", max_steps: 1 };
+  writeLines("rows.jsonl", [{ prompt: "a", completion: "b" }]);
+  writeLines("bad-row.jsonl", [{ prompt: "a", completion: "b" }, { prompt: "a" }]);
+  write("field.json", { ...base, method: "rl" });
+  write("no-data.json", { ...base, data: "nowhere.jsonl" });
+  write("bad-row.json", { ...base, data: "bad-row.jsonl" });
+  write("no-model.json", { ...base, model: "nowhere" });
+  const { status, stderr, stdout } = erpo(...args);
+  expect(status).toBe(1);
+  expect(stderr.startsWith(message), stderr).toBe(true);
+  expect(stderr.trim().split("\n").length).toBe(1);
+  expect(stdout).toBe("");
+  expect(existsSync(join(dir, "out"))).toBe(false);
+});

@@ -1,0 +1,45 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { packageRoot } from "../../src/setup/paths.js";
+import { parseRunConfig, runJsonSchema } from "../../src/training/run-config.js";
+
+const run = { method: "sft", model: "m", data: "d.jsonl", output_dir: "o", max_steps: 5 };
+
+test("fills in TRL's defaults", () => {
+  expect(parseRunConfig(run, "RUN.json")).toMatchObject({
+    init_adapter: null,
+    batch_size: 8,
+    gradient_accumulation_steps: 1,
+    warmup_ratio: 0,
+    lr_scheduler_type: "linear",
+    weight_decay: 0,
+    max_grad_norm: 1,
+    max_length: 1024,
+    beta: 0.1,
+    loss_type: "sigmoid",
+    precision: "f32",
+    shuffle: true,
+    save_steps: 500,
+    resume: false,
+  });
+});
+
+test.each([
+  [{ learning_rate: "fast" }, 'RUN.json: field "learning_rate": Invalid input: expected number, received string'],
+  [{ max_steps: undefined }, 'RUN.json: field "max_steps": is missing'],
+  [{ max_steps: 0 }, 'RUN.json: field "max_steps": Too small: expected number to be >=1'],
+  [{ lora: { r: 8, dropout: 0.1 } }, 'RUN.json: field "lora.dropout": must be 0: erpo trains without dropout'],
+  [{ lora: { rank: 8 } }, 'RUN.json: field "lora.rank": there is no such field; see src/training/run.schema.json'],
+  [{ method: "ppo" }, 'RUN.json: field "method": Invalid option: expected one of "sft"|"dpo"|"length-controlled-dpo"'],
+  [{ length_alpha: 1 }, 'RUN.json: field "length_alpha": belongs to method length-controlled-dpo'],
+  [{ lr_scheduler_type: "cosine_with_min_lr" }, 'RUN.json: field "lr_scheduler_kwargs": cosine_with_min_lr needs min_lr_rate'],
+  [{ method: "length-controlled-dpo", loss_type: "ipo" }, 'RUN.json: field "loss_type": method length-controlled-dpo has the loss sigmoid'],
+])("names the field: %o", (more, message) => {
+  expect(() => parseRunConfig({ ...run, ...more }, "RUN.json")).toThrow(message);
+});
+
+test("the published JSON Schema is the one of the code", () => {
+  const published = JSON.parse(readFileSync(join(packageRoot(), "src/training/run.schema.json"), "utf8"));
+  expect(published).toEqual(JSON.parse(JSON.stringify(runJsonSchema())));
+});
