@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 
@@ -21,41 +21,66 @@ export function register(program: Command): void {
     .action(start);
 }
 
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isSafeInteger(value)) throw new InvalidArgumentError("It must be a whole number.");
+  return value;
+}
+
 async function start({ profile: name, seed, model, run }: StartOptions): Promise<void> {
-  const [{ packageRoot }, { makeReady }, { measure }, { profile }] = await Promise.all([
-    import("../setup/paths.js"),
-    import("../setup/ready.js"),
-    import("../setup/doctor.js"),
-    import("../methods/profile.js"),
-  ]);
-  const { executeNotebook } = await import("../../reports/execute/execute.js");
-  const { renderReports } = await import("../../reports/report.js");
+  const { profile } = await import("../methods/profile.js");
   const chosen = profile(name);
   const dir = resolve(run ?? join("runs", name));
+  const began = performance.now();
   const say = (line: string) => process.stderr.write(`erpo: ${line}\n`);
-  const began = Date.now();
 
+  const { makeReady } = await import("../setup/ready.js");
   await makeReady(say);
+  const { checkModel } = await import("../model/load.js");
+  await checkModel(model, { log: say });
+  const { measure } = await import("../setup/doctor.js");
   const { gflops } = await measure();
-  say(`${Math.round(gflops)} GFLOP/s in a matrix product: the ${name} profile will take about ${estimateMinutes(chosen.estimate, gflops)} minutes`);
+  const { petaflop, fixedMinutes } = chosen.estimate;
+  const minutes = Math.max(1, Math.round(fixedMinutes + (petaflop * 1e6) / gflops / 60));
+  say(`${Math.round(gflops)} GFLOP/s in a matrix product: the ${name} profile takes about ${minutes} minutes here`);
+  say(`everything is kept in ${relative(process.cwd(), dir) || "."}: stop at any time, the same command goes on from there`);
 
+  const executed = await runNotebooks(join(dir, "notebooks"), { runDir: dir, profileName: name, seed, modelName: existsSync(model) ? resolve(model) : model }, say);
+  const { renderReports } = await import("../../reports/report.js");
+  const reports = join(dir, "reports");
+  await renderReports(executed, { output: reports, formats: ["html"] });
+
+  say(`done in ${((performance.now() - began) / 60_000).toFixed(1)} minutes`);
+  const { runSummary } = await import("../methods/summary.js");
+  process.stdout.write(`${runSummary(dir)}\n\nreport: ${relative(process.cwd(), join(reports, "index.html"))}\n`);
+}
+
+/** Runs the numbered notebooks in their order. @returns the executed copies */
+async function runNotebooks(output: string, parameters: Record<string, string | number>, say: (line: string) => void): Promise<string[]> {
+  const [{ packageRoot }, { executeNotebook }, { progressLine }] = await Promise.all([
+    import("../setup/paths.js"),
+    import("../../reports/execute/execute.js"),
+    import("../../reports/execute/progress.js"),
+  ]);
   const source = join(packageRoot(), "notebooks");
   const notebooks = readdirSync(source)
     .filter((file) => /^\d\d-.*\.ipynb$/.test(file))
     .sort();
-  const parameters = { runDir: dir, profileName: name, seed, modelName: model };
+  const stop = new AbortController();
+  process.once("SIGINT", () => stop.abort());
   const executed: string[] = [];
-  for (const notebook of notebooks) {
-    executed.push(await executeNotebook(join(source, notebook), { output: join(dir, "notebooks"), parameters }));
+  for (const [i, notebook] of notebooks.entries()) {
+    const line = progressLine(process.stderr);
+    say(`notebook ${i + 1} of ${notebooks.length}: ${notebook}`);
+    try {
+      const options = { output: join(output, notebook), parameters, signal: stop.signal, onProgress: line.show };
+      const { output: written, seconds } = await executeNotebook(join(source, notebook), options);
+      line.clear();
+      say(`  ${seconds.toFixed(0)} s`);
+      executed.push(written);
+    } finally {
+      line.clear();
+    }
   }
-  const reports = join(dir, "reports");
-  await renderReports(executed, { output: reports, to: ["html"] });
-
-  say(`done in ${((Date.now() - began) / 60_000).toFixed(1)} minutes`);
-  process.stdout.write(`${summary(dir)}\nreport: ${relative(process.cwd(), join(reports, "index.html"))}\n`);
-}
-
-/** Minutes that a profile takes on a machine with this speed. */
-function estimateMinutes({ fixedMinutes, petaflop }: { fixedMinutes: number; petaflop: number }, gflops: number): number {
-  return Math.max(1, Math.round(fixedMinutes + (petaflop * 1e6) / gflops / 60));
+  return executed;
 }

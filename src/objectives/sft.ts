@@ -11,6 +11,6 @@ import * as tf from "@tensorflow/tfjs";
  * @param weights of those tokens, `[N]`, >= 0
  * @param total W, the sum of the weights of the whole step; of these tokens where it is left out
  */
-export function sft(logps: tf.Tensor1D, weights: tf.Tensor1D, total: number | tf.Scalar = tf.sum(weights)): tf.Scalar {
-  return tf.neg(tf.div(tf.sum(tf.mul(logps, weights)), total));
+export function sft(logps: tf.Tensor1D, weights: tf.Tensor1D, total: number | tf.Scalar = tf.sum(weights) as tf.Scalar): tf.Scalar {
+  return tf.neg(tf.div(tf.sum(tf.mul(logps, weights)), total) as tf.Scalar);
 }

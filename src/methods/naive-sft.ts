@@ -1,0 +1,68 @@
+/**
+ * Naive safety training, the problem that ERPO starts from: SFT on refusals of harmful prompts and on ordinary answers to ordinary
+ * prompts, with every token counted alike and no prompt that looks harmful and is not. What tells the two apart in such data is how a
+ * prompt sounds, and that is what is learned.
+ */
+import { answerRow, promptIds } from "../exante/rows.js";
+import { createLora, LINEAR_NAMES } from "../model/lora.js";
+import { lengthSorted } from "../training/batches.js";
+import type { StepMetrics } from "../training/metrics.js";
+import { cosine } from "../training/schedule.js";
+import { type TokenRow, trainSft } from "../training/sft.js";
+import { balancedPrompts, withAnswers, withinTokens } from "./prompts.js";
+import { type Run, trainOnce } from "./run.js";
+
+/** Folder of the stage in a run. */
+export const naiveStage = "baseline-naive-sft";
+
+/** Of stage 1a's budget in tokens, the share that this takes. */
+const share = 0.2;
+
+/** Tokens after which an answer is cut. */
+const answerTokens = 16;
+
+/** Harmful prompts with refusals and general ones with the base model's own words, in turn, as long as there are some of both. */
+export async function naiveRows(run: Run, signal?: AbortSignal): Promise<TokenRow[]> {
+  const { tokenizer } = run.model;
+  const harmful = run.data.train1.filter((row) => row.label === "unsafe");
+  const all = balancedPrompts([...harmful, ...run.data.general.train1], run.rng("naive"));
+  const reached = withinTokens(
+    all,
+    ({ prompt }) => promptIds(prompt, tokenizer).length + answerTokens,
+    share * run.profile.stage1.decisionTokens,
+  );
+  const variants = run.rng("naive wording");
+  return (await withAnswers(run, reached, signal)).map((row) => {
+    const { prompt, completion } = answerRow(row, variants.integer(0, 11), tokenizer, answerTokens);
+    return { prompt, completion }; // no weights: every token counts alike
+  });
+}
+
+/** Trains the baseline once; its adapter is in `baseline-naive-sft`. */
+export async function* naiveSft(run: Run, signal?: AbortSignal): AsyncGenerator<StepMetrics> {
+  const rows = await naiveRows(run, signal);
+  const { model, profile } = run;
+  const { numLayers } = model.config;
+  const layers = Array.from({ length: numLayers }, (_, l) => l).filter((l) => l >= Math.floor(profile.firstLayer * numLayers));
+  yield* trainOnce(
+    run,
+    naiveStage,
+    () =>
+      createLora(model.config, { r: profile.rank, alpha: 2 * profile.rank, targetModules: LINEAR_NAMES, layers }, run.rng("naive adapter")),
+    (lora, dir) =>
+      trainSft(model, rows, {
+        lora,
+        batches: lengthSorted(rows.map(rowTokens), 8, run.rng("naive batches")),
+        learningRate: profile.stage1.decisionRate,
+        schedule: cosine({ warmup: 0.06, floor: 0.05 }),
+        maxGradNorm: 1,
+        weightDecay: 0,
+        betas: [0.9, 0.99],
+        checkpoint: { dir, everySteps: 25 },
+        signal,
+      }),
+    signal,
+  );
+}
+
+const rowTokens = ({ prompt, completion }: TokenRow): number => prompt.length + completion.length;

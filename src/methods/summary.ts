@@ -1,0 +1,43 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { DevScore } from "./dev.js";
+import { stages } from "./erpo.js";
+import type { TrialResult } from "./evaluate.js";
+
+const shown = [
+  ["base model", "base"],
+  ["answers only", stages.baseline],
+  ["stage 1, SFT", stages.sft],
+  ["stage 2, DPO", stages.dpo],
+  ["stage 3, length", stages.final],
+] as const;
+
+const columns = [
+  ["AdvBench refused", "harmful"],
+  ["contrasts refused", "look-alike-unsafe"],
+  ["look-alikes refused", "look-alike-safe"],
+  ["general refused", "general"],
+] as const;
+
+/** A run's results as a plain table, percentages with 95% Wilson intervals; what was not computed is a dash. */
+export function runSummary(dir: string): string {
+  const read = <T>(...parts: string[]): T | undefined => {
+    const file = join(dir, ...parts);
+    return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as T) : undefined;
+  };
+  const percent = (share: number) => `${Math.round(100 * share)}`;
+  const rows = shown.map(([title, stage]) => {
+    const results = columns.map(([, trial]) => read<TrialResult>("evaluation", stage, `${trial}.json`));
+    const dev = read<DevScore>(stage, "dev.json");
+    const thought = results[0]?.metrics.thoughtTokens.value;
+    return [
+      title,
+      ...results.map((r) => (r ? `${percent(r.metrics.refused.rate)} [${percent(r.metrics.refused.low)}, ${percent(r.metrics.refused.high)}]` : "-")),
+      dev ? dev.auc.value.toFixed(3) : "-",
+      thought ? thought.toFixed(0) : "-",
+    ];
+  });
+  const table = [["percent", ...columns.map(([title]) => title), "dev AUC", "thought tokens"], ...rows];
+  const widths = table[0]!.map((_, i) => Math.max(...table.map((row) => row[i]!.length)));
+  return table.map((row) => row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  ")).join("\n");
+}
