@@ -12,11 +12,12 @@ export { readSuite } from "./data/csv.js";
 export { buildDatasets, type Datasets } from "./data/dataset.js";
 export { readPreferences } from "./data/preferences.js";
 export { redact } from "./data/redact.js";
+export type { TokenPair, TokenRow } from "./data/tokens.js";
 export type { GeneralRow, Label, PromptRow } from "./data/types.js";
 // evaluation
 export { auc } from "./evaluation/auc.js";
 export { balancedAccuracy, type Estimate, mcnemar, type Proportion, share, wilson } from "./evaluation/intervals.js";
-export { judgeAnswer, refuses } from "./evaluation/judge.js";
+export { judgeAnswer } from "./evaluation/judge.js";
 export type { JudgedRow, SuiteMetrics } from "./evaluation/report.js";
 export { checkSample, decisionPair, efficiencyPair, type PreferencePair } from "./exante/pairs.js";
 export { decisionRow, type LabelledPrompt, promptIds, thoughtFor, traceRow, traceWeights } from "./exante/rows.js";
@@ -28,23 +29,13 @@ export { ask, clearOutput, comms, display, interruptSignal, progress } from "./f
 export { type Completion, type SampleOptions, sample } from "./generation/sample.js";
 // ERPO, as a run that is kept in a folder
 export { type DevScore, devScore } from "./methods/dev.js";
-export {
-  answersOnly,
-  type Round,
-  roundPairs,
-  roundStage,
-  rounds,
-  type StoredPairs,
-  stage1,
-  stage1Prompts,
-  stage2,
-  stage2Pairs,
-  stage3,
-  stages,
-} from "./methods/erpo.js";
+export { answersOnly, stage1, stage1Prompts, stage2, stage3 } from "./methods/erpo.js";
+export { roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo-pairs.js";
 export { attackTrials, evaluateStage, stageBalance, stagePerplexity, suiteTrials, type TrialResult } from "./methods/evaluate.js";
+export { type Round, rounds } from "./methods/gate.js";
 export { type Profile, profile } from "./methods/profile.js";
 export { openRun, type Run } from "./methods/run.js";
+export { roundStage, stages } from "./methods/stages.js";
 export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
 export { type LanguageModel, loadModel } from "./model/load.js";
 export { createLora, LINEAR_NAMES, Lora } from "./model/lora.js";
@@ -60,6 +51,6 @@ export { stepDpo, stepPair } from "./objectives/step-dpo.js";
 export type { PairLengths, PairLogps, PairLoss, PreferenceObjective } from "./objectives/types.js";
 export { balanced, lengthSorted, sequential, shuffled } from "./training/batches.js";
 export type { StepMetrics } from "./training/metrics.js";
-export { referenceLogps, type TokenPair, trainPreference } from "./training/preference.js";
+export { referenceLogps, trainPreference } from "./training/preference.js";
 export { constant, cosine, linear } from "./training/schedule.js";
-export { type TokenRow, trainSft } from "./training/sft.js";
+export { trainSft } from "./training/sft.js";

@@ -1,8 +1,8 @@
+import type { TokenPair } from "../data/tokens.js";
 import type { Label } from "../data/types.js";
-import { refuses } from "../evaluation/judge.js";
 import type { Tokenizer } from "../model/tokenizer.js";
 import { stepPair } from "../objectives/step-dpo.js";
-import type { TokenPair } from "../training/preference.js";
+import { refuses } from "./refusal.js";
 import { type LabelledPrompt, promptIds, thoughtFor, traceRow, traceWeights, weighSegments } from "./rows.js";
 import { type ParsedTrace, parseTrace, type TraceStyle, writeThought } from "./trace.js";
 

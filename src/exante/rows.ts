@@ -1,6 +1,6 @@
+import type { TokenRow } from "../data/tokens.js";
 import type { Label, PromptRow } from "../data/types.js";
 import type { Tokenizer } from "../model/tokenizer.js";
-import type { TokenRow } from "../training/sft.js";
 import { rule } from "./rules.js";
 import { type Segment, type Thought, type TraceStyle, writeThought } from "./trace.js";
 

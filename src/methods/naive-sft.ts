@@ -3,12 +3,14 @@
  * prompts, with every token counted alike and no prompt that looks harmful and is not. What tells the two apart in such data is how a
  * prompt sounds, and that is what is learned.
  */
+
+import type { TokenRow } from "../data/tokens.js";
 import { answerRow, promptIds } from "../exante/rows.js";
 import { createLora, LINEAR_NAMES } from "../model/lora.js";
 import { lengthSorted } from "../training/batches.js";
 import type { StepMetrics } from "../training/metrics.js";
 import { cosine } from "../training/schedule.js";
-import { type TokenRow, trainSft } from "../training/sft.js";
+import { trainSft } from "../training/sft.js";
 import { balancedPrompts, withAnswers, withinTokens } from "./prompts.js";
 import { type Run, trainOnce } from "./run.js";
 

@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DevScore } from "./dev.js";
-import { stages } from "./erpo.js";
+
 import type { TrialResult } from "./evaluate.js";
+import { stages } from "./stages.js";
 
 const shown = [
   ["base model", "base"],
@@ -32,7 +33,9 @@ export function runSummary(dir: string): string {
     const thought = results[0]?.metrics.thoughtTokens.value;
     return [
       title,
-      ...results.map((r) => (r ? `${percent(r.metrics.refused.rate)} [${percent(r.metrics.refused.low)}, ${percent(r.metrics.refused.high)}]` : "-")),
+      ...results.map((r) =>
+        r ? `${percent(r.metrics.refused.rate)} [${percent(r.metrics.refused.low)}, ${percent(r.metrics.refused.high)}]` : "-",
+      ),
       dev ? dev.auc.value.toFixed(3) : "-",
       thought ? thought.toFixed(0) : "-",
     ];

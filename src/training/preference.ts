@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import type { TokenPair } from "../data/tokens.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import type { PairLogps, PreferenceObjective } from "../objectives/types.js";
@@ -6,15 +7,6 @@ import { sequenceLogps } from "./completion.js";
 import { TrainingError } from "./errors.js";
 import { digest, pieces, type Step, type TrainOptions, trainLoop } from "./loop.js";
 import type { StepMetrics } from "./metrics.js";
-
-/** A preference pair. */
-export interface TokenPair {
-  prompt: number[];
-  chosen: number[];
-  rejected: number[];
-  /** Log-probs of the two completions under the reference, sums over tokens in nats: what `referenceLogps` fills in. */
-  reference?: { chosen: number; rejected: number };
-}
 
 /**
  * Preference optimization of an adapter: minimises the mean of `objective` over each optimizer step's pairs. Yields a row a step, with the rewards.

@@ -2,9 +2,8 @@ import { z } from "zod";
 import { DataError } from "../data/errors.js";
 import { readJsonl } from "../data/jsonl.js";
 import { readPreferences } from "../data/preferences.js";
+import type { TokenPair, TokenRow } from "../data/tokens.js";
 import type { Tokenizer } from "../model/tokenizer.js";
-import type { TokenPair } from "./preference.js";
-import type { TokenRow } from "./sft.js";
 import { keepStart, type Text, tokenizeCompletions } from "./tokenize.js";
 
 const message = z.object({ role: z.enum(["system", "user", "assistant"]), content: z.string() });

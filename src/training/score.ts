@@ -1,8 +1,9 @@
 import { DataError } from "../data/errors.js";
 import type { PreferenceRow } from "../data/preferences.js";
+import type { TokenPair } from "../data/tokens.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
-import { referenceLogps, type TokenPair } from "./preference.js";
+import { referenceLogps } from "./preference.js";
 import { tokenizeCut } from "./rows.js";
 
 /** Log-probs of a pair's completions: sums over their tokens, in nats. */

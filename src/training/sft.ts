@@ -1,18 +1,11 @@
 import * as tf from "@tensorflow/tfjs";
+import type { TokenRow } from "../data/tokens.js";
 import type { LanguageModel } from "../model/load.js";
 import { sft } from "../objectives/sft.js";
 import { completionLogps } from "./completion.js";
 import { TrainingError } from "./errors.js";
 import { digest, pieces, type Step, type TrainOptions, trainLoop } from "./loop.js";
 import type { StepMetrics } from "./metrics.js";
-
-/** A training example for supervised fine-tuning. */
-export interface TokenRow {
-  prompt: number[];
-  completion: number[];
-  /** A loss weight for each completion token, >= 0; default 1. */
-  weights?: number[];
-}
 
 /**
  * Supervised fine-tuning of an adapter: minimises the weighted mean of the completion tokens' cross-entropies over each optimizer step. Yields a row a step.

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { scoreReadout } from "../../src/methods/dev.js";
-import { judgeRound } from "../../src/methods/erpo.js";
+import { judgeRound } from "../../src/methods/gate.js";
 import { withinTokens } from "../../src/methods/prompts.js";
 
 /** 100 + 100 prompts of which `unsafe` and `safe` are refused. */

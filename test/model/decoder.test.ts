@@ -238,7 +238,7 @@ test("rows of different lengths decode as each alone, with an adapter, before an
 });
 
 test("a row beyond the model's positions is refused", () => {
-  expect(() => model.decoder.hidden(tf.zeros([1, 513], "int32"))).toThrow("positions end at 512");
+  expect(() => model.decoder.hidden(tf.zeros([1, 4097], "int32"))).toThrow("positions end at 4096");
   expect(() => model.decoder.prefill(model.decoder.merged(null), [[]])).toThrow("every prompt needs at least one token");
 });
 

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { TokenRow } from "../../src/data/tokens.js";
 import { loadAdapter } from "../../src/model/adapter-io.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
 import type { Lora } from "../../src/model/lora.js";
@@ -12,7 +13,7 @@ import type { TrainOptions } from "../../src/training/loop.js";
 import { readMetrics } from "../../src/training/metrics.js";
 import { referenceLogps, trainPreference } from "../../src/training/preference.js";
 import { constant } from "../../src/training/schedule.js";
-import { type TokenRow, trainSft } from "../../src/training/sft.js";
+import { trainSft } from "../../src/training/sft.js";
 import transformers from "../fixtures/llama-tiny.json" with { type: "json" }; // made by test/fixtures/llama_fixture.py
 import { fixture } from "../model/open.js";
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { TokenPair } from "../../src/data/tokens.js";
 import { loadAdapter } from "../../src/model/adapter-io.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
 import { dpo } from "../../src/objectives/dpo.js";
@@ -6,7 +7,7 @@ import { ipo } from "../../src/objectives/ipo.js";
 import type { PreferenceObjective } from "../../src/objectives/types.js";
 import { sequential } from "../../src/training/batches.js";
 import type { StepMetrics } from "../../src/training/metrics.js";
-import { referenceLogps, type TokenPair, trainPreference } from "../../src/training/preference.js";
+import { referenceLogps, trainPreference } from "../../src/training/preference.js";
 import { constant, cosine, linear } from "../../src/training/schedule.js";
 import { trainSft } from "../../src/training/sft.js";
 import { keepStart, type Text, tokenizeCompletions } from "../../src/training/tokenize.js";
