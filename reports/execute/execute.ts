@@ -4,11 +4,13 @@ import { basename, dirname, resolve } from "node:path";
 import { readNotebook } from "../notebook/read.js";
 import { type Cell, type CodeCell, cellTags, type ErrorOutput, type Notebook, NotebookError } from "../notebook/types.js";
 import { notebookText, writeWhole } from "../notebook/write.js";
+import { environment } from "../provenance/environment.js";
 import { KernelClient } from "./client.js";
 import { DeadKernelError } from "./kernel-process.js";
 import { findKernel } from "./kernelspec.js";
 import { OutputCollector } from "./outputs.js";
 import { injectParameters, type Parameters } from "./parameters.js";
+import type { ExecutionRecord } from "./record.js";
 
 /** How a notebook is run. */
 export interface ExecuteOptions {
@@ -38,20 +40,6 @@ export interface Progress {
   seconds: number;
   /** The newest line of output of the running cell. */
   line: string;
-}
-
-/** What a run leaves in `metadata.erpo.execution`. */
-export interface ExecutionRecord {
-  /** ISO 8601. */
-  started: string;
-  seconds: number;
-  /** SHA-256 of the cells' sources as they were run, parameters included. */
-  source_sha256: string;
-  parameters: Parameters;
-  kernel: string;
-  node: string;
-  v8: string;
-  complete: boolean;
 }
 
 /** A run was interrupted by its caller. */
@@ -112,8 +100,7 @@ class Run {
       source_sha256: sourceHash(notebook),
       parameters: options.parameters ?? {},
       kernel: "",
-      node: process.version,
-      v8: process.versions.v8,
+      environment: environment(),
       complete: false,
     };
   }

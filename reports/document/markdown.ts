@@ -1,0 +1,135 @@
+import { Lexer, Marked, type Token, type TokenizerAndRendererExtension, type TokenizerThis } from "marked";
+import type { CitationToken, FootnoteReferenceToken, FootnoteToken, MathToken, ReferenceToken } from "./model.js";
+
+/**
+ * Markdown with mathematics, references, citations and footnotes, as tokens: GitHub's Markdown plus `$...$`, `$$...$$ {#eq-...}`, `@fig-...`,
+ * `[@key]`, `[^note]`. Tokens know nothing of HTML or LaTeX.
+ */
+export class MarkdownReader {
+  private readonly lexer: () => Lexer;
+
+  /** @param sources all Markdown of the document, in order: link definitions hold everywhere */
+  constructor(sources: readonly string[]) {
+    const { defaults } = new Marked({ gfm: true, extensions: undefined }).use({ extensions });
+    const links: Record<string, { href: string; title: string | null | undefined }> = Object.create(null);
+    this.lexer = () => {
+      const lexer = new Lexer(defaults);
+      Object.assign(lexer.tokens.links, links);
+      return lexer;
+    };
+    for (const source of sources) if (/^ {0,3}\[/m.test(source)) Object.assign(links, this.lexer().lex(source).links);
+  }
+
+  /** Blocks: paragraphs, lists, headings, equations. */
+  blocks(source: string): Token[] {
+    return this.lexer().lex(source);
+  }
+
+  /** One line of text: a caption, a heading. */
+  inline(source: string): Token[] {
+    return this.lexer().inlineTokens(source, []);
+  }
+}
+
+type Tokenizer = (this: TokenizerThis, source: string) => (Token & { type: string }) | undefined;
+
+const extension = (name: string, level: "block" | "inline", start: (source: string) => number | undefined, tokenizer: Tokenizer) =>
+  ({ name, level, start, tokenizer: tokenizer as never, renderer: () => "" }) as TokenizerAndRendererExtension;
+
+/** The next place where `pattern` begins, or none. */
+const at = (pattern: RegExp) => (source: string) => {
+  const index = source.search(pattern);
+  return index < 0 ? undefined : index;
+};
+
+const mathBlock = extension("mathBlock", "block", at(/\n {0,3}\$\$/), (source): MathToken | undefined => {
+  const open = /^ {0,3}\$\$/.exec(source);
+  if (!open) return undefined;
+  const close = source.indexOf("$$", open[0].length);
+  if (close < 0) return undefined;
+  const tex = source.slice(open[0].length, close);
+  if (/\n[ \t]*\n/.test(tex) || tex.trim() === "") return undefined;
+  const rest = /^[ \t]*(?:\{#(eq-[A-Za-z0-9_-]+)\})?[ \t]*(?:\n+|$)/.exec(source.slice(close + 2));
+  if (!rest) return undefined;
+  const token: MathToken = { type: "mathBlock", raw: source.slice(0, close + 2) + rest[0], tex: tex.trim(), display: true };
+  return rest[1] ? { ...token, label: rest[1] } : token;
+});
+
+const math = extension("math", "inline", at(/\$/), (source): MathToken | undefined => {
+  const display = /^\$\$([^$]+)\$\$/.exec(source);
+  if (display) return { type: "math", raw: display[0], tex: display[1]!.trim(), display: true };
+  // As in pandoc: no space inside the dollars, no digit after them, no blank line between them.
+  const inline = /^\$(?![\s$])((?:\\[^]|[^\\$])+)\$(?!\d)/.exec(source);
+  if (!inline || /\s$/.test(inline[1]!) || /\n[ \t]*\n/.test(inline[1]!)) return undefined;
+  return { type: "math", raw: inline[0], tex: inline[1]!, display: false };
+});
+
+const reference = extension("reference", "inline", at(/(?<![\w.])@(?:fig|tbl|eq|sec|val)-\w/), (source): ReferenceToken | undefined => {
+  const found = /^@((?:fig|tbl|eq|sec|val)-[\w-]*\w)/.exec(source);
+  return found ? { type: "reference", raw: found[0], label: found[1]! } : undefined;
+});
+
+const citation = extension("citation", "inline", at(/\[[^\]]*@/), (source): CitationToken | undefined => {
+  const found = /^\[([^[\]]*@[^[\]]*)\](?![(:[])/.exec(source);
+  if (!found) return undefined;
+  const items = found[1]!.split(";").map((part) => /^([^@]*?)\s*@([\w:./-]*\w)(.*)$/s.exec(part.trim()));
+  if (!items.every((item) => item !== null)) return undefined;
+  if (items.some((item) => /^(?:fig|tbl|eq|sec|val)-/.test(item![2]!))) return undefined;
+  return {
+    type: "citation",
+    raw: found[0],
+    items: items.map((item) => ({ prefix: item![1]!.trim(), key: item![2]!, suffix: item![3]!.trim() })),
+  };
+});
+
+const footnoteReference = extension("footnoteReference", "inline", at(/\[\^/), (source): FootnoteReferenceToken | undefined => {
+  const found = /^\[\^([^\]\s]+)\](?!:)/.exec(source);
+  return found ? { type: "footnoteReference", raw: found[0], id: found[1]! } : undefined;
+});
+
+const footnote = extension("footnote", "block", at(/\n {0,3}\[\^[^\]\s]+\]:/), function (source): FootnoteToken | undefined {
+  const found = /^ {0,3}\[\^([^\]\s]+)\]:[ \t]*/.exec(source);
+  if (!found) return undefined;
+  const [first = "", ...others] = source.slice(found[0].length).split("\n");
+  const body = [first];
+  for (const [i, line] of others.entries()) {
+    const indented = /^(?: {2,}|\t)/.test(line);
+    const blankBetween = line.trim() === "" && /^(?: {4,}|\t)\S/.test(others[i + 1] ?? "");
+    if (!indented && !blankBetween) break;
+    body.push(line.replace(/^(?: {1,4}|\t)/, ""));
+  }
+  const taken = source.slice(0, found[0].length + source.slice(found[0].length).split("\n").slice(0, body.length).join("\n").length);
+  const newlines = /^\n*/.exec(source.slice(taken.length))![0];
+  return { type: "footnote", raw: taken + newlines, id: found[1]!, tokens: this.lexer.blockTokens(body.join("\n"), []) };
+});
+
+const extensions = [mathBlock, footnote, math, footnoteReference, citation, reference];
+
+/** All tokens below `tokens`, in the order of reading. */
+export function* walk(tokens: readonly Token[]): Generator<Token> {
+  for (const token of tokens) {
+    yield token;
+    if ("tokens" in token && token.tokens) yield* walk(token.tokens);
+    if (token.type === "list") yield* walk((token as { items: Token[] }).items);
+    if (token.type === "table") {
+      const { header, rows } = token as { header: { tokens: Token[] }[]; rows: { tokens: Token[] }[][] };
+      for (const cell of [...header, ...rows.flat()]) yield* walk(cell.tokens);
+    }
+  }
+}
+
+/** The text of tokens without markup, for titles and contents lists. */
+export function plainText(tokens: readonly Token[]): string {
+  return tokens
+    .map((token) => {
+      if (token.type === "math" || token.type === "mathBlock") return (token as unknown as MathToken).tex;
+      if (token.type === "footnoteReference" || token.type === "html") return "";
+      if ("tokens" in token && token.tokens) return plainText(token.tokens);
+      if (token.type === "br") return " ";
+      return "text" in token ? unescape(String(token.text)) : token.raw;
+    })
+    .join("");
+}
+
+const ENTITIES: Record<string, string> = { "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'" };
+const unescape = (text: string) => text.replace(/&(?:amp|lt|gt|quot|#39);/g, (entity) => ENTITIES[entity]!);

@@ -1,0 +1,177 @@
+import type { Token } from "marked";
+
+/** What stands between a notebook and its outputs in any format: numbered, labelled, nothing resolved to markup yet. */
+export interface ReportDocument {
+  /** File name without `.ipynb`: the base of the outputs' names. */
+  stem: string;
+  title: string;
+  authors: string[];
+  blocks: Block[];
+  headings: Heading[];
+  /** Numbered things of this document by label. */
+  labels: Map<string, Target>;
+  /** Footnotes in the order of their first mention. */
+  footnotes: Footnote[];
+  /** Cited keys in the order of their first mention: number = index + 1. */
+  citations: string[];
+  bibliography: Map<string, BibliographyEntry>;
+  /** Things that a reader should know: unresolved references, an unfinished run. */
+  warnings: string[];
+}
+
+export type Block = MarkdownBlock | CodeBlock | FigureBlock | TableBlock | TextBlock | ErrorBlock | ValueBlock | FragmentBlock;
+
+interface BlockBase {
+  /** Number of the cell it comes from, from 1 up. */
+  cell: number;
+  /** In a closed `<details>`, as MyST's `hide-output` wants. */
+  hidden?: boolean;
+}
+
+export interface MarkdownBlock extends BlockBase {
+  kind: "markdown";
+  tokens: Token[];
+  /** Pictures that the cell carries, by name: MIME type to base64. */
+  attachments: Record<string, Record<string, string>>;
+}
+
+export interface CodeBlock extends BlockBase {
+  kind: "code";
+  source: string;
+  language: string;
+  executionCount: number | null;
+  /** Seconds that the cell took, where its times are known. */
+  seconds?: number;
+}
+
+/** Caption and number of a figure or table. Without a label or caption there is no number. */
+export interface Captioned {
+  label?: string;
+  number?: number;
+  caption?: Token[];
+}
+
+export interface FigureBlock extends BlockBase, Captioned {
+  kind: "figure";
+  alt?: string;
+  picture:
+    | { type: "svg"; svg: string }
+    | { type: "image"; mime: string; base64: string }
+    | { type: "vega-lite"; spec: Record<string, unknown> };
+}
+
+export interface TableBlock extends BlockBase, Captioned {
+  kind: "table";
+  html: string;
+}
+
+/** A stream, or a value's text. */
+export interface TextBlock extends BlockBase {
+  kind: "text";
+  name: "stdout" | "stderr" | "result";
+  /** May hold ANSI colours. */
+  text: string;
+}
+
+export interface ErrorBlock extends BlockBase {
+  kind: "error";
+  name: string;
+  message: string;
+  /** May hold ANSI colours. */
+  traceback: string;
+}
+
+/** A number that a cell has named for the prose. */
+export interface ValueBlock extends BlockBase {
+  kind: "value";
+  label: string;
+  text: string;
+}
+
+/** HTML, LaTeX or Markdown that a cell has shown. */
+export interface FragmentBlock extends BlockBase {
+  kind: "html" | "latex";
+  text: string;
+}
+
+export interface Heading {
+  id: string;
+  /** 2 to 6; 1 is the title's. */
+  level: number;
+  /** `2.1`. */
+  number: string;
+  text: string;
+}
+
+/** What a reference leads to. */
+export interface Target {
+  kind: "figure" | "table" | "equation" | "section" | "value";
+  /** "Figure 3", "Section 2.1", or a value's text. */
+  text: string;
+  /** Of the document that holds it. */
+  stem: string;
+}
+
+export interface Footnote {
+  id: string;
+  number: number;
+  /** How often it is mentioned. */
+  mentions: number;
+  tokens: Token[];
+}
+
+export interface BibliographyEntry {
+  key: string;
+  type: string;
+  /** Field names in lower case, values as plain text. */
+  fields: Record<string, string>;
+}
+
+// ---- tokens that this package adds to marked's; writers render them
+
+export interface MathToken {
+  type: "math" | "mathBlock";
+  raw: string;
+  tex: string;
+  display: boolean;
+  label?: string;
+  /** Of a labelled equation. */
+  number?: number;
+}
+
+/** `@fig-margins` in text. */
+export interface ReferenceToken {
+  type: "reference";
+  raw: string;
+  label: string;
+}
+
+/** `[@feng2025erpo; @other, p. 3]`. */
+export interface CitationToken {
+  type: "citation";
+  raw: string;
+  items: { key: string; prefix: string; suffix: string }[];
+}
+
+export interface FootnoteReferenceToken {
+  type: "footnoteReference";
+  raw: string;
+  id: string;
+  /** Set when the document is built; undefined where no footnote has this name. */
+  number?: number;
+  mention?: number;
+}
+
+export interface FootnoteToken {
+  type: "footnote";
+  raw: string;
+  id: string;
+  tokens: Token[];
+}
+
+/** What `Heading` tokens carry after the document is built. */
+export interface HeadingInfo {
+  id: string;
+  number: string;
+  level: number;
+}

@@ -1,0 +1,112 @@
+import type { DisplayOutput, Output } from "../notebook/types.js";
+import { type CellOptions, combine, pick } from "./cell-options.js";
+import type { MarkdownReader } from "./markdown.js";
+import type { Block, FigureBlock } from "./model.js";
+
+/**
+ * The outputs of one cell as blocks, each in the richest form that a document can hold.
+ *
+ * @param own Quarto's keys of the cell; its label and captions go to the first output that they fit
+ */
+export function outputBlocks(outputs: readonly Output[], own: CellOptions, cell: number, reader: MarkdownReader): Block[] {
+  const left = { ...own };
+  const take = (prefix: "fig" | "tbl"): CellOptions => {
+    const taken: CellOptions = {};
+    for (const key of prefix === "fig" ? (["label", "fig-cap", "fig-alt"] as const) : (["label", "tbl-cap"] as const)) {
+      if (left[key] === undefined || (key === "label" && !left[key].startsWith(`${prefix}-`))) continue;
+      taken[key] = left[key];
+      delete left[key];
+    }
+    return taken;
+  };
+  return merge(outputs).flatMap((output): Block[] => {
+    switch (output.output_type) {
+      case "stream":
+        return output.text.trim() === "" ? [] : [{ kind: "text", cell, name: output.name, text: output.text }];
+      case "error":
+        return [{ kind: "error", cell, name: output.ename, message: output.evalue, traceback: output.traceback.join("\n") }];
+      default:
+        return displayBlocks(output, take, cell, reader);
+    }
+  });
+}
+
+/** Neighbouring pieces of one stream become one. */
+function merge(outputs: readonly Output[]): Output[] {
+  const result: Output[] = [];
+  for (const output of outputs) {
+    const last = result.at(-1);
+    if (output.output_type === "stream" && last?.output_type === "stream" && last.name === output.name) {
+      result[result.length - 1] = { ...last, text: last.text + output.text };
+    } else result.push(output);
+  }
+  return result;
+}
+
+const RASTER = ["image/png", "image/jpeg", "image/webp", "image/gif"];
+const VEGA_LITE = /^application\/vnd\.vegalite\.v[56]\+json$/;
+
+function displayBlocks(output: DisplayOutput, take: (prefix: "fig" | "tbl") => CellOptions, cell: number, reader: MarkdownReader): Block[] {
+  const { data } = output;
+  const said = pick(output.metadata);
+  const text = (mime: string): string | undefined => (typeof data[mime] === "string" ? data[mime] : undefined);
+
+  if (said.label?.startsWith("val-")) {
+    const shown = output.metadata.text ?? data["application/json"] ?? text("text/plain") ?? "";
+    return [{ kind: "value", cell, label: said.label, text: String(shown) }];
+  }
+  const picture = pictureOf(data, text);
+  if (picture) {
+    const { label, "fig-cap": caption, "fig-alt": alt } = combine(said, altOf(output.metadata), take("fig"));
+    return [
+      { kind: "figure", cell, picture, ...(label && { label }), ...(caption && { caption: reader.inline(caption) }), ...(alt && { alt }) },
+    ];
+  }
+  const html = text("text/html");
+  if (html !== undefined) {
+    if (!said.label?.startsWith("tbl-") && !/<table[\s>]/i.test(html)) return [{ kind: "html", cell, text: html }];
+    const { label, "tbl-cap": caption } = combine(said, take("tbl"));
+    return [{ kind: "table", cell, html, ...(label && { label }), ...(caption && { caption: reader.inline(caption) }) }];
+  }
+  const markdown = text("text/markdown");
+  if (markdown !== undefined) return [{ kind: "markdown", cell, tokens: withoutHeadings(reader, markdown), attachments: {} }];
+  const latex = text("text/latex");
+  if (latex !== undefined) return [{ kind: "latex", cell, text: latex }];
+  const plain =
+    text("text/plain") ?? (data["application/json"] === undefined ? undefined : JSON.stringify(data["application/json"], null, 2));
+  if (plain !== undefined) return plain.trim() === "" ? [] : [{ kind: "text", cell, name: "result", text: plain }];
+  const mimes = Object.keys(data);
+  return mimes.length ? [{ kind: "text", cell, name: "result", text: `[${mimes.join(", ")}: not shown in this report]` }] : [];
+}
+
+function pictureOf(data: Record<string, unknown>, text: (mime: string) => string | undefined): FigureBlock["picture"] | undefined {
+  const svg = text("image/svg+xml");
+  if (svg !== undefined) return { type: "svg", svg };
+  const spec = Object.entries(data).find(([mime, value]) => VEGA_LITE.test(mime) && typeof value === "object" && value !== null)?.[1];
+  if (spec) return { type: "vega-lite", spec: spec as Record<string, unknown> };
+  const mime = RASTER.find((type) => text(type) !== undefined);
+  return mime ? { type: "image", mime, base64: text(mime)!.replace(/\s+/g, "") } : undefined;
+}
+
+/** nbconvert's place for alternative text: `metadata["image/png"].alt`, or `metadata.alt`. */
+function altOf(metadata: Record<string, unknown>): CellOptions {
+  for (const place of [metadata, ...Object.values(metadata)]) {
+    const alt = (place as { alt?: unknown } | null)?.alt;
+    if (typeof alt === "string" && alt) return { "fig-alt": alt };
+  }
+  return {};
+}
+
+/** Headings in an output are bold paragraphs: they are no part of the document's structure. */
+function withoutHeadings(reader: MarkdownReader, source: string): ReturnType<MarkdownReader["blocks"]> {
+  return reader.blocks(source).map((token) =>
+    token.type === "heading"
+      ? {
+          type: "paragraph",
+          raw: token.raw,
+          text: token.text,
+          tokens: [{ type: "strong", raw: token.raw, text: token.text, tokens: token.tokens }],
+        }
+      : token,
+  ) as ReturnType<MarkdownReader["blocks"]>;
+}

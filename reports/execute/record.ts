@@ -1,0 +1,16 @@
+import type { Environment } from "../provenance/environment.js";
+import type { Parameters } from "./parameters.js";
+
+/** What a run leaves in `metadata.erpo.execution` of the notebook. */
+export interface ExecutionRecord {
+  /** ISO 8601. */
+  started: string;
+  seconds: number;
+  /** SHA-256 of the cells' sources as they were run, parameters included. */
+  source_sha256: string;
+  parameters: Parameters;
+  kernel: string;
+  environment: Environment;
+  /** The last cell was reached and none failed where it must not. */
+  complete: boolean;
+}

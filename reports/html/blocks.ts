@@ -1,0 +1,133 @@
+import { AnsiUp } from "ansi_up";
+import { plainText } from "../document/markdown.js";
+import type { Block, CodeBlock, ErrorBlock, FigureBlock, ReportDocument, TableBlock } from "../document/model.js";
+import { escapeHTML } from "./escape.js";
+import { mathML } from "./math.js";
+import { highlight, type MarkdownWriter } from "./render-markdown.js";
+import { sanitizeOutput } from "./sanitize.js";
+import { hasOwnPaper, inlineSVG } from "./svg.js";
+
+/** What writing a block needs. */
+export interface BlockContext {
+  markdown: MarkdownWriter;
+  /** Draws a figure that came as Vega-Lite only. */
+  draw(spec: Record<string, unknown>): Promise<string>;
+  warn(text: string): void;
+}
+
+/** Lines of a stream that are shown at once; longer ones are folded. */
+const SHOWN_LINES = 30;
+
+/** A document's blocks as HTML, in order. */
+export async function writeBlocks(document: ReportDocument, context: BlockContext): Promise<string> {
+  const parts: string[] = [];
+  for (const [index, block] of document.blocks.entries()) {
+    const html = await writeBlock(block, `b${index + 1}`, context);
+    parts.push(
+      block.hidden && html ? `<details class="output"><summary>Output of cell ${block.cell}</summary>\n${html}\n</details>` : html,
+    );
+  }
+  return parts.filter(Boolean).join("\n");
+}
+
+async function writeBlock(block: Block, id: string, context: BlockContext): Promise<string> {
+  switch (block.kind) {
+    case "markdown":
+      return context.markdown.blocks(block.tokens, block.attachments);
+    case "code":
+      return writeCode(block);
+    case "figure":
+      return writeFigure(block, id, context);
+    case "table":
+      return writeTable(block, id, context);
+    case "value":
+      return `<p class="value" id="${block.label}"><code>${block.label}</code> ${escapeHTML(block.text)}</p>`;
+    case "text":
+      return writeText(block.name, block.text);
+    case "error":
+      return writeError(block);
+    case "html":
+      return `<div class="shown">${sanitizeOutput(block.text)}</div>`;
+    case "latex":
+      return writeLatex(block.text);
+  }
+}
+
+function writeCode({ source, language, executionCount, seconds, cell }: CodeBlock): string {
+  const facts = [
+    executionCount === null ? `cell ${cell}, not run` : `[${executionCount}]`,
+    seconds !== undefined && seconds >= 1 ? `${seconds.toFixed(seconds < 10 ? 1 : 0)} s` : "",
+  ];
+  const first = source.split("\n").find((line) => line.trim() !== "") ?? "";
+  const summary = `<summary><span class="summary-label">Code ${facts.filter(Boolean).join(" · ")}</span> <code>${escapeHTML(first.slice(0, 120))}</code></summary>`;
+  return `<details class="code" id="cell-${cell}">${summary}\n<pre tabindex="0"><code class="language-${escapeHTML(language)}">${highlight(source, language)}</code></pre>\n</details>`;
+}
+
+async function writeFigure(block: FigureBlock, id: string, context: BlockContext): Promise<string> {
+  const { picture, number, alt } = block;
+  const name = number ? `Figure ${number}` : "Figure";
+  const described = alt ?? (block.caption ? plainText(block.caption) : undefined);
+  if (!described) context.warn(`${block.label ?? `the figure of cell ${block.cell}`} has no alternative text (fig-alt)`);
+  let html: string;
+  if (picture.type === "image") {
+    html = /^[A-Za-z0-9+/=]+$/.test(picture.base64)
+      ? `<img src="data:${picture.mime};base64,${picture.base64}" alt="${escapeHTML(described ?? name)}">`
+      : `<p class="absent">[a picture that cannot be read was left out]</p>`;
+  } else {
+    try {
+      html = inlineSVG(picture.type === "svg" ? picture.svg : await context.draw(picture.spec), id, name, described);
+    } catch (error) {
+      context.warn(`${block.label ?? `the figure of cell ${block.cell}`}: ${error instanceof Error ? error.message : error}`);
+      html = `<p class="absent">[this figure cannot be drawn]</p>`;
+    }
+  }
+  const paper = hasOwnPaper(html) ? ' class="paper"' : "";
+  const caption = number ? `\n<figcaption>${captionLabel(name, block.label)}${captionText(block, context)}</figcaption>` : "";
+  return `<figure${block.label ? ` id="${block.label}"` : ""}${paper}>\n<div class="picture">${html}</div>${caption}\n</figure>`;
+}
+
+function writeTable(block: TableBlock, id: string, context: BlockContext): string {
+  const clean = sanitizeOutput(block.html);
+  const name = block.number ? `Table ${block.number}` : "Table";
+  const table = `<div class="scroll" tabindex="0" role="group" aria-label="${name}">${clean}</div>`;
+  if (!block.number) return `<div class="table">${table}</div>`;
+  const caption = `<figcaption id="${id}-caption">${captionLabel(name, block.label)}${captionText(block, context)}</figcaption>`;
+  return `<figure class="table"${block.label ? ` id="${block.label}"` : ""} aria-labelledby="${id}-caption">\n${caption}\n${table}\n</figure>`;
+}
+
+const captionLabel = (name: string, label: string | undefined) =>
+  label ? `<a class="caption-label" href="#${label}">${name}</a>` : `<span class="caption-label">${name}</span>`;
+
+const captionText = (block: FigureBlock | TableBlock, context: BlockContext) =>
+  block.caption ? ` ${context.markdown.inline(block.caption)}` : "";
+
+function writeText(name: "stdout" | "stderr" | "result", text: string): string {
+  const lines = text.trimEnd().split("\n").length;
+  const label = { stdout: "Printed", stderr: "Printed to standard error", result: "Result" }[name];
+  const pre = `<pre class="text ${name}" tabindex="0" role="group" aria-label="${label}">${ansiHTML(text.trimEnd())}</pre>`;
+  return lines > SHOWN_LINES ? `<details class="output"><summary>${label}: ${lines} lines</summary>\n${pre}\n</details>` : pre;
+}
+
+function writeError({ name, message, traceback }: ErrorBlock): string {
+  const trace = traceback.trim()
+    ? `\n<details><summary>Where</summary>\n<pre tabindex="0">${ansiHTML(traceback.trimEnd())}</pre>\n</details>`
+    : "";
+  return `<div class="error" role="group" aria-label="Error"><p><strong>${escapeHTML(name)}</strong>: ${escapeHTML(message)}</p>${trace}</div>`;
+}
+
+function writeLatex(text: string): string {
+  const tex =
+    /^\s*(?:\$\$?|\\\[|\\begin\{(?:equation|displaymath)\*?\})([^]*?)(?:\$\$?|\\\]|\\end\{(?:equation|displaymath)\*?\})\s*$/.exec(
+      text,
+    )?.[1];
+  if (tex === undefined) return `<pre class="text result" tabindex="0">${escapeHTML(text)}</pre>`;
+  return `<div class="equation"><div class="math" tabindex="0" role="group" aria-label="Formula">${mathML(tex.trim(), true)}</div></div>`;
+}
+
+/** Terminal colours as classes; every text escaped, no links. */
+function ansiHTML(text: string): string {
+  const ansi = new AnsiUp();
+  ansi.use_classes = true;
+  ansi.url_allowlist = {};
+  return ansi.ansi_to_html(text).replace(/ style="[^"]*"/g, "");
+}

@@ -1,0 +1,104 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { packageRoot } from "../../src/setup/paths.js";
+import { describeEntry } from "../document/bibtex.js";
+import type { ReportDocument } from "../document/model.js";
+import type { Provenance } from "../provenance/collect.js";
+import { provenanceHTML } from "../provenance/html.js";
+import { escapeHTML } from "./escape.js";
+import type { MarkdownWriter } from "./render-markdown.js";
+
+const POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+/** A whole page: no scripts, nothing loaded from elsewhere. `body` must be safe HTML. */
+export function pageHTML(title: string, body: string): string {
+  const css = readFileSync(join(packageRoot(), "reports", "html", "style.css"), "utf8").replace(/\/\*[^]*?\*\/\s*|\n\s*/g, "");
+  return `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<meta name="generator" content="erpo">
+<title>${escapeHTML(title)}</title>
+<style>${css}</style>
+</head>
+<body>
+${body}
+</body>
+</html>
+`;
+}
+
+/** A report of one notebook. */
+export function reportHTML(
+  document: ReportDocument,
+  content: string,
+  markdown: MarkdownWriter,
+  provenance: Provenance,
+  hasIndex: boolean,
+): string {
+  const header = `<header>
+${hasIndex ? '<p class="up"><a href="index.html">All reports</a></p>\n' : ""}<h1>${escapeHTML(document.title)}</h1>
+${document.authors.length ? `<p class="authors">${document.authors.map(escapeHTML).join(", ")}</p>\n` : ""}${made(provenance)}</header>`;
+  const warnings = document.warnings.length
+    ? `<aside class="warnings" aria-label="Warnings"><p>This report is not complete:</p><ul>${[...new Set(document.warnings)].map((text) => `<li>${escapeHTML(text)}</li>`).join("")}</ul></aside>`
+    : "";
+  const body = `<a class="skip" href="#content">Skip to the content</a>
+${contents(document)}<main id="content">
+${[header, warnings, content, footnotes(document, markdown), references(document), provenanceHTML(provenance)].filter(Boolean).join("\n")}
+</main>`;
+  return pageHTML(document.title, body);
+}
+
+function made({ execution }: Provenance): string {
+  if (!execution) return "";
+  const day = execution.started.slice(0, 10);
+  return `<p class="made">Run on <time datetime="${escapeHTML(execution.started)}">${escapeHTML(day)}</time> in ${duration(execution.seconds)}</p>\n`;
+}
+
+/** Headings down to the third level, and the page's own sections. */
+function contents(document: ReportDocument): string {
+  const entries = document.headings
+    .filter(({ level }) => level <= 3)
+    .map(({ id, level, number, text }) => ({ id, level, text: `<span class="heading-number">${number}</span> ${escapeHTML(text)}` }));
+  if (document.footnotes.length) entries.push({ id: "footnotes", level: 2, text: "Footnotes" });
+  if (document.citations.length) entries.push({ id: "references", level: 2, text: "References" });
+  entries.push({ id: "provenance", level: 2, text: "Provenance" });
+  const items = entries.map(({ id, level, text }) => `<li class="level-${level}"><a href="#${escapeHTML(id)}">${text}</a></li>`);
+  return `<nav aria-label="Contents"><details open><summary>Contents</summary>\n<ul>\n${items.join("\n")}\n</ul></details></nav>\n`;
+}
+
+function footnotes(document: ReportDocument, markdown: MarkdownWriter): string {
+  if (!document.footnotes.length) return "";
+  const items = document.footnotes.map(({ number, mentions, tokens }) => {
+    const back = Array.from(
+      { length: mentions },
+      (_, i) => `<a class="back" href="#fnref-${number}-${i + 1}" aria-label="Back to the text">↩</a>`,
+    ).join(" ");
+    const html = markdown.blocks(tokens).trim();
+    return `<li id="fn-${number}">${html.endsWith("</p>") ? `${html.slice(0, -4)} ${back}</p>` : `${html} ${back}`}</li>`;
+  });
+  return `<section aria-labelledby="footnotes">\n<h2 id="footnotes">Footnotes</h2>\n<ol>\n${items.join("\n")}\n</ol>\n</section>`;
+}
+
+function references(document: ReportDocument): string {
+  if (!document.citations.length) return "";
+  const items = document.citations.map((key, i) => {
+    const { text, title, rest, url } = describeEntry(document.bibliography.get(key)!);
+    const name = url
+      ? `<a class="external" rel="noopener noreferrer" href="${escapeHTML(url)}">${escapeHTML(title)}</a>`
+      : escapeHTML(title);
+    return `<li id="ref-${i + 1}">${escapeHTML(text)}${name}.${rest ? ` <i>${escapeHTML(rest)}</i>.` : ""}</li>`;
+  });
+  return `<section aria-labelledby="references">\n<h2 id="references">References</h2>\n<ol class="references">\n${items.join("\n")}\n</ol>\n</section>`;
+}
+
+/** `42 s` or `3 min 05 s`. */
+export function duration(seconds: number): string {
+  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`;
+}

@@ -1,0 +1,178 @@
+import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { extname, join, sep } from "node:path";
+import hljs from "highlight.js/lib/common";
+import { Marked, type Token, type TokenizerAndRendererExtension, type Tokens } from "marked";
+import { describeEntry } from "../document/bibtex.js";
+import type {
+  CitationToken,
+  FootnoteReferenceToken,
+  HeadingInfo,
+  MathToken,
+  ReferenceToken,
+  ReportDocument,
+  Target,
+} from "../document/model.js";
+import { escapeHTML } from "./escape.js";
+import { mathML } from "./math.js";
+import { sanitizeMarkdown } from "./sanitize.js";
+
+/** Where references lead: this document, or another one of the set. */
+export interface Links {
+  document: ReportDocument;
+  /** Labels of all documents of the set. */
+  targets: ReadonlyMap<string, Target>;
+  /** Stems of all documents of the set, to turn links to notebooks into links to reports. */
+  stems: ReadonlySet<string>;
+  /** The notebook's folder, from which pictures beside it are taken. */
+  folder: string;
+  warn(text: string): void;
+}
+
+const MIME: Record<string, string> = {
+  ".png": "image/png",
+  ".jpg": "image/jpeg",
+  ".jpeg": "image/jpeg",
+  ".gif": "image/gif",
+  ".webp": "image/webp",
+};
+
+/** Turns a document's tokens into sanitised HTML. */
+export class MarkdownWriter {
+  private readonly marked: Marked;
+  private attachments: Record<string, Record<string, string>> = {};
+
+  constructor(private readonly links: Links) {
+    const writer = this;
+    const inline = (name: string, renderer: (token: never) => string) =>
+      ({ name, renderer: renderer as never }) as unknown as TokenizerAndRendererExtension;
+    this.marked = new Marked({ gfm: true }).use({
+      extensions: [
+        inline("math", (token: MathToken) => mathML(token.tex, token.display)),
+        inline("mathBlock", (token: MathToken) => equation(token)),
+        inline("reference", (token: ReferenceToken) => this.reference(token.label)),
+        inline("citation", (token: CitationToken) => this.citation(token)),
+        inline("footnoteReference", (token: FootnoteReferenceToken) => footnoteMark(token)),
+        inline("footnote", () => ""),
+      ],
+      renderer: {
+        heading(token) {
+          const { id, number, level } = (token as Tokens.Heading & { info?: HeadingInfo }).info ?? {};
+          const text = this.parser.parseInline(token.tokens);
+          if (id === undefined) return `<p><strong>${text}</strong></p>\n`;
+          return `<h${level} id="${escapeHTML(id)}"><span class="heading-number">${number}</span> ${text} <a class="anchor" href="#${escapeHTML(id)}" aria-label="Link to section ${number}">#</a></h${level}>\n`;
+        },
+        code({ text, lang }) {
+          return `<pre tabindex="0"><code>${highlight(text, lang?.split(/\s/)[0] ?? "")}</code></pre>\n`;
+        },
+        table(token) {
+          const cells = (row: Tokens.TableCell[], tag: "th" | "td") =>
+            row
+              .map(
+                (cell) =>
+                  `<${tag}${tag === "th" ? ' scope="col"' : ""}${cell.align ? ` align="${cell.align}"` : ""}>${this.parser.parseInline(cell.tokens)}</${tag}>`,
+              )
+              .join("");
+          const body = token.rows.map((row) => `<tr>${cells(row, "td")}</tr>`).join("\n");
+          return `<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>\n<thead><tr>${cells(token.header, "th")}</tr></thead>\n<tbody>\n${body}\n</tbody></table></div>\n`;
+        },
+        image({ href, title, text }) {
+          const source = writer.picture(href);
+          const named = title ? ` title="${escapeHTML(title)}"` : "";
+          if (source) return `<img src="${source}" alt="${escapeHTML(text)}"${named}>`;
+          writer.links.warn(`picture ${href.slice(0, 80)} is not beside the notebook and was left out`);
+          return `<span class="absent">[picture left out: ${escapeHTML(text || href)}]</span>`;
+        },
+        link({ href, title, tokens }) {
+          const target = writer.href(href);
+          const text = this.parser.parseInline(tokens);
+          return target ? `<a href="${escapeHTML(target)}"${title ? ` title="${escapeHTML(title)}"` : ""}>${text}</a>` : text;
+        },
+        checkbox({ checked }) {
+          return `<span class="task" role="img" aria-label="${checked ? "done" : "open"}">${checked ? "☑" : "☐"}</span> `;
+        },
+      },
+    });
+  }
+
+  /** @param attachments pictures that the cell carries */
+  blocks(tokens: Token[], attachments: Record<string, Record<string, string>> = {}): string {
+    this.attachments = attachments;
+    return sanitizeMarkdown(this.marked.parser(tokens));
+  }
+
+  inline(tokens: Token[]): string {
+    return sanitizeMarkdown(this.marked.Parser.parseInline(tokens, this.marked.defaults));
+  }
+
+  private reference(label: string): string {
+    const { document, targets } = this.links;
+    const target = document.labels.get(label) ?? targets.get(label);
+    if (!target) {
+      this.links.warn(`reference @${label} leads nowhere`);
+      return `<span class="unresolved">@${escapeHTML(label)}</span>`;
+    }
+    const file = target.stem === document.stem ? "" : `${encodeURIComponent(target.stem)}.html`;
+    return `<a class="reference" href="${file}#${label}">${escapeHTML(target.text)}</a>`;
+  }
+
+  private citation({ items }: CitationToken): string {
+    const { document } = this.links;
+    const parts = items.map(({ key, prefix, suffix }) => {
+      const number = document.citations.indexOf(key) + 1;
+      const before = prefix ? `${escapeHTML(prefix)} ` : "";
+      if (number === 0) return `${before}<span class="unresolved">${escapeHTML(key)}?</span>`;
+      const { text, title } = describeEntry(document.bibliography.get(key)!);
+      return `${before}<a href="#ref-${number}" title="${escapeHTML(text + title)}">${number}</a>${escapeHTML(suffix)}`;
+    });
+    return `<span class="citation">[${parts.join("; ")}]</span>`;
+  }
+
+  /** A data URL for a picture that the notebook carries or that lies in its folder; nothing for others. */
+  private picture(href: string): string | undefined {
+    if (/^data:image\/(?:png|jpeg|gif|webp);base64,/.test(href)) return href;
+    const attached = /^attachment:(.+)$/.exec(href);
+    if (attached) {
+      const [mime, base64] =
+        Object.entries(this.attachments[decode(attached[1]!)] ?? {}).find(([type]) => Object.values(MIME).includes(type)) ?? [];
+      return typeof base64 === "string" ? `data:${mime};base64,${base64.replace(/\s+/g, "")}` : undefined;
+    }
+    const mime = MIME[extname(href).toLowerCase()];
+    if (!mime || /^[a-z][\w+.-]*:|^\//i.test(href)) return undefined;
+    const file = join(this.links.folder, decode(href));
+    if (!existsSync(file) || !realpathSync(file).startsWith(realpathSync(this.links.folder) + sep)) return undefined;
+    return `data:${mime};base64,${readFileSync(file).toString("base64")}`;
+  }
+
+  /** Links between notebooks become links between reports. */
+  private href(href: string): string | undefined {
+    if (/^(?:https?:|mailto:|#)/i.test(href)) return href;
+    if (/^[a-z][\w+.-]*:|^\/\//i.test(href)) return undefined;
+    const notebook = /^(?:\.\/)?([^/#]+)\.ipynb(#.*)?$/.exec(href);
+    if (notebook && this.links.stems.has(decode(notebook[1]!))) return `${notebook[1]}.html${notebook[2] ?? ""}`;
+    return href;
+  }
+}
+
+function equation({ tex, label, number }: MathToken): string {
+  const math = `<div class="math" tabindex="0" role="group" aria-label="${number ? `Equation ${number}` : "Equation"}">${mathML(tex, true)}</div>`;
+  const shown = number ? `<span class="equation-number">(${number})</span>` : "";
+  return `<div class="equation"${label ? ` id="${label}"` : ""}>${math}${shown}</div>\n`;
+}
+
+function footnoteMark({ number, mention, id }: FootnoteReferenceToken): string {
+  if (number === undefined) return `<span class="unresolved">[^${escapeHTML(id)}]</span>`;
+  return `<sup class="footnote-mark" id="fnref-${number}-${mention}"><a href="#fn-${number}" aria-label="Footnote ${number}">${number}</a></sup>`;
+}
+
+/** Code in HTML, with highlight.js's classes where it knows the language. */
+export function highlight(code: string, language: string): string {
+  return hljs.getLanguage(language) ? hljs.highlight(code, { language, ignoreIllegals: true }).value : escapeHTML(code);
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

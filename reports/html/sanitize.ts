@@ -1,0 +1,128 @@
+import sanitizeHTML from "sanitize-html";
+
+/**
+ * The last step before anything of a notebook enters a page: only elements and attributes on a list survive. No scripts, no styles, no
+ * forms, no embedded pages, nothing that is loaded from elsewhere. Fragments come out balanced.
+ */
+
+const MATHML =
+  "math mrow mi mo mn ms mtext mspace msup msub msubsup mmultiscripts mprescripts mfrac msqrt mroot mover munder munderover mtable mtr mtd mstyle mpadded mphantom menclose merror semantics".split(
+    " ",
+  );
+const MATHML_ATTRIBUTES =
+  "display mathvariant mathsize mathcolor stretchy symmetric fence separator form accent accentunder lspace rspace minsize maxsize movablelimits largeop linethickness columnalign columnspacing rowspacing columnlines rowlines frame displaystyle scriptlevel width height depth voffset notation xmlns".split(
+    " ",
+  );
+
+const TEXT =
+  "p br hr h2 h3 h4 h5 h6 strong em b i u s del ins sub sup small mark q cite code kbd samp var pre blockquote ul ol li dl dt dd a img figure figcaption table caption colgroup col thead tbody tfoot tr th td details summary section div span abbr time".split(
+    " ",
+  );
+
+const IMAGE = /^data:image\/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+$/;
+
+const common: sanitizeHTML.IOptions = {
+  allowedTags: [...TEXT, ...MATHML],
+  allowedAttributes: {
+    "*": ["title", "lang", "dir"],
+    a: ["href", "rel", "id", "aria-label"],
+    img: ["src", "alt", "width", "height"],
+    ol: ["start", "reversed"],
+    li: ["value"],
+    th: ["scope", "colspan", "rowspan", "align"],
+    td: ["colspan", "rowspan", "align"],
+    details: ["open"],
+    time: ["datetime"],
+    ...Object.fromEntries(MATHML.map((tag) => [tag, MATHML_ATTRIBUTES])),
+  },
+  allowedClasses: { th: ["number"], td: ["number"], a: ["external"] },
+  allowedSchemes: ["http", "https", "mailto"],
+  allowedSchemesByTag: { img: ["data"] },
+  allowProtocolRelative: false,
+  disallowedTagsMode: "discard",
+  nonTextTags: ["script", "style", "textarea", "option", "noscript", "template", "iframe", "object", "title"],
+  transformTags: { a: markExternal, h1: "h2" },
+  exclusiveFilter: (frame) => frame.tag === "img" && !IMAGE.test(frame.attribs.src ?? ""),
+};
+
+/** Links that leave the page say so, and take nothing with them. */
+function markExternal(tagName: string, attribs: sanitizeHTML.Attributes): sanitizeHTML.Tag {
+  const external = /^https?:/i.test(attribs.href ?? "");
+  return { tagName, attribs: external ? { ...attribs, rel: "noopener noreferrer", class: "external" } : attribs };
+}
+
+const IDS = ["h2", "h3", "h4", "h5", "h6", "div", "span", "li", "sup"];
+const OWN_CLASSES = [
+  "equation",
+  "equation-number",
+  "math",
+  "anchor",
+  "heading-number",
+  "footnote-mark",
+  "citation",
+  "reference",
+  "unresolved",
+  "scroll",
+  "external",
+  "absent",
+  "task",
+];
+
+const written: sanitizeHTML.IOptions = {
+  ...common,
+  allowedAttributes: {
+    ...common.allowedAttributes,
+    ...Object.fromEntries(IDS.map((tag) => [tag, ["id", "role", "aria-label", "tabindex"]])),
+    pre: ["tabindex"],
+    "*": ["title", "lang", "dir"],
+  },
+  allowedClasses: {
+    ...Object.fromEntries([...IDS, "a"].map((tag) => [tag, OWN_CLASSES])),
+    span: [...OWN_CLASSES, "hljs-*"],
+    code: ["language-*"],
+    th: ["number"],
+    td: ["number"],
+  },
+};
+
+/** HTML that this package has made of Markdown: ids and own classes stay. */
+export const sanitizeMarkdown = (html: string): string => sanitizeHTML(html, written);
+
+/** HTML that a cell has shown: neither ids nor classes, which belong to the page. */
+export const sanitizeOutput = (html: string): string => sanitizeHTML(html, common);
+
+const SVG_TAGS =
+  "svg g path rect line circle ellipse polyline polygon text tspan defs clipPath linearGradient radialGradient stop title desc".split(" ");
+const SVG_ATTRIBUTES =
+  "id transform d x y x1 y1 x2 y2 cx cy r rx ry dx dy width height viewBox preserveAspectRatio points fill fill-opacity fill-rule clip-path clip-rule clipPathUnits stroke stroke-width stroke-opacity stroke-dasharray stroke-dashoffset stroke-linecap stroke-linejoin stroke-miterlimit opacity color font-family font-size font-weight font-style text-anchor dominant-baseline letter-spacing word-spacing textLength lengthAdjust rotate offset stop-color stop-opacity gradientUnits gradientTransform fx fy spreadMethod visibility display vector-effect paint-order shape-rendering role aria-label aria-labelledby aria-hidden xmlns".split(
+    " ",
+  );
+const LOCAL_URL = /^url\(#[A-Za-z][\w-]*\)$/;
+
+/**
+ * SVG for a place inside a page: drawing and text only, ids with a prefix of their own so that two pictures do not mix, references only to
+ * the picture itself.
+ *
+ * @param prefix of the ids, `[a-z0-9-]+`
+ */
+export function sanitizeSVG(svg: string, prefix: string): string {
+  const rename = (tagName: string, attribs: sanitizeHTML.Attributes): sanitizeHTML.Tag => {
+    const kept: sanitizeHTML.Attributes = {};
+    for (const [name, value] of Object.entries(attribs)) {
+      if (/url\s*\(/i.test(value)) {
+        if (LOCAL_URL.test(value.trim())) kept[name] = value.trim().replace("#", `#${prefix}`);
+      } else if (name === "id") {
+        if (/^[A-Za-z][\w-]*$/.test(value)) kept.id = prefix + value;
+      } else kept[name] = value;
+    }
+    return { tagName, attribs: kept };
+  };
+  return sanitizeHTML(svg, {
+    allowedTags: SVG_TAGS,
+    allowedAttributes: { "*": SVG_ATTRIBUTES },
+    allowedSchemes: [],
+    nonTextTags: ["script", "style", "textarea", "option", "noscript", "foreignObject", "foreignobject", "animate", "set", "metadata"],
+    transformTags: { "*": rename },
+    parser: { lowerCaseTags: false, lowerCaseAttributeNames: false },
+  });
+}

@@ -1,0 +1,45 @@
+import { INK, RULE } from "../../src/figures/theme.js";
+import { escapeHTML } from "./escape.js";
+import { sanitizeSVG } from "./sanitize.js";
+
+/**
+ * A cell's SVG for a place in the page: sanitised, named for screen readers, without a fixed size, and in the page's own text colour where it
+ * uses the figures' ink, so that it follows light and dark.
+ *
+ * @param id unique in the page; ids within the picture begin with it
+ * @param name the short text of the picture, `alt` the longer one
+ */
+export function inlineSVG(svg: string, id: string, name: string, alt: string | undefined): string {
+  const clean = sanitizeSVG(svg, `${id}-`).trim();
+  const open = /<svg\b([^>]*)>/.exec(clean);
+  if (!open) return `<p class="absent">[a picture that is no SVG was left out]</p>`;
+  const attributes = open[1]!;
+  const [width, height] = [length(attributes, "width"), length(attributes, "height")];
+  const viewBox = /\bviewBox="([^"]*)"/.exec(attributes)?.[1] ?? (width && height ? `0 0 ${width} ${height}` : undefined);
+  const kept = attributes.replace(/\s(?:width|height|viewBox|role|aria-label|aria-labelledby|aria-hidden|id)="[^"]*"/g, "");
+  const label = `<title id="${id}-title">${escapeHTML(name)}</title>${alt ? `<desc id="${id}-desc">${escapeHTML(alt)}</desc>` : ""}`;
+  const named = `role="img" aria-labelledby="${id}-title${alt ? ` ${id}-desc` : ""}"`;
+  const sized = `${viewBox ? ` viewBox="${viewBox}"` : ""}${width ? ` width="${width}"` : ""}${height ? ` height="${height}"` : ""}`;
+  const body = withoutTitle(clean.slice(open.index + open[0].length).replace(/<\/svg>[^]*$/, ""));
+  return `<svg${kept} ${named}${sized}>${label}${themed(body, width, height)}</svg>`;
+}
+
+/** A length in pixels; other units are dropped, for the page's width decides. */
+function length(attributes: string, name: string): number | undefined {
+  const found = new RegExp(`\\b${name}="([\\d.]+)(?:px)?"`).exec(attributes);
+  return found ? Math.ceil(Number(found[1])) : undefined;
+}
+
+/** The picture's own name and description give way to the caption's. */
+const withoutTitle = (body: string) => body.replace(/^\s*(?:<title[^>]*>[^<]*<\/title>|<desc[^>]*>[^<]*<\/desc>)+/, "");
+
+function themed(body: string, width: number | undefined, height: number | undefined): string {
+  const background = `<rect width="${width}" height="${height}" fill="white"/>`;
+  const paper = `<rect width="${width}" height="${height}" fill="white"></rect>`;
+  const bare = body.startsWith(background) ? body.slice(background.length) : body.startsWith(paper) ? body.slice(paper.length) : undefined;
+  if (bare === undefined) return body; // not from here: it keeps its own paper and colours
+  return bare.replaceAll(`="${INK}"`, '="currentColor"').replaceAll(`stroke="${RULE}"`, 'stroke="currentColor" stroke-opacity="0.18"');
+}
+
+/** True where the picture has its own colours and needs paper under it in dark mode. */
+export const hasOwnPaper = (inlined: string): boolean => !inlined.includes("currentColor");
