@@ -10,7 +10,7 @@ interface Line {
 
 /**
  * A model that writes what it is told: after a prompt that contains a key of `script`, that key's text (then the end token). The
- * tokenizer is the given model's. `asked` counts the prompts that were run.
+ * tokenizer, and log-probabilities, are the given model's. `asked` counts the prompts that were run.
  */
 export function scriptedModel(model: LanguageModel, script: Record<string, string>): { model: LanguageModel; asked: () => number } {
   const { tokenizer, config } = model;
@@ -30,6 +30,8 @@ export function scriptedModel(model: LanguageModel, script: Record<string, strin
           .toFloat() as tf.Tensor2D,
     );
   const decoder = {
+    hidden: model.decoder.hidden.bind(model.decoder),
+    tokenLogps: model.decoder.tokenLogps.bind(model.decoder),
     merged: (_: Lora | null) => ({ dispose: () => {} }),
     prefill(_: unknown, rows: number[][]) {
       asked += rows.length;

@@ -1,0 +1,57 @@
+import { closeSync, existsSync, mkdirSync, openSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { InvalidArgumentError } from "commander";
+import { DataError } from "../data/errors.js";
+import { writeAtomic } from "../data/jsonl.js";
+
+/**
+ * Makes sure that a file can be written before anything is computed for it; makes its folder.
+ * @throws DataError `FILE: cannot be written (cause)`
+ */
+export function assertWritable(path: string): void {
+  if (existsSync(path) && statSync(path).isDirectory()) throw unwritable(path, "it is a folder");
+  const trial = join(dirname(path), `.${basename(path)}.${process.pid}.trial`);
+  try {
+    makeFolder(dirname(path));
+    closeSync(openSync(trial, "w"));
+    rmSync(trial);
+  } catch (error) {
+    throw unwritable(path, cause(error));
+  }
+}
+
+/** `writeAtomic`, with the file named when it fails, for instance on a full disk. @throws DataError */
+export function writeOutput(path: string, text: string): void {
+  try {
+    writeAtomic(path, text);
+  } catch (error) {
+    throw unwritable(path, cause(error));
+  }
+}
+
+/** Makes a folder and those above it, one by one: under /proc, Node's own `recursive` tries for ever. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  mkdirSync(path);
+}
+
+/** "EACCES: permission denied" of Node's "EACCES: permission denied, open '...'". */
+const cause = (error: unknown) => (error as Error).message.split(",")[0]!;
+
+const unwritable = (path: string, cause: string) => new DataError(`${path}: cannot be written (${cause})`);
+
+/** A command's own line of progress on standard error; to a terminal only, rewritten in place. */
+export function progressLine(total: number, what: string): (done: number) => void {
+  return (done) => {
+    if (process.stderr.isTTY) process.stderr.write(`\r${done}/${total} ${what}${done === total ? "\n" : ""}`);
+  };
+}
+
+/** Parser of an option: a whole number >= `low`. */
+export const wholeNumber = (low: number) => (text: string) => {
+  if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(Number(text)) || Number(text) < low) {
+    throw new InvalidArgumentError(`It must be a whole number${low === Number.MIN_SAFE_INTEGER ? "" : ` >= ${low}`}.`);
+  }
+  return Number(text);
+};
