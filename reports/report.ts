@@ -70,7 +70,7 @@ export async function renderReports(paths: readonly string[], options: ReportOpt
   }
   if (several && rendered.length) {
     const file = resolve(options.output, "index.html");
-    writeWhole(file, indexHTML(rendered));
+    writeWhole(file, await indexHTML(rendered));
     written.push(file);
   }
   return { written, failures };

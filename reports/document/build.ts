@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Token, Tokens } from "marked";
+import { packageRoot } from "../../src/setup/paths.js";
 import { type Cell, type CodeCell, cellTags, type Notebook } from "../notebook/types.js";
 import { parseBibTeX } from "./bibtex.js";
 import { combine, pick, readOptionLines } from "./cell-options.js";

@@ -59,7 +59,7 @@ const math = extension("math", "inline", at(/\$/), (source): MathToken | undefin
   const display = /^\$\$([^$]+)\$\$/.exec(source);
   if (display) return { type: "math", raw: display[0], tex: display[1]!.trim(), display: true };
   // As in pandoc: no space inside the dollars, no digit after them, no blank line between them.
-  const inline = /^\$(?![\s$])((?:\\[^]|[^\\$])+)\$(?!\d)/.exec(source);
+  const inline = /^\$(?![\s$])((?:\\[\s\S]|[^\\$])+)\$(?!\d)/.exec(source);
   if (!inline || /\s$/.test(inline[1]!) || /\n[ \t]*\n/.test(inline[1]!)) return undefined;
   return { type: "math", raw: inline[0], tex: inline[1]!, display: false };
 });
@@ -126,10 +126,10 @@ export function plainText(tokens: readonly Token[]): string {
       if (token.type === "footnoteReference" || token.type === "html") return "";
       if ("tokens" in token && token.tokens) return plainText(token.tokens);
       if (token.type === "br") return " ";
-      return "text" in token ? unescape(String(token.text)) : token.raw;
+      return "text" in token ? decodeEntities(String(token.text)) : token.raw;
     })
     .join("");
 }
 
 const ENTITIES: Record<string, string> = { "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'" };
-const unescape = (text: string) => text.replace(/&(?:amp|lt|gt|quot|#39);/g, (entity) => ENTITIES[entity]!);
+const decodeEntities = (text: string) => text.replace(/&(?:amp|lt|gt|quot|#39);/g, (entity) => ENTITIES[entity]!);

@@ -117,7 +117,7 @@ function writeError({ name, message, traceback }: ErrorBlock): string {
 
 function writeLatex(text: string): string {
   const tex =
-    /^\s*(?:\$\$?|\\\[|\\begin\{(?:equation|displaymath)\*?\})([^]*?)(?:\$\$?|\\\]|\\end\{(?:equation|displaymath)\*?\})\s*$/.exec(
+    /^\s*(?:\$\$?|\\\[|\\begin\{(?:equation|displaymath)\*?\})([\s\S]*?)(?:\$\$?|\\\]|\\end\{(?:equation|displaymath)\*?\})\s*$/.exec(
       text,
     )?.[1];
   if (tex === undefined) return `<pre class="text result" tabindex="0">${escapeHTML(text)}</pre>`;

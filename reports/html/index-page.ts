@@ -5,7 +5,7 @@ import { escapeHTML } from "./escape.js";
 import { duration, pageHTML } from "./page.js";
 
 /** The page that leads to the reports of a set. */
-export function indexHTML(reports: readonly { document: ReportDocument; provenance: Provenance }[]): string {
+export function indexHTML(reports: readonly { document: ReportDocument; provenance: Provenance }[]): Promise<string> {
   const items = reports.map(({ document, provenance }) => {
     const count = (kind: "figure" | "table") => document.blocks.filter((block) => block.kind === kind && block.number !== undefined).length;
     const errors = document.blocks.filter((block) => block.kind === "error").length;

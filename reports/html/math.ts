@@ -1,8 +1,9 @@
 import katex from "katex";
 import { escapeHTML } from "./escape.js";
+import { moveStylesIntoText } from "./math-letters.js";
 
 /**
- * TeX as MathML, which browsers draw and screen readers read: no fonts, no styles, no scripts to ship.
+ * TeX as MathML, which browsers draw and screen readers read: no styles and no scripts to ship.
  * What KaTeX cannot read stays as its source, marked.
  */
 export function mathML(tex: string, display: boolean): string {
@@ -16,10 +17,11 @@ export function mathML(tex: string, display: boolean): string {
       maxExpand: 500,
       maxSize: 20,
     });
-    return html
+    const bare = html
       .replace(/^<span class="katex">|<\/span>$/g, "")
-      .replace(/<annotation[^>]*>[^]*?<\/annotation>/g, "")
+      .replace(/<annotation[^>]*>[\s\S]*?<\/annotation>/g, "")
       .replace(/<semantics>|<\/semantics>/g, "");
+    return moveStylesIntoText(bare);
   } catch (error) {
     const reason = error instanceof Error ? error.message.replace(/^KaTeX parse error: /, "") : String(error);
     return `<code title="${escapeHTML(reason)}">${escapeHTML(display ? `$$${tex}$$` : `$${tex}$`)}</code>`;

@@ -6,13 +6,15 @@ import type { ReportDocument } from "../document/model.js";
 import type { Provenance } from "../provenance/collect.js";
 import { provenanceHTML } from "../provenance/html.js";
 import { escapeHTML } from "./escape.js";
+import { mathFontCSS } from "./math-font.js";
 import type { MarkdownWriter } from "./render-markdown.js";
 
-const POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+const POLICY = "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 /** A whole page: no scripts, nothing loaded from elsewhere. `body` must be safe HTML. */
-export function pageHTML(title: string, body: string): string {
-  const css = readFileSync(join(packageRoot(), "reports", "html", "style.css"), "utf8").replace(/\/\*[^]*?\*\/\s*|\n\s*/g, "");
+export async function pageHTML(title: string, body: string): Promise<string> {
+  const css = readFileSync(join(packageRoot(), "reports", "html", "style.css"), "utf8").replace(/\/\*[\s\S]*?\*\/\s*|\n\s*/g, "");
+  const font = await mathFontCSS(body);
   return `<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -23,7 +25,7 @@ export function pageHTML(title: string, body: string): string {
 <meta name="referrer" content="no-referrer">
 <meta name="generator" content="erpo">
 <title>${escapeHTML(title)}</title>
-<style>${css}</style>
+<style>${css}${font}</style>
 </head>
 <body>
 ${body}
@@ -39,7 +41,7 @@ export function reportHTML(
   markdown: MarkdownWriter,
   provenance: Provenance,
   hasIndex: boolean,
-): string {
+): Promise<string> {
   const header = `<header>
 ${hasIndex ? '<p class="up"><a href="index.html">All reports</a></p>\n' : ""}<h1>${escapeHTML(document.title)}</h1>
 ${document.authors.length ? `<p class="authors">${document.authors.map(escapeHTML).join(", ")}</p>\n` : ""}${made(provenance)}</header>`;

@@ -20,8 +20,8 @@ export function inlineSVG(svg: string, id: string, name: string, alt: string | u
   const label = `<title id="${id}-title">${escapeHTML(name)}</title>${alt ? `<desc id="${id}-desc">${escapeHTML(alt)}</desc>` : ""}`;
   const named = `role="img" aria-labelledby="${id}-title${alt ? ` ${id}-desc` : ""}"`;
   const sized = `${viewBox ? ` viewBox="${viewBox}"` : ""}${width ? ` width="${width}"` : ""}${height ? ` height="${height}"` : ""}`;
-  const body = withoutTitle(clean.slice(open.index + open[0].length).replace(/<\/svg>[^]*$/, ""));
-  return `<svg${kept} ${named}${sized}>${label}${themed(body, width, height)}</svg>`;
+  const body = withoutTitle(clean.slice(open.index + open[0].length).replace(/<\/svg>[\s\S]*$/, ""));
+  return `<svg${kept} ${named}${sized}>${label}${themed(body)}</svg>`;
 }
 
 /** A length in pixels; other units are dropped, for the page's width decides. */
@@ -33,12 +33,14 @@ function length(attributes: string, name: string): number | undefined {
 /** The picture's own name and description give way to the caption's. */
 const withoutTitle = (body: string) => body.replace(/^\s*(?:<title[^>]*>[^<]*<\/title>|<desc[^>]*>[^<]*<\/desc>)+/, "");
 
-function themed(body: string, width: number | undefined, height: number | undefined): string {
-  const background = `<rect width="${width}" height="${height}" fill="white"/>`;
-  const paper = `<rect width="${width}" height="${height}" fill="white"></rect>`;
-  const bare = body.startsWith(background) ? body.slice(background.length) : body.startsWith(paper) ? body.slice(paper.length) : undefined;
-  if (bare === undefined) return body; // not from here: it keeps its own paper and colours
-  return bare.replaceAll(`="${INK}"`, '="currentColor"').replaceAll(`stroke="${RULE}"`, 'stroke="currentColor" stroke-opacity="0.18"');
+const PAPER = /^<rect width="[\d.]+" height="[\d.]+" fill="white"(?:\/>|><\/rect>)/;
+
+function themed(body: string): string {
+  if (!PAPER.test(body)) return body; // not from here: it keeps its own paper and colours
+  return body
+    .replace(PAPER, "")
+    .replaceAll(`="${INK}"`, '="currentColor"')
+    .replaceAll(`stroke="${RULE}"`, 'stroke="currentColor" stroke-opacity="0.18"');
 }
 
 /** True where the picture has its own colours and needs paper under it in dark mode. */

@@ -40,7 +40,7 @@ function joinPairs(words: readonly string[]): string[] {
 
 /** @param pair `name value`; the value is read as JSON where it is JSON */
 function addParameter(pair: string, parameters: Record<string, unknown>): Record<string, unknown> {
-  const [, name, text] = /^(\S+) ([^]*)$/.exec(pair) ?? [];
+  const [, name, text] = /^(\S+) ([\s\S]*)$/.exec(pair) ?? [];
   if (name === undefined || text === undefined) throw new InvalidArgumentError("needs a name and a value: -p beta 0.1");
   try {
     return { ...parameters, [name]: JSON.parse(text) };
