@@ -3,16 +3,13 @@
  * prompts, with every token counted alike and no prompt that looks harmful and is not. What tells the two apart in such data is how a
  * prompt sounds, and that is what is learned.
  */
-
 import type { TokenRow } from "../data/tokens.js";
 import { answerRow, promptIds } from "../exante/rows.js";
-import { createLora, LINEAR_NAMES } from "../model/lora.js";
-import { lengthSorted } from "../training/batches.js";
 import type { StepMetrics } from "../training/metrics.js";
-import { cosine } from "../training/schedule.js";
 import { trainSft } from "../training/sft.js";
 import { balancedPrompts, withAnswers, withinTokens } from "./prompts.js";
 import { type Run, trainOnce } from "./run.js";
+import { freshAdapter, sftOptions } from "./stages.js";
 
 /** Folder of the stage in a run. */
 export const naiveStage = "baseline-naive-sft";
@@ -43,28 +40,11 @@ export async function naiveRows(run: Run, signal?: AbortSignal): Promise<TokenRo
 /** Trains the baseline once; its adapter is in `baseline-naive-sft`. */
 export async function* naiveSft(run: Run, signal?: AbortSignal): AsyncGenerator<StepMetrics> {
   const rows = await naiveRows(run, signal);
-  const { model, profile } = run;
-  const { numLayers } = model.config;
-  const layers = Array.from({ length: numLayers }, (_, l) => l).filter((l) => l >= Math.floor(profile.firstLayer * numLayers));
   yield* trainOnce(
     run,
     naiveStage,
-    () =>
-      createLora(model.config, { r: profile.rank, alpha: 2 * profile.rank, targetModules: LINEAR_NAMES, layers }, run.rng("naive adapter")),
-    (lora, dir) =>
-      trainSft(model, rows, {
-        lora,
-        batches: lengthSorted(rows.map(rowTokens), 8, run.rng("naive batches")),
-        learningRate: profile.stage1.decisionRate,
-        schedule: cosine({ warmup: 0.06, floor: 0.05 }),
-        maxGradNorm: 1,
-        weightDecay: 0,
-        betas: [0.9, 0.99],
-        checkpoint: { dir, everySteps: 25 },
-        signal,
-      }),
+    () => freshAdapter(run, "naive adapter"),
+    (lora, dir) => trainSft(run.model, rows, sftOptions(run, lora, dir, rows, run.profile.stage1.decisionRate, signal)),
     signal,
   );
 }
-
-const rowTokens = ({ prompt, completion }: TokenRow): number => prompt.length + completion.length;

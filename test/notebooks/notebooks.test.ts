@@ -1,0 +1,161 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+
+/** Static checks of the shipped notebooks: nothing is run. */
+
+interface Cell {
+  id: string;
+  cell_type: "markdown" | "code";
+  source: string | string[];
+  metadata: { tags?: string[] };
+  outputs?: unknown[];
+  execution_count?: number | null;
+}
+
+interface Notebook {
+  nbformat: number;
+  nbformat_minor: number;
+  metadata: { kernelspec?: unknown; language_info?: { name?: string }; title?: string };
+  cells: Cell[];
+}
+
+const folder = new URL("../../notebooks/", import.meta.url).pathname;
+const names = readdirSync(folder)
+  .filter((name) => name.endsWith(".ipynb"))
+  .sort();
+const notebooks = names.map((name) => ({ name, notebook: JSON.parse(readFileSync(join(folder, name), "utf8")) as Notebook }));
+
+const text = ({ source }: Cell): string => (Array.isArray(source) ? source.join("") : source);
+const markdown = ({ cells }: Notebook): string[] => cells.filter((c) => c.cell_type === "markdown").map(text);
+const code = ({ cells }: Notebook): string[] => cells.filter((c) => c.cell_type === "code").map(text);
+const matches = (source: string, pattern: RegExp): string[] => [...source.matchAll(pattern)].map((m) => m[1]!);
+
+/** A heading's line outside of fenced code. */
+const headings = (source: string): string[] => matches(source.replace(/^```[^]*?^```/gm, ""), /^(#{1,6} .*)$/gm);
+
+/** Arguments of each call of `name(`, cut at the bracket that closes it; brackets within texts are rare enough to be avoided there. */
+function calls(source: string, name: string): string[] {
+  return [...source.matchAll(new RegExp(`(?<![\\w.])${name}\\(`, "g"))].map((match) => {
+    const start = match.index + match[0].length;
+    let depth = 1;
+    let end = start;
+    for (; end < source.length && depth > 0; end++) depth += "([{".includes(source[end]!) ? 1 : ")]}".includes(source[end]!) ? -1 : 0;
+    return source.slice(start, end - 1);
+  });
+}
+
+/** What can be referred to: labels of figures, tables and values in code, of sections and equations in prose. */
+function defined(notebook: Notebook): string[] {
+  const source = code(notebook).join("\n");
+  const prose = markdown(notebook).join("\n");
+  return [
+    ...matches(source, /label: "((?:fig|tbl)-[\w-]+)"/g),
+    ...matches(source, /\bvalue\("(val-[\w-]+)"/g),
+    ...matches(prose, /\{#((?:sec|eq)-[\w-]+)\}/g),
+  ];
+}
+
+const labels = notebooks.flatMap(({ notebook }) => defined(notebook));
+
+it("has ERPO's notebooks in order", () => {
+  expect(names.filter((name) => /^0[0-5]-/.test(name))).toEqual([
+    "00-start-here.ipynb",
+    "01-ex-ante-data.ipynb",
+    "02-stage-1-sft.ipynb",
+    "03-stage-2-dpo.ipynb",
+    "04-stage-3-length-controlled.ipynb",
+    "05-evaluation.ipynb",
+  ]);
+});
+
+it("defines no label twice over the whole set", () => {
+  expect(labels.filter((label, i) => labels.indexOf(label) !== i)).toEqual([]);
+});
+
+it("cites only what the bibliography has", () => {
+  const keys = new Set(matches(readFileSync(join(folder, "references.bib"), "utf8"), /^@\w+\{([\w-]+),/gm));
+  const cited = notebooks.flatMap(({ notebook }) => markdown(notebook).flatMap((source) => matches(source, /\[@([\w-]+)\]/g)));
+  expect(cited.length).toBeGreaterThan(0);
+  expect(cited.filter((key) => !keys.has(key))).toEqual([]);
+  expect([...keys].filter((key) => !cited.includes(key))).toEqual([]);
+});
+
+describe.each(notebooks)("$name", ({ notebook }) => {
+  const { cells } = notebook;
+
+  it("is nbformat 4.5 for the erpo kernel, without outputs", () => {
+    expect([notebook.nbformat, notebook.nbformat_minor]).toEqual([4, 5]);
+    expect(notebook.metadata.kernelspec).toEqual({ name: "erpo", display_name: "TypeScript (ERPO)", language: "typescript" });
+    expect(notebook.metadata.language_info?.name).toBe("typescript");
+    const ids = cells.map((cell) => cell.id);
+    expect(ids.filter((id) => !/^[A-Za-z0-9_-]{1,64}$/.test(id))).toEqual([]);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const cell of cells.filter((c) => c.cell_type === "code")) {
+      expect(cell.outputs, cell.id).toEqual([]);
+      expect(cell.execution_count, cell.id).toBeNull();
+    }
+  });
+
+  it("begins with its title, the only heading of the first level", () => {
+    const all = markdown(notebook).flatMap(headings);
+    expect(all[0]).toMatch(/^# \S/);
+    expect(all.filter((heading) => heading.startsWith("# "))).toHaveLength(1);
+    expect(notebook.metadata.title).toBe(all[0]!.slice(2));
+    expect(text(cells[0]!)).toContain("**Question.**");
+    expect(text(cells[0]!)).toContain("**What you should see.**");
+  });
+
+  it("has one cell of parameters, with those that `erpo start` sets", () => {
+    const tagged = cells.filter((cell) => cell.metadata.tags?.includes("parameters"));
+    expect(tagged).toHaveLength(1);
+    expect(cells.find((cell) => cell.cell_type === "code")).toBe(tagged[0]);
+    expect(matches(text(tagged[0]!), /^let (\w+) = /gm)).toEqual(["profileName", "seed", "modelName", "runDir"]);
+  });
+
+  it("puts prose before each group of code, and says what to inspect", () => {
+    expect(cells[0]!.cell_type).toBe("markdown");
+    const runs = cells.map((cell) => (cell.cell_type === "code" ? "c" : "m")).join("");
+    expect(Math.max(...runs.split("m").map((run) => run.length))).toBeLessThanOrEqual(3);
+    expect(markdown(notebook).join("\n")).toContain("**What to inspect.**");
+  });
+
+  it("gives every figure and table a label and a caption, and every figure a text for those who do not see it", () => {
+    const source = code(notebook).join("\n");
+    const figures = calls(source, "figure");
+    const tables = calls(source, "table");
+    expect(tables.length).toBeGreaterThan(0);
+    for (const call of figures) expect(call).toMatch(/label: "fig-[\w-]+",\s+caption: [^]*alt: /);
+    for (const call of tables) expect(call).toMatch(/label: "tbl-[\w-]+",\s+caption: /);
+    for (const call of tables) expect(call).toContain("new dfd.DataFrame(");
+  });
+
+  it("refers only to what there is", () => {
+    const references = markdown(notebook).flatMap((source) =>
+      matches(source, /@((?:fig|tbl|val|eq|sec)-[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)*)/g),
+    );
+    expect(references.filter((reference) => !labels.includes(reference))).toEqual([]);
+  });
+
+  it("labels every displayed equation", () => {
+    for (const source of markdown(notebook)) {
+      const parts = source.split("$$");
+      expect(parts.length % 2, source).toBe(1);
+      for (let i = 2; i < parts.length; i += 2) expect(parts[i]).toMatch(/^ \{#eq-[\w-]+\}/);
+    }
+  });
+
+  it("checks its claims in its last cells", () => {
+    const at = cells.findIndex((cell) => cell.cell_type === "markdown" && headings(text(cell)).includes("## Checks"));
+    expect(at).toBeGreaterThan(0);
+    const checks = cells.slice(at).filter((cell) => cell.cell_type === "code");
+    expect(checks).toHaveLength(2);
+    for (const check of checks) expect(text(check)).toContain("throw new Error(");
+  });
+
+  it("ends with two exercises", () => {
+    const last = text(cells.at(-1)!);
+    expect(last).toMatch(/^## Exercises\n/);
+    expect(matches(last, /^(\d+)\. /gm)).toEqual(["1", "2"]);
+  });
+});
