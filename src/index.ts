@@ -17,8 +17,8 @@ export type { GeneralRow, Label, PromptRow } from "./data/types.js";
 // evaluation
 export { auc } from "./evaluation/auc.js";
 export { balancedAccuracy, type Estimate, mcnemar, type Proportion, share, wilson } from "./evaluation/intervals.js";
-export { judgeAnswer } from "./evaluation/judge.js";
 export type { JudgedRow, SuiteMetrics } from "./evaluation/report.js";
+export { judgeAnswer, refuses } from "./exante/judge.js";
 export { checkSample, decisionPair, efficiencyPair, type PreferencePair } from "./exante/pairs.js";
 export { decisionRow, type LabelledPrompt, promptIds, thoughtFor, traceRow, traceWeights } from "./exante/rows.js";
 export { type Rule, rule, rules } from "./exante/rules.js";

@@ -1,8 +1,9 @@
-import { closeSync, existsSync, mkdirSync, openSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { InvalidArgumentError } from "commander";
 import { DataError } from "../data/errors.js";
 import { writeAtomic } from "../data/jsonl.js";
+import { makeFolders } from "../setup/folders.js";
 
 /**
  * Makes sure that a file can be written before anything is computed for it; makes its folder.
@@ -12,7 +13,7 @@ export function assertWritable(path: string): void {
   if (existsSync(path) && statSync(path).isDirectory()) throw unwritable(path, "it is a folder");
   const trial = join(dirname(path), `.${basename(path)}.${process.pid}.trial`);
   try {
-    makeFolder(dirname(path));
+    makeFolders(dirname(path));
     closeSync(openSync(trial, "w"));
     rmSync(trial);
   } catch (error) {
@@ -27,13 +28,6 @@ export function writeOutput(path: string, text: string): void {
   } catch (error) {
     throw unwritable(path, cause(error));
   }
-}
-
-/** Makes a folder and those above it, one by one: under /proc, Node's own `recursive` tries for ever. */
-function makeFolder(path: string): void {
-  if (existsSync(path)) return;
-  makeFolder(dirname(path));
-  mkdirSync(path);
 }
 
 /** "EACCES: permission denied" of Node's "EACCES: permission denied, open '...'". */

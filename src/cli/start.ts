@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
+import { wholeNumber } from "./output.js";
 
 interface StartOptions {
   profile: string;
@@ -15,16 +16,10 @@ export function register(program: Command): void {
     .command("start")
     .description("train ERPO's three stages from the notebooks and render the reports")
     .option("--profile <name>", "how much to do: quick, full or tiny", "quick")
-    .option("--seed <number>", "seed of every random choice", wholeNumber, 1)
+    .option("--seed <number>", "seed of every random choice", wholeNumber(0), 1)
     .option("--model <name>", "a built-in name, a .gguf file or a Hugging Face style directory", "smollm2-135m-instruct")
     .option("--run <folder>", "where everything is kept (default: runs/<profile>)")
     .action(start);
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || !Number.isSafeInteger(value)) throw new InvalidArgumentError("It must be a whole number.");
-  return value;
 }
 
 async function start({ profile: name, seed, model, run }: StartOptions): Promise<void> {
@@ -45,10 +40,15 @@ async function start({ profile: name, seed, model, run }: StartOptions): Promise
   say(`${Math.round(gflops)} GFLOP/s in a matrix product: the ${name} profile takes about ${minutes} minutes here`);
   say(`everything is kept in ${relative(process.cwd(), dir) || "."}: stop at any time, the same command goes on from there`);
 
-  const executed = await runNotebooks(join(dir, "notebooks"), { runDir: dir, profileName: name, seed, modelName: existsSync(model) ? resolve(model) : model }, say);
+  const executed = await runNotebooks(
+    join(dir, "notebooks"),
+    { runDir: dir, profileName: name, seed, modelName: existsSync(model) ? resolve(model) : model },
+    say,
+  );
   const { renderReports } = await import("../../reports/report.js");
   const reports = join(dir, "reports");
-  await renderReports(executed, { output: reports, formats: ["html"] });
+  const { failures } = await renderReports(executed, { output: reports, run: dir });
+  if (failures.length > 0) throw new Error(failures[0]);
 
   say(`done in ${((performance.now() - began) / 60_000).toFixed(1)} minutes`);
   const { runSummary } = await import("../methods/summary.js");

@@ -1,5 +1,6 @@
-import { closeSync, existsSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { makeFolders } from "../setup/folders.js";
 import { DataError } from "./errors.js";
 
 const newline = 0x0a;
@@ -45,7 +46,7 @@ export function readText(path: string): string {
  */
 export function writeAtomic(path: string, text: string): void {
   const folder = dirname(path);
-  mkdirSync(folder, { recursive: true });
+  makeFolders(folder);
   const temporary = join(folder, `.${basename(path)}.${process.pid}.tmp`);
   try {
     const file = openSync(temporary, "w");
@@ -81,7 +82,7 @@ export interface JsonlAppender {
  * @throws DataError when an earlier line is not a JSON object
  */
 export function appendJsonl(path: string): JsonlAppender {
-  mkdirSync(dirname(path), { recursive: true });
+  makeFolders(dirname(path));
   const bytes = existsSync(path) ? readFileSync(path) : Buffer.alloc(0);
   const end = bytes.lastIndexOf(newline) + 1;
   const rest = bytes.subarray(end).toString("utf8");

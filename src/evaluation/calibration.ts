@@ -1,6 +1,6 @@
 import type { LabelledAnswer } from "../data/packages.js";
+import { judgeAnswer } from "../exante/judge.js";
 import { type Proportion, share } from "./intervals.js";
-import { judgeAnswer } from "./judge.js";
 
 /** How far a refusal judge agrees with people, each share with its 95% Wilson interval. */
 export interface JudgeQuality {

@@ -1,7 +1,7 @@
 import type { Label, PromptRow } from "../data/types.js";
+import { type Judgement, judgeAnswer } from "../exante/judge.js";
 import { answerOf, parseTrace } from "../exante/trace.js";
 import { type Estimate, meanInterval, type Proportion, share } from "./intervals.js";
-import { type Judgement, judgeAnswer } from "./judge.js";
 import type { Response } from "./respond.js";
 import { isGeneral } from "./suites.js";
 

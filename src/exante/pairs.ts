@@ -2,7 +2,7 @@ import type { TokenPair } from "../data/tokens.js";
 import type { Label } from "../data/types.js";
 import type { Tokenizer } from "../model/tokenizer.js";
 import { stepPair } from "../objectives/step-dpo.js";
-import { refuses } from "./refusal.js";
+import { judgeAnswer } from "./judge.js";
 import { type LabelledPrompt, promptIds, thoughtFor, traceRow, traceWeights, weighSegments } from "./rows.js";
 import { type ParsedTrace, parseTrace, type TraceStyle, writeThought } from "./trace.js";
 
@@ -35,7 +35,8 @@ export function checkSample(ids: number[], label: Label, tokenizer: Tokenizer): 
   const trace = parseTrace(text);
   if (!trace) return { ids, trace, thoughtTokens: 0, correct: false };
   const unsafe = label === "unsafe";
-  const correct = (trace.verdict === "violates") === unsafe && trace.consistent && refuses(trace.answer) === unsafe;
+  const correct =
+    (trace.verdict === "violates") === unsafe && trace.consistent && judgeAnswer(trace.answer) === (unsafe ? "refusal" : "compliance");
   return { ids, trace, thoughtTokens: thoughtLength(ids, tokenizer), correct };
 }
 

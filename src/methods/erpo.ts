@@ -45,7 +45,7 @@ export async function stage1Prompts(run: Run, signal?: AbortSignal): Promise<Lab
   return withAnswers(run, reached, signal);
 }
 
-/** Stage 1: the decision alone (1a), then whole traces, every second one verbose (1b). */
+/** Stage 1: the decision alone (1a), then whole traces, every fourth one verbose (1b). */
 export async function* stage1(run: Run, signal?: AbortSignal): AsyncGenerator<StepMetrics & { phase: "decision" | "trace" }> {
   const { model, profile } = run;
   const prompts = await stage1Prompts(run, signal);
@@ -61,7 +61,7 @@ export async function* stage1(run: Run, signal?: AbortSignal): AsyncGenerator<St
   for await (const step of decision) yield { ...step, phase: "decision" };
 
   const variants = run.rng("stage 1 wording");
-  const written = prompts.map((p, i) => traceRow(p, (i >> 1) % 2 === 0 ? "terse" : "verbose", variants.integer(0, 11), model.tokenizer));
+  const written = prompts.map((p, i) => traceRow(p, (i >> 1) % 4 === 3 ? "verbose" : "terse", variants.integer(0, 11), model.tokenizer));
   const traces = withinTokens(written, rowTokens, profile.stage1.traceTokens);
   const trace = trainOnce(
     run,

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { closeSync, createReadStream, fstatSync, openSync, readSync } from "node:fs";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { makeFolders } from "../setup/folders.js";
 import { WeightsError } from "./errors.js";
 
 /** A file open for reading by ranges, so that no weights file is held in memory as a whole. */
@@ -55,7 +56,7 @@ export async function sha256(path: string): Promise<string> {
  */
 export async function writeAtomic(path: string, chunks: Iterable<Uint8Array | string>): Promise<void> {
   const dir = dirname(path);
-  await mkdir(dir, { recursive: true });
+  makeFolders(dir);
   const beside = join(dir, `.${process.pid}-${Math.floor(performance.now() * 1000)}.tmp`);
   const file = await open(beside, "w", 0o644);
   try {

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from "node:fs";
-import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { open, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
@@ -7,6 +7,7 @@ import type { DecoderConfig } from "../model/config.js";
 import { openRanges, sha256, writeAtomic } from "../model/files.js";
 import type { Lora } from "../model/lora.js";
 import { readSafetensors, writeSafetensors } from "../model/safetensors.js";
+import { makeFolders } from "../setup/folders.js";
 import { TrainingError } from "./errors.js";
 import type { AdamWState } from "./optimizer.js";
 
@@ -45,7 +46,7 @@ export async function saveCheckpoint(dir: string, state: TrainingState, lora: Lo
   const target = join(dir, `checkpoint-${state.step}`);
   const beside = join(dir, `tmp-checkpoint-${state.step}-${process.pid}`);
   await rm(beside, { recursive: true, force: true });
-  await mkdir(beside, { recursive: true });
+  makeFolders(beside);
   await saveAdapter(beside, lora, base);
   const { optimizer, ...rest } = state;
   await writeSafetensors(join(beside, "optimizer.safetensors"), [

@@ -1,0 +1,104 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, expect, test } from "vitest";
+
+const root = resolve(import.meta.dirname, "../..");
+const scratch = mkdtempSync(join(tmpdir(), "erpo-start-"));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+function start(args: readonly string[], watch?: (child: ChildProcess, stderr: string) => void): Promise<Ended> {
+  return new Promise((done) => {
+    const child = spawn(process.execPath, [join(root, "src/setup/bootstrap.mjs"), "start", ...args], { cwd: root, detached: true });
+    let [stdout, stderr] = ["", ""];
+    child.stdout.on("data", (text) => {
+      stdout += text;
+    });
+    child.stderr.on("data", (text) => {
+      stderr += text;
+      watch?.(child, stderr);
+    });
+    child.on("close", (code, signal) => done({ code, signal, stdout, stderr }));
+  });
+}
+
+const tiny = (run: string) => ["--profile", "tiny", "--model", join(root, "test/fixtures/llama-tiny"), "--run", join(scratch, run)];
+
+const stages = ["1-sft/decision", "1-sft", "2-dpo", "3-length-controlled", "baseline-answers-only"];
+const adapters = (run: string) =>
+  stages.map((stage) =>
+    createHash("sha256")
+      .update(readFileSync(join(scratch, run, stage, "adapter_model.safetensors")))
+      .digest("hex"),
+  );
+
+/** Metrics without what differs from one run to the next: times and memory. */
+const losses = (run: string) =>
+  stages
+    .filter((stage) => existsSync(join(scratch, run, stage, "metrics.jsonl")))
+    .map((stage) =>
+      readFileSync(join(scratch, run, stage, "metrics.jsonl"), "utf8")
+        .trim()
+        .split("\n")
+        .map((line) => {
+          const { step, loss, grad_norm } = JSON.parse(line);
+          return { stage, step, loss, grad_norm };
+        }),
+    );
+
+test("the whole line on a tiny model, from the notebooks to the reports", async () => {
+  const { code, stdout, stderr } = await start(tiny("first"));
+  expect(stderr, stderr).toContain("GFLOP/s in a matrix product");
+  expect(code, stderr).toBe(0);
+  expect(stdout).toContain("stage 3, length");
+
+  const hashes = adapters("first");
+  expect(new Set(hashes).size).toBe(hashes.length);
+  const reports = readdirSync(join(scratch, "first/reports"));
+  expect(reports).toContain("index.html");
+  expect(reports.filter((file) => /^\d\d-.*\.html$/.test(file)).length).toBe(6);
+  for (const file of reports.filter((name) => name.endsWith(".html"))) {
+    const html = readFileSync(join(scratch, "first/reports", file), "utf8");
+    expect(html).not.toMatch(/<script(?![^>]*application\/json)|(?:src|href)="https?:\/\/[^"]*\.(?:js|css)/);
+  }
+}, 240_000);
+
+test("killed on the way and started again: the same metrics and adapters as in one go", async () => {
+  const killed = await start(tiny("second"), (child, stderr) => {
+    if (stderr.includes("notebook 4 of 6")) process.kill(-child.pid!, "SIGKILL");
+  });
+  expect(killed.signal ?? killed.code).not.toBe(0);
+  expect(existsSync(join(scratch, "second/1-sft/stage.json"))).toBe(true);
+  const again = await start(tiny("second"));
+  expect(again.code, again.stderr).toBe(0);
+  expect(losses("second")).toEqual(losses("first"));
+  expect(adapters("second")).toEqual(adapters("first"));
+}, 300_000);
+
+test.each([
+  ["an unknown profile", ["--profile", "huge"], 1, 'profile "huge" does not exist: choose quick, full or tiny'],
+  ["an unknown model", ["--profile", "tiny", "--model", "gpt-9"], 1, "gpt-9"],
+  ["a seed that is no number", ["--seed", "x"], 2, "whole number"],
+  ["an option that does not exist", ["--frofile", "tiny"], 2, "--frofile"],
+  [
+    "a folder that cannot be written",
+    ["--profile", "tiny", "--model", join(root, "test/fixtures/llama-tiny"), "--run", "/proc/erpo"],
+    1,
+    "/proc/erpo",
+  ],
+])("%s ends in one clear line", async (_, args, code, words) => {
+  const ended = await start(args);
+  expect(ended.code, ended.stderr).toBe(code);
+  const lines = ended.stderr.trim().split("\n");
+  expect(lines.at(-1)).toContain(words);
+  expect(ended.stderr).not.toMatch(/^\s+at /m);
+});
