@@ -1,4 +1,4 @@
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { buildDocument } from "./document/build.js";
 import type { ReportDocument, Target } from "./document/model.js";
 import { writeBlocks } from "./html/blocks.js";
@@ -70,7 +70,7 @@ export async function renderReports(paths: readonly string[], options: ReportOpt
   }
   if (several && rendered.length) {
     const file = resolve(options.output, "index.html");
-    writeWhole(file, await indexHTML(rendered));
+    writeWhole(file, await indexHTML(rendered, targets));
     written.push(file);
   }
   return { written, failures };
@@ -111,6 +111,3 @@ function line(path: string, error: unknown): string {
   const message = (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
   return message.startsWith(path) || message.startsWith(basename(path)) ? message : `${basename(path)}: ${message}`;
 }
-
-/** Where a report of this notebook goes. */
-export const reportFile = (path: string, output: string): string => join(output, `${basename(path).replace(/\.ipynb$/, "")}.html`);

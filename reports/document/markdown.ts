@@ -118,13 +118,17 @@ export function* walk(tokens: readonly Token[]): Generator<Token> {
   }
 }
 
-/** The text of tokens without markup, for titles and contents lists. */
-export function plainText(tokens: readonly Token[]): string {
+/**
+ * The text of tokens without markup, for titles and contents lists.
+ * @param named the text of a reference, by label
+ */
+export function plainText(tokens: readonly Token[], named: (label: string) => string | undefined = () => undefined): string {
   return tokens
     .map((token) => {
       if (token.type === "math" || token.type === "mathBlock") return (token as unknown as MathToken).tex;
+      if (token.type === "reference") return named((token as unknown as ReferenceToken).label) ?? token.raw;
       if (token.type === "footnoteReference" || token.type === "html") return "";
-      if ("tokens" in token && token.tokens) return plainText(token.tokens);
+      if ("tokens" in token && token.tokens) return plainText(token.tokens, named);
       if (token.type === "br") return " ";
       return "text" in token ? decodeEntities(String(token.text)) : token.raw;
     })

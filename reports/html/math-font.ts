@@ -10,6 +10,7 @@ export function formulaCharacters(html: string): string {
   const characters = new Set<string>();
   for (const [formula] of html.matchAll(FORMULA)) {
     for (const [, letter] of formula.matchAll(SINGLE)) for (const form of styled(letter!, "italic")) characters.add(form);
+    if (/<m(?:sqrt|root)\b/.test(formula)) characters.add("√"); // drawn by the element, in no text
     for (const character of decodeEntities(formula.replace(/<[^>]*>/g, ""))) characters.add(character);
   }
   return [...characters]

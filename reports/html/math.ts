@@ -21,9 +21,18 @@ export function mathML(tex: string, display: boolean): string {
       .replace(/^<span class="katex">|<\/span>$/g, "")
       .replace(/<annotation[^>]*>[\s\S]*?<\/annotation>/g, "")
       .replace(/<semantics>|<\/semantics>/g, "");
-    return moveStylesIntoText(bare);
+    return moveStylesIntoText(spaceFunctions(bare));
   } catch (error) {
     const reason = error instanceof Error ? error.message.replace(/^KaTeX parse error: /, "") : String(error);
     return `<code title="${escapeHTML(reason)}">${escapeHTML(display ? `$$${tex}$$` : `$${tex}$`)}</code>`;
   }
 }
+
+const APPLY = "\u2061";
+const BEFORE_FUNCTION = new RegExp(`(</(?:mi|mn|msub|msup|msubsup|mrow|mfrac)>)(?=<mi>[a-zA-Z]{2,}</mi><mo>${APPLY}</mo>)`, "g");
+const AFTER_FUNCTION = new RegExp(`<mo>${APPLY}</mo>(?!<mo|<mrow><mo)`, "g");
+const THIN = '<mspace width="0.1667em"></mspace>';
+
+/** TeX's thin spaces around `log`, `exp` and the like, which KaTeX's MathML leaves out. */
+const spaceFunctions = (mathML: string): string =>
+  mathML.replace(BEFORE_FUNCTION, `$1${THIN}`).replace(AFTER_FUNCTION, `<mo>${APPLY}</mo>${THIN}`);

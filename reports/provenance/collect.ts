@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { cellSeconds } from "../document/build.js";
 import type { ExecutionRecord } from "../execute/record.js";
-import { type Notebook, NotebookError } from "../notebook/types.js";
+import { type CodeCell, type Notebook, NotebookError } from "../notebook/types.js";
 import { environment, sha256 } from "./environment.js";
 
 /** Where a report's numbers come from. */
@@ -16,7 +16,7 @@ export interface Provenance {
   manifests: { file: string; sha256: string }[];
   cells: { cell: number; execution_count: number | null; seconds?: number }[];
   rendered: { erpo: string; node: string };
-  /** Every code cell was run, and none failed. */
+  /** The run got to the end; where no executor has noted it: some cell was run, and none failed. */
   complete: boolean;
 }
 
@@ -38,12 +38,11 @@ export function collectProvenance(notebook: Notebook, path: string, bytes: Uint8
     manifests: run === undefined ? [] : manifests(run),
     cells: code.map(({ cell, number }) => ({ cell: number, execution_count: cell.execution_count, ...cellSeconds(cell) })),
     rendered: { erpo, node },
-    complete:
-      execution?.complete !== false &&
-      code.some(({ cell }) => cell.execution_count !== null) &&
-      !code.some(({ cell }) => cell.outputs.some((output) => output.output_type === "error")),
+    complete: execution?.complete ?? (code.some(({ cell }) => cell.execution_count !== null) && !code.some(({ cell }) => failed(cell))),
   };
 }
+
+const failed = (cell: CodeCell) => cell.outputs.some((output) => output.output_type === "error");
 
 function readExecution(notebook: Notebook): ExecutionRecord | undefined {
   const record = notebook.metadata.erpo?.execution as Partial<ExecutionRecord> | undefined;

@@ -29,12 +29,12 @@ export function themed(spec: VegaLiteSpec): VegaLiteSpec {
  * @throws FigureError with Vega-Lite's or Vega's reason
  */
 export async function render(spec: VegaLiteSpec, options: { png?: boolean; alt?: string } = {}): Promise<Rendered> {
-  const { vega, vegaLite } = await engine();
+  const { vega, vegaLite } = await loadEngine();
   const complaints: string[] = [];
   const complain = (text: string) => complaints.push(text);
   const logger = quietLogger(complain);
   try {
-    const compiled = vegaLite.compile(spec as never, { config: { aria: false }, logger }).spec;
+    const compiled = compile(vegaLite, spec, logger);
     const view = new vega.View(vega.parse(compiled), { renderer: "none", loader: closedLoader(vega, complain), logger });
     try {
       await view.runAsync();
@@ -52,6 +52,14 @@ export async function render(spec: VegaLiteSpec, options: { png?: boolean; alt?:
   }
 }
 
+function compile(vegaLite: Engine["vegaLite"], spec: VegaLiteSpec, logger: import("vega").LoggerInterface) {
+  try {
+    return vegaLite.compile(spec as never, { config: { aria: false }, logger }).spec;
+  } catch (error) {
+    throw new FigureError(`figure: Vega-Lite cannot compile the specification (${error instanceof Error ? error.message : error})`);
+  }
+}
+
 type Vega = typeof import("vega") & { resetSVGDefIds(): void };
 interface Engine {
   vega: Vega;
@@ -60,7 +68,7 @@ interface Engine {
 let loading: Promise<Engine> | undefined;
 
 /** Vega is an ES module with top-level await and takes a quarter of a second to load: once, at the first figure. */
-function engine(): Promise<Engine> {
+export function loadEngine(): Promise<Engine> {
   loading ??= (async () => {
     const { GlobalFonts } = (await import("canvas")) as typeof import("canvas");
     const require = createRequire(import.meta.url);

@@ -1,0 +1,96 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { figure, trainingCurves, value } from "../../src/figures/index.js";
+import { type Frontend, type MimeBundle, setFrontend } from "../../src/frontend/frontend.js";
+import { ownDisplay } from "../../src/frontend/shown.js";
+import { terminal } from "../../src/frontend/terminal.js";
+
+interface Shown {
+  data: MimeBundle;
+  metadata: Record<string, unknown>;
+  id: string;
+  update: boolean;
+}
+let shown: Shown[];
+let pending: Promise<unknown>[];
+
+beforeEach(() => {
+  shown = [];
+  pending = [];
+  const frontend: Frontend = {
+    ...terminal,
+    display: (data, metadata, id, update) => shown.push({ data, metadata, id, update }),
+    format(item) {
+      const own = ownDisplay(item);
+      if (own instanceof Promise) pending.push(own);
+      return own as never;
+    },
+  };
+  setFrontend(frontend);
+});
+afterEach(() => setFrontend(terminal));
+
+const options = { label: "fig-loss", caption: "The loss.", alt: "A falling line." };
+
+test("a figure is shown at once and drawn before the cell may end", async () => {
+  figure(trainingCurves(["loss"], { rows: [{ step: 1, loss: 1 }] }), options);
+  expect(shown).toHaveLength(1);
+  expect(shown[0]!.data).toEqual({ "text/plain": "[fig-loss: 1 rows]\nThe loss.\nA falling line." });
+  expect(pending).toHaveLength(1); // what a kernel awaits
+  await Promise.all(pending);
+  const { data, metadata, id, update } = shown.at(-1)!;
+  expect(update).toBe(true);
+  expect(id).toBe(shown[0]!.id);
+  expect(metadata).toEqual({ label: "fig-loss", "fig-cap": "The loss.", "fig-alt": "A falling line." });
+  expect(Object.keys(data)).toEqual([
+    "application/vnd.vegalite.v6+json",
+    "application/vnd.vegalite.v5+json",
+    "image/svg+xml",
+    "image/png",
+    "text/plain",
+  ]);
+  expect((data["application/vnd.vegalite.v5+json"] as { $schema: string }).$schema).toContain("/v5.json");
+});
+
+test("pushes redraw in place, few times, and the last state always", async () => {
+  const growing = figure(trainingCurves(["loss"]), options);
+  for (let step = 1; step <= 50; step++) {
+    growing.push(step % 2 ? { step, loss: 1 / step } : [{ step, loss: 1 / step }]);
+    if (step % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  await growing.done();
+  const last = shown.at(-1)!.data["application/vnd.vegalite.v6+json"] as { data: { values: unknown[] } };
+  expect(last.data.values).toHaveLength(50);
+  expect(shown.length).toBeLessThan(6);
+});
+
+test("without done(), what the cell waits for ends with the last state", async () => {
+  const growing = figure(trainingCurves(["loss"]), options);
+  growing.push({ step: 1, loss: 1 });
+  await Promise.all(pending);
+  growing.push({ step: 2, loss: 0.5 });
+  await Promise.all(pending);
+  const last = shown.at(-1)!.data["application/vnd.vegalite.v6+json"] as { data: { values: unknown[] } };
+  expect(last.data.values).toHaveLength(2);
+});
+
+test("a wrong specification is told by done() and stands in the figure's place", async () => {
+  const wrong = figure({ data: { url: "/etc/passwd" } as never, mark: "bar" });
+  await expect(wrong.done()).rejects.toThrow("is not loaded");
+  expect(shown.at(-1)!.data["text/plain"]).toContain("FigureError");
+});
+
+test("as a cell's value a figure adds nothing", () => {
+  const made = figure(trainingCurves(["loss"]));
+  expect(ownDisplay(made)).toEqual({ data: {}, metadata: {} });
+});
+
+test("labels are checked", () => {
+  expect(() => figure(trainingCurves(["loss"]), { label: "loss" })).toThrow('label "loss": must be "fig-"');
+  expect(() => value("asr", 1)).toThrow('must be "val-"');
+});
+
+test("a named number keeps its full value and a short text", () => {
+  value("val-asr-3", 0.123456);
+  expect(shown[0]!.data).toEqual({ "application/json": 0.123456, "text/plain": "val-asr-3 = 0.123" });
+  expect(shown[0]!.metadata).toEqual({ label: "val-asr-3", text: "0.123" });
+});

@@ -1,0 +1,75 @@
+import { expect, test } from "vitest";
+import { intervals, lengthDistribution, palette, trainingCurves } from "../../src/figures/index.js";
+import { render, themed } from "../../src/figures/render.js";
+import type { VegaLiteSpec } from "../../src/figures/spec.js";
+
+const steps = [1, 2, 3, 4, 5].map((step) => ({ step, loss: 0.7 / step, "rewards/margins": step / 4, "rewards/chosen": 1 - step / 4 }));
+const rates = ["Harmful", "Look-alike"].flatMap((suite, i) =>
+  ["base", "stage 1"].map((stage, k) => ({
+    suite,
+    stage,
+    estimate: 0.2 + 0.3 * k + 0.1 * i,
+    low: 0.1 + 0.3 * k + 0.1 * i,
+    high: 0.3 + 0.3 * k + 0.1 * i,
+  })),
+);
+const lengths = ["stage 1", "stage 3"].flatMap((stage, k) =>
+  [10, 12, 14, 15, 20, 24].map((tokens) => ({ stage, tokens: tokens * (2 - k) })),
+);
+
+/** Every standard figure as text: the fixtures double as a gallery. */
+const gallery: Record<string, VegaLiteSpec> = {
+  "training-one": trainingCurves(["loss"], { rows: steps }),
+  "training-two": trainingCurves(["rewards/margins", "rewards/chosen"], { rows: steps, y: "nats" }),
+  "training-empty": trainingCurves(["loss"]),
+  intervals: intervals({ group: "suite", series: "stage" }, { rows: rates, percent: true, title: "share refused" }),
+  lengths: lengthDistribution({ length: "tokens", series: "stage" }, { rows: lengths, title: "thought tokens" }),
+};
+
+test.each(Object.entries(gallery))("%s", async (name, spec) => {
+  const { svg } = await render(themed(spec), { alt: name });
+  await expect(svg.replace(/></g, ">\n<")).toMatchFileSnapshot(`../fixtures/report-figures/${name}.svg`);
+});
+
+test("the same specification gives the same bytes, as SVG and as PNG", async () => {
+  const spec = themed(gallery.intervals!);
+  const [first, second] = [await render(spec, { png: true }), await render(spec, { png: true })];
+  expect(second.svg).toBe(first.svg);
+  expect(Buffer.compare(first.png!, second.png!)).toBe(0);
+  expect(Buffer.from(first.png!.subarray(0, 4)).toString("latin1")).toBe("\x89PNG");
+});
+
+test("text stays text, and nothing is linked", async () => {
+  const { svg } = await render(themed(gallery["training-two"]!), { alt: 'margins & "chosen"' });
+  expect(svg).toMatch(/<text[^>]*>rewards\/margins<\/text>/);
+  expect(svg).toContain('role="img" aria-label="margins &#38; &#34;chosen&#34;"');
+  expect(svg).toContain("sans-serif");
+  expect(svg).not.toMatch(/<(?:image|script|a |use)|href=/);
+});
+
+test("a metric that a step lacks leaves a gap", async () => {
+  const { svg } = await render(themed(trainingCurves(["loss"], { rows: [...steps, { step: 6 }, { step: 7, loss: Number.NaN }] })));
+  expect(svg).not.toContain("NaN");
+});
+
+test("nothing is loaded, neither from files nor from the network", async () => {
+  for (const url of ["/etc/hostname", "file:///etc/hostname", "https://example.org/data.json"]) {
+    await expect(render(themed({ data: { url } as never, mark: "bar" }))).rejects.toThrow(`data from "${url}" is not loaded`);
+  }
+});
+
+test("a wrong specification is told in one line", async () => {
+  await expect(render(themed({ data: { values: [] }, mark: "barn" }))).rejects.toThrow(
+    /^figure: Vega-Lite cannot compile the specification \(/,
+  );
+});
+
+test("series colours have a contrast of at least 3:1 on white", () => {
+  const luminance = (colour: string) => {
+    const [r, g, b] = [1, 3, 5]
+      .map((i) => Number.parseInt(colour.slice(i, i + 2), 16) / 255)
+      .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r! + 0.7152 * g! + 0.0722 * b!;
+  };
+  for (const colour of palette) expect(1.05 / (luminance(colour) + 0.05)).toBeGreaterThan(3);
+});
