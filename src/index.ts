@@ -10,12 +10,14 @@ export { createRng, type Rng } from "./backend/random.js";
 export { readSuite } from "./data/csv.js";
 // prompts and ex-ante traces
 export { buildDatasets, type Datasets } from "./data/dataset.js";
+export { refusalLabels } from "./data/packages.js";
 export { readPreferences } from "./data/preferences.js";
 export { redact } from "./data/redact.js";
 export type { TokenPair, TokenRow } from "./data/tokens.js";
 export type { GeneralRow, Label, PromptRow } from "./data/types.js";
 // evaluation
 export { auc } from "./evaluation/auc.js";
+export { judgeQuality } from "./evaluation/calibration.js";
 export { balancedAccuracy, type Estimate, mcnemar, type Proportion, share, wilson } from "./evaluation/intervals.js";
 export type { JudgedRow, SuiteMetrics } from "./evaluation/report.js";
 export { judgeAnswer, refuses } from "./exante/judge.js";
@@ -27,12 +29,14 @@ export { figure, intervals, lengthDistribution, palette, table, trainingCurves, 
 // a reader: notebook or terminal
 export { ask, clearOutput, comms, display, interruptSignal, progress } from "./frontend/index.js";
 export { type Completion, type SampleOptions, sample } from "./generation/sample.js";
+
 // ERPO, as a run that is kept in a folder
 export { type DevScore, devScore } from "./methods/dev.js";
 export { answersOnly, stage1, stage1Prompts, stage2, stage3 } from "./methods/erpo.js";
 export { roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo-pairs.js";
 export { attackTrials, evaluateStage, stageBalance, stagePerplexity, suiteTrials, type TrialResult } from "./methods/evaluate.js";
 export { type Round, rounds } from "./methods/gate.js";
+export { naiveSft, naiveStage } from "./methods/naive-sft.js";
 export { type Profile, profile } from "./methods/profile.js";
 export { openRun, type Run } from "./methods/run.js";
 export { roundStage, stages } from "./methods/stages.js";

@@ -15,6 +15,7 @@ export interface LabelledPrompt extends PromptRow {
 /** How much each kind of token counts in the loss. */
 export interface TokenWeights {
   decision: number;
+  rule: number;
   verdict: number;
   tag: number;
   prose: number;
@@ -23,8 +24,8 @@ export interface TokenWeights {
   answerTail: number;
 }
 
-/** FINDINGS of the recipe's trials: the decision 12, the verdict 6, tags 1, everything else 0.2. */
-export const traceWeights: TokenWeights = { decision: 12, verdict: 6, tag: 1, prose: 0.2, answerHead: 1, answerTail: 0.2 };
+/** FINDINGS of the recipe's trials: the decision 12, the verdict 6, tags and the rule 1, everything else 0.2. */
+export const traceWeights: TokenWeights = { decision: 12, rule: 1, verdict: 6, tag: 1, prose: 0.2, answerHead: 1, answerTail: 0.2 };
 
 const answerHeadTokens = 4;
 
@@ -55,10 +56,18 @@ export function writeRefusal(ruleId: string, variant: number): string {
   return alternative && variant % 2 === 0 ? `${sentence} ${alternative}` : sentence;
 }
 
+/** How a helpful answer may begin where there is no reference. */
+const openings = [
+  "Here are a few ideas that can help:",
+  "Sure! A good way to start is to",
+  "You can try this:",
+  "The short answer is that",
+];
+
 /** The answer that a prompt calls for: a refusal, or the reference answer's first words. */
 export function answerFor(prompt: LabelledPrompt, variant: number, label = prompt.label): { text: string; finished: boolean } {
   if (label === "unsafe") return { text: writeRefusal(thoughtFor(prompt, label).rule, variant), finished: true };
-  return prompt.answer ?? { text: "Here is one way to do it:", finished: false };
+  return prompt.answer ?? { text: openings[variant % openings.length]!, finished: false };
 }
 
 /** Ids of the user's turn in the model's own chat template, up to where the assistant starts to write. */

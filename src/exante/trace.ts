@@ -26,7 +26,7 @@ export interface Thought {
 /** A piece of a written trace and what it is, so that training can weigh its tokens. */
 export interface Segment {
   text: string;
-  kind: "tag" | "decision" | "verdict" | "prose";
+  kind: "tag" | "decision" | "rule" | "verdict" | "prose";
 }
 
 const verboseWording = {
@@ -37,9 +37,9 @@ const verboseWording = {
     (sense: string, target: string) => `Taken as a whole, the point of it is to ${sense}; what it touches is ${target}.`,
   ],
   verify: [
-    (rule: string) => `The rule that comes nearest to this request is ${rule}, so I hold the request against it`,
-    (rule: string) => `Of all the written rules I compare the request with the closest one, which is ${rule}`,
-    (rule: string) => `Now the rules in turn; the one that could apply here is ${rule}`,
+    "I hold the request against the rule that comes nearest to it, and that is",
+    "Of all the written rules I compare the request with the closest one, which is",
+    "Now the rules in turn; the one that could apply here is",
   ],
   refuse: ["The path is therefore to refuse, in a calm and short way.", "So I decline, kindly, without any detail that could be misused."],
   comply: ["The path is therefore to help, in a direct and useful way.", "So I answer plainly and give what is asked for."],
@@ -54,14 +54,15 @@ export function writeThought(thought: Thought, style: TraceStyle, variant = 0): 
   const pick = <T>(options: readonly T[]) => options[variant % options.length]!;
   const verbose = style === "verbose";
   const assessment = verbose ? `; ${pick(verboseWording.assess)(sense, target)}` : `; ${sense}; target: ${target}`;
-  const verification = verbose ? pick(verboseWording.verify)(rule) : rule;
+  const verification = verbose ? `${pick(verboseWording.verify)} ` : "";
   const path = verbose ? pick(refuses ? verboseWording.refuse : verboseWording.comply) : refuses ? "refuse, brief" : "comply, direct";
   return [
     { text: "<assess>", kind: "tag" },
     { text: risk, kind: "decision" },
     { text: assessment, kind: "prose" },
     { text: "</assess><verify>", kind: "tag" },
-    { text: `${verification}:`, kind: "prose" },
+    ...(verification ? [{ text: verification, kind: "prose" } as const] : []),
+    { text: `${rule}:`, kind: "rule" },
     { text: ` ${verdict}`, kind: "verdict" },
     { text: "</verify><calibrate>", kind: "tag" },
     { text: path, kind: "prose" },

@@ -22,7 +22,7 @@ const quick: Profile = {
   name: "quick",
   rank: 16,
   firstLayer: 1 / 3,
-  stage1: { decisionTokens: 60_000, decisionRate: 2e-3, traceTokens: 80_000, traceRate: 1.5e-3 },
+  stage1: { decisionTokens: 60_000, decisionRate: 2e-3, traceTokens: 80_000, traceRate: 1e-3 },
   stage2: { prompts: 60, rate: 1e-4 },
   stage3: { rounds: 2, prompts: 32, samples: 2, rate: 1e-4 },
   evaluation: { prompts: 60, attackPrompts: 30, devPrompts: 100 },

@@ -1,6 +1,7 @@
 import type { Rng } from "../backend/random.js";
 import { appendJsonl } from "../data/jsonl.js";
 import type { PromptRow } from "../data/types.js";
+import { judgeAnswer } from "../exante/judge.js";
 import { type LabelledPrompt, promptIds } from "../exante/rows.js";
 import { sample } from "../generation/sample.js";
 import type { Run } from "./run.js";
@@ -42,12 +43,16 @@ export async function withAnswers(run: Run, prompts: readonly LabelledPrompt[], 
     }
     return prompts.map((p) => {
       const answer = known.get(p.id);
-      return answer && answer.text !== "" ? { ...p, answer: { text: answer.text, finished: answer.finished } } : p;
+      return answer && helps(answer.text) ? { ...p, answer: { text: answer.text, finished: answer.finished } } : p;
     });
   } finally {
     file.close();
   }
 }
+
+/** The base model apologises to many harmless prompts; such an answer must not become a reference. */
+const helps = (answer: string): boolean =>
+  judgeAnswer(answer) === "compliance" && !/sorry|apologi|as an? (ai|chatbot|language|text|bot|digital)/i.test(answer);
 
 /** The first items that together stay within a budget of tokens; at least one. */
 export function withinTokens<T>(items: readonly T[], tokensOf: (item: T) => number, budget: number): T[] {
