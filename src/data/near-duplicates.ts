@@ -1,4 +1,4 @@
-/** Prompts whose sets of words have at least this Jaccard similarity are near-duplicates (FINDINGS 9). */
+/** Prompts whose sets of words have at least this Jaccard similarity are near-duplicates. */
 export const nearThreshold = 0.6;
 
 /** A prompt as it is compared: compatibility forms folded, lower case, everything but letters and digits a single space. */

@@ -43,7 +43,7 @@ export interface PackageRows {
 
 /**
  * The malicious uses of Do-Not-Answer, for training. Its other parts are not read: they teach that any question about a person or a
- * group is harmful (FINDINGS 9). `split` is train1 throughout; `buildDatasets` deals it out.
+ * group is harmful. `split` is train1 throughout; `buildDatasets` deals it out.
  */
 export async function doNotAnswer(log?: Log): Promise<PackageRows> {
   const path = await wheelFile(packageFiles.doNotAnswer, log);

@@ -8,7 +8,7 @@ export interface RedactedPrompt {
 }
 
 /**
- * A prompt for logs, tables and reports (DESIGN 7): an unsafe one is cut after its first words, a safe one is whole.
+ * A prompt for logs, tables and reports: an unsafe one is cut after its first words, a safe one is whole.
  * @param words how many words of an unsafe prompt are shown
  */
 export function redact(prompt: Pick<PromptRow, "id" | "category" | "prompt" | "label">, words = 3): RedactedPrompt {
