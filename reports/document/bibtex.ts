@@ -30,7 +30,7 @@ export function parseBibTeX(text: string): Map<string, BibliographyEntry> {
 /** A reference as in a list of references: authors, year, title, where it appeared, link. */
 export function describeEntry({ fields }: BibliographyEntry): { text: string; title: string; rest: string; url?: string } {
   const people = names(fields.author ?? fields.editor ?? "");
-  const text = `${people ? `${people}. ` : ""}${fields.year ? `${fields.year}. ` : ""}`;
+  const text = `${people ? `${people.replace(/\.$/, "")}. ` : ""}${fields.year ? `${fields.year}. ` : ""}`;
   const place = fields.journal ?? fields.booktitle ?? fields.publisher ?? fields.howpublished ?? fields.school ?? "";
   const arxiv = fields.eprint && /arxiv/i.test(fields.archiveprefix ?? fields.eprinttype ?? "") ? `arXiv:${fields.eprint}` : "";
   const rest = [place, fields.volume && `vol. ${fields.volume}`, fields.pages && `pp. ${fields.pages}`, arxiv].filter(Boolean).join(", ");
@@ -73,6 +73,7 @@ function readTeX(value: string): string {
     .replace(/\{?\\(["'`^~=.]|[cvr](?=[\s{]))\s*\{?(\\?[a-zA-Z])\}?\}?/g, (_, accent: string, letter: string) =>
       `${letter.replace(/^\\/, "")}${COMBINING[accent]}`.normalize("NFC"),
     )
+    .replace(/\\((?:La|Bib)?TeX)\b\s*/g, "$1")
     .replace(/\\ss\b\s*/g, "ß")
     .replace(/\\([oO])\b\s*/g, (_, o) => (o === "o" ? "ø" : "Ø"))
     .replace(/\\([&%$#_{}])/g, "$1")

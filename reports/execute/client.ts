@@ -87,17 +87,15 @@ export class KernelClient {
     else await this.request("control", "interrupt_request");
   }
 
-  /** Asks the kernel to end, and ends it if it does not. */
+  /** Asks the kernel to end, and ends it if it does not within five seconds. */
   async shutdown(): Promise<void> {
     this.closing = true;
-    await this.request("control", "shutdown_request", { restart: false }).catch(() => {});
+    this.request("control", "shutdown_request", { restart: false }).catch(() => {});
     let timer: NodeJS.Timeout | undefined;
-    await Promise.race([
-      this.kernel.ended,
-      new Promise((resolve) => {
-        timer = setTimeout(resolve, SHUTDOWN_MS);
-      }),
-    ]);
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, SHUTDOWN_MS);
+    });
+    await Promise.race([this.kernel.ended, late]);
     clearTimeout(timer);
     await this.kill();
   }

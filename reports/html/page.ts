@@ -46,7 +46,7 @@ export function reportHTML(
 ${hasIndex ? '<p class="up"><a href="index.html">All reports</a></p>\n' : ""}<h1>${escapeHTML(document.title)}</h1>
 ${document.authors.length ? `<p class="authors">${document.authors.map(escapeHTML).join(", ")}</p>\n` : ""}${made(provenance)}</header>`;
   const warnings = document.warnings.length
-    ? `<aside class="warnings" aria-label="Warnings"><p>This report is not complete:</p><ul>${[...new Set(document.warnings)].map((text) => `<li>${escapeHTML(text)}</li>`).join("")}</ul></aside>`
+    ? `<aside class="warnings" aria-label="Warnings"><p>To know before reading:</p><ul>${[...new Set(document.warnings)].map((text) => `<li>${escapeHTML(text)}</li>`).join("")}</ul></aside>`
     : "";
   const body = `<a class="skip" href="#content">Skip to the content</a>
 ${contents(document)}<main id="content">

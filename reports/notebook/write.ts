@@ -46,7 +46,7 @@ export function writeWhole(path: string, content: string | Uint8Array): void {
     syncFolder(dirname(path));
   } catch (error) {
     if (file !== undefined) closeSync(file);
-    rmSync(temporary, { force: true });
+    if (existsSync(temporary)) rmSync(temporary);
     throw new NotebookError(`${path}: cannot be written (${reason(error)})`);
   }
 }

@@ -1,0 +1,130 @@
+import { existsSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Browser, Page } from "puppeteer-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { renderReports } from "../../reports/report.js";
+import { intervals } from "../../src/figures/index.js";
+import { render, themed } from "../../src/figures/render.js";
+import { code, md, shown, writeNotebook } from "./notebooks.js";
+import { payloads } from "./payloads.js";
+
+const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((file) => existsSync(file));
+if (!executablePath && process.env.ERPO_REQUIRE_ALL === "1") throw new Error("browser tests need Chromium: apt-get install chromium");
+const browserTest = test.skipIf(!executablePath);
+
+let browser: Browser | undefined;
+let file: string;
+let hostile: string;
+
+beforeAll(async () => {
+  if (!executablePath) return;
+  const { launch } = await import("puppeteer-core");
+  browser = await launch({ executablePath, headless: true, args: ["--no-sandbox", "--disable-gpu"] });
+  const rows = ["Harmful prompts", "Look-alikes"].flatMap((suite) =>
+    ["base", "stage 1"].map((stage, i) => ({ suite, stage, estimate: 0.2 + i / 4, low: 0.1 + i / 4, high: 0.3 + i / 4 })),
+  );
+  const { svg } = await render(themed(intervals({ group: "suite", series: "stage" }, { rows })));
+  const wide = `<table><thead><tr>${"<th scope='col'>a long column name</th>".repeat(12)}</tr></thead><tbody><tr>${"<td>0.123456</td>".repeat(12)}</tr></tbody></table>`;
+  const output = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  const notebook = writeNotebook(
+    [
+      md(
+        `# A report\n\nText[^a] with $\\sqrt{x}$, see @fig-a and @tbl-a. ${"unbreakable".repeat(20)}\n\n[^a]: A note.\n\n## Part\n\n$$${"a + ".repeat(60)}b$$ {#eq-a}`,
+      ),
+      code(`const text = "${"long ".repeat(100)}";`, [{ output_type: "stream", name: "stdout", text: "x".repeat(500) }]),
+      code("1", [shown({ "image/svg+xml": svg }, { label: "fig-a", "fig-cap": "Rates.", "fig-alt": "Two suites." })]),
+      code("2", [
+        shown({ "text/html": wide }, { label: "tbl-a", "tbl-cap": "Wide." }),
+        { output_type: "error", ename: "E", evalue: "y".repeat(300), traceback: ["z".repeat(300)] },
+      ]),
+    ],
+    "report.ipynb",
+  );
+  const attack = writeNotebook(
+    payloads.flatMap((text) => [
+      md(text),
+      code(text, [
+        shown({ "text/html": text }),
+        shown({ "image/svg+xml": `<svg>${text}</svg>` }, { "fig-cap": text, label: "fig-x" }),
+        { output_type: "stream", name: "stdout", text },
+      ]),
+    ]),
+    "hostile.ipynb",
+  );
+  await renderReports([notebook, attack], { output });
+  file = join(output, "report.html");
+  hostile = join(output, "hostile.html");
+});
+afterAll(() => browser?.close());
+
+interface Opened {
+  page: Page;
+  requests: string[];
+  messages: string[];
+}
+
+async function open(path: string, width: number, scheme: "light" | "dark" = "light"): Promise<Opened> {
+  const page = await browser!.newPage();
+  await page.setViewport({ width, height: 800 });
+  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+  const requests: string[] = [];
+  const messages: string[] = [];
+  page.on("request", (request) => !request.url().startsWith("data:") && requests.push(request.url()));
+  page.on("console", (message) => messages.push(message.text()));
+  page.on("pageerror", (error) => messages.push(String(error)));
+  page.on("dialog", (dialog) => void dialog.dismiss());
+  await page.goto(`file://${path}`, { waitUntil: "load" });
+  return { page, requests, messages };
+}
+
+const openDetails = (page: Page) =>
+  page.$$eval("details", (all) => {
+    for (const details of all) details.setAttribute("open", "");
+  });
+
+browserTest.each([390, 1280])("at %i px nothing is loaded, complained of, or wider than the page", async (width) => {
+  const { page, requests, messages } = await open(file, width);
+  await openDetails(page);
+  expect(requests).toEqual([`file://${file}`]);
+  expect(messages).toEqual([]);
+  expect(await page.evaluate("document.documentElement.scrollWidth <= innerWidth")).toBe(true);
+  expect(await page.evaluate("[...document.fonts].map((font) => font.family + ' ' + font.status).join()")).toMatch(
+    /^"?Report Math"? loaded$/,
+  );
+  expect(await page.evaluate("document.querySelectorAll('main h1').length")).toBe(1);
+  await page.close();
+});
+
+browserTest.each(["light", "dark"] as const)("in %s, text has a contrast of 4.5:1", async (scheme) => {
+  const { page } = await open(file, 1280, scheme);
+  await openDetails(page);
+  const low = (await page.evaluate(`(() => {
+    const channels = (text) => text.match(/[\\d.]+/g).map(Number);
+    const luminance = ([r, g, b]) => [r, g, b].map((c) => c / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)).reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+    const paper = (element) => { for (let e = element; e; e = e.parentElement) { const c = channels(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] > 0) return c; } return [255, 255, 255]; };
+    return [...document.querySelectorAll("main *, nav *")].filter((e) => !e.closest("svg, math, .anchor") && [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())).map((e) => {
+      const [a, b] = [luminance(channels(getComputedStyle(e).color)), luminance(paper(e))].sort((x, y) => y - x);
+      return [e.tagName + "." + e.className, (a + 0.05) / (b + 0.05)];
+    }).filter(([, ratio]) => ratio < 4.5).map(([name, ratio]) => name + " " + ratio.toFixed(2));
+  })()`)) as string[];
+  expect([...new Set(low)]).toEqual([]);
+  await page.close();
+});
+
+browserTest("a hostile notebook runs nothing and calls nobody", async () => {
+  const { page, requests } = await open(hostile, 1280);
+  await openDetails(page);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(requests).toEqual([`file://${hostile}`]);
+  expect(await page.evaluate("typeof ran")).toBe("undefined");
+  expect(await page.evaluate("document.scripts.length")).toBe(0);
+  await page.close();
+});
+
+browserTest("printing gives pages of text", async () => {
+  const { page } = await open(file, 1280);
+  const pdf = await page.pdf({ format: "A4" });
+  expect(Buffer.from(pdf.subarray(0, 5)).toString()).toBe("%PDF-");
+  await page.close();
+});

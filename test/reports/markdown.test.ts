@@ -1,0 +1,136 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { describeEntry, parseBibTeX } from "../../reports/document/bibtex.js";
+import { readOptionLines } from "../../reports/document/cell-options.js";
+import { overprint } from "../../reports/execute/outputs.js";
+import { formulaCharacters, mathFontCSS } from "../../reports/html/math-font.js";
+import { styled } from "../../reports/html/math-letters.js";
+import { code, contentOf, documentOf, md, shown } from "./notebooks.js";
+
+const label = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_-]{0,8}[A-Za-z0-9]$/);
+
+test("every label that a figure may have is numbered, linked and found", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.uniqueArray(label, { minLength: 1, maxLength: 4 }), async (names) => {
+      const cells = names.map((name) => code("1", [shown({ "image/svg+xml": "<svg/>" }, { label: `fig-${name}`, "fig-alt": "a" })]));
+      const document = documentOf([md(`# T\n\n${names.map((name) => `@fig-${name}`).join(" ")}`), ...cells]);
+      const html = await contentOf(document);
+      for (const [i, name] of names.entries()) {
+        expect(html).toContain(`<a class="reference" href="#fig-${name}">Figure ${i + 1}</a>`);
+        expect(html).toContain(`<figure id="fig-${name}"`);
+      }
+      expect(document.warnings).toEqual([]);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test("any text of Markdown becomes a page, and its title is its first heading", async () => {
+  const text = fc.array(
+    fc.constantFrom(
+      "# a\n",
+      "$",
+      "$$",
+      "[^a]",
+      "[^a]: b\n",
+      "@fig-a",
+      "[@k]",
+      "\n",
+      "\n\n",
+      "- ",
+      "    ",
+      "`",
+      "|",
+      "text ",
+      "{#sec-a}",
+      "{#eq-a}",
+      "[",
+      "](",
+      ")",
+      "*",
+    ),
+    { maxLength: 20 },
+  );
+  await fc.assert(
+    fc.asyncProperty(text, async (parts) => {
+      await contentOf(documentOf([md(parts.join(""))]));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("a label given twice is told, and the first one counts", () => {
+  const figure = () => code("1", [shown({ "image/svg+xml": "<svg/>" }, { label: "fig-a", "fig-alt": "a" })]);
+  const document = documentOf([figure(), figure()]);
+  expect(document.warnings).toEqual(["label fig-a is given twice"]);
+  expect(document.labels.get("fig-a")!.text).toBe("Figure 1");
+});
+
+test("titles and authors come from the metadata first", () => {
+  const document = documentOf([md("# Heading")], "/nonexistent", { title: "From metadata", authors: [{ name: "A. B." }, "C. D.", 3] });
+  expect(document.title).toBe("From metadata");
+  expect(document.authors).toEqual(["A. B.", "C. D."]);
+  expect(document.headings).toHaveLength(1);
+  expect(documentOf([code("1")]).title).toBe("nb");
+});
+
+test("pictures beside the notebook come along; those elsewhere do not", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  writeFileSync(join(folder, "a.png"), Buffer.from([0x89, 0x50, 0x4e, 0x47]));
+  const html = await contentOf(
+    documentOf([md("![a](a.png) ![b](../../etc/hostname.png) ![c](/etc/hostname) ![d](file:///etc/hostname)")], folder),
+    undefined,
+    folder,
+  );
+  expect(html).toContain('<img src="data:image/png;base64,iVBORw==" alt="a" />');
+  expect(html.match(/picture left out/g)).toHaveLength(3);
+});
+
+test("option lines at the top of a cell", () => {
+  const source = '//| label: fig-a\n//| fig-cap: "A \\"quoted\\" caption: with colon"\n//| other: x\nconst a = 1; //| label: fig-b';
+  expect(readOptionLines(source)).toEqual({
+    options: { label: "fig-a", "fig-cap": 'A "quoted" caption: with colon' },
+    code: "const a = 1; //| label: fig-b",
+  });
+  expect(readOptionLines("//| label: <script>").options).toEqual({});
+});
+
+test("BibTeX that cannot be read is left out, the rest is kept", () => {
+  const entries = parseBibTeX('@article{a, title={A {B}}, author={X and Y and Z and W}, year=2020}\n@broken{\n@misc{c, title="C"}');
+  expect(describeEntry(entries.get("a")!)).toEqual({ text: "X et al. 2020. ", title: "A B", rest: "" });
+  fc.assert(
+    fc.property(
+      fc.array(fc.constantFrom("@", "{", "}", '"', ",", "=", "#", "a", "\\", "\n", "title", "@misc{k,"), { maxLength: 30 }),
+      (parts) => {
+        parseBibTeX(parts.join(""));
+      },
+    ),
+  );
+});
+
+test("letters in mathematical styles are Unicode's", () => {
+  // Unicode 16, Mathematical Alphanumeric Symbols and Letterlike Symbols
+  expect(styled("ELx", "script")).toBe("ℰℒ𝓍");
+  expect(styled("ERx1", "double-struck")).toBe("𝔼ℝ𝕩𝟙");
+  expect(styled("hxΓθ", "italic")).toBe("ℎ𝑥𝛤𝜃");
+  expect(styled("Ax1α", "bold")).toBe("𝐀𝐱𝟏𝛂");
+  expect(styled("é+", "bold")).toBe("é+");
+});
+
+test("the font of a page's formulas has their characters, single letters in italics, and the root", async () => {
+  const formula = "<math><msqrt><mi>x</mi></msqrt><mo>&lt;</mo><mi>log</mi></math>";
+  expect(formulaCharacters(`a ${formula} b`)).toBe("<glox√𝑥");
+  expect(formulaCharacters("no formula, <b>x</b>")).toBe("");
+  const css = await mathFontCSS(formula);
+  expect(css.length).toBeLessThan(12_000);
+  expect(css).toBe(await mathFontCSS(formula));
+  expect(await mathFontCSS("none")).toBe("");
+});
+
+test("carriage returns leave what a terminal would show", () => {
+  expect(overprint("1/3\r2/3\r3/3\ndone\r\n")).toBe("3/3\ndone\n");
+  expect(overprint("50%\r")).toBe("50%\r");
+});

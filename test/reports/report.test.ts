@@ -1,0 +1,154 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Command } from "commander";
+import { expect, test } from "vitest";
+import { renderReports } from "../../reports/report.js";
+import { register } from "../../src/cli/report.js";
+import { code, md, shown, writeNotebook } from "./notebooks.js";
+
+const folder = () => mkdtempSync(join(tmpdir(), "erpo-test-"));
+const execution = {
+  started: "2026-01-02T03:04:05.000Z",
+  seconds: 83.2,
+  source_sha256: "ab".repeat(32),
+  parameters: { beta: 0.1 },
+  kernel: "erpo",
+  complete: true,
+  environment: {
+    erpo: "0.1.0",
+    node: "v20",
+    v8: "11",
+    platform: "linux-x64",
+    cpu: "a CPU",
+    commit: "c".repeat(40),
+    dirty: true,
+    lockfile_sha256: "d".repeat(64),
+  },
+};
+
+test("a set of notebooks: pages, an index, references across", async () => {
+  const first = writeNotebook(
+    [md("# One"), code("1", [shown({ "image/svg+xml": "<svg/>" }, { label: "fig-a", "fig-alt": "alt" })])],
+    "one.ipynb",
+    { erpo: { execution } },
+  );
+  const second = writeNotebook([md("# Two\n\nSee @fig-a and [one](one.ipynb)."), code("1", [], {})], "two.ipynb");
+  const output = folder();
+  const { written, failures } = await renderReports([first, second], { output });
+  expect(failures).toEqual([]);
+  expect(written.map((file) => file.slice(output.length + 1))).toEqual(["one.html", "two.html", "index.html"]);
+  const two = readFileSync(join(output, "two.html"), "utf8");
+  expect(two).toContain('<a class="reference" href="one.html#fig-a">Figure 1</a>');
+  expect(two).toContain('<a href="one.html">one</a>');
+  const index = readFileSync(join(output, "index.html"), "utf8");
+  expect(index).toContain("See Figure 1 and one.");
+  expect(index).toContain("1 figure · run on 2026-01-02 in 1 min 23 s");
+});
+
+test("the page loads nothing and says where it comes from", async () => {
+  const notebook = writeNotebook([md("# One\n\n$x$"), code("1")], "one.ipynb", { erpo: { execution } });
+  const run = folder();
+  writeFileSync(
+    join(run, "run.json"),
+    JSON.stringify({
+      seed: 7,
+      profile: "quick",
+      model: { name: "tiny", sha256: "e".repeat(64) },
+      environments: [{ device: "tensorflow", library: "2.21.0", precision: "f32" }],
+    }),
+  );
+  const output = folder();
+  await renderReports([notebook], { output, run });
+  const html = readFileSync(join(output, "one.html"), "utf8");
+  expect(html).toContain(`content="default-src 'none'; `);
+  expect(html).not.toMatch(/<script|<link|\son\w+=/);
+  for (const fact of [
+    "with uncommitted changes",
+    "beta = 0.1",
+    "a CPU",
+    `SHA-256 ${"d".repeat(64)}`,
+    "<td>7</td>",
+    "tensorflow, 2.21.0, f32",
+    "tiny, SHA-256 eee",
+  ])
+    expect(html).toContain(fact);
+  const json = /<pre id="provenance-json"[^>]*>([\s\S]*?)<\/pre>/.exec(html)![1]!.replaceAll("&quot;", '"');
+  expect(JSON.parse(json).execution).toEqual(execution);
+  expect(readdirSync(output)).toEqual(["one.html"]);
+});
+
+test("the same notebook gives the same bytes", async () => {
+  const notebook = writeNotebook([
+    md("# One\n\n$x^2$ [^a]\n\n[^a]: b"),
+    code("1", [shown({ "text/html": "<table><tr><td>1</td></tr></table>" })]),
+  ]);
+  const pages: string[] = [];
+  for (const output of [folder(), folder()]) {
+    await renderReports([notebook], { output });
+    pages.push(readFileSync(join(output, "nb.html"), "utf8"));
+  }
+  expect(pages[1]).toBe(pages[0]);
+});
+
+test("one bad notebook does not stop the others, and each is told in one line", async () => {
+  const good = writeNotebook([md("# Good")], "good.ipynb");
+  const bad = join(folder(), "bad.ipynb");
+  const cells = {
+    "not JSON": "{",
+    nbformat: '{"cells":[]}',
+    "nbformat 3": '{"nbformat":3,"worksheets":[]}',
+    "cell 1: source": '{"nbformat":4,"metadata":{},"cells":[{"cell_type":"markdown","source":3}]}',
+    "cell 1: output 1: output_type":
+      '{"nbformat":4,"metadata":{},"cells":[{"cell_type":"code","source":"","outputs":[{"output_type":"pyout"}]}]}',
+  };
+  for (const [cause, text] of Object.entries(cells)) {
+    writeFileSync(bad, text);
+    const { written, failures } = await renderReports([bad, good, "/nonexistent.ipynb"], { output: folder() });
+    expect(written.map((file) => file.split("/").at(-1))).toEqual(["good.html", "index.html"]);
+    expect(failures).toEqual([expect.stringMatching(new RegExp(`^bad\\.ipynb: .*${cause}`)), "/nonexistent.ipynb: no such file"]);
+  }
+});
+
+test("an output folder that cannot be written is named", async () => {
+  const good = writeNotebook([md("# Good")]);
+  const file = join(folder(), "file");
+  writeFileSync(file, "");
+  await expect(renderReports([good], { output: join(file, "sub") })).rejects.toThrow(
+    /nb\.html: cannot be written \(a part of the path is no folder\)$/,
+  );
+});
+
+test("where a report cannot be put, nothing half-written is left", async () => {
+  const output = folder();
+  mkdirSync(join(output, "nb.html"));
+  await expect(renderReports([writeNotebook([md("# Good")])], { output })).rejects.toThrow(/nb\.html: cannot be written \(is a folder\)$/);
+  expect(readdirSync(output)).toEqual(["nb.html"]);
+});
+
+test("a notebook that was not run, or not to the end, says so", async () => {
+  const output = folder();
+  const fresh = writeNotebook([md("# A"), { ...code("1"), execution_count: null }], "a.ipynb");
+  const broken = writeNotebook([md("# B"), code("1")], "b.ipynb", { erpo: { execution: { ...execution, complete: false } } });
+  await renderReports([fresh, broken], { output });
+  expect(readFileSync(join(output, "a.html"), "utf8")).toContain("<li>the notebook has not been run</li>");
+  expect(readFileSync(join(output, "b.html"), "utf8")).toContain("<li>the notebook was not run to the end</li>");
+});
+
+test("the command: written files, one line a failure, wrong use", async () => {
+  const program = new Command().exitOverride().configureOutput({ writeErr: () => {} });
+  register(program);
+  const output = folder();
+  const good = writeNotebook([md("# Good")]);
+  try {
+    await program.parseAsync(["report", good, "--to", "html", "--output", output], { from: "user" });
+    expect(process.exitCode ?? 0).toBe(0);
+    await program.parseAsync(["report", good, "/nonexistent.ipynb", "--output", output], { from: "user" });
+    expect(process.exitCode).toBe(1);
+    await expect(program.parseAsync(["report", good, "--to", "pdf"], { from: "user" })).rejects.toThrow(
+      "pdf: not available in this version",
+    );
+  } finally {
+    process.exitCode = undefined;
+  }
+});
