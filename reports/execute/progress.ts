@@ -13,7 +13,7 @@ export function progressLine(stream: NodeJS.WriteStream): ProgressLine {
   if (!stream.isTTY) return { show() {}, clear() {} };
   return {
     show(progress) {
-      stream.write(`\r\x1b[2K${progressText(progress, (stream.columns ?? 80) - 1)}`);
+      stream.write(`\r\x1b[2K${progressText(progress, (stream.columns || 80) - 1)}`);
     },
     clear() {
       stream.write("\r\x1b[2K");
