@@ -59,7 +59,7 @@ function cellBlocks(cell: Cell, number: number, notebook: Notebook, reader: Mark
     const attachments = cell.attachments ?? {};
     return [{ kind: "markdown", cell: number, tokens: reader.blocks(cell.source), attachments }];
   }
-  if (cell.cell_type === "raw") return [];
+  if (cell.cell_type !== "code") return [];
   const tags = cellTags(cell);
   const { options, code } = readOptionLines(cell.source);
   const result: Block[] = [];

@@ -1,5 +1,5 @@
 /** One row of a figure's or table's data. */
-export type Row = Record<string, unknown>;
+export type Row = object;
 
 /**
  * A Vega-Lite 6 specification with its data inline. Only the parts that this package reads are typed: the rest is Vega-Lite's own

@@ -63,7 +63,7 @@ export function tableData(frame: Frame | readonly Row[]): TableData {
 
 function grid(frame: Frame | readonly Row[]): { columns: string[]; values: unknown[][] } {
   if (Array.isArray(frame)) {
-    const rows = frame as readonly Row[];
+    const rows = frame as readonly Record<string, unknown>[];
     const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
     return { columns, values: rows.map((row) => columns.map((name) => row[name])) };
   }

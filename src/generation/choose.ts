@@ -33,7 +33,10 @@ export function chooseToken(logits: Float32Array, { temperature, topK, topP }: C
 function nucleus(weights: Float64Array, ranked: number[], p: number): number[] {
   const total = ranked.reduce((sum, id) => sum + weights[id]!, 0);
   let mass = 0;
-  const end = ranked.findIndex((id) => (mass += weights[id]! / total) >= p);
+  const end = ranked.findIndex((id) => {
+    mass += weights[id]! / total;
+    return mass >= p;
+  });
   return end < 0 ? ranked : ranked.slice(0, end + 1);
 }
 

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { Rng } from "../backend/random.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
-import { chooseToken, type Choice } from "./choose.js";
+import { type Choice, chooseToken } from "./choose.js";
 
 export interface SampleOptions extends Choice {
   /** Upper bound of new tokens a completion, the end token included; >= 1. */
@@ -31,7 +31,12 @@ export interface Completion {
  * @param lora merged into a copy of the weights for the time of the call
  * @param prompts token ids, each >= 1
  */
-export async function* sample(model: LanguageModel, lora: Lora | null, prompts: readonly number[][], options: SampleOptions): AsyncGenerator<Completion> {
+export async function* sample(
+  model: LanguageModel,
+  lora: Lora | null,
+  prompts: readonly number[][],
+  options: SampleOptions,
+): AsyncGenerator<Completion> {
   const order = prompts.map((_, i) => i).sort((a, b) => prompts[a]!.length - prompts[b]!.length);
   const weights = model.decoder.merged(lora);
   try {

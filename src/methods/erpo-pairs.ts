@@ -116,7 +116,7 @@ async function storedPairs(
       run.model,
       pairs.map((p) => cut(p, tokenizer)),
       reference,
-      { signal },
+      { batchSize: 4, signal },
     ),
     goals: pairs.map((p) => p.goal),
     labels: pairs.map((p) => p.prompt.label),
