@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import { type FromMain, type ProtocolData, State, type ToMain } from "./wire/bridge.js";
+import { createState, type FromMain, type ProtocolData, State, type ToMain } from "./wire/bridge.js";
 
 /**
  * The kernel: `node dist/kernel/main.js CONNECTION_FILE`. The protocol's thread starts first and answers kernel_info while this thread is
@@ -19,7 +19,7 @@ process.on("warning", (warning) => {
   if (warning.name !== "ExperimentalWarning") for (const listener of warnings) listener.call(process, warning);
 });
 
-const state = new Int32Array(new SharedArrayBuffer(3 * Int32Array.BYTES_PER_ELEMENT));
+const state = createState();
 const data: ProtocolData = { connectionFile, state };
 const protocol = new Worker(new URL("./wire/protocol-worker.js", import.meta.url), { workerData: data, execArgv: [] });
 const post = (message: FromMain) => protocol.postMessage(message);

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import ts from "typescript";
 import { cellTransformer } from "./emit.js";
-import { type Declared, declaredNames, usedNames } from "./names.js";
+import { capturedVariables, type Declared, declaredNames, usedNames } from "./names.js";
 import { createService } from "./service.js";
 
 /** A fault in a cell's text. Lines and columns count from 1. */
@@ -19,6 +19,8 @@ export interface Compiled {
   javascript: string;
   /** Its source map, JSON. */
   sourceMap: string;
+  /** Variables that the cell's own functions may change after it has run. */
+  captured: ReadonlySet<string>;
   /** Makes the cell's names and types known to later cells. Call it once the cell has run, with the names that it really bound. */
   commit(bound: (name: string) => boolean): void;
 }
@@ -108,6 +110,7 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
       );
       return {
         ...output,
+        captured: capturedVariables(parsed, own),
         commit(bound) {
           const names = own.filter(({ name }) => bound(name));
           if (names.length === 0) return;

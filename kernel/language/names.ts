@@ -7,6 +7,8 @@ export interface Declared {
   kind: "let" | "const" | "other";
   /** Declared with `export`, so that it needs no further export. */
   exported: boolean;
+  /** Declared by `let` or `var`. */
+  assignable: boolean;
 }
 
 /** The names that the top level of `file` declares, each once. A name declared twice (a type and a value) is `other`. */
@@ -14,7 +16,12 @@ export function declaredNames(file: ts.SourceFile): Declared[] {
   const found = new Map<string, Declared>();
   const add = (name: string, kind: Declared["kind"], exported: boolean) => {
     const before = found.get(name);
-    found.set(name, { name, kind: before && before.kind !== kind ? "other" : kind, exported: exported || (before?.exported ?? false) });
+    found.set(name, {
+      name,
+      kind: before && before.kind !== kind ? "other" : kind,
+      exported: exported || (before?.exported ?? false),
+      assignable: kind === "let" || (before?.assignable ?? false),
+    });
   };
   const bind = (name: ts.BindingName, kind: Declared["kind"], exported: boolean): void => {
     if (ts.isIdentifier(name)) add(name.text, kind, exported);
@@ -74,4 +81,20 @@ export function usedNames(file: ts.SourceFile): Set<string> {
   };
   visit(file);
   return names;
+}
+
+/**
+ * The variables among `declared` that may still change once the cell has run: those that a function of the cell can reach. All others
+ * have their last value by then. Goes by name, so it errs on the side of change.
+ */
+export function capturedVariables(file: ts.SourceFile, declared: readonly Declared[]): Set<string> {
+  const variables = new Set(declared.filter(({ assignable }) => assignable).map(({ name }) => name));
+  const captured = new Set<string>();
+  const visit = (node: ts.Node, inside: boolean): void => {
+    if (inside && ts.isIdentifier(node) && variables.has(node.text)) captured.add(node.text);
+    const deeper = inside || ts.isFunctionLike(node) || ts.isClassLike(node);
+    ts.forEachChild(node, (child) => visit(child, deeper));
+  };
+  visit(file, false);
+  return captured;
 }

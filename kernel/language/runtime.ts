@@ -1,8 +1,8 @@
 import { register } from "node:module";
 import { join } from "node:path";
-import { setImmediate } from "node:timers";
 import { pathToFileURL } from "node:url";
 import vm from "node:vm";
+import { job } from "./job.js";
 import { cellRequire } from "./packages.js";
 import { registerScript } from "./stack.js";
 
@@ -20,10 +20,14 @@ export interface Run {
   /** Never rejects; never settles when the cell's execution is terminated. */
   readonly outcome: Promise<Outcome>;
   /**
-   * Call when the cell has ended or been given up: names that never came into being, because the statement before them threw, are what
-   * they were before the cell. Tells of each name whether it came into being.
+   * Call when the cell has ended or been given up (if it has not begun, it never will). Names that never came into being, because the
+   * statement before them threw, are what they were before the cell. Those that no function of the cell can change any more become plain
+   * properties, which loops of later cells read and write at full speed.
+   *
+   * @param captured the names that must stay the cell's own variables; "all" for a cell that was given up while it may still be running
+   * @returns tells of each name whether it came into being
    */
-  keep(): (name: string) => boolean;
+  keep(captured: ReadonlySet<string> | "all"): (name: string) => boolean;
 }
 
 /** How cells wait; see `Waits`. */
@@ -89,9 +93,10 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
         },
       };
 
+      let over = false;
       const outcome = new Promise<Outcome>((resolve) => {
-        // A job of its own: where user code is terminated, nothing of the kernel stands beneath it.
-        setImmediate(() => {
+        job(() => {
+          if (over) return;
           const filename = registerScript(label, source, sourceMap);
           try {
             const cell = vm.runInThisContext(javascript, {
@@ -110,10 +115,17 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
 
       return {
         outcome,
-        keep() {
+        keep(captured) {
+          over = true;
           const dead = new Set<string>();
           for (const [name, { get, target, before }] of declared) {
-            if (isAlive(get)) continue;
+            if (isAlive(get)) {
+              const own = Object.getOwnPropertyDescriptor(target, name)?.get === get;
+              if (own && captured !== "all" && !captured.has(name)) {
+                Object.defineProperty(target, name, { configurable: true, enumerable: true, writable: true, value: get() });
+              }
+              continue;
+            }
             dead.add(name);
             if (before) Object.defineProperty(target, name, before);
             else delete (target as Record<string, unknown>)[name];

@@ -1,7 +1,8 @@
 import ts from "typescript";
 import type { Shown } from "../../src/frontend/frontend.js";
+import { job } from "../language/job.js";
 import type { Language } from "../language/language.js";
-import type { Run, Runtime } from "../language/runtime.js";
+import type { Runtime } from "../language/runtime.js";
 import { State } from "../wire/bridge.js";
 import { type Context, enterContext } from "./context.js";
 import { describeDiagnostics, describeThrown, type ErrorContent } from "./errors.js";
@@ -15,11 +16,20 @@ export type Executed = { result?: Shown } | { error: ErrorContent };
 /** A program that has taken the cell's signal has this long to end by itself, ms. */
 const GRACE = 500;
 
+/** The cell that runs. */
+interface Current {
+  readonly context: Context;
+  /** Ends the execution, whatever the cell does. */
+  readonly giveUp: (error: KeyboardInterrupt) => void;
+  /** Settles which names the cell has brought into being; `over` unless it may still run. Undefined before it starts and once that is done. */
+  settle: ((over: boolean) => void) | undefined;
+  /** When the reader pressed stop. */
+  stoppingSince: number | undefined;
+}
+
 /** Runs cells, one at a time, and stops them. */
 export class Executor {
-  private stop: ((error: KeyboardInterrupt) => void) | undefined;
-  private context: Context | undefined;
-  private stopping = false;
+  private current: Current | undefined;
 
   constructor(
     private readonly language: Language,
@@ -35,15 +45,13 @@ export class Executor {
    */
   async execute(code: string, label: string, context: Context, keep = true): Promise<Executed> {
     enterContext(context);
-    this.context = context;
-    this.stopping = false;
-    const interrupted = new Promise<never>((_, reject) => {
-      this.stop = reject;
-    });
-    interrupted.catch(() => {});
+    Atomics.store(this.state, State.SignalTaken, 0);
     const rewind = markTensorScope();
     try {
-      return await Promise.race([this.run(code, label, context, keep), interrupted]);
+      return await new Promise<Executed>((resolve, giveUp) => {
+        this.current = { context, giveUp, settle: undefined, stoppingSince: undefined };
+        this.run(code, label, this.current, keep).then(resolve, giveUp);
+      });
     } catch (thrown) {
       if (thrown instanceof KeyboardInterrupt || thrown instanceof ts.OperationCanceledException) {
         rewind();
@@ -51,52 +59,74 @@ export class Executor {
       }
       return { error: describeThrown(thrown) };
     } finally {
-      Atomics.store(this.state, State.UserCode, 0);
-      this.stop = undefined;
+      this.current = undefined;
     }
   }
 
-  private async run(code: string, label: string, context: Context, keep: boolean): Promise<Executed> {
+  private async run(code: string, label: string, current: Current, keep: boolean): Promise<Executed> {
     const compiled = this.language.compile(code, this.runtime.shadows);
     if ("diagnostics" in compiled) return { error: describeDiagnostics(label, code, compiled.diagnostics) };
 
     Atomics.store(this.state, State.UserCode, 1);
     const run = this.runtime.start({ label, source: code, ...compiled });
-    const finished = () => {
-      const bound = run.keep();
+    current.settle = (over) => {
+      current.settle = undefined;
+      const bound = run.keep(over ? compiled.captured : "all");
       if (keep) compiled.commit(bound);
     };
-    this.running = { run, finished };
     const { result, error } = await run.outcome;
-    this.running = undefined;
-    finished();
-    while (context.pending.size) await Promise.all(context.pending);
-    await new Promise((resolve) => setImmediate(resolve)); // what the cell's last step set off: displays, unhandled rejections
-    if (this.stopping) throw new KeyboardInterrupt();
+    current.settle?.(true);
+    const { pending } = current.context;
+    while (pending.size) await Promise.all(pending);
+    await new Promise<void>(job); // what the cell's last step set off: displays, unhandled rejections
+    const shown = error || result?.value === undefined ? undefined : await format(result.value);
+    if (this.current !== current) return {}; // given up long ago
+    await this.absorb();
+    if (current.stoppingSince !== undefined) throw new KeyboardInterrupt();
     if (error) throw error.thrown;
-    return result && result.value !== undefined ? { result: await format(result.value) } : {};
+    return shown ? { result: shown } : {};
   }
 
-  private running: { run: Run; finished: () => void } | undefined;
-
-  /** Stops the running cell: its signal is aborted first; what does not end by itself is given up. False when no cell runs. */
+  /**
+   * Stops the running cell: its signal is aborted first; what does not end by itself is given up. Asked again and again until the cell has
+   * settled. False when no cell runs.
+   */
   interrupt(): boolean {
-    if (!this.stop || !this.context) return false;
-    if (this.stopping) return true;
-    this.stopping = true;
-    this.context.controller.abort(new KeyboardInterrupt());
-    const stop = this.stop;
-    const giveUp = () => {
-      if (this.stop !== stop) return;
-      const error = new KeyboardInterrupt();
-      this.waits.interrupt(error);
-      this.running?.finished();
-      this.running = undefined;
-      stop(error);
-    };
-    if (this.context.signalTaken) setTimeout(giveUp, GRACE);
-    else giveUp();
+    const current = this.current;
+    if (!current) return false;
+    if (current.stoppingSince === undefined) {
+      current.stoppingSince = performance.now();
+      current.context.controller.abort(new KeyboardInterrupt());
+    }
+    if (!current.context.signalTaken || performance.now() - current.stoppingSince >= GRACE) void this.abandon(current);
     return true;
+  }
+
+  private async abandon(current: Current): Promise<void> {
+    await this.absorb();
+    if (this.current !== current) return;
+    const error = new KeyboardInterrupt();
+    this.waits.interrupt(error);
+    current.settle?.(false);
+    current.giveUp(error);
+  }
+
+  /** Declares that user code is over, and waits until no termination is on its way, with a job that may be its victim. */
+  async absorb(): Promise<void> {
+    Atomics.store(this.state, State.UserCode, 0);
+    const terminating = () => Atomics.load(this.state, State.Terminating) === 1;
+    if (!terminating()) return;
+    await new Promise<void>((resolve) => {
+      const wait = () => {
+        if (!terminating()) {
+          resolve();
+          return;
+        }
+        job(wait);
+        while (terminating());
+      };
+      job(wait);
+    });
   }
 }
 

@@ -1,5 +1,5 @@
 import { type CommEvent, type Frontend, setFrontend } from "../../src/frontend/frontend.js";
-import type { FromMain } from "../wire/bridge.js";
+import { type FromMain, State } from "../wire/bridge.js";
 import { type Context, currentContext } from "./context.js";
 import { format } from "./format.js";
 
@@ -43,7 +43,7 @@ export function warn(text: string): void {
 }
 
 /** Makes `erpo`'s display functions, comms and questions go through the kernel. */
-export function connectFrontend(post: Post, input: (prompt: string, password: boolean) => Promise<string>): void {
+export function connectFrontend(post: Post, state: Int32Array, input: (prompt: string, password: boolean) => Promise<string>): void {
   const idle = new AbortController().signal;
   const frontend: Frontend = {
     display(data, metadata, displayId, update) {
@@ -62,6 +62,7 @@ export function connectFrontend(post: Post, input: (prompt: string, password: bo
       const context = currentContext();
       if (!context) return idle;
       context.signalTaken = true;
+      Atomics.store(state, State.SignalTaken, 1);
       return context.controller.signal;
     },
     format(value) {

@@ -39,9 +39,9 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
   let count = 0;
 
   installStackTraces();
-  installTimers(reportLate);
+  installTimers(state, reportLate);
   captureStreams(post);
-  connectFrontend(post, (prompt, password) => questions.ask(prompt, password));
+  connectFrontend(post, state, (prompt, password) => questions.ask(prompt, password));
   Object.assign(globalThis, {
     prompt: async (question = "", options: { password?: boolean } = {}) => questions.ask(question, options.password ?? false),
     confirm: async (question = "") => /^\s*y(es)?\s*$/i.test(await questions.ask(`${question} [y/N] `, false)),
@@ -142,7 +142,8 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
   }
 
   function interrupt(): void {
-    if (!executor.interrupt()) settled();
+    if (executor.interrupt()) return;
+    void executor.absorb().then(settled); // a timer's callback may have been what ran
   }
 
   async function respond(id: number, request: Request): Promise<void> {

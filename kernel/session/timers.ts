@@ -1,28 +1,36 @@
 import { promisify } from "node:util";
+import { job } from "../language/job.js";
+import { State } from "../wire/bridge.js";
 import { type Context, currentContext, within } from "./context.js";
 
 type Callback = (...args: unknown[]) => void;
 
 /**
  * Makes timers run on behalf of the request that set them, so that late output goes to the cell that it belongs to.
+ * An immediate's callback becomes a job, which can be terminated without harm.
+ * @param state says that user code runs, which may then be terminated
  * @param report is told what a callback throws, in that request's context
  */
-export function installTimers(report: (thrown: unknown) => void): void {
+export function installTimers(state: Int32Array, report: (thrown: unknown) => void): void {
   const owned = (callback: Callback, context: Context | undefined): Callback =>
     function (this: unknown, ...args) {
       within(context, () => {
+        const before = Atomics.exchange(state, State.UserCode, 1);
         try {
           callback.apply(this, args);
         } catch (thrown) {
           report(thrown);
         }
+        Atomics.store(state, State.UserCode, before);
       });
     };
   for (const name of ["setTimeout", "setInterval", "setImmediate"] as const) {
     const original = globalThis[name] as unknown as Callback;
     const wrapped = (callback: unknown, ...rest: unknown[]) => {
       const context = currentContext();
-      return original(typeof callback === "function" && context ? owned(callback as Callback, context) : callback, ...rest);
+      if (typeof callback !== "function" || !context) return original(callback, ...rest);
+      const run = owned(callback as Callback, context);
+      return original(name === "setImmediate" ? (...args: unknown[]) => job(() => run(...args)) : run, ...rest);
     };
     const descriptor = Object.getOwnPropertyDescriptor(original, promisify.custom);
     if (descriptor) Object.defineProperty(wrapped, promisify.custom, descriptor);

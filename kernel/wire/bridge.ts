@@ -34,7 +34,14 @@ export enum State {
   Interrupt = 1,
   /** 1 once the sockets are closed. */
   Closed = 2,
+  /** 1 while a termination is on its way to the main thread or at work there. */
+  Terminating = 3,
+  /** 1 when the running cell has asked for its `AbortSignal`: it is given time to end by itself. */
+  SignalTaken = 4,
 }
+
+/** The memory for `State`. */
+export const createState = () => new Int32Array(new SharedArrayBuffer(5 * Int32Array.BYTES_PER_ELEMENT));
 
 /** What the protocol's thread is started with. */
 export interface ProtocolData {

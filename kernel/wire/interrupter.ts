@@ -1,61 +1,92 @@
 import inspector from "node:inspector";
 import { State, type ToMain } from "./bridge.js";
 
-/** A training loop that takes the cell's signal has this long to end by itself, ms. */
-const FIRST_WAIT = 500;
-const TICK = 60;
+const TICK = 30;
+/** How long a main thread that does not answer is left alone, ms: a program that has taken its cell's signal may end by itself. */
+const PATIENCE = 60;
+const PATIENCE_WITH_SIGNAL = 500;
+const MAX_PATIENCE = 1000;
 
 /**
- * Stops whatever the main thread does, from another thread. The main thread is asked first; while it answers, it stops its cell itself.
- * Where it does not answer, because user code never returns to the event loop, its execution is terminated, again and again until it does:
- * each termination unwinds one job of the event loop, and no `catch` or `finally` sees it.
+ * Stops whatever the main thread does, from another thread. The main thread is asked first, again and again; while it answers, it stops its
+ * cell itself. Where it does not answer, because user code never returns to the event loop, its execution is terminated: that unwinds one
+ * job of the event loop, and no `catch` or `finally` sees it.
+ *
+ * A termination takes effect a little after it was sent. `State.Terminating` covers that time: the main thread lets nothing of its own run
+ * while it is set, and this side sends none once `State.UserCode` is 0.
  */
 export class Interrupter {
   private timer: NodeJS.Timeout | undefined;
   private session: inspector.Session | undefined;
+  private question: ToMain = { type: "interrupt" };
   private answered = true;
-  private waited = 0;
+  private askedAt = 0;
+  private patience = 0;
+  private wanted = false;
 
   constructor(
     private readonly state: Int32Array,
     private readonly post: (message: ToMain) => void,
   ) {}
 
-  /** @param patience ms that a main thread which does not answer is left alone */
-  interrupt(patience = FIRST_WAIT): void {
+  /** @param question what the main thread is asked: to stop its cell, or to end the process */
+  interrupt(question: ToMain = { type: "interrupt" }): void {
+    this.question = question;
+    this.wanted = true;
     Atomics.store(this.state, State.Interrupt, 1);
+    this.patience = question.type === "interrupt" && Atomics.load(this.state, State.SignalTaken) === 1 ? PATIENCE_WITH_SIGNAL : PATIENCE;
     this.ask();
-    this.waited = FIRST_WAIT - patience;
     this.timer ??= setInterval(() => this.tick(), TICK);
   }
 
+  /** The main thread has answered. */
   pong(): void {
     this.answered = true;
   }
 
+  /** The main thread runs no cell any more. */
   settled(): void {
+    this.wanted = false;
     clearInterval(this.timer);
     this.timer = undefined;
-    this.session?.disconnect();
-    this.session = undefined;
+    this.disconnect();
   }
 
   private ask(): void {
     this.answered = false;
-    this.post({ type: "interrupt" });
+    this.askedAt = performance.now();
+    this.post(this.question);
   }
 
   private tick(): void {
-    this.waited += TICK;
+    if (Atomics.load(this.state, State.Terminating) === 1) return;
     if (this.answered) this.ask();
-    else if (this.waited >= FIRST_WAIT && Atomics.load(this.state, State.UserCode) === 1) this.terminate();
+    else if (performance.now() - this.askedAt >= this.patience) this.terminate();
   }
 
   private terminate(): void {
+    Atomics.store(this.state, State.Terminating, 1);
+    if (Atomics.load(this.state, State.UserCode) === 0) {
+      Atomics.store(this.state, State.Terminating, 0);
+      return;
+    }
+    this.patience = Math.min(MAX_PATIENCE, 2 * this.patience);
     if (!this.session) {
       this.session = new inspector.Session();
       this.session.connectToMainThread();
     }
-    this.session.post("Runtime.terminateExecution");
+    this.session.post("Runtime.terminateExecution", () => {
+      Atomics.store(this.state, State.Terminating, 0);
+      if (this.wanted)
+        this.ask(); // an earlier question may have been lost in the job that was terminated
+      else this.disconnect();
+    });
+  }
+
+  /** Node waits at its exit for sessions that are open. */
+  private disconnect(): void {
+    if (Atomics.load(this.state, State.Terminating) === 1) return;
+    this.session?.disconnect();
+    this.session = undefined;
   }
 }

@@ -195,8 +195,7 @@ function shutDown(channel: "shell" | "control", message: Message): void {
   const content = { status: "ok", restart: message.content.restart ?? false };
   reply(channel, message, "shutdown_reply", content);
   publish("shutdown_reply", content, message.header);
-  post({ type: "shutdown" });
-  interrupter.interrupt(0);
+  interrupter.interrupt({ type: "shutdown" });
   setTimeout(() => process.kill(process.pid, "SIGKILL"), 1800).unref();
 }
 

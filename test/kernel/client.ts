@@ -63,7 +63,7 @@ export class KernelClient {
     const child = spawn(process.execPath, ["--no-force-async-hooks-checks", kernelMain, file], {
       cwd: folder,
       env: { ...process.env, ...options.env },
-      stdio: ["ignore", "inherit", "pipe"],
+      stdio: ["ignore", "ignore", "pipe"],
     });
     const client = new KernelClient(connection, child, folder, options.folder === undefined);
     client.connect();
@@ -142,7 +142,7 @@ export class KernelClient {
   }
 
   /** Waits for a broadcast message. */
-  until(wanted: (message: Message) => boolean, timeout = 30_000): Promise<Message> {
+  until(wanted: (message: Message) => boolean, timeout = 20_000): Promise<Message> {
     return new Promise((resolve, reject) => {
       const watch = () => {
         const found = this.iopub.find(wanted);
