@@ -1,0 +1,125 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { CommEvent, Frontend } from "../../src/frontend/frontend.js";
+import { clearOutput, comms, display, progress, setFrontend } from "../../src/frontend/index.js";
+import { ownDisplay } from "../../src/frontend/shown.js";
+import { terminal } from "../../src/frontend/terminal.js";
+
+const sent: { data: Record<string, unknown>; metadata: Record<string, unknown>; id: string; update: boolean }[] = [];
+const events: CommEvent[] = [];
+let cleared: boolean[] = [];
+
+const recorder: Frontend = {
+  ...terminal,
+  display: (data, metadata, id, update) => void sent.push({ data, metadata, id, update }),
+  clearOutput: (wait) => void cleared.push(wait),
+  comm: (event) => void events.push(event),
+  format: (value) => {
+    const own = ownDisplay(value);
+    const plain = { data: { "text/plain": String(value) }, metadata: {} };
+    return own instanceof Promise ? own.then((shown) => shown ?? plain) : (own ?? plain);
+  },
+};
+
+beforeEach(() => {
+  sent.length = events.length = 0;
+  cleared = [];
+  setFrontend(recorder);
+});
+afterEach(() => setFrontend(terminal));
+
+describe("display", () => {
+  test("a value's own bundle, with metadata merged over its own", () => {
+    const value = {
+      [Symbol.for("Jupyter.display")]: () => ({ data: { "text/html": "<i>x</i>" }, metadata: { label: "fig-a", width: 1 } }),
+    };
+    const handle = display(value, { metadata: { label: "fig-b" } });
+    expect(sent).toEqual([{ data: { "text/html": "<i>x</i>" }, metadata: { label: "fig-b", width: 1 }, id: handle.id, update: false }]);
+  });
+
+  test("a bare bundle is taken as data", () => {
+    display({ [Symbol.for("Jupyter.display")]: () => ({ "text/markdown": "**x**" }) });
+    expect(sent[0]!.data).toEqual({ "text/markdown": "**x**" });
+  });
+
+  test("updates never overtake a display that is still being made", async () => {
+    let finish = (_: object) => {};
+    const handle = display({ [Symbol.for("Jupyter.display")]: () => new Promise<object>((resolve) => (finish = resolve)) });
+    handle.update("second");
+    expect(sent).toEqual([]);
+    finish({ "text/plain": "first" });
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(sent.map(({ data, update }) => [data["text/plain"], update])).toEqual([
+      ["first", false],
+      ["second", true],
+    ]);
+  });
+
+  test("clearOutput", () => {
+    clearOutput();
+    clearOutput(true);
+    expect(cleared).toEqual([false, true]);
+  });
+});
+
+describe("progress", () => {
+  test("one place, which ends in a line that says how many", () => {
+    const bar = progress(4, { label: "steps" });
+    for (let i = 0; i < 4; i++) bar.tick(1, `loss ${i}`);
+    bar.done();
+    bar.tick();
+    expect(new Set(sent.map(({ id }) => id)).size).toBe(1);
+    expect(sent.at(-1)!.data["text/plain"]).toMatch(/^steps \|█{30}\| 4\/4 \[0\.\ds\] loss 3$/);
+  });
+
+  test("an end before the total is not shown as whole, and a total of 0 is no division by it", () => {
+    const bar = progress(10);
+    bar.tick(3);
+    bar.done();
+    expect(sent.at(-1)!.data["text/plain"]).toMatch(/^\|█{9}░{21}\| 3\/10/);
+    progress(0).done();
+    expect(sent.at(-1)!.data["text/plain"]).toMatch(/\| 0\/0 /);
+    expect(() => progress(Number.NaN)).toThrow("progress: total must be >= 0, got NaN");
+  });
+});
+
+describe("comms", () => {
+  const from = (type: CommEvent["type"], commId: string, data: unknown, targetName?: string): CommEvent => ({
+    ...{ type, commId, data, metadata: {}, buffers: [] },
+    ...(targetName === undefined ? {} : { targetName }),
+  });
+
+  test("the other side opens, talks and closes", () => {
+    const heard: unknown[] = [];
+    comms.registerTarget("t", (comm, message) => {
+      heard.push(message.content.data);
+      comm.onMsg = (next) => heard.push(next.content.data);
+      comm.onClose = () => heard.push("closed");
+    });
+    for (const event of [
+      from("comm_open", "1", "a", "t"),
+      from("comm_msg", "1", "b"),
+      from("comm_close", "1", {}),
+      from("comm_msg", "1", "c"),
+    ])
+      comms.receive(event);
+    expect(heard).toEqual(["a", "b", "closed"]);
+    expect(comms.info()).toEqual({});
+  });
+
+  test("this side opens, talks and closes; a closed comm cannot send", () => {
+    const comm = comms.open("ui", 1);
+    comm.send(2);
+    comm.close(3);
+    expect(events.map(({ type, data }) => [type, data])).toEqual([
+      ["comm_open", 1],
+      ["comm_msg", 2],
+      ["comm_close", 3],
+    ]);
+    expect(() => comm.send(4)).toThrow("comm ui is closed");
+  });
+
+  test("an unknown target is closed at once", () => {
+    comms.receive(from("comm_open", "x", {}, "nobody"));
+    expect(events.map(({ type, commId }) => [type, commId])).toEqual([["comm_close", "x"]]);
+  });
+});

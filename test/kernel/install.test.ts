@@ -1,0 +1,36 @@
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { isAbsolute, join } from "node:path";
+import { expect, test } from "vitest";
+import { InstallError, install, listKernels, uninstall } from "../../kernel/install.js";
+
+const fresh = () => mkdtempSync(join(tmpdir(), "erpo-prefix-"));
+
+test("the kernelspec has absolute paths and asks for interrupts by message", () => {
+  const prefix = fresh();
+  const folder = install({ prefix });
+  expect(folder).toBe(join(prefix, "share", "jupyter", "kernels", "erpo"));
+  const spec = JSON.parse(readFileSync(join(folder, "kernel.json"), "utf8"));
+  expect(spec).toMatchObject({ display_name: "TypeScript (ERPO)", language: "typescript", interrupt_mode: "message" });
+  expect(spec.argv[0]).toBe(process.execPath);
+  expect(spec.argv[2]).toMatch(/dist[\\/]kernel[\\/]main\.js$/);
+  expect(isAbsolute(spec.argv[2])).toBe(true);
+  expect(spec.argv.at(-1)).toBe("{connection_file}");
+  expect(listKernels(prefix).find(({ name }) => name === "erpo")?.folder).toBe(folder);
+});
+
+test("it goes away again, and nothing but ours does", () => {
+  const prefix = fresh();
+  const folder = install({ prefix }, "tslab");
+  expect(uninstall({ prefix }, "tslab")).toBe(folder);
+  expect(() => uninstall({ prefix }, "tslab")).toThrow("no such kernel");
+  writeFileSync(join(install({ prefix }, "other"), "kernel.json"), '{"argv":["python"]}');
+  expect(() => uninstall({ prefix }, "other")).toThrow("belongs to another kernel");
+});
+
+test("a folder that cannot be written is one line", () => {
+  const file = join(fresh(), "file");
+  writeFileSync(file, "");
+  expect(() => install({ prefix: file })).toThrow(InstallError);
+  expect(() => install({ prefix: file })).toThrow(/^\S+: cannot be written \(ENOTDIR\); choose another/);
+});
