@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
+import { makeFolders } from "../src/setup/folders.js";
 import { packageRoot } from "../src/setup/paths.js";
 
 /** A kernelspec cannot be written, found or removed where it was asked for. */
@@ -53,7 +54,7 @@ export function install(place: Place, name = "erpo"): string {
   if (!/^[a-z0-9._-]+$/i.test(name)) throw new InstallError(`${name}: a kernel's name has letters, digits, ".", "-" and "_" only`);
   const folder = join(dataFolder(place), "kernels", name);
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolders(folder);
     const spec = kernelspec(name === "erpo" ? undefined : `TypeScript (ERPO as ${name})`);
     writeFileSync(join(folder, "kernel.json"), `${JSON.stringify(spec, null, 2)}\n`);
     writeFileSync(join(folder, "logo-svg.svg"), LOGO);

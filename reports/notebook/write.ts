@@ -1,5 +1,6 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { makeFolders } from "../../src/setup/folders.js";
 import { isJSONType } from "./read.js";
 import { type Cell, type Notebook, NotebookError, type Output } from "./types.js";
 
@@ -35,7 +36,7 @@ export function writeWhole(path: string, content: string | Uint8Array): void {
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
   let file: number | undefined;
   try {
-    makeFolder(dirname(path));
+    makeFolders(dirname(path));
     file = openSync(temporary, "w");
     const bytes = typeof content === "string" ? Buffer.from(content) : content;
     for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
@@ -48,17 +49,6 @@ export function writeWhole(path: string, content: string | Uint8Array): void {
     if (file !== undefined) closeSync(file);
     if (existsSync(temporary)) rmSync(temporary);
     throw new NotebookError(`${path}: cannot be written (${reason(error)})`);
-  }
-}
-
-/** Makes a folder and those above it, one by one: Node's recursive mkdir never returns where a file system such as /proc refuses. */
-export function makeFolder(path: string): void {
-  if (existsSync(path)) return;
-  makeFolder(dirname(path));
-  try {
-    mkdirSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
 }
 
