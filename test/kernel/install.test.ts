@@ -32,5 +32,6 @@ test("a folder that cannot be written is one line", () => {
   const file = join(fresh(), "file");
   writeFileSync(file, "");
   expect(() => install({ prefix: file })).toThrow(InstallError);
+  expect(() => install({ prefix: "/proc/nowhere" })).toThrow(InstallError);
   expect(() => install({ prefix: file })).toThrow(/^\S+: cannot be written \(ENOTDIR\); choose another/);
 });
