@@ -66,13 +66,6 @@ export function install(place: Place, name = "erpo"): string {
   return folder;
 }
 
-/** Makes a folder and those above it, one by one: `mkdir -p` of Node's own never ends in folders such as /proc. */
-function makeFolder(folder: string): void {
-  if (existsSync(folder)) return;
-  if (dirname(folder) !== folder) makeFolder(dirname(folder));
-  mkdirSync(folder);
-}
-
 /**
  * Removes a kernelspec that `install` has written.
  * @throws InstallError when there is none, or another kernel's
