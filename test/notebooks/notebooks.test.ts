@@ -32,7 +32,7 @@ const code = ({ cells }: Notebook): string[] => cells.filter((c) => c.cell_type 
 const matches = (source: string, pattern: RegExp): string[] => [...source.matchAll(pattern)].map((m) => m[1]!);
 
 /** A heading's line outside of fenced code. */
-const headings = (source: string): string[] => matches(source.replace(/^```[^]*?^```/gm, ""), /^(#{1,6} .*)$/gm);
+const headings = (source: string): string[] => matches(source.replace(/^```[\s\S]*?^```/gm, ""), /^(#{1,6} .*)$/gm);
 
 /** Arguments of each call of `name(`, cut at the bracket that closes it; brackets within texts are rare enough to be avoided there. */
 function calls(source: string, name: string): string[] {
@@ -125,7 +125,7 @@ describe.each(notebooks)("$name", ({ notebook }) => {
     const figures = calls(source, "figure");
     const tables = calls(source, "table");
     expect(tables.length).toBeGreaterThan(0);
-    for (const call of figures) expect(call).toMatch(/label: "fig-[\w-]+",\s+caption: [^]*alt: /);
+    for (const call of figures) expect(call).toMatch(/label: "fig-[\w-]+",\s+caption: [\s\S]*alt: /);
     for (const call of tables) expect(call).toMatch(/label: "tbl-[\w-]+",\s+caption: /);
     for (const call of tables) expect(call).toContain("new dfd.DataFrame(");
   });
