@@ -22,24 +22,24 @@ const quick: Profile = {
   name: "quick",
   rank: 16,
   firstLayer: 1 / 3,
-  stage1: { decisionTokens: 60_000, decisionRate: 2e-3, traceTokens: 80_000, traceRate: 1e-3 },
-  stage2: { prompts: 60, rate: 1e-4 },
+  stage1: { decisionTokens: 48_000, decisionRate: 2e-3, traceTokens: 80_000, traceRate: 1e-3 },
+  stage2: { prompts: 48, rate: 1e-4 },
   stage3: { rounds: 2, prompts: 32, samples: 2, rate: 1e-4 },
-  evaluation: { prompts: 60, attackPrompts: 30, devPrompts: 100 },
+  evaluation: { prompts: 60, attackPrompts: 20, devPrompts: 100 },
   answerTokens: 16,
-  estimate: { petaflop: 0.1, fixedMinutes: 3 },
+  estimate: { petaflop: 0.16, fixedMinutes: 7 },
 };
 
 /** The recipe at the size of its trials. */
 const full: Profile = {
   ...quick,
   name: "full",
-  stage1: { decisionTokens: 140_000, decisionRate: 2e-3, traceTokens: 150_000, traceRate: 6e-4 },
+  stage1: { decisionTokens: 140_000, decisionRate: 2e-3, traceTokens: 150_000, traceRate: 1e-3 },
   stage2: { prompts: 150, rate: 1e-4 },
   stage3: { rounds: 3, prompts: 56, samples: 2, rate: 1e-4 },
   evaluation: { prompts: 100, attackPrompts: 60, devPrompts: 122 },
   answerTokens: 32,
-  estimate: { petaflop: 0.25, fixedMinutes: 4 },
+  estimate: { petaflop: 0.4, fixedMinutes: 18 },
 };
 
 /** For tests: every stage runs, nothing is learned. */
