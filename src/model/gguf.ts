@@ -45,6 +45,9 @@ export async function openGguf(path: string): Promise<ModelFiles> {
     });
     if (!header.littleEndian) throw new WeightsError(path, "big-endian GGUF", "convert it to little-endian");
     const start = Number(header.tensorDataOffset);
+    if (header.tensorInfos.length > 0 && start > file.size) {
+      throw new WeightsError(path, `truncated: the header ends at byte ${start}, the file has ${file.size}`, "download it again");
+    }
     const extents = checkExtents(path, header.tensorInfos, start, file.size);
     const metadata = header.metadata as unknown as Record<string, unknown>;
     const config = configFromGguf(metadata, path, !extents.has("output.weight"));

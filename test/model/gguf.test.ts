@@ -73,6 +73,7 @@ describe("refuses", () => {
     ["2^63 tensors", huge(8), /broken GGUF header: Tensor count/],
     ["2^63 metadata keys", huge(16), /broken GGUF header: KV metadata count/],
     ["a truncated header", (b) => b.subarray(0, 2000), /truncated|broken|missing|twice/],
+    ["a header cut in its list of tensors", (b) => b.subarray(0, 5000), /truncated: the header ends at byte \d+, the file has 5000/],
     ["truncated data", (b) => b.subarray(0, b.length - 100), /truncated: tensor .* ends at byte \d+, the file has \d+/],
     ["another architecture", replaced("llama", "llamb"), /general.architecture is "llamb"/],
     ["another tokenizer", replaced("gpt2", "gpt3"), /tokenizer model "gpt3"/],
