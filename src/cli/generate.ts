@@ -32,13 +32,13 @@ export function register(program: Command): void {
 
 async function generate(options: GenerateOptions): Promise<void> {
   const { readPrompts, promptTokens } = await import("../evaluation/prompt-file.js");
-  const { assertWritable, progressLine, writeOutput } = await import("./output.js");
+  const { assertWritable, progressLine } = await import("./output.js");
   const rows = readPrompts(options.prompts);
   assertWritable(options.output);
 
   const { createRng } = await import("../backend/random.js");
   const { DataError } = await import("../data/errors.js");
-  const { formatJsonl } = await import("../data/jsonl.js");
+  const { formatJsonl, writeAtomic } = await import("../data/jsonl.js");
   const { sample } = await import("../generation/sample.js");
   const { openModel } = await import("./model.js");
   const { model, lora, close } = await openModel(options);
@@ -65,7 +65,7 @@ async function generate(options: GenerateOptions): Promise<void> {
       results[index] = { ...rows[index]!.fields, completion: tokenizer.decode(ids), tokens: ids.length };
       progress(++done);
     }
-    writeOutput(options.output, formatJsonl(results));
+    writeAtomic(options.output, formatJsonl(results));
   } finally {
     close();
   }

@@ -2,38 +2,23 @@ import { closeSync, existsSync, openSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { InvalidArgumentError } from "commander";
 import { DataError } from "../data/errors.js";
-import { writeAtomic } from "../data/jsonl.js";
-import { makeFolders } from "../setup/folders.js";
+import { makeFolders, unwritable } from "../setup/folders.js";
 
 /**
  * Makes sure that a file can be written before anything is computed for it; makes its folder.
  * @throws DataError `FILE: cannot be written (cause)`
  */
 export function assertWritable(path: string): void {
-  if (existsSync(path) && statSync(path).isDirectory()) throw unwritable(path, "it is a folder");
+  if (existsSync(path) && statSync(path).isDirectory()) throw new DataError(`${path}: cannot be written (it is a folder)`);
   const trial = join(dirname(path), `.${basename(path)}.${process.pid}.trial`);
   try {
     makeFolders(dirname(path));
     closeSync(openSync(trial, "w"));
     rmSync(trial);
   } catch (error) {
-    throw unwritable(path, cause(error));
+    throw new DataError(`${path}: ${unwritable(error) ?? error}`);
   }
 }
-
-/** `writeAtomic`, with the file named when it fails, for instance on a full disk. @throws DataError */
-export function writeOutput(path: string, text: string): void {
-  try {
-    writeAtomic(path, text);
-  } catch (error) {
-    throw unwritable(path, cause(error));
-  }
-}
-
-/** "EACCES: permission denied" of Node's "EACCES: permission denied, open '...'". */
-const cause = (error: unknown) => (error as Error).message.split(",")[0]!;
-
-const unwritable = (path: string, cause: string) => new DataError(`${path}: cannot be written (${cause})`);
 
 /** A command's own line of progress on standard error; to a terminal only, rewritten in place. */
 export function progressLine(total: number, what: string): (done: number) => void {

@@ -1,6 +1,6 @@
 import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { makeFolders } from "../setup/folders.js";
+import { makeFolders, unwritable } from "../setup/folders.js";
 import { DataError } from "./errors.js";
 
 const newline = 0x0a;
@@ -43,12 +43,13 @@ export function readText(path: string): string {
 /**
  * Writes a whole file or nothing: a temporary file beside it, synced, then renamed. Makes the folder.
  * A reader sees the old text or the new one, also after a power cut.
+ * @throws DataError `FILE: cannot be written (cause)`
  */
 export function writeAtomic(path: string, text: string): void {
   const folder = dirname(path);
-  makeFolders(folder);
   const temporary = join(folder, `.${basename(path)}.${process.pid}.tmp`);
   try {
+    makeFolders(folder);
     const file = openSync(temporary, "w");
     try {
       writeAll(file, Buffer.from(text));
@@ -58,8 +59,8 @@ export function writeAtomic(path: string, text: string): void {
     }
     renameSync(temporary, path);
   } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
+    if (existsSync(temporary)) rmSync(temporary);
+    throw writeError(path, error);
   }
   syncFolder(folder);
 }
@@ -79,29 +80,46 @@ export interface JsonlAppender {
  * Opens a JSON Lines file to go on writing it. A last line without its newline is what an interrupted write leaves: it is kept if it
  * is a whole object (its newline is added), else cut off.
  *
- * @throws DataError when an earlier line is not a JSON object
+ * @throws DataError when an earlier line is not a JSON object, or the file cannot be written, now or later
  */
 export function appendJsonl(path: string): JsonlAppender {
-  makeFolders(dirname(path));
+  const writing = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      throw writeError(path, error);
+    }
+  };
+  writing(() => makeFolders(dirname(path)));
   const bytes = existsSync(path) ? readFileSync(path) : Buffer.alloc(0);
   const end = bytes.lastIndexOf(newline) + 1;
   const rest = bytes.subarray(end).toString("utf8");
   const whole = rest !== "" && isObject(rest);
   const rows = parseJsonl(bytes.subarray(0, end).toString("utf8") + (whole ? rest : ""), path).map(({ value }) => value);
 
-  const file = openSync(path, "a");
-  if (whole) writeAll(file, Buffer.from("\n"));
-  else if (rest !== "") ftruncateSync(file, end);
-  fsyncSync(file);
+  const file = writing(() => openSync(path, "a"));
+  writing(() => {
+    if (whole) writeAll(file, Buffer.from("\n"));
+    else if (rest !== "") ftruncateSync(file, end);
+    fsyncSync(file);
+  });
   return {
     rows,
     repaired: rest !== "" && !whole,
     append(row) {
-      writeAll(file, Buffer.from(`${JSON.stringify(row)}\n`));
-      fsyncSync(file);
+      writing(() => {
+        writeAll(file, Buffer.from(`${JSON.stringify(row)}\n`));
+        fsyncSync(file);
+      });
     },
     close: () => closeSync(file),
   };
+}
+
+/** The file system's error as one that names the file; others as they are. */
+function writeError(path: string, error: unknown): unknown {
+  const problem = unwritable(error);
+  return problem === undefined ? error : new DataError(`${path}: ${problem}`);
 }
 
 function writeAll(file: number, bytes: Buffer): void {

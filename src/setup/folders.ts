@@ -11,3 +11,9 @@ export function makeFolders(path: string): void {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error; // another process was faster
   }
 }
+
+/** What to say of a file that the file system did not take: `cannot be written (ENOSPC: no space left on device)`; undefined for other errors. */
+export function unwritable(error: unknown): string | undefined {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code === undefined ? undefined : `cannot be written (${message.split(",")[0]})`;
+}

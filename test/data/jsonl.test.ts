@@ -36,6 +36,12 @@ test("an atomic write replaces the file and leaves nothing beside it", () => {
   expect(readdirSync(dir)).toEqual(["f.txt"]);
 });
 
+test("a file that cannot be written is named", () => {
+  const message = "/proc/no/f.jsonl: cannot be written (ENOENT: no such file or directory)";
+  expect(() => writeAtomic("/proc/no/f.jsonl", "x")).toThrow(new DataError(message));
+  expect(() => appendJsonl("/proc/no/f.jsonl")).toThrow(new DataError(message));
+});
+
 test("however a write was cut off, whole rows stay and the next one fits", () => {
   const rows = [{ id: "a", text: "grün" }, { id: "b", text: "line\nbreak" }, { id: "c" }];
   const bytes = Buffer.from(formatJsonl(rows));
