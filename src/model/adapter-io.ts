@@ -68,7 +68,9 @@ const KEY = new RegExp(
  */
 export async function loadAdapter(dir: string, config: DecoderConfig): Promise<Lora> {
   const configFile = join(dir, "adapter_config.json");
-  const parsed = adapterConfig.safeParse(await readJson(configFile));
+  const parsed = adapterConfig.safeParse(
+    await readJson(configFile, "an adapter is a folder with adapter_config.json and adapter_model.safetensors"),
+  );
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
     throw new WeightsError(configFile, `field "${issue.path.join(".")}": ${issue.message}`, "erpo reads plain LoRA adapters");

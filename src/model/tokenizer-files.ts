@@ -119,9 +119,12 @@ export async function tokenizerFromDirectory(dir: string): Promise<TokenizerFile
 }
 
 /** A JSON object from a file, or a WeightsError that says why not. */
-export async function readJson(path: string): Promise<Record<string, unknown>> {
+export async function readJson(
+  path: string,
+  hint = "a model's directory has config.json, *.safetensors, tokenizer.json and tokenizer_config.json",
+): Promise<Record<string, unknown>> {
   const text = await readFile(path, "utf8").catch(() => {
-    throw new WeightsError(path, "missing", "a model's directory has config.json, *.safetensors, tokenizer.json and tokenizer_config.json");
+    throw new WeightsError(path, "missing", hint);
   });
   try {
     const json = JSON.parse(text);

@@ -60,7 +60,7 @@ test.each<[string, (config: Record<string, unknown>) => Record<string, unknown>,
 test("refuses an adapter of another model, and names an unknown key", async () => {
   await expect(loadAdapter(fixture("llama-tiny-adapter"), { ...model.config, numLayers: 1 })).rejects.toThrow(/the model has 1 layers/);
   await expect(loadAdapter(fixture("llama-tiny-adapter"), { ...model.config, intermediateSize: 64 })).rejects.toThrow(/need \[/);
-  await expect(loadAdapter(join(dir, "none"), model.config)).rejects.toThrow(/adapter_config.json: missing/);
+  await expect(loadAdapter(join(dir, "none"), model.config)).rejects.toThrow(/adapter_config.json: missing; an adapter is a folder with/);
   const odd = join(dir, "odd");
   await cp(fixture("llama-tiny-adapter"), odd, { recursive: true });
   const weights = join(odd, "adapter_model.safetensors");
