@@ -7,7 +7,6 @@ import type { DecoderConfig } from "../model/config.js";
 import { openRanges, sha256, writeAtomic } from "../model/files.js";
 import type { Lora } from "../model/lora.js";
 import { readSafetensors, writeSafetensors } from "../model/safetensors.js";
-import { makeFolders } from "../setup/folders.js";
 import { TrainingError } from "./errors.js";
 import type { AdamWState } from "./optimizer.js";
 
@@ -46,7 +45,20 @@ export async function saveCheckpoint(dir: string, state: TrainingState, lora: Lo
   const target = join(dir, `checkpoint-${state.step}`);
   const beside = join(dir, `tmp-checkpoint-${state.step}-${process.pid}`);
   await rm(beside, { recursive: true, force: true });
-  makeFolders(beside);
+  try {
+    await writeCheckpoint(beside, state, lora, base);
+  } catch (error) {
+    await rm(beside, { recursive: true, force: true }); // such as on a full disk
+    throw error;
+  }
+  await rm(target, { recursive: true, force: true }); // only a broken one can be there
+  await rename(beside, target);
+  await syncFolder(dir);
+  for (const step of steps(dir).slice(KEPT)) await rm(join(dir, `checkpoint-${step}`), { recursive: true, force: true });
+  return target;
+}
+
+async function writeCheckpoint(beside: string, state: TrainingState, lora: Lora, base: string): Promise<void> {
   await saveAdapter(beside, lora, base);
   const { optimizer, ...rest } = state;
   await writeSafetensors(join(beside, "optimizer.safetensors"), [
@@ -61,11 +73,6 @@ export async function saveCheckpoint(dir: string, state: TrainingState, lora: Lo
   }
   await writeAtomic(join(beside, "manifest.json"), [`${JSON.stringify(manifest, null, 2)}\n`]);
   await syncFolder(beside);
-  await rm(target, { recursive: true, force: true }); // only a broken one can be there
-  await rename(beside, target);
-  await syncFolder(dir);
-  for (const step of steps(dir).slice(KEPT)) await rm(join(dir, `checkpoint-${step}`), { recursive: true, force: true });
-  return target;
 }
 
 /**

@@ -9,7 +9,7 @@ const lora = z
     alpha: z.number().positive().default(32).describe("the product B A is scaled by alpha / r"),
     dropout: z.literal(0, "must be 0: erpo trains without dropout").default(0),
     target_modules: z
-      .union([z.literal("all-linear"), z.array(z.enum(LINEAR_NAMES)).min(1)])
+      .union([z.literal("all-linear"), z.array(z.enum(LINEAR_NAMES)).min(1)], `must be "all-linear" or some of ${LINEAR_NAMES.join(", ")}`)
       .default("all-linear")
       .describe("linear layers that get an adapter"),
     layers_to_transform: z

@@ -1,4 +1,5 @@
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { createRng, type Rng } from "../backend/random.js";
 import { writeAtomic } from "../data/jsonl.js";
 import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
@@ -42,11 +43,10 @@ export async function* runTraining(
     const few = leftOut.slice(0, 10).join(", ") + (leftOut.length > 10 ? ", ..." : "");
     log(`${config.data}: left out ${leftOut.length} rows whose prompts alone fill max_length ${config.max_length}: rows ${few}`);
   }
-  if (!config.resume) await removeCheckpoints(config.output_dir);
-  writeAtomic(join(config.output_dir, "train.json"), `${JSON.stringify(config, null, 2)}\n`);
-
   const lora = await startAdapter(config, model, rng.fork("lora"));
   try {
+    writeAtomic(join(config.output_dir, "train.json"), `${JSON.stringify(config, null, 2)}\n`);
+    if (!config.resume) await startOver(config);
     const options = trainOptions(config, lora, rows.length, rng.fork("data"), { log, signal });
     if (sft) yield* trainSft(model, sft.rows, options);
     else {
@@ -60,6 +60,13 @@ export async function* runTraining(
   } finally {
     lora.dispose();
   }
+}
+
+/** Removes what an earlier run left in `output_dir`, so that a run that is stopped does not look done; never the adapter it starts from. */
+async function startOver({ output_dir: dir, init_adapter, reference_adapter }: RunConfig): Promise<void> {
+  await removeCheckpoints(dir);
+  const used = [init_adapter, reference_adapter].some((other) => other && resolve(other) === resolve(dir));
+  if (!used) await rm(join(dir, "adapter_model.safetensors"), { force: true });
 }
 
 function trainOptions(
@@ -134,6 +141,10 @@ async function startAdapter(config: RunConfig, model: LanguageModel, rng: Rng): 
     targetModules: target_modules === "all-linear" ? LINEAR_NAMES : target_modules,
     layers: layers_to_transform ?? Array.from({ length: model.config.numLayers }, (_, i) => i),
   };
+  const beyond = wanted.layers.find((layer) => layer >= model.config.numLayers);
+  if (beyond !== undefined) {
+    throw new TrainingError(`field "lora.layers_to_transform": the model's layers are 0 to ${model.config.numLayers - 1}, not ${beyond}`);
+  }
   if (config.init_adapter === null) return createLora(model.config, wanted, rng);
   const lora = await loadAdapter(config.init_adapter, model.config);
   if (config.lora && (lora.config.r !== r || lora.config.alpha !== alpha)) {

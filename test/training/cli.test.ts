@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -133,4 +133,35 @@ test.each([
   expect(stderr.trim().split("\n").length).toBe(1);
   expect(stdout).toBe("");
   expect(existsSync(join(dir, "out"))).toBe(false);
+});
+
+test("an output that cannot be written is named, by train and by score", () => {
+  writeLines("pairs.jsonl", trl.runs[2]!.rows);
+  const base = { method: "dpo", model: fixture("llama-tiny"), data: "pairs.jsonl", max_steps: 1 };
+  write("unwritable.json", { ...base, output_dir: "/proc/no" });
+  const trained = erpo("train", "unwritable.json");
+  expect([trained.status, trained.stderr]).toEqual([
+    1,
+    "erpo: /proc/no/train.json: cannot be written (ENOENT: no such file or directory)\n",
+  ]);
+  const scored = erpo("score", "--model", fixture("llama-tiny"), "--data", "pairs.jsonl", "--output", "/proc/no/s.jsonl");
+  expect([scored.status, scored.stderr]).toEqual([1, "erpo: /proc/no/s.jsonl: cannot be written (ENOENT: no such file or directory)\n"]);
+});
+
+test("a run that starts over leaves the adapter before it alone until it has begun, and none when it is cut short", () => {
+  writeLines("rows.jsonl", [{ prompt: "a", completion: "b" }]);
+  const base = { method: "sft", model: fixture("llama-tiny"), data: "rows.jsonl", output_dir: "over", max_steps: 2 };
+  write("over.json", base);
+  expect(erpo("train", "over.json").status).toBe(0);
+  const files = readdirSync(join(dir, "over"));
+  write("wrong.json", { ...base, lora: { layers_to_transform: [7] } });
+  const wrong = erpo("train", "wrong.json");
+  expect([wrong.status, wrong.stderr]).toEqual([1, `erpo: field "lora.layers_to_transform": the model's layers are 0 to 1, not 7\n`]);
+  expect(readdirSync(join(dir, "over"))).toEqual(files);
+
+  rmSync(join(dir, "over/metrics.jsonl"));
+  mkdirSync(join(dir, "over/metrics.jsonl")); // the first step cannot be recorded
+  const cut = erpo("train", "over.json");
+  expect(cut.status, cut.stderr).toBe(1);
+  expect(existsSync(join(dir, "over/adapter_model.safetensors"))).toBe(false);
 });
