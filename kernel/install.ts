@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { makeFolders } from "../src/setup/folders.js";
@@ -56,8 +56,14 @@ export function install(place: Place, name = "erpo"): string {
   try {
     makeFolders(folder);
     const spec = kernelspec(name === "erpo" ? undefined : `TypeScript (ERPO as ${name})`);
-    writeFileSync(join(folder, "kernel.json"), `${JSON.stringify(spec, null, 2)}\n`);
     writeFileSync(join(folder, "logo-svg.svg"), LOGO);
+    const beside = join(folder, `.kernel.json.${process.pid}.tmp`);
+    try {
+      writeFileSync(beside, `${JSON.stringify(spec, null, 2)}\n`);
+      renameSync(beside, join(folder, "kernel.json")); // last and whole: without it the folder is no kernel
+    } finally {
+      rmSync(beside, { force: true });
+    }
   } catch (error) {
     throw new InstallError(
       `${folder}: cannot be written (${(error as NodeJS.ErrnoException).code}); choose another with --prefix DIR or --user`,

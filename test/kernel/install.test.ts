@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { expect, test } from "vitest";
@@ -26,6 +26,15 @@ test("it goes away again, and nothing but ours does", () => {
   expect(() => uninstall({ prefix }, "tslab")).toThrow("no such kernel");
   writeFileSync(join(install({ prefix }, "other"), "kernel.json"), '{"argv":["python"]}');
   expect(() => uninstall({ prefix }, "other")).toThrow("belongs to another kernel");
+});
+
+test("a kernelspec is written whole or not at all", () => {
+  const prefix = fresh();
+  const folder = install({ prefix });
+  rmSync(join(folder, "kernel.json"));
+  mkdirSync(join(folder, "kernel.json")); // cannot be replaced
+  expect(() => install({ prefix })).toThrow(InstallError);
+  expect(readdirSync(folder).sort()).toEqual(["kernel.json", "logo-svg.svg"]);
 });
 
 test("a folder that cannot be written is one line", () => {
