@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { wholeNumber } from "./output.js";
 
 interface StartOptions {
@@ -15,7 +15,7 @@ export function register(program: Command): void {
   program
     .command("start")
     .description("train ERPO's three stages from the notebooks and render the reports")
-    .option("--profile <name>", "how much to do: quick, full or tiny", "quick")
+    .addOption(new Option("--profile <name>", "how much to do").choices(["quick", "full", "tiny"]).default("quick"))
     .option("--seed <number>", "seed of every random choice", wholeNumber(0), 1)
     .option("--model <name>", "a built-in name, a .gguf file or a Hugging Face style directory", "smollm2-135m-instruct")
     .option("--run <folder>", "where everything is kept (default: runs/<profile>)")

@@ -85,7 +85,7 @@ test("killed on the way and started again: the same metrics and adapters as in o
 }, 300_000);
 
 test.each([
-  ["an unknown profile", ["--profile", "huge"], 1, 'profile "huge" does not exist: choose quick, full or tiny'],
+  ["an unknown profile", ["--profile", "huge"], 2, "Allowed choices are quick, full, tiny"],
   ["an unknown model", ["--profile", "tiny", "--model", "gpt-9"], 1, "gpt-9"],
   ["a seed that is no number", ["--seed", "x"], 2, "whole number"],
   ["an option that does not exist", ["--frofile", "tiny"], 2, "--frofile"],
