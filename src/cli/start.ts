@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { type Command, Option } from "commander";
-import { wholeNumber } from "./output.js";
+import { assertWritable, wholeNumber } from "./output.js";
 
 interface StartOptions {
   profile: string;
@@ -33,6 +33,9 @@ async function start({ profile: name, seed, model, run }: StartOptions): Promise
   await makeReady(say);
   const { checkModel } = await import("../model/load.js");
   await checkModel(model, { log: say });
+  const { earlierRun } = await import("../methods/run.js");
+  earlierRun(dir, name, seed); // before its notebooks are written over
+  assertWritable(join(dir, "run.json"));
   const { measure } = await import("../setup/doctor.js");
   const { gflops } = await measure();
   const { petaflop, fixedMinutes } = chosen.estimate;

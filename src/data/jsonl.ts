@@ -40,6 +40,11 @@ export function readText(path: string): string {
   }
 }
 
+/** A JSON file that erpo wrote. @throws DataError `FILE: cause` when it cannot be read or holds no JSON object */
+export function readJson<T>(path: string): T {
+  return parseObject(readText(path), path) as T;
+}
+
 /**
  * Writes a whole file or nothing: a temporary file beside it, synced, then renamed. Makes the folder.
  * A reader sees the old text or the new one, also after a power cut.

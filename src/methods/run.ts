@@ -4,7 +4,7 @@ import { type Device, openDevice } from "../backend/device.js";
 import { createRng, type Rng } from "../backend/random.js";
 import { buildDatasets, type Datasets } from "../data/dataset.js";
 import { DataError } from "../data/errors.js";
-import { writeAtomic } from "../data/jsonl.js";
+import { readJson, writeAtomic } from "../data/jsonl.js";
 import { textSha256 } from "../data/manifest.js";
 import { loadDatasets, writeDatasets } from "../data/store.js";
 import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
@@ -66,16 +66,11 @@ export interface OpenRunOptions {
 export async function openRun(dir: string, options: OpenRunOptions = {}): Promise<Run> {
   const { seed = 1, log } = options;
   const chosen = profile(options.profile ?? "quick");
-  const recordFile = join(dir, "run.json");
-  const before = existsSync(recordFile) ? (JSON.parse(readFileSync(recordFile, "utf8")) as RunRecord) : undefined;
-  const conflict = (what: string, was: unknown, now: unknown) =>
-    new DataError(`${dir} holds a run with ${what} ${was}, not ${now}: choose another folder, or remove this one`);
-  if (before && before.profile !== chosen.name) throw conflict("profile", before.profile, chosen.name);
-  if (before && before.seed !== seed) throw conflict("seed", before.seed, seed);
+  const before = earlierRun(dir, chosen.name, seed);
 
   const device = await openDevice({ log });
   const model = await loadModel(options.model ?? "smollm2-135m-instruct", { log });
-  if (before && before.model.sha256 !== model.sha256) throw conflict("model", before.model.name, model.name);
+  if (before && before.model.sha256 !== model.sha256) throw conflict(dir, "model", inWords(before.model), inWords(model));
   const rng = (purpose: string) => createRng(seed).fork(purpose);
 
   const dataDir = join(dir, "data");
@@ -92,7 +87,7 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
     data: textSha256(readFileSync(join(dataDir, "manifest.json"), "utf8")),
     environments: known.some((e) => JSON.stringify(e) === JSON.stringify(environment)) ? known : [...known, environment],
   };
-  writeAtomic(recordFile, `${JSON.stringify(record, null, 2)}\n`);
+  writeAtomic(join(dir, "run.json"), `${JSON.stringify(record, null, 2)}\n`);
 
   const path = (...parts: string[]) => join(dir, ...parts);
   return {
@@ -108,6 +103,25 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
     metrics: (stage) => readMetrics(path(stage)),
   };
 }
+
+/**
+ * What the run in a folder was made from; undefined where there is none.
+ * @throws DataError when it is a run of another profile or seed, or its run.json is broken
+ */
+export function earlierRun(dir: string, profileName: string, seed: number): RunRecord | undefined {
+  const file = join(dir, "run.json");
+  if (!existsSync(file)) return undefined;
+  const record = readJson<RunRecord>(file);
+  if (record.format !== 1 || !record.model?.sha256) throw new DataError(`${file}: not the record of a run: choose another folder`);
+  if (record.profile !== profileName) throw conflict(dir, "profile", record.profile, profileName);
+  if (record.seed !== seed) throw conflict(dir, "seed", record.seed, seed);
+  return record;
+}
+
+const conflict = (dir: string, what: string, was: unknown, now: unknown) =>
+  new DataError(`${dir} holds a run with ${what} ${was}, not ${now}: choose another folder, or remove this one`);
+
+const inWords = ({ name, sha256 }: { name: string; sha256: string }) => `${name} (SHA-256 ${sha256.slice(0, 12)})`;
 
 const environmentOf = (device: Device): Environment => ({
   node: process.version,
@@ -160,5 +174,5 @@ export async function* trainOnce(
 /** A result that is computed once and kept as JSON: `file` is written when `compute` is through, and read from then on. */
 export async function once<T extends object>(file: string, compute: () => Promise<T>): Promise<T> {
   if (!existsSync(file)) writeAtomic(file, `${JSON.stringify(await compute())}\n`);
-  return JSON.parse(readFileSync(file, "utf8")) as T;
+  return readJson<T>(file);
 }

@@ -1,7 +1,7 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { readJson } from "../data/jsonl.js";
 import type { DevScore } from "./dev.js";
-
 import type { TrialResult } from "./evaluate.js";
 import { stages } from "./stages.js";
 
@@ -24,7 +24,7 @@ const columns = [
 export function runSummary(dir: string): string {
   const read = <T>(...parts: string[]): T | undefined => {
     const file = join(dir, ...parts);
-    return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as T) : undefined;
+    return existsSync(file) ? readJson<T>(file) : undefined;
   };
   const percent = (share: number) => `${Math.round(100 * share)}`;
   const rows = shown.map(([title, stage]) => {

@@ -59,7 +59,9 @@ export async function loadModel(model: string, { log }: { log?: (line: string) =
 
 /** Validates a model's files in full, without a device. @throws WeightsError as `loadModel` */
 export async function checkModel(model: string, { log }: { log?: (line: string) => void } = {}): Promise<void> {
-  (await openFiles(model, log)).files.close();
+  const { files, source } = await openFiles(model, log);
+  files.close();
+  createTokenizer(files.tokenizer, source);
 }
 
 async function openFiles(model: string, log?: (line: string) => void) {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -102,3 +102,19 @@ test.each([
   expect(lines.at(-1)).toContain(words);
   expect(ended.stderr).not.toMatch(/^\s+at /m);
 });
+
+test("a folder with another run or a broken record is left as it is", async () => {
+  const dir = join(scratch, "other");
+  mkdirSync(dir);
+  for (const [record, words] of [
+    ['{"format":1,"profile":"tiny","seed":2,"model":{"name":"m","sha256":"0"}}', "holds a run with seed 2, not 1"],
+    ['{"format":', "run.json: not JSON"],
+    ["{}", "run.json: not the record of a run"],
+  ] as const) {
+    writeFileSync(join(dir, "run.json"), record);
+    const { code, stderr } = await start(tiny("other"));
+    expect(code).toBe(1);
+    expect(stderr.trim().split("\n").at(-1)).toContain(words);
+    expect(readdirSync(dir)).toEqual(["run.json"]);
+  }
+}, 60_000);
