@@ -39,7 +39,12 @@ export function createTokenizer(files: TokenizerFiles, source: string): Tokenize
   }
   const eosId = inner.token_to_id(files.config.eos_token);
   if (eosId === undefined) throw new WeightsError(source, `the tokenizer has no token ${files.config.eos_token}`, `correct "eos_token"`);
-  const template = files.config.chat_template === undefined ? undefined : new Template(files.config.chat_template);
+  let template: Template | undefined;
+  try {
+    if (files.config.chat_template !== undefined) template = new Template(files.config.chat_template);
+  } catch (error) {
+    throw new WeightsError(source, `broken chat template: ${(error as Error).message}`, 'correct "chat_template"');
+  }
   return {
     files,
     eosId,
@@ -49,7 +54,12 @@ export function createTokenizer(files: TokenizerFiles, source: string): Tokenize
     chat(messages, { addGenerationPrompt = false } = {}) {
       if (!template) throw new WeightsError(source, "the model has no chat template", "give prompts as strings");
       const { bos_token = "", eos_token } = files.config;
-      return template.render({ messages, add_generation_prompt: addGenerationPrompt, bos_token, eos_token });
+      try {
+        return template.render({ messages, add_generation_prompt: addGenerationPrompt, bos_token, eos_token });
+      } catch (error) {
+        const roles = messages.map(({ role }) => role).join(", "); // a template may refuse a system turn, or an order of turns
+        throw new WeightsError(source, `the chat template does not take messages of ${roles}: ${(error as Error).message}`);
+      }
     },
   };
 }

@@ -34,6 +34,13 @@ test("a broken definition is named", () => {
   );
   const silent = createTokenizer({ ...tokenizer.files, config: { eos_token: "<|im_end|>" } }, "X");
   expect(() => silent.chat([])).toThrow("X: the model has no chat template");
+  const withTemplate = (chat_template: string) =>
+    createTokenizer({ ...tokenizer.files, config: { eos_token: "<|im_end|>", chat_template } }, "X");
+  expect(() => withTemplate("{% if x %}{{")).toThrow("X: broken chat template: ");
+  const picky = withTemplate("{{ raise_exception('no system turns') }}");
+  expect(() => picky.chat([{ role: "system", content: "Hi" }])).toThrow(
+    "X: the chat template does not take messages of system: no system turns",
+  );
 });
 
 describe.skipIf(!haveSmollm2)("SmolLM2 (needs its GGUF in the cache)", () => {
