@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { type Command, Option } from "commander";
 import type { Label } from "../data/types.js";
 import type { Proportion } from "../evaluation/intervals.js";
@@ -30,7 +31,7 @@ export function register(program: Command): void {
     .requiredOption("--suite <name|file>", "harmful, harmbench, look-alike-safe, look-alike-unsafe, general, or a .csv or .jsonl file")
     .addOption(new Option("--label <label>", "of all rows, where the file has no label column").choices(["safe", "unsafe"]))
     .requiredOption("--output <file>", "JSON: measures, and the judgement of each row")
-    .option("--completions <file>", "JSON Lines to keep the completions in; a later call goes on from it")
+    .option("--completions <file>", "JSON Lines to keep the completions in; a later call with the same model and settings goes on from it")
     .option("--limit <n>", "a fixed subset of so many rows, spread over families", wholeNumber(1))
     .option("--answer-tokens <n>", "tokens after which an answer is cut", wholeNumber(1), 64)
     .option("--batch-size <n>", "prompts at a time", wholeNumber(1), 16)
@@ -54,13 +55,16 @@ async function evaluate(options: EvaluateOptions): Promise<void> {
   const { respond } = await import("../evaluation/respond.js");
   const { report } = await import("../evaluation/report.js");
   const { perplexity, readReferences } = await import("../evaluation/usefulness.js");
+  const { sha256 } = await import("../model/files.js");
   const { openModel } = await import("./model.js");
   const { model, lora, close } = await openModel(options);
   try {
-    const { answerTokens, batchSize } = options;
+    const { answerTokens, batchSize, completions: file } = options;
+    const adapter = options.adapter && (await sha256(join(options.adapter, "adapter_model.safetensors")));
+    const from = JSON.stringify({ model: model.sha256, adapter, answerTokens, precision: options.precision });
     const progress = progressLine(rows.length, "prompts");
     const byId = new Map<string, Response>();
-    const answers = respond(model, lora, rows, { answerTokens, thoughtTokens, batchSize, file: options.completions, rng: createRng(0) });
+    const answers = respond(model, lora, rows, { answerTokens, thoughtTokens, batchSize, file, from, rng: createRng(0) });
     for await (const response of answers) {
       byId.set(response.id, response);
       progress(byId.size);

@@ -39,9 +39,11 @@ export interface RespondOptions {
   batchSize: number;
   /**
    * JSON Lines that every response is added to. A later call takes from it the rows that are there for the same id and input, and goes on
-   * with the others: keep a file for each adapter and each setting.
+   * with the others: keep a file for each adapter and each setting, or say in `from` what they were.
    */
   file?: string;
+  /** What responses depend on beside their input, such as the adapter's hash: rows of `file` that were made from something else are not used. */
+  from?: string;
   rng: Rng;
   signal?: AbortSignal;
   /** Seconds since any fixed moment. */
@@ -62,7 +64,7 @@ export async function* respond(
   options: RespondOptions,
 ): AsyncGenerator<Response> {
   const { tokenizer } = model;
-  const { attack = plain, answerTokens, thoughtTokens, batchSize, rng, signal, clock = () => performance.now() / 1000 } = options;
+  const { attack = plain, answerTokens, thoughtTokens, batchSize, from, rng, signal, clock = () => performance.now() / 1000 } = options;
   const ids = new Set<string>();
   for (const { id } of rows) {
     if (ids.has(id)) throw new DataError(`two prompts have the id "${id}": responses are told apart by id`);
@@ -71,7 +73,7 @@ export async function* respond(
   const asked = rows.map((row, index) => {
     const { messages, prefill = "" } = attack(row, index);
     const ids = tokenizer.encode(tokenizer.chat(messages, { addGenerationPrompt: true }) + prefill);
-    return { id: row.id, ids, prefill, input: textSha256(ids.join(" ")).slice(0, 16) };
+    return { id: row.id, ids, prefill, input: textSha256([...(from === undefined ? [] : [from]), ...ids].join(" ")).slice(0, 16) };
   });
 
   const store = options.file === undefined ? null : appendJsonl(options.file);
@@ -130,7 +132,8 @@ function stored(store: JsonlAppender, path: string): Map<string, Response> {
   return new Map(
     store.rows.map((row, i) => {
       const { data, error } = responseSchema.safeParse(row);
-      if (!data) throw new DataError(`${path}:${i + 1}: ${error.issues[0]!.path.join(".")}: not a response: remove the file`);
+      if (!data)
+        throw new DataError(`${path}:${i + 1}: ${error.issues[0]!.path.join(".")}: no completion of an evaluation: name another file`);
       return [data.id, data] as const;
     }),
   );

@@ -109,6 +109,16 @@ test("evaluate writes measures and judgements, and no completions unless asked",
   expect(rowsOf(at("c.jsonl"))).toHaveLength(metrics.n);
   await erpo(...words, "--output", at("e2.json"), "--completions", at("c.jsonl"));
   expect(JSON.parse(readFileSync(at("e2.json"), "utf8")).rows).toEqual(rows);
+  expect(rowsOf(at("c.jsonl"))).toHaveLength(metrics.n);
+
+  const adapted = [...words, "--adapter", fixture("llama-tiny-adapter")]; // another model's completions are not taken for its own
+  await erpo(...adapted, "--output", at("e3.json"), "--completions", at("c.jsonl"));
+  expect(rowsOf(at("c.jsonl"))).toHaveLength(2 * metrics.n);
+  await erpo(...adapted, "--output", at("e4.json"));
+  const judged = (name: string) => JSON.parse(readFileSync(at(name), "utf8")).rows;
+  expect(judged("e3.json").map(({ seconds, ...row }: { seconds: number }) => row)).toEqual(
+    judged("e4.json").map(({ seconds, ...row }: { seconds: number }) => row),
+  );
 });
 
 test("evaluate names an unknown suite, and a file without labels", async () => {

@@ -137,7 +137,7 @@ test("a prefill is part of what is judged, and of what the model is given", asyn
 test("wrong files and wrong rows are named", async () => {
   const file = join(folder, "other.jsonl");
   writeFileSync(file, '{"id":"a","input":"0"}\n');
-  await expect(responses(tiny, null, rows, options({ file }))).rejects.toThrow(`${file}:1: prefill: not a response`);
+  await expect(responses(tiny, null, rows, options({ file }))).rejects.toThrow(`${file}:1: prefill: no completion of an evaluation`);
   await expect(responses(tiny, null, [rows[0]!, rows[0]!], options())).rejects.toThrow('two prompts have the id "a"');
   expect(() => report(rows, [])).toThrow("report: response 0 is of undefined, not of a");
 });
