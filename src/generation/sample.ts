@@ -65,6 +65,7 @@ async function* sampleBatch(
   );
   try {
     for (let step = 1; ; step++) {
+      await new Promise((resolve) => setImmediate(resolve)); // timers and signals get their turn
       signal?.throwIfAborted();
       const next = await chooseTokens(
         logits,

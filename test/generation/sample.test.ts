@@ -59,6 +59,12 @@ test("stop ends a row, and no tensor is left behind", async () => {
   expect(tf.memory().numTensors).toBe(before);
 });
 
+test("timers and signals get their turn while it runs", async () => {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(new Error("stopped")), 20);
+  await expect(collect({ maxNewTokens: 4000, signal: controller.signal, stop: () => false })).rejects.toThrow("stopped");
+});
+
 test("top-k and top-p leave out what they should", () => {
   // probabilities 0.5, 0.25, 0.15, 0.1
   const logits = Float32Array.from([0.5, 0.25, 0.15, 0.1], Math.log);
