@@ -35,7 +35,8 @@ export function suiteRows(data: Datasets, name: SuiteName): PromptRow[] {
 export async function openSuite(name: string, build: () => Promise<Datasets>, options: SuiteOptions = {}): Promise<PromptRow[]> {
   if (isSuiteName(name)) return suiteRows(await build(), name);
   const file = [".csv", ".jsonl"].includes(extname(name));
-  if (!file && !existsSync(name)) throw new DataError(`no suite is called "${name}": choose ${suiteNames.join(", ")} or a .csv file`);
+  if (!file && !existsSync(name))
+    throw new DataError(`no suite is called "${name}": choose ${suiteNames.join(", ")} or a .csv or .jsonl file`);
   return readSuite(name, options);
 }
 

@@ -56,7 +56,7 @@ test("suites by name, by file, and unknown ones", async () => {
   const never = () => Promise.reject(new Error("built"));
   expect((await openSuite(fixture("data-strongreject.csv"), never)).every(({ label }) => label === "unsafe")).toBe(true);
   await expect(openSuite("harmfull", never)).rejects.toThrow(
-    `no suite is called "harmfull": choose ${suiteNames.join(", ")} or a .csv file`,
+    `no suite is called "harmfull": choose ${suiteNames.join(", ")} or a .csv or .jsonl file`,
   );
   await expect(openSuite("no.csv", never)).rejects.toThrow("no.csv: no such file");
 });
