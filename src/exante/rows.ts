@@ -24,8 +24,8 @@ export interface TokenWeights {
   answerTail: number;
 }
 
-/** Chosen on dev prompts: the decision 12, the verdict 6, the rule 4, tags 1, everything else 0.2. */
-export const traceWeights: TokenWeights = { decision: 12, rule: 4, verdict: 6, tag: 1, prose: 0.2, answerHead: 1, answerTail: 0.2 };
+/** Chosen on dev prompts: the decision 12, the verdict 6, the broken rule 8, tags 1, everything else 0.2. */
+export const traceWeights: TokenWeights = { decision: 12, rule: 8, verdict: 6, tag: 1, prose: 0.2, answerHead: 1, answerTail: 0.2 };
 
 const answerHeadTokens = 4;
 
@@ -88,7 +88,9 @@ export function traceRow(
   label = prompt.label,
 ): TokenRow {
   const thought = writeThought(thoughtFor(prompt, label), style, variant);
-  const { ids: thoughtIds, weights } = weighSegments(thought, tokenizer, traceWeights);
+  // what a harmless prompt resembles is no decision: there the rule weighs as prose
+  const kinds = label === "unsafe" ? traceWeights : { ...traceWeights, rule: traceWeights.prose };
+  const { ids: thoughtIds, weights } = weighSegments(thought, tokenizer, kinds);
   const answer = answerFor(prompt, variant, label);
   const full = tokenizer.encode(answer.text);
   const closed = answer.finished && full.length <= answerTokens;

@@ -42,12 +42,12 @@ test("a row's tokens are those of its text, the first decision and verdict token
   expect(tokenizer.decode(ids)).toBe(
     "<assess>violence; hurt a person; target: a person</assess><verify>R1: violates</verify><calibrate>refuse, brief</calibrate><answer>",
   );
-  const heavy = weights.flatMap((w, i) => (w > 4 ? [{ w, at: tokenizer.decode(ids.slice(0, i)) }] : []));
+  const heavy = weights.flatMap((w, i) => (w > 1 && w !== 8 ? [{ w, at: tokenizer.decode(ids.slice(0, i)) }] : []));
   expect(heavy).toEqual([
     { w: 12, at: "<assess>" },
     { w: 6, at: expect.stringMatching(/<verify>R1:$/) },
   ]);
-  const rule = weights.flatMap((w, i) => (w === 4 ? [ids[i]!] : []));
+  const rule = weights.flatMap((w, i) => (w === 8 ? [ids[i]!] : []));
   expect(tokenizer.decode(rule)).toBe("R1:");
 });
 
