@@ -9,8 +9,8 @@
  * The paper's exact pairs, weights and length term are not public; what is done here is this project's reconstruction. Each stage is an
  * async generator of its training steps; its results are in the run's folder, and running it again continues or repeats them.
  */
-import { cpSync } from "node:fs";
 import { answerRow, decisionRow, type LabelledPrompt, traceRow } from "../exante/rows.js";
+import { saveAdapter } from "../model/adapter-io.js";
 import { dpo } from "../objectives/dpo.js";
 import { lengthMargin } from "../objectives/length-margin.js";
 import { withNll } from "../objectives/nll.js";
@@ -159,5 +159,7 @@ export async function* stage3(
     );
     if (outcome.kept) current = stage;
   }
-  for (const file of ["adapter_config.json", "adapter_model.safetensors"]) cpSync(run.path(current, file), run.path(stages.final, file));
+  const final = await run.adapter(current);
+  await saveAdapter(run.path(stages.final), final, run.model.name);
+  final.dispose();
 }

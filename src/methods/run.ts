@@ -99,7 +99,7 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
     data,
     rng,
     path,
-    adapter: (stage) => loadAdapter(path(stage), model.config),
+    adapter: (stage) => stageAdapter(path(stage), model),
     metrics: (stage) => readMetrics(path(stage)),
   };
 }
@@ -130,6 +130,16 @@ const environmentOf = (device: Device): Environment => ({
   library: device.library,
   precision: device.precision,
 });
+
+/** The adapter in a stage's folder; where the stage was through and its file is damaged now, the error says how to get it back. */
+async function stageAdapter(dir: string, model: LanguageModel): Promise<Lora> {
+  try {
+    return await loadAdapter(dir, model.config);
+  } catch (error) {
+    if (!existsSync(join(dir, "stage.json"))) throw error;
+    throw new DataError(`${(error as Error).message}; or remove ${dir}, and the stage is trained again`);
+  }
+}
 
 /**
  * Trains a stage once. The adapter that results is stored in the stage's folder; a later call yields the stored steps again without
