@@ -50,6 +50,22 @@ test("a prompt's sample does not depend on its batch", async () => {
   expect(await collect({ temperature: 1, rng: createRng(2) })).not.toEqual(alone);
 });
 
+test("first tokens are drawn as often as the softmax says", async () => {
+  const counts = new Map<number, number>();
+  const n = 3000;
+  const same = Array.from({ length: n }, () => prompts[0]!);
+  for await (const { ids } of sample(model, null, same, { maxNewTokens: 1, batchSize: 500, temperature: 0.7, rng: createRng(5) }))
+    counts.set(ids[0]!, (counts.get(ids[0]!) ?? 0) + 1);
+  const probabilities = tf.tidy(() => {
+    const states = model.decoder.hidden(tf.tensor2d(prompts[0]!, [1, prompts[0]!.length], "int32")).squeeze([0]) as tf.Tensor2D; // [T, C]
+    const last = model.decoder.logits(states.slice([prompts[0]!.length - 1, 0])); // [1, V]
+    return tf.softmax(tf.div(last, 0.7)).dataSync();
+  });
+  for (const [id, p] of probabilities.entries()) {
+    expect(Math.abs((counts.get(id) ?? 0) / n - p)).toBeLessThan(5 * Math.sqrt((p * (1 - p)) / n) + 1e-3);
+  }
+});
+
 test("stop ends a row, and no tensor is left behind", async () => {
   await collect({});
   const before = tf.memory().numTensors;
