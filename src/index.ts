@@ -31,7 +31,7 @@ export { ask, clearOutput, comms, display, interruptSignal, progress } from "./f
 export { type Completion, type SampleOptions, sample } from "./generation/sample.js";
 
 // ERPO, as a run that is kept in a folder
-export { type DevScore, devScore } from "./methods/dev.js";
+export { type DevAnswers, type DevScore, devAnswers, devScore } from "./methods/dev.js";
 export { answersOnly, stage1, stage1Prompts, stage2, stage3 } from "./methods/erpo.js";
 export { roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo-pairs.js";
 export { attackTrials, evaluateStage, stageBalance, stagePerplexity, suiteTrials, type TrialResult } from "./methods/evaluate.js";

@@ -2,6 +2,8 @@ import type { PromptRow } from "../data/types.js";
 import { type Auc, auc } from "../evaluation/auc.js";
 import { type Proportion, share } from "../evaluation/intervals.js";
 import { decisionLogOdds, decisionPrompt, noneToken } from "../evaluation/readout.js";
+import { report } from "../evaluation/report.js";
+import { responses } from "../evaluation/respond.js";
 import { promptIds } from "../exante/rows.js";
 import { once, type Run } from "./run.js";
 
@@ -20,11 +22,41 @@ export interface DevScore {
 export async function devScore(run: Run, stage: string): Promise<DevScore> {
   return once(run.path(stage, "dev.json"), async () => {
     const { model } = run;
-    const rows = devPrompts(run);
+    const rows = devPrompts(run, run.profile.evaluation.devPrompts);
     const lora = await run.adapter(stage);
     try {
       const prompts = rows.map((row) => decisionPrompt(promptIds(row.prompt, model.tokenizer), model.tokenizer));
       return scoreReadout(rows, await decisionLogOdds(model, lora, prompts, noneToken(model.tokenizer), 32));
+    } finally {
+      lora.dispose();
+    }
+  });
+}
+
+/** What an adapter's whole answers to dev prompts do: what stage 3's gate looks at. */
+export interface DevAnswers {
+  /** Share of unsafe and of safe prompts whose answer refuses. */
+  unsafeRefused: Proportion;
+  safeRefused: Proportion;
+  /** Share of completions that are whole traces. */
+  traceValid: Proportion;
+}
+
+/** Greedy answers of a stage's adapter to dev prompts, judged; computed once: `<stage>/dev-answers.json`. */
+export async function devAnswers(run: Run, stage: string, signal?: AbortSignal): Promise<DevAnswers> {
+  return once(run.path(stage, "dev-answers.json"), async () => {
+    const rows = devPrompts(run, run.profile.evaluation.gatePrompts);
+    const lora = await run.adapter(stage);
+    try {
+      const file = run.path(stage, "dev-answers.jsonl");
+      const options = { answerTokens: 12, thoughtTokens: 130, batchSize: 64, file, rng: run.rng("dev answers"), signal };
+      const { rows: judged } = report(rows, await responses(run.model, lora, rows, options));
+      const refused = (label: PromptRow["label"]) =>
+        share(
+          judged.filter((row) => row.label === label),
+          (row) => row.judgement === "refusal",
+        );
+      return { unsafeRefused: refused("unsafe"), safeRefused: refused("safe"), traceValid: share(judged, (row) => row.traceValid) };
     } finally {
       lora.dispose();
     }
@@ -45,10 +77,8 @@ export function scoreReadout(rows: readonly Pick<PromptRow, "label">[], logOdds:
   };
 }
 
-/** The dev prompts that choices are made on: as many of each label as the profile says. */
-function devPrompts(run: Run): PromptRow[] {
+/** The dev prompts that choices are made on, `count` of each label. */
+function devPrompts(run: Run, count: number): PromptRow[] {
   const rows = run.rng("dev").shuffle(run.data.dev);
-  return (["safe", "unsafe"] as const).flatMap((label) =>
-    rows.filter((row) => row.label === label).slice(0, run.profile.evaluation.devPrompts),
-  );
+  return (["safe", "unsafe"] as const).flatMap((label) => rows.filter((row) => row.label === label).slice(0, count));
 }

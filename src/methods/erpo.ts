@@ -18,7 +18,7 @@ import type { PreferenceObjective } from "../objectives/types.js";
 import type { StepMetrics } from "../training/metrics.js";
 import { trainPreference } from "../training/preference.js";
 import { trainSft } from "../training/sft.js";
-import { devScore } from "./dev.js";
+import { devAnswers } from "./dev.js";
 import { pairBatches, roundPairs, stage2Pairs } from "./erpo-pairs.js";
 import { judgeRound } from "./gate.js";
 import { balancedPrompts, withAnswers, withinTokens } from "./prompts.js";
@@ -124,7 +124,8 @@ export async function* stage2(
  *
  *     -log sigmoid( beta * Delta + alpha * (|w| - |l|) ) + nllWeight * NLL(w) / |w|
  *
- * and keep the round only if the dev set's refusals did not worsen by more than 3 points on either side.
+ * and keep the round only if the answers to dev prompts did not refuse worse by more than 3 points on either side. The gate judges whole
+ * answers: a policy can keep its verdicts and lose what it says after them.
  */
 export async function* stage3(
   run: Run,
@@ -155,7 +156,7 @@ export async function* stage3(
     for await (const step of training) yield { ...step, round };
     if (signal?.aborted) return;
     const outcome = await once(run.path(stage, "round.json"), async () =>
-      judgeRound(round, from, await devScore(run, from), await devScore(run, stage)),
+      judgeRound(round, from, await devAnswers(run, from, signal), await devAnswers(run, stage, signal)),
     );
     if (outcome.kept) current = stage;
   }

@@ -9,8 +9,8 @@ export interface Profile {
   /** Prompts of each label that pairs are made from. */
   stage2: { prompts: number; rate: number };
   stage3: { rounds: number; prompts: number; samples: number; rate: number };
-  /** Prompts of each suite, of each attack, and of the dev set (of each label). */
-  evaluation: { prompts: number; attackPrompts: number; devPrompts: number };
+  /** Prompts of each suite and of each attack; of the dev set, of each label, for its read-out and for the answers that the gate judges. */
+  evaluation: { prompts: number; attackPrompts: number; devPrompts: number; gatePrompts: number };
   /** Completions are cut after this many answer tokens. */
   answerTokens: number;
   /** Floating-point operations of the whole job, in units of 10^15, and the minutes that do not depend on the device; measured. */
@@ -24,8 +24,8 @@ const quick: Profile = {
   firstLayer: 1 / 3,
   stage1: { decisionTokens: 48_000, decisionRate: 2e-3, traceTokens: 80_000, traceRate: 1e-3 },
   stage2: { prompts: 48, rate: 1e-4 },
-  stage3: { rounds: 2, prompts: 32, samples: 2, rate: 1e-4 },
-  evaluation: { prompts: 60, attackPrompts: 20, devPrompts: 100 },
+  stage3: { rounds: 2, prompts: 32, samples: 2, rate: 5e-5 },
+  evaluation: { prompts: 60, attackPrompts: 20, devPrompts: 100, gatePrompts: 60 },
   answerTokens: 16,
   estimate: { petaflop: 0.16, fixedMinutes: 7 },
 };
@@ -36,8 +36,8 @@ const full: Profile = {
   name: "full",
   stage1: { decisionTokens: 140_000, decisionRate: 2e-3, traceTokens: 150_000, traceRate: 1e-3 },
   stage2: { prompts: 150, rate: 1e-4 },
-  stage3: { rounds: 3, prompts: 56, samples: 2, rate: 1e-4 },
-  evaluation: { prompts: 100, attackPrompts: 60, devPrompts: 122 },
+  stage3: { rounds: 3, prompts: 56, samples: 2, rate: 5e-5 },
+  evaluation: { prompts: 100, attackPrompts: 60, devPrompts: 122, gatePrompts: 122 },
   answerTokens: 32,
   estimate: { petaflop: 0.4, fixedMinutes: 18 },
 };
@@ -51,7 +51,7 @@ const tiny: Profile = {
   stage1: { decisionTokens: 3_000, decisionRate: 1e-3, traceTokens: 4_000, traceRate: 1e-3 },
   stage2: { prompts: 8, rate: 1e-4 },
   stage3: { rounds: 2, prompts: 8, samples: 2, rate: 1e-4 },
-  evaluation: { prompts: 4, attackPrompts: 2, devPrompts: 4 },
+  evaluation: { prompts: 4, attackPrompts: 2, devPrompts: 4, gatePrompts: 4 },
   answerTokens: 8,
   estimate: { petaflop: 0, fixedMinutes: 1 },
 };
