@@ -1,4 +1,5 @@
 import { basename, dirname, resolve } from "node:path";
+import { writeAtomic } from "../src/setup/atomic.js";
 import { buildDocument } from "./document/build.js";
 import type { ReportDocument, Target } from "./document/model.js";
 import { writeBlocks } from "./html/blocks.js";
@@ -7,7 +8,6 @@ import { reportHTML } from "./html/page.js";
 import { MarkdownWriter } from "./html/render-markdown.js";
 import { readNotebook } from "./notebook/read.js";
 import { type Notebook, NotebookError } from "./notebook/types.js";
-import { writeWhole } from "./notebook/write.js";
 import { collectProvenance, type Provenance } from "./provenance/collect.js";
 
 /** How reports are rendered. */
@@ -64,13 +64,13 @@ export async function renderReports(paths: readonly string[], options: ReportOpt
       continue;
     }
     const file = resolve(options.output, `${source.document.stem}.html`);
-    writeWhole(file, html);
+    writeAtomic(file, [html]);
     written.push(file);
     rendered.push(source);
   }
   if (several && rendered.length) {
     const file = resolve(options.output, "index.html");
-    writeWhole(file, await indexHTML(rendered, targets));
+    writeAtomic(file, [await indexHTML(rendered, targets)]);
     written.push(file);
   }
   return { written, failures };

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
+import { writeAtomic } from "../../src/setup/atomic.js";
 import { readNotebook } from "../notebook/read.js";
 import { type Cell, type CodeCell, cellTags, type ErrorOutput, type Notebook, NotebookError } from "../notebook/types.js";
-import { notebookText, writeWhole } from "../notebook/write.js";
+import { notebookText } from "../notebook/write.js";
 import { environment } from "../provenance/environment.js";
 import { KernelClient } from "./client.js";
 import { DeadKernelError } from "./kernel-process.js";
@@ -112,7 +113,7 @@ class Run {
       ...this.notebook.metadata,
       erpo: { ...this.notebook.metadata.erpo, execution: { ...this.record, seconds: this.seconds() } },
     };
-    writeWhole(this.output, notebookText({ ...this.notebook, metadata }));
+    writeAtomic(this.output, [notebookText({ ...this.notebook, metadata })]);
   }
 
   async start(startKernel: () => Promise<KernelClient>, kernel: string): Promise<void> {

@@ -43,7 +43,7 @@ async function evaluate(options: EvaluateOptions): Promise<void> {
   const { createRng } = await import("../backend/random.js");
   const { buildDatasets } = await import("../data/dataset.js");
   const { openSuite, take } = await import("../evaluation/suites.js");
-  const { writeAtomic } = await import("../data/jsonl.js");
+  const { writeAtomic } = await import("../setup/atomic.js");
   const { assertWritable, progressLine } = await import("./output.js");
   assertWritable(options.output);
   if (options.completions !== undefined) assertWritable(options.completions);
@@ -86,7 +86,7 @@ async function evaluate(options: EvaluateOptions): Promise<void> {
       ...(expected ? { perplexity: expected } : {}),
       rows: result.rows,
     };
-    writeAtomic(options.output, `${JSON.stringify(summary, null, 2)}\n`);
+    writeAtomic(options.output, [`${JSON.stringify(summary, null, 2)}\n`]);
     const { refused, complied, degenerate, traceValid } = result.metrics;
     const lines = { refused, complied, degenerate, "valid traces": traceValid };
     for (const [name, proportion] of Object.entries(lines)) process.stdout.write(`${name.padEnd(13)}${inWords(proportion)}\n`);

@@ -38,7 +38,8 @@ async function generate(options: GenerateOptions): Promise<void> {
 
   const { createRng } = await import("../backend/random.js");
   const { DataError } = await import("../data/errors.js");
-  const { formatJsonl, writeAtomic } = await import("../data/jsonl.js");
+  const { formatJsonl } = await import("../data/jsonl.js");
+  const { writeAtomic } = await import("../setup/atomic.js");
   const { sample } = await import("../generation/sample.js");
   const { openModel } = await import("./model.js");
   const { model, lora, close } = await openModel(options);
@@ -65,7 +66,7 @@ async function generate(options: GenerateOptions): Promise<void> {
       results[index] = { ...rows[index]!.fields, completion: tokenizer.decode(ids), tokens: ids.length };
       progress(++done);
     }
-    writeAtomic(options.output, formatJsonl(results));
+    writeAtomic(options.output, [formatJsonl(results)]);
   } finally {
     close();
   }

@@ -35,14 +35,17 @@ async function score(options: ScoreOptions): Promise<void> {
   const rows = readPreferences(options.data);
   assertWritable(options.output);
 
-  const { formatJsonl, writeAtomic } = await import("../data/jsonl.js");
+  const { formatJsonl } = await import("../data/jsonl.js");
+  const { writeAtomic } = await import("../setup/atomic.js");
   const { scorePairs } = await import("../training/score.js");
   const { openModel } = await import("./model.js");
   const { model, lora, close } = await openModel(options);
   try {
     const { batchSize, maxLength } = options;
     const onBatch = progressLine(rows.length, "pairs");
-    writeAtomic(options.output, formatJsonl(await scorePairs(model, rows, lora, { batchSize, maxLength, source: options.data, onBatch })));
+    writeAtomic(options.output, [
+      formatJsonl(await scorePairs(model, rows, lora, { batchSize, maxLength, source: options.data, onBatch })),
+    ]);
   } finally {
     close();
   }

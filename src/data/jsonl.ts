@@ -1,6 +1,7 @@
-import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
-import { makeFolders, unwritable } from "../setup/folders.js";
+import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { fileError, writeAll } from "../setup/atomic.js";
+import { makeFolders } from "../setup/folders.js";
 import { DataError } from "./errors.js";
 
 const newline = 0x0a;
@@ -45,31 +46,6 @@ export function readJson<T>(path: string): T {
   return parseObject(readText(path), path) as T;
 }
 
-/**
- * Writes a whole file or nothing: a temporary file beside it, synced, then renamed. Makes the folder.
- * A reader sees the old text or the new one, also after a power cut.
- * @throws DataError `FILE: cannot be written (cause)`
- */
-export function writeAtomic(path: string, text: string): void {
-  const folder = dirname(path);
-  const temporary = join(folder, `.${basename(path)}.${process.pid}.tmp`);
-  try {
-    makeFolders(folder);
-    const file = openSync(temporary, "w");
-    try {
-      writeAll(file, Buffer.from(text));
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(temporary, path);
-  } catch (error) {
-    if (existsSync(temporary)) rmSync(temporary);
-    throw writeError(path, error);
-  }
-  syncFolder(folder);
-}
-
 /** A results file that grows by whole lines and survives `kill -9`. */
 export interface JsonlAppender {
   /** The rows that were there when it was opened. */
@@ -85,14 +61,14 @@ export interface JsonlAppender {
  * Opens a JSON Lines file to go on writing it. A last line without its newline is what an interrupted write leaves: it is kept if it
  * is a whole object (its newline is added), else cut off.
  *
- * @throws DataError when an earlier line is not a JSON object, or the file cannot be written, now or later
+ * @throws DataError when an earlier line is not a JSON object; FileError when the file cannot be written, now or later
  */
 export function appendJsonl(path: string): JsonlAppender {
   const writing = <T>(work: () => T): T => {
     try {
       return work();
     } catch (error) {
-      throw writeError(path, error);
+      throw fileError(path, error);
     }
   };
   writing(() => makeFolders(dirname(path)));
@@ -119,25 +95,6 @@ export function appendJsonl(path: string): JsonlAppender {
     },
     close: () => closeSync(file),
   };
-}
-
-/** The file system's error as one that names the file; others as they are. */
-function writeError(path: string, error: unknown): unknown {
-  const problem = unwritable(error);
-  return problem === undefined ? error : new DataError(`${path}: ${problem}`);
-}
-
-function writeAll(file: number, bytes: Buffer): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
-}
-
-function syncFolder(folder: string): void {
-  const handle = openSync(folder, "r");
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
 }
 
 function parseObject(text: string, where: string): Record<string, unknown> {

@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { z } from "zod";
+import { writeAtomic } from "../setup/atomic.js";
 import { allRows, type Datasets } from "./dataset.js";
 import { DataError } from "./errors.js";
-import { formatJsonl, parseJsonl, readText, writeAtomic } from "./jsonl.js";
+import { formatJsonl, parseJsonl, readText } from "./jsonl.js";
 import { countRows, countSources, type Manifest, textSha256 } from "./manifest.js";
 import type { GeneralRow, PromptRow } from "./types.js";
 
@@ -68,9 +69,9 @@ export function manifestOf(sets: Datasets): Manifest {
  * The same sets give the same bytes.
  */
 export function writeDatasets(dir: string, sets: Datasets): Manifest {
-  for (const [file, rows] of parts(sets)) writeAtomic(join(dir, file), formatJsonl(rows));
+  for (const [file, rows] of parts(sets)) writeAtomic(join(dir, file), [formatJsonl(rows)]);
   const manifest = manifestOf(sets);
-  writeAtomic(join(dir, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+  writeAtomic(join(dir, "manifest.json"), [`${JSON.stringify(manifest, null, 2)}\n`]);
   return manifest;
 }
 

@@ -4,10 +4,10 @@ import { DataError } from "../data/errors.js";
 import { appendJsonl, type JsonlAppender } from "../data/jsonl.js";
 import { textSha256 } from "../data/manifest.js";
 import type { PromptRow } from "../data/types.js";
+import { answerStop } from "../exante/answer-stop.js";
 import { sample } from "../generation/sample.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
-import type { Tokenizer } from "../model/tokenizer.js";
 import { type Attack, plain } from "./attacks.js";
 
 const responseSchema = z.object({
@@ -86,7 +86,7 @@ export async function* respond(
       else missing.push(question);
     }
 
-    const ends = answerEnds(tokenizer, answerTokens, thoughtTokens);
+    const ends = answerStop(tokenizer, { answerTokens, thoughtTokens });
     const completions = sample(
       model,
       lora,
@@ -137,28 +137,4 @@ function stored(store: JsonlAppender, path: string): Map<string, Response> {
       return [data.id, data] as const;
     }),
   );
-}
-
-/** Tokens that a tag may take. */
-const tagTokens = 8;
-
-/** Follows completions token by token: where `<answer>` ended, and when there is nothing more to wait for. */
-function answerEnds(tokenizer: Tokenizer, answerTokens: number, thoughtTokens: number) {
-  const thinking = new Set<number>(); // completions that have begun a thought
-  const answerAt = new Map<number, number>(); // completion -> its length when `<answer>` was whole
-  return {
-    thoughtTokens: (index: number) => answerAt.get(index) ?? 0,
-    stop(ids: readonly number[], index: number): boolean {
-      const from = answerAt.get(index) ?? 0;
-      const tail = tokenizer.decode(ids.slice(Math.max(from, ids.length - tagTokens)));
-      if (tail.includes("</answer>")) return true;
-      if (!answerAt.has(index) && tail.includes("<answer>")) {
-        answerAt.set(index, ids.length);
-        return false;
-      }
-      if (tail.includes("<assess>")) thinking.add(index);
-      const thoughtOpen = thinking.has(index) && !answerAt.has(index);
-      return thoughtOpen ? ids.length >= thoughtTokens : ids.length - from >= answerTokens;
-    },
-  };
 }

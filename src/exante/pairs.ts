@@ -121,8 +121,9 @@ export function wholePair({ prompt, chosen, rejected }: PreferencePair, tokenize
 /**
  * The step-level form (METHODS 1.6): both completions are cut at the first step (assessment, verification, calibration, answer) in which
  * they differ; the shared steps join the prompt and only the differing step is compared.
+ * @returns null where one completion ends before they differ
  */
-export function stepLevelPair(pair: PreferencePair, tokenizer: Tokenizer): TokenPair {
+export function stepLevelPair(pair: PreferencePair, tokenizer: Tokenizer): TokenPair | null {
   const steps = (ids: readonly number[]) => splitSteps(ids, tokenizer);
   return stepPair(promptIds(pair.prompt.prompt, tokenizer), steps(pair.chosen), steps(pair.rejected));
 }

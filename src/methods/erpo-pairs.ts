@@ -111,17 +111,21 @@ async function storedPairs(
 ): Promise<StoredPairs> {
   const { tokenizer } = run.model;
   const cut = level === "step" ? stepLevelPair : wholePair;
+  const made = pairs.flatMap((pair) => {
+    const tokens = cut(pair, tokenizer);
+    return tokens === null ? [] : [{ pair, tokens }];
+  });
   return {
     tokens: await referenceLogps(
       run.model,
-      pairs.map((p) => cut(p, tokenizer)),
+      made.map(({ tokens }) => tokens),
       reference,
       { batchSize: 4, signal },
     ),
-    goals: pairs.map((p) => p.goal),
-    labels: pairs.map((p) => p.prompt.label),
-    constructed: pairs.map((p) => p.constructed),
-    ids: pairs.map((p) => p.prompt.id),
+    goals: made.map(({ pair }) => pair.goal),
+    labels: made.map(({ pair }) => pair.prompt.label),
+    constructed: made.map(({ pair }) => pair.constructed),
+    ids: made.map(({ pair }) => pair.prompt.id),
   };
 }
 

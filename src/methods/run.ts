@@ -4,12 +4,13 @@ import { type Device, openDevice } from "../backend/device.js";
 import { createRng, type Rng } from "../backend/random.js";
 import { buildDatasets, type Datasets } from "../data/dataset.js";
 import { DataError } from "../data/errors.js";
-import { readJson, writeAtomic } from "../data/jsonl.js";
+import { readJson } from "../data/jsonl.js";
 import { textSha256 } from "../data/manifest.js";
 import { loadDatasets, writeDatasets } from "../data/store.js";
 import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
 import { type LanguageModel, loadModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
+import { writeAtomic } from "../setup/atomic.js";
 import { readMetrics, type StepMetrics } from "../training/metrics.js";
 import { type Profile, profile } from "./profile.js";
 
@@ -87,7 +88,7 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
     data: textSha256(readFileSync(join(dataDir, "manifest.json"), "utf8")),
     environments: known.some((e) => JSON.stringify(e) === JSON.stringify(environment)) ? known : [...known, environment],
   };
-  writeAtomic(join(dir, "run.json"), `${JSON.stringify(record, null, 2)}\n`);
+  writeAtomic(join(dir, "run.json"), [`${JSON.stringify(record, null, 2)}\n`]);
 
   const path = (...parts: string[]) => join(dir, ...parts);
   return {
@@ -175,7 +176,7 @@ export async function* trainOnce(
     if (signal?.aborted) return;
     if (last === 0) yield* earlier; // the last checkpoint was the last step
     await saveAdapter(dir, lora, run.model.name);
-    writeAtomic(doneFile, `${JSON.stringify({ stage, profile: run.profile, seed: run.seed, steps: last || earlier.length }, null, 2)}\n`);
+    writeAtomic(doneFile, [`${JSON.stringify({ stage, profile: run.profile, seed: run.seed, steps: last || earlier.length }, null, 2)}\n`]);
   } finally {
     lora.dispose();
   }
@@ -183,6 +184,6 @@ export async function* trainOnce(
 
 /** A result that is computed once and kept as JSON: `file` is written when `compute` is through, and read from then on. */
 export async function once<T extends object>(file: string, compute: () => Promise<T>): Promise<T> {
-  if (!existsSync(file)) writeAtomic(file, `${JSON.stringify(await compute())}\n`);
+  if (!existsSync(file)) writeAtomic(file, [`${JSON.stringify(await compute())}\n`]);
   return readJson<T>(file);
 }

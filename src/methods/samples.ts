@@ -1,8 +1,8 @@
 import { appendJsonl } from "../data/jsonl.js";
+import { answerStop } from "../exante/answer-stop.js";
 import { type LabelledPrompt, promptIds } from "../exante/rows.js";
 import { sample } from "../generation/sample.js";
 import type { Lora } from "../model/lora.js";
-import type { Tokenizer } from "../model/tokenizer.js";
 import type { Run } from "./run.js";
 
 export interface SampleSpec {
@@ -27,6 +27,9 @@ export async function sampleOnce(run: Run, policy: Lora, prompts: readonly Label
     const known = new Map(file.rows.map((row) => [row.id as string, row.ids as number[]]));
     const missing = prompts.filter((p) => !known.has(p.id));
     const starts = missing.map((p) => tokenizer.encode(spec.start(p)));
+    // where the completion is made to begin with a thought, the thought is in the prompt
+    const thinking = missing.some((p) => spec.start(p).includes("<assess>"));
+    const ends = answerStop(tokenizer, { answerTokens: spec.answerTokens, thoughtTokens, thinking });
     const completions = sample(
       run.model,
       policy,
@@ -36,7 +39,7 @@ export async function sampleOnce(run: Run, policy: Lora, prompts: readonly Label
         temperature: spec.temperature,
         batchSize: 64,
         rng: run.rng(spec.file.slice(run.dir.length)),
-        stop: answerStop(tokenizer, spec.answerTokens),
+        stop: ends.stop,
         signal: spec.signal,
       },
     );
@@ -49,15 +52,4 @@ export async function sampleOnce(run: Run, policy: Lora, prompts: readonly Label
   } finally {
     file.close();
   }
-}
-
-/** Ends a completion at `</answer>` or `answerTokens` tokens after `<answer>`. */
-export function answerStop(tokenizer: Tokenizer, answerTokens: number): (ids: readonly number[], index: number) => boolean {
-  const opened = new Map<number, number>(); // completion -> its length when `<answer>` was whole
-  return (ids, index) => {
-    const at = opened.get(index);
-    if (at !== undefined) return ids.length - at >= answerTokens || tokenizer.decode(ids.slice(at)).includes("</answer");
-    if (tokenizer.decode(ids.slice(-8)).includes("<answer>")) opened.set(index, ids.length);
-    return false;
-  };
 }

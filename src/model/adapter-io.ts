@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { z } from "zod";
+import { writeAtomic } from "../setup/atomic.js";
 import type { DecoderConfig } from "./config.js";
 import { WeightsError } from "./errors.js";
-import { openRanges, writeAtomic } from "./files.js";
+import { openRanges } from "./files.js";
 import { LINEAR_NAMES, type LinearName, Lora, linearShape, modulePath } from "./lora.js";
 import { readSafetensors, writeSafetensors } from "./safetensors.js";
 import { readJson } from "./tokenizer-files.js";
@@ -53,7 +54,7 @@ export async function saveAdapter(dir: string, lora: Lora, base: string): Promis
   const tensors = lora
     .names()
     .map((name, i) => ({ name, shape: variables[i]!.shape, data: () => variables[i]!.dataSync() as Float32Array }));
-  await writeAtomic(join(dir, "adapter_config.json"), [`${JSON.stringify(config, null, 2)}\n`]);
+  writeAtomic(join(dir, "adapter_config.json"), [`${JSON.stringify(config, null, 2)}\n`]);
   await writeSafetensors(join(dir, "adapter_model.safetensors"), tensors);
 }
 

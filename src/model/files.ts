@@ -1,8 +1,5 @@
 import { createHash } from "node:crypto";
 import { closeSync, createReadStream, fstatSync, openSync, readSync } from "node:fs";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { makeFolders, unwritable } from "../setup/folders.js";
 import { WeightsError } from "./errors.js";
 
 /** A file open for reading by ranges, so that no weights file is held in memory as a whole. */
@@ -48,31 +45,4 @@ export async function sha256(path: string): Promise<string> {
   const hash = createHash("sha256");
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk);
   return hash.digest("hex");
-}
-
-/**
- * Writes a file whole or not at all: beside its place, synced, then renamed; its folder is made where missing. A reader never sees a half-written file,
- * not even after a crash.
- * @throws WeightsError `FILE: cannot be written (cause)`
- */
-export async function writeAtomic(path: string, chunks: Iterable<Uint8Array | string>): Promise<void> {
-  const dir = dirname(path);
-  const beside = join(dir, `.${process.pid}-${Math.floor(performance.now() * 1000)}.tmp`);
-  let file: FileHandle | undefined;
-  try {
-    makeFolders(dir);
-    file = await open(beside, "w", 0o644);
-    for (const chunk of chunks) await file.writeFile(chunk);
-    await file.sync();
-    await file.close();
-    await rename(beside, path);
-  } catch (error) {
-    await file?.close().catch(() => {});
-    if (file) await rm(beside, { force: true });
-    const problem = unwritable(error);
-    throw problem === undefined ? error : new WeightsError(path, problem);
-  }
-  const folder = await open(dir, "r");
-  await folder.sync().catch(() => {}); // some file systems cannot sync a folder
-  await folder.close();
 }

@@ -1,5 +1,6 @@
+import { writeAtomic } from "../setup/atomic.js";
 import { WeightsError } from "./errors.js";
-import { type RangeFile, writeAtomic } from "./files.js";
+import type { RangeFile } from "./files.js";
 import { bfloats, floats, halves } from "./ggml-types.js";
 import type { StoredTensor } from "./weights.js";
 
@@ -141,5 +142,5 @@ export async function writeSafetensors(
       yield new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     }
   }
-  await writeAtomic(path, chunks());
+  writeAtomic(path, chunks());
 }

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
+import { writeAtomic } from "../setup/atomic.js";
 import { configToJson } from "./config.js";
-import { writeAtomic } from "./files.js";
 import type { LanguageModel } from "./load.js";
 import type { Lora } from "./lora.js";
 import { type WritableTensor, writeSafetensors } from "./safetensors.js";
@@ -43,9 +43,9 @@ export async function saveModel(dir: string, model: LanguageModel, lora: Lora | 
   };
   const tensors = [...tensorShapes(config)].map(([name, shape]): WritableTensor => ({ name, shape, data: () => values(name, shape) }));
   try {
-    await writeAtomic(join(dir, "config.json"), [json(configToJson(config))]);
-    await writeAtomic(join(dir, "tokenizer.json"), [json(tokenizer.files.tokenizer)]);
-    await writeAtomic(join(dir, "tokenizer_config.json"), [json(tokenizer.files.config)]);
+    writeAtomic(join(dir, "config.json"), [json(configToJson(config))]);
+    writeAtomic(join(dir, "tokenizer.json"), [json(tokenizer.files.tokenizer)]);
+    writeAtomic(join(dir, "tokenizer_config.json"), [json(tokenizer.files.config)]);
     await writeSafetensors(join(dir, "model.safetensors"), tensors);
   } finally {
     merged.dispose();

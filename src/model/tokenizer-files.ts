@@ -92,7 +92,10 @@ export function tokenizerFromGguf(metadata: Record<string, unknown>, file: strin
 export async function tokenizerFromDirectory(dir: string): Promise<TokenizerFiles> {
   const tokenizer = await readJson(join(dir, "tokenizer.json"));
   const config = await readJson(join(dir, "tokenizer_config.json"));
-  const template = await readFile(join(dir, "chat_template.jinja"), "utf8").catch(() => undefined);
+  const template = await readFile(join(dir, "chat_template.jinja"), "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw new WeightsError(join(dir, "chat_template.jinja"), `cannot be read (${error.code})`);
+  });
   const text = (value: unknown): string | undefined =>
     typeof value === "string"
       ? value

@@ -22,17 +22,17 @@ export type Steps = readonly (readonly number[])[];
  * Cuts two chains at the first step where they differ: the steps before it join the prompt, the two versions of that step become the pair, the rest is
  * left out.
  * @param prompt token ids
- * @throws RangeError when the chains do not differ or one of them ends before they do
+ * @returns null when the chains do not differ or one of them ends before they do: there is no step to compare
  */
 export function stepPair(
   prompt: readonly number[],
   chosen: Steps,
   rejected: Steps,
-): { prompt: number[]; chosen: number[]; rejected: number[] } {
+): { prompt: number[]; chosen: number[]; rejected: number[] } | null {
   const same = (a: readonly number[], b: readonly number[]) => a.length === b.length && a.every((id, i) => id === b[i]);
   let k = 0;
   while (k < chosen.length && k < rejected.length && same(chosen[k]!, rejected[k]!)) k++;
   const [w, l] = [chosen[k], rejected[k]];
-  if (!w?.length || !l?.length) throw new RangeError(`stepPair: the chains have no step ${k + 1} in which they differ`);
+  if (!w?.length || !l?.length) return null;
   return { prompt: [...prompt, ...chosen.slice(0, k).flat()], chosen: [...w], rejected: [...l] };
 }

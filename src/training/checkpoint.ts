@@ -4,9 +4,10 @@ import { basename, join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
 import type { DecoderConfig } from "../model/config.js";
-import { openRanges, sha256, writeAtomic } from "../model/files.js";
+import { openRanges, sha256 } from "../model/files.js";
 import type { Lora } from "../model/lora.js";
 import { readSafetensors, writeSafetensors } from "../model/safetensors.js";
+import { writeAtomic } from "../setup/atomic.js";
 import { TrainingError } from "./errors.js";
 import type { AdamWState } from "./optimizer.js";
 
@@ -65,13 +66,13 @@ async function writeCheckpoint(beside: string, state: TrainingState, lora: Lora,
     { name: "exp_avg", shape: [optimizer.m.length], data: () => optimizer.m },
     { name: "exp_avg_sq", shape: [optimizer.v.length], data: () => optimizer.v },
   ]);
-  await writeAtomic(join(beside, "state.json"), [`${JSON.stringify({ ...rest, optimizer: { step: optimizer.step } }, null, 2)}\n`]);
+  writeAtomic(join(beside, "state.json"), [`${JSON.stringify({ ...rest, optimizer: { step: optimizer.step } }, null, 2)}\n`]);
   const manifest: Manifest = { format: 1, files: {} };
   for (const file of readdirSync(beside).sort()) {
     const path = join(beside, file);
     manifest.files[file] = { bytes: (await stat(path)).size, sha256: await sha256(path) };
   }
-  await writeAtomic(join(beside, "manifest.json"), [`${JSON.stringify(manifest, null, 2)}\n`]);
+  writeAtomic(join(beside, "manifest.json"), [`${JSON.stringify(manifest, null, 2)}\n`]);
   await syncFolder(beside);
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { appendJsonl, formatJsonl, type JsonlAppender, readJsonl, writeAtomic } from "../data/jsonl.js";
+import { appendJsonl, formatJsonl, type JsonlAppender, readJsonl } from "../data/jsonl.js";
+import { writeAtomic } from "../setup/atomic.js";
 
 /** One optimizer step, under TRL's names. The rewards and log-probs are there for preference losses only; all are means over the step's pairs. */
 export interface StepMetrics {
@@ -42,7 +43,7 @@ export function readMetrics(dir: string): StepMetrics[] {
 export function openMetrics(dir: string, after: number): JsonlAppender {
   if (existsSync(file(dir))) {
     const kept = after === 0 ? [] : appendedRows(dir).filter((row) => Number(row.step) <= after);
-    writeAtomic(file(dir), formatJsonl(kept));
+    writeAtomic(file(dir), [formatJsonl(kept)]);
   }
   return appendJsonl(file(dir));
 }

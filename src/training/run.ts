@@ -1,7 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createRng, type Rng } from "../backend/random.js";
-import { writeAtomic } from "../data/jsonl.js";
 import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
 import type { LanguageModel } from "../model/load.js";
 import { createLora, LINEAR_NAMES, type Lora, type LoraConfig } from "../model/lora.js";
@@ -12,6 +11,7 @@ import { withNll } from "../objectives/nll.js";
 import { robustDpo } from "../objectives/robust.js";
 import { sigmoidNorm } from "../objectives/sigmoid-norm.js";
 import type { PreferenceObjective } from "../objectives/types.js";
+import { writeAtomic } from "../setup/atomic.js";
 import { sequential, shuffled } from "./batches.js";
 import { removeCheckpoints } from "./checkpoint.js";
 import { TrainingError } from "./errors.js";
@@ -45,7 +45,7 @@ export async function* runTraining(
   }
   const lora = await startAdapter(config, model, rng.fork("lora"));
   try {
-    writeAtomic(join(config.output_dir, "train.json"), `${JSON.stringify(config, null, 2)}\n`);
+    writeAtomic(join(config.output_dir, "train.json"), [`${JSON.stringify(config, null, 2)}\n`]);
     if (!config.resume) await startOver(config);
     const options = trainOptions(config, lora, rows.length, rng.fork("data"), { log, signal });
     if (sft) yield* trainSft(model, sft.rows, options);

@@ -109,8 +109,9 @@ test("a step-level pair compares the first differing step behind the shared ones
   const rejected = tokenizer.encode(tokenizer.decode(chosen).replace("R1: does not violate", "R2: violates"));
   const pair = { prompt: safe, goal: "usefulness", chosen, rejected, constructed: "none" } as const;
   const whole = wholePair(pair, tokenizer);
-  const step = stepLevelPair(pair, tokenizer);
+  const step = stepLevelPair(pair, tokenizer)!;
   expect(step.prompt).toEqual([...whole.prompt, ...steps[0]!]);
   expect(step.chosen).toEqual(steps[1]);
   expect(tokenizer.decode(step.rejected)).toContain("R2: violates");
+  expect(stepLevelPair({ ...pair, rejected: steps[0]! }, tokenizer)).toBeNull();
 });

@@ -39,6 +39,12 @@ test("the same specification gives the same bytes, as SVG and as PNG", async () 
   expect(Buffer.from(first.png!.subarray(0, 4)).toString("latin1")).toBe("\x89PNG");
 });
 
+test("histograms of lengths stand in the order of the rows", async () => {
+  const rows = ["zero", "one", "at the end"].map((stage, i) => ({ stage, tokens: i }));
+  const { svg } = await render(themed(lengthDistribution({ length: "tokens", series: "stage" }, { rows })));
+  expect([...svg.matchAll(/>(zero|one|at the end)<\/text>/g)].map((match) => match[1])).toEqual(["zero", "one", "at the end"]);
+});
+
 test("text stays text, and nothing is linked", async () => {
   const { svg } = await render(themed(gallery["training-two"]!), { alt: 'margins & "chosen"' });
   expect(svg).toMatch(/<text[^>]*>rewards\/margins<\/text>/);

@@ -1,10 +1,10 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WeightsError } from "../../src/model/errors.js";
-import { openRanges, writeAtomic } from "../../src/model/files.js";
+import { openRanges } from "../../src/model/files.js";
 import { readSafetensors, writeSafetensors } from "../../src/model/safetensors.js";
 
 let dir: string;
@@ -130,16 +130,4 @@ test("what is written is read back, bit by bit", async () => {
     ),
     { numRuns: 25 },
   );
-});
-
-test("a write that fails leaves the old file and no trace", async () => {
-  const path = join(dir, "kept.txt");
-  await writeAtomic(path, ["old"]);
-  function* failing() {
-    yield "new";
-    throw new Error("disk on fire");
-  }
-  await expect(writeAtomic(path, failing())).rejects.toThrow("disk on fire");
-  expect(await readFile(path, "utf8")).toBe("old");
-  expect((await readdir(dir)).filter((f) => f.endsWith(".tmp"))).toEqual([]);
 });

@@ -115,14 +115,16 @@ test("an output folder that cannot be written is named", async () => {
   const file = join(folder(), "file");
   writeFileSync(file, "");
   await expect(renderReports([good], { output: join(file, "sub") })).rejects.toThrow(
-    /nb\.html: cannot be written \(a part of the path is no folder\)$/,
+    /nb\.html: cannot be written \(ENOTDIR: not a directory\)$/,
   );
 });
 
 test("where a report cannot be put, nothing half-written is left", async () => {
   const output = folder();
   mkdirSync(join(output, "nb.html"));
-  await expect(renderReports([writeNotebook([md("# Good")])], { output })).rejects.toThrow(/nb\.html: cannot be written \(is a folder\)$/);
+  await expect(renderReports([writeNotebook([md("# Good")])], { output })).rejects.toThrow(
+    /nb\.html: cannot be written \(EISDIR: illegal operation on a directory\)$/,
+  );
   expect(readdirSync(output)).toEqual(["nb.html"]);
 });
 

@@ -13,15 +13,17 @@ export function lengthDistribution(
   options: { rows?: readonly Row[]; title?: string; bins?: number } = {},
 ): VegaLiteSpec {
   const { length, series } = fields;
+  const rows = (options.rows ?? []) as readonly Record<string, unknown>[];
+  const seriesInOrder = [...new Set(rows.map((row) => String(row[series])))];
   const title = options.title ?? "tokens";
   return {
-    data: { values: options.rows ?? [] },
+    data: { values: rows },
     facet: {
       row: {
         field: series,
         type: "nominal",
         title: null,
-        sort: null,
+        sort: seriesInOrder.length > 0 ? seriesInOrder : null,
         header: { labelAngle: 0, labelAlign: "left", labelOrient: "top", labelAnchor: "start", labelPadding: 2 },
       },
     },

@@ -1,0 +1,55 @@
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { makeFolders, unwritable } from "./folders.js";
+
+/** A file that the file system did not take: `FILE: cannot be written (cause)`. */
+export class FileError extends Error {
+  override name = "FileError";
+}
+
+/**
+ * Writes a file whole or not at all: beside its place, synced, then renamed; its folder is made where missing. A reader sees the old
+ * content or the new one, also after a power cut.
+ *
+ * @param chunks parts of the content, taken one at a time, so that a large file is never in memory as a whole
+ * @throws FileError `FILE: cannot be written (cause)`, or what `chunks` throws; nothing is left beside the file
+ */
+export function writeAtomic(path: string, chunks: Iterable<string | Uint8Array>): void {
+  const folder = dirname(path);
+  const beside = join(folder, `.${basename(path)}.${process.pid}.tmp`);
+  try {
+    makeFolders(folder);
+    const file = openSync(beside, "w");
+    try {
+      for (const chunk of chunks) writeAll(file, typeof chunk === "string" ? Buffer.from(chunk) : chunk);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(beside, path);
+  } catch (error) {
+    if (existsSync(beside)) rmSync(beside);
+    throw fileError(path, error);
+  }
+  syncFolder(folder);
+}
+
+/** The file system's error as one that names the file; others as they are. */
+export function fileError(path: string, error: unknown): unknown {
+  const problem = unwritable(error);
+  return problem === undefined ? error : new FileError(`${path}: ${problem}`);
+}
+
+/** Writes all of the bytes: one call of the system may take only a part. */
+export function writeAll(file: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done);
+}
+
+/** A renamed file survives a power cut only once its folder is synced, where the system allows that. */
+function syncFolder(folder: string): void {
+  try {
+    const handle = openSync(folder, "r");
+    fsyncSync(handle);
+    closeSync(handle);
+  } catch {}
+}

@@ -1,0 +1,33 @@
+import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { FileError, writeAtomic } from "../../src/setup/atomic.js";
+
+const folder = () => mkdtempSync(join(tmpdir(), "erpo-atomic-"));
+
+test("a write makes the folder, replaces the file and leaves nothing beside it", () => {
+  const dir = join(folder(), "a/b");
+  writeAtomic(join(dir, "f.txt"), ["one"]);
+  writeAtomic(join(dir, "f.txt"), ["zwei ", Buffer.from("ü")]);
+  expect(readFileSync(join(dir, "f.txt"), "utf8")).toBe("zwei ü");
+  expect(readdirSync(dir)).toEqual(["f.txt"]);
+});
+
+test("a write that fails leaves the old file and no trace", () => {
+  const dir = folder();
+  const path = join(dir, "kept.txt");
+  writeAtomic(path, ["old"]);
+  function* failing() {
+    yield "new";
+    throw new Error("disk on fire");
+  }
+  expect(() => writeAtomic(path, failing())).toThrow("disk on fire");
+  expect(readFileSync(path, "utf8")).toBe("old");
+  expect(readdirSync(dir)).toEqual(["kept.txt"]);
+});
+
+test("a file that cannot be written is named with the cause", () => {
+  const message = "/proc/no/f.jsonl: cannot be written (ENOENT: no such file or directory)";
+  expect(() => writeAtomic("/proc/no/f.jsonl", ["x"])).toThrow(new FileError(message));
+});
