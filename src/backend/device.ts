@@ -4,6 +4,7 @@ import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { addonPackage, type Binding, findBinding } from "../setup/binding.js";
+import { BF16_FLAG } from "./ops/mat-mul.js";
 import { loadAddon, mendUtil } from "./shim.js";
 
 /** What this process computes on. */
@@ -15,7 +16,7 @@ export interface Device {
   library: string;
   /** why this one, in one line */
   reason: string;
-  /** what was observed: "bf16" when matrix products round their inputs (to BF16; on NVIDIA cards to TF32), "f32" when nothing does */
+  /** "bf16" when products with frozen matrices round their inputs to BF16, or all products do (on NVIDIA cards to TF32); "f32" when nothing does */
   precision: "f32" | "bf16";
 }
 
@@ -68,7 +69,6 @@ async function open(precision: Precision, log: (line: string) => void): Promise<
     if (typeof binding !== "string") {
       try {
         const device = await openTensorflow(binding, precision, why);
-        if (precision === "bf16" && device.precision === "f32") log("this processor has no use for bf16; computing in f32");
         if (precision === "f32" && device.precision !== "f32")
           log("matrix products round below float32 here, although that was switched off");
         return device;
@@ -79,7 +79,6 @@ async function open(precision: Precision, log: (line: string) => void): Promise<
     if (forced) throw new DeviceError(`${reason}; ${mend}`);
     log(`${reason}; ${mend}; going on with WebAssembly, which is several times slower`);
   }
-  if (precision === "bf16") log("bf16 needs native TensorFlow; computing in f32");
   if (forced !== "cpu") {
     try {
       return await openWasm(reason ?? "");
@@ -93,15 +92,20 @@ async function open(precision: Precision, log: (line: string) => void): Promise<
   return openCpu(reason ?? "");
 }
 
-/** Matrix products in BF16, or nothing below float32 whatever the user's environment says; read once, when the library loads. */
+/** Nothing below float32 is done that is not asked for, whatever the user's environment says; read once, when the library loads. */
 function setPrecision(precision: Precision): void {
-  const settings = ["TF_SET_ONEDNN_FPMATH_MODE", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"];
-  for (const name of settings) {
-    if (precision === "bf16") process.env[name] = "BF16";
-    else delete process.env[name];
-  }
+  for (const name of ["TF_SET_ONEDNN_FPMATH_MODE", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"]) delete process.env[name];
   if (precision === "bf16") delete process.env.NVIDIA_TF32_OVERRIDE;
   else process.env.NVIDIA_TF32_OVERRIDE = "0";
+}
+
+/** Whether the processor multiplies BF16 numbers; without that they are slower than float32. */
+function multipliesBf16(): boolean {
+  try {
+    return /^flags\s*:.*\b(avx512_bf16|amx_bf16)\b/m.test(readFileSync("/proc/cpuinfo", "utf8"));
+  } catch {
+    return false; // not Linux
+  }
 }
 
 interface Loader {
@@ -126,6 +130,8 @@ async function openTensorflow(binding: Binding, precision: Precision, why: strin
   }
   const backend = tf.backend() as unknown as { binding: { TF_Version: string }; isUsingGpuDevice: boolean };
   const gpu = backend.isUsingGpuDevice;
+  const bf16 = precision === "bf16" && !gpu && multipliesBf16();
+  tf.env().set(BF16_FLAG, bf16);
   return {
     kind: "tensorflow",
     name: gpu ? gpuName() : cpuName(),
@@ -133,7 +139,7 @@ async function openTensorflow(binding: Binding, precision: Precision, why: strin
     reason:
       why ??
       `native TensorFlow (${binding.origin === "built" ? "built by set-up" : "the official binary"}) loads${gpu ? " and sees a GPU" : ""}`,
-    precision: observePrecision(),
+    precision: bf16 ? "bf16" : observePrecision(),
   };
 }
 

@@ -16,7 +16,8 @@ export async function openModel({
   precision,
 }: ModelOptions): Promise<{ model: LanguageModel; lora: Lora | null; close(): void }> {
   const log = (line: string) => void process.stderr.write(`erpo: ${line}\n`);
-  if (precision === "bf16") await openDevice({ precision, log });
+  const device = await openDevice({ precision, log });
+  if (device.precision !== precision) log(`no ${precision} here; computing in ${device.precision}`);
   const model = await loadModel(name, { log });
   try {
     const lora = adapter === undefined ? null : await loadAdapter(adapter, model.config);

@@ -19,7 +19,8 @@ export function register(program: Command): void {
       const abort = new AbortController();
       const interrupt = () => abort.abort();
       process.once("SIGINT", interrupt);
-      if (config.precision === "bf16") await openDevice({ precision: "bf16", log });
+      const device = await openDevice({ precision: config.precision, log });
+      if (device.precision !== config.precision) log(`no ${config.precision} here; computing in ${device.precision}`);
       const model = await loadModel(config.model, { log });
       try {
         let last = 0;

@@ -69,7 +69,7 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
   const chosen = profile(options.profile ?? "quick");
   const before = earlierRun(dir, chosen.name, seed);
 
-  const device = await openDevice({ log });
+  const device = await openDevice({ precision: "bf16", log });
   const model = await loadModel(options.model ?? "smollm2-135m-instruct", { log });
   if (before && before.model.sha256 !== model.sha256) throw conflict(dir, "model", inWords(before.model), inWords(model));
   const rng = (purpose: string) => createRng(seed).fork(purpose);

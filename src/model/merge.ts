@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { disposeFrozen, freeze } from "../backend/ops/mat-mul.js";
 import type { DecoderConfig } from "./config.js";
 import { layerAdapters } from "./layer.js";
 import type { Lora } from "./lora.js";
@@ -16,7 +17,7 @@ export interface SamplingWeights {
 
 /** W + (alpha / r) B A of every adapted weight; all else is the decoder's own. */
 export function mergeLora(config: DecoderConfig, weights: DecoderWeights, head: tf.Tensor2D, lora: Lora | null): SamplingWeights {
-  const made: tf.Tensor[] = [];
+  const made: tf.Tensor2D[] = [];
   const layers = weights.layers.map((w, l): LayerWeights => {
     const adapters = layerAdapters(config, lora, l);
     if (!adapters) return w;
@@ -36,9 +37,9 @@ export function mergeLora(config: DecoderConfig, weights: DecoderWeights, head: 
           );
         }, w[group]),
       );
-      made.push(tf.keep(merged[group]));
+      made.push(freeze(tf.keep(merged[group])));
     }
     return merged;
   });
-  return { embedding: weights.embedding, layers, norm: weights.norm, head, dispose: () => tf.dispose(made) };
+  return { embedding: weights.embedding, layers, norm: weights.norm, head, dispose: () => made.forEach(disposeFrozen) };
 }

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { disposeFrozen, freeze } from "../backend/ops/mat-mul.js";
 import type { DecoderConfig } from "./config.js";
 import { WeightsError } from "./errors.js";
 
@@ -77,7 +78,7 @@ export function uploadWeights(config: DecoderConfig, read: (name: string) => Sto
     return tf.tensor2d(data, [data.length / parts[0]!.shape[1]!, parts[0]!.shape[1]!]);
   };
   const table = (name: string): tf.Tensor2D => tf.keep(stacked([name])); // as stored
-  const matrix = (...names: string[]): tf.Tensor2D => tf.keep(tf.tidy(() => tf.transpose(stacked(names)))); // [in, out]
+  const matrix = (...names: string[]): tf.Tensor2D => freeze(tf.keep(tf.tidy(() => tf.transpose(stacked(names))))); // [in, out]
   const vector = (name: string): tf.Tensor1D => tf.keep(tf.tensor1d(get(name).data));
   const embedding = table("model.embed_tokens.weight");
   const layers = Array.from({ length: config.numLayers }, (_, l): LayerWeights => {
@@ -93,5 +94,12 @@ export function uploadWeights(config: DecoderConfig, read: (name: string) => Sto
   });
   const norm = vector("model.norm.weight");
   const head = config.tieWordEmbeddings ? embedding : table("lm_head.weight");
-  return { embedding, layers, norm, head, dispose: () => tf.dispose([embedding, norm, head, layers] as unknown as tf.TensorContainer) };
+  const dispose = () => {
+    tf.dispose([embedding, norm, head]);
+    for (const { inputNorm, postNorm, ...matrices } of layers) {
+      tf.dispose([inputNorm, postNorm]);
+      Object.values(matrices).forEach(disposeFrozen);
+    }
+  };
+  return { embedding, layers, norm, head, dispose };
 }

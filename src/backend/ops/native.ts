@@ -8,7 +8,12 @@ interface OpAttribute {
 }
 
 interface NativeBackend {
-  binding: Record<"TF_ATTR_TYPE" | "TF_ATTR_BOOL" | "TF_ATTR_INT" | "TF_FLOAT" | "TF_INT32", number>;
+  binding: Record<"TF_ATTR_TYPE" | "TF_ATTR_BOOL" | "TF_ATTR_INT" | "TF_FLOAT" | "TF_INT32", number> & {
+    executeOp(name: string, attributes: OpAttribute[], inputs: number[], outputs: number): { id: number; shape: number[]; dtype: number }[];
+  };
+  /** What the library holds for each of tfjs's tensors. */
+  tensorMap: WeakMap<object, { id: number; shape: number[]; dtype: number; values: null; refCount: number }>;
+  getInputTensorIds(inputs: tf.Tensor[]): number[];
   executeSingleOutput(name: string, attributes: OpAttribute[], inputs: tf.Tensor[]): tf.Tensor;
   executeMultipleOutputs(name: string, attributes: OpAttribute[], inputs: tf.Tensor[], count: number): tf.Tensor[];
 }
@@ -20,14 +25,17 @@ export const isNative = (): boolean => tf.getBackend() === "tensorflow";
 const backend = (): NativeBackend => tf.backend() as unknown as NativeBackend;
 
 /** Type attributes by name, e.g. `{ T: "float32" }`, and boolean ones, e.g. `{ transpose_b: true }`. */
-type Attributes = Record<string, "float32" | "int32" | boolean>;
+type Attributes = Record<string, "float32" | "int32" | "bfloat16" | boolean>;
+
+/** TensorFlow's number of the type, which the binding does not name. */
+const TF_BFLOAT16 = 14;
 
 function attributes(of: Attributes): OpAttribute[] {
   const { binding } = backend();
   return Object.entries(of).map(([name, value]) =>
     typeof value === "boolean"
       ? { name, type: binding.TF_ATTR_BOOL, value }
-      : { name, type: binding.TF_ATTR_TYPE, value: value === "float32" ? binding.TF_FLOAT : binding.TF_INT32 },
+      : { name, type: binding.TF_ATTR_TYPE, value: { float32: binding.TF_FLOAT, int32: binding.TF_INT32, bfloat16: TF_BFLOAT16 }[value] },
   );
 }
 
@@ -42,4 +50,16 @@ export function run(name: string, attrs: Attributes, inputs: tf.Tensor[]): tf.Te
 /** The same for an op with several outputs. */
 export function runMany(name: string, attrs: Attributes, inputs: tf.Tensor[], count: number): tf.Tensor[] {
   return backend().executeMultipleOutputs(name, attributes(attrs), inputs, count);
+}
+
+/**
+ * The same for an op whose output is BF16, a type that tfjs does not have: the tensor says float32 of itself, its values cannot be read, and
+ * only ops run here may take it. It is tracked and disposed of like any other.
+ */
+export function runToBf16(name: string, attrs: Attributes, inputs: tf.Tensor[]): tf.Tensor {
+  const { binding, tensorMap } = backend();
+  const { id, shape, dtype } = binding.executeOp(name, attributes(attrs), backend().getInputTensorIds(inputs), 1)[0]!;
+  const dataId = {};
+  tensorMap.set(dataId, { id, shape, dtype, values: null, refCount: 1 });
+  return tf.engine().makeTensorFromTensorInfo({ dataId, shape, dtype: "float32" });
 }
