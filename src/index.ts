@@ -28,7 +28,23 @@ export { type Rule, rule, rules } from "./exante/rules.js";
 export { answerOf, type ParsedTrace, parseTrace, type Thought, writeThought } from "./exante/trace.js";
 export { figure, intervals, lengthDistribution, palette, table, trainingCurves, value } from "./figures/index.js";
 // a reader: notebook or terminal
-export { ask, clearOutput, comms, display, interruptSignal, progress } from "./frontend/index.js";
+export {
+  ask,
+  clearOutput,
+  comms,
+  type Displayable,
+  display,
+  html,
+  image,
+  interruptSignal,
+  json,
+  latex,
+  markdown,
+  progress,
+  svg,
+  type TypeCheck,
+  typeCheck,
+} from "./frontend/index.js";
 export { type Completion, type SampleOptions, sample } from "./generation/sample.js";
 
 // ERPO, as a run that is kept in a folder

@@ -10,6 +10,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 240_000,
-    globalSetup: [],
+    env: { ERPO_HISTORY: "" },
+    globalSetup: ["test/global-setup.ts"],
   },
 });

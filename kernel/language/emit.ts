@@ -3,6 +3,11 @@ import ts from "typescript";
 /** The name under which a running cell sees the kernel. */
 export const KERNEL = "$erpo";
 
+/** Methods whose arguments are called later, and those whose function literals are. */
+const REACTIONS = new Set(["then", "catch", "finally"]);
+const LISTENERS = new Set(["on", "once", "addListener", "addEventListener"]);
+const isFunctionLiteral = (node: ts.Node) => ts.isArrowFunction(node) || ts.isFunctionExpression(node);
+
 /** Makes the expression `$erpo.name(arguments)`. */
 function call(f: ts.NodeFactory, name: string, ...args: ts.Expression[]): ts.CallExpression {
   return f.createCallExpression(f.createPropertyAccessExpression(f.createIdentifier(KERNEL), name), undefined, args);
@@ -13,8 +18,9 @@ function call(f: ts.NodeFactory, name: string, ...args: ts.Expression[]): ts.Cal
  *
  *     (async ($erpo) => { "use strict"; <shadowed>; $erpo.declare({ x: [() => x, (v) => { x = v; }] }); <imports>; <statements>; return { value: <last> }; })
  *
- * Variables stay locals, which keeps loops fast; other cells reach them through the declared accessors. Every `await` goes through
- * `$erpo.wait`, so that an interrupt can end it; `import` becomes `await $erpo.import`.
+ * Variables stay locals, which keeps loops fast; other cells reach them through the declared accessors. `await x` becomes
+ * `$erpo.resume(await $erpo.wait(x))`, so that an interrupt can end it and what follows counts as this cell's; `import` becomes
+ * `await $erpo.import`.
  *
  * @param length of the reader's own text: what stands behind it in the file is bookkeeping and is left out
  * @param shadowed names of earlier cells that hide a global of Node's; they are copied, not put on the global object
@@ -24,12 +30,26 @@ export function cellTransformer(length: number, shadowed: readonly string[]): ts
     const f = context.factory;
     let imports = 0;
 
+    const waiting = (node: ts.Node, expression: ts.Expression): ts.Expression =>
+      call(f, "resume", ts.setTextRange(f.createAwaitExpression(call(f, "wait", expression)), node));
+
     const visit = (node: ts.Node): ts.Node => {
-      if (ts.isAwaitExpression(node))
-        return f.updateAwaitExpression(node, call(f, "wait", ts.visitNode(node.expression, visit, ts.isExpression)!));
+      if (ts.isAwaitExpression(node)) return waiting(node, ts.visitNode(node.expression, visit, ts.isExpression)!);
       if (ts.isForOfStatement(node) && node.awaitModifier) {
         const { initializer, expression, statement } = ts.visitEachChild(node, visit, context);
-        return f.updateForOfStatement(node, node.awaitModifier, initializer, call(f, "iterate", expression), statement);
+        const body = f.createBlock([f.createExpressionStatement(call(f, "resumed")), statement]);
+        return f.updateForOfStatement(node, node.awaitModifier, initializer, call(f, "iterate", expression), body);
+      }
+      if (ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression)) {
+        const { name } = node.expression;
+        const visited = ts.visitEachChild(node, visit, context);
+        const kept = REACTIONS.has(name.text)
+          ? (a: ts.Node) => !ts.isSpreadElement(a)
+          : LISTENERS.has(name.text)
+            ? isFunctionLiteral
+            : () => false;
+        const args = visited.arguments.map((argument) => (kept(argument) ? call(f, "owned", argument) : argument));
+        return f.updateCallExpression(visited, visited.expression, visited.typeArguments, args);
       }
       if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
         return call(f, "import", ...ts.visitNodes(node.arguments, visit, ts.isExpression));
@@ -42,7 +62,7 @@ export function cellTransformer(length: number, shadowed: readonly string[]): ts
 
     /** `const a = await $erpo.import("m"), b = $erpo.pick(a, "b"), ...` */
     function importing(node: ts.ImportDeclaration): { statement: ts.Statement; names: string[] } {
-      const load = f.createAwaitExpression(call(f, "wait", call(f, "import", node.moduleSpecifier)));
+      const load = waiting(node, call(f, "import", node.moduleSpecifier));
       const clause = node.importClause;
       if (!clause) return { statement: ts.setTextRange(f.createExpressionStatement(load), node), names: [] };
       const module = `$module${imports++}`;

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import ts from "typescript";
+import type { TypeCheck } from "../../src/frontend/type-check.js";
 import { cellTransformer } from "./emit.js";
 import { capturedVariables, type Declared, declaredNames, usedNames } from "./names.js";
 import { createService } from "./service.js";
@@ -15,6 +16,8 @@ export interface Diagnostic {
 
 /** A cell that may run. */
 export interface Compiled {
+  /** What the type checker found and lets pass. */
+  warnings: Diagnostic[];
   /** One function expression, `(async ($erpo) => { ... })`. */
   javascript: string;
   /** Its source map, JSON. */
@@ -27,11 +30,12 @@ export interface Compiled {
 
 export interface Language {
   /**
-   * Checks and compiles a cell, changing nothing. Names of earlier cells are in scope with their types.
+   * Checks and compiles a cell, changing nothing. Names of earlier cells are in scope with their types. What the parser or, at `strict`, the
+   * type checker finds is returned instead of code; at `warn`, with it.
    * @param shadowed earlier names that hide one of Node's globals
    * @throws ts.OperationCanceledException when interrupted
    */
-  compile(code: string, shadowed: (name: string) => boolean): Compiled | { diagnostics: Diagnostic[] };
+  compile(code: string, shadowed: (name: string) => boolean, level?: TypeCheck): Compiled | { faults: Diagnostic[] };
   /** The language service on `code` with every earlier name in scope; `file` is the path under which it is known. */
   open(code: string): { service: ts.LanguageService; file: string };
 }
@@ -72,9 +76,10 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
     return `\n;${lines.join("\n")}\n`;
   }
 
-  function diagnose(code: string): Diagnostic[] {
+  function diagnose(code: string, level: TypeCheck): Diagnostic[] {
     const syntactic = service.languageService.getSyntacticDiagnostics(current);
-    const found: readonly ts.Diagnostic[] = syntactic.length ? syntactic : service.languageService.getSemanticDiagnostics(current);
+    const semantic = () => (level === "off" ? [] : service.languageService.getSemanticDiagnostics(current));
+    const found: readonly ts.Diagnostic[] = syntactic.length ? syntactic : semantic();
     const lines = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022);
     return found
       .filter((diagnostic) => diagnostic.category === ts.DiagnosticCategory.Error && !isTolerated(diagnostic.code))
@@ -86,14 +91,14 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
   }
 
   return {
-    compile(code, shadowed) {
+    compile(code, shadowed, level = "strict") {
       const parsed = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022);
       const own = declaredNames(parsed);
       const used = usedNames(parsed);
       const text = code + bookkeeping(own, used);
       service.write(current, text);
-      const diagnostics = diagnose(code);
-      if (diagnostics.length) return { diagnostics };
+      const found = diagnose(code, level);
+      if (found.length && (level === "strict" || found[0]!.syntactic)) return { faults: found };
 
       const program = service.languageService.getProgram()!;
       const hidden = [...used].filter((name) => owners.has(name) && shadowed(name) && !own.some((declared) => declared.name === name));
@@ -110,6 +115,7 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
       );
       return {
         ...output,
+        warnings: found,
         captured: capturedVariables(parsed, own),
         commit(bound) {
           const names = own.filter(({ name }) => bound(name));

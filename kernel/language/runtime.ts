@@ -30,16 +30,43 @@ export interface Run {
   keep(captured: ReadonlySet<string> | "all"): (name: string) => boolean;
 }
 
+/** How a promise ended. */
+export type Settled<T> = { value: T } | { error: unknown };
+
+/** The value; throws the error. */
+export function unwrap<T>(settled: Settled<T>): T {
+  if ("error" in settled) throw settled.error;
+  return settled.value;
+}
+
 /** How cells wait; see `Waits`. */
 export interface Waiting {
-  wait<T>(value: T | PromiseLike<T>): T | Promise<T>;
+  wait<T>(value: T | PromiseLike<T>): Settled<T> | Promise<Settled<T>>;
   iterate<T>(iterable: AsyncIterable<T> | Iterable<T>): AsyncIterable<T>;
+}
+
+/** On whose behalf a cell's code runs, also long after the cell has ended. */
+export interface Ownership {
+  /** The cell's code goes on behind an `await`. */
+  resumed(): void;
+  /** A callback that runs on behalf of the cell; what is no function comes back as it is. */
+  owned<T>(callback: T): T;
+}
+
+/** A cell to run. */
+export interface CellScript extends Ownership {
+  /** How a reader knows the cell, `In[3]`. */
+  label: string;
+  /** The reader's text. */
+  source: string;
+  javascript: string;
+  sourceMap: string;
 }
 
 /** The running side of a session: names of cells live on the global object as accessors to the cells' own variables. */
 export interface Runtime {
   /** Starts a compiled cell in a job of its own. */
-  start(script: { label: string; source: string; javascript: string; sourceMap: string }): Run;
+  start(script: CellScript): Run;
   /** True for an earlier cell's name that hides one of Node's globals: it is kept off the global object, which all packages share. */
   shadows(name: string): boolean;
 }
@@ -74,15 +101,19 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
   return {
     shadows: (name) => builtin.has(name),
 
-    start({ label, source, javascript, sourceMap }) {
+    start({ label, source, javascript, sourceMap, resumed, owned }) {
       const declared = new Map<string, { get: () => unknown; target: object; before: PropertyDescriptor | undefined }>();
       const kernel = {
-        ...{ pick, meta, shadows },
+        ...{ pick, meta, shadows, resumed, owned },
         import(specifier: string, options?: ImportCallOptions) {
           beforeImport(specifier);
           return load(specifier, options);
         },
         wait: waiting.wait.bind(waiting),
+        resume<T>(settled: Settled<T>): T {
+          resumed();
+          return unwrap(settled);
+        },
         iterate: waiting.iterate.bind(waiting),
         declare(names: Record<string, Accessor>) {
           for (const [name, [get, set]] of Object.entries(names)) {

@@ -24,7 +24,12 @@ export function createContext(parent: Header, options: { silent?: boolean; allow
   };
 }
 
+const { queueMicrotask } = globalThis; // cells get another, which calls what it is given on behalf of somebody
+
+/** On whose behalf the code runs that is on the stack now. */
 let current: Context | undefined;
+/** The request that was begun last: what belongs to nobody in particular is counted as its. */
+let foreground: Context | undefined;
 
 /** The request that runs now, or the one that ran last. Undefined before the first. */
 export function currentContext(): Context | undefined {
@@ -33,6 +38,16 @@ export function currentContext(): Context | undefined {
 
 export function enterContext(context: Context): void {
   current = context;
+  foreground = context;
+}
+
+/** Code of `context` goes on behind an `await`: what it does until it waits again is on behalf of `context`. */
+export function resumeContext(context: Context): void {
+  if (current === context) return;
+  current = context;
+  queueMicrotask(() => {
+    if (current === context) current = foreground;
+  });
 }
 
 /** Runs `work` on behalf of `context`; what goes on in the meantime stays as it was. */
@@ -44,4 +59,12 @@ export function within<T>(context: Context | undefined, work: () => T): T {
   } finally {
     current = before;
   }
+}
+
+/** `callback` as one that runs on behalf of `context`, whenever it is called. */
+export function owned<T>(context: Context | undefined, callback: T): T {
+  if (typeof callback !== "function" || !context) return callback;
+  return function (this: unknown, ...args: unknown[]) {
+    return within(context, () => callback.apply(this, args));
+  } as T;
 }

@@ -1,13 +1,15 @@
 import ts from "typescript";
 import type { Shown } from "../../src/frontend/frontend.js";
+import type { TypeCheck } from "../../src/frontend/type-check.js";
 import { job } from "../language/job.js";
 import type { Language } from "../language/language.js";
 import type { Runtime } from "../language/runtime.js";
 import { State } from "../wire/bridge.js";
-import { type Context, enterContext } from "./context.js";
+import { type Context, enterContext, owned, resumeContext } from "./context.js";
 import { describeDiagnostics, describeThrown, type ErrorContent } from "./errors.js";
 import { format } from "./format.js";
 import { KeyboardInterrupt, type Waits } from "./interrupt.js";
+import { warn } from "./outputs.js";
 import { markTensorScope } from "./tensor-scope.js";
 
 /** How an execution ended. */
@@ -30,6 +32,8 @@ interface Current {
 /** Runs cells, one at a time, and stops them. */
 export class Executor {
   private current: Current | undefined;
+  /** How cells are checked from the next one on. */
+  typeCheck: TypeCheck = "strict";
 
   constructor(
     private readonly language: Language,
@@ -64,11 +68,17 @@ export class Executor {
   }
 
   private async run(code: string, label: string, current: Current, keep: boolean): Promise<Executed> {
-    const compiled = this.language.compile(code, this.runtime.shadows);
-    if ("diagnostics" in compiled) return { error: describeDiagnostics(label, code, compiled.diagnostics) };
+    const compiled = this.language.compile(code, this.runtime.shadows, this.typeCheck);
+    if ("faults" in compiled) return { error: describeDiagnostics(label, code, compiled.faults) };
+    if (compiled.warnings.length) warn(describeDiagnostics(label, code, compiled.warnings).traceback.join("\n"));
 
     Atomics.store(this.state, State.UserCode, 1);
-    const run = this.runtime.start({ label, source: code, ...compiled });
+    const { context } = current;
+    const run = this.runtime.start({
+      ...{ label, source: code, ...compiled },
+      resumed: () => resumeContext(context),
+      owned: (callback) => owned(context, callback),
+    });
     current.settle = (over) => {
       current.settle = undefined;
       const bound = run.keep(over ? compiled.captured : "all");
@@ -76,7 +86,7 @@ export class Executor {
     };
     const { result, error } = await run.outcome;
     current.settle?.(true);
-    const { pending } = current.context;
+    const { pending } = context;
     while (pending.size) await Promise.all(pending);
     await new Promise<void>(job); // what the cell's last step set off: displays, unhandled rejections
     const shown = error || result?.value === undefined ? undefined : await format(result.value);

@@ -1,8 +1,9 @@
 import { inspect } from "node:util";
+import { imageType } from "../../src/frontend/formats.js";
 import type { MimeBundle, Shown } from "../../src/frontend/frontend.js";
 import { ownDisplay } from "../../src/frontend/shown.js";
 import { frameHTML, isFrame } from "./format-frame.js";
-import { isTensor, tensorText } from "./format-tensor.js";
+import { isTensor, tensorBundle } from "./format-tensor.js";
 
 const MAX_TEXT = 100_000;
 
@@ -16,13 +17,16 @@ export function format(value: unknown): Shown | Promise<Shown> {
 /** A value's own representations where it has some, else ours. Typed arrays and buffers in them become base64. */
 function complete(own: Shown | undefined, value: unknown): Shown {
   const { data, metadata } = own ?? { data: bundle(value), metadata: {} };
-  const wire = Object.entries(data).map(([mime, item]) => [mime, item instanceof Uint8Array ? Buffer.from(item).toString("base64") : item]);
-  return { data: Object.fromEntries(wire), metadata };
+  const items = Object.entries(data).map(([mime, item]) => [
+    mime,
+    item instanceof Uint8Array ? Buffer.from(item).toString("base64") : item,
+  ]);
+  return { data: Object.fromEntries(items), metadata };
 }
 
 function bundle(value: unknown): MimeBundle {
   if (isFrame(value)) return { "text/plain": text(value), "text/html": frameHTML(value) };
-  if (isTensor(value)) return { "text/plain": tensorText(value) };
+  if (isTensor(value)) return tensorBundle(value);
   if (value instanceof Uint8Array) {
     const image = imageType(value);
     if (image) return { [image]: value, "text/plain": `<${image}, ${value.length} bytes>` };
@@ -43,10 +47,4 @@ export function text(value: unknown): string {
     shown = `[an object that cannot be shown: ${error instanceof Error ? error.message : "it throws when looked at"}]`;
   }
   return shown.length > MAX_TEXT ? `${shown.slice(0, MAX_TEXT)}\n... ${shown.length - MAX_TEXT} more characters` : shown;
-}
-
-function imageType(bytes: Uint8Array): string | undefined {
-  if (bytes[0] === 0x89 && bytes[1] === 0x50 && bytes[2] === 0x4e && bytes[3] === 0x47) return "image/png";
-  if (bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff) return "image/jpeg";
-  return undefined;
 }

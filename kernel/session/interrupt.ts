@@ -1,3 +1,5 @@
+import { type Settled, unwrap, type Waiting } from "../language/runtime.js";
+
 /** The reader pressed stop. */
 export class KeyboardInterrupt extends Error {
   override name = "KeyboardInterrupt";
@@ -7,23 +9,23 @@ export class KeyboardInterrupt extends Error {
 }
 
 /** Everything that cells wait for, so that an interrupt can end it: no cell's loop goes on behind a reader's back. */
-export class Waits {
+export class Waits implements Waiting {
   private readonly rejections = new Set<(error: Error) => void>();
 
-  /** A promise like `value`, which an interrupt rejects. Error stacks stay whole across it: each promise has one reaction. */
-  wait<T>(value: T | PromiseLike<T>): Promise<T> | T {
-    if (typeof (value as PromiseLike<T> | undefined)?.then !== "function") return value as T;
-    return new Promise<T>((resolve, reject) => {
+  /** A promise of how `value` settles, which an interrupt rejects. Error stacks stay whole across it: each promise has one reaction. */
+  wait<T>(value: T | PromiseLike<T>): Promise<Settled<T>> | Settled<T> {
+    if (typeof (value as PromiseLike<T> | undefined)?.then !== "function") return { value: value as T };
+    return new Promise<Settled<T>>((resolve, reject) => {
       this.rejections.add(reject);
       Promise.resolve(value)
         .then(
-          (result) => {
+          (result): Settled<T> => {
             this.rejections.delete(reject);
-            return result;
+            return { value: result };
           },
-          (error) => {
+          (error): Settled<T> => {
             this.rejections.delete(reject);
-            throw error;
+            return { error };
           },
         )
         .then(resolve, reject);
@@ -36,7 +38,7 @@ export class Waits {
     let finished = false;
     try {
       for (;;) {
-        const step = await this.wait(iterator.next());
+        const step = unwrap(await this.wait(iterator.next()));
         finished = step.done ?? false;
         if (finished) return;
         yield await step.value;

@@ -43,7 +43,7 @@ export function warn(text: string): void {
 }
 
 /** Makes `erpo`'s display functions, comms and questions go through the kernel. */
-export function connectFrontend(post: Post, state: Int32Array, input: (prompt: string, password: boolean) => Promise<string>): void {
+export function connectFrontend(post: Post, state: Int32Array, { input, typeCheck }: Pick<Frontend, "input" | "typeCheck">): void {
   const idle = new AbortController().signal;
   const frontend: Frontend = {
     display(data, metadata, displayId, update) {
@@ -54,6 +54,7 @@ export function connectFrontend(post: Post, state: Int32Array, input: (prompt: s
       publish(post, currentContext(), "clear_output", { wait });
     },
     input,
+    typeCheck,
     comm({ type, commId, targetName, data, metadata, buffers }: CommEvent) {
       const content = { comm_id: commId, data, ...(targetName === undefined ? {} : { target_name: targetName }) };
       publish(post, currentContext(), type, content, metadata, buffers);

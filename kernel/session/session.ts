@@ -1,10 +1,11 @@
 import { comms } from "../../src/frontend/comms.js";
+import { historyDir } from "../../src/setup/paths.js";
 import { complete, inspectAt, isComplete } from "../language/assist.js";
 import { createLanguage } from "../language/language.js";
 import { createRuntime } from "../language/runtime.js";
 import { installStackTraces } from "../language/stack.js";
 import { type Request, State, type ToMain } from "../wire/bridge.js";
-import { createContext, within } from "./context.js";
+import { type Context, createContext, within } from "./context.js";
 import { describeThrown } from "./errors.js";
 import { type Executed, Executor } from "./execute.js";
 import { History, type HistoryRequest } from "./history.js";
@@ -35,13 +36,19 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
   const language = createLanguage(folder, () => Atomics.load(state, State.Interrupt) === 1);
   const executor = new Executor(language, createRuntime(folder, waits, beforeImport), waits, state);
   const questions = new Questions(post);
-  const history = new History();
+  const history = new History(historyDir());
+  const contexts = new Map<string, Context>(); // the last of each cell's label
   let count = 0;
 
   installStackTraces();
   installTimers(state, reportLate);
   captureStreams(post);
-  connectFrontend(post, state, (prompt, password) => questions.ask(prompt, password));
+  connectFrontend(post, state, {
+    input: (prompt, password) => questions.ask(prompt, password),
+    typeCheck: (level) => {
+      executor.typeCheck = level;
+    },
+  });
   Object.assign(globalThis, {
     prompt: async (question = "", options: { password?: boolean } = {}) => questions.ask(question, options.password ?? false),
     confirm: async (question = "") => /^\s*y(es)?\s*$/i.test(await questions.ask(`${question} [y/N] `, false)),
@@ -50,10 +57,12 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
   process.on("uncaughtException", reportLate);
   language.compile("1", () => false); // reads the standard library's types, before anybody waits for them
 
-  /** Something went wrong outside of any cell's await: it is told, and the session goes on. */
+  /** Something went wrong outside of any cell's await: it is told in the cell that it comes from, and the session goes on. */
   function reportLate(thrown: unknown): void {
     if (thrown instanceof KeyboardInterrupt) return;
-    warn(`Uncaught (in the background)\n${describeThrown(thrown).traceback.join("\n")}`);
+    const traceback = describeThrown(thrown).traceback.join("\n");
+    const cell = /.*(In\[\d+\])/s.exec(traceback)?.[1]; // the outermost frame's
+    within(contexts.get(cell ?? ""), () => warn(`Uncaught (in the background)\n${traceback}`));
   }
 
   async function execute({ header, content }: Request): Promise<{ content: Record<string, unknown>; failed: boolean }> {
@@ -62,6 +71,7 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
     let code = String(content.code ?? "");
     if (store) history.add(++count, code);
     const context = createContext(header, { silent, allowStdin: content.allow_stdin !== false });
+    contexts.set(`In[${count}]`, context);
     publish(post, context, "execute_input", { code, execution_count: count });
     const timed = /^%%time[^\S\n]*(?=\n|$)/.test(code);
     if (timed) code = code.replace(/^%%time/, "//");

@@ -1,7 +1,7 @@
 import { promisify } from "node:util";
 import { job } from "../language/job.js";
 import { State } from "../wire/bridge.js";
-import { type Context, currentContext, within } from "./context.js";
+import { type Context, currentContext, owned, within } from "./context.js";
 
 type Callback = (...args: unknown[]) => void;
 
@@ -12,7 +12,7 @@ type Callback = (...args: unknown[]) => void;
  * @param report is told what a callback throws, in that request's context
  */
 export function installTimers(state: Int32Array, report: (thrown: unknown) => void): void {
-  const owned = (callback: Callback, context: Context | undefined): Callback =>
+  const timed = (callback: Callback, context: Context | undefined): Callback =>
     function (this: unknown, ...args) {
       within(context, () => {
         const before = Atomics.exchange(state, State.UserCode, 1);
@@ -24,12 +24,14 @@ export function installTimers(state: Int32Array, report: (thrown: unknown) => vo
         Atomics.store(state, State.UserCode, before);
       });
     };
+  const microtask = globalThis.queueMicrotask;
+  globalThis.queueMicrotask = (callback) => microtask(owned(currentContext(), callback));
   for (const name of ["setTimeout", "setInterval", "setImmediate"] as const) {
     const original = globalThis[name] as unknown as Callback;
     const wrapped = (callback: unknown, ...rest: unknown[]) => {
       const context = currentContext();
       if (typeof callback !== "function" || !context) return original(callback, ...rest);
-      const run = owned(callback as Callback, context);
+      const run = timed(callback as Callback, context);
       return original(name === "setImmediate" ? (...args: unknown[]) => job(() => run(...args)) : run, ...rest);
     };
     const descriptor = Object.getOwnPropertyDescriptor(original, promisify.custom);

@@ -1,4 +1,5 @@
 import { terminal } from "./terminal.js";
+import type { TypeCheck } from "./type-check.js";
 
 /** Representations of one value, by MIME type: text as strings, binary as base64, JSON types as values. */
 export interface MimeBundle {
@@ -28,6 +29,8 @@ export interface Frontend {
   comm(event: CommEvent): void;
   /** Aborted when the reader interrupts the cell that runs now. */
   signal(): AbortSignal;
+  /** Sets how later cells are checked. */
+  typeCheck(level: TypeCheck): void;
   /** Representations of any value: `[Symbol.for("Jupyter.display")]()` first, then what this frontend knows to format. */
   format(value: unknown): Shown | Promise<Shown>;
 }

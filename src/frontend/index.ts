@@ -3,5 +3,7 @@
 export { ask, interruptSignal } from "./ask.js";
 export { type Comm, type CommMessage, comms } from "./comms.js";
 export { clearOutput, type DisplayHandle, display } from "./display.js";
+export { type Displayable, html, image, json, latex, markdown, svg } from "./formats.js";
 export { type Frontend, type MimeBundle, setFrontend } from "./frontend.js";
 export { type ProgressHandle, progress } from "./progress.js";
+export { type TypeCheck, typeCheck } from "./type-check.js";

@@ -30,6 +30,7 @@ export const terminal: Frontend = {
   },
   comm() {},
   signal: () => never,
+  typeCheck() {},
   format(value) {
     const otherwise = (): Shown => ({ data: { "text/plain": typeof value === "string" ? value : inspect(value) }, metadata: {} });
     const own = ownDisplay(value);

@@ -2,11 +2,11 @@ import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** Makes a folder and those above it, one by one: Node's own `recursive` never returns where a file system such as /proc refuses. */
-export function makeFolders(path: string): void {
+export function makeFolders(path: string, mode = 0o777): void {
   if (existsSync(path)) return;
-  makeFolders(dirname(path));
+  makeFolders(dirname(path), mode);
   try {
-    mkdirSync(path);
+    mkdirSync(path, mode);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error; // another process was faster
   }

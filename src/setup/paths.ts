@@ -12,6 +12,15 @@ export function packageRoot(): string {
   throw new Error(`erpo's package.json is in no folder above ${fileURLToPath(import.meta.url)}: reinstall the package`);
 }
 
+/**
+ * Where the kernel keeps what was typed: `$ERPO_HISTORY`, else `$XDG_STATE_HOME/erpo/history`, else `~/.local/state/erpo/history`. Undefined
+ * where `ERPO_HISTORY` is empty: then nothing is kept.
+ */
+export function historyDir(): string | undefined {
+  if (process.env.ERPO_HISTORY !== undefined) return process.env.ERPO_HISTORY || undefined;
+  return join(process.env.XDG_STATE_HOME ?? join(homedir(), ".local", "state"), "erpo", "history");
+}
+
 /** Where downloads and builds are kept between checkouts: `$ERPO_CACHE`, else `$XDG_CACHE_HOME/erpo`, else `~/.cache/erpo`. */
 export function cacheDir(): string {
   return process.env.ERPO_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "erpo");

@@ -188,3 +188,6 @@ export function result({ outputs }: Answer): string | undefined {
 export function types({ outputs }: Answer): string[] {
   return outputs.map((m) => m.header.msg_type).filter((type) => type !== "status");
 }
+
+/** The reply of a cell that failed. */
+export const failed = ({ reply }: Answer) => reply.content as { status: string; ename: string; evalue: string; traceback: string[] };

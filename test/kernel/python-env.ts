@@ -1,23 +1,47 @@
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cacheDir } from "../../src/setup/paths.js";
+import { cacheDir, packageRoot } from "../../src/setup/paths.js";
 
-const PACKAGES = ["nbclient==0.11.0", "jupyter_client==8.10.0", "jupyter_kernel_test==0.7.0", "nbformat==5.11.1"];
+const PACKAGES = [
+  "ipykernel==7.4.0",
+  "jupyter_client==8.10.0",
+  "jupyter_kernel_test==0.7.0",
+  "jupyterlab==4.6.6",
+  "jupytext==1.19.6",
+  "nbclient==0.11.0",
+  "nbformat==5.11.1",
+  "nbgrader==0.9.6",
+  "papermill==2.7.0",
+  "setuptools==80.9.0",
+];
 
+const translator = join(packageRoot(), "kernel", "papermill");
 const folder = join(cacheDir(), "python-test-env");
 const python = join(folder, "bin", "python");
-const marker = join(folder, "lib", "erpo-ready");
+const digest = createHash("sha256")
+  .update(PACKAGES.join())
+  .update(readFileSync(join(translator, "erpo_papermill.py")))
+  .digest("hex");
+const marker = join(folder, `ready-${digest.slice(0, 16)}`);
 
-/**
- * The Python with the clients that tests drive the kernel with, outside of the repository. Undefined where it has not been made, unless
- * `ERPO_REQUIRE_ALL=1`: then it is made.
- */
+/** The Python with the clients that tests drive the kernel with, outside of the repository; undefined where it has not been made. */
 export function testPython(): string | undefined {
-  if (existsSync(marker)) return python;
-  if (process.env.ERPO_REQUIRE_ALL !== "1") return undefined;
-  execFileSync("python3", ["-m", "venv", "--clear", folder], { stdio: "inherit" });
-  execFileSync(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...PACKAGES], { stdio: "inherit" });
-  execFileSync("touch", [marker]);
-  return python;
+  return existsSync(marker) ? python : undefined;
+}
+
+/** Makes that Python, with papermill's translator installed as a user would. */
+export function makeTestPython(): void {
+  if (existsSync(marker)) return;
+  const run = (command: string, ...words: string[]) => execFileSync(command, words, { stdio: "inherit" });
+  const pip = (...words: string[]) => run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...words);
+  run("python3", "-m", "venv", "--clear", folder);
+  pip(...PACKAGES);
+  const copy = mkdtempSync(join(tmpdir(), "erpo-papermill-")); // a build writes into its source folder
+  cpSync(translator, copy, { recursive: true });
+  pip("--no-build-isolation", "--no-deps", copy);
+  rmSync(copy, { recursive: true });
+  writeFileSync(marker, "");
 }

@@ -39,3 +39,27 @@ test.skipIf(!python)(`nbclient${skipped}`, async () => {
   ]);
   expect(answers.parameters[1].at(-1)).toEqual(["'0.5 b,c'"]);
 });
+
+test.skipIf(!python)(`papermill sets parameters of every kind${skipped}`, async () => {
+  const { stdout } = await clients("papermill_check.py");
+  const { same, special, large, name, help } = JSON.parse(stdout.trim().split("\n").at(-1)!);
+  expect([same, special]).toEqual([true, "[ -0, true ]"]);
+  expect(large).toContain("parameter 'x': 1152921504606846976 is beyond 2**53");
+  expect(name).toContain("parameter 'a-b': not a name that TypeScript code can use");
+  expect(help).toEqual(["plain", '"quick" | "full"', '"quick"', ""]);
+});
+
+test.skipIf(!python)(`jupytext pairs a script${skipped}`, async () => {
+  const { kernel, types, tags, result, synced } = JSON.parse((await clients("jupytext_check.py")).stdout);
+  expect(kernel).toMatchObject({ name: "erpo", language: "typescript" });
+  expect(types).toEqual(["markdown", "code", "code"]);
+  expect([tags, result]).toEqual([["parameters"], "1"]);
+  expect(synced).toContain("beta * 4");
+});
+
+test.skipIf(!python)(`nbgrader grades${skipped}`, async () => {
+  const { release, scores } = JSON.parse((await clients("nbgrader_check.py")).stdout);
+  expect(release).toContain("YOUR CODE HERE");
+  expect(release).not.toContain("x * x");
+  expect(scores).toEqual({ right: 2, wrong: 0 });
+});

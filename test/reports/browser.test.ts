@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "puppeteer-core";
@@ -6,11 +6,11 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { renderReports } from "../../reports/report.js";
 import { intervals } from "../../src/figures/index.js";
 import { render, themed } from "../../src/figures/render.js";
+import { testChromium } from "../chromium.js";
 import { code, md, shown, writeNotebook } from "./notebooks.js";
 import { payloads } from "./payloads.js";
 
-const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((file) => existsSync(file));
-if (!executablePath && process.env.ERPO_REQUIRE_ALL === "1") throw new Error("browser tests need Chromium: apt-get install chromium");
+const executablePath = testChromium();
 const browserTest = test.skipIf(!executablePath);
 
 let browser: Browser | undefined;

@@ -1,0 +1,78 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Answer, KernelClient, printed, result } from "./client.js";
+
+/** Output that comes after its cell has ended, while another one runs: it belongs to the cell that started it. */
+
+let kernel: KernelClient;
+beforeAll(async () => {
+  kernel = await KernelClient.start();
+  await kernel.run("const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));");
+});
+afterAll(async () => {
+  expect(await kernel.stop()).toBe(0);
+});
+
+/** What cell `code` prints while it runs and while a second cell runs that prints `second` every 5 ms; and what that one prints. */
+async function both(code: string): Promise<{ first: string; second: string }> {
+  const first: Answer = await kernel.run(code);
+  const parent = first.reply.parentHeader.msg_id;
+  const second = await kernel.run("for (let i = 0; i < 40; i++) { await sleep(5); console.log('second'); }");
+  const late = { ...first, outputs: kernel.iopub.filter((m) => m.parentHeader.msg_id === parent) };
+  return { first: printed(late) + printed(late, "stderr"), second: printed(second) + printed(second, "stderr") };
+}
+
+const foreign = "second\n".repeat(40);
+
+test.each([
+  ["a timer", "setTimeout(() => console.log('late'), 50);"],
+  ["an interval", "const ticking = setInterval(() => { console.log('late'); clearInterval(ticking); }, 50);"],
+  ["an async function that is not awaited", "void (async () => { await sleep(50); console.log('late'); })();"],
+  ["after a failed await", "void (async () => { try { await sleep(50).then(() => { throw 1; }); } catch { console.log('late'); } })();"],
+  ["a promise's reaction", "void sleep(50).then(() => console.log('late'));"],
+  ["a promise's rejection", "void sleep(50).then(() => Promise.reject(1)).catch(() => console.log('late'));"],
+  [
+    "for await",
+    "void (async () => { async function* steps() { await sleep(50); yield 1; } for await (const step of steps()) console.log('late'.slice(step - 1)); })();",
+  ],
+  [
+    "a listener",
+    "import { EventEmitter } from 'node:events'; const e = new EventEmitter(); e.on('x', () => console.log('late')); setTimeout(() => e.emit('x'), 50);",
+  ],
+  ["a microtask", "setTimeout(() => queueMicrotask(() => console.log('late')), 50);"],
+])("%s", async (_, code) => {
+  expect(await both(code)).toEqual({ first: "late\n", second: foreign });
+});
+
+test("a loop in the background keeps to its cell for as long as it runs", async () => {
+  const { first, second } = await both("void (async () => { for (let i = 0; i < 20; i++) { await sleep(7); console.log(i); } })();");
+  expect(first.trim().split("\n").map(Number)).toEqual(Array.from({ length: 20 }, (_, i) => i));
+  expect(second).toBe(foreign);
+});
+
+test.each([
+  ["a late exception of a timer", "setTimeout(() => { throw new Error('late'); }, 50);"],
+  ["a late unhandled rejection", "void (async () => { await sleep(50); throw new Error('late'); })();"],
+  [
+    "one thrown by an earlier cell's function",
+    "const thrower = async () => { await sleep(50); throw new Error('late'); };\nvoid thrower();",
+  ],
+])("%s is reported in the cell that caused it", async (_, code) => {
+  const { first, second } = await both(code);
+  expect(first).toMatch(/Uncaught \(in the background\)\nError: late\n {4}at .*Cell In\[\d+\], line \d/);
+  expect(second).toBe(foreign);
+});
+
+test("displays, too", async () => {
+  const first = await kernel.run("import { display } from 'erpo'; void sleep(50).then(() => { display('late'); });");
+  await kernel.run("await sleep(150)");
+  const shown = kernel.iopub.find((m) => m.header.msg_type === "display_data" && m.content.data["text/plain"] === "'late'")!;
+  expect(shown.parentHeader.msg_id).toBe(first.reply.parentHeader.msg_id);
+});
+
+test("errors thrown behind awaits keep their whole stack", async () => {
+  await kernel.run("async function inner() { await sleep(1); throw new Error('deep'); }\nasync function outer() {\n  await inner();\n}");
+  const { reply } = await kernel.run("await outer();");
+  const frames = (reply.content.traceback as string[]).filter((line) => line.includes(" at "));
+  expect(frames.map((line) => /at (?:async )?(\w+) \(Cell/.exec(line)?.[1])).toEqual(["inner", "outer", undefined]);
+  expect(result(await kernel.run("await Promise.resolve(3)"))).toBe("3");
+});

@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { failed, KernelClient, result } from "./client.js";
+
+let kernel: KernelClient;
+beforeAll(async () => {
+  kernel = await KernelClient.start();
+});
+afterAll(async () => {
+  expect(await kernel.stop()).toBe(0);
+});
+
+const run = (code: string, options?: object) => kernel.run(code, options);
+
+const stop = async (code: string) => {
+  const { header, done } = kernel.begin(`console.log("on"); ${code}`);
+  await kernel.until((m) => m.header.msg_type === "stream" && m.parentHeader.msg_id === header.msg_id);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  await kernel.ask("control", "interrupt_request", {});
+  return done;
+};
+
+test.each([
+  "while (true) {}",
+  "await 1; while (true) {}",
+  "while (true) { try { while (true) {} } catch {} finally {} }",
+  "await new Promise(() => {})",
+  "for (;;) await new Promise((r) => setTimeout(r, 5))",
+  "await new Promise((r) => setTimeout(() => { while (true) {} }, 1))",
+  "await new Promise((r) => setImmediate(() => { while (true) {} }))",
+  "async function* forever() { for (;;) yield await new Promise((r) => setTimeout(r, 1)); }\nfor await (const _ of forever()) {}",
+])("%s", async (code) => {
+  await run("let state = 'kept';");
+  expect(failed(await stop(code))).toMatchObject({ status: "error", ename: "KeyboardInterrupt" });
+  expect(result(await run("state"))).toBe("'kept'");
+});
+
+test("what a stopped cell has declared stays; its loop does not go on", async () => {
+  await run("let turns = 0;");
+  await stop("const early = 1; for (;;) { turns++; await new Promise((r) => setTimeout(r, 2)); }");
+  expect(result(await run("const before = turns; await new Promise((r) => setTimeout(r, 50)); [early, turns - before]"))).toBe("[ 1, 0 ]");
+});
+
+test("a cell that takes its signal may end by itself", async () => {
+  await run("import { interruptSignal } from 'erpo'; let ended = '';");
+  expect(
+    failed(
+      await stop("const signal = interruptSignal(); while (!signal.aborted) await new Promise((r) => setTimeout(r, 5)); ended = 'well';"),
+    ).ename,
+  ).toBe("KeyboardInterrupt");
+  expect(result(await run("ended"))).toBe("'well'");
+});
+
+test("TensorFlow's scopes are rewound and its tensors freed", async () => {
+  await run("import * as tf from '@tensorflow/tfjs'; tf.scalar(1).dispose(); const live = tf.memory().numTensors;");
+  await stop("tf.tidy(() => { const a = tf.scalar(1); while (true) a.add(1); });");
+  expect(result(await run("[tf.memory().numTensors - live, tf.tidy(() => tf.scalar(2).dataSync()[0])]"))).toBe("[ 0, 2 ]");
+});
+
+test("an interrupt aborts the cells that wait", async () => {
+  const first = kernel.begin("await new Promise(() => {})");
+  const second = kernel.begin("1");
+  await kernel.until((m) => m.header.msg_type === "execute_input" && m.parentHeader.msg_id === first.header.msg_id);
+  await kernel.ask("control", "interrupt_request", {});
+  expect((await first.done).reply.content.status).toBe("error");
+  expect((await second.done).reply.content.status).toBe("aborted");
+});
+
+test("while nothing runs it is harmless", async () => {
+  await kernel.ask("control", "interrupt_request", {});
+  kernel.process.kill("SIGINT");
+  await new Promise((r) => setTimeout(r, 200)); // a signal that comes while the next cell runs is that cell's
+  expect(result(await run("'alive'"))).toBe("'alive'");
+});
+
+test("process.exit ends the kernel with that status", async () => {
+  const other = await KernelClient.start();
+  other.begin("process.exit(3)");
+  expect(await other.exited).toBe(3);
+  await other.stop();
+});
+
+test("shutdown stops a busy cell and exits with 0 within two seconds", async () => {
+  const other = await KernelClient.start();
+  const { header } = other.begin("console.log(1); while (true) {}");
+  await other.until((m) => m.header.msg_type === "stream" && m.parentHeader.msg_id === header.msg_id);
+  const started = performance.now();
+  expect(await other.stop()).toBe(0);
+  expect(performance.now() - started).toBeLessThan(2500);
+});

@@ -1,0 +1,206 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import puppeteer, { type Browser, type Page } from "puppeteer-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { install } from "../../kernel/install.js";
+import { testChromium } from "../chromium.js";
+import { testPython } from "./python-env.js";
+
+/** A real JupyterLab in a real browser, from an empty folder. `ERPO_SCREENSHOTS=DIR` keeps pictures. */
+
+const python = testPython();
+const chromium = testChromium();
+const ready = python && chromium;
+
+const CELLS = [
+  "/** Adds two numbers. */\nconst sumOf = (a: number, b: number): number => a + b;\nsumOf(2, 3)",
+  'import { comms, figure } from "erpo";\nfigure({ data: { values: [{ x: 1, y: 2 }, { x: 2, y: 5 }] }, mark: "line", encoding: { x: { field: "x", type: "quantitative" }, y: { field: "y", type: "quantitative" } } }, { label: "fig-line", caption: "A line.", alt: "A line that rises." })',
+  "const wrong: number = 'text'",
+  "comms.registerTarget('echo', (comm) => { comm.onMsg = (message) => comm.send({ back: message.content.data }); });",
+  "console.log('on'); while (true) {}",
+];
+
+let server: ChildProcess;
+let browser: Browser;
+let page: Page;
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => probe.once("listening", resolve));
+  const { port } = probe.address() as { port: number };
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
+
+beforeAll(async () => {
+  if (!ready) return;
+  const folder = mkdtempSync(join(tmpdir(), "erpo-lab-"));
+  install({ prefix: join(folder, "prefix") });
+  const cells = CELLS.map((source, i) => ({
+    cell_type: "code",
+    id: `cell-${i}`,
+    metadata: {},
+    source,
+    outputs: [],
+    execution_count: null,
+  }));
+  const metadata = { kernelspec: { name: "erpo", display_name: "TypeScript (ERPO)", language: "typescript" } };
+  writeFileSync(join(folder, "work.ipynb"), JSON.stringify({ cells, metadata, nbformat: 4, nbformat_minor: 5 }));
+  const port = await freePort();
+  server = spawn(
+    python!,
+    [
+      "-m",
+      "jupyterlab",
+      "--no-browser",
+      "--allow-root",
+      `--port=${port}`,
+      `--ServerApp.root_dir=${folder}`,
+      "--IdentityProvider.token=",
+      "--LabApp.expose_app_in_browser=True",
+      "--LabApp.news_url=None",
+    ],
+    {
+      cwd: folder,
+      env: {
+        ...process.env,
+        HOME: folder,
+        JUPYTER_PATH: join(folder, "prefix", "share", "jupyter"),
+        JUPYTER_CONFIG_DIR: join(folder, "config"),
+        JUPYTER_DATA_DIR: join(folder, "data"),
+        JUPYTER_RUNTIME_DIR: join(folder, "runtime"),
+      },
+      stdio: ["ignore", "ignore", "pipe"],
+    },
+  );
+  await new Promise<void>((resolve, reject) => {
+    let log = "";
+    server.stderr!.on("data", (chunk) => {
+      log += chunk;
+      if (log.includes("is running at")) resolve();
+    });
+    server.once("exit", () => reject(new Error(`JupyterLab has ended:\n${log}`)));
+  });
+  browser = await puppeteer.launch({ executablePath: chromium!, args: ["--no-sandbox"], defaultViewport: { width: 1300, height: 1400 } });
+  page = await browser.newPage();
+  await page.goto(`http://127.0.0.1:${port}/lab/tree/work.ipynb`);
+  await page.waitForSelector(".jp-Notebook .jp-CodeCell", { timeout: 60_000 });
+  await kernelIs("idle");
+}, 180_000);
+
+afterAll(async () => {
+  await browser?.close();
+  server?.removeAllListeners("exit").kill("SIGTERM");
+});
+
+/** JupyterLab's own view of the kernel's state. */
+async function kernelIs(state: string): Promise<void> {
+  await page.waitForFunction(
+    (wanted) => {
+      // biome-ignore lint/suspicious/noExplicitAny: JupyterLab's application object
+      const kernel = (window as any).jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel;
+      return kernel?.status === wanted && kernel?.connectionStatus === "connected";
+    },
+    { timeout: 60_000 },
+    state,
+  );
+}
+
+/** Clicks into a cell's text. */
+async function enter(cell: number): Promise<void> {
+  const editors = await page.$$(".jp-Notebook .jp-CodeCell .cm-content");
+  await editors[cell]!.click();
+}
+
+async function runCell(cell: number): Promise<void> {
+  await enter(cell);
+  await page.keyboard.down("Shift");
+  await page.keyboard.press("Enter");
+  await page.keyboard.up("Shift");
+}
+
+/** The text under a cell once it holds `part`. */
+async function output(cell: number, part: string): Promise<string> {
+  const read = (i: number) =>
+    document.querySelectorAll<HTMLElement>(".jp-Notebook .jp-CodeCell")[i]?.querySelector<HTMLElement>(".jp-OutputArea")?.textContent ?? "";
+  await page.waitForFunction(`(${read})(${cell}).includes(${JSON.stringify(part)})`, { timeout: 60_000 });
+  return page.evaluate(read, cell);
+}
+
+async function picture(name: string): Promise<void> {
+  const folder = process.env.ERPO_SCREENSHOTS;
+  if (folder) await page.screenshot({ path: join(folder, `jupyterlab-${name}.png`) as `${string}.png` });
+}
+
+test.skipIf(!ready)("a cell's value, a figure, a type error with its place", async () => {
+  await runCell(0);
+  expect(await output(0, "5")).toContain("5");
+  await runCell(1);
+  await page.waitForFunction(
+    "document.querySelectorAll('.jp-CodeCell')[1].querySelector('.jp-OutputArea svg, .jp-OutputArea img, .jp-OutputArea canvas') !== null",
+    { timeout: 60_000 },
+  );
+  await runCell(2);
+  expect(await output(2, "TypeCheckError")).toMatch(/line 1, column 7/);
+  await picture("outputs");
+});
+
+test.skipIf(!ready)("Tab completes with types, Shift-Tab shows the documentation", async () => {
+  await enter(2);
+  await page.keyboard.down("Control");
+  await page.keyboard.press("a");
+  await page.keyboard.up("Control");
+  await page.keyboard.type("sumO");
+  await page.keyboard.press("Tab");
+  await page.waitForFunction(
+    "document.querySelectorAll('.jp-CodeCell')[2].querySelector('.cm-content').innerText.includes('sumOf') || document.querySelector('.jp-Completer:not(.lm-mod-hidden)')?.innerText.includes('sumOf')",
+    { timeout: 30_000 },
+  );
+  await picture("completion");
+  if (await page.$(".jp-Completer:not(.lm-mod-hidden)")) await page.keyboard.press("Enter");
+  await page.keyboard.down("Shift");
+  await page.keyboard.press("Tab");
+  await page.keyboard.up("Shift");
+  const tooltip = await page.waitForSelector(".jp-Tooltip", { timeout: 30_000 });
+  const shown = await tooltip!.evaluate((element) => element.textContent);
+  expect(shown).toContain("(a: number, b: number) => number");
+  expect(shown).toContain("Adds two numbers.");
+  await picture("documentation");
+  await page.keyboard.press("Escape");
+});
+
+test.skipIf(!ready)("a comm answers the page", async () => {
+  await runCell(3);
+  await kernelIs("idle");
+  const back = await page.evaluate(async () => {
+    // biome-ignore lint/suspicious/noExplicitAny: JupyterLab's application object
+    const { kernel } = (window as any).jupyterapp.shell.currentWidget.sessionContext.session;
+    const comm = kernel.createComm("echo");
+    return new Promise((resolve) => {
+      comm.onMsg = (message: { content: { data: unknown } }) => resolve(message.content.data);
+      comm.open();
+      comm.send({ n: 42 });
+    });
+  });
+  expect(back).toEqual({ back: { n: 42 } });
+});
+
+test.skipIf(!ready)("the stop button ends a loop, and what was declared is kept; a restart forgets it", async () => {
+  await runCell(4);
+  await output(4, "on");
+  await kernelIs("busy");
+  await page.click('[data-command="notebook:interrupt-kernel"], [data-jp-item-name="interrupt"]');
+  expect(await output(4, "KeyboardInterrupt")).toContain("the cell was interrupted");
+  await runCell(2);
+  expect(await output(2, "Function")).toContain("[Function: sumOf]");
+  await page.click('[data-command="notebook:restart-kernel"], [data-jp-item-name="restart"]');
+  await (await page.waitForSelector(".jp-Dialog .jp-mod-warn, .jp-Dialog .jp-mod-accept"))!.click();
+  await page.waitForFunction("!document.querySelector('.jp-Dialog')");
+  await kernelIs("idle");
+  await runCell(2);
+  expect(await output(2, "Cannot find name")).toContain("sumOf");
+  await picture("restarted");
+});

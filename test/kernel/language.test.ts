@@ -1,0 +1,133 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { failed, KernelClient, result, types } from "./client.js";
+
+let kernel: KernelClient;
+beforeAll(async () => {
+  kernel = await KernelClient.start();
+});
+afterAll(async () => {
+  expect(await kernel.stop()).toBe(0);
+});
+
+const run = (code: string, options?: object) => kernel.run(code, options);
+
+test("values, statements and types across cells", async () => {
+  expect(result(await run("1 + 1"))).toBe("2");
+  expect(result(await run("const unit = 5; let count = 2; function scaled(x: number) { return x * unit; }"))).toBeUndefined();
+  expect(result(await run("scaled(count)"))).toBe("10");
+  await run(
+    "interface Point { x: number }\nenum Axis { X = 3, Y }\nclass Box<T> { constructor(readonly value: T) {} }\ntype Pair<T> = [T, T];",
+  );
+  expect(
+    result(await run("const boxed: Box<Point> = new Box({ x: Axis.Y }); const both: Pair<number> = [boxed.value.x, Axis.X]; both")),
+  ).toBe("[ 4, 3 ]");
+});
+
+test("closures of earlier cells see later assignments", async () => {
+  await run("let shared = 1; const readShared = () => shared; const setShared = (n: number) => { shared = n; };");
+  expect(result(await run("shared = 2; readShared()"))).toBe("2");
+  expect(result(await run("setShared(3); shared"))).toBe("3");
+});
+
+test("everything can be declared again", async () => {
+  for (const code of [
+    "const again = 1",
+    "const again = 'text'",
+    "function again() { return 1; }",
+    "class again {}",
+    "enum again { A }",
+    "let again = [1]",
+  ]) {
+    expect((await run(code)).reply.content.status).toBe("ok");
+  }
+  expect(result(await run("again.length"))).toBe("1");
+  await run("interface Shape { a: number }");
+  expect((await run("interface Shape { b: string }\nconst shape: Shape = { b: 'x' };")).reply.content.status).toBe("ok");
+});
+
+test("a name of Node's may be used for something else, and the kernel lives on", async () => {
+  await run("const process = { own: true }; const performance = 1;");
+  expect(result(await run("process.own"))).toBe("true");
+  expect(result(await run("performance + 1"))).toBe("2");
+});
+
+test("a type error runs nothing, changes nothing, and says where", async () => {
+  await run("let typed = 1;");
+  const answer = await run("console.log('ran');\ntyped = 'text';");
+  expect(types(answer)).toEqual(["execute_input", "error"]);
+  expect(failed(answer).ename).toBe("TypeCheckError");
+  expect(failed(answer).evalue).toMatch(
+    /^Cell In\[\d+\], line 2, column 1: Type 'string' is not assignable to type 'number'\. \(TS2322\)$/,
+  );
+  expect(result(await run("typed"))).toBe("1");
+  expect(failed(await run("1 + {}")).ename).toBe("TypeCheckError");
+  expect(failed(await run("const 1")).ename).toBe("SyntaxError");
+});
+
+test("a cell that throws keeps what it declared before", async () => {
+  await run("const kept = 'old'; const untouched = 'old';");
+  await run("const kept = 'new'; throw new Error('stop'); const untouched = 'new';");
+  expect(result(await run("kept + untouched"))).toBe("'newold'");
+});
+
+test("a traceback names cells and their TypeScript lines, and nothing of the kernel", async () => {
+  const first = (
+    await run(
+      "interface Unused { a: number }\n\nasync function inner(n: number): Promise<void> {\n  await 1;\n  throw new RangeError('no ' + n);\n}",
+    )
+  ).reply.content.execution_count;
+  const answer = failed(await run("// a comment\nawait inner(7);"));
+  const text = answer.traceback.join("\n");
+  expect([answer.ename, answer.evalue]).toEqual(["RangeError", "no 7"]);
+  expect(text).toContain(`inner (Cell In[${first}], line 5, column 9)`);
+  expect(text).toContain("5 | throw new RangeError");
+  expect(text).toContain(`Cell In[${first + 1}], line 2, column 1`);
+  expect(text).not.toMatch(/dist\/kernel|node:internal|erpo-cell/);
+});
+
+test("imports: Node's modules, ESM-only, CommonJS, types, dynamic", async () => {
+  expect(result(await run("import * as vega from 'vega'; import { marked } from 'marked'; typeof vega.View + typeof marked"))).toBe(
+    "'functionfunction'",
+  );
+  expect(
+    result(await run("import { readFileSync, type Stats } from 'node:fs'; import type { Server } from 'node:http'; typeof readFileSync")),
+  ).toBe("'function'");
+  expect(result(await run("import ts from 'typescript'; let stats: Stats | Server | undefined; ts.version.length > 2"))).toBe("true");
+  expect(result(await run("(await import('marked')).marked.parse('*a*')"))).toContain("<em>a</em>");
+  expect(failed(await run("import x from 'no-such-package-anywhere'")).evalue).toContain("Cannot find module 'no-such-package-anywhere'");
+});
+
+test("local files: TypeScript, read again after a change, and JSON; the notebook's packages come first", async () => {
+  writeFileSync(join(kernel.folder, "helper.ts"), "export enum Level { Low = 1 }\nexport const level: Level = Level.Low;\n");
+  writeFileSync(join(kernel.folder, "data.json"), '{"answer": 42}');
+  mkdirSync(join(kernel.folder, "node_modules", "marked"), { recursive: true });
+  writeFileSync(join(kernel.folder, "node_modules", "marked", "package.json"), '{"name":"marked","type":"module","exports":"./index.js"}');
+  writeFileSync(join(kernel.folder, "node_modules", "marked", "index.js"), "export const marked = 'the folder\\'s own';");
+  expect(result(await run("import { level } from './helper'; import data from './data.json'; level + data.answer"))).toBe("43");
+  writeFileSync(join(kernel.folder, "helper.ts"), "export const level = 10;\n");
+  expect(result(await run("import { level } from './helper.ts'; level"))).toBe("10");
+  expect(result(await run("import { marked } from 'marked'; marked"))).toBe(`"the folder's own"`);
+});
+
+test("`erpo` and TensorFlow come from the kernel, with their types, in an empty folder", async () => {
+  const answer = await run("import { display, wilson } from 'erpo'; const interval: { low: number } = wilson(1, 2); typeof display");
+  expect(failed(answer).evalue ?? result(answer)).toBe("'function'");
+  expect(failed(await run("import { display } from 'erpo'; display(1).update()")).evalue).toContain("Expected 1 arguments");
+  expect(result(await run("import * as tf from '@tensorflow/tfjs'; const t = tf.tensor2d([[1, 2], [3, 4]]); t"))).toBe(
+    "Tensor float32 [2, 2] on cpu\n    [[1, 2],\n     [3, 4]]",
+  );
+});
+
+test("a loop at the top level is not slower than in a function, over its own variables and over another cell's", async () => {
+  await run(
+    "const timed = (f: () => void) => { const t = performance_.now(); f(); return performance_.now() - t; }; import { performance as performance_ } from 'node:perf_hooks'; let total = 0;",
+  );
+  await run("const inside = timed(() => { let sum = 0; for (let i = 0; i < 1e7; i++) sum += i; });");
+  await run("const t0 = performance_.now(); let sum = 0; for (let i = 0; i < 1e7; i++) sum += i; const own = performance_.now() - t0;");
+  await run("const t1 = performance_.now(); for (let i = 0; i < 1e7; i++) total += i; const other = performance_.now() - t1;");
+  const [inside, own, other] = JSON.parse(result(await run("JSON.stringify([inside, own, other])"))!.slice(1, -1));
+  expect(own).toBeLessThan(20 * inside + 200);
+  expect(other).toBeLessThan(20 * inside + 200);
+});

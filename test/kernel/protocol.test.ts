@@ -1,0 +1,175 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { createHeader, encode } from "../../kernel/wire/messages.js";
+import { failed, KernelClient, printed, result, types } from "./client.js";
+
+let kernel: KernelClient;
+beforeAll(async () => {
+  kernel = await KernelClient.start();
+});
+afterAll(async () => {
+  expect(await kernel.stop()).toBe(0);
+});
+
+const run = (code: string, options?: object) => kernel.run(code, options);
+
+test("kernel_info is complete", async () => {
+  const { content } = await kernel.ask("control", "kernel_info_request", {});
+  expect(content).toMatchObject({
+    status: "ok",
+    protocol_version: "5.5",
+    implementation: "erpo",
+    language_info: { name: "typescript", file_extension: ".ts" },
+  });
+});
+
+test("silent and store_history", async () => {
+  const before = (await run("0")).reply.content.execution_count;
+  const silent = await run("console.log('nobody hears'); 5", { silent: true });
+  expect(types(silent)).toEqual([]);
+  expect(silent.reply.content).toMatchObject({ status: "ok", execution_count: before });
+  expect((await run("6", { store_history: false })).reply.content.execution_count).toBe(before);
+  expect((await run("7")).reply.content.execution_count).toBe(before + 1);
+});
+
+test("output keeps its order and comes in few messages", async () => {
+  const answer = await run(
+    "import { display } from 'erpo'; console.log('a'); console.error('b'); display('c'); for (let i = 0; i < 30000; i++) console.log(i);",
+  );
+  expect(types(answer).slice(0, 4)).toEqual(["execute_input", "stream", "stream", "display_data"]);
+  expect(answer.outputs.length).toBeLessThan(40);
+  expect(printed(answer).split("\n").slice(1, -1).map(Number)).toEqual(Array.from({ length: 30000 }, (_, i) => i));
+});
+
+test("displays, updates, clearing, promised displays", async () => {
+  const answer = await run(`import { display, clearOutput } from "erpo";
+    class Later { async [Symbol.for("Jupyter.display")]() { await 1; return { data: { "text/plain": "later" }, metadata: { label: "fig-a" } }; } }
+    const handle = display({ [Symbol.for("Jupyter.display")]: () => ({ "text/html": "<b>1</b>" }) });
+    handle.update(2); clearOutput(true); display(new Later()); new Later()`);
+  const sent = answer.outputs.filter((m) => /display|clear|result/.test(m.header.msg_type));
+  expect(sent.map((m) => m.header.msg_type)).toEqual([
+    "display_data",
+    "update_display_data",
+    "clear_output",
+    "display_data",
+    "execute_result",
+  ]);
+  expect(sent[0]!.content.data).toEqual({ "text/html": "<b>1</b>" });
+  expect(sent[1]!.content.transient).toEqual(sent[0]!.content.transient);
+  expect(sent[3]!.content).toMatchObject({ data: { "text/plain": "later" }, metadata: { label: "fig-a" } });
+});
+
+test("a frame is an escaped table with its shape", async () => {
+  const answer = await run("import * as dfd from 'danfojs-node'; new dfd.DataFrame({ name: ['<script>', 'b'], n: [0.1 + 0.2, 2] })");
+  const { data } = answer.outputs.find((m) => m.header.msg_type === "execute_result")!.content;
+  expect(data["text/html"]).toContain("<td>&lt;script&gt;</td><td>0.3</td>");
+  expect(data["text/html"]).toContain("2 rows × 2 columns");
+});
+
+test("user expressions", async () => {
+  const { reply } = await run("const base = 20;", { user_expressions: { good: "base + 1", bad: "nowhere" } });
+  expect(reply.content.user_expressions.good).toEqual({ status: "ok", data: { "text/plain": "21" }, metadata: {} });
+  expect(reply.content.user_expressions.bad.status).toBe("error");
+});
+
+test("a failure aborts what has been sent, and nothing that is sent later", async () => {
+  const answers = await Promise.all([run("throw 1"), run("1"), run("2")]);
+  expect(answers.map(({ reply }) => reply.content.status)).toEqual(["error", "aborted", "aborted"]);
+  expect((await run("3")).reply.content.status).toBe("ok");
+  const going = await Promise.all([run("throw 1", { stop_on_error: false }), run("1")]);
+  expect(going.map(({ reply }) => reply.content.status)).toEqual(["error", "ok"]);
+});
+
+test("questions to the reader", async () => {
+  kernel.onInput = (prompt, password) => `${prompt} ${password}`;
+  expect(result(await run("await prompt('who?')"))).toBe("'who? false'");
+  expect(result(await run("await prompt('key?', { password: true })"))).toBe("'key? true'");
+  const refused = failed(await run("await prompt('who?')", { allow_stdin: false }));
+  expect(refused.evalue).toContain("this frontend takes no input");
+});
+
+test("comms both ways, also to a cell that waits", async () => {
+  await run(
+    "import { comms } from 'erpo'; comms.registerTarget('echo', (comm) => { comm.onMsg = (msg) => comm.send({ back: msg.content.data }); });",
+  );
+  kernel.send("shell", "comm_open", { comm_id: "c1", target_name: "echo", data: {} });
+  kernel.send("shell", "comm_msg", { comm_id: "c1", data: 7 });
+  const back = await kernel.until((m) => m.header.msg_type === "comm_msg" && m.content.comm_id === "c1");
+  expect(back.content.data).toEqual({ back: 7 });
+  expect((await kernel.ask("shell", "comm_info_request", {})).content.comms).toEqual({ c1: { target_name: "echo" } });
+  const waiting = kernel.begin(
+    "const comm = comms.open('ui', { a: 1 }); await new Promise((resolve) => { comm.onMsg = (msg) => resolve(msg.content.data); })",
+  );
+  const opened = await kernel.until((m) => m.header.msg_type === "comm_open");
+  kernel.send("shell", "comm_msg", { comm_id: opened.content.comm_id, data: "clicked" });
+  expect(result(await waiting.done)).toBe("'clicked'");
+  kernel.send("shell", "comm_open", { comm_id: "c2", target_name: "nobody", data: {} });
+  await kernel.until((m) => m.header.msg_type === "comm_close" && m.content.comm_id === "c2");
+});
+
+test("completion and inspection count code points and know types", async () => {
+  await run("/** Doubles. */\nfunction doubled(value: number): number { return 2 * value; }");
+  const completed = (await kernel.ask("shell", "complete_request", { code: "'😀'; 'x'.toUpp", cursor_pos: 14 })).content;
+  expect(completed).toMatchObject({ matches: ["toUpperCase"], cursor_start: 9, cursor_end: 14 });
+  expect((await kernel.ask("shell", "complete_request", { code: "doub", cursor_pos: 4 })).content.matches).toContain("doubled");
+  const inspected = (await kernel.ask("shell", "inspect_request", { code: "doubled(1)", cursor_pos: 3, detail_level: 0 })).content;
+  expect(inspected.data["text/plain"]).toContain("doubled(value: number): number");
+  expect(inspected.data["text/plain"]).toContain("Doubles.");
+});
+
+test.each([
+  ["1 + 1", "complete"],
+  ["function f() {", "incomplete"],
+  ["`open", "incomplete"],
+  ["/a{/.test('')", "complete"],
+  ["1 1 1", "invalid"],
+])("is_complete: %s", async (code, status) => {
+  expect((await kernel.ask("shell", "is_complete_request", { code })).content.status).toBe(status);
+});
+
+test("forged, replayed and broken messages are dropped, and the kernel goes on", async () => {
+  const header = createHeader("execute_request", kernel.session);
+  const content = { code: "globalThis.hacked = 1", silent: false };
+  await kernel.shell.send(encode({ key: "wrong", signature_scheme: "hmac-sha256" }, { header, content }) as Buffer[]);
+  const real = encode(kernel.connection, {
+    header: createHeader("execute_request", kernel.session),
+    content: { code: "globalThis.times = ((globalThis as any).times ?? 0) + 1" },
+  }) as Buffer[];
+  for (let i = 0; i < 3; i++) await kernel.shell.send(real);
+  for (const frames of [["x"], ["<IDS|MSG>"], ["<IDS|MSG>", "a", "{}"], ["<IDS|MSG>", "", "{", "{}", "{}", "{}"]])
+    await kernel.shell.send(frames);
+  expect(result(await run("[(globalThis as any).hacked, (globalThis as any).times]"))).toBe("[ undefined, 1 ]");
+});
+
+test("what goes wrong in the background is told, and nothing ends", async () => {
+  const rejected = await run("Promise.reject(new Error('unseen')); 1");
+  expect([result(rejected), printed(rejected, "stderr")]).toEqual(["1", expect.stringContaining("Error: unseen")]);
+  expect(
+    printed(await run("setTimeout(() => { throw new Error('late'); }, 1); await new Promise((r) => setTimeout(r, 30));"), "stderr"),
+  ).toContain("Error: late");
+});
+
+test("a timer's output goes to the cell that set it", async () => {
+  const { header, done } = kernel.begin("setTimeout(() => console.log('from the first'), 150);");
+  await done;
+  const second = await run("await new Promise((r) => setTimeout(r, 300)); 2");
+  expect(printed(second)).toBe("");
+  await kernel.until(
+    (m) => m.header.msg_type === "stream" && m.parentHeader.msg_id === header.msg_id && m.content.text.includes("from the first"),
+  );
+});
+
+test("anything can be shown, within bounds", async () => {
+  expect(result(await run("const loop: any = { a: 1 }; loop.self = loop; loop"))).toContain("[Circular *1]");
+  expect(result(await run("({ get bad() { throw new Error('no'); }, map: new Map([[1, new Set([2])]]) })"))).toContain("Map(1)");
+  expect(result(await run("'x'.repeat(1e7)"))!.length).toBeLessThan(150_000);
+  expect(result(await run("Array.from({ length: 1e6 }, (_, i) => ({ i }))"))!.length).toBeLessThan(150_000);
+  expect(failed(await run("throw { odd: true }"))).toMatchObject({ ename: "Thrown", evalue: "{ odd: true }" });
+  expect(failed(await run("throw new Error('outer', { cause: new TypeError('inner') })")).traceback.join("\n")).toContain(
+    "TypeError: inner",
+  );
+});
+
+test("%%time", async () => {
+  const answer = await run("%%time\n6 * 7");
+  expect([result(answer), printed(answer)]).toEqual(["42", expect.stringMatching(/^Wall time: [\d.]+ ms\n$/)]);
+});
