@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
+import { capability } from "zeromq";
 import { makeFolders } from "../src/setup/folders.js";
 import { packageRoot } from "../src/setup/paths.js";
 
@@ -40,7 +41,7 @@ export function kernelspec(displayName = "TypeScript (ERPO)"): Record<string, un
     display_name: displayName,
     language: "typescript",
     interrupt_mode: "message",
-    metadata: { debugger: false },
+    metadata: { debugger: false, supported_encryption: capability.curve ? ["curve"] : [] },
   };
 }
 

@@ -35,6 +35,8 @@ process.on("exit", () => {
   Atomics.wait(state, State.Closed, 0, 1000);
 });
 
+const { endChildrenAtExit } = await import("./session/children.js");
+endChildrenAtExit();
 const { createSession } = await import("./session/session.js");
 const session = createSession(process.cwd(), state, post);
 protocol.on("message", (message: ToMain) => session.receive(message));

@@ -76,9 +76,16 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
     return `\n;${lines.join("\n")}\n`;
   }
 
-  function diagnose(code: string, level: TypeCheck): Diagnostic[] {
-    const syntactic = service.languageService.getSyntacticDiagnostics(current);
-    const semantic = () => (level === "off" ? [] : service.languageService.getSemanticDiagnostics(current));
+  const cancellation: ts.CancellationToken = {
+    isCancellationRequested: cancelled,
+    throwIfCancellationRequested() {
+      if (cancelled()) throw new ts.OperationCanceledException();
+    },
+  };
+
+  function diagnose(program: ts.Program, file: ts.SourceFile, code: string, level: TypeCheck): Diagnostic[] {
+    const syntactic = program.getSyntacticDiagnostics(file);
+    const semantic = () => (level === "off" ? [] : program.getSemanticDiagnostics(file, cancellation));
     const found: readonly ts.Diagnostic[] = syntactic.length ? syntactic : semantic();
     const lines = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022);
     return found
@@ -97,16 +104,17 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
       const used = usedNames(parsed);
       const text = code + bookkeeping(own, used);
       service.write(current, text);
-      const found = diagnose(code, level);
+      const program = service.languageService.getProgram()!;
+      const file = program.getSourceFile(current)!;
+      const found = diagnose(program, file, code, level);
       if (found.length && (level === "strict" || found[0]!.syntactic)) return { faults: found };
 
-      const program = service.languageService.getProgram()!;
       const hidden = [...used].filter((name) => owners.has(name) && shadowed(name) && !own.some((declared) => declared.name === name));
       const output = { javascript: "", sourceMap: "" };
       program.emit(
-        program.getSourceFile(current),
-        (file, text) => {
-          if (file.endsWith(".map")) output.sourceMap = text;
+        file,
+        (name, text) => {
+          if (name.endsWith(".map")) output.sourceMap = text;
           else output.javascript = text.replace(/\n\/\/# sourceMappingURL=.*\s*$/, "");
         },
         undefined,

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import ts from "typescript";
 import { isBare, isKernelPackage, kernelImporter, library, typeRoot } from "./packages.js";
 
@@ -101,8 +101,8 @@ export function createService(folder: string, current: string, cancelled: () => 
 
 const isJavaScript = ({ extension }: ts.ResolvedModuleFull) => extension === ".js" || extension === ".mjs" || extension === ".cjs";
 
-/** The version of a file on disk. Packages do not change under a running session; the reader's own files may. */
+/** The version of a file on disk. Packages, this one included, do not change under a running session; the reader's own files may. */
 function modified(file: string): string {
-  if (/[\\/]node_modules[\\/]/.test(file)) return "0";
+  if (/[\\/]node_modules[\\/]/.test(file) || file.startsWith(dirname(library.types))) return "0";
   return String(ts.sys.getModifiedTime?.(file)?.getTime() ?? 0);
 }

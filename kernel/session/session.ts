@@ -1,4 +1,5 @@
 import { comms } from "../../src/frontend/comms.js";
+import { type TypeCheck, typeCheckLevels } from "../../src/frontend/type-check.js";
 import { historyDir } from "../../src/setup/paths.js";
 import { complete, inspectAt, isComplete } from "../language/assist.js";
 import { createLanguage } from "../language/language.js";
@@ -35,6 +36,8 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
   const waits = new Waits();
   const language = createLanguage(folder, () => Atomics.load(state, State.Interrupt) === 1);
   const executor = new Executor(language, createRuntime(folder, waits, beforeImport), waits, state);
+  const level = process.env.ERPO_TYPE_CHECK as TypeCheck | undefined;
+  if (level && typeCheckLevels.includes(level)) executor.typeCheck = level;
   const questions = new Questions(post);
   const history = new History(historyDir());
   const contexts = new Map<string, Context>(); // the last of each cell's label
@@ -85,7 +88,8 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
       const failed = content.stop_on_error !== false;
       return { content: { status: "error", execution_count: count, ...executed.error, payload: [], user_expressions: {} }, failed };
     }
-    if (executed.result) publish(post, context, "execute_result", { execution_count: count, ...executed.result });
+    const shown = executed.result && Object.keys(executed.result.data).length > 0; // what has shown itself already leaves nothing
+    if (shown) publish(post, context, "execute_result", { execution_count: count, ...executed.result });
     const user_expressions: Record<string, unknown> = {};
     for (const [name, expression] of Object.entries(content.user_expressions ?? {})) {
       const value = await executor.execute(`(${expression})`, `In[${count}]`, context, false);

@@ -17,6 +17,9 @@ export interface Connection {
   key: string;
   signature_scheme: string;
   kernel_name?: string;
+  /** CurveZMQ keys in Z85, for an encrypted transport: the kernel serves with both, its clients hold the same pair. */
+  curve_publickey?: string;
+  curve_secretkey?: string;
 }
 
 export type Channel = "shell" | "iopub" | "stdin" | "control" | "hb";
@@ -70,6 +73,9 @@ export function readConnection(file: string): Connection {
   }
   for (const port of ["shell_port", "iopub_port", "stdin_port", "control_port", "hb_port"] as const) {
     if (!Number.isInteger(value?.[port])) throw new WireError(`${file}: ${port} must be a whole number`);
+  }
+  if ((value.curve_publickey === undefined) !== (value.curve_secretkey === undefined)) {
+    throw new WireError(`${file}: curve_publickey and curve_secretkey go together`);
   }
   const scheme = value.signature_scheme ?? "hmac-sha256";
   if (!/^hmac-(sha256|sha384|sha512|sha1|md5)$/.test(scheme)) throw new WireError(`${file}: signature_scheme ${scheme} is not known`);

@@ -20,11 +20,15 @@ const session = randomUUID();
 const replays = new ReplayGuard();
 const info = kernelInfo();
 
-const shell = new zmq.Router({ linger: 1000, handover: true });
-const control = new zmq.Router({ linger: 1000, handover: true });
-const stdin = new zmq.Router({ linger: 1000, handover: true });
-const iopub = new zmq.XPublisher({ linger: 1000, sendHighWaterMark: 0, verbosity: "allSubs" });
-const heartbeat = new zmq.Reply({ linger: 0 });
+/** Encrypts where the connection file has keys. */
+const curve = connection.curve_secretkey
+  ? { curveServer: true, curvePublicKey: connection.curve_publickey, curveSecretKey: connection.curve_secretkey }
+  : {};
+const shell = new zmq.Router({ ...curve, linger: 1000, handover: true });
+const control = new zmq.Router({ ...curve, linger: 1000, handover: true });
+const stdin = new zmq.Router({ ...curve, linger: 1000, handover: true });
+const iopub = new zmq.XPublisher({ ...curve, linger: 1000, sendHighWaterMark: 0, verbosity: "allSubs" });
+const heartbeat = new zmq.Reply({ ...curve, linger: 0 });
 const outboxes = { shell: new Outbox(shell), control: new Outbox(control), stdin: new Outbox(stdin), iopub: new Outbox(iopub) };
 
 const post = (message: ToMain) => main.postMessage(message);

@@ -64,8 +64,8 @@ async function evaluate(options: EvaluateOptions): Promise<void> {
     const from = JSON.stringify({ model: model.sha256, adapter, answerTokens, precision: options.precision });
     const progress = progressLine(rows.length, "prompts");
     const byId = new Map<string, Response>();
-    const answers = respond(model, lora, rows, { answerTokens, thoughtTokens, batchSize, file, from, rng: createRng(0) });
-    for await (const response of answers) {
+    const answers = respond(model, lora, [{ rows, answerTokens, file, from }], { thoughtTokens, batchSize, rng: createRng(0) });
+    for await (const { response } of answers) {
       byId.set(response.id, response);
       progress(byId.size);
     }

@@ -8,6 +8,7 @@ import { answerStop } from "../exante/answer-stop.js";
 import { sample } from "../generation/sample.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
+import type { Tokenizer } from "../model/tokenizer.js";
 import { type Attack, plain } from "./attacks.js";
 
 const responseSchema = z.object({
@@ -22,21 +23,20 @@ const responseSchema = z.object({
   tokens: z.number(),
   /** Of these, the tokens up to and including `<answer>`; 0 where there is none. */
   thoughtTokens: z.number(),
-  /** From the start of the row's batch to the row's end: what a reader waits who sends a whole batch. */
+  /** From when the row was taken into a batch to its end: what a reader waits whose question is answered beside others. */
   seconds: z.number(),
 });
 
 /** What a model answered to one prompt. */
 export type Response = z.infer<typeof responseSchema>;
 
-export interface RespondOptions {
+/** A suite in the form in which it is put to a model. */
+export interface QuestionSet {
+  rows: readonly PromptRow[];
   /** Default: the prompts as they are. */
   attack?: Attack;
   /** Tokens of an answer after which it is cut. */
   answerTokens: number;
-  /** Tokens of a thought after which it is given up. */
-  thoughtTokens: number;
-  batchSize: number;
   /**
    * JSON Lines that every response is added to. A later call takes from it the rows that are there for the same id and input, and goes on
    * with the others: keep a file for each adapter and each setting, or say in `from` what they were.
@@ -44,88 +44,96 @@ export interface RespondOptions {
   file?: string;
   /** What responses depend on beside their input, such as the adapter's hash: rows of `file` that were made from something else are not used. */
   from?: string;
+}
+
+export interface RespondOptions {
+  /** Tokens of a thought after which it is given up. */
+  thoughtTokens: number;
+  batchSize: number;
   rng: Rng;
   signal?: AbortSignal;
-  /** Seconds since any fixed moment. */
-  clock?: () => number;
 }
 
 /**
- * Greedy answers of a model to the rows of a suite: first those that `file` has, then new ones as they end. A completion ends with the
- * model's end token, at `</answer>`, `answerTokens` after `<answer>`, or after `thoughtTokens` of a thought; where no thought is begun the
- * whole completion is an answer.
+ * Greedy answers of a model to the rows of some suites: first those that their files have, then new ones as they end; suites share
+ * batches. A completion ends with the model's end token, at `</answer>`, `answerTokens` after `<answer>`, or after `thoughtTokens` of a
+ * thought; where no thought is begun the whole completion is an answer.
  *
- * @throws DataError when two rows have the same id, or `file` holds something else than responses
+ * @returns each response with the number of its set
+ * @throws DataError when two rows of a set have the same id, or a file holds something else than responses
  */
 export async function* respond(
   model: LanguageModel,
   lora: Lora | null,
-  rows: readonly PromptRow[],
-  options: RespondOptions,
-): AsyncGenerator<Response> {
+  sets: readonly QuestionSet[],
+  { thoughtTokens, batchSize, rng, signal }: RespondOptions,
+): AsyncGenerator<{ set: number; response: Response }> {
   const { tokenizer } = model;
-  const { attack = plain, answerTokens, thoughtTokens, batchSize, from, rng, signal, clock = () => performance.now() / 1000 } = options;
-  const ids = new Set<string>();
-  for (const { id } of rows) {
-    if (ids.has(id)) throw new DataError(`two prompts have the id "${id}": responses are told apart by id`);
-    ids.add(id);
-  }
-  const asked = rows.map((row, index) => {
-    const { messages, prefill = "" } = attack(row, index);
-    const ids = tokenizer.encode(tokenizer.chat(messages, { addGenerationPrompt: true }) + prefill);
-    return { id: row.id, ids, prefill, input: textSha256([...(from === undefined ? [] : [from]), ...ids].join(" ")).slice(0, 16) };
-  });
-
-  const store = options.file === undefined ? null : appendJsonl(options.file);
+  const stores = sets.map(({ file }) => (file === undefined ? null : appendJsonl(file)));
   try {
-    const known = store ? stored(store, options.file!) : new Map<string, Response>();
-    const missing: typeof asked = [];
-    for (const question of asked) {
-      const response = known.get(question.id);
-      if (response?.input === question.input) yield response;
-      else missing.push(question);
+    const missing: (Asked & { set: number })[] = [];
+    for (const [set, questions] of sets.entries()) {
+      const store = stores[set];
+      const known = store ? stored(store, questions.file!) : new Map<string, Response>();
+      for (const asked of askedOf(questions, tokenizer)) {
+        const response = known.get(asked.id);
+        if (response?.input === asked.input) yield { set, response };
+        else missing.push({ ...asked, set });
+      }
     }
-
-    const ends = answerStop(tokenizer, { answerTokens, thoughtTokens });
+    const ends = sets.map(({ answerTokens }) => answerStop(tokenizer, { answerTokens, thoughtTokens }));
     const completions = sample(
       model,
       lora,
       missing.map(({ ids }) => ids),
-      { maxNewTokens: answerTokens + thoughtTokens, temperature: 0, batchSize, rng, stop: ends.stop, signal },
+      {
+        ...{ temperature: 0, batchSize, rng, signal },
+        maxNewTokens: Math.max(0, ...sets.map(({ answerTokens }) => answerTokens)) + thoughtTokens,
+        stop: (ids, index) => ends[missing[index]!.set]!.stop(ids, index),
+      },
     );
-    let started = clock();
-    let done = 0;
-    for await (const { index, ids } of completions) {
-      const { id, prefill, input } = missing[index]!;
-      const thought = ends.thoughtTokens(index);
-      const response = {
-        id,
-        input,
-        prefill,
-        completion: tokenizer.decode(ids),
-        tokens: ids.length,
-        thoughtTokens: thought,
-        seconds: clock() - started,
-      };
-      store?.append(response);
-      yield response;
-      if (++done % batchSize === 0) started = clock(); // `sample` runs one batch after the other
+    for await (const { index, ids, seconds } of completions) {
+      const { set, id, input, prefill } = missing[index]!;
+      const completion = tokenizer.decode(ids);
+      const response = { id, input, prefill, completion, tokens: ids.length, thoughtTokens: ends[set]!.thoughtTokens(index), seconds };
+      stores[set]?.append(response);
+      yield { set, response };
     }
   } finally {
-    store?.close();
+    for (const store of stores) store?.close();
   }
 }
 
-/** All responses of `respond`, in the order of the rows. */
+/** All responses to one suite, in the order of its rows. */
 export async function responses(
   model: LanguageModel,
   lora: Lora | null,
-  rows: readonly PromptRow[],
+  questions: QuestionSet,
   options: RespondOptions,
 ): Promise<Response[]> {
   const byId = new Map<string, Response>();
-  for await (const response of respond(model, lora, rows, options)) byId.set(response.id, response);
-  return rows.map(({ id }) => byId.get(id)!);
+  for await (const { response } of respond(model, lora, [questions], options)) byId.set(response.id, response);
+  return questions.rows.map(({ id }) => byId.get(id)!);
+}
+
+/** A row as the model is asked it. */
+interface Asked {
+  id: string;
+  /** Token ids of the prompt and the prefill. */
+  ids: number[];
+  prefill: string;
+  input: string;
+}
+
+function askedOf({ rows, attack = plain, from }: QuestionSet, tokenizer: Tokenizer): Asked[] {
+  const seen = new Set<string>();
+  return rows.map((row, index) => {
+    if (seen.has(row.id)) throw new DataError(`two prompts have the id "${row.id}": responses are told apart by id`);
+    seen.add(row.id);
+    const { messages, prefill = "" } = attack(row, index);
+    const ids = tokenizer.encode(tokenizer.chat(messages, { addGenerationPrompt: true }) + prefill);
+    return { id: row.id, ids, prefill, input: textSha256([...(from === undefined ? [] : [from]), ...ids].join(" ")).slice(0, 16) };
+  });
 }
 
 function stored(store: JsonlAppender, path: string): Map<string, Response> {

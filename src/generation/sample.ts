@@ -1,7 +1,9 @@
 import * as tf from "@tensorflow/tfjs";
 import type { Rng } from "../backend/random.js";
+import type { KvCache } from "../model/cache.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
+import type { SamplingWeights } from "../model/merge.js";
 import { type Choice, chooseToken } from "./choose.js";
 
 export interface SampleOptions extends Choice {
@@ -23,10 +25,13 @@ export interface Completion {
   ids: number[];
   /** Whether the model or `stop` ended it, rather than `maxNewTokens`. */
   finished: boolean;
+  /** From when its prompt was taken into the batch to its last token. */
+  seconds: number;
 }
 
 /**
- * Completions of prompts, yielded as they end. Prompts of like length share a batch; a row that has ended leaves it.
+ * Completions of prompts, yielded as they end. A row that has ended leaves its batch; when half of the batch has left, prompts that wait take
+ * the free places, the shortest first.
  *
  * @param lora merged into a copy of the weights for the time of the call
  * @param prompts token ids, each >= 1
@@ -37,67 +42,94 @@ export async function* sample(
   prompts: readonly number[][],
   options: SampleOptions,
 ): AsyncGenerator<Completion> {
-  const order = prompts.map((_, i) => i).sort((a, b) => prompts[a]!.length - prompts[b]!.length);
   const weights = model.decoder.merged(lora);
   try {
-    for (let start = 0; start < order.length; start += options.batchSize) {
-      yield* sampleBatch(model, weights, prompts, order.slice(start, start + options.batchSize), options);
-    }
+    yield* sampleMerged(model, weights, prompts, options);
   } finally {
     weights.dispose();
   }
 }
 
-async function* sampleBatch(
+/** A prompt's completion under way. */
+interface Row {
+  index: number;
+  rng: Rng;
+  ids: number[];
+  /** When its prompt was taken up, ms. */
+  since: number;
+}
+
+/** Rows that are decoded together: their keys and values, and the logits [B, V] of their next tokens. */
+interface Batch {
+  rows: Row[];
+  cache: KvCache;
+  logits: tf.Tensor2D;
+}
+
+async function* sampleMerged(
   { decoder, tokenizer, config }: LanguageModel,
-  weights: ReturnType<LanguageModel["decoder"]["merged"]>,
+  weights: SamplingWeights,
   prompts: readonly number[][],
-  indices: readonly number[],
-  { maxNewTokens, rng, stop, signal, ...choice }: SampleOptions,
+  { maxNewTokens, batchSize, rng, stop, signal, ...choice }: SampleOptions,
 ): AsyncGenerator<Completion> {
   const ends = new Set([tokenizer.eosId, ...config.eosTokenIds]);
-  const rngs = new Map(indices.map((i) => [i, rng.fork(String(i))]));
-  const written = new Map(indices.map((i) => [i, [] as number[]]));
-  let live = [...indices];
-  let { cache, logits } = decoder.prefill(
-    weights,
-    live.map((i) => prompts[i]!),
-  );
+  const waiting = prompts.map((_, i) => i).sort((a, b) => prompts[a]!.length - prompts[b]!.length);
+  let batch: Batch | null = null;
   try {
-    for (let step = 1; ; step++) {
+    while (batch || waiting.length > 0) {
+      const places: number = batchSize - (batch?.rows.length ?? 0);
+      if (waiting.length > 0 && places >= batchSize / 2) {
+        const rows = waiting.splice(0, places).map((index) => ({ index, rng: rng.fork(String(index)), ids: [], since: performance.now() }));
+        const begun = decoder.prefill(
+          weights,
+          rows.map(({ index }) => prompts[index]!),
+        );
+        batch = batch ? joined(batch, { rows, ...begun }) : { rows, ...begun };
+      }
       await new Promise((resolve) => setImmediate(resolve)); // timers and signals get their turn
       signal?.throwIfAborted();
+      const { rows, logits }: Batch = batch!;
       const next = await chooseTokens(
         logits,
-        live.map((i) => rngs.get(i)!),
+        rows.map((row) => row.rng),
         choice,
       );
       const stays: number[] = [];
-      for (const [row, index] of live.entries()) {
-        const ids = written.get(index)!;
-        ids.push(next[row]!);
-        const finished = ends.has(next[row]!) || (stop?.(ids, index) ?? false);
-        if (finished || step === maxNewTokens) yield { index, ids, finished };
-        else stays.push(row);
+      for (const [at, { index, ids, since }] of rows.entries()) {
+        ids.push(next[at]!);
+        const finished = ends.has(next[at]!) || (stop?.(ids, index) ?? false);
+        if (finished || ids.length === maxNewTokens) yield { index, ids, finished, seconds: (performance.now() - since) / 1000 };
+        else stays.push(at);
       }
-      if (stays.length === 0) return;
-      if (stays.length < live.length) {
-        const kept = cache.select(stays);
-        cache.dispose();
-        cache = kept;
-      }
-      live = stays.map((row) => live[row]!);
-      logits.dispose();
-      logits = decoder.step(
-        weights,
-        cache,
-        stays.map((row) => next[row]!),
-      );
+      batch = kept(batch!, stays);
+      if (batch)
+        batch.logits = decoder.step(
+          weights,
+          batch.cache,
+          stays.map((at) => next[at]!),
+        );
     }
   } finally {
-    cache.dispose();
-    logits.dispose();
+    batch?.cache.dispose();
+    batch?.logits.dispose();
   }
+}
+
+/** The rows of both batches, `a`'s first. */
+function joined(a: Batch, b: Batch): Batch {
+  const logits = tf.concat([a.logits, b.logits], 0);
+  tf.dispose([a.logits, b.logits]);
+  return { rows: [...a.rows, ...b.rows], cache: a.cache.join(b.cache), logits };
+}
+
+/** The batch with some of its rows, without its logits, which are used up; null where none stays. */
+function kept(batch: Batch, stays: readonly number[]): Batch | null {
+  const { rows, cache, logits } = batch;
+  logits.dispose();
+  if (stays.length === rows.length) return batch;
+  const selected = stays.length > 0 ? cache.select(stays) : null;
+  cache.dispose();
+  return selected && { rows: stays.map((at) => rows[at]!), cache: selected, logits };
 }
 
 /** One token a row: the likeliest at temperature 0, else drawn with the row's own stream. logits [B, V] -> [B] ids. */

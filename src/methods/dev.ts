@@ -49,8 +49,8 @@ export async function devAnswers(run: Run, stage: string, signal?: AbortSignal):
     const lora = await run.adapter(stage);
     try {
       const file = run.path(stage, "dev-answers.jsonl");
-      const options = { answerTokens: 12, thoughtTokens: 130, batchSize: 64, file, rng: run.rng("dev answers"), signal };
-      const { rows: judged } = report(rows, await responses(run.model, lora, rows, options));
+      const options = { thoughtTokens: 130, batchSize: 96, rng: run.rng("dev answers"), signal };
+      const { rows: judged } = report(rows, await responses(run.model, lora, { rows, answerTokens: 12, file }, options));
       const refused = (label: PromptRow["label"]) =>
         share(
           judged.filter((row) => row.label === label),

@@ -1,12 +1,14 @@
+import { existsSync } from "node:fs";
+import { readJson } from "../data/jsonl.js";
 import { jailbreakPersonas, tensePrompts } from "../data/packages.js";
 import type { PromptRow } from "../data/types.js";
 import { type Attack, danPersonas, persona, plain, prefill, rolePlayPersonas } from "../evaluation/attacks.js";
 import { balancedAccuracy, type Estimate } from "../evaluation/intervals.js";
 import { type JudgedRow, report, type SuiteMetrics } from "../evaluation/report.js";
-import { responses } from "../evaluation/respond.js";
+import { type QuestionSet, type Response, respond } from "../evaluation/respond.js";
 import { suiteRows, take } from "../evaluation/suites.js";
 import { type Perplexity, perplexity, readReferences } from "../evaluation/usefulness.js";
-import type { Lora } from "../model/lora.js";
+import { writeAtomic } from "../setup/atomic.js";
 import { once, type Run } from "./run.js";
 
 /** What a model is put to: prompts, and the form that they are put in. */
@@ -69,8 +71,8 @@ export interface TrialResult {
 }
 
 /**
- * Puts a stage's model to trials: completions, judged on their answers alone. Each completion is stored as it comes in
- * `evaluation/<stage>/<trial>.jsonl`, so an interrupted evaluation goes on; the outcome is computed once.
+ * Puts a stage's model to trials, all at once: completions, judged on their answers alone; yields the outcomes in the order of the names. Each completion is
+ * stored as it comes in `evaluation/<stage>/<trial>.jsonl`, so an interrupted evaluation goes on; the outcome is computed once.
  *
  * @param stage folder of a finished stage, or "base" for the model as it came
  */
@@ -80,26 +82,35 @@ export async function* evaluateStage(
   names: readonly TrialName[] = suiteTrials,
   signal?: AbortSignal,
 ): AsyncGenerator<TrialResult> {
-  let lora: Lora | null | undefined;
+  const file = (name: TrialName, suffix: string) => run.path("evaluation", stage, `${name}.${suffix}`);
+  const open = names.filter((name) => !existsSync(file(name, "json")));
+  const sets = await Promise.all(
+    open.map(async (name): Promise<QuestionSet> => {
+      const { rows, attack, answerTokens = run.profile.answerTokens }: Trial = trials[name];
+      return { rows: await rows(run), attack: await attack(run), answerTokens, file: file(name, "jsonl") };
+    }),
+  );
+  let next = 0; // the name whose outcome is yielded next
+  function* ready(): Generator<TrialResult> {
+    while (next < names.length && existsSync(file(names[next]!, "json"))) yield readJson<TrialResult>(file(names[next++]!, "json"));
+  }
+  yield* ready();
+  if (open.length === 0) return;
+  const lora = stage === "base" ? null : await run.adapter(stage);
   try {
-    for (const name of names) {
-      const trial: Trial = trials[name];
-      const file = (suffix: string) => run.path("evaluation", stage, `${name}.${suffix}`);
-      yield await once(file("json"), async () => {
-        lora ??= stage === "base" ? null : await run.adapter(stage);
-        const rows = await trial.rows(run);
-        const answers = await responses(run.model, lora, rows, {
-          attack: await trial.attack(run),
-          answerTokens: trial.answerTokens ?? run.profile.answerTokens,
-          thoughtTokens: 130,
-          batchSize: 64,
-          file: file("jsonl"),
-          rng: run.rng("evaluation"),
-          signal,
-        });
-        const { metrics, rows: judged } = report(rows, answers);
-        return { stage, trial: name, title: trial.title, harmful: trial.harmful, metrics, rows: judged };
-      });
+    const answers = sets.map(() => new Map<string, Response>());
+    const options = { thoughtTokens: 130, batchSize: 96, rng: run.rng("evaluation"), signal };
+    for await (const { set, response } of respond(run.model, lora, sets, options)) {
+      const [name, { rows }] = [open[set]!, sets[set]!];
+      if (answers[set]!.set(response.id, response).size < rows.length) continue;
+      const { title, harmful }: Trial = trials[name];
+      const { metrics, rows: judged } = report(
+        rows,
+        rows.map(({ id }) => answers[set]!.get(id)!),
+      );
+      const result: TrialResult = { stage, trial: name, title, harmful, metrics, rows: judged };
+      writeAtomic(file(name, "json"), [`${JSON.stringify(result)}\n`]);
+      yield* ready();
     }
   } finally {
     lora?.dispose();
@@ -117,7 +128,7 @@ export async function stagePerplexity(run: Run, stage: string): Promise<Perplexi
   return once(run.path("evaluation", stage, "perplexity.json"), async () => {
     const lora = stage === "base" ? null : await run.adapter(stage);
     try {
-      return await perplexity(run.model, lora, readReferences(), { thoughtTokens: 130, batchSize: 32, rng: run.rng("perplexity") });
+      return await perplexity(run.model, lora, readReferences(), { thoughtTokens: 130, batchSize: 48, rng: run.rng("perplexity") });
     } finally {
       lora?.dispose();
     }

@@ -35,7 +35,7 @@ export async function withAnswers(run: Run, prompts: readonly LabelledPrompt[], 
     const known = new Map(file.rows.map((row) => [row.id as string, row as unknown as { text: string; finished: boolean }]));
     const missing = prompts.filter((p) => p.label === "safe" && !known.has(p.id));
     const ids = missing.map((p) => promptIds(p.prompt, tokenizer));
-    const options = { maxNewTokens: answerTokens, temperature: 0, batchSize: 64, rng: run.rng("answers"), signal };
+    const options = { maxNewTokens: answerTokens, temperature: 0, batchSize: 96, rng: run.rng("answers"), signal };
     for await (const completion of sample(model, null, ids, options)) {
       const row = { id: missing[completion.index]!.id, text: tokenizer.decode(completion.ids).trim(), finished: completion.finished };
       file.append(row);

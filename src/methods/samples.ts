@@ -37,7 +37,7 @@ export async function sampleOnce(run: Run, policy: Lora, prompts: readonly Label
       {
         maxNewTokens: thoughtTokens + spec.answerTokens,
         temperature: spec.temperature,
-        batchSize: 64,
+        batchSize: 96,
         rng: run.rng(spec.file.slice(run.dir.length)),
         stop: ends.stop,
         signal: spec.signal,

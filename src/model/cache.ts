@@ -41,13 +41,8 @@ export class KvCache {
 
   /** Makes room for one token a row and returns each row's position for it. Call once a step, before `append`. */
   advance(): { positions: Int32Array; mask: tf.Tensor4D /* [B, 1, 1, M], 0 or -1e9 */ } {
-    const { numKvHeads: KV, headDim: D } = this.config;
-    if (Math.max(...this.lengths) >= this.#capacity) {
-      const grow = (x: tf.Tensor2D) => tf.keep(tf.tidy(() => padded(tf.reshape(x, [this.size, KV, this.#capacity, D]), GROWTH, D)));
-      this.keys = replaceAll(this.keys, grow);
-      this.values = replaceAll(this.values, grow);
-      this.#capacity += GROWTH;
-    }
+    const KV = this.config.numKvHeads;
+    if (Math.max(...this.lengths) >= this.#capacity) this.#grow(this.#capacity + GROWTH);
     const M = this.#capacity;
     const positions = Int32Array.from(this.lengths);
     const rows = new Int32Array(this.size * KV);
@@ -85,6 +80,29 @@ export class KvCache {
     const selected = new KvCache(this.config, lengths, this.keys.map(pick), this.values.map(pick), this.#capacity);
     index.dispose();
     return selected;
+  }
+
+  #grow(capacity: number): void {
+    const more = capacity - this.#capacity;
+    if (more === 0) return;
+    const { numKvHeads: KV, headDim: D } = this.config;
+    const grown = (x: tf.Tensor2D) => tf.keep(tf.tidy(() => padded(tf.reshape(x, [this.size, KV, this.#capacity, D]), more, D)));
+    this.keys = replaceAll(this.keys, grown);
+    this.values = replaceAll(this.values, grown);
+    this.#capacity = capacity;
+  }
+
+  /** One cache of these rows and, behind them, the other's. Both are disposed of. */
+  join(other: KvCache): KvCache {
+    const capacity = Math.max(this.#capacity, other.#capacity);
+    this.#grow(capacity);
+    other.#grow(capacity);
+    const both = (mine: tf.Tensor2D[], others: tf.Tensor2D[]) => mine.map((x, layer) => tf.keep(tf.concat([x, others[layer]!], 0)));
+    const lengths = Int32Array.from([...this.lengths, ...other.lengths]);
+    const joined = new KvCache(this.config, lengths, both(this.keys, other.keys), both(this.values, other.values), capacity);
+    this.dispose();
+    other.dispose();
+    return joined;
   }
 
   dispose(): void {

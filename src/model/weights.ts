@@ -93,9 +93,10 @@ export function uploadWeights(config: DecoderConfig, read: (name: string) => Sto
     };
   });
   const norm = vector("model.norm.weight");
-  const head = config.tieWordEmbeddings ? embedding : table("lm_head.weight");
+  const head = freeze(config.tieWordEmbeddings ? embedding : table("lm_head.weight"));
   const dispose = () => {
-    tf.dispose([embedding, norm, head]);
+    tf.dispose([embedding, norm]);
+    disposeFrozen(head);
     for (const { inputNorm, postNorm, ...matrices } of layers) {
       tf.dispose([inputNorm, postNorm]);
       Object.values(matrices).forEach(disposeFrozen);

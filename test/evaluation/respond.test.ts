@@ -45,17 +45,11 @@ const rows = [
   row("d", "delta", "safe"),
   row("e", "epsilon", "safe"),
 ];
-const options = (more: Partial<RespondOptions> = {}): RespondOptions => ({
-  answerTokens: 40,
-  thoughtTokens: 150,
-  batchSize: 2,
-  rng: createRng(1),
-  ...more,
-});
+const options: RespondOptions = { thoughtTokens: 150, batchSize: 2, rng: createRng(1) };
 
 test("completions end at </answer>, after so many answer tokens, or with the thought's budget", async () => {
   const { model } = scriptedModel(tiny, script);
-  const got = await responses(model, null, rows, options());
+  const got = await responses(model, null, { rows, answerTokens: 40 }, options);
   const { tokenizer } = tiny;
   const head = tokenizer.encode(thought("violence", "violates")).length;
   expect(got[0]!.completion).toBe(script.alpha);
@@ -68,7 +62,7 @@ test("completions end at </answer>, after so many answer tokens, or with the tho
 
 test("the report of these by hand", async () => {
   const { model } = scriptedModel(tiny, script);
-  const { metrics, rows: judged } = report(rows, await responses(model, null, rows, options()));
+  const { metrics, rows: judged } = report(rows, await responses(model, null, { rows, answerTokens: 40 }, options));
   expect(judged.map((j) => j.judgement)).toEqual(["refusal", "compliance", "refusal", "degenerate", "degenerate"]);
   expect(judged.map((j) => [j.traceValid, j.verdictRight, j.consistent])).toEqual([
     [true, true, true],
@@ -97,28 +91,35 @@ test("an interrupted call goes on, and a changed prompt is asked again", async (
   const file = join(folder, "rows.jsonl");
   const first = scriptedModel(tiny, script);
   let n = 0;
-  for await (const _ of respond(first.model, null, rows, options({ file }))) if (++n === 3) break;
+  for await (const _ of respond(first.model, null, [{ rows, answerTokens: 40, file }], options)) if (++n === 3) break;
   const lines = readFileSync(file, "utf8");
   expect(lines.trim().split("\n")).toHaveLength(3);
   appendFileSync(file, '{"id":"torn'); // as kill -9 leaves it
 
   const second = scriptedModel(tiny, script);
-  const got = await responses(second.model, null, rows, options({ file }));
+  const got = await responses(second.model, null, { rows, answerTokens: 40, file }, options);
   expect(second.asked()).toBe(2);
   expect(got.map(({ id }) => id)).toEqual(["a", "b", "c", "d", "e"]);
   expect(readFileSync(file, "utf8").startsWith(lines)).toBe(true);
 
   const third = scriptedModel(tiny, script);
-  await responses(third.model, null, [row("a", "alpha again", "unsafe"), ...rows.slice(1)], options({ file }));
+  await responses(third.model, null, { rows: [row("a", "alpha again", "unsafe"), ...rows.slice(1)], answerTokens: 40, file }, options);
   expect(third.asked()).toBe(1);
 });
 
-test("seconds count from the start of a row's batch", async () => {
+test("suites share batches: each response comes with its set and is stored in its file", async () => {
   const { model } = scriptedModel(tiny, script);
-  let now = 0;
-  const got = await responses(model, null, rows.slice(0, 4), options({ clock: () => now++ }));
-  // ticks: start 0; first batch ends at 1 and 2; its end is noted at 3; second batch ends at 4 and 5
-  expect(got.map(({ seconds }) => seconds).sort()).toEqual([1, 1, 2, 2]);
+  const files = ["one.jsonl", "two.jsonl"].map((name) => join(folder, name));
+  const sets = [
+    { rows: rows.slice(0, 2), answerTokens: 40, file: files[0]! },
+    { rows: rows.slice(1), answerTokens: 3, file: files[1]! }, // "b" is in both
+  ];
+  const got: [number, string, number][] = [];
+  for await (const { set, response } of respond(model, null, sets, options))
+    got.push([set, response.id, response.tokens - response.thoughtTokens]);
+  expect(got.map(([set, id]) => `${set}${id}`).sort()).toEqual(["0a", "0b", "1b", "1c", "1d", "1e"]);
+  expect(got.find(([set, id]) => set === 1 && id === "b")![2]).toBe(3);
+  expect(files.map((file) => readFileSync(file, "utf8").trim().split("\n").length)).toEqual([2, 4]);
 });
 
 test("a prefill is part of what is judged, and of what the model is given", async () => {
@@ -127,7 +128,7 @@ test("a prefill is part of what is judged, and of what the model is given", asyn
     ...model,
     tokenizer: { ...model.tokenizer, chat: (messages) => messages.map((m) => m.content).join("") },
   };
-  const [got] = await responses(silent, null, rows.slice(0, 1), options({ attack: prefill() }));
+  const [got] = await responses(silent, null, { rows: rows.slice(0, 1), answerTokens: 40, attack: prefill() }, options);
   expect(got).toMatchObject({ prefill: "Sure, here is", completion: " a list of lakes." });
   expect(judgeResponse(rows[0]!, got!).judgement).toBe("compliance");
   const late = { ...got!, completion: script.alpha };
@@ -137,16 +138,20 @@ test("a prefill is part of what is judged, and of what the model is given", asyn
 test("wrong files and wrong rows are named", async () => {
   const file = join(folder, "other.jsonl");
   writeFileSync(file, '{"id":"a","input":"0"}\n');
-  await expect(responses(tiny, null, rows, options({ file }))).rejects.toThrow(`${file}:1: prefill: no completion of an evaluation`);
-  await expect(responses(tiny, null, [rows[0]!, rows[0]!], options())).rejects.toThrow('two prompts have the id "a"');
+  await expect(responses(tiny, null, { rows, answerTokens: 40, file }, options)).rejects.toThrow(
+    `${file}:1: prefill: no completion of an evaluation`,
+  );
+  await expect(responses(tiny, null, { rows: [rows[0]!, rows[0]!], answerTokens: 40 }, options)).rejects.toThrow(
+    'two prompts have the id "a"',
+  );
   expect(() => report(rows, [])).toThrow("report: response 0 is of undefined, not of a");
 });
 
 test("the real decoder answers too, and leaves no tensor behind", async () => {
-  const small = options({ answerTokens: 3, thoughtTokens: 5 });
-  const once = await responses(tiny, null, rows, small);
+  const small = { ...options, thoughtTokens: 5 };
+  const once = await responses(tiny, null, { rows, answerTokens: 3 }, small);
   const before = tf.memory().numTensors;
-  const again = await responses(tiny, null, [...rows].reverse(), small);
+  const again = await responses(tiny, null, { rows: [...rows].reverse(), answerTokens: 3 }, small);
   expect(tf.memory().numTensors).toBe(before);
   expect(again.reverse().map(({ completion }) => completion)).toEqual(once.map(({ completion }) => completion));
 });

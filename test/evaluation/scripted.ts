@@ -15,7 +15,18 @@ interface Line {
 export function scriptedModel(model: LanguageModel, script: Record<string, string>): { model: LanguageModel; asked: () => number } {
   const { tokenizer, config } = model;
   let asked = 0;
-  const cacheOf = (lines: Line[]) => ({ lines, select: (rows: number[]) => cacheOf(rows.map((row) => lines[row]!)), dispose: () => {} });
+  interface Cache {
+    lines: Line[];
+    select(rows: number[]): Cache;
+    join(other: Cache): Cache;
+    dispose(): void;
+  }
+  const cacheOf = (lines: Line[]): Cache => ({
+    lines,
+    select: (rows) => cacheOf(rows.map((row) => lines[row]!)),
+    join: (other) => cacheOf([...lines, ...other.lines]),
+    dispose() {},
+  });
   const logits = (lines: Line[]) =>
     tf.tidy(
       () =>

@@ -50,6 +50,29 @@ test("a prompt's sample does not depend on its batch", async () => {
   expect(await collect({ temperature: 1, rng: createRng(2) })).not.toEqual(alone);
 });
 
+test("prompts that wait take the places of completions that have ended, and come out as alone", async () => {
+  const many = Array.from({ length: 9 }, (_, i) => prompts[i % 4]!.slice(0, 2 + (i % 3)));
+  const run = async (batchSize: number) => {
+    const rows: number[][] = [];
+    const stop = (ids: readonly number[], index: number) => ids.length > index % 5;
+    for await (const { index, ids, seconds } of sample(model, null, many, {
+      maxNewTokens: 6,
+      batchSize,
+      temperature: 1,
+      rng: createRng(3),
+      stop,
+    })) {
+      rows[index] = ids;
+      expect(seconds).toBeGreaterThan(0);
+    }
+    return rows;
+  };
+  const before = tf.memory().numTensors;
+  const together = await run(4);
+  expect(tf.memory().numTensors).toBe(before);
+  expect(together).toEqual(await run(1));
+});
+
 test("first tokens are drawn as often as the softmax says", async () => {
   const counts = new Map<number, number>();
   const n = 3000;

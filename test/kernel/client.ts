@@ -51,8 +51,13 @@ export class KernelClient {
     });
   }
 
-  /** Starts a kernel in `folder` (a fresh empty one unless given) and waits until it answers kernel_info. */
-  static async start(options: { folder?: string; key?: string; env?: Record<string, string> } = {}): Promise<KernelClient> {
+  /**
+   * Starts a kernel in `folder` (a fresh empty one unless given) and waits until it answers kernel_info.
+   * @param options.parent start it as the child of a process of its own, as a server does: `process` is then that one
+   */
+  static async start(
+    options: { folder?: string; key?: string; env?: Record<string, string>; parent?: boolean } = {},
+  ): Promise<KernelClient> {
     const folder = options.folder ?? mkdtempSync(join(tmpdir(), "erpo-kernel-"));
     const [shell_port, iopub_port, stdin_port, control_port, hb_port] = (await freePorts(5)) as [number, number, number, number, number];
     const ports = { shell_port, iopub_port, stdin_port, control_port, hb_port };
@@ -60,7 +65,10 @@ export class KernelClient {
     const connection: Connection = { transport: "tcp", ip: "127.0.0.1", ...ports, key, signature_scheme: "hmac-sha256" };
     const file = join(mkdtempSync(join(tmpdir(), "erpo-connection-")), "kernel.json");
     writeFileSync(file, JSON.stringify(connection), { mode: 0o600 });
-    const child = spawn(process.execPath, ["--no-force-async-hooks-checks", kernelMain, file], {
+    const words = ["--no-force-async-hooks-checks", kernelMain, file];
+    const server = `const env = { ...process.env, JPY_PARENT_PID: String(process.pid) };
+      require("node:child_process").spawn(process.execPath, ${JSON.stringify(words)}, { env, stdio: "ignore" }); setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, options.parent ? ["-e", server] : words, {
       cwd: folder,
       env: { ...process.env, ...options.env },
       stdio: ["ignore", "ignore", "pipe"],

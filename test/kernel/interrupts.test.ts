@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { failed, KernelClient, result } from "./client.js";
 
@@ -8,6 +9,15 @@ beforeAll(async () => {
 afterAll(async () => {
   expect(await kernel.stop()).toBe(0);
 });
+
+/** Whether a process is there and not just waiting to be buried. */
+function lives(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+}
 
 const run = (code: string, options?: object) => kernel.run(code, options);
 
@@ -79,11 +89,30 @@ test("process.exit ends the kernel with that status", async () => {
   await other.stop();
 });
 
-test("shutdown stops a busy cell and exits with 0 within two seconds", async () => {
+test.each(["control", "shell"] as const)("shutdown on %s exits with 0 within two seconds and leaves no process behind", async (channel) => {
   const other = await KernelClient.start();
-  const { header } = other.begin("console.log(1); while (true) {}");
-  await other.until((m) => m.header.msg_type === "stream" && m.parentHeader.msg_id === header.msg_id);
-  const started = performance.now();
-  expect(await other.stop()).toBe(0);
-  expect(performance.now() - started).toBeLessThan(2500);
+  const started = await other.run("import { spawn } from 'node:child_process'; const child = spawn('sleep', ['100']); child.pid");
+  const pid = Number(result(started));
+  expect(lives(pid)).toBe(true);
+  if (channel === "control") {
+    const { header } = other.begin("console.log(1); while (true) {}");
+    await other.until((m) => m.header.msg_type === "stream" && m.parentHeader.msg_id === header.msg_id);
+  }
+  const asked = performance.now();
+  void other.ask(channel, "shutdown_request", { restart: false });
+  expect(await other.exited).toBe(0);
+  expect(performance.now() - asked).toBeLessThan(2500);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(lives(pid)).toBe(false);
+  await other.stop();
+});
+
+test("a kernel whose server was killed ends too", async () => {
+  const other = await KernelClient.start({ parent: true });
+  const pid = Number(result(await other.run("process.pid")));
+  other.process.kill("SIGKILL");
+  const deadline = performance.now() + 5000;
+  while (lives(pid) && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(lives(pid)).toBe(false);
+  await other.stop();
 });

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { failed, KernelClient, result, types } from "./client.js";
+import { failed, KernelClient, printed, result, types } from "./client.js";
 
 let kernel: KernelClient;
 beforeAll(async () => {
@@ -130,4 +130,17 @@ test("a loop at the top level is not slower than in a function, over its own var
   const [inside, own, other] = JSON.parse(result(await run("JSON.stringify([inside, own, other])"))!.slice(1, -1));
   expect(own).toBeLessThan(20 * inside + 200);
   expect(other).toBeLessThan(20 * inside + 200);
+});
+
+test("type faults stop a cell, warn, or are not looked for, as the reader wants", async () => {
+  await run("import { typeCheck } from 'erpo'; typeCheck('warn');");
+  const warned = await run("const count: number = 'text'; count");
+  expect([result(warned), printed(warned, "stderr")]).toEqual(["'text'", expect.stringContaining("TypeCheckError: Type 'string'")]);
+  expect(failed(await run("const = 1")).ename).toBe("SyntaxError");
+  await run("typeCheck('off')");
+  const unchecked = await run("const other: number = 'text'; other");
+  expect([result(unchecked), printed(unchecked, "stderr")]).toEqual(["'text'", ""]);
+  await run("typeCheck('strict')");
+  expect(failed(await run("const third: number = 'text';")).ename).toBe("TypeCheckError");
+  expect(failed(await run("typeCheck('maybe' as any)")).evalue).toBe('typeCheck: one of strict, warn, off, got "maybe"');
 });

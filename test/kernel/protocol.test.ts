@@ -169,6 +169,31 @@ test("anything can be shown, within bounds", async () => {
   );
 });
 
+test("what shows itself: text, formulas, drawings, pictures, trees", async () => {
+  const dataOf = async (code: string) =>
+    (await run(code)).outputs.find((m) => m.header.msg_type === "execute_result")!.content.data as Record<string, unknown>;
+  await run("import { html, image, json, latex, markdown, svg } from 'erpo'; import * as tf from '@tensorflow/tfjs';");
+  expect(await dataOf("html('<b>1</b>')")).toMatchObject({ "text/html": "<b>1</b>" });
+  expect(await dataOf("markdown('*1*')")).toMatchObject({ "text/markdown": "*1*" });
+  expect(await dataOf("latex('x^2')")).toEqual({ "text/latex": "$$x^2$$", "text/plain": "x^2" });
+  expect(await dataOf("svg('<svg/>')")).toMatchObject({ "image/svg+xml": "<svg/>" });
+  expect(await dataOf("json({ a: [1, null] })")).toMatchObject({ "application/json": { a: [1, null] } });
+  const picture = await dataOf("tf.ones([20, 30, 3])");
+  expect(picture["text/plain"]).toMatch(/^Tensor float32 \[20, 30, 3\] on cpu, 1800 values$/);
+  expect(Buffer.from(picture["image/png"] as string, "base64").toString("latin1", 1, 4)).toBe("PNG");
+  expect(Object.keys(await dataOf("tf.ones([20, 30, 3]).mul(2)"))).toEqual(["text/plain"]);
+  expect(await dataOf(`image(Buffer.from('${picture["image/png"]}', 'base64'))`)).toMatchObject({ "image/png": picture["image/png"] });
+  expect(failed(await run("image(new Uint8Array([1, 2]))")).evalue).toContain("no PNG, JPEG, GIF or WebP");
+});
+
+test("completion and inspection run nothing", async () => {
+  await run("let looked = 0; const watched = { get inside() { looked++; return { deep: 1 }; } };");
+  const { matches } = (await kernel.ask("shell", "complete_request", { code: "watched.inside.", cursor_pos: 15 })).content;
+  expect(matches).toContain("deep");
+  await kernel.ask("shell", "inspect_request", { code: "watched.inside", cursor_pos: 12, detail_level: 1 });
+  expect(result(await run("looked"))).toBe("0");
+});
+
 test("%%time", async () => {
   const answer = await run("%%time\n6 * 7");
   expect([result(answer), printed(answer)]).toEqual(["42", expect.stringMatching(/^Wall time: [\d.]+ ms\n$/)]);

@@ -63,3 +63,7 @@ test.skipIf(!python)(`nbgrader grades${skipped}`, async () => {
   expect(release).not.toContain("x * x");
   expect(scores).toEqual({ right: 2, wrong: 0 });
 });
+
+test.skipIf(!python)(`encrypted sockets serve who has the keys, and nobody else${skipped}`, async () => {
+  expect(JSON.parse((await clients("curve_check.py")).stdout)).toEqual({ with: "42", beating: true, without: "no answer" });
+});

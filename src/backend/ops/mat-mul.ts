@@ -13,15 +13,20 @@ tf.env().registerFlag(BF16_FLAG, () => false);
  * are rounded to it (8 bits of mantissa, relative error up to 2^-9), sums are float32 and so is the result, rounded once more.
  */
 export function matMul(a: tf.Tensor2D, b: tf.Tensor2D, transposeA = false, transposeB = false): tf.Tensor2D {
-  if (!isNative()) return tf.matMul(a, b, transposeA, transposeB);
-  const transposed = { transpose_a: transposeA, transpose_b: transposeB };
   const half = halves.get(b);
-  if (!half) return run("MatMul", { T: "float32", ...transposed }, [a, b]) as tf.Tensor2D;
+  if (!half) return matMulF32(a, b, transposeA, transposeB);
+  const transposed = { transpose_a: transposeA, transpose_b: transposeB };
   const left = toBf16(a);
   const product = runToBf16("MatMul", { T: "bfloat16", ...transposed }, [left, half]);
   const value = run("Cast", { SrcT: "bfloat16", DstT: "float32", Truncate: false }, [product]) as tf.Tensor2D;
   tf.dispose([left, product]);
   return value;
+}
+
+/** The same, never rounded. */
+export function matMulF32(a: tf.Tensor2D, b: tf.Tensor2D, transposeA = false, transposeB = false): tf.Tensor2D {
+  if (!isNative()) return tf.matMul(a, b, transposeA, transposeB);
+  return run("MatMul", { T: "float32", transpose_a: transposeA, transpose_b: transposeB }, [a, b]) as tf.Tensor2D;
 }
 
 /** Says that a matrix never changes: in BF16 mode its rounded form is kept, 2 bytes a value, until `disposeFrozen`. Returns the matrix. */

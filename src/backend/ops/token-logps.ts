@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { matMul } from "./mat-mul.js";
+import { matMul, matMulF32 } from "./mat-mul.js";
 import { isNative, runMany } from "./native.js";
 
 /** Rows of logits held at once: [128, V] is 25 MB for V = 49,152. */
@@ -30,7 +30,7 @@ export function tokenLogps(states: tf.Tensor2D, head: tf.Tensor2D, targets: tf.T
     for (let at = 0; at < N; at += CHUNK) {
       const n = Math.min(CHUNK, N - at);
       const [logp, slope] = tf.tidy(() => {
-        const logits = matMul(tf.slice(x, [at, 0], [n, C]), head, false, true); // [n, V]
+        const logits = matMulF32(tf.slice(x, [at, 0], [n, C]), head, false, true); // [n, V]
         const { loss, gradient } = crossEntropy(logits, tf.slice(targets, [at], [n]));
         return [tf.neg(loss), recording ? tf.neg(matMul(gradient, head)) : loss];
       });

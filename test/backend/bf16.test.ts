@@ -1,0 +1,46 @@
+import * as tf from "@tensorflow/tfjs";
+import { beforeAll, expect, test } from "vitest";
+import { type Device, openDevice } from "../../src/backend/device.js";
+import { disposeFrozen, freeze, matMul, matMulF32 } from "../../src/backend/ops/mat-mul.js";
+
+/** In a process of its own, since a precision is for good. Where the processor does not multiply BF16, everything is float32. */
+
+let device: Device;
+beforeAll(async () => {
+  device = await openDevice({ precision: "bf16" });
+});
+
+const random = (rows: number, columns: number, seed: number) => tf.randomNormal([rows, columns], 0, 1, "float32", seed) as tf.Tensor2D;
+
+test.each([
+  [false, false],
+  [false, true],
+  [true, false],
+])("products with a frozen matrix are near to float32's, transposed %s, %s", (transposeA, transposeB) => {
+  const a = transposeA ? random(300, 20, 1) : random(20, 300, 1);
+  const weight = transposeB ? random(40, 300, 2) : random(300, 40, 2);
+  const exact = matMul(a, weight, transposeA, transposeB).dataSync();
+  const before = tf.memory().numTensors;
+  freeze(weight);
+  const near = matMul(a, weight, transposeA, transposeB);
+  const values = near.dataSync();
+  // each of 300 products of standard normals is off by up to 2^-8 of itself, the sum by about sqrt(300) 2^-9, and its rounding by 2^-9
+  const worst = Math.max(...values.map((value, i) => Math.abs(value - exact[i]!)));
+  expect(worst).toBeLessThan(0.25);
+  expect(worst > 1e-4).toBe(device.precision === "bf16");
+  expect([...matMulF32(a, weight, transposeA, transposeB).dataSync()]).toEqual([...exact]);
+  near.dispose();
+  expect(tf.memory().numTensors).toBe(before + 1 + (device.precision === "bf16" ? 1 : 0)); // the last product, and the rounded form
+  disposeFrozen(weight);
+  expect(tf.memory().numTensors).toBe(before);
+});
+
+test("what BF16 can hold is exact", () => {
+  const weight = freeze(
+    tf.tensor2d([
+      [1, -2],
+      [0.5, 256],
+    ]),
+  );
+  expect([...matMul(tf.tensor2d([[3, 4]]), weight).dataSync()]).toEqual([5, 1018 + (device.precision === "bf16" ? -2 : 0)]); // 8 bits: 1016, 1020
+});
