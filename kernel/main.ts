@@ -23,6 +23,9 @@ const state = createState();
 const data: ProtocolData = { connectionFile, state };
 const protocol = new Worker(new URL("./wire/protocol-worker.js", import.meta.url), { workerData: data, execArgv: [] });
 const post = (message: FromMain) => protocol.postMessage(message);
+let receive: (message: ToMain) => void = (message) => early.push(message);
+const early: ToMain[] = []; // what comes before the session is there
+protocol.on("message", (message: ToMain) => receive(message));
 
 protocol.on("error", (error) => {
   process.stderr.write(`${connectionFile}: ${error.message}\n`);
@@ -39,5 +42,6 @@ const { endChildrenAtExit } = await import("./session/children.js");
 endChildrenAtExit();
 const { createSession } = await import("./session/session.js");
 const session = createSession(process.cwd(), state, post);
-protocol.on("message", (message: ToMain) => session.receive(message));
-process.on("SIGINT", () => session.interrupt());
+receive = (message) => session.receive(message);
+early.forEach(receive);
+process.on("SIGINT", () => post({ type: "interrupt" }));

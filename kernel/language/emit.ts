@@ -16,29 +16,36 @@ function call(f: ts.NodeFactory, name: string, ...args: ts.Expression[]): ts.Cal
 /**
  * Turns a compiled module into the body of one async function:
  *
- *     (async ($erpo) => { "use strict"; <shadowed>; $erpo.declare({ x: [() => x, (v) => { x = v; }] }); <imports>; <statements>; return { value: <last> }; })
+ *     (async ($erpo) => { "use strict"; $erpo.declare({ x: [() => x, (v) => { x = v; }] }); <imports>; <statements>; return { value: <last> }; })
  *
  * Variables stay locals, which keeps loops fast; other cells reach them through the declared accessors. `await x` becomes
- * `$erpo.resume(await $erpo.wait(x))`, so that an interrupt can end it and what follows counts as this cell's; `import` becomes
+ * `(await $erpo.wait(x))()`, so that an interrupt can end it and what follows counts as that of the cell that waits; `import` becomes
  * `await $erpo.import`.
  *
  * @param length of the reader's own text: what stands behind it in the file is bookkeeping and is left out
- * @param shadowed names of earlier cells that hide a global of Node's; they are copied, not put on the global object
+ * @param shadowing the cell uses names of earlier cells that hide a global of Node's: they are not on the global object
  */
-export function cellTransformer(length: number, shadowed: readonly string[]): ts.TransformerFactory<ts.SourceFile> {
+export function cellTransformer(length: number, shadowing: boolean): ts.TransformerFactory<ts.SourceFile> {
   return (context) => (file) => {
     const f = context.factory;
     let imports = 0;
 
     const waiting = (node: ts.Node, expression: ts.Expression): ts.Expression =>
-      call(f, "resume", ts.setTextRange(f.createAwaitExpression(call(f, "wait", expression)), node));
+      f.createCallExpression(
+        f.createParenthesizedExpression(ts.setTextRange(f.createAwaitExpression(call(f, "wait", expression)), node)),
+        undefined,
+        [],
+      );
 
     const visit = (node: ts.Node): ts.Node => {
       if (ts.isAwaitExpression(node)) return waiting(node, ts.visitNode(node.expression, visit, ts.isExpression)!);
       if (ts.isForOfStatement(node) && node.awaitModifier) {
         const { initializer, expression, statement } = ts.visitEachChild(node, visit, context);
-        const body = f.createBlock([f.createExpressionStatement(call(f, "resumed")), statement]);
-        return f.updateForOfStatement(node, node.awaitModifier, initializer, call(f, "iterate", expression), body);
+        const step = f.createUniqueName("step");
+        const item = f.createCallExpression(step, undefined, []);
+        const steps = f.createVariableDeclarationList([f.createVariableDeclaration(step)], ts.NodeFlags.Const);
+        const body = f.createBlock([bound(f, initializer, item), statement]);
+        return f.updateForOfStatement(node, node.awaitModifier, steps, call(f, "iterate", expression), body);
       }
       if (ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression)) {
         const { name } = node.expression;
@@ -86,6 +93,7 @@ export function cellTransformer(length: number, shadowed: readonly string[]): ts
     for (const statement of file.statements) {
       const position = ts.getOriginalNode(statement).pos;
       if (position >= length || ts.isExportDeclaration(statement) || ts.isNotEmittedStatement(statement)) continue;
+      if (ts.isEmptyStatement(statement)) continue; // also the one that ends the reader's text
       if (ts.isImportDeclaration(statement)) {
         const loaded = importing(statement);
         hoisted.push(loaded.statement);
@@ -99,33 +107,51 @@ export function cellTransformer(length: number, shadowed: readonly string[]): ts
         body.push(ts.visitNode(plain, visit, ts.isStatement)!);
       }
     }
-    const at = body.findLastIndex((statement) => ts.getOriginalNode(statement).pos >= 0);
-    const last = body[at];
-    if (last && ts.isExpressionStatement(last)) {
-      const value = f.createObjectLiteralExpression([f.createPropertyAssignment("value", last.expression)]);
-      body[at] = ts.setTextRange(f.createReturnStatement(value), last);
-    }
-    const prologue = [f.createExpressionStatement(f.createStringLiteral("use strict")), ...shadowed.map((name) => shadow(f, name))];
+    const at = body.findLastIndex((statement) => ts.getOriginalNode(statement).pos >= 0 || isLowered(statement));
+    if (at >= 0) body[at] = returning(f, body[at]!);
+    const prologue: ts.Statement[] = [f.createExpressionStatement(f.createStringLiteral("use strict"))];
     if (names.length) prologue.push(f.createExpressionStatement(call(f, "declare", accessors(f, [...new Set(names)]))));
-    const cell = f.createArrowFunction(
-      [f.createModifier(ts.SyntaxKind.AsyncKeyword)],
-      undefined,
-      [f.createParameterDeclaration(undefined, undefined, KERNEL)],
-      undefined,
-      undefined,
-      f.createBlock([...prologue, ...hoisted, ...body], true),
-    );
+    const run = (parameters: ts.ParameterDeclaration[], body: ts.Block) =>
+      f.createArrowFunction([f.createModifier(ts.SyntaxKind.AsyncKeyword)], undefined, parameters, undefined, undefined, body);
+    const code = f.createBlock([...prologue, ...hoisted, ...body], true);
+    const parameter = f.createParameterDeclaration(undefined, undefined, KERNEL);
+    const cell = shadowing ? withShadows(f, parameter, run([], code)) : run([parameter], code);
     return f.updateSourceFile(file, [f.createExpressionStatement(f.createParenthesizedExpression(cell))]);
   };
 }
 
-/** `let x = $erpo.shadows.x;` */
-function shadow(f: ts.NodeFactory, name: string): ts.Statement {
-  const value = f.createPropertyAccessExpression(f.createPropertyAccessExpression(f.createIdentifier(KERNEL), "shadows"), name);
-  return f.createVariableStatement(
-    undefined,
-    f.createVariableDeclarationList([f.createVariableDeclaration(name, undefined, undefined, value)], ts.NodeFlags.Let),
-  ) as never;
+/** `($erpo) => { with ($erpo.shadows) return (async () => { ... })(); }` */
+function withShadows(f: ts.NodeFactory, parameter: ts.ParameterDeclaration, run: ts.ArrowFunction): ts.ArrowFunction {
+  const shadows = f.createPropertyAccessExpression(f.createIdentifier(KERNEL), "shadows");
+  const started = f.createReturnStatement(f.createCallExpression(f.createParenthesizedExpression(run), undefined, []));
+  const body = f.createBlock([f.createWithStatement(shadows, started)]);
+  return f.createArrowFunction(undefined, undefined, [parameter], undefined, undefined, body);
+}
+
+/** The statement that gives an item of a loop to what the loop declares or assigns. */
+function bound(f: ts.NodeFactory, initializer: ts.ForInitializer, item: ts.Expression): ts.Statement {
+  if (!ts.isVariableDeclarationList(initializer)) return f.createExpressionStatement(f.createAssignment(initializer, item));
+  const { name } = initializer.declarations[0]!;
+  const declaration = f.createVariableDeclaration(name, undefined, undefined, item);
+  return f.createVariableStatement(undefined, f.createVariableDeclarationList([declaration], initializer.flags));
+}
+
+/** A `try` that stands for `using`, which this target does not have. */
+const isLowered = (statement: ts.Statement): statement is ts.TryStatement =>
+  ts.isTryStatement(statement) && ts.getOriginalNode(statement).pos < 0;
+
+/** The last statement of a cell, which returns its value if it is an expression. */
+function returning(f: ts.NodeFactory, last: ts.Statement): ts.Statement {
+  if (ts.isExpressionStatement(last)) {
+    const value = f.createObjectLiteralExpression([f.createPropertyAssignment("value", last.expression)]);
+    return ts.setTextRange(f.createReturnStatement(value), last);
+  }
+  if (!isLowered(last)) return last;
+  const { tryBlock, catchClause, finallyBlock } = last;
+  const at = tryBlock.statements.findLastIndex((statement) => !ts.isEmptyStatement(statement) && !ts.isExportDeclaration(statement));
+  if (at < 0) return last;
+  const statements = tryBlock.statements.map((statement, i) => (i === at ? returning(f, statement) : statement));
+  return f.updateTryStatement(last, f.updateBlock(tryBlock, statements), catchClause, finallyBlock);
 }
 
 /** `{ x: [() => x, ($value) => { x = $value; }], ... }` */
@@ -148,12 +174,16 @@ function accessors(f: ts.NodeFactory, names: readonly string[]): ts.Expression {
   return f.createObjectLiteralExpression(names.map((name) => f.createPropertyAssignment(f.createStringLiteral(name), pair(name))));
 }
 
+/** A name that the compiler has made up; its text is only what the name is made from. */
+const isGenerated = (name: ts.Identifier) => (name as { emitNode?: { autoGenerate?: unknown } }).emitNode?.autoGenerate !== undefined;
+
 /** The names that a JavaScript statement at the top of a cell binds. */
 function runtimeNames(statement: ts.Statement): string[] {
   const names: string[] = [];
   const bind = (name: ts.BindingName): void => {
-    if (ts.isIdentifier(name)) names.push(name.text);
-    else for (const element of name.elements) if (ts.isBindingElement(element)) bind(element.name);
+    if (ts.isIdentifier(name)) {
+      if (!isGenerated(name)) names.push(name.text);
+    } else for (const element of name.elements) if (ts.isBindingElement(element)) bind(element.name);
   };
   const vars = (node: ts.Node): void => {
     if (ts.isFunctionLike(node) || ts.isClassLike(node)) return;
@@ -174,10 +204,22 @@ function withoutExport(f: ts.NodeFactory, statement: ts.Statement): ts.Statement
     return f.updateVariableStatement(statement, keep(statement.modifiers) as ts.Modifier[], statement.declarationList);
   if (ts.isFunctionDeclaration(statement)) {
     const { modifiers, asteriskToken, name, typeParameters, parameters, type, body } = statement;
+    if (!name && body) {
+      const asynchronous = keep(modifiers) as ts.Modifier[] | undefined;
+      return f.createExpressionStatement(
+        f.createParenthesizedExpression(
+          f.createFunctionExpression(asynchronous, asteriskToken, name, typeParameters, parameters, type, body),
+        ),
+      );
+    }
     return f.updateFunctionDeclaration(statement, keep(modifiers), asteriskToken, name, typeParameters, parameters, type, body);
   }
   if (ts.isClassDeclaration(statement)) {
     const { modifiers, name, typeParameters, heritageClauses, members } = statement;
+    if (!name)
+      return f.createExpressionStatement(
+        f.createParenthesizedExpression(f.createClassExpression(keep(modifiers), name, typeParameters, heritageClauses, members)),
+      );
     return f.updateClassDeclaration(statement, keep(modifiers), name, typeParameters, heritageClauses, members);
   }
   return statement;

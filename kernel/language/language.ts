@@ -40,6 +40,10 @@ export interface Language {
   open(code: string): { service: ts.LanguageService; file: string };
 }
 
+/** Whether a cell adds to the types of what it has not declared itself: then its file stays in the program. */
+const augments = (file: ts.SourceFile) =>
+  file.statements.some((s) => ts.isModuleDeclaration(s) && (ts.isStringLiteral(s.name) || s.name.text === "global"));
+
 /** "... implicitly has an 'any' type" is no fault here: a cell may leave a parameter or a package without types. */
 const isTolerated = (code: number) => code >= 7005 && code <= 7060;
 
@@ -83,18 +87,11 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
     },
   };
 
-  function diagnose(program: ts.Program, file: ts.SourceFile, code: string, level: TypeCheck): Diagnostic[] {
+  function diagnose(program: ts.Program, file: ts.SourceFile, parsed: ts.SourceFile, level: TypeCheck): Diagnostic[] {
     const syntactic = program.getSyntacticDiagnostics(file);
     const semantic = () => (level === "off" ? [] : program.getSemanticDiagnostics(file, cancellation));
     const found: readonly ts.Diagnostic[] = syntactic.length ? syntactic : semantic();
-    const lines = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022);
-    return found
-      .filter((diagnostic) => diagnostic.category === ts.DiagnosticCategory.Error && !isTolerated(diagnostic.code))
-      .map((diagnostic) => {
-        const at = lines.getLineAndCharacterOfPosition(Math.min(diagnostic.start ?? 0, code.length));
-        const message = readable(ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n"));
-        return { line: at.line + 1, column: at.character + 1, code: diagnostic.code, message, syntactic: syntactic.length > 0 };
-      });
+    return located(found, parsed, syntactic.length > 0);
   }
 
   return {
@@ -106,7 +103,8 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
       service.write(current, text);
       const program = service.languageService.getProgram()!;
       const file = program.getSourceFile(current)!;
-      const found = diagnose(program, file, code, level);
+      const unfinished = (parsed as ts.SourceFile & { parseDiagnostics: ts.DiagnosticWithLocation[] }).parseDiagnostics;
+      const found = unfinished.length ? located(unfinished, parsed, true) : diagnose(program, file, parsed, level);
       if (found.length && (level === "strict" || found[0]!.syntactic)) return { faults: found };
 
       const hidden = [...used].filter((name) => owners.has(name) && shadowed(name) && !own.some((declared) => declared.name === name));
@@ -119,7 +117,7 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
         },
         undefined,
         false,
-        { after: [cellTransformer(code.length, hidden)] },
+        { after: [cellTransformer(code.length, hidden.length > 0)] },
       );
       return {
         ...output,
@@ -127,9 +125,11 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
         captured: capturedVariables(parsed, own),
         commit(bound) {
           const names = own.filter(({ name }) => bound(name));
-          if (names.length === 0) return;
+          if (names.length === 0 && !augments(parsed)) return;
           const module = `./In[${++cells}]`;
-          service.write(join(folder, `${module}.ts`), text);
+          const name = join(folder, `${module}.ts`);
+          service.write(name, text);
+          if (augments(parsed)) service.keep(name);
           for (const { name, kind } of names) owners.set(name, { module, kind });
         },
       };
@@ -146,4 +146,15 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
 /** Types as the reader knows them, without the paths of the files that cells are kept in. */
 export function readable(text: string): string {
   return text.replace(/import\("[^"]*In\[\d*\]"\)\./g, "").replace(/typeof import\("[^"]*In\[\d*\]"\)/g, "typeof cell");
+}
+
+/** The faults that count, at their places in the reader's text. */
+function located(found: readonly ts.Diagnostic[], parsed: ts.SourceFile, syntactic: boolean): Diagnostic[] {
+  return found
+    .filter((diagnostic) => diagnostic.category === ts.DiagnosticCategory.Error && !isTolerated(diagnostic.code))
+    .map((diagnostic) => {
+      const at = parsed.getLineAndCharacterOfPosition(Math.min(diagnostic.start ?? 0, parsed.text.length));
+      const message = readable(ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n"));
+      return { line: at.line + 1, column: at.character + 1, code: diagnostic.code, message, syntactic };
+    });
 }

@@ -28,8 +28,8 @@ export function declaredNames(file: ts.SourceFile): Declared[] {
     else for (const element of name.elements) if (ts.isBindingElement(element)) bind(element.name, kind, exported);
   };
   for (const statement of file.statements) {
-    const exported =
-      ts.canHaveModifiers(statement) && (ts.getModifiers(statement)?.some((m) => m.kind === ts.SyntaxKind.ExportKeyword) ?? false);
+    const modifiers = new Set(ts.canHaveModifiers(statement) ? ts.getModifiers(statement)?.map((m) => m.kind) : []);
+    const exported = modifiers.has(ts.SyntaxKind.ExportKeyword) && !modifiers.has(ts.SyntaxKind.DefaultKeyword);
     if (ts.isVariableStatement(statement)) {
       const kind = statement.declarationList.flags & ts.NodeFlags.Const ? "const" : "let";
       for (const declaration of statement.declarationList.declarations) bind(declaration.name, kind, exported);
@@ -42,11 +42,26 @@ export function declaredNames(file: ts.SourceFile): Declared[] {
       (ts.isModuleDeclaration(statement) && ts.isIdentifier(statement.name) && statement.name.text !== "global")
     ) {
       if (statement.name) add(statement.name.text, "other", exported);
+    } else if (ts.isImportEqualsDeclaration(statement)) {
+      add(statement.name.text, "other", exported);
     } else if (ts.isImportDeclaration(statement)) {
       for (const name of importedNames(statement)) add(name, "other", false);
     } else collectVars(statement, (name) => add(name, "let", false));
   }
+  for (const name of exportedLater(file)) {
+    const declared = found.get(name);
+    if (declared) declared.exported = true;
+  }
   return [...found.values()];
+}
+
+/** The names in `export { a, b as c }`, those that are exported as themselves. */
+function exportedLater(file: ts.SourceFile): string[] {
+  return file.statements.flatMap((statement) =>
+    ts.isExportDeclaration(statement) && !statement.moduleSpecifier && statement.exportClause && ts.isNamedExports(statement.exportClause)
+      ? statement.exportClause.elements.filter((element) => !element.propertyName).map((element) => element.name.text)
+      : [],
+  );
 }
 
 /** Local names that an import declaration binds. */

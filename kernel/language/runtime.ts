@@ -25,36 +25,27 @@ export interface Run {
    * properties, which loops of later cells read and write at full speed.
    *
    * @param captured the names that must stay the cell's own variables; "all" for a cell that was given up while it may still be running
+   * @param failed the cell threw or was given up: a `var` that it has not come to is then what it was before
    * @returns tells of each name whether it came into being
    */
-  keep(captured: ReadonlySet<string> | "all"): (name: string) => boolean;
-}
-
-/** How a promise ended. */
-export type Settled<T> = { value: T } | { error: unknown };
-
-/** The value; throws the error. */
-export function unwrap<T>(settled: Settled<T>): T {
-  if ("error" in settled) throw settled.error;
-  return settled.value;
+  keep(captured: ReadonlySet<string> | "all", failed: boolean): (name: string) => boolean;
 }
 
 /** How cells wait; see `Waits`. */
 export interface Waiting {
-  wait<T>(value: T | PromiseLike<T>): Settled<T> | Promise<Settled<T>>;
-  iterate<T>(iterable: AsyncIterable<T> | Iterable<T>): AsyncIterable<T>;
-}
-
-/** On whose behalf a cell's code runs, also long after the cell has ended. */
-export interface Ownership {
-  /** The cell's code goes on behind an `await`. */
-  resumed(): void;
-  /** A callback that runs on behalf of the cell; what is no function comes back as it is. */
+  /** For `await value`: resolves to a function that goes on with the value, or throws what the promise was rejected with. */
+  wait<T>(value: T | PromiseLike<T>): Resume<T> | Promise<Resume<T>>;
+  /** For `for await`: the same for each item. */
+  iterate<T>(iterable: AsyncIterable<T> | Iterable<T>): AsyncIterable<Resume<Awaited<T>>>;
+  /** A callback as one that runs on behalf of whoever made it; what is no function comes back as it is. */
   owned<T>(callback: T): T;
 }
 
+/** Called first thing behind a wait: the code is then counted as that of whoever waited. */
+export type Resume<T> = () => T;
+
 /** A cell to run. */
-export interface CellScript extends Ownership {
+export interface CellScript {
   /** How a reader knows the cell, `In[3]`. */
   label: string;
   /** The reader's text. */
@@ -101,25 +92,27 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
   return {
     shadows: (name) => builtin.has(name),
 
-    start({ label, source, javascript, sourceMap, resumed, owned }) {
-      const declared = new Map<string, { get: () => unknown; target: object; before: PropertyDescriptor | undefined }>();
+    start({ label, source, javascript, sourceMap }) {
+      type Declared = { get: () => unknown; installed: () => unknown; target: object; before: PropertyDescriptor | undefined };
+      const declared = new Map<string, Declared>();
+      let began = false;
       const kernel = {
-        ...{ pick, meta, shadows, resumed, owned },
+        ...{ pick, meta, shadows },
         import(specifier: string, options?: ImportCallOptions) {
           beforeImport(specifier);
           return load(specifier, options);
         },
         wait: waiting.wait.bind(waiting),
-        resume<T>(settled: Settled<T>): T {
-          resumed();
-          return unwrap(settled);
-        },
         iterate: waiting.iterate.bind(waiting),
+        owned: waiting.owned.bind(waiting),
         declare(names: Record<string, Accessor>) {
+          began = true;
           for (const [name, [get, set]] of Object.entries(names)) {
             const target = builtin.has(name) ? shadows : globalThis;
-            declared.set(name, { get, target, before: Object.getOwnPropertyDescriptor(target, name) });
-            Object.defineProperty(target, name, { configurable: true, enumerable: true, get, set });
+            const before = Object.getOwnPropertyDescriptor(target, name);
+            const access = { get: before ? orElse(get, before) : get, set };
+            declared.set(name, { get, installed: access.get, target, before });
+            Object.defineProperty(target, name, { configurable: true, enumerable: true, ...access });
           }
         },
       };
@@ -134,6 +127,7 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
               filename,
               importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
             });
+            began = true;
             (cell(kernel) as Promise<{ value: unknown } | undefined>).then(
               (result) => resolve(result ? { result } : {}),
               (thrown) => resolve({ error: { thrown } }),
@@ -146,12 +140,13 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
 
       return {
         outcome,
-        keep(captured) {
+        keep(captured, failed) {
           over = true;
           const dead = new Set<string>();
-          for (const [name, { get, target, before }] of declared) {
-            if (isAlive(get)) {
-              const own = Object.getOwnPropertyDescriptor(target, name)?.get === get;
+          for (const [name, { get, installed, target, before }] of declared) {
+            const reached = isAlive(get) && !(failed && before && get() === undefined);
+            if (reached) {
+              const own = Object.getOwnPropertyDescriptor(target, name)?.get === installed;
               if (own && captured !== "all" && !captured.has(name)) {
                 Object.defineProperty(target, name, { configurable: true, enumerable: true, writable: true, value: get() });
               }
@@ -161,7 +156,7 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
             if (before) Object.defineProperty(target, name, before);
             else delete (target as Record<string, unknown>)[name];
           }
-          return (name) => !dead.has(name);
+          return (name) => began && !dead.has(name);
         },
       };
     },
@@ -176,4 +171,15 @@ function isAlive(get: () => unknown): boolean {
   } catch {
     return false;
   }
+}
+
+/** Reads the name's earlier value for as long as the variable is in its temporal dead zone: `const rows = clean(rows)` may read the old ones. */
+function orElse(get: () => unknown, before: PropertyDescriptor): () => unknown {
+  return () => {
+    try {
+      return get();
+    } catch {
+      return before.get ? before.get() : before.value;
+    }
+  };
 }

@@ -34,6 +34,8 @@ export interface Service {
   readonly languageService: ts.LanguageService;
   /** Sets the text of a virtual file. */
   write(file: string, text: string): void;
+  /** Makes a virtual file part of the program, whether something imports it or not. */
+  keep(file: string): void;
 }
 
 /**
@@ -46,6 +48,7 @@ export function createService(folder: string, current: string, cancelled: () => 
   const settings: ts.CompilerOptions = { ...options, typeRoots: [kernelTypes], types: ["node"] };
   const globals = join(folder, "erpo-globals.d.ts");
   const files = new Map<string, { text: string; version: number }>([[globals, { text: GLOBALS, version: 0 }]]);
+  const kept: string[] = [];
   let version = 0;
   const cache = ts.createModuleResolutionCache(folder, (name) => name, settings);
 
@@ -79,7 +82,7 @@ export function createService(folder: string, current: string, cancelled: () => 
     useCaseSensitiveFileNames: () => ts.sys.useCaseSensitiveFileNames,
     ...(ts.sys.realpath ? { realpath: ts.sys.realpath } : {}),
     getCompilationSettings: () => settings,
-    getScriptFileNames: () => [globals, current],
+    getScriptFileNames: () => [globals, ...kept, current],
     getScriptVersion: (file) => String(files.get(file)?.version ?? modified(file)),
     getScriptSnapshot(file) {
       const text = files.get(file)?.text ?? ts.sys.readFile(file);
@@ -95,6 +98,9 @@ export function createService(folder: string, current: string, cancelled: () => 
     languageService: ts.createLanguageService(host, ts.createDocumentRegistry()),
     write(file, text) {
       files.set(file, { text, version: ++version });
+    },
+    keep(file) {
+      kept.push(file);
     },
   };
 }

@@ -1,3 +1,4 @@
+import { State } from "../wire/bridge.js";
 import type { Header } from "../wire/messages.js";
 
 /** The request on whose behalf something runs: output goes to its sender. */
@@ -30,34 +31,57 @@ const { queueMicrotask } = globalThis; // cells get another, which calls what it
 let current: Context | undefined;
 /** The request that was begun last: what belongs to nobody in particular is counted as its. */
 let foreground: Context | undefined;
+let shared: Int32Array = new Int32Array(8);
 
-/** The request that runs now, or the one that ran last. Undefined before the first. */
+/** Says where `State.UserCode` is kept: code of cells may be terminated, the kernel's own may not. */
+export function shareState(state: Int32Array): void {
+  shared = state;
+}
+
+/** On whose behalf the code on the stack runs; between requests, the one that was begun last. Undefined before the first. */
 export function currentContext(): Context | undefined {
   return current;
 }
 
-export function enterContext(context: Context): void {
+/** Begins a request. The function returned ends a silent one: what comes late is then the earlier one's again. */
+export function enterContext(context: Context): () => void {
+  const before = foreground;
   current = context;
   foreground = context;
+  return () => {
+    if (!context.silent || !before) return;
+    foreground = before;
+    current = before;
+  };
+}
+
+/** Forgets on whose behalf terminated code ran, which could not do so itself. */
+export function resetContext(): void {
+  current = foreground;
 }
 
 /** Code of `context` goes on behind an `await`: what it does until it waits again is on behalf of `context`. */
-export function resumeContext(context: Context): void {
-  if (current === context) return;
-  current = context;
+export function resumeContext(context: Context | undefined): void {
+  const idle = Atomics.exchange(shared, State.UserCode, 1) === 0;
+  const other = context !== undefined && current !== context;
+  if (other) current = context;
+  if (!idle && !other) return;
   queueMicrotask(() => {
-    if (current === context) current = foreground;
+    if (other && current === context) current = foreground;
+    if (idle) Atomics.store(shared, State.UserCode, 0);
   });
 }
 
-/** Runs `work` on behalf of `context`; what goes on in the meantime stays as it was. */
+/** Runs `work`, code of a cell, on behalf of `context`; what goes on in the meantime stays as it was. */
 export function within<T>(context: Context | undefined, work: () => T): T {
   const before = current;
+  const running = Atomics.exchange(shared, State.UserCode, 1);
   current = context ?? before;
   try {
     return work();
   } finally {
     current = before;
+    Atomics.store(shared, State.UserCode, running);
   }
 }
 

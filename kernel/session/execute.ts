@@ -5,7 +5,7 @@ import { job } from "../language/job.js";
 import type { Language } from "../language/language.js";
 import type { Runtime } from "../language/runtime.js";
 import { State } from "../wire/bridge.js";
-import { type Context, enterContext, owned, resumeContext } from "./context.js";
+import { type Context, enterContext, resetContext } from "./context.js";
 import { describeDiagnostics, describeThrown, type ErrorContent } from "./errors.js";
 import { format } from "./format.js";
 import { KeyboardInterrupt, type Waits } from "./interrupt.js";
@@ -24,9 +24,11 @@ interface Current {
   /** Ends the execution, whatever the cell does. */
   readonly giveUp: (error: KeyboardInterrupt) => void;
   /** Settles which names the cell has brought into being; `over` unless it may still run. Undefined before it starts and once that is done. */
-  settle: ((over: boolean) => void) | undefined;
+  settle: ((over: boolean, failed: boolean) => void) | undefined;
   /** When the reader pressed stop. */
   stoppingSince: number | undefined;
+  /** It is being given up. */
+  abandoned: boolean;
 }
 
 /** Runs cells, one at a time, and stops them. */
@@ -48,22 +50,25 @@ export class Executor {
    * @param keep whether its names stay for later cells
    */
   async execute(code: string, label: string, context: Context, keep = true): Promise<Executed> {
-    enterContext(context);
+    const leave = enterContext(context);
     Atomics.store(this.state, State.SignalTaken, 0);
     const rewind = markTensorScope();
+    let current: Current | undefined;
     try {
       return await new Promise<Executed>((resolve, giveUp) => {
-        this.current = { context, giveUp, settle: undefined, stoppingSince: undefined };
-        this.run(code, label, this.current, keep).then(resolve, giveUp);
+        current = { context, giveUp, settle: undefined, stoppingSince: undefined, abandoned: false };
+        this.current = current;
+        this.run(code, label, current, keep).then(resolve, giveUp);
       });
     } catch (thrown) {
-      if (thrown instanceof KeyboardInterrupt || thrown instanceof ts.OperationCanceledException) {
+      if (current?.stoppingSince !== undefined || thrown instanceof ts.OperationCanceledException) {
         rewind();
         return { error: interruptContent };
       }
       return { error: describeThrown(thrown) };
     } finally {
       this.current = undefined;
+      leave();
     }
   }
 
@@ -74,18 +79,14 @@ export class Executor {
 
     Atomics.store(this.state, State.UserCode, 1);
     const { context } = current;
-    const run = this.runtime.start({
-      ...{ label, source: code, ...compiled },
-      resumed: () => resumeContext(context),
-      owned: (callback) => owned(context, callback),
-    });
-    current.settle = (over) => {
+    const run = this.runtime.start({ label, source: code, ...compiled });
+    current.settle = (over, failed) => {
       current.settle = undefined;
-      const bound = run.keep(over ? compiled.captured : "all");
+      const bound = run.keep(over ? compiled.captured : "all", failed);
       if (keep) compiled.commit(bound);
     };
     const { result, error } = await run.outcome;
-    current.settle?.(true);
+    current.settle?.(true, error !== undefined);
     const { pending } = context;
     while (pending.size) await Promise.all(pending);
     await new Promise<void>(job); // what the cell's last step set off: displays, unhandled rejections
@@ -95,6 +96,11 @@ export class Executor {
     if (current.stoppingSince !== undefined) throw new KeyboardInterrupt();
     if (error) throw error.thrown;
     return shown ? { result: shown } : {};
+  }
+
+  /** Whether a cell is being executed. */
+  get running(): boolean {
+    return this.current !== undefined;
   }
 
   /**
@@ -113,11 +119,16 @@ export class Executor {
   }
 
   private async abandon(current: Current): Promise<void> {
+    if (current.abandoned) return;
+    current.abandoned = true;
     await this.absorb();
     if (this.current !== current) return;
     const error = new KeyboardInterrupt();
-    this.waits.interrupt(error);
-    current.settle?.(false);
+    await separately(this.state, () => this.waits.interrupt(current.context, error)); // runs the cell's own catch and finally
+    await this.absorb();
+    resetContext();
+    if (this.current !== current) return;
+    current.settle?.(false, true);
     current.giveUp(error);
   }
 
@@ -138,6 +149,17 @@ export class Executor {
       job(wait);
     });
   }
+}
+
+/** Runs code of a cell in a job of its own; goes on when it is over or has been terminated. */
+export function separately(state: Int32Array, work: () => void): Promise<void> {
+  return new Promise((resolve) => {
+    job(() => {
+      Atomics.store(state, State.UserCode, 1);
+      work();
+    });
+    job(resolve);
+  });
 }
 
 const interruptContent: ErrorContent = {

@@ -24,7 +24,17 @@ function complete(own: Shown | undefined, value: unknown): Shown {
   return { data: Object.fromEntries(items), metadata };
 }
 
+/** Nothing that an object does when it is looked at gets out. */
 function bundle(value: unknown): MimeBundle {
+  try {
+    return known(value) ?? { "text/plain": text(value) };
+  } catch {
+    return { "text/plain": text(value) };
+  }
+}
+
+/** The representations of what this kernel knows. */
+function known(value: unknown): MimeBundle | undefined {
   if (isFrame(value)) return { "text/plain": text(value), "text/html": frameHTML(value) };
   if (isTensor(value)) return tensorBundle(value);
   if (value instanceof Uint8Array) {
@@ -35,7 +45,7 @@ function bundle(value: unknown): MimeBundle {
   if (typeof schema === "string" && /^https:\/\/vega\.github\.io\/schema\/vega-lite\/v\d/.test(schema)) {
     return { "application/vnd.vegalite.v6+json": value, "application/vnd.vegalite.v5+json": value, "text/plain": text(value) };
   }
-  return { "text/plain": text(value) };
+  return undefined;
 }
 
 /** `util.inspect`, which calls no getters, bounded. */

@@ -8,7 +8,7 @@ export class StdinNotAllowedError extends Error {
 
 /** Questions to the reader, one at a time. */
 export class Questions {
-  private answer: ((value: string) => void) | undefined;
+  private answer: ((value: string | null) => void) | undefined;
   private tail: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly post: Post) {}
@@ -20,23 +20,24 @@ export class Questions {
     }
     const asked = this.tail.then(
       () =>
-        new Promise<string>((resolve) => {
-          this.answer = resolve;
+        new Promise<string>((resolve, reject) => {
+          this.answer = (value) =>
+            value === null ? reject(new StdinNotAllowedError(`"${prompt}" cannot be asked: its cell is over`)) : resolve(value);
           this.post({ type: "input", parent: context.parent, prompt, password });
         }),
     );
-    this.tail = asked;
+    this.tail = asked.catch(() => {});
     return asked;
   }
 
-  receive(value: string): void {
+  receive(value: string | null): void {
     this.answer?.(value);
     this.answer = undefined;
   }
 
-  /** Forgets the open question: its cell is over. */
+  /** Refuses the open question: its cell is over. */
   reset(): void {
-    this.answer = undefined;
+    this.receive(null);
     this.tail = Promise.resolve();
   }
 }

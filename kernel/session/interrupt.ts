@@ -1,4 +1,5 @@
-import { type Settled, unwrap, type Waiting } from "../language/runtime.js";
+import type { Resume, Waiting } from "../language/runtime.js";
+import { type Context, currentContext, owned, resumeContext } from "./context.js";
 
 /** The reader pressed stop. */
 export class KeyboardInterrupt extends Error {
@@ -8,53 +9,81 @@ export class KeyboardInterrupt extends Error {
   }
 }
 
-/** Everything that cells wait for, so that an interrupt can end it: no cell's loop goes on behind a reader's back. */
+/** All that cells wait for, so that an interrupt can end it, and so that what comes after a wait counts as the waiting cell's. */
 export class Waits implements Waiting {
-  private readonly rejections = new Set<(error: Error) => void>();
+  private readonly rejections = new Map<(error: Error) => void, Context | undefined>();
+  private readonly abandoned = new WeakSet<Context>();
 
-  /** A promise of how `value` settles, which an interrupt rejects. Error stacks stay whole across it: each promise has one reaction. */
-  wait<T>(value: T | PromiseLike<T>): Promise<Settled<T>> | Settled<T> {
-    if (typeof (value as PromiseLike<T> | undefined)?.then !== "function") return { value: value as T };
-    return new Promise<Settled<T>>((resolve, reject) => {
-      this.rejections.add(reject);
+  /**
+   * A promise of how `value` settles, which an interrupt rejects. Error stacks stay whole across it: each promise has one reaction.
+   * Code of a cell that was given up waits for ever: no loop of it goes on behind a reader's back.
+   */
+  wait<T>(value: T | PromiseLike<T>): Promise<Resume<T>> | Resume<T> {
+    const context = currentContext();
+    if (context && this.abandoned.has(context)) return new Promise(() => {});
+    if (typeof (value as PromiseLike<T> | undefined)?.then !== "function") return resuming(context, () => value as T);
+    return new Promise<Resume<T>>((resolve, reject) => {
+      this.rejections.set(reject, context);
       Promise.resolve(value)
         .then(
-          (result): Settled<T> => {
+          (result): Resume<T> => {
             this.rejections.delete(reject);
-            return { value: result };
+            return resuming(context, () => result);
           },
-          (error): Settled<T> => {
+          (error): Resume<T> => {
             this.rejections.delete(reject);
-            return { error };
+            return resuming(context, () => {
+              throw error;
+            });
           },
         )
         .then(resolve, reject);
     });
   }
 
-  /** `for await` over `iterable`, which an interrupt ends; the iterator is told to stop. */
-  async *iterate<T>(iterable: AsyncIterable<T> | Iterable<T>): AsyncGenerator<Awaited<T>> {
+  /** The items of `iterable`; an interrupt ends it. The iterator is told to stop when the loop is left early, and waited for. */
+  async *iterate<T>(iterable: AsyncIterable<T> | Iterable<T>): AsyncGenerator<Resume<Awaited<T>>> {
     const iterator = (iterable as AsyncIterable<T>)[Symbol.asyncIterator]?.() ?? (iterable as Iterable<T>)[Symbol.iterator]();
-    let finished = false;
+    const context = currentContext();
+    let left = true; // unless the iterator itself ends or fails
+    let interrupted = false;
     try {
       for (;;) {
-        const step = unwrap(await this.wait(iterator.next()));
-        finished = step.done ?? false;
-        if (finished) return;
-        yield await step.value;
+        left = false;
+        const step = (await this.wait(iterator.next()))();
+        if (step.done) return;
+        left = true;
+        const item = await step.value;
+        yield resuming(context, () => item);
       }
     } catch (error) {
-      finished = !(error instanceof KeyboardInterrupt);
+      interrupted = error instanceof KeyboardInterrupt;
       throw error;
     } finally {
-      if (!finished) void Promise.resolve(iterator.return?.()).catch(() => {});
+      if (interrupted) void Promise.resolve(iterator.return?.()).catch(() => {});
+      else if (left) (await this.wait(iterator.return?.()))();
     }
   }
 
-  /** Rejects all that is waited for. */
-  interrupt(error: KeyboardInterrupt): void {
-    const all = [...this.rejections];
-    this.rejections.clear();
-    for (const reject of all) reject(error);
+  owned<T>(callback: T): T {
+    return owned(currentContext(), callback);
   }
+
+  /** Rejects all that a cell waits for, once and for all. */
+  interrupt(context: Context, error: KeyboardInterrupt): void {
+    this.abandoned.add(context);
+    for (const [reject, owner] of [...this.rejections]) {
+      if (owner !== context) continue;
+      this.rejections.delete(reject);
+      reject(error);
+    }
+  }
+}
+
+/** `then` as what is called behind a wait of `context`. */
+function resuming<T>(context: Context | undefined, then: () => T): Resume<T> {
+  return () => {
+    resumeContext(context);
+    return then();
+  };
 }

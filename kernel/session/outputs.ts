@@ -16,7 +16,8 @@ export function publish(
   buffers: Uint8Array[] = [],
 ): void {
   if (!context || context.silent) return;
-  post({ type: "publish", parent: context.parent, msgType, content: content as object, metadata, buffers });
+  const json = { content: JSON.stringify(content), metadata: JSON.stringify(metadata) };
+  post({ type: "publish", parent: context.parent, msgType, ...json, buffers });
 }
 
 /** Sends everything that the process prints to the cell that runs. Before the first request it goes to the terminal. */

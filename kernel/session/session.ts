@@ -1,4 +1,5 @@
 import { comms } from "../../src/frontend/comms.js";
+import type { Shown } from "../../src/frontend/frontend.js";
 import { type TypeCheck, typeCheckLevels } from "../../src/frontend/type-check.js";
 import { historyDir } from "../../src/setup/paths.js";
 import { complete, inspectAt, isComplete } from "../language/assist.js";
@@ -6,9 +7,9 @@ import { createLanguage } from "../language/language.js";
 import { createRuntime } from "../language/runtime.js";
 import { installStackTraces } from "../language/stack.js";
 import { type Request, State, type ToMain } from "../wire/bridge.js";
-import { type Context, createContext, within } from "./context.js";
+import { type Context, createContext, resetContext, shareState, within } from "./context.js";
 import { describeThrown } from "./errors.js";
-import { type Executed, Executor } from "./execute.js";
+import { type Executed, Executor, separately } from "./execute.js";
 import { History, type HistoryRequest } from "./history.js";
 import { Questions } from "./input.js";
 import { KeyboardInterrupt, Waits } from "./interrupt.js";
@@ -19,8 +20,15 @@ import { connectTslab } from "./tslab.js";
 /** The side of the kernel that runs cells. */
 export interface Session {
   receive(message: ToMain): void;
-  /** Stops the running cell, as Ctrl-C would. */
-  interrupt(): void;
+}
+
+/** The reply to a user expression. */
+function asExpression(shown: Shown = { data: { "text/plain": "undefined" }, metadata: {} }): Record<string, unknown> {
+  try {
+    return { status: "ok", ...(JSON.parse(JSON.stringify(shown)) as Shown) };
+  } catch (thrown) {
+    return { status: "error", ...describeThrown(thrown) };
+  }
 }
 
 const beforeImport = (specifier: string): void => {
@@ -33,6 +41,7 @@ const beforeImport = (specifier: string): void => {
  * @param state shared with the protocol's thread
  */
 export function createSession(folder: string, state: Int32Array, post: Post): Session {
+  shareState(state);
   const waits = new Waits();
   const language = createLanguage(folder, () => Atomics.load(state, State.Interrupt) === 1);
   const executor = new Executor(language, createRuntime(folder, waits, beforeImport), waits, state);
@@ -42,9 +51,10 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
   const history = new History(historyDir());
   const contexts = new Map<string, Context>(); // the last of each cell's label
   let count = 0;
+  let executing: number | undefined; // the execute request that was begun last
 
   installStackTraces();
-  installTimers(state, reportLate);
+  installTimers(reportLate);
   captureStreams(post);
   connectFrontend(post, state, {
     input: (prompt, password) => questions.ask(prompt, password),
@@ -74,41 +84,52 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
     let code = String(content.code ?? "");
     if (store) history.add(++count, code);
     const context = createContext(header, { silent, allowStdin: content.allow_stdin !== false });
-    contexts.set(`In[${count}]`, context);
+    if (store) contexts.set(`In[${count}]`, context);
     publish(post, context, "execute_input", { code, execution_count: count });
     const timed = /^%%time[^\S\n]*(?=\n|$)/.test(code);
     if (timed) code = code.replace(/^%%time/, "//");
 
     const started = performance.now();
-    const executed: Executed = code.trim() === "" ? {} : await executor.execute(code, `In[${count}]`, context);
+    let executed: Executed = code.trim() === "" ? {} : await executor.execute(code, `In[${count}]`, context);
+    questions.reset();
     if (timed) process.stdout.write(`Wall time: ${(performance.now() - started).toFixed(1)} ms\n`);
+    if ("result" in executed && executed.result) executed = showResult(context, executed.result);
     if ("error" in executed) {
-      questions.reset();
       publish(post, context, "error", executed.error);
       const failed = content.stop_on_error !== false;
       return { content: { status: "error", execution_count: count, ...executed.error, payload: [], user_expressions: {} }, failed };
     }
-    const shown = executed.result && Object.keys(executed.result.data).length > 0; // what has shown itself already leaves nothing
-    if (shown) publish(post, context, "execute_result", { execution_count: count, ...executed.result });
     const user_expressions: Record<string, unknown> = {};
     for (const [name, expression] of Object.entries(content.user_expressions ?? {})) {
       const value = await executor.execute(`(${expression})`, `In[${count}]`, context, false);
-      if ("error" in value) user_expressions[name] = { status: "error", ...value.error };
-      else user_expressions[name] = { status: "ok", ...(value.result ?? { data: { "text/plain": "undefined" }, metadata: {} }) };
+      user_expressions[name] = "error" in value ? { status: "error", ...value.error } : asExpression(value.result);
     }
     return { content: { status: "ok", execution_count: count, payload: [], user_expressions }, failed: false };
   }
 
-  function commMessage({ header, content, metadata, buffers }: Request): void {
+  /** Sends a cell's value; what cannot be sent is the cell's error. What has shown itself already leaves nothing. */
+  function showResult(context: Context, result: Shown): Executed {
+    try {
+      if (Object.keys(result.data).length > 0) publish(post, context, "execute_result", { execution_count: count, ...result });
+      return {};
+    } catch (thrown) {
+      return { error: describeThrown(thrown) };
+    }
+  }
+
+  async function commMessage({ header, content, metadata, buffers }: Request): Promise<void> {
     const context = createContext(header);
     const event = { commId: String(content.comm_id), targetName: content.target_name, data: content.data, metadata, buffers };
-    within(context, () => {
-      try {
-        comms.receive({ type: header.msg_type as "comm_open" | "comm_msg" | "comm_close", ...event });
-      } catch (thrown) {
-        reportLate(thrown);
-      }
-    });
+    await separately(state, () =>
+      within(context, () => {
+        try {
+          comms.receive({ type: header.msg_type as "comm_open" | "comm_msg" | "comm_close", ...event });
+        } catch (thrown) {
+          reportLate(thrown);
+        }
+      }),
+    );
+    if (!executor.running) await executor.absorb();
   }
 
   /** The content of the answer; null where the protocol has none. */
@@ -145,7 +166,7 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
         return { type, content: { status: "ok", comms: Object.fromEntries(open) } };
       }
       default:
-        commMessage(request);
+        await commMessage(request);
         return { type, content: null };
     }
   }
@@ -155,12 +176,20 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
     post({ type: "settled" });
   }
 
-  function interrupt(): void {
+  function interrupt(id: number | undefined): void {
+    if (executor.running && id !== executing) {
+      settled(); // what was to be stopped is over, and another cell has begun
+      return;
+    }
     if (executor.interrupt()) return;
-    void executor.absorb().then(settled); // a timer's callback may have been what ran
+    void executor.absorb().then(() => {
+      resetContext(); // a timer's callback may have been what ran
+      settled();
+    });
   }
 
   async function respond(id: number, request: Request): Promise<void> {
+    if (request.header.msg_type === "execute_request") executing = id;
     try {
       const { type, content, failed } = await handle(request);
       if (Atomics.load(state, State.Interrupt) === 1) settled();
@@ -178,9 +207,8 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
       else if (message.type === "input") questions.receive(message.value);
       else if (message.type === "interrupt") {
         post({ type: "pong" });
-        interrupt();
+        interrupt(message.id);
       } else process.exit(0);
     },
-    interrupt,
   };
 }

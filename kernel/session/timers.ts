@@ -1,6 +1,5 @@
 import { promisify } from "node:util";
 import { job } from "../language/job.js";
-import { State } from "../wire/bridge.js";
 import { type Context, currentContext, owned, within } from "./context.js";
 
 type Callback = (...args: unknown[]) => void;
@@ -8,20 +7,17 @@ type Callback = (...args: unknown[]) => void;
 /**
  * Makes timers run on behalf of the request that set them, so that late output goes to the cell that it belongs to.
  * An immediate's callback becomes a job, which can be terminated without harm.
- * @param state says that user code runs, which may then be terminated
  * @param report is told what a callback throws, in that request's context
  */
-export function installTimers(state: Int32Array, report: (thrown: unknown) => void): void {
+export function installTimers(report: (thrown: unknown) => void): void {
   const timed = (callback: Callback, context: Context | undefined): Callback =>
     function (this: unknown, ...args) {
       within(context, () => {
-        const before = Atomics.exchange(state, State.UserCode, 1);
         try {
           callback.apply(this, args);
         } catch (thrown) {
           report(thrown);
         }
-        Atomics.store(state, State.UserCode, before);
       });
     };
   const microtask = globalThis.queueMicrotask;

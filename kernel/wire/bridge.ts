@@ -7,20 +7,26 @@ export type Request = Omit<Message, "identities" | "parentHeader">;
 export type ToMain =
   /** Handle it; answer with a `reply` of the same `id` (comm messages too, with an empty reply). */
   | { type: "request"; id: number; request: Request }
-  /** Stop the running cell. Sent again and again until `settled`; each is answered by `pong`. */
-  | { type: "interrupt" }
-  /** What the reader typed. */
-  | { type: "input"; value: string }
+  /**
+   * Stop the request `id`, the one that ran when the reader asked, and no later one; undefined: whatever runs beside cells. Sent again
+   * and again until `settled`; each is answered by `pong`.
+   */
+  | { type: "interrupt"; id: number | undefined }
+  /** What the reader typed; null where no cell is running that may ask. */
+  | { type: "input"; value: string | null }
   | { type: "shutdown" };
 
 /** From the main thread to the protocol's thread. */
 export type FromMain =
   /** The answer; null content for requests that have none. `failed` aborts the execute requests that wait. */
   | { type: "reply"; id: number; replyType: string; content: Record<string, unknown> | null; failed: boolean }
-  | { type: "publish"; parent: Header; msgType: string; content: unknown; metadata: Record<string, unknown>; buffers: Uint8Array[] }
+  /** Content and metadata as JSON: what JSON cannot hold fails where it was made, in the cell. */
+  | { type: "publish"; parent: Header; msgType: string; content: string; metadata: string; buffers: Uint8Array[] }
   | { type: "stream"; parent: Header; name: "stdout" | "stderr"; text: string }
   | { type: "input"; parent: Header; prompt: string; password: boolean }
   | { type: "pong" }
+  /** A signal asks for what the stop button asks for. */
+  | { type: "interrupt" }
   /** No cell is running (any more). */
   | { type: "settled" }
   /** Deliver what is queued, close the sockets and set `State.Closed`: the process is about to end. */

@@ -18,7 +18,7 @@ const MAX_PATIENCE = 1000;
 export class Interrupter {
   private timer: NodeJS.Timeout | undefined;
   private session: inspector.Session | undefined;
-  private question: ToMain = { type: "interrupt" };
+  private question: ToMain = { type: "interrupt", id: undefined };
   private answered = true;
   private askedAt = 0;
   private patience = 0;
@@ -30,7 +30,7 @@ export class Interrupter {
   ) {}
 
   /** @param question what the main thread is asked: to stop its cell, or to end the process */
-  interrupt(question: ToMain = { type: "interrupt" }): void {
+  interrupt(question: ToMain): void {
     this.question = question;
     this.wanted = true;
     Atomics.store(this.state, State.Interrupt, 1);

@@ -124,10 +124,18 @@ function sign(secret: Secret, frames: readonly Uint8Array[]): string {
   return hmac.digest("hex");
 }
 
+/** A message to send. Metadata and content may be JSON text already. */
+export interface Outgoing extends Partial<Omit<Message, "metadata" | "content">> {
+  header: Header;
+  metadata?: object | string;
+  content: object | string;
+}
+
 /** The frames of a message: identities, delimiter, signature, header, parent header, metadata, content, buffers. */
-export function encode(secret: Secret, message: Partial<Message> & Pick<Message, "header" | "content">): Uint8Array[] {
+export function encode(secret: Secret, message: Outgoing): Uint8Array[] {
   const { identities = [], header, parentHeader = {}, metadata = {}, content, buffers = [] } = message;
-  const body = [header, parentHeader, metadata, content].map((part) => Buffer.from(JSON.stringify(part)));
+  const parts = [header, parentHeader, metadata, content];
+  const body = parts.map((part) => Buffer.from(typeof part === "string" ? part : JSON.stringify(part)));
   return [...identities, DELIMITER, Buffer.from(sign(secret, body)), ...body, ...buffers];
 }
 

@@ -36,15 +36,27 @@ const interrupter = new Interrupter(state, post);
 const streams = new StreamBuffer((parent, name, text) => broadcast("stream", { name, text }, parent));
 
 /** Sends on iopub, after the text that was printed before. */
-function publish(type: string, content: unknown, parent: Partial<Header>, metadata = {}, buffers: Uint8Array[] = []): void {
+function publish(
+  type: string,
+  content: object | string,
+  parent: Partial<Header>,
+  metadata: object | string = {},
+  buffers: Uint8Array[] = [],
+): void {
   streams.flush();
   broadcast(type, content, parent, metadata, buffers);
 }
 
-function broadcast(type: string, content: unknown, parentHeader: Partial<Header>, metadata = {}, buffers: Uint8Array[] = []): void {
+function broadcast(
+  type: string,
+  content: object | string,
+  parentHeader: Partial<Header>,
+  metadata: object | string = {},
+  buffers: Uint8Array[] = [],
+): void {
   const header = createHeader(type, session);
   const identities = [Buffer.from(`kernel.${session}.${type}`)];
-  outboxes.iopub.post(encode(connection, { identities, header, parentHeader, metadata, content: content as object, buffers }));
+  outboxes.iopub.post(encode(connection, { identities, header, parentHeader, metadata, content, buffers }));
 }
 
 function reply(channel: "shell" | "control", request: Message, type: string, content: object): void {
@@ -103,7 +115,7 @@ function answer({ channel, message }: Job): boolean {
       shutDown(channel, message);
       return true;
     case "interrupt_request":
-      interrupter.interrupt();
+      interrupter.interrupt({ type: "interrupt", id: running?.id });
       reply(channel, message, "interrupt_reply", { status: "ok" });
       return true;
     case "debug_request":
@@ -178,7 +190,10 @@ async function received(socket: zmq.Router): Promise<void> {
 let asked: { msgId: string } | undefined;
 
 function askReader({ parent, prompt, password }: FromMain & { type: "input" }): void {
-  if (!running || running.message.header.msg_id !== parent.msg_id) return;
+  if (!running || running.message.header.msg_id !== parent.msg_id) {
+    post({ type: "input", value: null });
+    return;
+  }
   const header = createHeader("input_request", session);
   asked = { msgId: header.msg_id };
   streams.flush();
@@ -188,7 +203,8 @@ function askReader({ parent, prompt, password }: FromMain & { type: "input" }): 
 }
 
 function answered(message: Message): void {
-  if (message.header.msg_type !== "input_reply" || !asked) return;
+  const { msg_id } = message.parentHeader; // not every client says which question it answers
+  if (message.header.msg_type !== "input_reply" || !asked || (msg_id && msg_id !== asked.msgId)) return;
   asked = undefined;
   post({ type: "input", value: String(message.content.value ?? "") });
 }
@@ -221,6 +237,7 @@ main.on("message", (message: FromMain) => {
   else if (message.type === "stream") streams.write(message.parent, message.name, message.text);
   else if (message.type === "input") askReader(message);
   else if (message.type === "pong") interrupter.pong();
+  else if (message.type === "interrupt") interrupter.interrupt({ type: "interrupt", id: running?.id });
   else if (message.type === "settled") interrupter.settled();
   else void close();
 });

@@ -6,7 +6,12 @@ export const DISPLAY = Symbol.for("Jupyter.display");
 /** Calls the value's own display method. Undefined where it has none or the method declines by returning null. */
 export function ownDisplay(value: unknown): Shown | undefined | Promise<Shown | undefined> {
   if ((typeof value !== "object" && typeof value !== "function") || value === null) return undefined;
-  const method = (value as Record<symbol, unknown>)[DISPLAY];
+  let method: unknown;
+  try {
+    method = (value as Record<symbol, unknown>)[DISPLAY];
+  } catch {
+    return undefined; // a revoked proxy, a getter that throws
+  }
   if (typeof method !== "function") return undefined;
   const result: unknown = method.call(value);
   return result instanceof Promise ? result.then(asShown) : asShown(result);

@@ -76,3 +76,20 @@ test("errors thrown behind awaits keep their whole stack", async () => {
   expect(frames.map((line) => /at (?:async )?(\w+) \(Cell/.exec(line)?.[1])).toEqual(["inner", "outer", undefined]);
   expect(result(await kernel.run("await Promise.resolve(3)"))).toBe("3");
 });
+
+test("a function of an earlier cell works for the cell that calls it", async () => {
+  kernel.onInput = () => "yes";
+  await kernel.run(
+    "async function chatty() { await sleep(1); console.log('loss'); setTimeout(() => console.log('timer'), 5); await sleep(20).then(() => console.log('then')); return prompt('go on?'); }",
+  );
+  const answer = await kernel.run("await chatty()");
+  expect([result(answer), printed(answer)]).toEqual(["'yes'", "loss\ntimer\nthen\n"]);
+});
+
+test("a silent request takes nobody's output", async () => {
+  const first = await kernel.run("setTimeout(() => console.log('late'), 60);");
+  await kernel.run("1", { silent: true });
+  await kernel.run("await sleep(120)", { silent: true });
+  const late = kernel.iopub.filter((m) => m.parentHeader.msg_id === first.reply.parentHeader.msg_id && m.header.msg_type === "stream");
+  expect(late.map((m) => m.content.text)).toEqual(["late\n"]);
+});

@@ -66,6 +66,46 @@ test("TensorFlow's scopes are rewound and its tensors freed", async () => {
   expect(result(await run("[tf.memory().numTensors - live, tf.tidy(() => tf.scalar(2).dataSync()[0])]"))).toBe("[ 0, 2 ]");
 });
 
+test.each([
+  "for (;;) { try { await new Promise((r) => setTimeout(r, 5)); turns++; } catch {} }",
+  "try { await new Promise(() => {}); } finally { while (true) {} }",
+  "try { await new Promise(() => {}); } catch { for (;;) await new Promise((r) => setTimeout(r, 1)); }",
+])("what a cell does when it is stopped does not keep it alive: %s", async (code) => {
+  await run("let turns = 0;");
+  expect(failed(await stop(code)).ename).toBe("KeyboardInterrupt");
+  expect(result(await run("const seen = turns; await new Promise((r) => setTimeout(r, 40)); turns - seen"))).toBe("0");
+});
+
+test("a loop that a finished cell has left behind can be stopped", async () => {
+  await run("void (async () => { await new Promise((r) => setTimeout(r, 50)); while (true) {} })();");
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  await kernel.ask("control", "interrupt_request", {});
+  expect(result(await run("'alive'"))).toBe("'alive'");
+});
+
+test("a handler of a comm can be stopped", async () => {
+  await run("import { comms } from 'erpo'; comms.registerTarget('spin', () => { while (true) {} });");
+  kernel.send("shell", "comm_open", { comm_id: "spinning", target_name: "spin", data: {} });
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await kernel.ask("control", "interrupt_request", {});
+  expect(result(await run("'alive'"))).toBe("'alive'");
+});
+
+test("what other cells wait for is left alone", async () => {
+  await run("const ready = (async () => { await new Promise((r) => setTimeout(r, 400)); return 'ready'; })();");
+  await stop("await new Promise(() => {})");
+  expect(result(await run("await ready"))).toBe("'ready'");
+});
+
+test("SIGINT stops a cell that waits", async () => {
+  const { header, done } = kernel.begin(
+    "import { interruptSignal } from 'erpo'; interruptSignal(); console.log('on'); await new Promise(() => {})",
+  );
+  await kernel.until((m) => m.header.msg_type === "stream" && m.parentHeader.msg_id === header.msg_id);
+  kernel.process.kill("SIGINT");
+  expect(failed(await done).ename).toBe("KeyboardInterrupt");
+});
+
 test("an interrupt aborts the cells that wait", async () => {
   const first = kernel.begin("await new Promise(() => {})");
   const second = kernel.begin("1");

@@ -144,3 +144,73 @@ test("type faults stop a cell, warn, or are not looked for, as the reader wants"
   expect(failed(await run("const third: number = 'text';")).ename).toBe("TypeCheckError");
   expect(failed(await run("typeCheck('maybe' as any)")).evalue).toBe('typeCheck: one of strict, warn, off, got "maybe"');
 });
+
+test.each([
+  ["a comment behind the last expression", "1 + 1; // two", "2"],
+  ["an empty line behind it", "1 + 1;\n\n", "2"],
+  ["using", "const env = { dir: '/tmp' };\nusing d = { [Symbol.dispose]() {} };\nenv.dir", "'/tmp'"],
+  ["export of a name", "const shared1 = 1; export { shared1 }; shared1", "1"],
+  ["a default export with a name", "export default function named() { return 5; }\nnamed()", "5"],
+  ["a default export without one", "export default class { size = 3; }\n7", "7"],
+  ["an alias", "namespace Ns { export const Inner = 4; }\nimport Alias = Ns.Inner;\nAlias", "4"],
+  ["labels in for await", "let n = 0; outer: for await (const x of [1, 2, 3]) { for (;;) { n += x; continue outer; } } n", "6"],
+  ["for await over what is assigned", "const box = { last: 0 }; for await (box.last of [1, 2]); box.last", "2"],
+  ["destructuring in for await", "let sum = 0; for await (const { a, b: [c] } of [{ a: 1, b: [2] }]) sum += a + c; sum", "3"],
+  [
+    "await everywhere",
+    "const f = async (x = 1) => { const { y = await 2 } = {} as { y?: number }; return [x, y, ...(await [3]), await (await f2)()]; }; const f2 = Promise.resolve(async () => 4); (await f()).length",
+    "4",
+  ],
+  [
+    "optional chains and spreads",
+    "const none = undefined as Promise<number> | undefined; const fs2: [(x: number) => number] = [(x) => x + 1]; [await none?.then((x) => x), await Promise.resolve(1).then(...fs2)]",
+    "[ undefined, 2 ]",
+  ],
+])("%s", async (_, code, expected) => {
+  const answer = await run(code);
+  expect(failed(answer).evalue ?? result(answer)).toBe(expected);
+});
+
+test("for await waits for the iterator's own end, and reports its errors", async () => {
+  await run(
+    "let closed = false; async function* steps() { try { yield 1; yield 2; } finally { await new Promise((r) => setTimeout(r, 20)); closed = true; } }",
+  );
+  expect(result(await run("for await (const x of steps()) break; closed"))).toBe("true");
+  await run("async function* broken() { try { yield 1; } finally { throw new Error('in the end'); } }");
+  expect(failed(await run("for await (const x of broken()) break;")).evalue).toBe("in the end");
+  expect(failed(await run("for await (const x of steps()) throw new Error('of the body');")).evalue).toBe("of the body");
+});
+
+test("what hides a name of Node's can be assigned, also by its own cell's functions", async () => {
+  await run("let performance = 1; const bump = () => { performance++; };");
+  await run("performance = 5; bump();");
+  expect(result(await run("performance"))).toBe("6");
+});
+
+test("a cell that fails changes no name that it has not come to", async () => {
+  await run("var kept = [1]; enum Level { Low = 1 }");
+  await run("var kept = [await Promise.reject(new Error('no data'))];");
+  await run("throw 1; enum Level { High = 9 }");
+  expect(result(await run("[kept, Level.Low]"))).toBe("[ [ 1 ], 1 ]");
+});
+
+test("a name may be declared from its own earlier value through a function of another cell", async () => {
+  await run("let rowsOf = [3, 1];");
+  await run("const clean = () => rowsOf.filter((x) => x > 1);");
+  expect(result(await run("const rowsOf = clean(); rowsOf"))).toBe("[ 3 ]");
+});
+
+test("a cell that cannot even begin teaches no types", async () => {
+  await run("let word = 1; import { typeCheck } from 'erpo'; typeCheck('warn');");
+  await run("const word = 's'; const word = 't';");
+  await run("typeCheck('strict');");
+  expect(result(await run("word + 1"))).toBe("2");
+});
+
+test("additions to others' types stay, and an unfinished cell does not run", async () => {
+  await run(
+    "declare global { interface Array<T> { lastOne(): T } }\nArray.prototype.lastOne = function () { return this[this.length - 1]; };",
+  );
+  expect(result(await run("[1, 7].lastOne()"))).toBe("7");
+  expect(failed(await run("while (true)")).ename).toBe("SyntaxError");
+});

@@ -194,6 +194,32 @@ test("completion and inspection run nothing", async () => {
   expect(result(await run("looked"))).toBe("0");
 });
 
+test.each([
+  "({ $schema: 'https://vega.github.io/schema/vega-lite/v5.json', mark: 'bar', data: { values: [{ n: 10n }] } })",
+  "import { display } from 'erpo'; const round: any = {}; round.self = round; display({ [Symbol.for('Jupyter.display')]: () => ({ 'application/json': round }) })",
+  "import { comms } from 'erpo'; comms.open('nobody', { n: 1n })",
+])("what JSON cannot hold is the cell's error: %s", async (code) => {
+  const answer = await run(code);
+  expect([answer.reply.content.status, types(answer).at(-1)]).toEqual(["error", "error"]);
+  const { reply } = await run("1", {
+    user_expressions: { bad: "({ [Symbol.for('Jupyter.display')]: () => ({ 'application/json': 1n }) })" },
+  });
+  expect(reply.content.user_expressions.bad.status).toBe("error");
+});
+
+test("looking at a value fails no cell", async () => {
+  expect(result(await run("({ get $schema(): string { throw new Error('no'); } })"))).toContain("[Getter]");
+  expect(failed(await run("const { proxy, revoke } = Proxy.revocable({}, {}); revoke(); proxy")).ename).toBeUndefined();
+});
+
+test("a question that comes too late is refused, and the next one is asked", async () => {
+  kernel.onInput = (question) => question;
+  await run("let late = ''; setTimeout(() => { prompt('late?').catch((error) => { late = error.message; }); }, 60);");
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  expect(result(await run("await prompt('name?')"))).toBe("'name?'");
+  expect(result(await run("late"))).toContain('"late?" cannot be asked');
+});
+
 test("%%time", async () => {
   const answer = await run("%%time\n6 * 7");
   expect([result(answer), printed(answer)]).toEqual(["42", expect.stringMatching(/^Wall time: [\d.]+ ms\n$/)]);

@@ -135,6 +135,19 @@ test("a kernel that dies is named with its cause, and its last output kept", asy
   );
 });
 
+test("an exhausted heap is named for what it is, with the setting that gives more", async () => {
+  const path = writeNotebook([code("console.log('partial'); await 1; const hog: object[] = []; for (;;) hog.push({ n: [hog.length] });")]);
+  const file = output();
+  process.env.NODE_OPTIONS = "--max-old-space-size=300";
+  try {
+    await expect(executeNotebook(path, { output: file })).rejects.toThrow(
+      "nb.ipynb: cell 1: the kernel died: the JavaScript heap is exhausted; set NODE_OPTIONS=--max-old-space-size=MEGABYTES for more",
+    );
+  } finally {
+    delete process.env.NODE_OPTIONS;
+  }
+});
+
 test("a cell that takes too long is interrupted, and so is one whose caller gives up", async () => {
   const path = writeNotebook([code("for (;;) {}")]);
   await expect(executeNotebook(path, { output: output(), timeout: 1 })).rejects.toThrow("nb.ipynb: cell 1: not done within 1 s");
