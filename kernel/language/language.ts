@@ -50,6 +50,7 @@ const isTolerated = (code: number) => code >= 7005 && code <= 7060;
 interface Owner {
   module: string;
   kind: Declared["kind"];
+  comment: string;
 }
 
 /** @param folder where the notebook is */
@@ -74,7 +75,7 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
       lines.push(
         owner.kind === "other"
           ? `import { ${name} } from "${owner.module}";`
-          : `declare ${owner.kind} ${name}: typeof import("${owner.module}").${name};`,
+          : `${owner.comment}declare ${owner.kind} ${name}: typeof import("${owner.module}").${name};`,
       );
     }
     return `\n;${lines.join("\n")}\n`;
@@ -130,7 +131,7 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
           const name = join(folder, `${module}.ts`);
           service.write(name, text);
           if (augments(parsed)) service.keep(name);
-          for (const { name, kind } of names) owners.set(name, { module, kind });
+          for (const { name, kind, comment } of names) owners.set(name, { module, kind, comment });
         },
       };
     },

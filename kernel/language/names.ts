@@ -9,30 +9,34 @@ export interface Declared {
   exported: boolean;
   /** Declared by `let` or `var`. */
   assignable: boolean;
+  /** The documentation comment of a plain variable, as it stands in the text. */
+  comment: string;
 }
 
 /** The names that the top level of `file` declares, each once. A name declared twice (a type and a value) is `other`. */
 export function declaredNames(file: ts.SourceFile): Declared[] {
   const found = new Map<string, Declared>();
-  const add = (name: string, kind: Declared["kind"], exported: boolean) => {
+  const add = (name: string, kind: Declared["kind"], exported: boolean, comment = "") => {
     const before = found.get(name);
     found.set(name, {
       name,
       kind: before && before.kind !== kind ? "other" : kind,
       exported: exported || (before?.exported ?? false),
       assignable: kind === "let" || (before?.assignable ?? false),
+      comment,
     });
   };
-  const bind = (name: ts.BindingName, kind: Declared["kind"], exported: boolean): void => {
-    if (ts.isIdentifier(name)) add(name.text, kind, exported);
-    else for (const element of name.elements) if (ts.isBindingElement(element)) bind(element.name, kind, exported);
+  const bind = (name: ts.BindingName, kind: Declared["kind"], exported: boolean, comment: string): void => {
+    if (ts.isIdentifier(name)) add(name.text, kind, exported, comment);
+    else for (const element of name.elements) if (ts.isBindingElement(element)) bind(element.name, kind, exported, comment);
   };
   for (const statement of file.statements) {
     const modifiers = new Set(ts.canHaveModifiers(statement) ? ts.getModifiers(statement)?.map((m) => m.kind) : []);
     const exported = modifiers.has(ts.SyntaxKind.ExportKeyword) && !modifiers.has(ts.SyntaxKind.DefaultKeyword);
     if (ts.isVariableStatement(statement)) {
       const kind = statement.declarationList.flags & ts.NodeFlags.Const ? "const" : "let";
-      for (const declaration of statement.declarationList.declarations) bind(declaration.name, kind, exported);
+      const comment = documentation(statement, file);
+      for (const declaration of statement.declarationList.declarations) bind(declaration.name, kind, exported, comment);
     } else if (
       ts.isFunctionDeclaration(statement) ||
       ts.isClassDeclaration(statement) ||
@@ -53,6 +57,12 @@ export function declaredNames(file: ts.SourceFile): Declared[] {
     if (declared) declared.exported = true;
   }
   return [...found.values()];
+}
+
+/** The documentation comment in front of a statement; "" where there is none. */
+function documentation(statement: ts.Statement, file: ts.SourceFile): string {
+  const comments = (statement as { jsDoc?: ts.JSDoc[] }).jsDoc;
+  return comments?.map(({ pos, end }) => file.text.slice(pos, end)).at(-1) ?? "";
 }
 
 /** The names in `export { a, b as c }`, those that are exported as themselves. */

@@ -69,6 +69,10 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
   process.on("unhandledRejection", reportLate);
   process.on("uncaughtException", reportLate);
   language.compile("1", () => false); // reads the standard library's types, before anybody waits for them
+  const warmUp = setTimeout(() => {
+    if (executor.running) warmUp.refresh();
+    else complete(language, "a", 1); // the first completion takes longer than frontends wait for one
+  }, 1000).unref();
 
   /** Something went wrong outside of any cell's await: it is told in the cell that it comes from, and the session goes on. */
   function reportLate(thrown: unknown): void {

@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { install } from "../../kernel/install.js";
 import { testChromium } from "../chromium.js";
 import { testPython } from "./python-env.js";
@@ -113,6 +113,7 @@ async function kernelIs(state: string): Promise<void> {
 async function enter(cell: number): Promise<void> {
   const editors = await page.$$(".jp-Notebook .jp-CodeCell .cm-content");
   await editors[cell]!.click();
+  await page.waitForFunction(`document.querySelectorAll(".jp-Notebook .jp-CodeCell")[${cell}].contains(document.activeElement)`);
 }
 
 async function runCell(cell: number): Promise<void> {
@@ -153,22 +154,29 @@ test.skipIf(!ready)("Tab completes with types, Shift-Tab shows the documentation
   await page.keyboard.down("Control");
   await page.keyboard.press("a");
   await page.keyboard.up("Control");
-  await page.keyboard.type("sumO");
-  await page.keyboard.press("Tab");
-  await page.waitForFunction(
-    "document.querySelectorAll('.jp-CodeCell')[2].querySelector('.cm-content').innerText.includes('sumOf') || document.querySelector('.jp-Completer:not(.lm-mod-hidden)')?.innerText.includes('sumOf')",
+  await page.keyboard.type("sumO", { delay: 30 });
+  await page.waitForFunction("document.querySelectorAll('.jp-CodeCell')[2].querySelector('.cm-content').textContent === 'sumO'");
+  await kernelIs("idle");
+  const completed = `document.querySelectorAll('.jp-CodeCell')[2].querySelector('.cm-content').textContent.includes('sumOf')
+    || document.querySelector('.jp-Completer:not(.lm-mod-hidden)')?.textContent.includes('sumOf')`;
+  await vi.waitFor(
+    async () => {
+      await page.keyboard.press("Tab"); // JupyterLab waits for a kernel's answer for a second only, which a busy machine can take
+      await page.waitForFunction(completed, { timeout: 3000 });
+    },
     { timeout: 30_000 },
   );
   await picture("completion");
   if (await page.$(".jp-Completer:not(.lm-mod-hidden)")) await page.keyboard.press("Enter");
+  await page.waitForFunction("document.querySelectorAll('.jp-CodeCell')[2].querySelector('.cm-content').textContent === 'sumOf'");
   await page.keyboard.down("Shift");
   await page.keyboard.press("Tab");
   await page.keyboard.up("Shift");
   const tooltip = await page.waitForSelector(".jp-Tooltip", { timeout: 30_000 });
+  await picture("documentation");
   const shown = await tooltip!.evaluate((element) => element.textContent);
   expect(shown).toContain("(a: number, b: number) => number");
   expect(shown).toContain("Adds two numbers.");
-  await picture("documentation");
   await page.keyboard.press("Escape");
 });
 

@@ -114,6 +114,9 @@ test("completion and inspection count code points and know types", async () => {
   const inspected = (await kernel.ask("shell", "inspect_request", { code: "doubled(1)", cursor_pos: 3, detail_level: 0 })).content;
   expect(inspected.data["text/plain"]).toContain("doubled(value: number): number");
   expect(inspected.data["text/plain"]).toContain("Doubles.");
+  await run("/** How many. */\nconst amount = 3;");
+  const constant = (await kernel.ask("shell", "inspect_request", { code: "amount", cursor_pos: 2, detail_level: 0 })).content;
+  expect(constant.data["text/plain"]).toBe("const amount: 3\n\nHow many.");
 });
 
 test.each([

@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
@@ -15,7 +15,8 @@ install({ prefix });
 
 /** Runs a script beside this file in an empty folder. */
 async function clients(script: string): Promise<{ stdout: string; stderr: string }> {
-  const env = { ...process.env, JUPYTER_PATH: join(prefix, "share", "jupyter") };
+  const PATH = `${dirname(python!)}:${process.env.PATH}`;
+  const env = { ...process.env, PATH, JUPYTER_PATH: join(prefix, "share", "jupyter") };
   return promisify(execFile)(python!, [fileURLToPath(new URL(script, import.meta.url))], {
     cwd: mkdtempSync(join(tmpdir(), "erpo-empty-")),
     env,
