@@ -38,7 +38,7 @@ export async function startKernel(spec: Kernelspec, folder: string): Promise<Ker
   const words = spec.argv.map((word) => word.replaceAll("{connection_file}", file).replaceAll("{resource_dir}", spec.folder));
   const child = spawn(words[0]!, words.slice(1), {
     cwd: folder,
-    env: { ...process.env, ERPO_HISTORY: "", ...spec.env, JPY_PARENT_PID: String(process.pid) }, // nobody has typed these cells
+    env: { ...process.env, ERPO_HISTORY: "", ERPO_UNATTENDED: "1", ...spec.env, JPY_PARENT_PID: String(process.pid) },
     stdio: ["ignore", "pipe", "pipe"],
     detached: process.platform !== "win32", // Ctrl-C is for us: we interrupt the cell, then shut the kernel down
   });

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { Message } from "../../kernel/wire/messages.js";
 import { createRng } from "../../src/backend/random.js";
@@ -88,7 +87,11 @@ test(`${CELLS} cells with errors, redeclarations and interrupts at random: nothi
   ];
   const deck = kinds.flatMap(([weight, cell]) => Array.from({ length: weight }, () => cell));
 
-  const memory = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${kernel.process.pid}/status`, "utf8"))![1]) / 1024;
+  await kernel.run(
+    "import v8 from 'node:v8'; import vm from 'node:vm'; v8.setFlagsFromString('--expose-gc'); const collect = vm.runInNewContext('gc');",
+  );
+  /** MB on the heap that are in use. */
+  const memory = async () => Number(result(await kernel.run("collect(); collect(); process.memoryUsage().heapUsed / 1e6")));
   const latencies: number[] = [];
   let early = 0;
   try {
@@ -98,14 +101,14 @@ test(`${CELLS} cells with errors, redeclarations and interrupts at random: nothi
         expect(result(await kernel.run(`next(${k})`))).toBe(String(k + 1));
         latencies.push(performance.now() - started);
       } else await rng.choice(deck)(k);
-      if (k === CELLS / 10) early = memory();
+      if (k === CELLS / 10) early = await memory();
     }
     const messages: Message[] = kernel.iopub;
     expect(messages.filter((m) => m.header.msg_type === "execute_input").length).toBeGreaterThan(CELLS);
     const median = (xs: number[]) => [...xs].sort((a, b) => a - b)[xs.length >> 1]!;
     const count = CELLS / LATENCY_CELL / 4;
     expect(median(latencies.slice(-count))).toBeLessThan(2 * median(latencies.slice(0, count)));
-    expect(memory()).toBeLessThan(early + 150);
+    expect(await memory()).toBeLessThan(early + 0.02 * CELLS); // a cell leaves its text and source map
   } finally {
     expect(await kernel.stop()).toBe(0);
   }
