@@ -1,4 +1,5 @@
-import ts from "typescript";
+import ts = require("typescript");
+
 import { type Language, readable } from "./language.js";
 import { toCodePoints, toCodeUnits } from "./positions.js";
 

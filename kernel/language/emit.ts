@@ -1,4 +1,4 @@
-import ts from "typescript";
+import ts = require("typescript");
 
 /** The name under which a running cell sees the kernel. */
 export const KERNEL = "$erpo";

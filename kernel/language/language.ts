@@ -1,5 +1,7 @@
 import { join } from "node:path";
-import ts from "typescript";
+
+import ts = require("typescript");
+
 import type { TypeCheck } from "../../src/frontend/type-check.js";
 import { cellTransformer } from "./emit.js";
 import { capturedVariables, type Declared, declaredNames, usedNames } from "./names.js";

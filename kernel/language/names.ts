@@ -1,4 +1,4 @@
-import ts from "typescript";
+import ts = require("typescript");
 
 /** A name that a cell declares at its top level. */
 export interface Declared {

@@ -1,5 +1,7 @@
 import { dirname, join } from "node:path";
-import ts from "typescript";
+
+import ts = require("typescript"); // an ES import would first scan its nine megabytes for exports: half a second
+
 import { isBare, isKernelPackage, kernelImporter, library, typeRoot } from "./packages.js";
 
 /** What a cell may use without importing it, beside Node's own globals. */
@@ -74,7 +76,10 @@ export function createService(folder: string, current: string, cancelled: () => 
     return second.resolvedModule ? second : first;
   }
 
-  const host: ts.LanguageServiceHost = {
+  /** Files of packages as they were read first: the service asks for every file at every cell. */
+  const snapshots = new Map<string, ts.IScriptSnapshot>();
+
+  const host: ts.LanguageServiceHost & { getModuleResolutionCache(): ts.ModuleResolutionCache } = {
     fileExists: moduleHost.fileExists,
     readFile: moduleHost.readFile,
     directoryExists: ts.sys.directoryExists,
@@ -85,9 +90,15 @@ export function createService(folder: string, current: string, cancelled: () => 
     getScriptFileNames: () => [globals, ...kept, current],
     getScriptVersion: (file) => String(files.get(file)?.version ?? modified(file)),
     getScriptSnapshot(file) {
+      const known = snapshots.get(file);
+      if (known) return known;
       const text = files.get(file)?.text ?? ts.sys.readFile(file);
-      return text === undefined ? undefined : ts.ScriptSnapshot.fromString(text);
+      if (text === undefined) return undefined;
+      const snapshot = ts.ScriptSnapshot.fromString(text);
+      if (!files.has(file) && isPackaged(file)) snapshots.set(file, snapshot);
+      return snapshot;
     },
+    getModuleResolutionCache: () => cache, // not in the type, but asked for: else every package.json is read at every cell
     getCurrentDirectory: () => folder,
     getDefaultLibFileName: (settings) => ts.getDefaultLibFilePath(settings),
     getCancellationToken: () => ({ isCancellationRequested: cancelled }),
@@ -107,8 +118,11 @@ export function createService(folder: string, current: string, cancelled: () => 
 
 const isJavaScript = ({ extension }: ts.ResolvedModuleFull) => extension === ".js" || extension === ".mjs" || extension === ".cjs";
 
-/** The version of a file on disk. Packages, this one included, do not change under a running session; the reader's own files may. */
+/** Packages, this one included, do not change under a running session; the reader's own files may. */
+const isPackaged = (file: string) => /[\\/]node_modules[\\/]/.test(file) || file.startsWith(dirname(library.types));
+
+/** The version of a file on disk. */
 function modified(file: string): string {
-  if (/[\\/]node_modules[\\/]/.test(file) || file.startsWith(dirname(library.types))) return "0";
+  if (isPackaged(file)) return "0";
   return String(ts.sys.getModifiedTime?.(file)?.getTime() ?? 0);
 }

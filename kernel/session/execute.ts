@@ -1,4 +1,5 @@
-import ts from "typescript";
+import ts = require("typescript");
+
 import type { Shown } from "../../src/frontend/frontend.js";
 import type { TypeCheck } from "../../src/frontend/type-check.js";
 import { job } from "../language/job.js";
