@@ -38,6 +38,8 @@ process.on("exit", () => {
   Atomics.wait(state, State.Closed, 0, 1000);
 });
 
+const { preloadTypescript } = await import("./language/preload.js");
+preloadTypescript();
 const { endChildrenAtExit } = await import("./session/children.js");
 endChildrenAtExit();
 const { createSession } = await import("./session/session.js");
