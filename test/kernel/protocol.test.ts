@@ -72,7 +72,7 @@ test("user expressions", async () => {
 });
 
 test("a failure aborts what has been sent, and nothing that is sent later", async () => {
-  const answers = await Promise.all([run("throw 1"), run("1"), run("2")]);
+  const answers = await Promise.all([run("await new Promise((r) => setTimeout(r, 100)); throw 1"), run("1"), run("2")]);
   expect(answers.map(({ reply }) => reply.content.status)).toEqual(["error", "aborted", "aborted"]);
   expect((await run("3")).reply.content.status).toBe("ok");
   const going = await Promise.all([run("throw 1", { stop_on_error: false }), run("1")]);

@@ -76,7 +76,11 @@ test(`${CELLS} cells with errors, redeclarations and interrupts at random: nothi
     [
       5,
       async () => {
-        const answers = await Promise.all([kernel.run("throw 1"), kernel.run("counter = -1"), kernel.run("counter = -2")]);
+        const answers = await Promise.all([
+          kernel.run("await new Promise((r) => setTimeout(r, 100)); throw 1"),
+          kernel.run("counter = -1"),
+          kernel.run("counter = -2"),
+        ]);
         expect(answers.map(status)).toEqual(["error", "aborted", "aborted"]);
       },
     ],
