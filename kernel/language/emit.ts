@@ -8,6 +8,10 @@ const REACTIONS = new Set(["then", "catch", "finally"]);
 const LISTENERS = new Set(["on", "once", "addListener", "addEventListener"]);
 const isFunctionLiteral = (node: ts.Node) => ts.isArrowFunction(node) || ts.isFunctionExpression(node);
 
+/** Whether a method keeps an argument to call it later. */
+const isKept = (method: string, argument: ts.Node): boolean =>
+  REACTIONS.has(method) ? !ts.isSpreadElement(argument) : LISTENERS.has(method) && isFunctionLiteral(argument);
+
 /** Makes the expression `$erpo.name(arguments)`. */
 function call(f: ts.NodeFactory, name: string, ...args: ts.Expression[]): ts.CallExpression {
   return f.createCallExpression(f.createPropertyAccessExpression(f.createIdentifier(KERNEL), name), undefined, args);
@@ -50,12 +54,7 @@ export function cellTransformer(length: number, shadowing: boolean): ts.Transfor
       if (ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression)) {
         const { name } = node.expression;
         const visited = ts.visitEachChild(node, visit, context);
-        const kept = REACTIONS.has(name.text)
-          ? (a: ts.Node) => !ts.isSpreadElement(a)
-          : LISTENERS.has(name.text)
-            ? isFunctionLiteral
-            : () => false;
-        const args = visited.arguments.map((argument) => (kept(argument) ? call(f, "owned", argument) : argument));
+        const args = visited.arguments.map((argument) => (isKept(name.text, argument) ? call(f, "owned", argument) : argument));
         return f.updateCallExpression(visited, visited.expression, visited.typeArguments, args);
       }
       if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {

@@ -1,4 +1,4 @@
-import { State } from "../wire/bridge.js";
+import { createState, State } from "../wire/bridge.js";
 import type { Header } from "../wire/messages.js";
 
 /** The request on whose behalf something runs: output goes to its sender. */
@@ -31,7 +31,7 @@ const { queueMicrotask } = globalThis; // cells get another, which calls what it
 let current: Context | undefined;
 /** The request that was begun last: what belongs to nobody in particular is counted as its. */
 let foreground: Context | undefined;
-let shared: Int32Array = new Int32Array(8);
+let shared: Int32Array = createState();
 
 /** Says where `State.UserCode` is kept: code of cells may be terminated, the kernel's own may not. */
 export function shareState(state: Int32Array): void {

@@ -45,7 +45,7 @@ export class Waits implements Waiting {
   async *iterate<T>(iterable: AsyncIterable<T> | Iterable<T>): AsyncGenerator<Resume<Awaited<T>>> {
     const iterator = (iterable as AsyncIterable<T>)[Symbol.asyncIterator]?.() ?? (iterable as Iterable<T>)[Symbol.iterator]();
     const context = currentContext();
-    let left = true; // unless the iterator itself ends or fails
+    let left = false; // with an item in hand: the iterator has neither ended nor failed
     let interrupted = false;
     try {
       for (;;) {

@@ -9,6 +9,12 @@ export interface ModelOptions {
   precision: "f32" | "bf16";
 }
 
+/** Opens the device, and says so where it has no bf16. */
+export async function openIn(precision: ModelOptions["precision"], log: (line: string) => void): Promise<void> {
+  const device = await openDevice({ precision, log });
+  if (precision === "bf16" && device.precision === "f32") log("no bf16 here; computing in f32");
+}
+
 /** The model and the adapter that a command names, and how to let go of both. @throws WeightsError */
 export async function openModel({
   model: name,
@@ -16,8 +22,7 @@ export async function openModel({
   precision,
 }: ModelOptions): Promise<{ model: LanguageModel; lora: Lora | null; close(): void }> {
   const log = (line: string) => void process.stderr.write(`erpo: ${line}\n`);
-  const device = await openDevice({ precision, log });
-  if (device.precision !== precision) log(`no ${precision} here; computing in ${device.precision}`);
+  await openIn(precision, log);
   const model = await loadModel(name, { log });
   try {
     const lora = adapter === undefined ? null : await loadAdapter(adapter, model.config);

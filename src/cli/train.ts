@@ -12,15 +12,14 @@ export function register(program: Command): void {
       const { readText } = await import("../data/jsonl.js");
       readText(config.data); // a missing file is named before a model is loaded
       const { loadModel } = await import("../model/load.js");
-      const { openDevice } = await import("../backend/device.js");
+      const { openIn } = await import("./model.js");
       const { runTraining } = await import("../training/run.js");
 
       const log = (line: string) => process.stderr.write(`${line}\n`);
       const abort = new AbortController();
       const interrupt = () => abort.abort();
       process.once("SIGINT", interrupt);
-      const device = await openDevice({ precision: config.precision, log });
-      if (device.precision !== config.precision) log(`no ${config.precision} here; computing in ${device.precision}`);
+      await openIn(config.precision, log);
       const model = await loadModel(config.model, { log });
       try {
         let last = 0;
