@@ -1,19 +1,19 @@
-import { basename, dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { writeAtomic } from "../src/setup/atomic.js";
-import { buildDocument } from "./document/build.js";
-import type { ReportDocument, Target } from "./document/model.js";
-import { writeBlocks } from "./html/blocks.js";
-import { indexHTML } from "./html/index-page.js";
-import { reportHTML } from "./html/page.js";
-import { MarkdownWriter } from "./html/render-markdown.js";
-import { readNotebook } from "./notebook/read.js";
-import { type Notebook, NotebookError } from "./notebook/types.js";
-import { collectProvenance, type Provenance } from "./provenance/collect.js";
+import type { Format } from "./formats.js";
+import { failure, type OutputFile, readSet, type Source, type Writer } from "./set.js";
+
+/** Loaded at need. */
+const WRITERS: Record<Format, () => Promise<Writer>> = {
+  html: async () => (await import("./html/write.js")).writeHTML,
+};
 
 /** How reports are rendered. */
 export interface ReportOptions {
   /** Folder of the reports. */
   output: string;
+  /** HTML unless told. */
+  to?: readonly Format[];
   /** Folder of the experiment that the notebooks show: its `run.json` goes into the provenance. */
   run?: string;
 }
@@ -25,89 +25,39 @@ export interface ReportResult {
   failures: string[];
 }
 
-interface Source {
-  path: string;
-  notebook: Notebook;
-  document: ReportDocument;
-  provenance: Provenance;
-}
-
 /**
- * Renders executed notebooks as HTML, `DIR/<stem>.html`, and an index of several. Nothing is executed. References go across the set. A
- * notebook that cannot be rendered does not stop the others.
+ * Renders executed notebooks, `DIR/<stem>.html` and so on, and an HTML index of several. Nothing is executed. References go across the
+ * set. A notebook that cannot be rendered does not stop the others.
  *
- * @throws NotebookError when the output folder cannot be written, or the experiment's run.json cannot be read
+ * @throws NotebookError when the experiment's run.json cannot be read; FileError when the output folder cannot be written
  */
 export async function renderReports(paths: readonly string[], options: ReportOptions): Promise<ReportResult> {
-  const failures: string[] = [];
-  const sources: Source[] = [];
-  for (const path of paths) {
-    try {
-      sources.push(readSource(path, sources, options.run));
-    } catch (error) {
-      failures.push(line(path, error));
-    }
-  }
-  const targets = new Map<string, Target>();
-  for (const { document } of sources) for (const [label, target] of document.labels) if (!targets.has(label)) targets.set(label, target);
-  const stems = new Set(sources.map(({ document }) => document.stem));
-  const several = paths.length > 1 && sources.length > 0;
-
+  const set = readSet(paths, options.run);
+  const failures = [...set.failures];
   const written: string[] = [];
-  const rendered: Source[] = [];
-  for (const source of sources) {
-    let html: string;
-    try {
-      html = await renderHTML(source, targets, stems, several);
-    } catch (error) {
-      failures.push(line(source.path, error));
-      continue;
+  const save = ({ path, content }: OutputFile) => {
+    const file = resolve(options.output, path);
+    writeAtomic(file, [content]);
+    written.push(file);
+  };
+  for (const format of options.to ?? ["html"]) {
+    const write = await WRITERS[format]();
+    const rendered: Source[] = [];
+    for (const source of set.sources) {
+      let files: OutputFile[];
+      try {
+        files = await write(source, set);
+      } catch (error) {
+        failures.push(failure(source.path, error));
+        continue;
+      }
+      files.forEach(save);
+      rendered.push(source);
     }
-    const file = resolve(options.output, `${source.document.stem}.html`);
-    writeAtomic(file, [html]);
-    written.push(file);
-    rendered.push(source);
-  }
-  if (several && rendered.length) {
-    const file = resolve(options.output, "index.html");
-    writeAtomic(file, [await indexHTML(rendered, targets)]);
-    written.push(file);
+    if (format === "html" && set.several && rendered.length) {
+      const { writeIndex } = await import("./html/write.js");
+      save(await writeIndex(rendered, set));
+    }
   }
   return { written, failures };
-}
-
-function readSource(path: string, earlier: readonly Source[], run: string | undefined): Source {
-  const { notebook, bytes } = readNotebook(path);
-  const document = buildDocument(notebook, path);
-  if (document.stem === "index" || earlier.some((other) => other.document.stem === document.stem)) {
-    throw new NotebookError(`${basename(path)}: another report of this call has the name ${document.stem}.html`);
-  }
-  const provenance = collectProvenance(notebook, path, bytes, run);
-  if (!provenance.cells.some((cell) => cell.execution_count !== null) && provenance.cells.length) {
-    document.warnings.push("the notebook has not been run");
-  } else if (provenance.execution && !provenance.execution.complete) document.warnings.push("the notebook was not run to the end");
-  return { path, notebook, document, provenance };
-}
-
-async function renderHTML(
-  { path, document, provenance }: Source,
-  targets: ReadonlyMap<string, Target>,
-  stems: ReadonlySet<string>,
-  several: boolean,
-): Promise<string> {
-  const warn = (text: string) => document.warnings.push(text);
-  const markdown = new MarkdownWriter({ document, targets, stems, folder: dirname(resolve(path)), warn });
-  const content = await writeBlocks(document, { markdown, draw, warn });
-  return reportHTML(document, content, markdown, provenance, several);
-}
-
-/** Vega is loaded only for figures that come without SVG. */
-async function draw(spec: Record<string, unknown>): Promise<string> {
-  const { render } = await import("../src/figures/render.js");
-  return (await render(spec)).svg;
-}
-
-function line(path: string, error: unknown): string {
-  const message = (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
-  return message.startsWith(path) || message.startsWith(basename(path)) ? message : `${basename(path)}: ${message}`;
 }

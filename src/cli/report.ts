@@ -1,7 +1,8 @@
 import { type Command, InvalidArgumentError } from "commander";
+import { type Format, formats } from "../../reports/formats.js";
 
 interface Options {
-  to: "html";
+  to: Format[];
   output: string;
   run?: string;
 }
@@ -12,23 +13,22 @@ export function register(program: Command): void {
     .command("report")
     .description("render executed notebooks as self-contained documents, with an index of several")
     .argument("<notebooks...>", "executed notebook files")
-    .option("--to <format>", "html", format, "html")
+    .option("--to <formats>", `one or more of ${formats.join(", ")}, with commas between`, chosen, ["html"])
     .option("--output <dir>", "folder of the reports", ".")
     .option("--run <dir>", "folder of the experiment, whose run.json goes into the provenance block")
     .action(report);
 }
 
-function format(text: string): "html" {
-  if (text === "html") return text;
-  const known = ["pdf", "latex", "markdown"];
-  const unavailable = text.split(",").filter((name) => name !== "html");
-  const what = unavailable.every((name) => known.includes(name)) ? "not available in this version" : "not known";
-  throw new InvalidArgumentError(`${unavailable.join(", ")}: ${what}; there is: html`);
+function chosen(text: string): Format[] {
+  const names = [...new Set(text.split(","))];
+  const unknown = names.filter((name) => !formats.includes(name as Format));
+  if (unknown.length) throw new InvalidArgumentError(`${unknown.join(", ")}: not known; there is: ${formats.join(", ")}`);
+  return names as Format[];
 }
 
-async function report(notebooks: string[], { output, run }: Options): Promise<void> {
+async function report(notebooks: string[], { to, output, run }: Options): Promise<void> {
   const { renderReports } = await import("../../reports/report.js");
-  const { written, failures } = await renderReports(notebooks, { output, ...(run !== undefined && { run }) });
+  const { written, failures } = await renderReports(notebooks, { output, to, ...(run !== undefined && { run }) });
   for (const file of written) process.stdout.write(`${file}\n`);
   for (const failure of failures) process.stderr.write(`erpo: ${failure}\n`);
   if (failures.length) process.exitCode = 1;

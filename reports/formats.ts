@@ -1,0 +1,4 @@
+/** The formats of reports, as `--to` names them. */
+export const formats = ["html"] as const;
+
+export type Format = (typeof formats)[number];

@@ -1,0 +1,75 @@
+import { basename } from "node:path";
+import { buildDocument } from "./document/build.js";
+import type { ReportDocument, Target } from "./document/model.js";
+import { readNotebook } from "./notebook/read.js";
+import { type Notebook, NotebookError } from "./notebook/types.js";
+import { collectProvenance, type Provenance } from "./provenance/collect.js";
+
+/** A notebook as the writers get it. */
+export interface Source {
+  path: string;
+  notebook: Notebook;
+  document: ReportDocument;
+  provenance: Provenance;
+}
+
+/** The notebooks of one call: references and links go across them. */
+export interface ReportSet {
+  sources: Source[];
+  /** Labels of all documents; where two documents give the same label, the earlier one's. */
+  targets: ReadonlyMap<string, Target>;
+  /** File names without `.ipynb`, to turn links to notebooks into links to reports. */
+  stems: ReadonlySet<string>;
+  /** The call has named more than one notebook, so there is an index. */
+  several: boolean;
+  /** Notebooks that could not be read; one line each. */
+  failures: string[];
+}
+
+/** A file that a writer has made. */
+export interface OutputFile {
+  /** Within the folder of the reports. */
+  path: string;
+  content: string | Uint8Array;
+}
+
+/** Writes one document of a set in one format. */
+export type Writer = (source: Source, set: ReportSet) => Promise<OutputFile[]>;
+
+/**
+ * Reads the notebooks of a call; those that cannot be read are told of in `failures`.
+ * @param run folder of the experiment, with `run.json`
+ */
+export function readSet(paths: readonly string[], run: string | undefined): ReportSet {
+  const failures: string[] = [];
+  const sources: Source[] = [];
+  for (const path of paths) {
+    try {
+      sources.push(readSource(path, sources, run));
+    } catch (error) {
+      failures.push(failure(path, error));
+    }
+  }
+  const targets = new Map<string, Target>();
+  for (const { document } of sources) for (const [label, target] of document.labels) if (!targets.has(label)) targets.set(label, target);
+  return { sources, targets, stems: new Set(sources.map(({ document }) => document.stem)), several: paths.length > 1, failures };
+}
+
+function readSource(path: string, earlier: readonly Source[], run: string | undefined): Source {
+  const { notebook, bytes } = readNotebook(path);
+  const document = buildDocument(notebook, path);
+  if (document.stem === "index" || earlier.some((other) => other.document.stem === document.stem)) {
+    throw new NotebookError(`${basename(path)}: another report of this call has the name ${document.stem}`);
+  }
+  const provenance = collectProvenance(notebook, path, bytes, run);
+  if (!provenance.cells.some((cell) => cell.execution_count !== null) && provenance.cells.length) {
+    document.warnings.push("the notebook has not been run");
+  } else if (provenance.execution && !provenance.execution.complete) document.warnings.push("the notebook was not run to the end");
+  return { path, notebook, document, provenance };
+}
+
+/** One line that begins with the notebook's name. */
+export function failure(path: string, error: unknown): string {
+  const message = (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
+  return message.startsWith(path) || message.startsWith(basename(path)) ? message : `${basename(path)}: ${message}`;
+}
