@@ -1,10 +1,12 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { addonPackage, type Binding, findBinding } from "../setup/binding.js";
+import { kernelsFile } from "../setup/kernels.js";
 import { BF16_FLAG } from "./ops/mat-mul.js";
+import { KERNELS_FLAG } from "./ops/native.js";
 import { loadAddon, mendUtil } from "./shim.js";
 
 /** What this process computes on. */
@@ -12,7 +14,7 @@ export interface Device {
   kind: "tensorflow" | "wasm" | "cpu";
   /** the hardware, as people call it */
   name: string;
-  /** the library that computes, with its version */
+  /** the library that computes, with its version, and whether our kernels work in it: sums differ in their last bits */
   library: string;
   /** why this one, in one line */
   reason: string;
@@ -132,10 +134,13 @@ async function openTensorflow(binding: Binding, precision: Precision, why: strin
   const gpu = backend.isUsingGpuDevice;
   const bf16 = precision === "bf16" && !gpu && multipliesBf16();
   tf.env().set(BF16_FLAG, bf16);
+  const kernels = gpu ? undefined : kernelsFile(binding);
+  const ours = kernels !== undefined && existsSync(kernels) && (loader?.preload(kernels) ?? false);
+  tf.env().set(KERNELS_FLAG, ours);
   return {
     kind: "tensorflow",
     name: gpu ? gpuName() : cpuName(),
-    library: `TensorFlow ${backend.binding.TF_Version}`,
+    library: `TensorFlow ${backend.binding.TF_Version}${ours ? " with our kernels" : ""}`,
     reason:
       why ??
       `native TensorFlow (${binding.origin === "built" ? "built by set-up" : "the official binary"}) loads${gpu ? " and sees a GPU" : ""}`,

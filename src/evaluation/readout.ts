@@ -1,9 +1,9 @@
 import * as tf from "@tensorflow/tfjs";
+import { commonPrefix } from "../backend/ops/rows.js";
 import { ruleIds } from "../data/types.js";
 import { writeRefusal } from "../exante/rows.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
-import { commonPrefix } from "../model/rows.js";
 import type { Tokenizer } from "../model/tokenizer.js";
 
 /**

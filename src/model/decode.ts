@@ -1,14 +1,16 @@
 import * as tf from "@tensorflow/tfjs";
-import { matMul } from "../backend/ops/mat-mul.js";
+import { maskedSoftmax } from "../backend/ops/attention.js";
+import { splitHeads } from "../backend/ops/heads.js";
+import { matMul, matMulAdd } from "../backend/ops/mat-mul.js";
 import { rmsNormForward } from "../backend/ops/rms-norm.js";
-import { type RotaryTables, rotaryForward, rotaryTables } from "../backend/ops/rotary.js";
+import { type RotaryTables, rotaryTables } from "../backend/ops/rotary.js";
+import { commonPrefix, type RowLayout, rowLayout } from "../backend/ops/rows.js";
 import { swigluForward } from "../backend/ops/swiglu.js";
 import { KvCache } from "./cache.js";
 import type { DecoderConfig } from "./config.js";
 import { layerForward } from "./layer.js";
 import type { SamplingWeights } from "./merge.js";
 import { passContext } from "./pass.js";
-import { commonPrefix } from "./rows.js";
 import type { LayerWeights } from "./weights.js";
 
 /** Runs prompts and keeps their keys and values; logits [B, V] after each row's last token. See `Decoder.prefill`. */
@@ -55,9 +57,13 @@ export function decodeStep(config: DecoderConfig, weights: SamplingWeights, cach
       throw new RangeError(`step: the model's positions end at ${config.maxPositions}`);
     const { positions, mask } = cache.advance();
     const rotary = rotaryTables(config, positions);
+    const layout = rowLayout(
+      0,
+      Array.from(ids, () => 1),
+    );
     let x = tf.gather(weights.embedding, tf.tensor1d(Int32Array.from(ids), "int32")) as tf.Tensor2D; // [B, C]
     weights.layers.forEach((w, l) => {
-      x = tf.tidy(() => layerStep(config, w, l, x, cache, rotary, mask));
+      x = tf.tidy(() => layerStep(config, w, l, x, cache, { layout, rotary, mask }));
     });
     return output(config, weights, x);
   });
@@ -69,20 +75,18 @@ function layerStep(
   layer: number,
   x: tf.Tensor2D,
   cache: KvCache,
-  rotary: RotaryTables,
-  mask: tf.Tensor4D,
+  { layout, rotary, mask }: { layout: RowLayout; rotary: RotaryTables; mask: tf.Tensor4D },
 ): tf.Tensor2D {
   const { numHeads: H, numKvHeads: KV, headDim: D, rmsNormEps } = config;
   const B = x.shape[0];
   const qkv = matMul(rmsNormForward(x, w.inputNorm, rmsNormEps).value, w.qkv); // [B, (H + 2 KV) D]
-  const turned = rotaryForward(tf.reshape(qkv, [B, H + 2 * KV, D]), rotary);
-  const [q, key, value] = tf.split(turned, [H, KV, KV], 1);
-  const { k, v } = cache.append(layer, tf.reshape(key!, [B * KV, D]), tf.reshape(value!, [B * KV, D])); // [B, KV, M, D]
-  const scores = tf.matMul(tf.reshape(q!, [B, KV, H / KV, D]), k, false, true); // [B, KV, G, M]
-  const attended = tf.matMul(tf.softmax(tf.add(scores, mask)), v); // [B, KV, G, D]
-  const y = tf.add(x, matMul(tf.reshape(attended, [B, H * D]), w.o)) as tf.Tensor2D;
+  const heads = splitHeads(qkv, rotary, config, layout).rows; // T = 1
+  const { k, v } = cache.append(layer, tf.reshape(heads.k, [B * KV, D]), tf.reshape(heads.v, [B * KV, D])); // [B, KV, M, D]
+  const scores = tf.matMul(tf.reshape(heads.q, [B, KV, H / KV, D]), k, false, true); // [B, KV, G, M]
+  const attended = tf.matMul(maskedSoftmax(scores, mask, H), v); // [B, KV, G, D]
+  const y = matMulAdd(tf.reshape(attended, [B, H * D]), w.o, x);
   const gateUp = matMul(rmsNormForward(y, w.postNorm, rmsNormEps).value, w.gateUp); // [B, 2 I]
-  return tf.add(y, matMul(swigluForward(gateUp), w.down));
+  return matMulAdd(swigluForward(gateUp), w.down, y);
 }
 
 /** Final norm and output projection: [B, C] -> [B, V]. */

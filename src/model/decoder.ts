@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { rmsNorm } from "../backend/ops/rms-norm.js";
+import { spreadRows } from "../backend/ops/rows.js";
 import { tokenLogps } from "../backend/ops/token-logps.js";
 import type { KvCache } from "./cache.js";
 import type { DecoderConfig } from "./config.js";
@@ -8,7 +9,6 @@ import { adapterTensors, type LayerAdapters, layerAdapters, layerBackward, layer
 import type { Lora } from "./lora.js";
 import { mergeLora, type SamplingWeights } from "./merge.js";
 import { type PassContext, passContext } from "./pass.js";
-import { spreadRows } from "./rows.js";
 import type { DecoderWeights, LayerWeights } from "./weights.js";
 
 /** How rows are run: with which adapter, after which shared tokens, and how long each row really is. */

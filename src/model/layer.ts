@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
-import { type LowRank, linearBackward, linearForward } from "../backend/ops/linear.js";
-import { rmsNormBackward, rmsNormForward } from "../backend/ops/rms-norm.js";
+import { type LinearSaved, type LowRank, linearBackward, linearForward } from "../backend/ops/linear.js";
+import { rmsNormAgain, rmsNormBackward, rmsNormForward } from "../backend/ops/rms-norm.js";
 import { swigluBackward, swigluForward } from "../backend/ops/swiglu.js";
 import type { DecoderConfig } from "./config.js";
 import { type LinearName, type Lora, linearShape } from "./lora.js";
@@ -46,16 +46,16 @@ export const adapterTensors = (adapters: LayerAdapters): tf.Tensor2D[] =>
 interface LayerSaved {
   x: tf.Tensor2D;
   scale1: tf.Tensor2D;
-  uQkv: tf.Tensor2D | null;
+  lowQkv: LinearSaved | null;
   mix: MixSaved;
   o: tf.Tensor2D;
-  uO: tf.Tensor2D | null;
+  lowO: LinearSaved | null;
   y: tf.Tensor2D;
   scale2: tf.Tensor2D;
-  uGateUp: tf.Tensor2D | null;
+  lowGateUp: LinearSaved | null;
   gateUp: tf.Tensor2D;
   act: tf.Tensor2D;
-  uDown: tf.Tensor2D | null;
+  lowDown: LinearSaved | null;
 }
 
 /** One decoder layer. x [P + N, C] -> the same shape. Not recorded for gradients. */
@@ -67,15 +67,15 @@ export function layerForward(
 ): { value: tf.Tensor2D; saved: LayerSaved } {
   const { config: c } = context;
   const { value: h1, scale: scale1 } = rmsNormForward(x, w.inputNorm, c.rmsNormEps);
-  const { value: qkv, u: uQkv } = linearForward(h1, w.qkv, adapters?.qkv ?? null);
+  const { value: qkv, saved: lowQkv } = linearForward(h1, w.qkv, adapters?.qkv ?? null);
   const { value: o, saved: mix } = mixForward(qkv, context);
-  const { value: mixed, u: uO } = linearForward(o, w.o, adapters?.o ?? null);
+  const { value: mixed, saved: lowO } = linearForward(o, w.o, adapters?.o ?? null);
   const y = tf.add(x, mixed) as tf.Tensor2D;
   const { value: h2, scale: scale2 } = rmsNormForward(y, w.postNorm, c.rmsNormEps);
-  const { value: gateUp, u: uGateUp } = linearForward(h2, w.gateUp, adapters?.gateUp ?? null);
+  const { value: gateUp, saved: lowGateUp } = linearForward(h2, w.gateUp, adapters?.gateUp ?? null);
   const act = swigluForward(gateUp);
-  const { value: fed, u: uDown } = linearForward(act, w.down, adapters?.down ?? null);
-  return { value: tf.add(y, fed), saved: { x, scale1, uQkv, mix, o, uO, y, scale2, uGateUp, gateUp, act, uDown } };
+  const { value: fed, saved: lowDown } = linearForward(act, w.down, adapters?.down ?? null);
+  return { value: tf.add(y, fed), saved: { x, scale1, lowQkv, mix, o, lowO, y, scale2, lowGateUp, gateUp, act, lowDown } };
 }
 
 /** Gradients of `layerForward`: dz [P + N, C] -> dx (null where not wanted) and those of `adapterTensors`. */
@@ -87,13 +87,13 @@ export function layerBackward(
   adapters: LayerAdapters,
   wantInput: boolean,
 ): { dx: tf.Tensor2D | null; dAdapters: tf.Tensor2D[] } {
-  const down = linearBackward(dz, s.act, w.down, adapters.down, s.uDown);
+  const down = linearBackward(dz, s.act, w.down, adapters.down, s.lowDown);
   const dGateUp = swigluBackward(down.dx!, s.gateUp);
-  const gateUp = linearBackward(dGateUp, tf.mul(tf.mul(s.y, s.scale2), w.postNorm), w.gateUp, adapters.gateUp, s.uGateUp);
-  const dy = tf.add(dz, rmsNormBackward(gateUp.dx!, s.y, s.scale2, w.postNorm)) as tf.Tensor2D;
-  const o = linearBackward(dy, s.o, w.o, adapters.o, s.uO);
+  const gateUp = linearBackward(dGateUp, rmsNormAgain(s.y, s.scale2, w.postNorm), w.gateUp, adapters.gateUp, s.lowGateUp);
+  const dy = rmsNormBackward(gateUp.dx!, s.y, s.scale2, w.postNorm, dz);
+  const o = linearBackward(dy, s.o, w.o, adapters.o, s.lowO);
   const dQkv = mixBackward(o.dx!, s.mix, context);
-  const qkv = linearBackward(dQkv, tf.mul(tf.mul(s.x, s.scale1), w.inputNorm), w.qkv, adapters.qkv, s.uQkv, wantInput);
-  const dx = qkv.dx && (tf.add(dy, rmsNormBackward(qkv.dx, s.x, s.scale1, w.inputNorm)) as tf.Tensor2D);
+  const qkv = linearBackward(dQkv, rmsNormAgain(s.x, s.scale1, w.inputNorm), w.qkv, adapters.qkv, s.lowQkv, wantInput);
+  const dx = qkv.dx && rmsNormBackward(qkv.dx, s.x, s.scale1, w.inputNorm, dy);
   return { dx, dAdapters: [...qkv.dLow, ...o.dLow, ...gateUp.dLow, ...down.dLow] };
 }

@@ -1,8 +1,8 @@
 import type * as tf from "@tensorflow/tfjs";
 import { causalMask } from "../backend/ops/attention.js";
 import { type RotaryTables, rotaryTables } from "../backend/ops/rotary.js";
+import { type RowLayout, rowLayout } from "../backend/ops/rows.js";
 import type { DecoderConfig } from "./config.js";
-import { type RowLayout, rowLayout } from "./rows.js";
 
 /** What all layers of one pass over rows share. */
 export interface PassContext {

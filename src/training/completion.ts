@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
+import { commonPrefix } from "../backend/ops/rows.js";
 import type { Decoder } from "../model/decoder.js";
 import type { Lora } from "../model/lora.js";
-import { commonPrefix } from "../model/rows.js";
 
 /** A prompt and what follows it, as token ids. */
 export interface CompletionRow {

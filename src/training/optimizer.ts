@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { adamStep } from "../backend/ops/adam-step.js";
 
 export interface AdamWOptions {
   /** Decay rates of the two moments, each in [0, 1). Default 0.9, 0.999. */
@@ -56,13 +57,17 @@ export class AdamW {
     const [beta1, beta2] = this.#betas;
     const t = ++this.#step;
     tf.tidy(() => {
-      this.#m.assign(tf.add(this.#m, tf.mul(tf.sub(gradient, this.#m), 1 - beta1)));
-      this.#v.assign(tf.add(tf.mul(this.#v, beta2), tf.mul(tf.square(gradient), 1 - beta2)));
-      const root = tf.add(tf.div(tf.sqrt(this.#v), Math.sqrt(1 - beta2 ** t)), this.#eps); // [P]
-      const change = tf.mul(tf.div(this.#m, root), -learningRate / (1 - beta1 ** t)); // [P]
-      const weights = flatten(this.variables);
-      const decayed = this.#weightDecay === 0 ? weights : tf.mul(weights, 1 - learningRate * this.#weightDecay);
-      unflatten(tf.add(decayed, change), this.variables).forEach((value, i) => {
+      const { weights, m, v } = adamStep(flatten(this.variables), this.#m, this.#v, gradient, {
+        beta1,
+        beta2,
+        eps: this.#eps,
+        rate: learningRate / (1 - beta1 ** t),
+        correction: 1 / Math.sqrt(1 - beta2 ** t),
+        decay: 1 - learningRate * this.#weightDecay,
+      });
+      this.#m.assign(m);
+      this.#v.assign(v);
+      unflatten(weights, this.variables).forEach((value, i) => {
         this.variables[i]!.assign(value);
       });
     });

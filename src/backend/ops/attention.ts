@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { hasKernels, run } from "./native.js";
 
 /** What the backward pass of attention needs. */
 export interface AttentionSaved {
@@ -27,12 +28,21 @@ export function attentionForward(
 ): { value: tf.Tensor4D; saved: AttentionSaved } {
   const [B, H, T, D] = q.shape;
   const KV = k.shape[1];
-  const S = k.shape[2];
   const grouped = tf.reshape(q, [B, KV, (H / KV) * T, D]) as tf.Tensor4D;
-  const scores = tf.reshape(tf.matMul(grouped, k, false, true), [B * H, T, S]);
-  const p = tf.reshape(tf.softmax(tf.add(scores, mask)), [B, KV, (H / KV) * T, S]) as tf.Tensor4D;
+  const p = maskedSoftmax(tf.matMul(grouped, k, false, true) as tf.Tensor4D, mask, 1);
   const value = tf.reshape(tf.matMul(p, v), [B, H, T, D]) as tf.Tensor4D;
   return { value, saved: { q: grouped, k, v, p } };
+}
+
+/**
+ * softmax(scores + mask) over the last axis. scores [..., S]; each row of the mask [..., S], values 0 or -1e9, serves `repeat` rows of scores in turn, and behind its
+ * last row comes its first. Not recorded for gradients.
+ */
+export function maskedSoftmax<T extends tf.Tensor>(scores: T, mask: tf.Tensor, repeat: number): T {
+  if (hasKernels()) return run("ErpoMaskedSoftmax", { repeat: { int: repeat } }, [scores, mask]) as T;
+  const S = scores.shape.at(-1)!;
+  const masked = tf.add(tf.reshape(scores, [-1, mask.size / S, repeat, S]), tf.reshape(mask, [1, -1, 1, S]));
+  return tf.reshape(tf.softmax(masked), scores.shape) as T;
 }
 
 /** Gradients of `attentionForward`: dy [B, H, T, D] -> dq [B, H, T, D], dk and dv [B, KV, S, D]. */
@@ -40,8 +50,7 @@ export function attentionBackward(dy: tf.Tensor4D, { q, k, v, p }: AttentionSave
   const grouped = tf.reshape(dy, q.shape);
   const dv = tf.matMul(p, grouped, true, false) as tf.Tensor4D;
   const dp = tf.matMul(grouped, v, false, true); // [B, KV, G T, S]
-  const along = tf.sum(tf.mul(dp, p), 3, true);
-  const ds = tf.mul(p, tf.sub(dp, along));
+  const ds = hasKernels() ? run("ErpoSoftmaxGrad", {}, [dp, p]) : tf.mul(p, tf.sub(dp, tf.sum(tf.mul(dp, p), 3, true)));
   const dq = tf.reshape(tf.matMul(ds, k), dy.shape) as tf.Tensor4D;
   const dk = tf.matMul(ds, q, true, false) as tf.Tensor4D;
   return { dq, dk, dv };

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { matMul } from "./mat-mul.js";
+import { matMul, matMulAdd } from "./mat-mul.js";
 
 /** Low-rank parts of a linear layer whose outputs may be those of several modules side by side. */
 export interface LowRank {
@@ -9,11 +9,18 @@ export interface LowRank {
   scale: number;
 }
 
-/** The parts as one pair: A [k r, in] stacked, B [out, k r] block by block. */
-function stacked({ parts }: LowRank, out: number): { A: tf.Tensor2D; B: tf.Tensor2D } {
+/** The parts as one pair of matrices, which forward and backward passes share. */
+export interface StackedLowRank {
+  A: tf.Tensor2D; // [k r, in], times the scale
+  B: tf.Tensor2D; // [out, k r], block by block
+}
+
+/** Stacks the parts side by side for a layer with `out` outputs. Not recorded for gradients. */
+function stack({ parts, scale }: LowRank, out: number): StackedLowRank {
   const r = parts[0]!.A.shape[0];
+  const scaled = (A: tf.Tensor2D): tf.Tensor2D => tf.mul(A, scale);
   const only = parts[0]!;
-  if (parts.length === 1 && only.B.shape[0] === out) return { A: only.A, B: only.B };
+  if (parts.length === 1 && only.B.shape[0] === out) return { A: scaled(only.A), B: only.B };
   const blocks: tf.Tensor2D[] = [];
   let row = 0;
   parts.forEach(({ B, offset }, i) => {
@@ -27,25 +34,27 @@ function stacked({ parts }: LowRank, out: number): { A: tf.Tensor2D; B: tf.Tenso
     row = offset + B.shape[0];
   });
   if (row < out) blocks.push(tf.zeros([out - row, parts.length * r]));
-  return {
-    A: tf.concat(
-      parts.map((p) => p.A),
-      0,
-    ),
-    B: tf.concat(blocks, 0),
-  };
+  const A = tf.concat(
+    parts.map((p) => p.A),
+    0,
+  );
+  return { A: scaled(A), B: tf.concat(blocks, 0) };
+}
+
+/** What the backward pass of an adapted linear layer needs beside its input. */
+export interface LinearSaved extends StackedLowRank {
+  u: tf.Tensor2D; // [N, k r], scale x A^T
 }
 
 /**
- * y = x W + scale (x A^T) B^T. x [N, in], weight [in, out] -> value [N, out] and, where there are low-rank parts, u = scale x A^T [N, k r] for the
- * backward pass. Not recorded for gradients.
+ * y = x W + scale (x A^T) B^T. x [N, in], weight [in, out] -> value [N, out] and, where there are low-rank parts, what the backward pass needs. Not recorded for
+ * gradients.
  */
-export function linearForward(x: tf.Tensor2D, weight: tf.Tensor2D, low: LowRank | null): { value: tf.Tensor2D; u: tf.Tensor2D | null } {
-  const base = matMul(x, weight);
-  if (!low) return { value: base, u: null };
-  const { A, B } = stacked(low, weight.shape[1]);
-  const u = tf.mul(matMul(x, A, false, true), low.scale) as tf.Tensor2D;
-  return { value: tf.add(base, matMul(u, B, false, true)), u };
+export function linearForward(x: tf.Tensor2D, weight: tf.Tensor2D, low: LowRank | null): { value: tf.Tensor2D; saved: LinearSaved | null } {
+  if (!low) return { value: matMul(x, weight), saved: null };
+  const { A, B } = stack(low, weight.shape[1]);
+  const u = matMul(x, A, false, true);
+  return { value: matMulAdd(x, weight, matMul(u, B, false, true)), saved: { A, B, u } };
 }
 
 /**
@@ -56,21 +65,20 @@ export function linearBackward(
   x: tf.Tensor2D,
   weight: tf.Tensor2D,
   low: LowRank | null,
-  u: tf.Tensor2D | null,
+  saved: LinearSaved | null,
   wantInput = true,
 ): { dx: tf.Tensor2D | null; dLow: tf.Tensor2D[] } {
-  const base = wantInput ? matMul(dy, weight, false, true) : null;
-  if (!low || !u) return { dx: base, dLow: [] };
-  const { A, B } = stacked(low, weight.shape[1]);
+  if (!low || !saved) return { dx: wantInput ? matMul(dy, weight, false, true) : null, dLow: [] };
+  const { A, B, u } = saved;
   const r = low.parts[0]!.A.shape[0];
-  const du = tf.mul(matMul(dy, B), low.scale) as tf.Tensor2D; // [N, k r], of x A^T
-  const dA = matMul(du, x, true, false); // [k r, in]
+  const du = matMul(dy, B); // [N, k r], of u
+  const dA = tf.mul(matMul(du, x, true, false), low.scale) as tf.Tensor2D; // [k r, in]
   const dB = matMul(dy, u, true, false); // [out, k r]
   const dLow = low.parts.flatMap((part, i) => [
     low.parts.length === 1 ? dA : tf.slice(dA, [i * r, 0], [r, -1]),
     tf.slice(dB, [part.offset, i * r], [part.B.shape[0], r]),
   ]);
-  return { dx: base && (tf.add(base, matMul(du, A)) as tf.Tensor2D), dLow };
+  return { dx: wantInput ? matMulAdd(dy, weight, matMul(du, A), false, true) : null, dLow };
 }
 
 /** A frozen linear layer with its adapters, with its own gradient. x [N, in] -> [N, out]. */
@@ -79,12 +87,13 @@ export function linear(x: tf.Tensor2D, weight: tf.Tensor2D, low: LowRank | null)
   return tf.customGrad((...args) => {
     const save = args[args.length - 1] as tf.GradSaveFunc;
     const input = args[0] as tf.Tensor2D;
-    const { value, u } = linearForward(input, weight, low);
-    save(u ? [input, u] : [input]);
+    const { value, saved } = linearForward(input, weight, low);
+    save(saved ? [input, saved.A, saved.B, saved.u] : [input]);
     return {
       value,
-      gradFunc: (dy: tf.Tensor2D, [x, u]: tf.Tensor[]) => {
-        const { dx, dLow } = linearBackward(dy, x as tf.Tensor2D, weight, low, (u as tf.Tensor2D) ?? null);
+      gradFunc: (dy: tf.Tensor2D, kept: tf.Tensor[]) => {
+        const [x, A, B, u] = kept as tf.Tensor2D[];
+        const { dx, dLow } = linearBackward(dy, x!, weight, low, saved && { A: A!, B: B!, u: u! });
         return [dx!, ...dLow];
       },
     };

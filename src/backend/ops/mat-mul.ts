@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { isNative, run, runToBf16 } from "./native.js";
+import { hasKernels, isNative, run, runToBf16 } from "./native.js";
 
 /** The BF16 forms of frozen matrices. */
 const halves = new WeakMap<tf.Tensor, tf.Tensor>();
@@ -13,15 +13,48 @@ tf.env().registerFlag(BF16_FLAG, () => false);
  * are rounded to it (8 bits of mantissa, relative error up to 2^-9), sums are float32 and so is the result, rounded once more.
  */
 export function matMul(a: tf.Tensor2D, b: tf.Tensor2D, transposeA = false, transposeB = false): tf.Tensor2D {
-  const half = halves.get(b);
-  if (!half) return matMulF32(a, b, transposeA, transposeB);
-  const transposed = { transpose_a: transposeA, transpose_b: transposeB };
-  const left = toBf16(a);
-  const product = runToBf16("MatMul", { T: "bfloat16", ...transposed }, [left, half]);
-  const value = run("Cast", { SrcT: "bfloat16", DstT: "float32", Truncate: false }, [product]) as tf.Tensor2D;
-  tf.dispose([left, product]);
+  const product = halfProduct(a, b, transposeA, transposeB);
+  if (!product) return matMulF32(a, b, transposeA, transposeB);
+  const value = toFloat32(product);
+  product.dispose();
   return value;
 }
+
+/** a b + c, as `matMul` and an addition: the product in BF16 is added as it is widened. */
+export function matMulAdd(a: tf.Tensor2D, b: tf.Tensor2D, c: tf.Tensor2D, transposeA = false, transposeB = false): tf.Tensor2D {
+  const product = hasKernels() ? halfProduct(a, b, transposeA, transposeB) : null;
+  if (!product) return tf.add(c, matMul(a, b, transposeA, transposeB));
+  const value = run("ErpoAccumulate", {}, [product, c]) as tf.Tensor2D;
+  product.dispose();
+  return value;
+}
+
+/** a b for an a that is in BF16 already; b must be frozen in a process that computes in BF16 (`isHalved`). */
+export function matMulHalf(a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor2D {
+  const product = multiplyHalves(a, halves.get(b)!, false, false);
+  const value = toFloat32(product);
+  product.dispose();
+  return value;
+}
+
+/** Whether products with a matrix are taken in BF16. */
+export const isHalved = (b: tf.Tensor2D): boolean => halves.has(b);
+
+/** The product in BF16 with a frozen matrix; null where it is not taken in BF16. */
+function halfProduct(a: tf.Tensor2D, b: tf.Tensor2D, transposeA: boolean, transposeB: boolean): tf.Tensor | null {
+  const half = halves.get(b);
+  if (!half) return null;
+  const left = toBf16(a);
+  const product = multiplyHalves(left, half, transposeA, transposeB);
+  left.dispose();
+  return product;
+}
+
+const multiplyHalves = (a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: boolean): tf.Tensor =>
+  runToBf16("MatMul", { T: "bfloat16", transpose_a: transposeA, transpose_b: transposeB }, [a, b])[0]!;
+
+const toFloat32 = (half: tf.Tensor): tf.Tensor2D =>
+  run("Cast", { SrcT: "bfloat16", DstT: "float32", Truncate: false }, [half]) as tf.Tensor2D;
 
 /** The same, never rounded. */
 export function matMulF32(a: tf.Tensor2D, b: tf.Tensor2D, transposeA = false, transposeB = false): tf.Tensor2D {
@@ -42,4 +75,4 @@ export function disposeFrozen(matrix: tf.Tensor2D): void {
   matrix.dispose();
 }
 
-const toBf16 = (x: tf.Tensor): tf.Tensor => runToBf16("Cast", { SrcT: "float32", DstT: "bfloat16", Truncate: false }, [x]);
+const toBf16 = (x: tf.Tensor): tf.Tensor => runToBf16("Cast", { SrcT: "float32", DstT: "bfloat16", Truncate: false }, [x])[0]!;

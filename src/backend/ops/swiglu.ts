@@ -1,13 +1,14 @@
 import * as tf from "@tensorflow/tfjs";
+import { hasKernels, run } from "./native.js";
 
 /** silu(gate) * up (Shazeer 2020). gateUp [N, 2 I], gate first -> [N, I]. Not recorded for gradients. */
 export function swigluForward(gateUp: tf.Tensor2D): tf.Tensor2D {
-  const [gate, up] = tf.split(gateUp, 2, 1) as [tf.Tensor2D, tf.Tensor2D];
-  return tf.mul(tf.mul(gate, tf.sigmoid(gate)), up);
+  return hasKernels() ? (run("ErpoSwiglu", {}, [gateUp]) as tf.Tensor2D) : swigluPlain(gateUp);
 }
 
 /** Gradient: dy [N, I] -> d gateUp [N, 2 I]. */
 export function swigluBackward(dy: tf.Tensor2D, gateUp: tf.Tensor2D): tf.Tensor2D {
+  if (hasKernels()) return run("ErpoSwigluGrad", {}, [dy, gateUp]) as tf.Tensor2D;
   const [gate, up] = tf.split(gateUp, 2, 1) as [tf.Tensor2D, tf.Tensor2D];
   const s = tf.sigmoid(gate); // [N, I]
   const silu = tf.mul(gate, s);

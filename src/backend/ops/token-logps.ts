@@ -1,19 +1,29 @@
 import * as tf from "@tensorflow/tfjs";
-import { matMul, matMulF32 } from "./mat-mul.js";
-import { isNative, runMany } from "./native.js";
+import { isHalved, matMul, matMulF32, matMulHalf } from "./mat-mul.js";
+import { hasKernels, isNative, runMany, runToBf16 } from "./native.js";
 
 /** Rows of logits held at once: [128, V] is 25 MB for V = 49,152. */
 const CHUNK = 128;
 
-/** Cross-entropy [n] of logits [n, V] against targets [n] int32, and its gradient softmax - onehot [n, V]. */
-function crossEntropy(logits: tf.Tensor2D, targets: tf.Tensor1D): { loss: tf.Tensor1D; gradient: tf.Tensor2D } {
+/**
+ * Log-probabilities [n] of targets [n] int32 given states [n, C], head [V, C] and, where `slopes`, their gradient by the states [n, C].
+ */
+function chunkLogps(states: tf.Tensor2D, head: tf.Tensor2D, targets: tf.Tensor1D, slopes: boolean): tf.Tensor[] {
+  const logits = matMulF32(states, head, false, true); // [n, V]
+  if (hasKernels()) {
+    const half = isHalved(head);
+    const attributes = { T: half ? "bfloat16" : "float32", slopes: { int: slopes ? 1 : 0 } } as const;
+    const [logps, slope] = runToBf16("ErpoTokenLogps", attributes, [logits, targets], 2) as [tf.Tensor1D, tf.Tensor2D];
+    if (!slopes) return [logps];
+    return [logps, half ? matMulHalf(slope, head) : matMulF32(slope, head)];
+  }
   if (isNative()) {
     const [loss, gradient] = runMany("SparseSoftmaxCrossEntropyWithLogits", { T: "float32", Tlabels: "int32" }, [logits, targets], 2);
-    return { loss: loss as tf.Tensor1D, gradient: gradient as tf.Tensor2D };
+    return [tf.neg(loss!), ...(slopes ? [tf.neg(matMul(gradient as tf.Tensor2D, head))] : [])];
   }
   const logps = tf.logSoftmax(logits);
   const hot = tf.oneHot(targets, logits.shape[1]);
-  return { loss: tf.neg(tf.sum(tf.mul(logps, hot), 1)) as tf.Tensor1D, gradient: tf.sub(tf.exp(logps), hot) as tf.Tensor2D };
+  return [tf.sum(tf.mul(logps, hot), 1), ...(slopes ? [matMul(tf.sub(hot, tf.exp(logps)), head)] : [])];
 }
 
 /**
@@ -29,13 +39,9 @@ export function tokenLogps(states: tf.Tensor2D, head: tf.Tensor2D, targets: tf.T
     const slopes: tf.Tensor2D[] = [];
     for (let at = 0; at < N; at += CHUNK) {
       const n = Math.min(CHUNK, N - at);
-      const [logp, slope] = tf.tidy(() => {
-        const logits = matMulF32(tf.slice(x, [at, 0], [n, C]), head, false, true); // [n, V]
-        const { loss, gradient } = crossEntropy(logits, tf.slice(targets, [at], [n]));
-        return [tf.neg(loss), recording ? tf.neg(matMul(gradient, head)) : loss];
-      });
+      const [logp, slope] = tf.tidy(() => chunkLogps(tf.slice(x, [at, 0], [n, C]), head, tf.slice(targets, [at], [n]), recording));
       logps.push(logp as tf.Tensor1D);
-      slopes.push(slope as tf.Tensor2D);
+      if (slope) slopes.push(slope as tf.Tensor2D);
     }
     if (recording) (save as tf.GradSaveFunc)([tf.concat(slopes, 0)]);
     return {

@@ -13,6 +13,8 @@ export interface RowLayout {
   width: number;
   /** Position of each of the P + N tokens in its sequence. */
   positions: Int32Array;
+  /** Where each row's tokens begin among the N, and N. */
+  starts: tf.Tensor1D; // [B + 1] int32
   /** For rows of different lengths: index into the N own tokens for each of B T places; a pad takes token 0. */
   toPadded: tf.Tensor1D | null; // [B T] int32
   /** The inverse: the place in B T of each own token. */
@@ -27,8 +29,10 @@ export function rowLayout(prefix: number, lengths: readonly number[]): RowLayout
   for (let p = 0; p < prefix; p++) positions[p] = p;
   const padded = new Int32Array(lengths.length * width);
   const packed = new Int32Array(N);
+  const starts = new Int32Array(lengths.length + 1);
   let n = 0;
   lengths.forEach((length, b) => {
+    starts[b + 1] = starts[b]! + length;
     for (let t = 0; t < length; t++, n++) {
       positions[prefix + n] = prefix + t;
       padded[b * width + t] = n;
@@ -41,6 +45,7 @@ export function rowLayout(prefix: number, lengths: readonly number[]): RowLayout
     lengths,
     width,
     positions,
+    starts: tf.tensor1d(starts, "int32"),
     toPadded: even ? null : tf.tensor1d(padded, "int32"),
     toPacked: even ? null : tf.tensor1d(packed, "int32"),
   };

@@ -1,0 +1,235 @@
+/* Attention's rows and heads: rotary positions, padding and transposition in one pass each way, and the softmax between the products. */
+#include <cmath>
+
+#include "library.h"
+
+namespace erpo {
+
+/** Scores [..., S], mask of whole rows of S; `repeat` rows of scores share a row of the mask, and the rows of the mask go round -> softmax(scores + mask). */
+struct MaskedSoftmax {
+  int repeat;
+  explicit MaskedSoftmax(Attributes& a) : repeat(a.integer("repeat")) {}
+  void run(Call& call) {
+    TF_Tensor *in = call.input(0), *masks = call.input(1);
+    const int64_t S = width(in), rows = S == 0 ? 0 : size(in) / S, around = S == 0 ? 1 : size(masks) / S;
+    const float *x = floats(in), *mask = floats(masks);
+    float* p = call.like(0, in);
+    parallel(rows, 6 * S, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; r++) {
+        const float *row = x + r * S, *m = mask + (r / repeat) % around * S;
+        float* y = p + r * S;
+        float most = row[0] + m[0];
+#pragma omp simd reduction(max : most)
+        for (int64_t i = 0; i < S; i++) most = std::max(most, row[i] + m[i]);
+        float sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t i = 0; i < S; i++) {
+          y[i] = m[i] < -1e8f ? 0.0f : exponential(row[i] + m[i] - most);
+          sum += y[i];
+        }
+        const float share = 1.0f / sum;
+#pragma omp simd
+        for (int64_t i = 0; i < S; i++) y[i] *= share;
+      }
+    });
+  }
+};
+
+/** dp, p [..., S] -> p (dp - sum(dp p)). */
+struct SoftmaxGrad {
+  explicit SoftmaxGrad(Attributes&) {}
+  void run(Call& call) {
+    const float* dp = call.data(0);
+    TF_Tensor* in = call.input(1);
+    const int64_t S = width(in), rows = S == 0 ? 0 : size(in) / S;
+    const float* p = floats(in);
+    float* ds = call.like(0, in);
+    parallel(rows, 3 * S, [&](int64_t begin, int64_t end) {
+      for (int64_t at = begin * S; at < end * S; at += S) {
+        float along = 0;
+#pragma omp simd reduction(+ : along)
+        for (int64_t i = 0; i < S; i++) along += dp[at + i] * p[at + i];
+#pragma omp simd
+        for (int64_t i = 0; i < S; i++) ds[at + i] = p[at + i] * (dp[at + i] - along);
+      }
+    });
+  }
+};
+
+/** How P tokens of a prefix and then the rows' own tokens, [P + N, ...], stand to heads of padded rows. See src/model/rows.ts. */
+struct Layout {
+  int H, KV, D, P, T;
+  explicit Layout(Attributes& a)
+      : H(a.integer("heads")), KV(a.integer("kv_heads")), D(a.integer("dim")), P(a.integer("prefix")), T(a.integer("width")) {}
+};
+
+/** y = the D numbers of a head turned by its position's angles, times `scale`; `sign` -1 turns back. */
+static inline void turn(float* y, const float* x, const float* cos, const float* sin, int half, float scale, float sign) {
+#pragma omp simd
+  for (int i = 0; i < half; i++) {
+    const float a = x[i], b = x[i + half], c = cos[i] * scale, s = sin[i] * scale * sign;
+    y[i] = a * c - b * s;
+    y[i + half] = b * c + a * s;
+  }
+}
+
+/**
+ * qkv [P + N, (H + 2 KV) D], cos and sin [P + N, D / 2], starts [B + 1] of the rows among the N -> q [B, H, T, D] (turned, over sqrt(D)), k (turned) and v
+ * [B, KV, P + T, D] with the prefix in front of each row, and those of the prefix itself [1, ...]. Pads are zero.
+ */
+struct SplitHeads {
+  Layout l;
+  explicit SplitHeads(Attributes& a) : l(a) {}
+  void run(Call& call) {
+    const float *x = call.data(0), *cos = call.data(1), *sin = call.data(2);
+    TF_Tensor* in = call.input(3);
+    const int32_t* starts = static_cast<const int32_t*>(TF_TensorData(in));
+    const int64_t H = l.H, KV = l.KV, D = l.D, P = l.P, T = l.T, B = size(in) - 1, R = H + 2 * KV, S = P + T;
+    float *q = call.output(0, {B, H, T, D}), *k = call.output(1, {B, KV, S, D}), *v = call.output(2, {B, KV, S, D});
+    float *pq = call.output(3, {1, H, P, D}), *pk = call.output(4, {1, KV, P, D}), *pv = call.output(5, {1, KV, P, D});
+    const float scale = 1.0f / std::sqrt(static_cast<float>(D));
+    const int half = static_cast<int>(D / 2);
+    const auto place = [&](int64_t token, float* at, int64_t head) { // head: H queries, then KV keys, then KV values
+      const float* from = x + (token * R + head) * D;
+      if (head >= H + KV) std::memcpy(at, from, D * sizeof(float));
+      else turn(at, from, cos + token * half, sin + token * half, half, head < H ? scale : 1.0f, 1.0f);
+    };
+    for (int64_t p = 0; p < P; p++) {
+      for (int64_t h = 0; h < H; h++) place(p, pq + (h * P + p) * D, h);
+      for (int64_t h = 0; h < KV; h++) {
+        place(p, pk + (h * P + p) * D, H + h);
+        place(p, pv + (h * P + p) * D, H + KV + h);
+      }
+    }
+    parallel(B, R * S * D, [&](int64_t begin, int64_t end) {
+      for (int64_t b = begin; b < end; b++) {
+        const int64_t length = starts[b + 1] - starts[b], first = P + starts[b];
+        for (int64_t h = 0; h < H; h++) {
+          float* to = q + (b * H + h) * T * D;
+          for (int64_t t = 0; t < length; t++) place(first + t, to + t * D, h);
+          std::memset(to + length * D, 0, (T - length) * D * sizeof(float));
+        }
+        for (int64_t h = 0; h < 2 * KV; h++) {
+          const bool key = h < KV;
+          const int64_t own = key ? h : h - KV;
+          float* to = (key ? k : v) + (b * KV + own) * S * D;
+          std::memcpy(to, (key ? pk : pv) + own * P * D, P * D * sizeof(float));
+          for (int64_t t = 0; t < length; t++) place(first + t, to + (P + t) * D, H + h);
+          std::memset(to + (P + length) * D, 0, (T - length) * D * sizeof(float));
+        }
+      }
+    });
+  }
+};
+
+/**
+ * The adjoint of SplitHeads: dq [B, H, T, D], dk and dv [B, KV, P + T, D], those of the prefix itself [1, ...], cos, sin, starts -> d qkv [P + N, (H + 2 KV) D]. What is at
+ * pads is left out.
+ */
+struct SplitHeadsGrad {
+  Layout l;
+  explicit SplitHeadsGrad(Attributes& a) : l(a) {}
+  void run(Call& call) {
+    const float *dq = call.data(0), *dk = call.data(1), *dv = call.data(2), *pdq = call.data(3), *pdk = call.data(4), *pdv = call.data(5);
+    const float *cos = call.data(6), *sin = call.data(7);
+    TF_Tensor* in = call.input(8);
+    const int32_t* starts = static_cast<const int32_t*>(TF_TensorData(in));
+    const int64_t H = l.H, KV = l.KV, D = l.D, P = l.P, T = l.T, B = size(in) - 1, R = H + 2 * KV, S = P + T, N = starts[B];
+    float* dx = call.output(0, {P + N, R * D});
+    const float scale = 1.0f / std::sqrt(static_cast<float>(D));
+    const int half = static_cast<int>(D / 2);
+    const auto gather = [&](int64_t token, int64_t head, const float* from) {
+      float* to = dx + (token * R + head) * D;
+      if (head >= H + KV) std::memcpy(to, from, D * sizeof(float));
+      else turn(to, from, cos + token * half, sin + token * half, half, head < H ? scale : 1.0f, -1.0f);
+    };
+    parallel(P, R * D * B, [&](int64_t begin, int64_t end) {
+      std::vector<float> sum(D);
+      for (int64_t p = begin; p < end; p++) {
+        for (int64_t h = 0; h < H; h++) gather(p, h, pdq + (h * P + p) * D);
+        for (int64_t h = 0; h < 2 * KV; h++) {
+          const bool key = h < KV;
+          const int64_t own = key ? h : h - KV;
+          const float *shared = (key ? pdk : pdv) + (own * P + p) * D, *rows = key ? dk : dv;
+          std::copy(shared, shared + D, sum.begin());
+          for (int64_t b = 0; b < B; b++) {
+            const float* from = rows + ((b * KV + own) * S + p) * D;
+            for (int64_t d = 0; d < D; d++) sum[d] += from[d];
+          }
+          gather(p, H + h, sum.data());
+        }
+      }
+    });
+    parallel(B, R * T * D, [&](int64_t begin, int64_t end) {
+      for (int64_t b = begin; b < end; b++) {
+        const int64_t length = starts[b + 1] - starts[b], first = P + starts[b];
+        for (int64_t t = 0; t < length; t++) {
+          for (int64_t h = 0; h < H; h++) gather(first + t, h, dq + ((b * H + h) * T + t) * D);
+          for (int64_t h = 0; h < 2 * KV; h++) {
+            const bool key = h < KV;
+            gather(first + t, H + h, (key ? dk : dv) + ((b * KV + (key ? h : h - KV)) * S + P + t) * D);
+          }
+        }
+      }
+    });
+  }
+};
+
+/** Heads of padded rows [B, H, T, D] and of the prefix [1, H, P, D], starts [B + 1] -> tokens [P + N, H D]. */
+struct JoinHeads {
+  Layout l;
+  explicit JoinHeads(Attributes& a) : l(a) {}
+  void run(Call& call) {
+    const float *o = call.data(0), *po = call.data(1);
+    TF_Tensor* in = call.input(2);
+    const int32_t* starts = static_cast<const int32_t*>(TF_TensorData(in));
+    const int64_t H = l.H, D = l.D, P = l.P, T = l.T, B = size(in) - 1, N = starts[B];
+    float* y = call.output(0, {P + N, H * D});
+    for (int64_t p = 0; p < P; p++)
+      for (int64_t h = 0; h < H; h++) std::memcpy(y + (p * H + h) * D, po + (h * P + p) * D, D * sizeof(float));
+    parallel(B, H * T * D, [&](int64_t begin, int64_t end) {
+      for (int64_t b = begin; b < end; b++)
+        for (int64_t t = 0, n = P + starts[b]; n < P + starts[b + 1]; t++, n++)
+          for (int64_t h = 0; h < H; h++) std::memcpy(y + (n * H + h) * D, o + ((b * H + h) * T + t) * D, D * sizeof(float));
+    });
+  }
+};
+
+/** The adjoint of JoinHeads: dy [P + N, H D], starts -> [B, H, T, D] with zeros at the pads, and [1, H, P, D]. */
+struct JoinHeadsGrad {
+  Layout l;
+  explicit JoinHeadsGrad(Attributes& a) : l(a) {}
+  void run(Call& call) {
+    const float* dy = call.data(0);
+    TF_Tensor* in = call.input(1);
+    const int32_t* starts = static_cast<const int32_t*>(TF_TensorData(in));
+    const int64_t H = l.H, D = l.D, P = l.P, T = l.T, B = size(in) - 1;
+    float *o = call.output(0, {B, H, T, D}), *po = call.output(1, {1, H, P, D});
+    for (int64_t p = 0; p < P; p++)
+      for (int64_t h = 0; h < H; h++) std::memcpy(po + (h * P + p) * D, dy + (p * H + h) * D, D * sizeof(float));
+    parallel(B, H * T * D, [&](int64_t begin, int64_t end) {
+      for (int64_t b = begin; b < end; b++) {
+        const int64_t length = starts[b + 1] - starts[b], first = P + starts[b];
+        for (int64_t h = 0; h < H; h++) {
+          float* to = o + (b * H + h) * T * D;
+          for (int64_t t = 0; t < length; t++) std::memcpy(to + t * D, dy + ((first + t) * H + h) * D, D * sizeof(float));
+          std::memset(to + length * D, 0, (T - length) * D * sizeof(float));
+        }
+      }
+    });
+  }
+};
+
+#define LAYOUT {"heads: int", "kv_heads: int", "dim: int", "prefix: int", "width: int"}
+static Op<MaskedSoftmax> maskedSoftmax("ErpoMaskedSoftmax", {"scores: float", "mask: float"}, {"p: float"}, {"repeat: int"});
+static Op<SoftmaxGrad> softmaxGrad("ErpoSoftmaxGrad", {"dp: float", "p: float"}, {"ds: float"});
+static Op<SplitHeads> splitHeads("ErpoSplitHeads", {"qkv: float", "cos: float", "sin: float", "starts: int32"},
+                                 {"q: float", "k: float", "v: float", "pq: float", "pk: float", "pv: float"}, LAYOUT);
+static Op<SplitHeadsGrad> splitHeadsGrad("ErpoSplitHeadsGrad",
+                                         {"dq: float", "dk: float", "dv: float", "pdq: float", "pdk: float", "pdv: float",
+                                          "cos: float", "sin: float", "starts: int32"},
+                                         {"dqkv: float"}, LAYOUT);
+static Op<JoinHeads> joinHeads("ErpoJoinHeads", {"o: float", "po: float", "starts: int32"}, {"y: float"}, LAYOUT);
+static Op<JoinHeadsGrad> joinHeadsGrad("ErpoJoinHeadsGrad", {"dy: float", "starts: int32"}, {"o: float", "po: float"}, LAYOUT);
+
+}  // namespace erpo
