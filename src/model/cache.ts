@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
-import { updateRows } from "../backend/ops/update-rows.js";
+import { cachedAttention } from "../backend/ops/cached-attention.js";
+import type { RotaryTables } from "../backend/ops/rotary.js";
 import type { DecoderConfig } from "./config.js";
 
 /** Positions by which a full cache grows: each growth copies it once. */
@@ -11,7 +12,6 @@ const GROWTH = 32;
  */
 export class KvCache {
   #capacity: number;
-  #rows: tf.Tensor1D | null = null; // [B KV] int32: where the next token's keys go
 
   /**
    * @param keys and values of each layer, [B, KV, S, D]: disposed here
@@ -39,35 +39,26 @@ export class KvCache {
     return this.lengths.length;
   }
 
-  /** Makes room for one token a row and returns each row's position for it. Call once a step, before `append`. */
-  advance(): { positions: Int32Array; mask: tf.Tensor4D /* [B, 1, 1, M], 0 or -1e9 */ } {
-    const KV = this.config.numKvHeads;
+  /** Makes room for one token a row and returns each row's position for it. Call once a step, before `attend`. */
+  advance(): Int32Array {
     if (Math.max(...this.lengths) >= this.#capacity) this.#grow(this.#capacity + GROWTH);
-    const M = this.#capacity;
     const positions = Int32Array.from(this.lengths);
-    const rows = new Int32Array(this.size * KV);
-    const mask = new Float32Array(this.size * M);
-    positions.forEach((position, b) => {
-      for (let h = 0; h < KV; h++) rows[b * KV + h] = (b * KV + h) * M + position;
-      mask.fill(-1e9, b * M + position + 1, (b + 1) * M);
-      this.lengths[b] = position + 1;
+    this.lengths.forEach((length, b) => {
+      this.lengths[b] = length + 1;
     });
-    this.#rows?.dispose();
-    this.#rows = tf.keep(tf.tensor1d(rows, "int32"));
-    return { positions, mask: tf.tensor4d(mask, [this.size, 1, 1, M]) };
+    return positions;
   }
 
-  /** Writes a layer's new keys and values [B KV, D] and returns all of them, [B, KV, M, D]. */
-  append(layer: number, key: tf.Tensor2D, value: tf.Tensor2D): { k: tf.Tensor4D; v: tf.Tensor4D } {
-    const { numKvHeads: KV, headDim: D } = this.config;
-    const put = (all: tf.Tensor2D[], x: tf.Tensor2D): tf.Tensor4D => {
-      const old = all[layer]!;
-      const updated = tf.keep(updateRows(old, this.#rows!, x));
-      old.dispose();
-      all[layer] = updated;
-      return tf.reshape(updated, [this.size, KV, this.#capacity, D]);
-    };
-    return { k: put(this.keys, key), v: put(this.values, value) };
+  /** Takes up a layer's new token of each row and attends to what is kept: qkv [B, (H + 2 KV) D], positions [B] int32 from `advance` -> [B, H D]. */
+  attend(layer: number, qkv: tf.Tensor2D, rotary: RotaryTables, positions: tf.Tensor1D): tf.Tensor2D {
+    const before = { keys: this.keys[layer]!, values: this.values[layer]! };
+    const { value, kept } = cachedAttention(qkv, rotary, positions, before, this.config);
+    if (kept !== before) {
+      this.keys[layer] = tf.keep(kept.keys);
+      this.values[layer] = tf.keep(kept.values);
+      tf.dispose([before.keys, before.values]);
+    }
+    return value;
   }
 
   /** A cache of some of the rows, in the given order. This one stays. */
@@ -106,8 +97,6 @@ export class KvCache {
   }
 
   dispose(): void {
-    this.#rows?.dispose();
-    this.#rows = null;
     tf.dispose([this.keys, this.values]);
   }
 }

@@ -1,10 +1,8 @@
 import * as tf from "@tensorflow/tfjs";
-import { maskedSoftmax } from "../backend/ops/attention.js";
-import { splitHeads } from "../backend/ops/heads.js";
 import { matMul, matMulAdd } from "../backend/ops/mat-mul.js";
 import { rmsNormForward } from "../backend/ops/rms-norm.js";
-import { type RotaryTables, rotaryTables } from "../backend/ops/rotary.js";
-import { commonPrefix, type RowLayout, rowLayout } from "../backend/ops/rows.js";
+import { rotaryTables } from "../backend/ops/rotary.js";
+import { commonPrefix } from "../backend/ops/rows.js";
 import { swigluForward } from "../backend/ops/swiglu.js";
 import { KvCache } from "./cache.js";
 import type { DecoderConfig } from "./config.js";
@@ -55,37 +53,22 @@ export function decodeStep(config: DecoderConfig, weights: SamplingWeights, cach
   return tf.tidy(() => {
     if (Math.max(...cache.lengths) >= config.maxPositions)
       throw new RangeError(`step: the model's positions end at ${config.maxPositions}`);
-    const { positions, mask } = cache.advance();
-    const rotary = rotaryTables(config, positions);
-    const layout = rowLayout(
-      0,
-      Array.from(ids, () => 1),
-    );
+    const at = cache.advance();
+    const rotary = rotaryTables(config, at);
+    const positions = tf.tensor1d(at, "int32");
     let x = tf.gather(weights.embedding, tf.tensor1d(Int32Array.from(ids), "int32")) as tf.Tensor2D; // [B, C]
-    weights.layers.forEach((w, l) => {
-      x = tf.tidy(() => layerStep(config, w, l, x, cache, { layout, rotary, mask }));
+    weights.layers.forEach((w, layer) => {
+      x = tf.tidy(() => layerStep(w, x, config.rmsNormEps, (qkv) => cache.attend(layer, qkv, rotary, positions)));
     });
     return output(config, weights, x);
   });
 }
 
-function layerStep(
-  config: DecoderConfig,
-  w: LayerWeights,
-  layer: number,
-  x: tf.Tensor2D,
-  cache: KvCache,
-  { layout, rotary, mask }: { layout: RowLayout; rotary: RotaryTables; mask: tf.Tensor4D },
-): tf.Tensor2D {
-  const { numHeads: H, numKvHeads: KV, headDim: D, rmsNormEps } = config;
-  const B = x.shape[0];
-  const qkv = matMul(rmsNormForward(x, w.inputNorm, rmsNormEps).value, w.qkv); // [B, (H + 2 KV) D]
-  const heads = splitHeads(qkv, rotary, config, layout).rows; // T = 1
-  const { k, v } = cache.append(layer, tf.reshape(heads.k, [B * KV, D]), tf.reshape(heads.v, [B * KV, D])); // [B, KV, M, D]
-  const scores = tf.matMul(tf.reshape(heads.q, [B, KV, H / KV, D]), k, false, true); // [B, KV, G, M]
-  const attended = tf.matMul(maskedSoftmax(scores, mask, H), v); // [B, KV, G, D]
-  const y = matMulAdd(tf.reshape(attended, [B, H * D]), w.o, x);
-  const gateUp = matMul(rmsNormForward(y, w.postNorm, rmsNormEps).value, w.gateUp); // [B, 2 I]
+/** One decoder layer for one token a row: x [B, C] -> the same shape. */
+function layerStep(w: LayerWeights, x: tf.Tensor2D, eps: number, attend: (qkv: tf.Tensor2D) => tf.Tensor2D): tf.Tensor2D {
+  const qkv = matMul(rmsNormForward(x, w.inputNorm, eps).value, w.qkv); // [B, (H + 2 KV) D]
+  const y = matMulAdd(attend(qkv), w.o, x);
+  const gateUp = matMul(rmsNormForward(y, w.postNorm, eps).value, w.gateUp); // [B, 2 I]
   return matMulAdd(swigluForward(gateUp), w.down, y);
 }
 

@@ -63,16 +63,6 @@ struct Layout {
       : H(a.integer("heads")), KV(a.integer("kv_heads")), D(a.integer("dim")), P(a.integer("prefix")), T(a.integer("width")) {}
 };
 
-/** y = the D numbers of a head turned by its position's angles, times `scale`; `sign` -1 turns back. */
-static inline void turn(float* y, const float* x, const float* cos, const float* sin, int half, float scale, float sign) {
-#pragma omp simd
-  for (int i = 0; i < half; i++) {
-    const float a = x[i], b = x[i + half], c = cos[i] * scale, s = sin[i] * scale * sign;
-    y[i] = a * c - b * s;
-    y[i + half] = b * c + a * s;
-  }
-}
-
 /**
  * qkv [P + N, (H + 2 KV) D], cos and sin [P + N, D / 2], starts [B + 1] of the rows among the N -> q [B, H, T, D] (turned, over sqrt(D)), k (turned) and v
  * [B, KV, P + T, D] with the prefix in front of each row, and those of the prefix itself [1, ...]. Pads are zero.
@@ -88,7 +78,7 @@ struct SplitHeads {
     float *q = call.output(0, {B, H, T, D}), *k = call.output(1, {B, KV, S, D}), *v = call.output(2, {B, KV, S, D});
     float *pq = call.output(3, {1, H, P, D}), *pk = call.output(4, {1, KV, P, D}), *pv = call.output(5, {1, KV, P, D});
     const float scale = 1.0f / std::sqrt(static_cast<float>(D));
-    const int half = static_cast<int>(D / 2);
+    const int64_t half = D / 2;
     const auto place = [&](int64_t token, float* at, int64_t head) { // head: H queries, then KV keys, then KV values
       const float* from = x + (token * R + head) * D;
       if (head >= H + KV) std::memcpy(at, from, D * sizeof(float));
@@ -137,7 +127,7 @@ struct SplitHeadsGrad {
     const int64_t H = l.H, KV = l.KV, D = l.D, P = l.P, T = l.T, B = size(in) - 1, R = H + 2 * KV, S = P + T, N = starts[B];
     float* dx = call.output(0, {P + N, R * D});
     const float scale = 1.0f / std::sqrt(static_cast<float>(D));
-    const int half = static_cast<int>(D / 2);
+    const int64_t half = D / 2;
     const auto gather = [&](int64_t token, int64_t head, const float* from) {
       float* to = dx + (token * R + head) * D;
       if (head >= H + KV) std::memcpy(to, from, D * sizeof(float));

@@ -159,7 +159,7 @@ struct Op {
 // ---- threads
 
 /**
- * Runs `work(begin, end)` over [0, rows) on the machine's cores; in this thread alone where there is too little to share out.
+ * Runs `work(begin, end)` over [0, rows) on the machine's cores; in this thread alone where that takes no longer than waking the others.
  * @param cost of a row, in floats touched
  */
 template <class Work>
@@ -215,7 +215,7 @@ class Pool {
 
 template <class Work>
 void parallel(int64_t rows, int64_t cost, const Work& work) {
-  if (rows * cost < 60000 || rows < 2) return work(int64_t{0}, rows);
+  if (rows * cost < 200000 || rows < 2) return work(int64_t{0}, rows);
   struct Shared {
     const Work& work;
     int64_t rows, shares;
@@ -257,5 +257,14 @@ inline float exponential(float x) {
   return (p * r * r + r + 1.0f) * bits(static_cast<uint32_t>((static_cast<int32_t>(n) + 127) << 23));
 }
 inline float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
+/** y = the D numbers of a head turned by its position's angles, times `scale`; `sign` -1 turns back. */
+inline void turn(float* y, const float* x, const float* cos, const float* sin, int64_t half, float scale, float sign) {
+#pragma omp simd
+  for (int64_t i = 0; i < half; i++) {
+    const float a = x[i], b = x[i + half], c = cos[i] * scale, s = sin[i] * scale * sign;
+    y[i] = a * c - b * s;
+    y[i + half] = b * c + a * s;
+  }
+}
 
 }  // namespace erpo

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import * as fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
 import { attention, causalMask, maskedSoftmax } from "../../../src/backend/ops/attention.js";
+import { cachedAttention } from "../../../src/backend/ops/cached-attention.js";
 import { joinHeads, joinHeadsBackward, type RowHeads, splitHeads, splitHeadsBackward } from "../../../src/backend/ops/heads.js";
 import { hasKernels, isNative, KERNELS_FLAG } from "../../../src/backend/ops/native.js";
 import { rmsNormAgain, rmsNormBackward, rmsNormForward } from "../../../src/backend/ops/rms-norm.js";
@@ -132,6 +133,19 @@ test("heads out of tokens and back, for any rows and prefix", () => {
     ),
     { numRuns: 30 },
   );
+});
+
+test.each([64, 128, 6])("a new token's attention to what a cache holds, heads of %i", (D) => {
+  const [B, KV, G, M] = [5, 3, 2, 70];
+  const shape = { numHeads: G * KV, numKvHeads: KV, headDim: D, ropeTheta: 100 };
+  const at = [0, 33, 69, 12, 1];
+  const qkv = random(B, (G + 2) * KV * D) as tf.Tensor2D;
+  const [keys, values] = [random(B * KV * M, D), random(B * KV * M, D)];
+  same(() => {
+    const kept = { keys: tf.add(keys, 0) as tf.Tensor2D, values: tf.add(values, 0) as tf.Tensor2D }; // copies: they are written into
+    const { value, kept: after } = cachedAttention(qkv, rotaryTables(shape, at), tf.tensor1d(at, "int32"), kept, shape);
+    return [value, after.keys, after.values];
+  });
 });
 
 test("log-probabilities of tokens and their gradient", () => {
