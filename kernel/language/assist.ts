@@ -59,9 +59,10 @@ export function complete(language: Language, code: string, cursor: number): Comp
 export function inspectAt(language: Language, code: string, cursor: number): { signature: string; documentation: string } | undefined {
   const position = toCodeUnits(code, cursor);
   const { service, file } = language.open(code);
+  language.document(file, [position, Math.max(0, position - 1)]);
   const info =
     service.getQuickInfoAtPosition(file, position) ?? (position > 0 ? service.getQuickInfoAtPosition(file, position - 1) : undefined);
-  const signature = info ? undefined : callAround(service, file, position);
+  const signature = info ? undefined : callAround(language, service, file, position);
   if (signature) return signature;
   if (!info) return undefined;
   const tags = (info.tags ?? []).map((tag) => `@${tag.name} ${ts.displayPartsToString(tag.text)}`.trim());
@@ -70,9 +71,17 @@ export function inspectAt(language: Language, code: string, cursor: number): { s
 }
 
 /** The signature of the call in whose parentheses the cursor stands. */
-function callAround(service: ts.LanguageService, file: string, position: number): { signature: string; documentation: string } | undefined {
-  const help = service.getSignatureHelpItems(file, position, undefined);
-  const item = help?.items[help.selectedItemIndex];
+function callAround(
+  language: Language,
+  service: ts.LanguageService,
+  file: string,
+  position: number,
+): { signature: string; documentation: string } | undefined {
+  const span = service.getSignatureHelpItems(file, position, undefined)?.applicableSpan;
+  if (!span) return undefined;
+  language.document(file, [span.start - 1]); // where the called name ends
+  const help = service.getSignatureHelpItems(file, position, undefined)!;
+  const item = help.items[help.selectedItemIndex];
   if (!item) return undefined;
   const text = (parts: readonly ts.SymbolDisplayPart[]) => ts.displayPartsToString([...parts]);
   const parameters = item.parameters.map((parameter) => text(parameter.displayParts)).join(text(item.separatorDisplayParts));

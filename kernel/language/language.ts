@@ -5,7 +5,7 @@ import ts = require("typescript");
 import type { TypeCheck } from "../../src/frontend/type-check.js";
 import { cellTransformer } from "./emit.js";
 import { capturedVariables, type Declared, declaredNames, usedNames } from "./names.js";
-import { createService } from "./service.js";
+import { createService, type Service } from "./service.js";
 
 /** A fault in a cell's text. Lines and columns count from 1. */
 export interface Diagnostic {
@@ -40,6 +40,8 @@ export interface Language {
   compile(code: string, shadowed: (name: string) => boolean, level?: TypeCheck): Compiled | { faults: Diagnostic[] };
   /** The language service on `code` with every earlier name in scope; `file` is the path under which it is known. */
   open(code: string): { service: ts.LanguageService; file: string };
+  /** Brings the documentation of what stands at positions of an opened file: until then it is left out. */
+  document: Service["document"];
 }
 
 /** Whether a cell adds to the types of what it has not declared itself: then its file stays in the program. */
@@ -143,6 +145,8 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
       service.write(current, code + bookkeeping(own, owners.keys()));
       return { service: service.languageService, file: current };
     },
+
+    document: service.document,
   };
 }
 

@@ -2,6 +2,7 @@ import { dirname, join } from "node:path";
 
 import ts = require("typescript"); // an ES import would first scan its nine megabytes for exports: half a second
 
+import { createDocuments } from "./documents.js";
 import { isBare, isKernelPackage, kernelImporter, library, typeRoot } from "./packages.js";
 
 /** What a cell may use without importing it, beside Node's own globals. */
@@ -36,6 +37,8 @@ export interface Service {
   readonly languageService: ts.LanguageService;
   /** Sets the text of a virtual file. */
   write(file: string, text: string): void;
+  /** Brings the documentation of what stands at one of a file's positions, which is left out at first. */
+  document(file: string, positions: readonly number[]): void;
   /** Makes a virtual file part of the program, whether something imports it or not. */
   keep(file: string): void;
 }
@@ -79,6 +82,7 @@ export function createService(folder: string, current: string, cancelled: () => 
   /** Files of packages as they were read first: the service asks for every file at every cell. */
   const snapshots = new Map<string, ts.IScriptSnapshot>();
 
+  const documents = createDocuments(isPackaged);
   const host: ts.LanguageServiceHost & { getModuleResolutionCache(): ts.ModuleResolutionCache } = {
     fileExists: moduleHost.fileExists,
     readFile: moduleHost.readFile,
@@ -88,7 +92,7 @@ export function createService(folder: string, current: string, cancelled: () => 
     ...(ts.sys.realpath ? { realpath: ts.sys.realpath } : {}),
     getCompilationSettings: () => settings,
     getScriptFileNames: () => [globals, ...kept, current],
-    getScriptVersion: (file) => String(files.get(file)?.version ?? modified(file)),
+    getScriptVersion: (file) => `${files.get(file)?.version ?? modified(file)} ${documents.form(file)}`,
     getScriptSnapshot(file) {
       const known = snapshots.get(file);
       if (known) return known;
@@ -105,10 +109,15 @@ export function createService(folder: string, current: string, cancelled: () => 
     resolveModuleNameLiterals: (literals, importer) => literals.map((literal) => resolve(literal.text, importer)),
   };
 
+  const languageService = ts.createLanguageService(host, documents.registry);
   return {
-    languageService: ts.createLanguageService(host, ts.createDocumentRegistry()),
+    languageService,
     write(file, text) {
       files.set(file, { text, version: ++version });
+    },
+    document(file, positions) {
+      const declared = positions.flatMap((position) => languageService.getDefinitionAtPosition(file, position) ?? []);
+      documents.document(declared.map(({ fileName }) => fileName));
     },
     keep(file) {
       kept.push(file);

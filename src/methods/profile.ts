@@ -22,7 +22,7 @@ const quick: Profile = {
   name: "quick",
   rank: 16,
   firstLayer: 1 / 3,
-  stage1: { decisionTokens: 48_000, decisionRate: 2e-3, traceTokens: 80_000, traceRate: 1e-3 },
+  stage1: { decisionTokens: 48_000, decisionRate: 2e-3, traceTokens: 96_000, traceRate: 1e-3 },
   stage2: { prompts: 40, rate: 1e-4 },
   stage3: { rounds: 2, prompts: 24, samples: 2, rate: 5e-5 },
   evaluation: { prompts: 60, attackPrompts: 20, devPrompts: 100, gatePrompts: 50 },

@@ -119,6 +119,14 @@ test("completion and inspection count code points and know types", async () => {
   expect(constant.data["text/plain"]).toBe("const amount: 3\n\nHow many.");
 });
 
+test("the documentation of a package's declarations is there when it is asked for", async () => {
+  const inspect = async (code: string, cursor_pos: number) =>
+    (await kernel.ask("shell", "inspect_request", { code, cursor_pos, detail_level: 0 })).content.data["text/plain"];
+  expect(await inspect("[3].indexOf(3)", 8)).toMatch(/indexOf\(.*\n\nReturns the index of the first occurrence.*@param searchElement/s);
+  expect(await inspect("import { join } from 'node:path'; join('a', )", 43)).toMatch(/join\(.*\n\nJoin all arguments together/s); // within the call
+  expect(failed(await run("1 + {}")).status).toBe("error"); // checked as before
+});
+
 test.each([
   ["1 + 1", "complete"],
   ["function f() {", "incomplete"],
