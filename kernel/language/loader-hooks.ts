@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { LoadHook, ResolveHook } from "node:module";
@@ -17,10 +18,10 @@ export const resolve: ResolveHook = async (specifier, context, next) => {
   if (outside && specifier === "erpo") return { url: pathToFileURL(library.code).href, format: "module", shortCircuit: true };
   if (outside && isKernelPackage(specifier)) return next(specifier, { ...context, parentURL: kernelURL });
   const local = typescriptFile(specifier, context.parentURL);
-  if (local) return { url: local, format: "module", shortCircuit: true };
+  if (local) return { url: await versioned(local), format: "module", shortCircuit: true };
   try {
     const found = await next(specifier, context);
-    return found.url.endsWith(".json") && !found.url.includes("/node_modules/") ? { ...found, url: versioned(found.url) } : found;
+    return found.url.endsWith(".json") && !found.url.includes("/node_modules/") ? { ...found, url: await versioned(found.url) } : found;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND" || !isBare(specifier) || inKernel(context.parentURL)) throw error;
     try {
@@ -53,12 +54,27 @@ function typescriptFile(specifier: string, parentURL: string | undefined): strin
   if (!/^(\.{0,2}\/|file:)/.test(specifier) || !parentURL?.startsWith("file:") || inKernel(parentURL)) return undefined;
   const base = new URL(specifier, parentURL).href.split("?")[0]!;
   const exists = (url: string) => existsSync(fileURLToPath(url)) && statSync(fileURLToPath(url)).isFile();
-  if (exists(base)) return /\.m?ts$/.test(base) ? versioned(base) : undefined;
-  for (const url of [`${base}.ts`, base.replace(/\.(m?)js$/, ".$1ts"), `${base}/index.ts`]) if (exists(url)) return versioned(url);
+  if (exists(base)) return /\.m?ts$/.test(base) ? base : undefined;
+  for (const url of [`${base}.ts`, base.replace(/\.(m?)js$/, ".$1ts"), `${base}/index.ts`]) if (exists(url)) return url;
   return undefined;
 }
 
-/** A file that has changed is another module. */
-function versioned(url: string): string {
-  return `${url}?v=${statSync(fileURLToPath(url)).mtimeMs}`;
+/** A file that has changed is another module, and so is one that imports it, through however many others. */
+async function versioned(url: string): Promise<string> {
+  const files = new Map<string, number>();
+  const pending = [url];
+  for (let file = pending.pop(); file !== undefined; file = pending.pop()) {
+    if (files.has(file)) continue;
+    files.set(file, statSync(fileURLToPath(file)).mtimeMs);
+    if (/\.m?ts$/.test(file)) pending.push(...(await localImports(file)));
+  }
+  const parts = [...files].sort().map(([file, time]) => `${file} ${time}\n`);
+  return `${url}?v=${createHash("sha256").update(parts.join("")).digest("hex").slice(0, 16)}`;
+}
+
+/** The local TypeScript files that a file imports. */
+async function localImports(url: string): Promise<string[]> {
+  const { default: ts } = await import("typescript");
+  const { importedFiles } = ts.preProcessFile(await readFile(fileURLToPath(url), "utf8"));
+  return importedFiles.map(({ fileName }) => typescriptFile(fileName, url)).filter((file) => file !== undefined);
 }

@@ -1,4 +1,4 @@
-import { type CommEvent, type Frontend, setFrontend } from "../../src/frontend/frontend.js";
+import { type CommEvent, type Frontend, type MimeBundle, setFrontend } from "../../src/frontend/frontend.js";
 import { type FromMain, State } from "../wire/bridge.js";
 import { type Context, currentContext } from "./context.js";
 import { format } from "./format.js";
@@ -46,10 +46,11 @@ export function warn(text: string): void {
 /** Makes `erpo`'s display functions, comms and questions go through the kernel. */
 export function connectFrontend(post: Post, state: Int32Array, { input, typeCheck }: Pick<Frontend, "input" | "typeCheck">): void {
   const idle = new AbortController().signal;
+  const origins = new WeakMap<MimeBundle, Context>(); // of values that were still being formatted when their request showed them
   const frontend: Frontend = {
     display(data, metadata, displayId, update) {
       const content = { data, metadata, transient: { display_id: displayId } };
-      publish(post, currentContext(), update ? "update_display_data" : "display_data", content);
+      publish(post, origins.get(data) ?? currentContext(), update ? "update_display_data" : "display_data", content);
     },
     clearOutput(wait) {
       publish(post, currentContext(), "clear_output", { wait });
@@ -72,7 +73,7 @@ export function connectFrontend(post: Post, state: Int32Array, { input, typeChec
       const context = currentContext();
       if (shown instanceof Promise && context) {
         const settled = shown.then(
-          () => {},
+          ({ data }) => void origins.set(data, context),
           () => {},
         );
         context.pending.add(settled);

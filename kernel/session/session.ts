@@ -13,6 +13,7 @@ import { type Executed, Executor, separately } from "./execute.js";
 import { History, type HistoryRequest } from "./history.js";
 import { Questions } from "./input.js";
 import { KeyboardInterrupt, Waits } from "./interrupt.js";
+import { installListeners } from "./listeners.js";
 import { captureStreams, connectFrontend, type Post, publish, warn } from "./outputs.js";
 import { installTimers } from "./timers.js";
 import { connectTslab } from "./tslab.js";
@@ -55,6 +56,7 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
 
   installStackTraces();
   installTimers(reportLate);
+  installListeners();
   captureStreams(post);
   connectFrontend(post, state, {
     input: (prompt, password) => questions.ask(prompt, password),

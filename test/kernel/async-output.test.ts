@@ -38,6 +38,14 @@ test.each([
     "a listener",
     "import { EventEmitter } from 'node:events'; const e = new EventEmitter(); e.on('x', () => console.log('late')); setTimeout(() => e.emit('x'), 50);",
   ],
+  [
+    "a named listener",
+    "import { EventEmitter } from 'node:events'; const named = new EventEmitter(); const late = () => console.log('late'); named.once('x', late); setTimeout(() => named.emit('x'), 50);",
+  ],
+  [
+    "a server's handler",
+    "import { createServer } from 'node:http'; const server = createServer((_, answer) => { console.log('late'); answer.end(); }).listen(0, () => setTimeout(async () => { await fetch(`http://127.0.0.1:${(server.address() as any).port}`); server.close(); }, 50));",
+  ],
   ["a microtask", "setTimeout(() => queueMicrotask(() => console.log('late')), 50);"],
 ])("%s", async (_, code) => {
   expect(await both(code)).toEqual({ first: "late\n", second: foreign });
@@ -60,6 +68,26 @@ test.each([
   const { first, second } = await both(code);
   expect(first).toMatch(/Uncaught \(in the background\)\nError: late\n {4}at .*Cell In\[\d+\], line \d/);
   expect(second).toBe(foreign);
+});
+
+test("a value that takes its time to show itself is shown in the cell that showed it", async () => {
+  const slow = "{ [Symbol.for('Jupyter.display')]: async () => { await sleep(80); return { 'text/plain': 'slow' }; } }";
+  const first = await kernel.run(`import { display as shows } from 'erpo'; setTimeout(() => { shows(${slow}); }, 20);`);
+  await kernel.run("await sleep(150)");
+  const shown = kernel.iopub.find((m) => m.header.msg_type === "display_data" && m.content.data["text/plain"] === "slow")!;
+  expect(shown.parentHeader.msg_id).toBe(first.reply.parentHeader.msg_id);
+});
+
+test("listeners can be taken off and listed as they were given", async () => {
+  const code = `import { EventEmitter as Emitter } from 'node:events';
+    const emitter = new Emitter(); const calls: string[] = [];
+    const a = () => { calls.push('a'); }, b = () => { calls.push('b'); };
+    emitter.on('x', a).once('x', b).prependOnceListener('x', a);
+    const listed = emitter.listeners('x').map((f) => (f === a ? 'a' : f === b ? 'b' : '?')).join('');
+    emitter.emit('x'); emitter.emit('x'); emitter.off('x', a); emitter.emit('x');
+    emitter.once('x', b).off('x', b); emitter.emit('x');
+    listed + ' ' + calls.join('')`;
+  expect(result(await kernel.run(code))).toBe("'aab aaba'");
 });
 
 test("displays, too", async () => {

@@ -108,6 +108,10 @@ test("local files: TypeScript, read again after a change, and JSON; the notebook
   expect(result(await run("import { level } from './helper'; import data from './data.json'; level + data.answer"))).toBe("43");
   writeFileSync(join(kernel.folder, "helper.ts"), "export const level = 10;\n");
   expect(result(await run("import { level } from './helper.ts'; level"))).toBe("10");
+  writeFileSync(join(kernel.folder, "outer.ts"), "export { level } from './helper.js';\nimport type {} from './outer';\n");
+  expect(result(await run("import { level as through } from './outer'; through"))).toBe("10");
+  writeFileSync(join(kernel.folder, "helper.ts"), "export const level = 11;\n");
+  expect(result(await run("import { level as again } from './outer'; again"))).toBe("11");
   expect(result(await run("import { marked } from 'marked'; marked"))).toBe(`"the folder's own"`);
 });
 
