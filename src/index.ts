@@ -45,6 +45,7 @@ export {
   type TypeCheck,
   typeCheck,
 } from "./frontend/index.js";
+export { type Endpoint, type RemoteCompletion, type RemoteOptions, sampleRemote } from "./generation/remote.js";
 export { type Completion, type SampleOptions, sample } from "./generation/sample.js";
 
 // ERPO, as a run that is kept in a folder

@@ -11,6 +11,9 @@ interface GenerateOptions {
   batchSize: number;
   seed: number;
   precision: "f32" | "bf16";
+  endpoint?: string;
+  concurrency: number;
+  requestsPerMinute?: number;
 }
 
 /** `erpo generate`: completions of a file of prompts, in its order, with the other fields passed through. */
@@ -18,7 +21,10 @@ export function register(program: Command): void {
   program
     .command("generate")
     .description("complete prompts")
-    .requiredOption("--model <M>", "a built-in name, a .gguf file, or a Hugging Face style directory")
+    .requiredOption(
+      "--model <M>",
+      "a built-in name, a .gguf file, or a Hugging Face style directory; with --endpoint the server's name for it",
+    )
     .option("--adapter <dir>", "a PEFT folder")
     .requiredOption("--prompts <file>", 'JSON Lines {"prompt": string or messages, ...}')
     .requiredOption("--output <file>", "JSON Lines: the same rows with completion and tokens")
@@ -27,7 +33,12 @@ export function register(program: Command): void {
     .option("--batch-size <n>", "prompts at a time", wholeNumber(1), 8)
     .option("--seed <n>", "seed of the sampling", wholeNumber(Number.MIN_SAFE_INTEGER), 0)
     .addOption(new Option("--precision <p>", "of matrix products").choices(["f32", "bf16"]).default("f32"))
-    .action(generate);
+    .addOption(
+      new Option("--endpoint <url>", "let a server with OpenAI's protocol do it, such as http://localhost:8000/v1").conflicts(["adapter"]),
+    )
+    .option("--concurrency <n>", "requests to the endpoint at a time", wholeNumber(1), 8)
+    .option("--requests-per-minute <n>", "limit of requests to the endpoint", wholeNumber(1))
+    .action((options: GenerateOptions) => (options.endpoint === undefined ? generate(options) : generateRemote(options.endpoint, options)));
 }
 
 async function generate(options: GenerateOptions): Promise<void> {
@@ -70,6 +81,28 @@ async function generate(options: GenerateOptions): Promise<void> {
   } finally {
     close();
   }
+}
+
+/** The endpoint's completions, which are kept in OUTPUT.received until the output is whole. */
+async function generateRemote(url: string, options: GenerateOptions): Promise<void> {
+  const { readPrompts } = await import("../evaluation/prompt-file.js");
+  const { assertWritable, progressLine } = await import("./output.js");
+  const { formatJsonl } = await import("../data/jsonl.js");
+  const { sampleRemote } = await import("../generation/remote.js");
+  const { writeAtomic } = await import("../setup/atomic.js");
+  const rows = readPrompts(options.prompts);
+  assertWritable(options.output);
+  const { model, concurrency, requestsPerMinute, maxNewTokens, temperature, seed } = options;
+  const cache = `${options.output}.received`;
+  const prompts = rows.map(({ prompt }) => prompt);
+  const results: object[] = [];
+  const progress = progressLine(rows.length, "prompts");
+  const completions = sampleRemote({ url, model, concurrency, requestsPerMinute }, prompts, { maxNewTokens, temperature, seed, cache });
+  for await (const { index, text, tokens } of completions) {
+    results.push({ ...rows[index]!.fields, completion: text, tokens });
+    progress(results.length);
+  }
+  writeAtomic(options.output, [formatJsonl(results)]);
 }
 
 function temperature(text: string): number {

@@ -44,7 +44,7 @@ test.each([
   ],
   [
     "a server's handler",
-    "import { createServer } from 'node:http'; const server = createServer((_, answer) => { console.log('late'); answer.end(); }).listen(0, () => setTimeout(async () => { await fetch(`http://127.0.0.1:${(server.address() as any).port}`); server.close(); }, 50));",
+    "import { createServer } from 'node:http'; const server = createServer((_, answer) => { console.log('late'); answer.end(); }).listen(0, () => setTimeout(async () => { await fetch('http://127.0.0.1:' + (server.address() as any).port); server.close(); }, 50));",
   ],
   ["a microtask", "setTimeout(() => queueMicrotask(() => console.log('late')), 50);"],
 ])("%s", async (_, code) => {
