@@ -12,7 +12,7 @@ import { robustDpo } from "../objectives/robust.js";
 import { sigmoidNorm } from "../objectives/sigmoid-norm.js";
 import type { PreferenceObjective } from "../objectives/types.js";
 import { writeAtomic } from "../setup/atomic.js";
-import { sequential, shuffled } from "./batches.js";
+import { type Plan, sequential, shuffled } from "./batches.js";
 import { removeCheckpoints } from "./checkpoint.js";
 import { TrainingError } from "./errors.js";
 import type { TrainOptions } from "./loop.js";
@@ -76,12 +76,11 @@ function trainOptions(
   rng: Rng,
   { log, signal }: { log: (line: string) => void; signal?: AbortSignal },
 ): TrainOptions {
-  const size = config.batch_size * config.gradient_accumulation_steps;
   return {
     lora,
-    batches: config.shuffle ? shuffled(rows, size, config.max_steps, rng) : sequential(rows, size, config.max_steps),
+    batches: batchPlan(config, rows, rng),
     microBatch: config.batch_size,
-    learningRate: config.learning_rate ?? (config.method === "sft" ? 2e-5 : 1e-6),
+    learningRate: peakRate(config),
     schedule: scheduleOf(config),
     maxGradNorm: config.max_grad_norm,
     weightDecay: config.weight_decay,
@@ -89,6 +88,15 @@ function trainOptions(
     signal,
   };
 }
+
+/** The rows of each step. */
+export function batchPlan(config: RunConfig, rows: number, rng: Rng): Plan {
+  const size = config.batch_size * config.gradient_accumulation_steps;
+  return config.shuffle ? shuffled(rows, size, config.max_steps, rng) : sequential(rows, size, config.max_steps);
+}
+
+/** TRL's defaults where the run names none. */
+export const peakRate = ({ learning_rate, method }: RunConfig): number => learning_rate ?? (method === "sft" ? 2e-5 : 1e-6);
 
 function scheduleOf({ lr_scheduler_type: type, lr_scheduler_kwargs: more, warmup_ratio: warmup }: RunConfig): Schedule {
   if (type === "linear") return linear({ warmup });
@@ -128,7 +136,7 @@ const objectiveLabel = ({ method, loss_type, beta, label_smoothing, length_alpha
   JSON.stringify([method, loss_type, beta, label_smoothing, length_alpha ?? null, nll_weight, reference_adapter ?? "start"]);
 
 /** The adapter that training starts from: `init_adapter`, or a fresh one. */
-async function startAdapter(config: RunConfig, model: LanguageModel, rng: Rng): Promise<Lora> {
+export async function startAdapter(config: RunConfig, model: LanguageModel, rng: Rng): Promise<Lora> {
   const { r, alpha, target_modules, layers_to_transform } = config.lora ?? {
     r: 16,
     alpha: 32,

@@ -1,0 +1,97 @@
+import { copyFileSync } from "node:fs";
+import { join } from "node:path";
+import { createRng } from "../../backend/random.js";
+import { formatJsonl, readJsonl } from "../../data/jsonl.js";
+import { readPreferences } from "../../data/preferences.js";
+import { saveAdapter } from "../../model/adapter-io.js";
+import type { LanguageModel } from "../../model/load.js";
+import { saveModel } from "../../model/save.js";
+import { writeAtomic } from "../../setup/atomic.js";
+import { packageRoot } from "../../setup/paths.js";
+import { TrainingError } from "../errors.js";
+import { readTokenPairs, readTokenRows } from "../rows.js";
+import { batchPlan, peakRate, startAdapter } from "../run.js";
+import type { RunConfig } from "../run-config.js";
+
+/** TRL's release whose meaning of the options is the exported one's. */
+const TRL = "1.16.0";
+
+/**
+ * Writes a stage for TRL: `model/` and `init_adapter/` in Hugging Face's formats, `train.jsonl` with the rows in the order of erpo's own plan, `run.json`, `train.py`,
+ * configurations of accelerate (DDP, DeepSpeed ZeRO, FSDP) and a README.txt with the launch line. `adapter/` is what comes back.
+ *
+ * @throws TrainingError for what TRL has no counterpart of; DataError, WeightsError
+ */
+export async function exportTrl(config: RunConfig, model: LanguageModel, output: string): Promise<void> {
+  if (config.reference_adapter) {
+    throw new TrainingError(`reference_adapter: ${config.reference_adapter}: TRL measures against the start or, with null, the base model`);
+  }
+  const cut = { maxLength: config.max_length, maxPositions: model.config.maxPositions };
+  const tokenized = config.method === "sft" ? readTokenRows : readTokenPairs;
+  const { rows, leftOut } = tokenized(config.data, model.tokenizer, cut);
+  const raw = (config.method === "sft" ? sftRows(config.data) : readPreferences(config.data)).filter((_, i) => !leftOut.includes(i + 1));
+  const rng = createRng(config.seed);
+  const lora = await startAdapter(config, model, rng.fork("lora"));
+  try {
+    await saveAdapter(join(output, "init_adapter"), lora, "model");
+  } finally {
+    lora.dispose();
+  }
+  await saveModel(join(output, "model"), model);
+  const plan = batchPlan(config, rows.length, rng.fork("data"));
+  const size = config.batch_size * config.gradient_accumulation_steps;
+  const short = plan.findIndex((batch) => batch.length !== size);
+  if (short >= 0) {
+    const message = `step ${short + 1} ends an epoch with ${plan[short]!.length} of ${size} rows, which TRL would fill up`;
+    throw new TrainingError(`${config.data}: ${message}: choose a batch_size that divides the ${rows.length} rows, or fewer max_steps`);
+  }
+  const ordered = plan.flat().map((i) => raw[i]!);
+  writeAtomic(join(output, "train.jsonl"), [formatJsonl(ordered)]);
+  const { model: _, data: __, output_dir: ___, init_adapter: ____, reference_adapter, ...kept } = config;
+  const run = {
+    ...kept,
+    learning_rate: peakRate(config),
+    length_alpha: config.length_alpha ?? 0.02,
+    reference: reference_adapter === null ? "base" : "start",
+  };
+  writeAtomic(join(output, "run.json"), [`${JSON.stringify(run, null, 2)}\n`]);
+  for (const [name, settings] of Object.entries(ACCELERATE)) {
+    writeAtomic(join(output, name), [
+      `${JSON.stringify({ compute_environment: "LOCAL_MACHINE", num_machines: 1, ...settings }, null, 2)}\n`,
+    ]);
+  }
+  writeAtomic(join(output, "README.txt"), [README]);
+  copyFileSync(join(packageRoot(), "src", "training", "trl", "train.py"), join(output, "train.py"));
+}
+
+const sftRows = (path: string): object[] => readJsonl(path).map(({ value: { prompt, completion } }) => ({ prompt, completion }));
+
+/** How processes share the work; accelerate's fields, which `accelerate launch` can override. */
+const ACCELERATE: Record<string, object> = {
+  "ddp.json": { distributed_type: "MULTI_GPU", num_processes: 2 },
+  "zero2.json": { distributed_type: "DEEPSPEED", num_processes: 2, deepspeed_config: { zero_stage: 2 } },
+  "zero3.json": { distributed_type: "DEEPSPEED", num_processes: 2, deepspeed_config: { zero_stage: 3, zero3_save_16bit_model: false } },
+  "fsdp.json": {
+    distributed_type: "FSDP",
+    num_processes: 2,
+    fsdp_config: {
+      fsdp_version: 2,
+      fsdp_auto_wrap_policy: "TRANSFORMER_BASED_WRAP",
+      fsdp_state_dict_type: "FULL_STATE_DICT",
+      fsdp_reshard_after_forward: true,
+    },
+  },
+};
+
+const README = `One stage of training, exported by erpo for TRL ${TRL}.
+
+    pip install trl==${TRL} peft accelerate datasets     (and deepspeed for zero2.json and zero3.json)
+    accelerate launch --config_file ddp.json train.py
+
+ddp.json, zero2.json, zero3.json and fsdp.json are for GPUs; --num_processes N changes the number of processes. Without GPUs:
+
+    torchrun --nproc_per_node 2 train.py
+
+The rows of a step are the same whatever the number of processes is. A stopped run goes on from its newest checkpoint.
+adapter/ is the result: \`erpo score --adapter adapter\`, or the init_adapter of the next stage. log.json has TRL's metrics of each step.
+`;
