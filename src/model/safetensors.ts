@@ -2,7 +2,7 @@ import { writeAtomic } from "../setup/atomic.js";
 import { WeightsError } from "./errors.js";
 import type { RangeFile } from "./files.js";
 import { bfloats, floats, halves } from "./ggml-types.js";
-import type { StoredTensor } from "./weights.js";
+import type { StoredTensor, WritableTensor } from "./weights.js";
 
 /** Longest header that is accepted, in bytes; the reference implementation's limit. */
 const MAX_HEADER = 100_000_000;
@@ -106,13 +106,6 @@ function entry(name: string, value: unknown, fail: (problem: string) => never): 
   }
   if (bytes !== end - begin) return fail(`tensor ${name}: [${shape}] of ${dtype} is ${bytes} bytes, "data_offsets" hold ${end - begin}`);
   return { dtype, shape, begin, end };
-}
-
-/** A tensor to be written; its values are asked for when their turn comes. */
-export interface WritableTensor {
-  name: string;
-  shape: readonly number[];
-  data(): Float32Array;
 }
 
 /** Writes a safetensors file of f32 tensors, whole or not at all. */
