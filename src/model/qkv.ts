@@ -9,7 +9,11 @@ export type QkvSaved = HeadNormSaved | null;
  * From a layer's product for q, k and v to what the rotary positions turn: the bias is added and each head of q and k is normed, where the layer has them.
  * product [N, (H + 2 KV) D] -> the same shape. Not recorded for gradients.
  */
-export function qkvForward(product: tf.Tensor2D, { qkvBias, headGains }: LayerWeights, eps: number): { value: tf.Tensor2D; saved: QkvSaved } {
+export function qkvForward(
+  product: tf.Tensor2D,
+  { qkvBias, headGains }: LayerWeights,
+  eps: number,
+): { value: tf.Tensor2D; saved: QkvSaved } {
   const value: tf.Tensor2D = qkvBias ? tf.add(product, qkvBias) : product;
   return headGains ? headNormForward(value, headGains, eps) : { value, saved: null };
 }

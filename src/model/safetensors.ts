@@ -1,7 +1,8 @@
 import { writeAtomic } from "../setup/atomic.js";
 import { WeightsError } from "./errors.js";
 import type { RangeFile } from "./files.js";
-import { bfloats, floats, halves } from "./ggml-types.js";
+import { floats } from "./ggml-types.js";
+import { bfloats, halves } from "./halves.js";
 import type { StoredTensor, WritableTensor } from "./weights.js";
 
 /** Longest header that is accepted, in bytes; the reference implementation's limit. */

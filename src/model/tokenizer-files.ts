@@ -10,10 +10,26 @@ export interface TokenizerFiles {
 
 const byteLevel = (useRegex: boolean) => ({ type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: useRegex });
 
-/** Pre-tokenizers by llama.cpp's names (tokenizer.ggml.pre), as the models' own tokenizer.json define them. */
-const PRE_TOKENIZERS: Record<string, unknown> = {
-  smollm: { type: "Sequence", pretokenizers: [{ type: "Digits", individual_digits: true }, byteLevel(true)] },
-  "gpt-2": byteLevel(true),
+const sequence = (...pretokenizers: unknown[]) => ({ type: "Sequence", pretokenizers });
+const split = (regex: string) =>
+  sequence({ type: "Split", pattern: { Regex: regex }, behavior: "Isolated", invert: false }, byteLevel(false));
+
+/** Words, runs of at most so many digits, punctuation and spaces, as tiktoken's cl100k splits them. */
+const words = (digits: string) =>
+  `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`;
+
+interface Splitting {
+  pre_tokenizer: unknown;
+  normalizer?: unknown;
+  ignore_merges?: boolean;
+}
+
+/** How text is split, by llama.cpp's names (tokenizer.ggml.pre), as the models' own tokenizer.json say it. */
+const SPLITTINGS: Record<string, Splitting> = {
+  smollm: { pre_tokenizer: sequence({ type: "Digits", individual_digits: true }, byteLevel(true)) },
+  "gpt-2": { pre_tokenizer: byteLevel(true) },
+  qwen2: { pre_tokenizer: split(words("\\p{N}")), normalizer: { type: "NFC" } }, // Qwen2, 2.5 and 3
+  "llama-bpe": { pre_tokenizer: split(words("\\p{N}{1,3}")), ignore_merges: true }, // Llama 3
 };
 
 /**
@@ -35,13 +51,14 @@ export function tokenizerFromGguf(metadata: Record<string, unknown>, file: strin
     );
   }
   const pre = String(metadata["tokenizer.ggml.pre"] ?? "gpt-2");
-  if (!Object.hasOwn(PRE_TOKENIZERS, pre)) {
+  if (!Object.hasOwn(SPLITTINGS, pre)) {
     throw new WeightsError(
       file,
       `pre-tokenizer ${JSON.stringify(pre)}`,
-      `erpo knows ${Object.keys(PRE_TOKENIZERS).join(", ")}; use a Hugging Face directory`,
+      `erpo knows ${Object.keys(SPLITTINGS).join(", ")}; use a Hugging Face directory`,
     );
   }
+  const { pre_tokenizer, normalizer = null, ignore_merges = false } = SPLITTINGS[pre]!;
   const tokens = list<string>("tokenizer.ggml.tokens");
   const types = list<number>("tokenizer.ggml.token_type");
   const special = tokens.flatMap((content, id) => (types[id] === 3 || types[id] === 4 ? [{ content, id, special: types[id] === 3 }] : []));
@@ -55,8 +72,8 @@ export function tokenizerFromGguf(metadata: Record<string, unknown>, file: strin
       truncation: null,
       padding: null,
       added_tokens: special.map(({ content, id, special }) => ({ id, content, ...flags, special })),
-      normalizer: null,
-      pre_tokenizer: PRE_TOKENIZERS[pre],
+      normalizer,
+      pre_tokenizer,
       post_processor: null,
       decoder: byteLevel(true),
       model: {
@@ -67,7 +84,7 @@ export function tokenizerFromGguf(metadata: Record<string, unknown>, file: strin
         end_of_word_suffix: null,
         fuse_unk: false,
         byte_fallback: false,
-        ignore_merges: false,
+        ignore_merges,
         vocab: Object.fromEntries(tokens.map((t, id) => [t, id])),
         merges: list<string>("tokenizer.ggml.merges").map((m) => m.split(" ")),
       },
@@ -75,7 +92,7 @@ export function tokenizerFromGguf(metadata: Record<string, unknown>, file: strin
     config: {
       tokenizer_class: "PreTrainedTokenizerFast",
       clean_up_tokenization_spaces: false,
-      model_max_length: Number(metadata["llama.context_length"] ?? 2048),
+      model_max_length: Number(metadata[`${metadata["general.architecture"]}.context_length`] ?? 2048),
       ...(token("bos") !== undefined && { bos_token: token("bos") }),
       eos_token: eos,
       ...(token("unknown") !== undefined && { unk_token: token("unknown") }),

@@ -144,7 +144,15 @@ export function uploadWeights(config: DecoderConfig, read: (name: string) => Sto
 export function storedTensors(config: DecoderConfig, weights: Omit<DecoderWeights, "dispose">): WritableTensor[] {
   const { numHeads: H, numKvHeads: KV, headDim: D, intermediateSize: I } = config;
   const column = { q_proj: 0, k_proj: H * D, v_proj: (H + KV) * D, o_proj: 0, gate_proj: 0, up_proj: I, down_proj: 0 };
-  const group = { q_proj: "qkv", k_proj: "qkv", v_proj: "qkv", o_proj: "o", gate_proj: "gateUp", up_proj: "gateUp", down_proj: "down" } as const;
+  const group = {
+    q_proj: "qkv",
+    k_proj: "qkv",
+    v_proj: "qkv",
+    o_proj: "o",
+    gate_proj: "gateUp",
+    up_proj: "gateUp",
+    down_proj: "down",
+  } as const;
   const find = (name: string, shape: readonly number[]): tf.Tensor => {
     if (name === "model.embed_tokens.weight") return tf.clone(weights.embedding);
     if (name === "lm_head.weight") return tf.clone(weights.head);

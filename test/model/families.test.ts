@@ -5,12 +5,15 @@ import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadAdapter, saveAdapter } from "../../src/model/adapter-io.js";
 import { configFromJson } from "../../src/model/config.js";
+import { openDirectory } from "../../src/model/directory.js";
 import { FAMILIES } from "../../src/model/families.js";
 import { openRanges } from "../../src/model/files.js";
+import { openGguf } from "../../src/model/gguf.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
 import type { Lora } from "../../src/model/lora.js";
 import { readSafetensors } from "../../src/model/safetensors.js";
 import { saveModel } from "../../src/model/save.js";
+import { tensorShapes } from "../../src/model/weights.js";
 import { fixture } from "./open.js";
 
 /** Families beside Llama (decoder.test.ts) against transformers and PEFT: test/fixtures/families_fixture.py. */
@@ -171,6 +174,18 @@ describe.each(families)("%s", (name) => {
     expect(apart(logps(model, rows, lora), expected.adapter_logps.flat())).toBeLessThan(1e-4);
     lora.dispose();
   });
+});
+
+test.each(["qwen2", "qwen3"])("a GGUF file of %s holds the same decoder", async (name) => {
+  const dir = await mkdtemp(join(tmpdir(), "erpo-gguf-"));
+  await cp(fixture(`families/${name}`), dir, { recursive: true });
+  for (const file of ["tokenizer.json", "tokenizer_config.json"]) await cp(fixture(`llama-tiny/${file}`), join(dir, file));
+  const [a, b] = [await openGguf(fixture(`families/${name}.gguf`)), await openDirectory(dir)];
+  expect(a.config).toEqual({ ...b.config, windows: [null, null] }); // llama.cpp's files of Qwen2 have no windows
+  for (const tensor of tensorShapes(b.config).keys()) expect(a.read(tensor)).toEqual(b.read(tensor));
+  a.close();
+  b.close();
+  await rm(dir, { recursive: true });
 });
 
 test("config.json says which layers have a window, by list, by count, or by the family's default", () => {

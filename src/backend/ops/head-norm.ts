@@ -40,7 +40,8 @@ function split(x: tf.Tensor2D, gains: tf.Tensor2D): [tf.Tensor3D, tf.Tensor2D] {
   return [tf.reshape(tf.slice(x, [0, 0], [-1, Q * D]), [-1, Q, D]), tf.slice(x, [0, Q * D], [-1, -1])];
 }
 
-const join = (heads: tf.Tensor, rest: tf.Tensor2D): tf.Tensor2D => tf.concat([tf.reshape(heads, [rest.shape[0], -1]) as tf.Tensor2D, rest], 1);
+const join = (heads: tf.Tensor, rest: tf.Tensor2D): tf.Tensor2D =>
+  tf.concat([tf.reshape(heads, [rest.shape[0], -1]) as tf.Tensor2D, rest], 1);
 
 /** The norm with its own gradient. */
 export function headNorm(x: tf.Tensor2D, gains: tf.Tensor2D, eps: number): tf.Tensor2D {
