@@ -122,8 +122,8 @@ function windowsFromJson(c: z.infer<typeof configJson>): (number | null)[] {
   return Array.from({ length: Math.min(c.num_hidden_layers, MAX_LAYERS) }, (_, layer) => (has(layer) ? size : null));
 }
 
-/** The inverse: what a config.json of transformers 5 says of this decoder. */
-export function configToJson(config: DecoderConfig): Record<string, unknown> {
+/** The inverse: what a config.json of transformers 5 says of this decoder; `dtype` is PyTorch's name of the type of the stored weights. */
+export function configToJson(config: DecoderConfig, dtype = "float32"): Record<string, unknown> {
   const window = config.windows.find((w) => w !== null) ?? null;
   return {
     architectures: [traits(config.family).className],
@@ -152,7 +152,7 @@ export function configToJson(config: DecoderConfig): Record<string, unknown> {
     max_position_embeddings: config.maxPositions,
     bos_token_id: config.bosTokenId,
     eos_token_id: config.eosTokenIds.length === 1 ? config.eosTokenIds[0] : config.eosTokenIds,
-    dtype: "float32",
+    dtype,
   };
 }
 

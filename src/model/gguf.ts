@@ -1,11 +1,11 @@
 import { type GGUFTensorInfo, gguf } from "@huggingface/gguf";
-import { configFromGguf } from "./config.js";
+import { configFromGguf, type DecoderConfig } from "./config.js";
 import type { ModelFiles } from "./directory.js";
 import { WeightsError } from "./errors.js";
 import { traits } from "./families.js";
 import { openRanges } from "./files.js";
 import { dequantize, GGML_TYPES } from "./ggml-types.js";
-import { tokenizerFromGguf } from "./tokenizer-files.js";
+import { tokenizerFromGguf } from "./tokenizer-gguf.js";
 import { type StoredTensor, tensorShapes } from "./weights.js";
 
 /** llama.cpp's names of a layer's tensors, by PyTorch's. */
@@ -81,8 +81,8 @@ export async function openGguf(path: string): Promise<ModelFiles> {
     const read = (name: string): StoredTensor => {
       const { type, offset, shape, elements, bytes } = extents.get(ggufName(name))!;
       const data = dequantize(type, file.read(start + offset, bytes), 0, elements);
-      const heads = name.endsWith("q_proj.weight") ? config.numHeads : name.endsWith("k_proj.weight") ? config.numKvHeads : 0;
-      return { shape, data: heads && traits(config.family).interleaved ? unpermute(data, heads, config.headDim) : data };
+      const heads = rotaryHeads(config, name);
+      return { shape, data: heads && traits(config.family).interleaved ? apart(data, heads, config.headDim) : data };
     };
     return { config, tokenizer: tokenizerFromGguf(metadata, path), weights: [path], read, close: () => file.close() };
   } catch (error) {
@@ -144,18 +144,27 @@ function checkExtents(path: string, infos: GGUFTensorInfo[], start: number, leng
   return extents;
 }
 
-/** llama.cpp interleaves the two halves of every head's rows ([H, D/2, 2]); PyTorch keeps them apart ([H, 2, D/2]). */
-function unpermute(data: Float32Array, heads: number, headDim: number): Float32Array {
+/** The heads of a matrix whose rows are turned by rotary positions; 0 for any other tensor. */
+export const rotaryHeads = (config: DecoderConfig, name: string): number =>
+  name.endsWith("q_proj.weight") ? config.numHeads : name.endsWith("k_proj.weight") ? config.numKvHeads : 0;
+
+/** The rows of each head in the other order of the two. */
+function reordered(data: Float32Array, heads: number, headDim: number, apart: boolean): Float32Array {
   const columns = data.length / (heads * headDim);
   const half = headDim / 2;
   const out = new Float32Array(data.length);
   for (let h = 0; h < heads; h++) {
     for (let i = 0; i < half; i++) {
       for (let k = 0; k < 2; k++) {
-        const from = (h * headDim + 2 * i + k) * columns;
-        out.set(data.subarray(from, from + columns), (h * headDim + k * half + i) * columns);
+        const [pairs, halves] = [h * headDim + 2 * i + k, h * headDim + k * half + i];
+        const [from, to] = apart ? [pairs, halves] : [halves, pairs];
+        out.set(data.subarray(from * columns, (from + 1) * columns), to * columns);
       }
     }
   }
   return out;
 }
+
+/** llama.cpp interleaves the two halves of every head's rows ([H, D/2, 2]); PyTorch keeps them apart ([H, 2, D/2]). */
+const apart = (data: Float32Array, heads: number, headDim: number) => reordered(data, heads, headDim, true);
+export const interleave = (data: Float32Array, heads: number, headDim: number) => reordered(data, heads, headDim, false);

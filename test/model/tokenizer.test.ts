@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { createTokenizer, type Tokenizer } from "../../src/model/tokenizer.js";
-import { tokenizerFromDirectory, tokenizerFromGguf } from "../../src/model/tokenizer-files.js";
+import { tokenizerFromDirectory } from "../../src/model/tokenizer-files.js";
+import { tokenizerFromGguf } from "../../src/model/tokenizer-gguf.js";
 import tiny from "../fixtures/llama-tiny.json" with { type: "json" }; // both made by test/fixtures/llama_fixture.py
 import smollm2 from "../fixtures/tokenizer-smollm2.json" with { type: "json" };
 import splittings from "../fixtures/tokenizer-splittings.json" with { type: "json" }; // test/fixtures/families_fixture.py

@@ -1,0 +1,53 @@
+import { type Command, Option } from "commander";
+import { wholeNumber } from "./output.js";
+
+interface ExportOptions {
+  model: string;
+  adapter?: string;
+  output: string;
+}
+
+/** `erpo export FORMAT`: a model, with an adapter merged in where one is given, for other programs. */
+export function register(program: Command): void {
+  const group = program.command("export").description("write a model, with its adapter merged in, for other programs");
+  const format = (name: string, description: string, types: string[], output: string) =>
+    group
+      .command(name)
+      .description(description)
+      .requiredOption("--model <M>", "a built-in name, a .gguf file, or a Hugging Face style directory")
+      .option("--adapter <dir>", "a PEFT folder to merge into the weights")
+      .addOption(new Option("--type <type>", "how matrices are stored").choices(types).default(types[0]))
+      .requiredOption("--output <path>", output);
+  format("gguf", "one file that llama.cpp runs", ["f16", "bf16", "q8_0", "f32"], "the .gguf file").action(exportGguf);
+  format("safetensors", "a folder that transformers loads", ["f32", "f16", "bf16"], "the folder")
+    .option("--max-shard-size <bytes>", "of a weights file", wholeNumber(1), 5_000_000_000)
+    .action(exportSafetensors);
+}
+
+async function exportGguf(options: ExportOptions & { type: "f16" | "bf16" | "q8_0" | "f32" }): Promise<void> {
+  const { assertWritable } = await import("./output.js");
+  assertWritable(options.output);
+  const { saveGguf } = await import("../model/gguf-write.js");
+  const { openModel } = await import("./model.js");
+  const { model, lora, close } = await openModel({ ...options, precision: "f32" });
+  try {
+    saveGguf(options.output, model, lora, options.type);
+  } finally {
+    close();
+  }
+}
+
+async function exportSafetensors(options: ExportOptions & { type: "f32" | "f16" | "bf16"; maxShardSize: number }): Promise<void> {
+  const { join } = await import("node:path");
+  const { assertWritable } = await import("./output.js");
+  assertWritable(join(options.output, "config.json"));
+  const { saveModel } = await import("../model/save.js");
+  const { openModel } = await import("./model.js");
+  const { model, lora, close } = await openModel({ ...options, precision: "f32" });
+  try {
+    const type = options.type.toUpperCase() as "F32" | "F16" | "BF16";
+    await saveModel(options.output, model, lora, { type, maxShardBytes: options.maxShardSize });
+  } finally {
+    close();
+  }
+}
