@@ -1,14 +1,63 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import { wholeNumber } from "./output.js";
 
-/** `erpo export`: runs and models for other programs. */
+interface ExportOptions {
+  model: string;
+  adapter?: string;
+  output: string;
+}
+
+/** `erpo export FORMAT`: a model, with an adapter merged in where one is given, or a stage of training, for other programs. */
 export function register(program: Command): void {
-  const command = program.command("export").description("runs for other programs");
-  command
+  const group = program
+    .command("export")
+    .description("write a model, with its adapter merged in, or a stage of training for other programs");
+  const format = (name: string, description: string, types: string[], output: string) =>
+    group
+      .command(name)
+      .description(description)
+      .requiredOption("--model <M>", "a built-in name, a .gguf file, or a Hugging Face style directory")
+      .option("--adapter <dir>", "a PEFT folder to merge into the weights")
+      .addOption(new Option("--type <type>", "how matrices are stored").choices(types).default(types[0]))
+      .requiredOption("--output <path>", output);
+  format("gguf", "one file that llama.cpp runs", ["f16", "bf16", "q8_0", "f32"], "the .gguf file").action(exportGguf);
+  format("safetensors", "a folder that transformers loads", ["f32", "f16", "bf16"], "the folder")
+    .option("--max-shard-size <bytes>", "of a weights file", wholeNumber(1), 5_000_000_000)
+    .action(exportSafetensors);
+  group
     .command("trl")
-    .description("a stage of training for TRL with accelerate: data, model, adapter, configurations, and a launch line in README.txt")
+    .description("a folder that TRL trains in, with accelerate: rows, model, adapter, configurations")
     .argument("<run.json>", "what to train, as for erpo train")
-    .requiredOption("--output <dir>", "folder to write")
+    .requiredOption("--output <dir>", "the folder; its README.txt has the launch line")
     .action(exportTrl);
+}
+
+async function exportGguf(options: ExportOptions & { type: "f16" | "bf16" | "q8_0" | "f32" }): Promise<void> {
+  const { assertWritable } = await import("./output.js");
+  assertWritable(options.output);
+  const { saveGguf } = await import("../model/gguf-write.js");
+  const { openModel } = await import("./model.js");
+  const { model, lora, close } = await openModel({ ...options, precision: "f32" });
+  try {
+    saveGguf(options.output, model, lora, options.type);
+  } finally {
+    close();
+  }
+}
+
+async function exportSafetensors(options: ExportOptions & { type: "f32" | "f16" | "bf16"; maxShardSize: number }): Promise<void> {
+  const { join } = await import("node:path");
+  const { assertWritable } = await import("./output.js");
+  assertWritable(join(options.output, "config.json"));
+  const { saveModel } = await import("../model/save.js");
+  const { openModel } = await import("./model.js");
+  const { model, lora, close } = await openModel({ ...options, precision: "f32" });
+  try {
+    const type = options.type.toUpperCase() as "F32" | "F16" | "BF16";
+    await saveModel(options.output, model, lora, { type, maxShardBytes: options.maxShardSize });
+  } finally {
+    close();
+  }
 }
 
 async function exportTrl(file: string, { output }: { output: string }): Promise<void> {

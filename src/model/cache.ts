@@ -52,7 +52,7 @@ export class KvCache {
   /** Takes up a layer's new token of each row and attends to what is kept: qkv [B, (H + 2 KV) D], positions [B] int32 from `advance` -> [B, H D]. */
   attend(layer: number, qkv: tf.Tensor2D, rotary: RotaryTables, positions: tf.Tensor1D): tf.Tensor2D {
     const before = { keys: this.keys[layer]!, values: this.values[layer]! };
-    const { value, kept } = cachedAttention(qkv, rotary, positions, before, this.config);
+    const { value, kept } = cachedAttention(qkv, rotary, positions, before, this.config, this.config.windows[layer]);
     if (kept !== before) {
       this.keys[layer] = tf.keep(kept.keys);
       this.values[layer] = tf.keep(kept.values);

@@ -1,8 +1,10 @@
 import { z } from "zod";
 import { WeightsError } from "./errors.js";
+import { FAMILIES, type Family, traits } from "./families.js";
 
-/** The shape of a Llama decoder (Touvron et al. 2023): RMSNorm, rotary positions, grouped-query attention, SwiGLU. */
+/** The shape of a decoder with RMSNorm, rotary positions, grouped-query attention and SwiGLU (Llama: Touvron et al. 2023), and what its family adds. */
 export interface DecoderConfig {
+  family: Family;
   vocabSize: number;
   hiddenSize: number;
   intermediateSize: number;
@@ -11,6 +13,12 @@ export interface DecoderConfig {
   /** Key/value heads; each serves numHeads / numKvHeads query heads. */
   numKvHeads: number;
   headDim: number;
+  /** Whether the products for q, k and v add a bias. */
+  qkvBias: boolean;
+  /** Whether each head of q and k is normed (RMSNorm) before it is turned. */
+  qkNorm: boolean;
+  /** For each layer how many positions a token sees, its own included; null: all before it. */
+  windows: readonly (number | null)[];
   /** Base of the rotary frequencies. */
   ropeTheta: number;
   rmsNormEps: number;
@@ -22,6 +30,9 @@ export interface DecoderConfig {
   eosTokenIds: number[];
 }
 
+/** More than any decoder has. */
+const MAX_LAYERS = 1000;
+
 const count = z.number().int().positive();
 const ropeParameters = z.looseObject({
   rope_type: z.string().optional(),
@@ -31,7 +42,7 @@ const ropeParameters = z.looseObject({
 
 /** config.json of transformers 4 (`rope_theta`, `rope_scaling`) and 5 (`rope_parameters`). */
 const configJson = z.looseObject({
-  model_type: z.literal("llama"),
+  model_type: z.enum(Object.keys(FAMILIES) as Family[]),
   vocab_size: count,
   hidden_size: count,
   intermediate_size: count,
@@ -42,6 +53,10 @@ const configJson = z.looseObject({
   hidden_act: z.literal("silu").default("silu"),
   attention_bias: z.literal(false).default(false),
   mlp_bias: z.literal(false).default(false),
+  use_sliding_window: z.boolean().nullish(),
+  sliding_window: count.nullish(),
+  max_window_layers: z.number().int().nonnegative().default(28),
+  layer_types: z.array(z.enum(["full_attention", "sliding_attention"])).nullish(),
   rope_theta: z.number().positive().nullish(),
   rope_scaling: ropeParameters.nullish(),
   rope_parameters: ropeParameters.nullish(),
@@ -55,7 +70,7 @@ const configJson = z.looseObject({
 /**
  * Reads the parsed content of a config.json.
  * @param file its path, for the error
- * @throws WeightsError that names the field, when the file describes something other than a plain Llama decoder
+ * @throws WeightsError that names the field, when the file describes a decoder that erpo does not run
  */
 export function configFromJson(json: unknown, file: string): DecoderConfig {
   const parsed = configJson.safeParse(json);
@@ -64,7 +79,7 @@ export function configFromJson(json: unknown, file: string): DecoderConfig {
     throw new WeightsError(
       file,
       `field "${issue.path.join(".")}": ${issue.message}`,
-      "erpo runs Llama decoders without biases (model_type llama)",
+      `erpo runs plain decoders of the families ${Object.keys(FAMILIES).join(", ")}`,
     );
   }
   const c = parsed.data;
@@ -73,15 +88,20 @@ export function configFromJson(json: unknown, file: string): DecoderConfig {
   if (ropeType !== "default") {
     throw new WeightsError(file, `field "rope_type": ${ropeType} is not supported`, "use a model with plain rotary positions");
   }
+  const { qkvBias, qkNorm, headDim = c.hidden_size / c.num_attention_heads } = traits(c.model_type);
   return checked(
     {
+      family: c.model_type,
       vocabSize: c.vocab_size,
       hiddenSize: c.hidden_size,
       intermediateSize: c.intermediate_size,
       numLayers: c.num_hidden_layers,
       numHeads: c.num_attention_heads,
       numKvHeads: c.num_key_value_heads ?? c.num_attention_heads,
-      headDim: c.head_dim ?? c.hidden_size / c.num_attention_heads,
+      headDim: c.head_dim ?? headDim,
+      qkvBias,
+      qkNorm,
+      windows: windowsFromJson(c),
       ropeTheta: c.rope_theta ?? rope?.rope_theta ?? 10000,
       rmsNormEps: c.rms_norm_eps,
       tieWordEmbeddings: c.tie_word_embeddings,
@@ -93,11 +113,21 @@ export function configFromJson(json: unknown, file: string): DecoderConfig {
   );
 }
 
-/** The inverse: what a config.json of transformers 5 says of this decoder. */
-export function configToJson(config: DecoderConfig): Record<string, unknown> {
+/** A null in the file means no window, a missing field the family's. */
+function windowsFromJson(c: z.infer<typeof configJson>): (number | null)[] {
+  const { window, windowed } = traits(c.model_type);
+  const size = c.sliding_window === undefined ? window : c.sliding_window;
+  const fields = { use_sliding_window: c.use_sliding_window ?? false, max_window_layers: c.max_window_layers };
+  const has = (layer: number) => (c.layer_types ? c.layer_types[layer] === "sliding_attention" : windowed(layer, fields));
+  return Array.from({ length: Math.min(c.num_hidden_layers, MAX_LAYERS) }, (_, layer) => (has(layer) ? size : null));
+}
+
+/** The inverse: what a config.json of transformers 5 says of this decoder; `dtype` is PyTorch's name of the type of the stored weights. */
+export function configToJson(config: DecoderConfig, dtype = "float32"): Record<string, unknown> {
+  const window = config.windows.find((w) => w !== null) ?? null;
   return {
-    architectures: ["LlamaForCausalLM"],
-    model_type: "llama",
+    architectures: [traits(config.family).className],
+    model_type: config.family,
     vocab_size: config.vocabSize,
     hidden_size: config.hiddenSize,
     intermediate_size: config.intermediateSize,
@@ -108,6 +138,12 @@ export function configToJson(config: DecoderConfig): Record<string, unknown> {
     hidden_act: "silu",
     attention_bias: false,
     mlp_bias: false,
+    ...(config.family !== "llama" && {
+      sliding_window: window,
+      use_sliding_window: window !== null,
+      max_window_layers: config.windows.lastIndexOf(null) + 1, // transformers 4 reads this one, 5 the list
+      layer_types: config.windows.map((w) => (w === null ? "full_attention" : "sliding_attention")),
+    }),
     // both spellings: transformers 4 reads rope_theta, 5 reads rope_parameters
     rope_theta: config.ropeTheta,
     rope_parameters: { rope_type: "default", rope_theta: config.ropeTheta },
@@ -116,18 +152,24 @@ export function configToJson(config: DecoderConfig): Record<string, unknown> {
     max_position_embeddings: config.maxPositions,
     bos_token_id: config.bosTokenId,
     eos_token_id: config.eosTokenIds.length === 1 ? config.eosTokenIds[0] : config.eosTokenIds,
-    dtype: "float32",
+    dtype,
   };
 }
 
 /**
- * Reads the `llama.*` metadata of a GGUF file.
+ * Reads the metadata of a GGUF file, whose keys begin with its architecture.
  * @throws WeightsError that names the key
  */
 export function configFromGguf(metadata: Record<string, unknown>, file: string, tied: boolean): DecoderConfig {
   const architecture = metadata["general.architecture"];
-  if (architecture !== "llama") {
-    throw new WeightsError(file, `general.architecture is ${JSON.stringify(architecture)}`, "erpo runs the llama architecture");
+  const families = (Object.keys(FAMILIES) as Family[]).filter((name) => traits(name).gguf === architecture);
+  if (families.length === 0) {
+    const known = [...new Set(Object.values(FAMILIES).map(({ gguf }) => gguf))];
+    throw new WeightsError(
+      file,
+      `general.architecture is ${JSON.stringify(architecture)}`,
+      `erpo runs the architectures ${known.join(", ")}`,
+    );
   }
   const number = (key: string, fallback?: number): number => {
     const value = metadata[key] ?? fallback;
@@ -137,30 +179,39 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
     }
     return n;
   };
-  const scaling = metadata["llama.rope.scaling.type"];
+  const own = (key: string, fallback?: number) => number(`${architecture}.${key}`, fallback);
+  const scaling = metadata[`${architecture}.rope.scaling.type`];
   if (scaling !== undefined && scaling !== "none") {
     throw new WeightsError(
       file,
-      `metadata "llama.rope.scaling.type": ${scaling} is not supported`,
+      `metadata "${architecture}.rope.scaling.type": ${scaling} is not supported`,
       "use a model with plain rotary positions",
     );
   }
-  const hiddenSize = number("llama.embedding_length");
-  const numHeads = number("llama.attention.head_count");
+  const hiddenSize = own("embedding_length");
+  const numHeads = own("attention.head_count");
+  const numLayers = own("block_count");
   const tokens = metadata["tokenizer.ggml.tokens"];
+  const window = own("attention.sliding_window", 0) || null;
+  const pattern = metadata[`${architecture}.attention.sliding_window_pattern`]; // of the layers that have the window
+  const family = (window !== null && families.find((name) => traits(name).window !== null)) || families[0]!;
   return checked(
     {
-      vocabSize: number("llama.vocab_size", Array.isArray(tokens) ? tokens.length : undefined),
+      family,
+      vocabSize: own("vocab_size", Array.isArray(tokens) ? tokens.length : undefined),
       hiddenSize,
-      intermediateSize: number("llama.feed_forward_length"),
-      numLayers: number("llama.block_count"),
+      intermediateSize: own("feed_forward_length"),
+      numLayers,
       numHeads,
-      numKvHeads: number("llama.attention.head_count_kv", numHeads),
-      headDim: number("llama.attention.key_length", number("llama.rope.dimension_count", hiddenSize / numHeads)),
-      ropeTheta: number("llama.rope.freq_base", 10000),
-      rmsNormEps: Number(number("llama.attention.layer_norm_rms_epsilon").toPrecision(7)), // stored as f32
+      numKvHeads: own("attention.head_count_kv", numHeads),
+      headDim: own("attention.key_length", own("rope.dimension_count", hiddenSize / numHeads)),
+      qkvBias: traits(family).qkvBias,
+      qkNorm: traits(family).qkNorm,
+      windows: Array.from({ length: Math.min(numLayers, MAX_LAYERS) }, (_, l) => (!Array.isArray(pattern) || pattern[l] ? window : null)),
+      ropeTheta: own("rope.freq_base", 10000),
+      rmsNormEps: Number(own("attention.layer_norm_rms_epsilon").toPrecision(7)), // stored as f32
       tieWordEmbeddings: tied,
-      maxPositions: number("llama.context_length"),
+      maxPositions: own("context_length"),
       bosTokenId: number("tokenizer.ggml.bos_token_id", 1),
       eosTokenIds: [number("tokenizer.ggml.eos_token_id", 2)],
     },
@@ -170,13 +221,15 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
 
 function checked(c: DecoderConfig, file: string): DecoderConfig {
   for (const [key, value] of Object.entries(c)) {
-    if (typeof value === "number" && key !== "bosTokenId" && !(value > 0))
-      throw new WeightsError(file, `${key} is ${value}`, "it must be positive");
+    if (typeof value !== "number" || key === "bosTokenId") continue;
+    if (!(value > 0)) throw new WeightsError(file, `${key} is ${value}`, "it must be positive");
+    if (!Number.isSafeInteger(value) && key !== "ropeTheta" && key !== "rmsNormEps" && key !== "headDim")
+      throw new WeightsError(file, `${key} is ${value}`, "it must be a whole number");
   }
   if (c.numHeads % c.numKvHeads !== 0) throw new WeightsError(file, `${c.numHeads} heads cannot share ${c.numKvHeads} key/value heads`);
   if (!Number.isInteger(c.headDim) || c.headDim % 2 !== 0)
     throw new WeightsError(file, `head_dim is ${c.headDim}`, "rotary positions need an even one");
-  if (c.numLayers > 1000 || c.vocabSize > 10_000_000)
+  if (c.numLayers > MAX_LAYERS || c.vocabSize > 10_000_000)
     throw new WeightsError(file, `${c.numLayers} layers, ${c.vocabSize} tokens: not a real model`);
   return c;
 }

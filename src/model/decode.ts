@@ -8,7 +8,8 @@ import { KvCache } from "./cache.js";
 import type { DecoderConfig } from "./config.js";
 import { layerForward } from "./layer.js";
 import type { SamplingWeights } from "./merge.js";
-import { passContext } from "./pass.js";
+import { passContexts } from "./pass.js";
+import { qkvForward } from "./qkv.js";
 import type { LayerWeights } from "./weights.js";
 
 /** Runs prompts and keeps their keys and values; logits [B, V] after each row's last token. See `Decoder.prefill`. */
@@ -23,12 +24,12 @@ export function prefillRows(
   const keys: tf.Tensor4D[] = [];
   const values: tf.Tensor4D[] = [];
   const logits = tf.tidy(() => {
-    const context = passContext(config, prefix, lengths);
+    const contexts = passContexts(config, prefix, lengths);
     const ids = [...rows[0]!.slice(0, prefix), ...rows.flatMap((r) => r.slice(prefix))];
     let x = tf.gather(weights.embedding, tf.tensor1d(ids, "int32")) as tf.Tensor2D; // [P + N, C]
-    for (const w of weights.layers) {
+    for (const [l, w] of weights.layers.entries()) {
       x = tf.tidy(() => {
-        const { value, saved } = layerForward(w, x, context, null);
+        const { value, saved } = layerForward(w, x, contexts[l]!, null);
         keys.push(tf.keep(saved.mix.rows.k));
         values.push(tf.keep(saved.mix.rows.v));
         return value;
@@ -66,8 +67,8 @@ export function decodeStep(config: DecoderConfig, weights: SamplingWeights, cach
 
 /** One decoder layer for one token a row: x [B, C] -> the same shape. */
 function layerStep(w: LayerWeights, x: tf.Tensor2D, eps: number, attend: (qkv: tf.Tensor2D) => tf.Tensor2D): tf.Tensor2D {
-  const qkv = matMul(rmsNormForward(x, w.inputNorm, eps).value, w.qkv); // [B, (H + 2 KV) D]
-  const y = matMulAdd(attend(qkv), w.o, x);
+  const product = matMul(rmsNormForward(x, w.inputNorm, eps).value, w.qkv); // [B, (H + 2 KV) D]
+  const y = matMulAdd(attend(qkvForward(product, w, eps).value), w.o, x);
   const gateUp = matMul(rmsNormForward(y, w.postNorm, eps).value, w.gateUp); // [B, 2 I]
   return matMulAdd(swigluForward(gateUp), w.down, y);
 }

@@ -8,7 +8,7 @@ import { decodeStep, prefillRows } from "./decode.js";
 import { adapterTensors, type LayerAdapters, layerAdapters, layerBackward, layerForward } from "./layer.js";
 import type { Lora } from "./lora.js";
 import { mergeLora, type SamplingWeights } from "./merge.js";
-import { type PassContext, passContext } from "./pass.js";
+import { type PassContext, passContexts } from "./pass.js";
 import type { DecoderWeights, LayerWeights } from "./weights.js";
 
 /** How rows are run: with which adapter, after which shared tokens, and how long each row really is. */
@@ -20,7 +20,7 @@ export interface HiddenOptions {
   lengths?: readonly number[];
 }
 
-/** A Llama decoder (Touvron et al. 2023) with frozen weights and an optional LoRA adapter. */
+/** A decoder with frozen weights and an optional LoRA adapter. */
 export class Decoder {
   #head: tf.Tensor2D | null = null;
 
@@ -40,20 +40,21 @@ export class Decoder {
     const P = prefix.length;
     return tf.tidy(() => {
       const own = lengths ?? Array.from({ length: B }, () => T);
-      const context = passContext(config, P, own);
+      const contexts = passContexts(config, P, own);
       const first = Math.min(lora?.firstLayer ?? config.numLayers, config.numLayers);
       let x = unrecorded(() => {
         let x = this.#embed(ids, own, prefix); // [P + N, C]
-        for (let l = 0; l < first; l++) x = tf.tidy(() => layerForward(weights.layers[l]!, x, context, null).value);
+        for (let l = 0; l < first; l++) x = tf.tidy(() => layerForward(weights.layers[l]!, x, contexts[l]!, null).value);
         return x;
       });
       for (let l = first; l < config.numLayers; l++) {
-        x = adaptedLayer(weights.layers[l]!, x, context, layerAdapters(config, lora, l), l > first);
+        x = adaptedLayer(weights.layers[l]!, x, contexts[l]!, layerAdapters(config, lora, l), l > first);
       }
+      const { layout } = contexts[0]!;
       const states = rmsNorm(P === 0 ? x : tf.slice(x, [P, 0], [-1, config.hiddenSize]), weights.norm, config.rmsNormEps);
-      return tf.reshape(spreadRows(states, context.layout), [B, context.layout.width, config.hiddenSize]).pad([
+      return tf.reshape(spreadRows(states, layout), [B, layout.width, config.hiddenSize]).pad([
         [0, 0],
-        [0, T - context.layout.width],
+        [0, T - layout.width],
         [0, 0],
       ]);
     });

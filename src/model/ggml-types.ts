@@ -1,3 +1,6 @@
+import { bfloats, HALF, halves, toHalves } from "./halves.js";
+import { dequantizeQ6K, dequantizeQ45K } from "./k-quants.js";
+
 /** A ggml tensor type: how many values a block holds, in how many bytes. */
 export interface GgmlType {
   name: string;
@@ -14,35 +17,11 @@ export const GGML_TYPES: Readonly<Record<number, GgmlType>> = {
   6: { name: "Q5_0", block: 32, bytes: 22 },
   7: { name: "Q5_1", block: 32, bytes: 24 },
   8: { name: "Q8_0", block: 32, bytes: 34 },
+  12: { name: "Q4_K", block: 256, bytes: 144 },
+  13: { name: "Q5_K", block: 256, bytes: 176 },
+  14: { name: "Q6_K", block: 256, bytes: 210 },
   30: { name: "BF16", block: 1, bytes: 2 },
 };
-
-/** All 65,536 half-precision numbers as f32. */
-const HALF = Float32Array.from({ length: 65536 }, (_, i) => halfToFloat(i));
-
-/** IEEE 754 binary16 bits to a number. */
-export function halfToFloat(bits: number): number {
-  const sign = bits >> 15 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const mantissa = bits & 1023;
-  if (exponent === 0) return sign * mantissa * 2 ** -24;
-  if (exponent === 31) return mantissa ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return sign * (1 + mantissa / 1024) * 2 ** (exponent - 15);
-}
-
-/** `elements` half-precision values from byte `offset` on, as f32. */
-export function halves(bytes: Uint8Array, offset: number, elements: number): Float32Array {
-  const out = new Float32Array(elements);
-  for (let i = 0, o = offset; i < elements; i++, o += 2) out[i] = HALF[bytes[o]! | (bytes[o + 1]! << 8)]!;
-  return out;
-}
-
-/** `elements` bfloat16 values from byte `offset` on, as f32 (the upper half of its bits). */
-export function bfloats(bytes: Uint8Array, offset: number, elements: number): Float32Array {
-  const bits = new Uint32Array(elements);
-  for (let i = 0, o = offset; i < elements; i++, o += 2) bits[i] = (bytes[o]! | (bytes[o + 1]! << 8)) << 16;
-  return new Float32Array(bits.buffer);
-}
 
 /** `elements` little-endian f32 values from byte `offset` on, copied (the file's offsets need not be aligned). */
 export function floats(bytes: Uint8Array, offset: number, elements: number): Float32Array {
@@ -59,6 +38,8 @@ export function dequantize(type: number, bytes: Uint8Array, offset: number, elem
   if (type === 0) return floats(bytes, offset, elements);
   if (type === 1) return halves(bytes, offset, elements);
   if (type === 30) return bfloats(bytes, offset, elements);
+  if (type === 12 || type === 13) return dequantizeQ45K(bytes, offset, elements, type === 13);
+  if (type === 14) return dequantizeQ6K(bytes, offset, elements);
   const out = new Float32Array(elements);
   const blocks = elements / 32;
   const half = (o: number) => HALF[bytes[o]! | (bytes[o + 1]! << 8)]!;
@@ -85,4 +66,26 @@ export function dequantize(type: number, bytes: Uint8Array, offset: number, elem
     }
   }
   return out;
+}
+
+/** Q8_0 blocks of values whose number is a multiple of 32 (quantize_row_q8_0_ref): a half-precision scale d = max |x| / 127, then round(x / d), halves away from 0. */
+export function quantizeQ80(values: Float32Array): Uint8Array {
+  const blocks = values.length / 32;
+  const scales = new Float32Array(blocks);
+  const bytes = new Uint8Array(blocks * 34);
+  for (let b = 0; b < blocks; b++) {
+    const block = values.subarray(b * 32, b * 32 + 32);
+    const d = Math.fround(block.reduce((most, x) => Math.max(most, Math.abs(x)), 0) / 127);
+    const inverse = d === 0 ? 0 : Math.fround(1 / d);
+    scales[b] = d;
+    for (let j = 0; j < 32; j++) {
+      const x = Math.fround(block[j]! * inverse);
+      bytes[b * 34 + 2 + j] = Math.sign(x) * Math.floor(Math.abs(x) + 0.5);
+    }
+  }
+  toHalves(scales).forEach((half, b) => {
+    bytes[b * 34] = half & 255;
+    bytes[b * 34 + 1] = half >> 8;
+  });
+  return bytes;
 }

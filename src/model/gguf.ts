@@ -1,10 +1,11 @@
 import { type GGUFTensorInfo, gguf } from "@huggingface/gguf";
-import { configFromGguf } from "./config.js";
+import { configFromGguf, type DecoderConfig } from "./config.js";
 import type { ModelFiles } from "./directory.js";
 import { WeightsError } from "./errors.js";
+import { traits } from "./families.js";
 import { openRanges } from "./files.js";
 import { dequantize, GGML_TYPES } from "./ggml-types.js";
-import { tokenizerFromGguf } from "./tokenizer-files.js";
+import { tokenizerFromGguf } from "./tokenizer-gguf.js";
 import { type StoredTensor, tensorShapes } from "./weights.js";
 
 /** llama.cpp's names of a layer's tensors, by PyTorch's. */
@@ -13,6 +14,11 @@ const LAYER_NAMES: Record<string, string> = {
   "self_attn.q_proj.weight": "attn_q.weight",
   "self_attn.k_proj.weight": "attn_k.weight",
   "self_attn.v_proj.weight": "attn_v.weight",
+  "self_attn.q_proj.bias": "attn_q.bias",
+  "self_attn.k_proj.bias": "attn_k.bias",
+  "self_attn.v_proj.bias": "attn_v.bias",
+  "self_attn.q_norm.weight": "attn_q_norm.weight",
+  "self_attn.k_norm.weight": "attn_k_norm.weight",
   "self_attn.o_proj.weight": "attn_output.weight",
   "post_attention_layernorm.weight": "ffn_norm.weight",
   "mlp.gate_proj.weight": "ffn_gate.weight",
@@ -20,7 +26,8 @@ const LAYER_NAMES: Record<string, string> = {
   "mlp.down_proj.weight": "ffn_down.weight",
 };
 
-function ggufName(name: string): string {
+/** llama.cpp's name of a tensor, by PyTorch's. */
+export function ggufName(name: string): string {
   if (name === "model.embed_tokens.weight") return "token_embd.weight";
   if (name === "model.norm.weight") return "output_norm.weight";
   if (name === "lm_head.weight") return "output.weight";
@@ -29,8 +36,8 @@ function ggufName(name: string): string {
 }
 
 /**
- * Opens a GGUF file (Llama architecture; F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1 tensors), validated in full first: magic, version,
- * counts, every tensor's type and extent against the file's length, no overlap, all tensors of the model present with the shapes that the metadata says.
+ * Opens a GGUF file (architectures llama, qwen2, qwen3; tensor types of `GGML_TYPES`), validated in full first: magic, version,
+ * counts, every tensor's type and extent against the file's length, no overlap, all tensors of the model present, and no others, with the shapes that the metadata says.
  * The header is parsed by @huggingface/gguf, whose limits on string, array and dimension sizes hold.
  * @throws WeightsError
  */
@@ -51,7 +58,10 @@ export async function openGguf(path: string): Promise<ModelFiles> {
     const extents = checkExtents(path, header.tensorInfos, start, file.size);
     const metadata = header.metadata as unknown as Record<string, unknown>;
     const config = configFromGguf(metadata, path, !extents.has("output.weight"));
-    for (const [name, shape] of tensorShapes(config)) {
+    const shapes = tensorShapes(config);
+    const known = new Set([...shapes.keys()].map(ggufName));
+    const other = [...extents.keys()].find((name) => !known.has(name));
+    for (const [name, shape] of shapes) {
       const extent = extents.get(ggufName(name));
       if (!extent) throw new WeightsError(path, `tensor ${ggufName(name)} is missing`, "convert the model again");
       if (extent.shape.join() !== shape.join()) {
@@ -62,11 +72,17 @@ export async function openGguf(path: string): Promise<ModelFiles> {
         );
       }
     }
+    if (other !== undefined)
+      throw new WeightsError(
+        path,
+        `tensor ${other} is not one of a ${config.family} decoder`,
+        "erpo would leave it out; use another model",
+      );
     const read = (name: string): StoredTensor => {
       const { type, offset, shape, elements, bytes } = extents.get(ggufName(name))!;
       const data = dequantize(type, file.read(start + offset, bytes), 0, elements);
-      const heads = name.endsWith("q_proj.weight") ? config.numHeads : name.endsWith("k_proj.weight") ? config.numKvHeads : 0;
-      return { shape, data: heads ? unpermute(data, heads, config.headDim) : data };
+      const heads = rotaryHeads(config, name);
+      return { shape, data: heads && traits(config.family).interleaved ? apart(data, heads, config.headDim) : data };
     };
     return { config, tokenizer: tokenizerFromGguf(metadata, path), weights: [path], read, close: () => file.close() };
   } catch (error) {
@@ -128,18 +144,27 @@ function checkExtents(path: string, infos: GGUFTensorInfo[], start: number, leng
   return extents;
 }
 
-/** llama.cpp interleaves the two halves of every head's rows ([H, D/2, 2]); PyTorch keeps them apart ([H, 2, D/2]). */
-function unpermute(data: Float32Array, heads: number, headDim: number): Float32Array {
+/** The heads of a matrix whose rows are turned by rotary positions; 0 for any other tensor. */
+export const rotaryHeads = (config: DecoderConfig, name: string): number =>
+  name.endsWith("q_proj.weight") ? config.numHeads : name.endsWith("k_proj.weight") ? config.numKvHeads : 0;
+
+/** The rows of each head in the other order of the two. */
+function reordered(data: Float32Array, heads: number, headDim: number, apart: boolean): Float32Array {
   const columns = data.length / (heads * headDim);
   const half = headDim / 2;
   const out = new Float32Array(data.length);
   for (let h = 0; h < heads; h++) {
     for (let i = 0; i < half; i++) {
       for (let k = 0; k < 2; k++) {
-        const from = (h * headDim + 2 * i + k) * columns;
-        out.set(data.subarray(from, from + columns), (h * headDim + k * half + i) * columns);
+        const [pairs, halves] = [h * headDim + 2 * i + k, h * headDim + k * half + i];
+        const [from, to] = apart ? [pairs, halves] : [halves, pairs];
+        out.set(data.subarray(from * columns, (from + 1) * columns), to * columns);
       }
     }
   }
   return out;
 }
+
+/** llama.cpp interleaves the two halves of every head's rows ([H, D/2, 2]); PyTorch keeps them apart ([H, 2, D/2]). */
+const apart = (data: Float32Array, heads: number, headDim: number) => reordered(data, heads, headDim, true);
+export const interleave = (data: Float32Array, heads: number, headDim: number) => reordered(data, heads, headDim, false);

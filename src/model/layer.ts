@@ -6,6 +6,7 @@ import type { DecoderConfig } from "./config.js";
 import { type LinearName, type Lora, linearShape } from "./lora.js";
 import { type MixSaved, mixBackward, mixForward } from "./mix.js";
 import type { PassContext } from "./pass.js";
+import { type QkvSaved, qkvBackward, qkvForward } from "./qkv.js";
 import type { LayerWeights } from "./weights.js";
 
 /** The adapters of one layer, by stacked weight. */
@@ -47,6 +48,7 @@ interface LayerSaved {
   x: tf.Tensor2D;
   scale1: tf.Tensor2D;
   lowQkv: LinearSaved | null;
+  norms: QkvSaved;
   mix: MixSaved;
   o: tf.Tensor2D;
   lowO: LinearSaved | null;
@@ -67,7 +69,8 @@ export function layerForward(
 ): { value: tf.Tensor2D; saved: LayerSaved } {
   const { config: c } = context;
   const { value: h1, scale: scale1 } = rmsNormForward(x, w.inputNorm, c.rmsNormEps);
-  const { value: qkv, saved: lowQkv } = linearForward(h1, w.qkv, adapters?.qkv ?? null);
+  const { value: product, saved: lowQkv } = linearForward(h1, w.qkv, adapters?.qkv ?? null);
+  const { value: qkv, saved: norms } = qkvForward(product, w, c.rmsNormEps);
   const { value: o, saved: mix } = mixForward(qkv, context);
   const { value: mixed, saved: lowO } = linearForward(o, w.o, adapters?.o ?? null);
   const y = tf.add(x, mixed) as tf.Tensor2D;
@@ -75,7 +78,7 @@ export function layerForward(
   const { value: gateUp, saved: lowGateUp } = linearForward(h2, w.gateUp, adapters?.gateUp ?? null);
   const act = swigluForward(gateUp);
   const { value: fed, saved: lowDown } = linearForward(act, w.down, adapters?.down ?? null);
-  return { value: tf.add(y, fed), saved: { x, scale1, lowQkv, mix, o, lowO, y, scale2, lowGateUp, gateUp, act, lowDown } };
+  return { value: tf.add(y, fed), saved: { x, scale1, lowQkv, norms, mix, o, lowO, y, scale2, lowGateUp, gateUp, act, lowDown } };
 }
 
 /** Gradients of `layerForward`: dz [P + N, C] -> dx (null where not wanted) and those of `adapterTensors`. */
@@ -92,7 +95,7 @@ export function layerBackward(
   const gateUp = linearBackward(dGateUp, rmsNormAgain(s.y, s.scale2, w.postNorm), w.gateUp, adapters.gateUp, s.lowGateUp);
   const dy = rmsNormBackward(gateUp.dx!, s.y, s.scale2, w.postNorm, dz);
   const o = linearBackward(dy, s.o, w.o, adapters.o, s.lowO);
-  const dQkv = mixBackward(o.dx!, s.mix, context);
+  const dQkv = qkvBackward(mixBackward(o.dx!, s.mix, context), w, s.norms);
   const qkv = linearBackward(dQkv, rmsNormAgain(s.x, s.scale1, w.inputNorm), w.qkv, adapters.qkv, s.lowQkv, wantInput);
   const dx = qkv.dx && rmsNormBackward(qkv.dx, s.x, s.scale1, w.inputNorm, dy);
   return { dx, dAdapters: [...qkv.dLow, ...o.dLow, ...gateUp.dLow, ...down.dLow] };

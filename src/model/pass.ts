@@ -4,7 +4,7 @@ import { type RotaryTables, rotaryTables } from "../backend/ops/rotary.js";
 import { type RowLayout, rowLayout } from "../backend/ops/rows.js";
 import type { DecoderConfig } from "./config.js";
 
-/** What all layers of one pass over rows share. */
+/** What a layer knows of one pass over rows; layers with the same window share it. */
 export interface PassContext {
   config: DecoderConfig;
   layout: RowLayout;
@@ -14,18 +14,25 @@ export interface PassContext {
 }
 
 /**
- * The context of a pass over rows with these many own tokens after a shared prefix.
+ * Each layer's context of a pass over rows with these many own tokens after a shared prefix.
  * @throws RangeError when a sequence is longer than the decoder's positions
  */
-export function passContext(config: DecoderConfig, prefix: number, lengths: readonly number[]): PassContext {
+export function passContexts(config: DecoderConfig, prefix: number, lengths: readonly number[]): PassContext[] {
   const layout = rowLayout(prefix, lengths);
   const S = prefix + layout.width;
   if (S > config.maxPositions) throw new RangeError(`decoder: a row has ${S} tokens, the model's positions end at ${config.maxPositions}`);
-  return {
-    config,
-    layout,
-    rotary: rotaryTables(config, layout.positions),
-    mask: causalMask(layout.width, S),
-    prefixMask: prefix > 0 ? causalMask(prefix, prefix) : null,
-  };
+  const rotary = rotaryTables(config, layout.positions);
+  const byWindow = new Map<number, PassContext>();
+  return config.windows.map((window) => {
+    const seen = Math.min(window ?? S, S); // a window that holds every token is none
+    const context = byWindow.get(seen) ?? {
+      config,
+      layout,
+      rotary,
+      mask: causalMask(layout.width, S, seen),
+      prefixMask: prefix > 0 ? causalMask(prefix, prefix, seen) : null,
+    };
+    byWindow.set(seen, context);
+    return context;
+  });
 }

@@ -1,8 +1,9 @@
 import { writeAtomic } from "../setup/atomic.js";
 import { WeightsError } from "./errors.js";
 import type { RangeFile } from "./files.js";
-import { bfloats, floats, halves } from "./ggml-types.js";
-import type { StoredTensor } from "./weights.js";
+import { floats } from "./ggml-types.js";
+import { bfloats, halves, toBfloats, toHalves } from "./halves.js";
+import type { StoredTensor, WritableTensor } from "./weights.js";
 
 /** Longest header that is accepted, in bytes; the reference implementation's limit. */
 const MAX_HEADER = 100_000_000;
@@ -108,25 +109,32 @@ function entry(name: string, value: unknown, fail: (problem: string) => never): 
   return { dtype, shape, begin, end };
 }
 
-/** A tensor to be written; its values are asked for when their turn comes. */
-export interface WritableTensor {
-  name: string;
-  shape: readonly number[];
-  data(): Float32Array;
-}
+/** How values are stored, and in how many bytes each. */
+const ENCODINGS = {
+  F32: { bytes: 4, encode: (values: Float32Array) => values },
+  F16: { bytes: 2, encode: toHalves },
+  BF16: { bytes: 2, encode: toBfloats },
+} as const;
 
-/** Writes a safetensors file of f32 tensors, whole or not at all. */
+export type StoredType = keyof typeof ENCODINGS;
+
+/** Bytes of a tensor in a file. */
+export const storedBytes = ({ shape }: Pick<WritableTensor, "shape">, type: StoredType): number =>
+  ENCODINGS[type].bytes * shape.reduce((a, b) => a * b, 1);
+
+/** Writes a safetensors file, whole or not at all. */
 export async function writeSafetensors(
   path: string,
   tensors: readonly WritableTensor[],
   metadata: Record<string, string> = { format: "pt" },
+  type: StoredType = "F32",
 ): Promise<void> {
   const header: Record<string, unknown> = { __metadata__: metadata };
   let at = 0;
-  for (const { name, shape } of tensors) {
-    const size = 4 * shape.reduce((a, b) => a * b, 1);
-    header[name] = { dtype: "F32", shape, data_offsets: [at, at + size] };
-    at += size;
+  for (const tensor of tensors) {
+    const end = at + storedBytes(tensor, type);
+    header[tensor.name] = { dtype: type, shape: tensor.shape, data_offsets: [at, end] };
+    at = end;
   }
   const bytes = new TextEncoder().encode(JSON.stringify(header));
   const padded = new Uint8Array(Math.ceil(bytes.length / 8) * 8).fill(0x20); // data begins at a multiple of 8
@@ -137,7 +145,7 @@ export async function writeSafetensors(
     yield length;
     yield padded;
     for (const { name, shape, data } of tensors) {
-      const values = data();
+      const values = ENCODINGS[type].encode(data());
       if (values.length !== shape.reduce((a, b) => a * b, 1)) throw new RangeError(`${name}: ${values.length} values for shape [${shape}]`);
       yield new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     }

@@ -1,55 +1,75 @@
+import { rmSync } from "node:fs";
 import { join } from "node:path";
-import * as tf from "@tensorflow/tfjs";
 import { writeAtomic } from "../setup/atomic.js";
 import { configToJson } from "./config.js";
 import type { LanguageModel } from "./load.js";
 import type { Lora } from "./lora.js";
-import { type WritableTensor, writeSafetensors } from "./safetensors.js";
-import { tensorShapes } from "./weights.js";
+import { type StoredType, storedBytes, writeSafetensors } from "./safetensors.js";
+import { storedTensors, type WritableTensor } from "./weights.js";
+
+export interface SaveOptions {
+  /** How the weights are stored. Default: F32. */
+  type?: StoredType;
+  /** Bytes of tensors that a file holds at most, unless one alone has more. Default: 5 GB. */
+  maxShardBytes?: number;
+}
+
+const DTYPES = { F32: "float32", F16: "float16", BF16: "bfloat16" } as const;
 
 /**
- * Saves a model as a Hugging Face style directory (config.json, model.safetensors in f32, tokenizer.json, tokenizer_config.json) that transformers loads.
+ * Saves a model as a Hugging Face style directory (config.json, model.safetensors or shards and their index, tokenizer.json, tokenizer_config.json) that transformers
+ * loads.
  * @param lora an adapter to merge into the weights, or null
  */
-export async function saveModel(dir: string, model: LanguageModel, lora: Lora | null = null): Promise<void> {
+export async function saveModel(
+  dir: string,
+  model: LanguageModel,
+  lora: Lora | null = null,
+  { type = "F32", maxShardBytes = 5e9 }: SaveOptions = {},
+): Promise<void> {
   const { config, decoder, tokenizer } = model;
   const merged = decoder.merged(lora);
-  const { numHeads: H, numKvHeads: KV, headDim: D, intermediateSize: I } = config;
-  const at: Record<string, ["qkv" | "o" | "gateUp" | "down", number]> = {
-    q_proj: ["qkv", 0],
-    k_proj: ["qkv", H * D],
-    v_proj: ["qkv", (H + KV) * D],
-    o_proj: ["o", 0],
-    gate_proj: ["gateUp", 0],
-    up_proj: ["gateUp", I],
-    down_proj: ["down", 0],
-  };
-  const find = (name: string, shape: readonly number[]): tf.Tensor => {
-    if (name === "model.embed_tokens.weight") return tf.clone(merged.embedding);
-    if (name === "lm_head.weight") return tf.clone(decoder.weights.head);
-    if (name === "model.norm.weight") return tf.clone(merged.norm);
-    const [, layer, module] = /layers\.(\d+)\.(?:self_attn\.|mlp\.)?(\w+)\.weight$/.exec(name)!;
-    const w = merged.layers[Number(layer)]!;
-    if (module === "input_layernorm") return tf.clone(w.inputNorm);
-    if (module === "post_attention_layernorm") return tf.clone(w.postNorm);
-    const [group, from] = at[module!]!;
-    return tf.transpose(tf.slice(w[group], [0, from], [shape[1]!, shape[0]!]));
-  };
-  const values = (name: string, shape: readonly number[]): Float32Array => {
-    const tensor = tf.tidy(() => find(name, shape)); // the numbers do not pass through tidy: it would walk them one by one
-    const data = tensor.dataSync() as Float32Array;
-    tensor.dispose();
-    return data;
-  };
-  const tensors = [...tensorShapes(config)].map(([name, shape]): WritableTensor => ({ name, shape, data: () => values(name, shape) }));
+  const tensors = storedTensors(config, { ...decoder.weights, layers: merged.layers });
   try {
-    writeAtomic(join(dir, "config.json"), [json(configToJson(config))]);
+    writeAtomic(join(dir, "config.json"), [json(configToJson(config, DTYPES[type]))]);
     writeAtomic(join(dir, "tokenizer.json"), [json(tokenizer.files.tokenizer)]);
     writeAtomic(join(dir, "tokenizer_config.json"), [json(tokenizer.files.config)]);
-    await writeSafetensors(join(dir, "model.safetensors"), tensors);
+    await writeWeights(dir, tensors, type, maxShardBytes);
   } finally {
     merged.dispose();
   }
+}
+
+/** One file, or several and, when they are there, the index that names them. What an earlier save left in the other form goes. */
+async function writeWeights(dir: string, tensors: readonly WritableTensor[], type: StoredType, maxBytes: number): Promise<void> {
+  const single = join(dir, "model.safetensors");
+  const index = join(dir, "model.safetensors.index.json");
+  const shards: WritableTensor[][] = [];
+  let room = 0;
+  for (const tensor of tensors) {
+    const size = storedBytes(tensor, type);
+    if (size > room || shards.length === 0) {
+      shards.push([]);
+      room = maxBytes;
+    }
+    shards.at(-1)!.push(tensor);
+    room -= size;
+  }
+  if (shards.length === 1) {
+    await writeSafetensors(single, tensors, undefined, type);
+    rmSync(index, { force: true });
+    return;
+  }
+  const digits = (n: number) => String(n).padStart(5, "0");
+  const map: Record<string, string> = {};
+  for (const [i, shard] of shards.entries()) {
+    const file = `model-${digits(i + 1)}-of-${digits(shards.length)}.safetensors`;
+    await writeSafetensors(join(dir, file), shard, undefined, type);
+    for (const { name } of shard) map[name] = file;
+  }
+  const total_size = tensors.reduce((sum, tensor) => sum + storedBytes(tensor, type), 0);
+  writeAtomic(index, [json({ metadata: { total_size }, weight_map: map })]);
+  rmSync(single, { force: true });
 }
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;

@@ -7,6 +7,8 @@ import { WeightsError } from "./errors.js";
 export interface LayerWeights {
   inputNorm: tf.Tensor1D; // [C]
   qkv: tf.Tensor2D; // [C, (H + 2 KV) D]
+  qkvBias: tf.Tensor1D | null; // [(H + 2 KV) D]
+  headGains: tf.Tensor2D | null; // [H + KV, D], of the norms of q's and k's heads
   o: tf.Tensor2D; // [H D, C]
   postNorm: tf.Tensor1D; // [C]
   gateUp: tf.Tensor2D; // [C, 2 I]
@@ -28,6 +30,13 @@ export interface StoredTensor {
   data: Float32Array;
 }
 
+/** A tensor to be written; its values are asked for when their turn comes. */
+export interface WritableTensor {
+  name: string;
+  shape: readonly number[];
+  data(): Float32Array;
+}
+
 /** Names and shapes, in PyTorch's spelling, of all tensors of a decoder. */
 export function tensorShapes(c: DecoderConfig): Map<string, number[]> {
   const shapes = new Map<string, number[]>([["model.embed_tokens.weight", [c.vocabSize, c.hiddenSize]]]);
@@ -37,6 +46,15 @@ export function tensorShapes(c: DecoderConfig): Map<string, number[]> {
     shapes.set(`${p}self_attn.q_proj.weight`, [c.numHeads * c.headDim, c.hiddenSize]);
     shapes.set(`${p}self_attn.k_proj.weight`, [c.numKvHeads * c.headDim, c.hiddenSize]);
     shapes.set(`${p}self_attn.v_proj.weight`, [c.numKvHeads * c.headDim, c.hiddenSize]);
+    if (c.qkvBias) {
+      shapes.set(`${p}self_attn.q_proj.bias`, [c.numHeads * c.headDim]);
+      shapes.set(`${p}self_attn.k_proj.bias`, [c.numKvHeads * c.headDim]);
+      shapes.set(`${p}self_attn.v_proj.bias`, [c.numKvHeads * c.headDim]);
+    }
+    if (c.qkNorm) {
+      shapes.set(`${p}self_attn.q_norm.weight`, [c.headDim]);
+      shapes.set(`${p}self_attn.k_norm.weight`, [c.headDim]);
+    }
     shapes.set(`${p}self_attn.o_proj.weight`, [c.hiddenSize, c.numHeads * c.headDim]);
     shapes.set(`${p}post_attention_layernorm.weight`, [c.hiddenSize]);
     shapes.set(`${p}mlp.gate_proj.weight`, [c.intermediateSize, c.hiddenSize]);
@@ -67,25 +85,39 @@ export function uploadWeights(config: DecoderConfig, read: (name: string) => Sto
     }
     return tensor;
   };
-  const stacked = (names: string[]): tf.Tensor2D => {
-    const parts = names.map(get);
-    const data = new Float32Array(parts.reduce((n, p) => n + p.data.length, 0));
+  const joined = (names: string[]): Float32Array => {
+    const parts = names.map((name) => get(name).data);
+    const data = new Float32Array(parts.reduce((n, p) => n + p.length, 0));
     let at = 0;
     for (const part of parts) {
-      data.set(part.data, at);
-      at += part.data.length;
+      data.set(part, at);
+      at += part.length;
     }
-    return tf.tensor2d(data, [data.length / parts[0]!.shape[1]!, parts[0]!.shape[1]!]);
+    return data;
+  };
+  const stacked = (names: string[]): tf.Tensor2D => {
+    const data = joined(names);
+    const columns = shapes.get(names[0]!)![1]!;
+    return tf.tensor2d(data, [data.length / columns, columns]);
   };
   const table = (name: string): tf.Tensor2D => tf.keep(stacked([name])); // as stored
   const matrix = (...names: string[]): tf.Tensor2D => freeze(tf.keep(tf.tidy(() => tf.transpose(stacked(names))))); // [in, out]
-  const vector = (name: string): tf.Tensor1D => tf.keep(tf.tensor1d(get(name).data));
+  const vector = (...names: string[]): tf.Tensor1D => tf.keep(tf.tensor1d(joined(names)));
+  const gains = (q: string, k: string): tf.Tensor2D =>
+    tf.keep(
+      tf.tidy(() => {
+        const each = (name: string, heads: number) => tf.tile(tf.reshape(tf.tensor1d(get(name).data), [1, -1]), [heads, 1]) as tf.Tensor2D;
+        return tf.concat([each(q, config.numHeads), each(k, config.numKvHeads)], 0);
+      }),
+    );
   const embedding = table("model.embed_tokens.weight");
   const layers = Array.from({ length: config.numLayers }, (_, l): LayerWeights => {
     const p = `model.layers.${l}.`;
     return {
       inputNorm: vector(`${p}input_layernorm.weight`),
       qkv: matrix(`${p}self_attn.q_proj.weight`, `${p}self_attn.k_proj.weight`, `${p}self_attn.v_proj.weight`),
+      qkvBias: config.qkvBias ? vector(`${p}self_attn.q_proj.bias`, `${p}self_attn.k_proj.bias`, `${p}self_attn.v_proj.bias`) : null,
+      headGains: config.qkNorm ? gains(`${p}self_attn.q_norm.weight`, `${p}self_attn.k_norm.weight`) : null,
       o: matrix(`${p}self_attn.o_proj.weight`),
       postNorm: vector(`${p}post_attention_layernorm.weight`),
       gateUp: matrix(`${p}mlp.gate_proj.weight`, `${p}mlp.up_proj.weight`),
@@ -97,10 +129,49 @@ export function uploadWeights(config: DecoderConfig, read: (name: string) => Sto
   const dispose = () => {
     tf.dispose([embedding, norm]);
     disposeFrozen(head);
-    for (const { inputNorm, postNorm, ...matrices } of layers) {
-      tf.dispose([inputNorm, postNorm]);
-      Object.values(matrices).forEach(disposeFrozen);
+    for (const { qkv, o, gateUp, down, ...others } of layers) {
+      for (const matrix of [qkv, o, gateUp, down]) disposeFrozen(matrix);
+      for (const vector of Object.values(others)) vector?.dispose();
     }
   };
   return { embedding, layers, norm, head, dispose };
+}
+
+/**
+ * The inverse: a decoder's tensors by PyTorch's names, in the order of `tensorShapes`.
+ * @param weights the decoder's own, or those with an adapter merged in; they must live until the values have been asked for
+ */
+export function storedTensors(config: DecoderConfig, weights: Omit<DecoderWeights, "dispose">): WritableTensor[] {
+  const { numHeads: H, numKvHeads: KV, headDim: D, intermediateSize: I } = config;
+  const column = { q_proj: 0, k_proj: H * D, v_proj: (H + KV) * D, o_proj: 0, gate_proj: 0, up_proj: I, down_proj: 0 };
+  const group = {
+    q_proj: "qkv",
+    k_proj: "qkv",
+    v_proj: "qkv",
+    o_proj: "o",
+    gate_proj: "gateUp",
+    up_proj: "gateUp",
+    down_proj: "down",
+  } as const;
+  const find = (name: string, shape: readonly number[]): tf.Tensor => {
+    if (name === "model.embed_tokens.weight") return tf.clone(weights.embedding);
+    if (name === "lm_head.weight") return tf.clone(weights.head);
+    if (name === "model.norm.weight") return tf.clone(weights.norm);
+    const [, layer, module, kind] = /layers\.(\d+)\.(?:self_attn\.|mlp\.)?(\w+)\.(weight|bias)$/.exec(name)!;
+    const w = weights.layers[Number(layer)]!;
+    if (module === "input_layernorm") return tf.clone(w.inputNorm);
+    if (module === "post_attention_layernorm") return tf.clone(w.postNorm);
+    if (module === "q_norm") return tf.slice(w.headGains!, [0, 0], [1, D]);
+    if (module === "k_norm") return tf.slice(w.headGains!, [H, 0], [1, D]);
+    const from = column[module as keyof typeof column];
+    if (kind === "bias") return tf.slice(w.qkvBias!, from, shape[0]!);
+    return tf.transpose(tf.slice(w[group[module as keyof typeof group]], [0, from], [shape[1]!, shape[0]!]));
+  };
+  const values = (name: string, shape: readonly number[]): Float32Array => {
+    const tensor = tf.tidy(() => find(name, shape)); // the numbers do not pass through tidy: it would walk them one by one
+    const data = tensor.dataSync() as Float32Array;
+    tensor.dispose();
+    return data;
+  };
+  return [...tensorShapes(config)].map(([name, shape]) => ({ name, shape, data: () => values(name, shape) }));
 }

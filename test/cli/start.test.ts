@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -83,6 +83,17 @@ test("killed on the way and started again: the same metrics and adapters as in o
   expect(losses("second")).toEqual(losses("first"));
   expect(adapters("second")).toEqual(adapters("first"));
 }, 300_000);
+
+test("all three stages of another family, Qwen2 with biases and a window", async () => {
+  const model = join(scratch, "qwen2");
+  cpSync(join(root, "test/fixtures/families/qwen2"), model, { recursive: true });
+  for (const file of ["tokenizer.json", "tokenizer_config.json"]) cpSync(join(root, "test/fixtures/llama-tiny", file), join(model, file));
+  const { code, stdout, stderr } = await start(["--profile", "tiny", "--model", model, "--run", join(scratch, "third")]);
+  expect(code, stderr).toBe(0);
+  expect(stdout).toContain("stage 3, length");
+  expect(new Set(adapters("third")).size).toBe(stages.length);
+  for (const { loss } of losses("third").flat()) expect(loss).toBeGreaterThan(0);
+}, 240_000);
 
 test.each([
   ["an unknown profile", ["--profile", "huge"], 2, "Allowed choices are quick, full, tiny"],

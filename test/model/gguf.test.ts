@@ -6,11 +6,13 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openDirectory } from "../../src/model/directory.js";
 import { WeightsError } from "../../src/model/errors.js";
-import { dequantize, GGML_TYPES, halfToFloat } from "../../src/model/ggml-types.js";
+import { dequantize, GGML_TYPES, quantizeQ80 } from "../../src/model/ggml-types.js";
 import { openGguf } from "../../src/model/gguf.js";
+import { halfToFloat, toBfloats, toHalves } from "../../src/model/halves.js";
 import { loadModel } from "../../src/model/load.js";
 import quants from "../fixtures/llama-quants.json" with { type: "json" }; // by the gguf package: test/fixtures/llama_fixture.py
 import expected from "../fixtures/llama-tiny.json" with { type: "json" };
+import gguf from "../fixtures/quants-gguf.json" with { type: "json" }; // test/fixtures/quants_fixture.py
 import { fixture } from "./open.js";
 
 let dir: string;
@@ -109,6 +111,28 @@ test.each(quants)("de-quantises $type like the gguf package", ({ type, bytes, va
   const number = Number(Object.entries(GGML_TYPES).find(([, t]) => t.name === type)![0]);
   const got = dequantize(number, Buffer.from(bytes, "base64"), 0, values.length);
   got.forEach((x, i) => void expect(x).toBeCloseTo(values[i]!, 5));
+});
+
+const bytesOf = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "base64"));
+
+test.each(gguf.dequantize)("de-quantises $type like the gguf package", ({ type, bytes, values }) => {
+  const number = Number(Object.entries(GGML_TYPES).find(([, t]) => t.name === type)![0]);
+  const want = new Float32Array(bytesOf(values).buffer);
+  const scale = Math.max(...want.map(Math.abs));
+  dequantize(number, bytesOf(bytes), 0, want.length).forEach((x, i) => void expect(Math.abs(x - want[i]!)).toBeLessThan(1e-6 * scale));
+});
+
+test("writes F16, BF16 and Q8_0 bit by bit as the gguf package", () => {
+  const values = new Float32Array(bytesOf(gguf.quantize.values).buffer);
+  const { F16, BF16, Q8_0 } = gguf.quantize.blocks;
+  expect(toHalves(values)).toEqual(new Uint16Array(bytesOf(F16).buffer));
+  expect(toBfloats(values)).toEqual(new Uint16Array(bytesOf(BF16).buffer));
+  expect(quantizeQ80(values)).toEqual(bytesOf(Q8_0));
+});
+
+test("every half-precision number survives the way to f32 and back", () => {
+  const all = Uint16Array.from({ length: 65536 }, (_, i) => i).filter((bits) => (bits & 0x7c00) !== 0x7c00 || (bits & 0x3ff) === 0);
+  expect(toHalves(Float32Array.from(all, halfToFloat))).toEqual(all);
 });
 
 test("half precision: subnormal, infinite, not a number", () => {

@@ -1,8 +1,10 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { createTokenizer, type Tokenizer } from "../../src/model/tokenizer.js";
 import { tokenizerFromDirectory } from "../../src/model/tokenizer-files.js";
+import { tokenizerFromGguf } from "../../src/model/tokenizer-gguf.js";
 import tiny from "../fixtures/llama-tiny.json" with { type: "json" }; // both made by test/fixtures/llama_fixture.py
 import smollm2 from "../fixtures/tokenizer-smollm2.json" with { type: "json" };
+import splittings from "../fixtures/tokenizer-splittings.json" with { type: "json" }; // test/fixtures/families_fixture.py
 import { fixture, haveSmollm2 } from "./open.js";
 
 let tokenizer: Tokenizer;
@@ -19,6 +21,22 @@ test("the chat template agrees with transformers: default system turn, all turns
   const messages = tiny.chat.messages as Parameters<Tokenizer["chat"]>[0];
   expect(tokenizer.chat(messages, { addGenerationPrompt: true })).toBe(tiny.chat.text);
   expect(tokenizer.chat([{ role: "system", content: "S" }])).toBe("<|im_start|>system\nS<|im_end|>\n");
+});
+
+test.each(splittings)("text is split as pre-tokenizer $pre of a GGUF file says", ({ pre, texts, ids }) => {
+  const { vocab, merges } = tokenizer.files.tokenizer.model as { vocab: Record<string, number>; merges: string[][] };
+  const tokens = Object.keys(vocab).sort((a, b) => vocab[a]! - vocab[b]!);
+  const metadata = {
+    "general.architecture": "llama",
+    "tokenizer.ggml.model": "gpt2",
+    "tokenizer.ggml.pre": pre,
+    "tokenizer.ggml.tokens": tokens,
+    "tokenizer.ggml.token_type": tokens.map((_, id) => (id < 3 ? 3 : 1)),
+    "tokenizer.ggml.merges": merges.map((m) => m.join(" ")),
+    "tokenizer.ggml.eos_token_id": 2,
+  };
+  const split = createTokenizer(tokenizerFromGguf(metadata, "X"), "X");
+  texts.forEach((text, i) => void expect(split.encode(text), text).toEqual(ids[i]));
 });
 
 test("special tokens: known by name, left out of text", () => {

@@ -7,11 +7,13 @@ namespace erpo {
 
 /**
  * qkv [B, (H + 2 KV) D], cos and sin [B, D / 2], positions [B], keys and values [B KV M, D] -> [B, H D]. The token's own key (turned) and value are written
- * into `keys` and `values` at its position, so their buffers must belong to nobody else; the row sees them and what stands before.
+ * into `keys` and `values` at its position, so their buffers must belong to nobody else; the row sees them and what stands before, `window` positions in
+ * all where that is not 0.
  */
 struct CachedAttention {
-  int H, KV, D;
-  explicit CachedAttention(Attributes& a) : H(a.integer("heads")), KV(a.integer("kv_heads")), D(a.integer("dim")) {}
+  int H, KV, D, W;
+  explicit CachedAttention(Attributes& a)
+      : H(a.integer("heads")), KV(a.integer("kv_heads")), D(a.integer("dim")), W(a.integer("window")) {}
   void run(Call& call) {
     if (D == 64) all<64>(call);
     else if (D == 128) all<128>(call);
@@ -34,11 +36,12 @@ struct CachedAttention {
     parallel(B * KV, 4 * G * D * M, [&](int64_t begin, int64_t end) {
       std::vector<float> queries(G * D), weights(G * M);
       for (int64_t bh = begin; bh < end; bh++) {
-        const int64_t b = bh / KV, h = bh % KV, S = positions[b] + 1;
+        const int64_t b = bh / KV, h = bh % KV, own = positions[b], S = W > 0 ? std::min<int64_t>(W, own + 1) : own + 1;
         const float *token = qkv + b * (H + 2 * KV) * D, *c = cos + b * half, *s = sin + b * half;
         float *k = keys + bh * M * D, *v = values + bh * M * D;
-        turn(k + (S - 1) * D, token + (H + h) * D, c, s, half, 1.0f, 1.0f);
-        std::memcpy(v + (S - 1) * D, token + (H + KV + h) * D, D * sizeof(float));
+        turn(k + own * D, token + (H + h) * D, c, s, half, 1.0f, 1.0f);
+        std::memcpy(v + own * D, token + (H + KV + h) * D, D * sizeof(float));
+        k += (own + 1 - S) * D, v += (own + 1 - S) * D; // the first that it sees
         for (int64_t g = 0; g < G; g++) turn(queries.data() + g * D, token + (h * G + g) * D, c, s, half, scale, 1.0f);
         for (int64_t j = 0; j < S; j++)
           for (int64_t g = 0; g < G; g++) weights[g * M + j] = dot<Dim>(queries.data() + g * D, k + j * D, D);
@@ -85,6 +88,6 @@ struct CachedAttention {
 
 static Op<CachedAttention> cachedAttention("ErpoCachedAttention",
                                            {"qkv: float", "cos: float", "sin: float", "positions: int32", "keys: float", "values: float"},
-                                           {"y: float"}, {"heads: int", "kv_heads: int", "dim: int"});
+                                           {"y: float"}, {"heads: int", "kv_heads: int", "dim: int", "window: int"});
 
 }  // namespace erpo

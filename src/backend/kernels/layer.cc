@@ -70,6 +70,62 @@ struct RmsNormGrad {
   }
 };
 
+/**
+ * Heads of D side by side [N, R D], gains [Q, D] with Q <= R -> RmsNorm of each of the first Q heads, the others as they are, [N, R D]; and the factors [N, Q].
+ */
+struct HeadNorm {
+  float eps;
+  explicit HeadNorm(Attributes& a) : eps(a.number("eps")) {}
+  void run(Call& call) {
+    TF_Tensor *in = call.input(0), *gains = call.input(1);
+    const int64_t W = width(in), N = W == 0 ? 0 : size(in) / W, D = width(gains), Q = TF_Dim(gains, 0);
+    const float *x = floats(in), *gain = floats(gains);
+    float *y = call.output(0, {N, W}), *scale = call.output(1, {N, Q});
+    parallel(N, 2 * W, [&](int64_t begin, int64_t end) {
+      for (int64_t n = begin; n < end; n++) {
+        for (int64_t h = 0; h < Q; h++) {
+          const float *head = x + n * W + h * D, *g = gain + h * D;
+          float* to = y + n * W + h * D;
+          float sum = 0;
+#pragma omp simd reduction(+ : sum)
+          for (int64_t d = 0; d < D; d++) sum += head[d] * head[d];
+          const float s = 1.0f / std::sqrt(sum / D + eps);
+          scale[n * Q + h] = s;
+#pragma omp simd
+          for (int64_t d = 0; d < D; d++) to[d] = head[d] * s * g[d];
+        }
+        std::memcpy(y + n * W + Q * D, x + n * W + Q * D, (W - Q * D) * sizeof(float));
+      }
+    });
+  }
+};
+
+/** dy, x [N, R D], scale [N, Q], gains [Q, D] -> d HeadNorm / dx. */
+struct HeadNormGrad {
+  explicit HeadNormGrad(Attributes&) {}
+  void run(Call& call) {
+    TF_Tensor *in = call.input(1), *gains = call.input(3);
+    const int64_t W = width(in), N = W == 0 ? 0 : size(in) / W, D = width(gains), Q = TF_Dim(gains, 0);
+    const float *dy = call.data(0), *x = floats(in), *scale = call.data(2), *gain = floats(gains);
+    float* dx = call.output(0, {N, W});
+    parallel(N, 3 * W, [&](int64_t begin, int64_t end) {
+      for (int64_t n = begin; n < end; n++) {
+        for (int64_t h = 0; h < Q; h++) {
+          const int64_t at = n * W + h * D;
+          const float s = scale[n * Q + h], *g = gain + h * D;
+          float along = 0;
+#pragma omp simd reduction(+ : along)
+          for (int64_t d = 0; d < D; d++) along += dy[at + d] * g[d] * x[at + d];
+          along *= s * s / D;
+#pragma omp simd
+          for (int64_t d = 0; d < D; d++) dx[at + d] = s * (dy[at + d] * g[d] - x[at + d] * along);
+        }
+        std::memcpy(dx + n * W + Q * D, dy + n * W + Q * D, (W - Q * D) * sizeof(float));
+      }
+    });
+  }
+};
+
 /** gate and up side by side [N, 2 I] -> silu(gate) up [N, I]. */
 struct Swiglu {
   explicit Swiglu(Attributes&) {}
@@ -156,6 +212,8 @@ static Op<RmsNorm> rmsNorm("ErpoRmsNorm", {"x: float", "gain: float"}, {"y: floa
 static Op<RmsNormAgain> rmsNormAgain("ErpoRmsNormAgain", {"x: float", "scale: float", "gain: float"}, {"y: float"});
 static Op<RmsNormGrad> rmsNormGrad("ErpoRmsNormGrad", {"dy: float", "x: float", "scale: float", "gain: float", "behind: float"},
                                    {"dx: float"});
+static Op<HeadNorm> headNorm("ErpoHeadNorm", {"x: float", "gains: float"}, {"y: float", "scale: float"}, {"eps: float"});
+static Op<HeadNormGrad> headNormGrad("ErpoHeadNormGrad", {"dy: float", "x: float", "scale: float", "gains: float"}, {"dx: float"});
 static Op<Swiglu> swiglu("ErpoSwiglu", {"x: float"}, {"y: float"});
 static Op<SwigluGrad> swigluGrad("ErpoSwigluGrad", {"dy: float", "x: float"}, {"dx: float"});
 static Op<Accumulate> accumulate("ErpoAccumulate", {"half: bfloat16", "more: float"}, {"y: float"});

@@ -9,10 +9,14 @@ export interface AttentionSaved {
   p: tf.Tensor4D; // [B, KV, G T, S], the softmax
 }
 
-/** [T, S] with 0 where query t (at position S - T + t) may look and -1e9 elsewhere. */
-export function causalMask(T: number, S: number): tf.Tensor2D {
+/** [T, S] with 0 where query t (at position S - T + t) may look, which is at itself and at the `window` - 1 positions before, and -1e9 elsewhere. */
+export function causalMask(T: number, S: number, window = S): tf.Tensor2D {
   const mask = new Float32Array(T * S);
-  for (let t = 0; t < T; t++) mask.fill(-1e9, t * S + (S - T) + t + 1, (t + 1) * S);
+  for (let t = 0; t < T; t++) {
+    const ahead = S - T + t + 1;
+    mask.fill(-1e9, t * S, t * S + Math.max(0, ahead - window));
+    mask.fill(-1e9, t * S + ahead, (t + 1) * S);
+  }
   return tf.tensor2d(mask, [T, S]);
 }
 

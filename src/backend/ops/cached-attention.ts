@@ -14,7 +14,7 @@ export interface KeysAndValues {
 
 /**
  * Attention of one new token a row: qkv [B, (H + 2 KV) D] -> [B, H D]. The token's key and value are written at its position (`positions` [B] int32, each < M) and
- * seen with all before it. `kept` is used up: where the backend can, the result shares its buffers. Not recorded for gradients.
+ * seen with those before it: all, or `window` with its own. `kept` is used up: where the backend can, the result shares its buffers. Not recorded for gradients.
  */
 export function cachedAttention(
   qkv: tf.Tensor2D,
@@ -22,10 +22,11 @@ export function cachedAttention(
   positions: tf.Tensor1D,
   kept: KeysAndValues,
   shape: RotaryShape,
+  window: number | null | undefined = null,
 ): { value: tf.Tensor2D; kept: KeysAndValues } {
   const { numHeads: H, numKvHeads: KV, headDim: D } = shape;
   if (hasKernels()) {
-    const attributes = { heads: { int: H }, kv_heads: { int: KV }, dim: { int: D } };
+    const attributes = { heads: { int: H }, kv_heads: { int: KV }, dim: { int: D }, window: { int: window ?? 0 } };
     const inputs = [qkv, rotary.cos, rotary.sin, positions, kept.keys, kept.values];
     return { value: run("ErpoCachedAttention", attributes, inputs) as tf.Tensor2D, kept };
   }
@@ -40,9 +41,12 @@ export function cachedAttention(
   const places = tf.add(tf.range(0, B * KV * M, M, "int32"), byKvHead) as tf.Tensor1D; // where the new tokens go
   const put = (all: tf.Tensor2D, x: tf.Tensor4D) => updateRows(all, places, tf.reshape(x, [B * KV, D]));
   const now = { keys: put(kept.keys, k), values: put(kept.values, v) };
-  const ahead = tf.greater(tf.reshape(tf.range(0, M, 1, "int32"), [1, M]), tf.reshape(positions, [B, 1])); // [B, M]
+  const column = tf.reshape(tf.range(0, M, 1, "int32"), [1, M]);
+  const own = tf.reshape(positions, [B, 1]);
+  const ahead = tf.greater(column, own); // [B, M]
+  const unseen = window === null ? ahead : tf.logicalOr(ahead, tf.lessEqual(column, tf.sub(own, window)));
   const byRow = (x: tf.Tensor2D): tf.Tensor4D => tf.reshape(x, [B, KV, M, D]);
   const scores = tf.matMul(tf.reshape(q, [B, KV, H / KV, D]), byRow(now.keys), false, true); // [B, KV, G, M]
-  const attended = tf.matMul(maskedSoftmax(scores, tf.mul(tf.cast(ahead, "float32"), -1e9), H), byRow(now.values)); // [B, KV, G, D]
+  const attended = tf.matMul(maskedSoftmax(scores, tf.mul(tf.cast(unseen, "float32"), -1e9), H), byRow(now.values)); // [B, KV, G, D]
   return { value: tf.reshape(attended, [B, H * D]), kept: now };
 }

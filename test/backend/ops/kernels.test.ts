@@ -3,6 +3,7 @@ import * as fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
 import { attention, causalMask, maskedSoftmax } from "../../../src/backend/ops/attention.js";
 import { cachedAttention } from "../../../src/backend/ops/cached-attention.js";
+import { headNormBackward, headNormForward } from "../../../src/backend/ops/head-norm.js";
 import { joinHeads, joinHeadsBackward, type RowHeads, splitHeads, splitHeadsBackward } from "../../../src/backend/ops/heads.js";
 import { hasKernels, isNative, KERNELS_FLAG } from "../../../src/backend/ops/native.js";
 import { rmsNormAgain, rmsNormBackward, rmsNormForward } from "../../../src/backend/ops/rms-norm.js";
@@ -61,6 +62,15 @@ test("rmsNorm and its gradient", () => {
   same(() => {
     const { value, scale } = rmsNormForward(x!, gain, 1e-5);
     return [value, scale, rmsNormAgain(x!, scale, gain), rmsNormBackward(dy!, x!, scale, gain, behind!)];
+  });
+});
+
+test("the norm of queries' and keys' heads and its gradient", () => {
+  const [x, dy] = [random(203, 7 * 37), random(203, 7 * 37)] as tf.Tensor2D[];
+  const gains = random(5, 37) as tf.Tensor2D;
+  same(() => {
+    const { value, saved } = headNormForward(x!, gains, 1e-5);
+    return [value, saved.scale, headNormBackward(dy!, gains, saved)];
   });
 });
 
@@ -135,7 +145,13 @@ test("heads out of tokens and back, for any rows and prefix", () => {
   );
 });
 
-test.each([64, 128, 6])("a new token's attention to what a cache holds, heads of %i", (D) => {
+test.each([
+  [64, null],
+  [128, null],
+  [6, null],
+  [64, 20],
+  [6, 1],
+])("a new token's attention to what a cache holds, heads of %i, a window of %s", (D, window) => {
   const [B, KV, G, M] = [5, 3, 2, 70];
   const shape = { numHeads: G * KV, numKvHeads: KV, headDim: D, ropeTheta: 100 };
   const at = [0, 33, 69, 12, 1];
@@ -143,7 +159,7 @@ test.each([64, 128, 6])("a new token's attention to what a cache holds, heads of
   const [keys, values] = [random(B * KV * M, D), random(B * KV * M, D)];
   same(() => {
     const kept = { keys: tf.add(keys, 0) as tf.Tensor2D, values: tf.add(values, 0) as tf.Tensor2D }; // copies: they are written into
-    const { value, kept: after } = cachedAttention(qkv, rotaryTables(shape, at), tf.tensor1d(at, "int32"), kept, shape);
+    const { value, kept: after } = cachedAttention(qkv, rotaryTables(shape, at), tf.tensor1d(at, "int32"), kept, shape, window);
     return [value, after.keys, after.values];
   });
 });

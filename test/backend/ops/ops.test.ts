@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
 import { attention, attentionPlain, causalMask } from "../../../src/backend/ops/attention.js";
+import { headNorm, headNormPlain } from "../../../src/backend/ops/head-norm.js";
 import { splitHeads } from "../../../src/backend/ops/heads.js";
 import { type LowRank, linear, linearPlain } from "../../../src/backend/ops/linear.js";
 import { matMul } from "../../../src/backend/ops/mat-mul.js";
@@ -53,6 +54,25 @@ test("rmsNorm by hand", () => {
   expect(y[1]).toBeCloseTo(2.2627417, 6);
 });
 
+test("headNorm equals its plain twin, and norms each head by itself", () => {
+  const gains = random(3, 4) as tf.Tensor2D;
+  same(
+    (x) => headNorm(x as tf.Tensor2D, gains, 1e-5),
+    (x) => headNormPlain(x as tf.Tensor2D, gains, 1e-5),
+    [random(5, 16)],
+  );
+  // heads (3, 4) and (1, 1) with gains (1, 2) and (1, 1), as in the case above; the third passes
+  const y = headNorm(
+    tf.tensor2d([[3, 4, 1, 1, 7, 8]]),
+    tf.tensor2d([
+      [1, 2],
+      [1, 1],
+    ]),
+    0,
+  ).dataSync();
+  [0.8485281, 2.2627417, 1, 1, 7, 8].forEach((want, i) => void expect(y[i]).toBeCloseTo(want, 6));
+});
+
 test("rotary by hand: query scaled, key turned, value untouched", () => {
   // D = 2: one pair per head, angle = position * theta^0 = 1 rad; the query is also divided by sqrt(2)
   const shape = { numHeads: 1, numKvHeads: 1, headDim: 2, ropeTheta: 10000 };
@@ -74,6 +94,15 @@ test.each([
     (q, k, v) => attentionPlain(q as tf.Tensor4D, k as tf.Tensor4D, v as tf.Tensor4D, mask),
     [random(2, 4, T, 6), random(2, 2, S, 6), random(2, 2, S, 6)],
   );
+});
+
+test("a window of 2 by hand: each of 3 queries sees itself and the one before, behind one cached key", () => {
+  const seen = causalMask(3, 4, 2).arraySync() as number[][];
+  expect(seen.map((row) => row.map((x) => (x === 0 ? 1 : 0)))).toEqual([
+    [1, 1, 0, 0],
+    [0, 1, 1, 0],
+    [0, 0, 1, 1],
+  ]);
 });
 
 test("a later token changes no earlier attention", () => {

@@ -1,0 +1,132 @@
+import { cp, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type GGUFParseOutput, gguf } from "@huggingface/gguf";
+import * as tf from "@tensorflow/tfjs";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { loadAdapter } from "../../src/model/adapter-io.js";
+import { openDirectory } from "../../src/model/directory.js";
+import { openGguf } from "../../src/model/gguf.js";
+import { saveGguf } from "../../src/model/gguf-write.js";
+import { type LanguageModel, loadModel } from "../../src/model/load.js";
+import { saveModel } from "../../src/model/save.js";
+import { createTokenizer } from "../../src/model/tokenizer.js";
+import { tensorShapes } from "../../src/model/weights.js";
+import expected from "../fixtures/llama-tiny.json" with { type: "json" };
+import { fixture } from "./open.js";
+
+let dir: string;
+let model: LanguageModel;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "erpo-export-"));
+  model = await loadModel(fixture("llama-tiny"));
+});
+afterAll(async () => {
+  model.dispose();
+  await rm(dir, { recursive: true });
+});
+
+/** What a GGUF file holds, as Hugging Face's reader says it: the key-value pairs, and each tensor's type, shape and bytes. */
+async function contents(path: string) {
+  const { metadata, tensorInfos, tensorDataOffset } = (await gguf(path, { allowLocalFile: true })) as GGUFParseOutput;
+  const bytes = await readFile(path);
+  const sorted = [...tensorInfos].sort((a, b) => Number(a.offset - b.offset));
+  const end = (i: number) => (i + 1 < sorted.length ? sorted[i + 1]!.offset : BigInt(bytes.length) - tensorDataOffset);
+  const tensors = sorted.map(({ name, dtype, shape, offset }, i) => {
+    const data = bytes.subarray(Number(tensorDataOffset + offset), Number(tensorDataOffset + end(i)));
+    return [name, { dtype, shape, data: data.toString("hex") }] as const;
+  });
+  return { metadata: metadata as Record<string, unknown>, tensors: Object.fromEntries(tensors) };
+}
+
+test("a GGUF file in F32 is what the gguf package writes of the same model, bit by bit", async () => {
+  saveGguf(join(dir, "f32.gguf"), model, null, "f32");
+  const [ours, theirs] = [await contents(join(dir, "f32.gguf")), await contents(fixture("llama-tiny.gguf"))];
+  expect(ours.tensors).toEqual(theirs.tensors);
+  for (const [key, value] of Object.entries(theirs.metadata)) {
+    if (!["kv_count", "version"].includes(key)) expect(ours.metadata[key], key).toEqual(value);
+  }
+});
+
+test("with the adapter merged it scores as PEFT, and the tokenizer is the same", async () => {
+  const lora = await loadAdapter(fixture("llama-tiny-adapter"), model.config);
+  saveGguf(join(dir, "merged.gguf"), model, lora, "f32");
+  lora.dispose();
+  const merged = await loadModel(join(dir, "merged.gguf"));
+  const row = expected.rows[0]!;
+  const logps = tf.tidy(() => {
+    const states = merged.decoder.hidden(tf.tensor2d([row], [1, 12], "int32")).slice([0, 0, 0], [1, 11, -1]);
+    return merged.decoder.tokenLogps(states.reshape([11, -1]), tf.tensor1d(row.slice(1), "int32")).dataSync();
+  });
+  logps.forEach((x, i) => void expect(x).toBeCloseTo(expected.adapter_logps[0]![i]!, 4));
+  for (const { text, ids } of expected.tokenizer) expect(merged.tokenizer.encode(text)).toEqual(ids);
+  expect(merged.tokenizer.chat([{ role: "user", content: "Hi" }])).toBe(model.tokenizer.chat([{ role: "user", content: "Hi" }]));
+  merged.dispose();
+});
+
+test.each([
+  ["f16", 2 ** -11],
+  ["bf16", 2 ** -8],
+  ["q8_0", 1 / 250],
+] as const)("matrices in %s are within its rounding of the largest value, vectors exact", async (type, within) => {
+  const path = join(dir, `${type}.gguf`);
+  saveGguf(path, model, null, type);
+  const [written, plain] = [await openGguf(path), await openDirectory(fixture("llama-tiny"))];
+  for (const [name, shape] of tensorShapes(model.config)) {
+    const [got, want] = [written.read(name).data, plain.read(name).data];
+    const bound = shape.length === 1 ? 0 : within * Math.max(...want.map(Math.abs));
+    expect(Math.max(...got.map((x, i) => Math.abs(x - want[i]!))), name).toBeLessThanOrEqual(bound);
+  }
+  written.close();
+  plain.close();
+  const { tensors } = await contents(path);
+  const stored = { f16: 1, bf16: 30, q8_0: 8 }[type];
+  expect(tensors["blk.0.attn_q.weight"]!.dtype).toBe(stored);
+  expect(tensors["blk.0.ffn_down.weight"]!.dtype).toBe(type === "q8_0" ? 1 : stored); // rows of 48 are no whole blocks of 32
+  expect(tensors["output_norm.weight"]!.dtype).toBe(0);
+});
+
+test.each(["qwen2", "qwen3", "mistral"])("a GGUF file of %s is the same decoder", async (name) => {
+  const folder = join(dir, name);
+  await cp(fixture(`families/${name}`), folder, { recursive: true });
+  for (const file of ["tokenizer.json", "tokenizer_config.json"]) await cp(fixture(`llama-tiny/${file}`), join(folder, file));
+  const family = await loadModel(folder);
+  saveGguf(join(dir, `${name}.gguf`), family, null, "f32");
+  const [again, plain] = [await openGguf(join(dir, `${name}.gguf`)), await openDirectory(folder)];
+  expect(again.config).toEqual(family.config);
+  for (const tensor of tensorShapes(family.config).keys()) expect(again.read(tensor)).toEqual(plain.read(tensor));
+  again.close();
+  plain.close();
+  family.dispose();
+});
+
+test("a tokenizer that GGUF has no name for is refused by the model's name", () => {
+  const tokenizer = createTokenizer(
+    { ...model.tokenizer.files, tokenizer: { ...model.tokenizer.files.tokenizer, pre_tokenizer: null } },
+    "X",
+  );
+  expect(() => saveGguf(join(dir, "no.gguf"), { ...model, tokenizer }, null, "f16")).toThrow(/its tokenizer has no counterpart in GGUF/);
+});
+
+test.each(["F32", "F16", "BF16"] as const)("shards in %s hold the same model; a later save in one file takes their place", async (type) => {
+  const folder = join(dir, type);
+  await saveModel(folder, model, null, { type, maxShardBytes: 20_000 });
+  const shards = (await readdir(folder)).filter((file) => file.endsWith(".safetensors"));
+  expect(shards.length).toBeGreaterThan(2);
+  expect(shards[0]).toBe(`model-00001-of-0000${shards.length}.safetensors`);
+  const plain = await openDirectory(fixture("llama-tiny"));
+  const same = async (within: number) => {
+    const files = await openDirectory(folder);
+    expect(files.config).toEqual(model.config);
+    for (const name of tensorShapes(model.config).keys()) {
+      const [got, want] = [files.read(name).data, plain.read(name).data];
+      got.forEach((x, i) => void expect(Math.abs(x - want[i]!)).toBeLessThanOrEqual(within * Math.abs(want[i]!) + 2 ** -25));
+    }
+    files.close();
+  };
+  await same({ F32: 0, F16: 2 ** -11, BF16: 2 ** -8 }[type]);
+  await saveModel(folder, model);
+  expect(await readdir(folder)).not.toContain("model.safetensors.index.json");
+  await same(0);
+  plain.close();
+});

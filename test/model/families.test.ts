@@ -1,0 +1,202 @@
+import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { loadAdapter, saveAdapter } from "../../src/model/adapter-io.js";
+import { configFromJson } from "../../src/model/config.js";
+import { openDirectory } from "../../src/model/directory.js";
+import { FAMILIES } from "../../src/model/families.js";
+import { openRanges } from "../../src/model/files.js";
+import { openGguf } from "../../src/model/gguf.js";
+import { type LanguageModel, loadModel } from "../../src/model/load.js";
+import type { Lora } from "../../src/model/lora.js";
+import { readSafetensors } from "../../src/model/safetensors.js";
+import { saveModel } from "../../src/model/save.js";
+import { tensorShapes } from "../../src/model/weights.js";
+import { fixture } from "./open.js";
+
+/** Families beside Llama (decoder.test.ts) against transformers and PEFT: test/fixtures/families_fixture.py. */
+const families = Object.keys(FAMILIES).filter((name) => name !== "llama");
+
+/** Largest difference of two lists of numbers. */
+const apart = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
+  expect(a.length).toBe(b.length);
+  return Math.max(...Array.from(a, (x, i) => Math.abs(x - b[i]!)));
+};
+const ids = (rows: number[][]) => tf.tensor2d(rows, [rows.length, rows[0]!.length], "int32");
+
+describe.each(families)("%s", (name) => {
+  let dir: string;
+  let model: LanguageModel;
+  let adapter: Lora;
+  let expected: Record<"rows" | "logps" | "adapter_logps" | "weights", number[][]> & {
+    lengths: number[];
+    last_logits: number[];
+    greedy: number[];
+    loss: number;
+  };
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), `erpo-${name}-`));
+    await cp(fixture(`families/${name}`), join(dir, name), { recursive: true });
+    for (const file of ["tokenizer.json", "tokenizer_config.json"]) await cp(fixture(`llama-tiny/${file}`), join(dir, name, file));
+    expected = JSON.parse(await readFile(fixture(`families/${name}.json`), "utf8"));
+    model = await loadModel(join(dir, name));
+    adapter = await loadAdapter(fixture(`families/${name}-adapter`), model.config);
+  });
+  afterAll(async () => {
+    adapter?.dispose();
+    model?.dispose();
+    await rm(dir, { recursive: true });
+  });
+
+  /** Log-probs [B, T - 1] of every token but the first. */
+  function logps(of: LanguageModel, rows: number[][], lora: Lora | null): Float32Array {
+    return tf.tidy(() => {
+      const [B, T] = [rows.length, rows[0]!.length];
+      const states = of.decoder.hidden(ids(rows), { lora }).slice([0, 0, 0], [B, T - 1, -1]);
+      const targets = tf.tensor1d(
+        rows.flatMap((r) => r.slice(1)),
+        "int32",
+      );
+      return of.decoder.tokenLogps(states.reshape([B * (T - 1), -1]), targets).dataSync() as Float32Array;
+    });
+  }
+
+  test("logits and log-probs agree with transformers, and with PEFT's adapter", () => {
+    const { rows, lengths, last_logits } = expected;
+    const last = tf.tidy(() =>
+      model.decoder
+        .logits(
+          model.decoder
+            .hidden(ids([rows[0]!]))
+            .slice([0, lengths[0]! - 1, 0], [1, 1, -1])
+            .reshape([1, -1]),
+        )
+        .dataSync(),
+    );
+    expect(apart(last, last_logits)).toBeLessThan(1e-4);
+    expect(apart(logps(model, rows, null), expected.logps.flat())).toBeLessThan(1e-4);
+    expect(apart(logps(model, rows, adapter), expected.adapter_logps.flat())).toBeLessThan(1e-4);
+  });
+
+  /** The fixture's loss, with the shared prefix and the rows' lengths used in different ways. */
+  function loss(split: number, packed: boolean): tf.Scalar {
+    const { rows, lengths, weights } = expected;
+    const own = rows.map((r) => r.slice(split));
+    const T = own[0]!.length;
+    const options = { lora: adapter, prefix: rows[0]!.slice(0, split), ...(packed && { lengths: lengths.map((n) => n - split) }) };
+    const flat = model.decoder
+      .hidden(ids(own), options)
+      .slice([0, 0, 0], [3, T - 1, -1])
+      .reshape([3 * (T - 1), -1]) as tf.Tensor2D;
+    const targets = tf.tensor1d(
+      own.flatMap((r) => r.slice(1)),
+      "int32",
+    );
+    const weight = tf.tensor1d(weights.flatMap((r) => r.slice(split)));
+    const total = weights.flat().reduce((a, b) => a + b, 0);
+    return tf.neg(tf.div(tf.sum(tf.mul(model.decoder.tokenLogps(flat, targets), weight)), total));
+  }
+
+  test.each([
+    { split: 0, packed: false },
+    { split: 3, packed: true },
+  ])("loss and all adapter gradients agree with PyTorch: prefix of $split, packed $packed", ({ split, packed }) => {
+    const file = openRanges(fixture(`families/${name}-gradients.safetensors`));
+    const stored = readSafetensors(file);
+    const before = tf.memory().numTensors;
+    const { value, grads } = tf.variableGrads(() => loss(split, packed), adapter.variables());
+    expect(value.dataSync()[0]).toBeCloseTo(expected.loss, 4);
+    adapter.names().forEach((key, i) => {
+      expect(apart(grads[adapter.variables()[i]!.name]!.dataSync(), stored.read(key).data), key).toBeLessThan(1e-5);
+    });
+    tf.dispose([value, grads]);
+    expect(tf.memory().numTensors).toBe(before);
+    file.close();
+  });
+
+  test("greedy decoding with the cache agrees with transformers.generate", () => {
+    const weights = model.decoder.merged(null);
+    const out = expected.greedy.slice(0, 6);
+    let { cache, logits } = model.decoder.prefill(weights, [out]);
+    while (out.length < expected.greedy.length) {
+      out.push(tf.tidy(() => logits.argMax(1).dataSync()[0]!));
+      logits.dispose();
+      logits = model.decoder.step(weights, cache, [out.at(-1)!]);
+    }
+    expect(out).toEqual(expected.greedy);
+    logits.dispose();
+    cache.dispose();
+    weights.dispose();
+  });
+
+  test("rows of different lengths decode as PEFT scores each alone", () => {
+    const { rows, lengths } = expected;
+    const weights = model.decoder.merged(adapter);
+    const { cache, logits: first } = model.decoder.prefill(
+      weights,
+      rows.map((r, b) => r.slice(0, lengths[b]! - 4)),
+    );
+    let logits = first;
+    for (let s = 0; s < 4; s++) {
+      const next = rows.map((r, b) => r[lengths[b]! - 4 + s]!);
+      const found = tf.tidy(() => tf.logSoftmax(logits).arraySync() as number[][]);
+      rows.forEach((_, b) => void expect(found[b]![next[b]!]).toBeCloseTo(expected.adapter_logps[b]![lengths[b]! - 5 + s]!, 3));
+      logits.dispose();
+      logits = model.decoder.step(weights, cache, next);
+    }
+    logits.dispose();
+    cache.dispose();
+    weights.dispose();
+  });
+
+  test("saved, plain or with the adapter merged, it is the same model; its adapter too", async () => {
+    const { rows } = expected;
+    for (const [lora, want] of [
+      [null, expected.logps],
+      [adapter, expected.adapter_logps],
+    ] as const) {
+      const saved = join(dir, lora ? "merged" : "plain");
+      await saveModel(saved, model, lora);
+      const config = JSON.parse(await readFile(join(saved, "config.json"), "utf8"));
+      const theirs = JSON.parse(await readFile(join(dir, name, "config.json"), "utf8"));
+      for (const field of ["model_type", "architectures", "head_dim", "sliding_window"]) {
+        if (theirs[field] !== undefined) expect(config[field]).toEqual(theirs[field]);
+      }
+      const again = await loadModel(saved);
+      expect(again.config).toEqual(model.config);
+      expect(apart(logps(again, rows, null), want.flat())).toBeLessThan(1e-4);
+      again.dispose();
+    }
+    await saveAdapter(join(dir, "adapter"), adapter, name);
+    const lora = await loadAdapter(join(dir, "adapter"), model.config);
+    expect(apart(logps(model, rows, lora), expected.adapter_logps.flat())).toBeLessThan(1e-4);
+    lora.dispose();
+  });
+});
+
+test.each(["qwen2", "qwen3"])("a GGUF file of %s holds the same decoder", async (name) => {
+  const dir = await mkdtemp(join(tmpdir(), "erpo-gguf-"));
+  await cp(fixture(`families/${name}`), dir, { recursive: true });
+  for (const file of ["tokenizer.json", "tokenizer_config.json"]) await cp(fixture(`llama-tiny/${file}`), join(dir, file));
+  const [a, b] = [await openGguf(fixture(`families/${name}.gguf`)), await openDirectory(dir)];
+  expect(a.config).toEqual({ ...b.config, windows: [null, null] }); // llama.cpp's files of Qwen2 have no windows
+  for (const tensor of tensorShapes(b.config).keys()) expect(a.read(tensor)).toEqual(b.read(tensor));
+  a.close();
+  b.close();
+  await rm(dir, { recursive: true });
+});
+
+test("config.json says which layers have a window, by list, by count, or by the family's default", () => {
+  const shape = { vocab_size: 8, hidden_size: 8, intermediate_size: 8, num_hidden_layers: 3, num_attention_heads: 2, head_dim: 4 };
+  const windows = (fields: object) => configFromJson({ ...shape, ...fields }, "config.json").windows;
+  const qwen2 = { model_type: "qwen2", sliding_window: 7, max_window_layers: 1 };
+  expect(windows({ model_type: "llama" })).toEqual([null, null, null]);
+  expect(windows({ model_type: "mistral" })).toEqual([4096, 4096, 4096]);
+  expect(windows({ model_type: "mistral", sliding_window: null })).toEqual([null, null, null]);
+  expect(windows(qwen2)).toEqual([null, null, null]);
+  expect(windows({ ...qwen2, use_sliding_window: true })).toEqual([null, 7, 7]);
+  const layer_types = ["sliding_attention", "full_attention", "full_attention"];
+  expect(windows({ ...qwen2, use_sliding_window: true, layer_types })).toEqual([7, null, null]);
+});
