@@ -5,23 +5,20 @@ import { join } from "node:path";
 import { cacheDir } from "../../src/setup/paths.js";
 
 const PACKAGES = [
-  "accelerate==1.15.0",
   "datasets==5.2.0",
   "numpy==2.4.6",
-  "peft==0.21.2",
   "safetensors==0.8.0",
   "transformers==5.24.0",
-  "trl==1.16.0",
+  ...["filelock", "fsspec", "jinja2", "networkx", "psutil", "sympy", "typing_extensions"], // what those below need
 ];
-/** Without its CUDA libraries, 3 GB that a computer without NVIDIA's GPUs does not load; what it needs else is named here. */
-const TORCH = ["torch==2.15.0"];
-const TORCH_NEEDS = ["filelock", "fsspec", "jinja2", "networkx", "sympy", "typing_extensions"];
+/** Without what they depend on: 3 GB of CUDA libraries, which torch does not load where there is no GPU. */
+const ALONE = ["torch==2.15.0", "accelerate==1.15.0", "peft==0.21.2", "trl==1.16.0"];
 
 const folder = join(cacheDir(), "peers-env");
 const marker = join(
   folder,
   `ready-${createHash("sha256")
-    .update([...TORCH, ...PACKAGES].join())
+    .update([...PACKAGES, ...ALONE].join())
     .digest("hex")
     .slice(0, 16)}`,
 );
@@ -35,8 +32,7 @@ export default function setup(): void {
   const run = (command: string, ...words: string[]) => execFileSync(command, words, { stdio: "inherit" });
   const pip = (...words: string[]) => run(peer("python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...words);
   run("python3", "-m", "venv", "--clear", folder);
-  pip(...TORCH_NEEDS);
-  pip("--no-deps", ...TORCH);
   pip(...PACKAGES);
+  pip("--no-deps", ...ALONE);
   writeFileSync(marker, "");
 }
