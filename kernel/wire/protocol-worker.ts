@@ -79,8 +79,16 @@ let running: Job | undefined;
 let nextId = 0;
 let executions = 0;
 
+/** How long a shutdown on shell waits for what was sent before it, ms. */
+const SHUTDOWN_WAIT = 500;
+
 function enqueue(message: Message): void {
   const job: Job = { id: nextId++, channel: "shell", message };
+  // VS Code asks for interrupts on shell: what stops a cell cannot wait for it.
+  if (message.header.msg_type === "interrupt_request") {
+    atOnce(job);
+    return;
+  }
   // A message on a comm that is open reaches a cell that awaits it; everything else keeps its turn.
   if (running && waiting.length === 0 && /^comm_(msg|close)$/.test(message.header.msg_type)) {
     bypassing.set(job.id, job);
@@ -90,6 +98,14 @@ function enqueue(message: Message): void {
   }
   waiting.push(job);
   next();
+  if (message.header.msg_type === "shutdown_request") setTimeout(() => waiting.includes(job) && atOnce(job), SHUTDOWN_WAIT);
+}
+
+/** Handles what needs no turn. */
+function atOnce(job: Job): void {
+  busy(job);
+  answer(job);
+  idle(job);
 }
 
 function next(): void {
@@ -284,12 +300,7 @@ const sockets = { shell, control, stdin, iopub, hb: heartbeat };
 await Promise.all(Object.entries(sockets).map(([channel, socket]) => socket.bind(endpoint(connection, channel as keyof typeof sockets))));
 broadcast("status", { execution_state: "starting" }, {});
 void serve(shell, enqueue);
-void serve(control, (message) => {
-  const job: Job = { id: nextId++, channel: "control", message };
-  busy(job);
-  answer(job);
-  idle(job);
-});
+void serve(control, (message) => atOnce({ id: nextId++, channel: "control", message }));
 void serve(stdin, answered);
 void beat();
 void welcome();

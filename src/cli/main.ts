@@ -16,6 +16,7 @@ const subcommands = [
   "score",
   "evaluate",
   "export",
+  "pack",
 ] as const;
 
 interface Subcommand {

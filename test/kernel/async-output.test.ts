@@ -1,16 +1,9 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Answer, KernelClient, printed, result } from "./client.js";
+import { expect, test } from "vitest";
+import { type Answer, printed, result, useKernel } from "./client.js";
 
 /** Output that comes after its cell has ended, while another one runs: it belongs to the cell that started it. */
 
-let kernel: KernelClient;
-beforeAll(async () => {
-  kernel = await KernelClient.start();
-  await kernel.run("const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));");
-});
-afterAll(async () => {
-  expect(await kernel.stop()).toBe(0);
-});
+const kernel = useKernel("const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));");
 
 /** What cell `code` prints while it runs and while a second cell runs that prints `second` every 5 ms; and what that one prints. */
 async function both(code: string): Promise<{ first: string; second: string }> {

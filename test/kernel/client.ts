@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
 import * as zmq from "zeromq";
 import { type Connection, createHeader, decode, encode, endpoint, type Header, type Message } from "../../kernel/wire/messages.js";
 import { packageRoot } from "../../src/setup/paths.js";
@@ -14,8 +16,6 @@ export interface Answer {
   outputs: Message[];
 }
 
-const kernelMain = join(packageRoot(), "dist", "kernel", "main.js");
-
 async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
   await Promise.all(servers.map((server) => new Promise((resolve) => server.once("listening", resolve))));
@@ -24,63 +24,80 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** A kernel process and a client of it, for tests. */
+/**
+ * Another kernel to run the tests on: the words that start it, `{connection_file}` among them. It shows which tests tell it from this one
+ * (kernel/README.md, "Tried on tslab").
+ */
+const foreign = process.env.ERPO_TEST_KERNEL?.split(" ");
+const ours = [process.execPath, "--no-force-async-hooks-checks", join(packageRoot(), "dist", "kernel", "main.js"), "{connection_file}"];
+
+interface KernelOptions {
+  env?: Record<string, string>;
+  /** Started as the child of a process of its own, as a server does: `process` is then that one. */
+  parent?: boolean;
+}
+
+/** A kernel process in a fresh empty folder and a client of it, for tests. */
 export class KernelClient {
   readonly session = randomUUID();
-  readonly iopub: Message[] = [];
-  readonly shell = new zmq.Dealer({ routingId: this.session, linger: 0 });
-  readonly control = new zmq.Dealer({ routingId: this.session, linger: 0 });
-  readonly stdin = new zmq.Dealer({ routingId: this.session, linger: 0 });
-  readonly subscriber = new zmq.Subscriber({ receiveHighWaterMark: 0, linger: 0 });
   /** Answers input requests. */
   onInput: (prompt: string, password: boolean) => string = () => "";
-  readonly exited: Promise<number | null>;
+  iopub: Message[] = [];
   stderr = "";
+  connection!: Connection;
+  process!: ChildProcess;
+  /** The exit status of `process`; null where a signal ended it. */
+  exited!: Promise<number | null>;
+  folder!: string;
+  shell!: zmq.Dealer;
+  control!: zmq.Dealer;
+  stdin!: zmq.Dealer;
+  subscriber!: zmq.Subscriber;
   private readonly replies = new Map<string, (message: Message) => void>();
-  private watchers: (() => void)[] = [];
+  private readonly watchers = new Map<() => void, NodeJS.Timeout>();
 
-  private constructor(
-    readonly connection: Connection,
-    readonly process: ChildProcess,
-    readonly folder: string,
-    private readonly ownFolder: boolean,
-  ) {
-    this.exited = new Promise((resolve) => process.once("exit", (code) => resolve(code)));
-    process.stderr?.on("data", (chunk) => {
-      this.stderr += chunk;
-    });
-  }
+  constructor(private readonly options: KernelOptions = {}) {}
 
-  /**
-   * Starts a kernel in `folder` (a fresh empty one unless given) and waits until it answers kernel_info.
-   * @param options.parent start it as the child of a process of its own, as a server does: `process` is then that one
-   */
-  static async start(
-    options: { folder?: string; key?: string; env?: Record<string, string>; parent?: boolean } = {},
-  ): Promise<KernelClient> {
-    const folder = options.folder ?? mkdtempSync(join(tmpdir(), "erpo-kernel-"));
-    const [shell_port, iopub_port, stdin_port, control_port, hb_port] = (await freePorts(5)) as [number, number, number, number, number];
-    const ports = { shell_port, iopub_port, stdin_port, control_port, hb_port };
-    const key = options.key ?? randomUUID();
-    const connection: Connection = { transport: "tcp", ip: "127.0.0.1", ...ports, key, signature_scheme: "hmac-sha256" };
-    const file = join(mkdtempSync(join(tmpdir(), "erpo-connection-")), "kernel.json");
-    writeFileSync(file, JSON.stringify(connection), { mode: 0o600 });
-    const words = ["--no-force-async-hooks-checks", kernelMain, file];
-    const server = `const env = { ...process.env, JPY_PARENT_PID: String(process.pid) };
-      require("node:child_process").spawn(process.execPath, ${JSON.stringify(words)}, { env, stdio: "ignore" }); setInterval(() => {}, 1000);`;
-    const child = spawn(process.execPath, options.parent ? ["-e", server] : words, {
-      cwd: folder,
-      env: { ...process.env, ...options.env },
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    const client = new KernelClient(connection, child, folder, options.folder === undefined);
-    client.connect();
-    await client.ask("shell", "kernel_info_request", {});
-    await client.until((m) => m.header.msg_type === "iopub_welcome");
+  /** Starts a kernel and waits until it answers and is heard on iopub. */
+  static async start(options: KernelOptions = {}): Promise<KernelClient> {
+    const client = new KernelClient(options);
+    await client.start();
     return client;
   }
 
+  async start(): Promise<void> {
+    await this.spawn();
+    do await this.ask("shell", "kernel_info_request", {});
+    while (this.iopub.length === 0);
+  }
+
+  /** Starts a kernel, waits for nothing. */
+  async spawn(): Promise<void> {
+    const { env, parent } = this.options;
+    this.folder = mkdtempSync(join(tmpdir(), "erpo-kernel-"));
+    const [shell_port, iopub_port, stdin_port, control_port, hb_port] = (await freePorts(5)) as [number, number, number, number, number];
+    const ports = { shell_port, iopub_port, stdin_port, control_port, hb_port };
+    this.connection = { transport: "tcp", ip: "127.0.0.1", ...ports, key: randomUUID(), signature_scheme: "hmac-sha256" };
+    const file = join(mkdtempSync(join(tmpdir(), "erpo-connection-")), "kernel.json");
+    writeFileSync(file, JSON.stringify(this.connection), { mode: 0o600 });
+    const words = (foreign ?? ours).map((word) => word.replace("{connection_file}", file));
+    const server = `const [program, ...words] = ${JSON.stringify(words)}; const env = { ...process.env, JPY_PARENT_PID: String(process.pid) };
+      require("node:child_process").spawn(program, words, { env, stdio: "ignore" }); setInterval(() => {}, 1000);`;
+    const [program, ...rest] = parent ? [process.execPath, "-e", server] : words;
+    this.process = spawn(program!, rest, { cwd: this.folder, env: { ...process.env, ...env }, stdio: ["ignore", "ignore", "pipe"] });
+    this.exited = new Promise((resolve) => this.process.once("exit", (code) => resolve(code)));
+    this.stderr = "";
+    this.process.stderr?.on("data", (chunk) => {
+      this.stderr += chunk;
+    });
+    this.connect();
+  }
+
   private connect(): void {
+    this.iopub = [];
+    const dealer = () => new zmq.Dealer({ routingId: this.session, linger: 0 });
+    [this.shell, this.control, this.stdin] = [dealer(), dealer(), dealer()];
+    this.subscriber = new zmq.Subscriber({ receiveHighWaterMark: 0, linger: 0 });
     this.subscriber.subscribe();
     for (const [socket, channel] of [
       [this.shell, "shell"],
@@ -101,7 +118,7 @@ export class KernelClient {
     void listen(this.control, onReply);
     void listen(this.subscriber, (message) => {
       this.iopub.push(message);
-      for (const watcher of [...this.watchers]) watcher();
+      for (const watch of [...this.watchers.keys()]) watch();
     });
     void listen(this.stdin, ({ header, content }) => {
       const value = this.onInput(content.prompt, content.password);
@@ -136,8 +153,20 @@ export class KernelClient {
   }
 
   /** Runs a cell to its end. */
-  async run(code: string, options: object = {}): Promise<Answer> {
-    return this.begin(code, options).done;
+  readonly run = (code: string, options: object = {}): Promise<Answer> => this.begin(code, options).done;
+
+  /** Waits until a cell has printed or shown something. */
+  async output({ header }: { header: Header }): Promise<Message> {
+    return this.until((m) => m.parentHeader.msg_id === header.msg_id && /^(stream|display_data)$/.test(m.header.msg_type));
+  }
+
+  /** Runs a cell and stops it `delay` ms after it has begun. */
+  async runAndInterrupt(code: string, delay = 50): Promise<Answer> {
+    const cell = this.begin(`console.log("on"); ${code}`);
+    await this.output(cell);
+    await sleep(delay);
+    await this.ask("control", "interrupt_request", {});
+    return cell.done;
   }
 
   private async gather(header: Header, reply: Promise<Message>): Promise<Answer> {
@@ -155,12 +184,12 @@ export class KernelClient {
       const watch = () => {
         const found = this.iopub.find(wanted);
         if (!found) return;
-        clearTimeout(timer);
-        this.watchers = this.watchers.filter((other) => other !== watch);
+        clearTimeout(this.watchers.get(watch));
+        this.watchers.delete(watch);
         resolve(found);
       };
-      const timer = setTimeout(() => reject(new Error(`no such message; stderr: ${this.stderr}`)), timeout);
-      this.watchers.push(watch);
+      const fail = () => reject(new Error(`no such message; stderr: ${this.stderr}`));
+      this.watchers.set(watch, setTimeout(fail, timeout));
       watch();
     });
   }
@@ -173,10 +202,31 @@ export class KernelClient {
       await this.exited;
       clearTimeout(timer);
     }
+    for (const timer of this.watchers.values()) clearTimeout(timer); // of what never came, and now never will
+    this.watchers.clear();
     for (const socket of [this.shell, this.control, this.stdin, this.subscriber]) socket.close();
-    if (this.ownFolder) rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true });
     return this.exited;
   }
+}
+
+/**
+ * A kernel for the tests of a file, which ends well after the last one. A foreign kernel is started afresh for each test, since it need not
+ * survive them.
+ * @param prepare what is run in it first
+ */
+export function useKernel(prepare = ""): KernelClient {
+  const kernel = new KernelClient();
+  const [before, after] = foreign ? [beforeEach, afterEach] : [beforeAll, afterAll];
+  before(async () => {
+    await kernel.start();
+    if (prepare) await kernel.run(prepare);
+  });
+  after(async () => {
+    const status = await kernel.stop();
+    if (!foreign) expect(status).toBe(0);
+  });
+  return kernel;
 }
 
 /** All that a cell printed on one stream. */

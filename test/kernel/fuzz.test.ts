@@ -1,16 +1,14 @@
 import fc from "fast-check";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import * as zmq from "zeromq";
 import { createHeader, encode, endpoint } from "../../kernel/wire/messages.js";
-import { KernelClient, result } from "./client.js";
+import { result, useKernel } from "./client.js";
 
 /** Whatever arrives on the sockets, the kernel goes on, correctly. */
 
-let kernel: KernelClient;
+const kernel = useKernel("let alive = 0;");
 let stranger: Record<"shell" | "control" | "stdin", zmq.Dealer>;
-beforeAll(async () => {
-  kernel = await KernelClient.start();
-  await kernel.run("let alive = 0;");
+beforeEach(() => {
   const connect = (channel: "shell" | "control" | "stdin") => {
     const socket = new zmq.Dealer({ linger: 0 });
     socket.connect(endpoint(kernel.connection, channel));
@@ -18,14 +16,13 @@ beforeAll(async () => {
   };
   stranger = { shell: connect("shell"), control: connect("control"), stdin: connect("stdin") };
 });
-afterAll(async () => {
+afterEach(() => {
   for (const socket of Object.values(stranger)) socket.close();
-  expect(await kernel.stop()).toBe(0);
 });
 
-let turns = 0;
 const lives = async () => {
-  expect(result(await kernel.run("++alive"))).toBe(String(++turns));
+  const before = Number(result(await kernel.run("alive")));
+  expect(result(await kernel.run("++alive"))).toBe(String(before + 1));
   expect((await kernel.ask("control", "kernel_info_request", {})).content.status).toBe("ok");
 };
 

@@ -1,14 +1,9 @@
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { failed, KernelClient, result } from "./client.js";
+import { expect, test } from "vitest";
+import { failed, KernelClient, result, useKernel } from "./client.js";
 
-let kernel: KernelClient;
-beforeAll(async () => {
-  kernel = await KernelClient.start();
-});
-afterAll(async () => {
-  expect(await kernel.stop()).toBe(0);
-});
+const kernel = useKernel();
+const { run } = kernel;
 
 /** Whether a process is there and not just waiting to be buried. */
 function lives(pid: number): boolean {
@@ -19,15 +14,7 @@ function lives(pid: number): boolean {
   }
 }
 
-const run = (code: string, options?: object) => kernel.run(code, options);
-
-const stop = async (code: string) => {
-  const { header, done } = kernel.begin(`console.log("on"); ${code}`);
-  await kernel.until((m) => m.header.msg_type === "stream" && m.parentHeader.msg_id === header.msg_id);
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  await kernel.ask("control", "interrupt_request", {});
-  return done;
-};
+const stop = (code: string) => kernel.runAndInterrupt(code);
 
 test.each([
   "while (true) {}",

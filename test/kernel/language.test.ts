@@ -1,17 +1,10 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { failed, KernelClient, printed, result, types } from "./client.js";
+import { expect, test } from "vitest";
+import { failed, printed, result, types, useKernel } from "./client.js";
 
-let kernel: KernelClient;
-beforeAll(async () => {
-  kernel = await KernelClient.start();
-});
-afterAll(async () => {
-  expect(await kernel.stop()).toBe(0);
-});
-
-const run = (code: string, options?: object) => kernel.run(code, options);
+const kernel = useKernel();
+const { run } = kernel;
 
 test("values, statements and types across cells", async () => {
   expect(result(await run("1 + 1"))).toBe("2");

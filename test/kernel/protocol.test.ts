@@ -1,16 +1,9 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { createHeader, encode } from "../../kernel/wire/messages.js";
-import { failed, KernelClient, printed, result, types } from "./client.js";
+import { failed, printed, result, types, useKernel } from "./client.js";
 
-let kernel: KernelClient;
-beforeAll(async () => {
-  kernel = await KernelClient.start();
-});
-afterAll(async () => {
-  expect(await kernel.stop()).toBe(0);
-});
-
-const run = (code: string, options?: object) => kernel.run(code, options);
+const kernel = useKernel();
+const { run } = kernel;
 
 test("kernel_info is complete", async () => {
   const { content } = await kernel.ask("control", "kernel_info_request", {});

@@ -14,6 +14,7 @@ const PACKAGES = [
   "nbclient==0.11.0",
   "nbformat==5.11.1",
   "nbgrader==0.9.6",
+  "notebook==7.6.5",
   "papermill==2.7.0",
   "setuptools==80.9.0",
 ];

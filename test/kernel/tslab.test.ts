@@ -1,12 +1,8 @@
 import { readFileSync } from "node:fs";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Answer, KernelClient, printed, result } from "./client.js";
+import { expect, test } from "vitest";
+import { type Answer, printed, result, useKernel } from "./client.js";
 
-let kernel: KernelClient;
-beforeAll(async () => {
-  kernel = await KernelClient.start();
-});
-afterAll(() => kernel.stop());
+const kernel = useKernel();
 
 test("a notebook written for tslab runs unedited", async () => {
   const notebook = JSON.parse(readFileSync(new URL("../fixtures/tslab-demo.ipynb", import.meta.url), "utf8"));

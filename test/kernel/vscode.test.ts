@@ -1,0 +1,188 @@
+import { randomUUID } from "node:crypto";
+import { KernelMessage, ServerConnection } from "@jupyterlab/services";
+import { KernelConnection } from "@jupyterlab/services/lib/kernel/default.js";
+import { afterEach, expect, test } from "vitest";
+import * as zmq from "zeromq";
+import { type Connection, decode, encode, endpoint } from "../../kernel/wire/messages.js";
+import { Outbox } from "../../kernel/wire/outbox.js";
+import { KernelClient } from "./client.js";
+
+/**
+ * The kernel as VS Code drives it: with `@jupyterlab/services`, which is given a "WebSocket" that speaks ZeroMQ itself, without a server;
+ * with kernel_info asked on shell and control at once; and with interrupts on shell (microsoft/vscode-jupyter, src/kernels/raw/session).
+ */
+
+type Wire = KernelMessage.IMessage;
+
+/** In place of a WebSocket: sends and receives the library's messages as they are. */
+function rawSocket(connection: Connection, problems: unknown[]) {
+  return class RawSocket {
+    readonly protocol = "";
+    binaryType = "";
+    onopen = (_event: object) => {};
+    onmessage = (_event: { data: Wire }) => {};
+    private readonly sockets: Record<string, zmq.Dealer | zmq.Subscriber>;
+    private readonly outboxes: Record<string, Outbox>;
+
+    constructor() {
+      const dealer = () => new zmq.Dealer({ linger: 0, routingId });
+      const routingId = randomUUID();
+      const dealers = { shell: dealer(), control: dealer(), stdin: dealer() };
+      const iopub = new zmq.Subscriber({ linger: 0, receiveHighWaterMark: 0 });
+      iopub.subscribe();
+      this.sockets = { ...dealers, iopub };
+      this.outboxes = Object.fromEntries(Object.entries(dealers).map(([channel, socket]) => [channel, new Outbox(socket)]));
+      for (const channel of ["iopub", "shell", "control", "stdin"] as const) {
+        this.sockets[channel]!.connect(endpoint(connection, channel));
+        void this.listen(channel);
+      }
+      setImmediate(() => this.onopen({}));
+    }
+
+    private async listen(channel: string): Promise<void> {
+      for await (const frames of this.sockets[channel]!) {
+        const { header, parentHeader, metadata, content, buffers } = decode(connection, frames);
+        try {
+          this.onmessage({ data: { channel, header, parent_header: parentHeader, metadata, content, buffers } as unknown as Wire });
+        } catch (error) {
+          problems.push(error); // the library checks the fields of every message
+        }
+      }
+    }
+
+    send({ channel, header, parent_header, metadata, content, buffers }: Wire): void {
+      const message = { header, parentHeader: parent_header, metadata, content, buffers } as unknown as Parameters<typeof encode>[1];
+      this.outboxes[channel]!.post(encode(connection, message));
+    }
+
+    close(): void {
+      for (const socket of Object.values(this.sockets)) socket.close();
+    }
+  };
+}
+
+const started: { kernel: KernelClient; connection: KernelConnection; problems: unknown[] }[] = [];
+
+/** Starts a kernel and connects at once, whether it listens already or not. */
+async function open(clientId: string = randomUUID()): Promise<KernelConnection> {
+  const kernel = new KernelClient();
+  await kernel.spawn();
+  const problems: unknown[] = [];
+  const as = <T>(data: unknown) => data as T;
+  const serverSettings = ServerConnection.makeSettings({
+    WebSocket: as(rawSocket(kernel.connection, problems)),
+    wsUrl: "ws://raw",
+    serializer: { serialize: as, deserialize: as },
+  });
+  const connection = new KernelConnection({ serverSettings, clientId, username: "reader", model: { name: "erpo", id: randomUUID() } });
+  started.push({ kernel, connection, problems });
+  while (connection.connectionStatus !== "connected") await new Promise(setImmediate); // which says nothing of the kernel
+  return connection;
+}
+
+afterEach(async () => {
+  for (const { kernel, connection, problems } of started.splice(0)) {
+    expect(problems).toEqual([]);
+    connection.dispose();
+    expect(await kernel.stop()).toBe(0);
+  }
+});
+
+/** Runs a cell; its reply, and the types and texts of what it showed, in order. */
+async function run(connection: KernelConnection, code: string, onInput?: (prompt: string) => string) {
+  const future = connection.requestExecute({ code, allow_stdin: true, stop_on_error: true });
+  const shown: string[] = [];
+  future.onIOPub = ({ header, content }) => {
+    const { text, data, execution_state } = content as { text?: string; data?: Record<string, string>; execution_state?: string };
+    shown.push([header.msg_type, text ?? data?.["text/plain"] ?? execution_state].filter(Boolean).join(" "));
+  };
+  future.onStdin = (message) => {
+    if (!KernelMessage.isInputRequestMsg(message)) return;
+    connection.sendInputReply({ status: "ok", value: onInput!(message.content.prompt) }, message.header);
+  };
+  const { content } = await future.done;
+  return { content: content as KernelMessage.IReplyErrorContent & { execution_count: number }, shown };
+}
+
+/** Asks for something in a message that the library itself would send elsewhere or not at all. */
+function send(connection: KernelConnection, channel: "shell" | "control", msgType: string): Promise<KernelMessage.IMessage> {
+  const { username, clientId: session } = connection;
+  const options = { msgType, channel, username, session, content: {} } as unknown as KernelMessage.IOptions<KernelMessage.IInfoRequestMsg>;
+  const message = KernelMessage.createMessage(options);
+  if (channel === "shell") return connection.sendShellMessage(message, true, true).done;
+  return connection.sendControlMessage(message as unknown as KernelMessage.IDebugRequestMsg, true, true).done;
+}
+
+test("what is asked while the kernel starts is answered in order", async () => {
+  const connection = await open();
+  const order: string[] = [];
+  const answered = <T>(name: string, answer: Promise<T>) => answer.then((value) => (order.push(name), value));
+  const [control, , history, comms, first, completion, second] = await Promise.all([
+    send(connection, "control", "kernel_info_request"),
+    answered("kernel_info", connection.requestKernelInfo()),
+    answered(
+      "history",
+      connection.requestHistory({ hist_access_type: "tail", n: 5, output: false, raw: true, session: 0, start: 0, stop: 0 } as never),
+    ),
+    answered("comms", connection.requestCommInfo({ target_name: "jupyter.widget" })),
+    answered("first", run(connection, "const amount: number = 20; console.log('on')")),
+    answered("completion", connection.requestComplete({ code: "amou", cursor_pos: 4 })),
+    answered("second", run(connection, "amount + 1")),
+  ]);
+  expect(order).toEqual(["kernel_info", "history", "comms", "first", "completion", "second"]);
+  expect(control.content).toMatchObject({ status: "ok", implementation: "erpo" });
+  expect(await connection.info).toMatchObject({ protocol_version: "5.5", language_info: { name: "typescript" } });
+  expect(history.content).toMatchObject({ status: "ok", history: [] });
+  expect(comms.content).toEqual({ status: "ok", comms: {} });
+  expect(first.shown).toEqual(["status busy", "execute_input", "stream on\n", "status idle"]);
+  expect((completion.content as { matches: string[] }).matches).toContain("amount");
+  expect(second.shown).toEqual(["status busy", "execute_input", "execute_result 21", "status idle"]);
+});
+
+test("the stop button, which asks on shell, stops the cell that runs and aborts those that wait", async () => {
+  const connection = await open();
+  await run(connection, "let state = 'kept';");
+  const looping = connection.requestExecute({ code: "console.log('on'); while (true) {}", stop_on_error: true });
+  const waiting = connection.requestExecute({ code: "state = 'changed'" });
+  await new Promise<void>((resolve) => {
+    looping.onIOPub = ({ header }) => {
+      if (header.msg_type === "stream") resolve();
+    };
+  });
+  expect((await send(connection, "shell", "interrupt_request")).content).toEqual({ status: "ok" });
+  expect((await looping.done).content).toMatchObject({ status: "error", ename: "KeyboardInterrupt" });
+  expect((await waiting.done).content.status).toBe("aborted");
+  expect((await run(connection, "state")).shown).toContain("execute_result 'kept'");
+});
+
+test("a question is asked in the editor and answered", async () => {
+  const connection = await open();
+  const { shown } = await run(connection, "await prompt('name?')", (prompt) => `${prompt} me`);
+  expect(shown).toContain("execute_result 'name? me'");
+});
+
+test("a widget's comm, and documentation on hover", async () => {
+  const connection = await open();
+  await run(
+    connection,
+    "import { comms } from 'erpo'; comms.registerTarget('echo', (comm) => { comm.onMsg = (msg) => comm.send({ back: msg.content.data }); });",
+  );
+  const comm = connection.createComm("echo");
+  const back = new Promise((resolve) => {
+    comm.onMsg = (message) => resolve(message.content.data);
+  });
+  comm.open();
+  comm.send({ n: 1 });
+  expect(await back).toEqual({ back: { n: 1 } });
+  const hover = await connection.requestInspect({ code: "parseInt", cursor_pos: 3, detail_level: 0 });
+  expect((hover.content as { data: Record<string, string> }).data["text/markdown"]).toContain("Converts a string to an integer");
+});
+
+test("a restart is another process for the same client, which knows nothing of the first", async () => {
+  const clientId = randomUUID();
+  const first = await open(clientId);
+  await run(first, "const before = 1;");
+  await send(first, "control", "shutdown_request");
+  const { content } = await run(await open(clientId), "before");
+  expect(content).toMatchObject({ status: "error", ename: "TypeCheckError", execution_count: 1 });
+});
