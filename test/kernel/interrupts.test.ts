@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { failed, KernelClient, result, useKernel } from "./client.js";
+import type { Message } from "../../kernel/wire/messages.js";
+import { failed, KernelClient, printed, result, useKernel } from "./client.js";
 
 const kernel = useKernel();
 const { run } = kernel;
@@ -85,12 +86,10 @@ test("what other cells wait for is left alone", async () => {
 });
 
 test("SIGINT stops a cell that waits", async () => {
-  const { header, done } = kernel.begin(
-    "import { interruptSignal } from 'erpo'; interruptSignal(); console.log('on'); await new Promise(() => {})",
-  );
-  await kernel.until((m) => m.header.msg_type === "stream" && m.parentHeader.msg_id === header.msg_id);
+  const cell = kernel.begin("import { interruptSignal } from 'erpo'; interruptSignal(); console.log('on'); await new Promise(() => {})");
+  await kernel.output(cell);
   kernel.process.kill("SIGINT");
-  expect(failed(await done).ename).toBe("KeyboardInterrupt");
+  expect(failed(await cell.done).ename).toBe("KeyboardInterrupt");
 });
 
 test("an interrupt aborts the cells that wait", async () => {
@@ -109,10 +108,14 @@ test("while nothing runs it is harmless", async () => {
   expect(result(await run("'alive'"))).toBe("'alive'");
 });
 
-test("process.exit ends the kernel with that status", async () => {
+test("process.exit ends the kernel with that status, behind all that was printed", async () => {
   const other = await KernelClient.start();
-  other.begin("process.exit(3)");
+  const { header } = other.begin("for (let i = 0; i < 1e5; i++) console.log(i); console.error('last'); process.exit(3)");
   expect(await other.exited).toBe(3);
+  const mine = (m: Message) => m.parentHeader.msg_id === header.msg_id;
+  await other.until((m) => mine(m) && m.content.name === "stderr");
+  const answer = { reply: undefined as never, outputs: other.iopub.filter(mine) };
+  expect(printed(answer)).toBe(Array.from({ length: 1e5 }, (_, i) => `${i}\n`).join(""));
   await other.stop();
 });
 
@@ -121,10 +124,7 @@ test.each(["control", "shell"] as const)("shutdown on %s exits with 0 within two
   const started = await other.run("import { spawn } from 'node:child_process'; const child = spawn('sleep', ['100']); child.pid");
   const pid = Number(result(started));
   expect(lives(pid)).toBe(true);
-  if (channel === "control") {
-    const { header } = other.begin("console.log(1); while (true) {}");
-    await other.until((m) => m.header.msg_type === "stream" && m.parentHeader.msg_id === header.msg_id);
-  }
+  await other.output(other.begin("console.log(1); while (true) {}"));
   const asked = performance.now();
   void other.ask(channel, "shutdown_request", { restart: false });
   expect(await other.exited).toBe(0);

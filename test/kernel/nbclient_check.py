@@ -4,7 +4,7 @@ import json
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 
 def run(cells, **options):
@@ -15,6 +15,8 @@ def run(cells, **options):
         error = None
     except CellExecutionError as e:
         error = [e.ename, e.evalue]
+    except DeadKernelError as e:
+        error = str(e)
     return error, [[o.get("text") or o.get("evalue") or o["data"]["text/plain"] for o in c.outputs] for c in nb.cells]
 
 
@@ -23,5 +25,6 @@ print(json.dumps({
     "update": run([("import { display } from 'erpo'; const h = display('a'); h.update('b')", {})]),
     "raises": run([("throw new Error('expected')", {"tags": ["raises-exception"]}), ("1", {}), ("2", {})]),
     "error": run([("1", {}), ("throw new TypeError('real')", {}), ("3", {})]),
+    "exit": run([("console.log('before'); process.exit(3)", {}), ("1", {})]),
     "parameters": run([("let alpha = 1; const tags = ['a'];", {"tags": ["parameters"]}), ("var alpha = 0.5; const tags = ['b', 'c'];", {"tags": ["injected-parameters"]}), ("`${alpha} ${tags}`", {})]),
 }))

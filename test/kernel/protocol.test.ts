@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createHeader, encode } from "../../kernel/wire/messages.js";
-import { failed, printed, result, types, useKernel } from "./client.js";
+import { failed, KernelClient, printed, result, types, useKernel } from "./client.js";
 
 const kernel = useKernel();
 const { run } = kernel;
@@ -13,6 +13,34 @@ test("kernel_info is complete", async () => {
     implementation: "erpo",
     language_info: { name: "typescript", file_extension: ".ts" },
   });
+});
+
+test("a subscriber is greeted, as protocol 5.4 asks", async () => {
+  const { content, parentHeader } = await kernel.until((m) => m.header.msg_type === "iopub_welcome");
+  expect([content, parentHeader]).toEqual([{ subscription: "" }, {}]);
+});
+
+test("what is sent before the kernel listens is answered in order", async () => {
+  const other = new KernelClient();
+  await other.spawn();
+  const code = "1 + 1";
+  const requests = {
+    kernel_info: {},
+    comm_info: {},
+    history: { hist_access_type: "tail", n: 1 },
+    execute: { code },
+    complete: { code, cursor_pos: 5 },
+    is_complete: { code },
+    inspect: { code, cursor_pos: 0, detail_level: 0 },
+  };
+  const order: string[] = [];
+  const asked = Object.entries(requests).map(async ([type, content]) => {
+    const { header } = await other.ask("shell", `${type}_request`, content);
+    order.push(header.msg_type);
+  });
+  await Promise.all(asked);
+  expect(order).toEqual(Object.keys(requests).map((type) => `${type}_reply`));
+  await other.stop();
 });
 
 test("silent and store_history", async () => {

@@ -38,6 +38,7 @@ test.skipIf(!python)(`nbclient${skipped}`, async () => {
     ["TypeError", "real"],
     [["1"], ["real"], []],
   ]);
+  expect(answers.exit).toEqual(["Kernel died", [["before\n"], []]]);
   expect(answers.parameters[1].at(-1)).toEqual(["'0.5 b,c'"]);
 });
 

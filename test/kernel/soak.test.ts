@@ -22,11 +22,7 @@ test(`${CELLS} cells with errors, redeclarations and interrupts at random: nothi
 
   /** Stops a cell that never ends, at a moment of its own. */
   const stopped = async (code: string) => {
-    const { header, done } = kernel.begin(`console.log("on"); ${code}`);
-    await kernel.until((m) => m.header.msg_type === "stream" && m.parentHeader.msg_id === header.msg_id);
-    await new Promise((resolve) => setTimeout(resolve, rng.integer(0, 20)));
-    await kernel.ask("control", "interrupt_request", {});
-    expect(failed(await done).ename).toBe("KeyboardInterrupt");
+    expect(failed(await kernel.runAndInterrupt(code, rng.integer(0, 20))).ename).toBe("KeyboardInterrupt");
   };
 
   const kinds: [weight: number, cell: (k: number) => Promise<void>][] = [

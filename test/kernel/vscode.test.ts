@@ -116,7 +116,11 @@ function send(connection: KernelConnection, channel: "shell" | "control", msgTyp
 test("what is asked while the kernel starts is answered in order", async () => {
   const connection = await open();
   const order: string[] = [];
-  const answered = <T>(name: string, answer: Promise<T>) => answer.then((value) => (order.push(name), value));
+  const answered = async <T>(name: string, answer: Promise<T>) => {
+    const value = await answer;
+    order.push(name);
+    return value;
+  };
   const [control, , history, comms, first, completion, second] = await Promise.all([
     send(connection, "control", "kernel_info_request"),
     answered("kernel_info", connection.requestKernelInfo()),
