@@ -32,6 +32,11 @@ class ErpoKernel(jupyter_kernel_test.KernelTests):
     code_history_pattern = "6 ?*"
     supported_history_operations = ("tail", "range", "search")
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.kc.execute_interactive(cls.code_clear_output, timeout=120)  # the library is loaded outside of any test's own time
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -9,7 +9,7 @@ import { install } from "../../kernel/install.js";
 import { testChromium } from "../chromium.js";
 import { testPython } from "./python-env.js";
 
-/** A real JupyterLab in a real browser, from an empty folder. `ERPO_SCREENSHOTS=DIR` keeps pictures. */
+/** A real JupyterLab, and the Notebook that comes with its server, in a real browser, from an empty folder. `ERPO_SCREENSHOTS=DIR` keeps pictures. */
 
 const python = testPython();
 const chromium = testChromium();
@@ -23,6 +23,9 @@ const CELLS = [
   "console.log('on'); while (true) {}",
 ];
 
+const STOP = '[data-command="notebook:interrupt-kernel"], [data-jp-item-name="interrupt"]';
+
+let address: string;
 let server: ChildProcess;
 let browser: Browser;
 let page: Page;
@@ -48,7 +51,8 @@ beforeAll(async () => {
     execution_count: null,
   }));
   const metadata = { kernelspec: { name: "erpo", display_name: "TypeScript (ERPO)", language: "typescript" } };
-  writeFileSync(join(folder, "work.ipynb"), JSON.stringify({ cells, metadata, nbformat: 4, nbformat_minor: 5 }));
+  for (const name of ["lab", "notebook"])
+    writeFileSync(join(folder, `${name}.ipynb`), JSON.stringify({ cells, metadata, nbformat: 4, nbformat_minor: 5 }));
   const port = await freePort();
   server = spawn(
     python!,
@@ -85,9 +89,8 @@ beforeAll(async () => {
     server.once("exit", () => reject(new Error(`JupyterLab has ended:\n${log}`)));
   });
   browser = await puppeteer.launch({ executablePath: chromium!, args: ["--no-sandbox"], defaultViewport: { width: 1300, height: 1400 } });
-  page = await browser.newPage();
-  await page.goto(`http://127.0.0.1:${port}/lab/tree/work.ipynb`);
-  await page.waitForSelector(".jp-Notebook .jp-CodeCell", { timeout: 60_000 });
+  address = `http://127.0.0.1:${port}`;
+  await open("lab/tree/lab.ipynb");
   await kernelIs("idle");
 }, 180_000);
 
@@ -95,6 +98,13 @@ afterAll(async () => {
   await browser?.close();
   server?.removeAllListeners("exit").kill("SIGTERM");
 });
+
+/** Opens a notebook in a page of its own, which the helpers below are about. */
+async function open(path: string): Promise<void> {
+  page = await browser.newPage();
+  await page.goto(`${address}/${path}`);
+  await page.waitForSelector(".jp-Notebook .jp-CodeCell", { timeout: 60_000 });
+}
 
 /** JupyterLab's own view of the kernel's state. */
 async function kernelIs(state: string): Promise<void> {
@@ -200,7 +210,7 @@ test.skipIf(!ready)("the stop button ends a loop, and what was declared is kept;
   await runCell(4);
   await output(4, "on");
   await kernelIs("busy");
-  await page.click('[data-command="notebook:interrupt-kernel"], [data-jp-item-name="interrupt"]');
+  await page.click(STOP);
   expect(await output(4, "KeyboardInterrupt")).toContain("the cell was interrupted");
   await runCell(2);
   expect(await output(2, "Function")).toContain("[Function: sumOf]");
@@ -211,4 +221,17 @@ test.skipIf(!ready)("the stop button ends a loop, and what was declared is kept;
   await runCell(2);
   expect(await output(2, "Cannot find name")).toContain("sumOf");
   await picture("restarted");
+});
+
+test.skipIf(!ready)("Notebook 7 runs cells, shows a type error with its place, stops a loop", async () => {
+  await open("notebooks/notebook.ipynb");
+  await runCell(0);
+  expect(await output(0, "5")).toContain("5");
+  await runCell(2);
+  expect(await output(2, "TypeCheckError")).toMatch(/line 1, column 7/);
+  await runCell(4);
+  await output(4, "on");
+  await page.click(STOP);
+  expect(await output(4, "KeyboardInterrupt")).toContain("the cell was interrupted");
+  await picture("notebook");
 });
