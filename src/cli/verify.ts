@@ -1,0 +1,83 @@
+import type { Command } from "commander";
+import type { Check } from "../../reports/provenance/verify.js";
+
+interface Options {
+  json?: boolean;
+}
+
+/** `erpo verify REPORT.html`: whether what a report was made from is still there, and the same. */
+export function register(program: Command): void {
+  program
+    .command("verify")
+    .description("check a report's provenance: its notebook, outputs, data, model, code")
+    .argument("<report>", "an HTML report of a notebook")
+    .option("--json", "as JSON, every item on its own")
+    .addHelpText(
+      "after",
+      `
+Each item is
+  same         as the report says
+  differs      there, but another one                       (exit code 1)
+  not found    a file that the report names is gone         (exit code 1)
+  not checked  not noted, or this machine has not what it takes
+  other        another Node, processor, ...: numbers may differ in their last digits`,
+    )
+    .action(verify);
+}
+
+async function verify(report: string, { json }: Options): Promise<void> {
+  const [{ readReport }, { holds, verifyReport }] = await Promise.all([
+    import("../../reports/provenance/read.js"),
+    import("../../reports/provenance/verify.js"),
+  ]);
+  const sealed = readReport(report);
+  const checks = await verifyReport(sealed, report, modelDigest);
+  const ok = holds(checks);
+  process.stdout.write(json ? `${JSON.stringify({ report, ok, checks }, null, 2)}\n` : table(checks));
+  process.exitCode = ok ? 0 : 1;
+}
+
+/** Loads the model's code only for reports that name one. */
+async function modelDigest(model: string): Promise<string | undefined> {
+  const { weightsSha256 } = await import("../model/load.js");
+  return weightsSha256(model);
+}
+
+/** A line for each kind that is the same throughout, and one for everything else. */
+function table(checks: readonly Check[]): string {
+  const kinds = [...new Set(checks.map(({ kind }) => kind))];
+  const lines = kinds.flatMap((kind) => {
+    const all = checks.filter((check) => check.kind === kind);
+    const same = all.filter(({ status }) => status === "same");
+    const counted = all.length === 1 ? all[0]!.name : `${same.length} of ${all.length}`;
+    return [
+      ...(same.length ? [[kind, "same", counted, ""]] : []),
+      ...all.filter((check) => !same.includes(check)).map((check) => [kind, check.status, check.name, inWords(check)]),
+    ];
+  });
+  const widths = [0, 1, 2].map((i) => Math.min(60, Math.max(...lines.map((line) => line[i]!.length))));
+  const text = lines
+    .map((line) =>
+      line
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+  return `${text}\n\n${summary(checks)}\n`;
+}
+
+function inWords({ status, reported, found, note }: Check): string {
+  const short = (text: string) => (/^[0-9a-f]{64}$/.test(text) ? `SHA-256 ${text.slice(0, 12)}` : text);
+  const pair = reported !== undefined && found !== undefined ? `${short(reported)} reported, ${short(found)} now` : "";
+  return status === "same" ? "" : [pair, note].filter(Boolean).join("; ");
+}
+
+function summary(checks: readonly Check[]): string {
+  const count = (status: Check["status"]) => checks.filter((check) => check.status === status).length;
+  const parts = (["same", "differs", "not found", "not checked"] as const).map((status) =>
+    count(status) ? `${count(status)} ${status}` : "",
+  );
+  const other = count("other") ? `${count("other")} of another environment` : "";
+  return [...parts, other].filter(Boolean).join(", ");
+}
