@@ -1,7 +1,10 @@
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
+import type { SealedReport } from "../../reports/provenance/read.js";
 import type { Check } from "../../reports/provenance/verify.js";
 
 interface Options {
+  rerun?: boolean;
+  tolerance: number;
   json?: boolean;
 }
 
@@ -11,6 +14,8 @@ export function register(program: Command): void {
     .command("verify")
     .description("check a report's provenance: its notebook, outputs, data, model, code")
     .argument("<report>", "an HTML report of a notebook")
+    .option("--rerun", "run the notebook again, on copies, and compare the outputs")
+    .option("--tolerance <number>", "how far numbers of a re-run may be apart, relative to the larger one", positive, 1e-6)
     .option("--json", "as JSON, every item on its own")
     .addHelpText(
       "after",
@@ -20,21 +25,50 @@ Each item is
   differs      there, but another one                       (exit code 1)
   not found    a file that the report names is gone         (exit code 1)
   not checked  not noted, or this machine has not what it takes
-  other        another Node, processor, ...: numbers may differ in their last digits`,
+  other        another Node, processor, ...: numbers may differ in their last digits
+
+--rerun compares printed text and texts word by word and their numbers within the tolerance; figures, tables and values by their data. It leaves
+out durations, rates, moments, fields named after such, progress bars, paths and tracebacks. The notebook and the experiment's folder are copied
+before; what the experiment keeps, such as a trained stage, is read and not computed again. A re-run runs the notebook's code.`,
     )
     .action(verify);
 }
 
-async function verify(report: string, { json }: Options): Promise<void> {
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0) || text.trim() === "") throw new InvalidArgumentError("must be a number >= 0, such as 1e-6");
+  return value;
+}
+
+async function verify(report: string, { rerun, tolerance, json }: Options): Promise<void> {
   const [{ readReport }, { holds, verifyReport }] = await Promise.all([
     import("../../reports/provenance/read.js"),
     import("../../reports/provenance/verify.js"),
   ]);
   const sealed = readReport(report);
   const checks = await verifyReport(sealed, report, modelDigest);
+  if (rerun) checks.push(...(await runAgain(sealed, report, tolerance)));
   const ok = holds(checks);
   process.stdout.write(json ? `${JSON.stringify({ report, ok, checks }, null, 2)}\n` : table(checks));
   process.exitCode = ok ? 0 : 1;
+}
+
+/** Ctrl-C ends the kernel and removes the copies. */
+async function runAgain({ provenance }: SealedReport, report: string, tolerance: number): Promise<Check[]> {
+  const [{ rerunChecks }, { progressLine }] = await Promise.all([
+    import("../../reports/provenance/rerun.js"),
+    import("../../reports/execute/progress.js"),
+  ]);
+  const stop = new AbortController();
+  const interrupt = () => stop.abort();
+  process.once("SIGINT", interrupt);
+  const line = progressLine(process.stderr);
+  try {
+    return await rerunChecks(provenance, report, { tolerance, signal: stop.signal, onProgress: line.show });
+  } finally {
+    line.clear();
+    process.off("SIGINT", interrupt);
+  }
 }
 
 /** Loads the model's code only for reports that name one. */
