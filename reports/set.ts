@@ -54,7 +54,14 @@ export function readSet(paths: readonly string[], output: string, run: string | 
     }
   }
   const targets = new Map<string, Target>();
-  for (const { document } of sources) for (const [label, target] of document.labels) if (!targets.has(label)) targets.set(label, target);
+  for (const { document } of sources) {
+    for (const [label, target] of document.labels) {
+      const earlier = targets.get(label);
+      if (!earlier) targets.set(label, target);
+      else if (target.kind === "value" && earlier.text !== target.text)
+        document.warnings.push(`${label} is ${target.text} here and ${earlier.text} in ${earlier.stem}, to which other notebooks refer`);
+    }
+  }
   return { sources, targets, stems: new Set(sources.map(({ document }) => document.stem)), several: paths.length > 1, failures };
 }
 

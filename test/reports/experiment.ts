@@ -25,7 +25,9 @@ export const write = (file: string, content: string): void => {
 /** The cells of a notebook whose outputs are the same each time, of every kind. */
 export const steadyCells: RawCell[] = [
   md("# Steady\n\nThe rate is @val-rate."),
-  code('let runDir = "";\nlet modelName = "";\nlet seed = 1;', [], { tags: ["parameters"] }),
+  code('let runDir = "";\nlet modelName = "";\nlet seed = 1;\nconst other: string = "../runs/b"; // not given', [], {
+    tags: ["parameters"],
+  }),
   code(
     'import { readFileSync } from "node:fs";\nconst rows = readFileSync(runDir + "/data/train.jsonl", "utf8").trim().split("\\n").map((row) => JSON.parse(row));\nconsole.log("rows", rows.length);',
   ),
