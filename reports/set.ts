@@ -3,7 +3,7 @@ import { buildDocument } from "./document/build.js";
 import type { ReportDocument, Target } from "./document/model.js";
 import { readNotebook } from "./notebook/read.js";
 import { type Notebook, NotebookError } from "./notebook/types.js";
-import { collectProvenance, type Provenance } from "./provenance/collect.js";
+import { collectProvenance, type Experiment, type Provenance, readExperiment } from "./provenance/collect.js";
 
 /** A notebook as the writers get it. */
 export interface Source {
@@ -38,30 +38,40 @@ export type Writer = (source: Source, set: ReportSet) => Promise<OutputFile[]>;
 
 /**
  * Reads the notebooks of a call; those that cannot be read are told of in `failures`.
+ * @param output folder of the reports
  * @param run folder of the experiment, with `run.json`
+ * @throws NotebookError when the experiment's run.json cannot be read
  */
-export function readSet(paths: readonly string[], run: string | undefined): ReportSet {
+export function readSet(paths: readonly string[], output: string, run: string | undefined): ReportSet {
+  const experiment = run === undefined ? undefined : readExperiment(run, output);
   const failures: string[] = [];
   const sources: Source[] = [];
   for (const path of paths) {
     try {
-      sources.push(readSource(path, sources, run));
+      sources.push(readSource(path, sources, output, experiment));
     } catch (error) {
       failures.push(failure(path, error));
     }
   }
   const targets = new Map<string, Target>();
-  for (const { document } of sources) for (const [label, target] of document.labels) if (!targets.has(label)) targets.set(label, target);
+  for (const { document } of sources) {
+    for (const [label, target] of document.labels) {
+      const earlier = targets.get(label);
+      if (!earlier) targets.set(label, target);
+      else if (target.kind === "value" && earlier.text !== target.text)
+        document.warnings.push(`${label} is ${target.text} here and ${earlier.text} in ${earlier.stem}, to which other notebooks refer`);
+    }
+  }
   return { sources, targets, stems: new Set(sources.map(({ document }) => document.stem)), several: paths.length > 1, failures };
 }
 
-function readSource(path: string, earlier: readonly Source[], run: string | undefined): Source {
+function readSource(path: string, earlier: readonly Source[], output: string, experiment: Experiment | undefined): Source {
   const { notebook, bytes } = readNotebook(path);
   const document = buildDocument(notebook, path);
   if (document.stem === "index" || earlier.some((other) => other.document.stem === document.stem)) {
     throw new NotebookError(`${basename(path)}: another report of this call has the name ${document.stem}`);
   }
-  const provenance = collectProvenance(notebook, path, bytes, run);
+  const provenance = collectProvenance(notebook, path, bytes, output, experiment);
   if (!provenance.cells.some((cell) => cell.execution_count !== null) && provenance.cells.length) {
     document.warnings.push("the notebook has not been run");
   } else if (provenance.execution && !provenance.execution.complete) document.warnings.push("the notebook was not run to the end");

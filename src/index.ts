@@ -26,7 +26,7 @@ export { checkSample, decisionPair, efficiencyPair, type PreferencePair } from "
 export { decisionRow, type LabelledPrompt, promptIds, thoughtFor, traceRow, traceWeights } from "./exante/rows.js";
 export { type Rule, rule, rules } from "./exante/rules.js";
 export { answerOf, type ParsedTrace, parseTrace, type Thought, writeThought } from "./exante/trace.js";
-export { figure, intervals, lengthDistribution, palette, table, trainingCurves, value } from "./figures/index.js";
+export { figure, intervals, lengthDistribution, palette, table, trainingCurves, type ValueOptions, value } from "./figures/index.js";
 // a reader: notebook or terminal
 export {
   ask,

@@ -81,6 +81,13 @@ export class KernelClient {
     }
   }
 
+  /** What an expression displays as JSON; no cell of the notebook, and nothing of it is shown. Undefined where it shows no JSON. */
+  async evaluate(expression: string): Promise<unknown> {
+    const content = { code: "", silent: true, store_history: false, user_expressions: { it: expression }, allow_stdin: false };
+    const reply = await this.request("shell", "execute_request", content);
+    return reply.content.user_expressions?.it?.data?.["application/json"];
+  }
+
   /** Stops the running cell in the way that the kernel's specification names. */
   async interrupt(): Promise<void> {
     if (this.spec.interruptMode === "signal") this.kernel.signal("SIGINT");

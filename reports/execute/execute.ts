@@ -1,12 +1,13 @@
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { basename, dirname, resolve } from "node:path";
+import { basename, dirname, relative, resolve } from "node:path";
 import { writeAtomic } from "../../src/setup/atomic.js";
 import { readNotebook } from "../notebook/read.js";
 import { type Cell, type CodeCell, cellTags, type ErrorOutput, type Notebook, NotebookError } from "../notebook/types.js";
 import { notebookText } from "../notebook/write.js";
+import { sourceSha256 } from "../provenance/digests.js";
 import { environment } from "../provenance/environment.js";
 import { KernelClient } from "./client.js";
+import { deviceOf } from "./device.js";
 import { DeadKernelError } from "./kernel-process.js";
 import { findKernel } from "./kernelspec.js";
 import { OutputCollector } from "./outputs.js";
@@ -18,6 +19,8 @@ export interface ExecuteOptions {
   /** The file to write; the notebook itself unless told. */
   output?: string;
   parameters?: Parameters;
+  /** The kernel's working directory; the notebook's own folder unless told. */
+  folder?: string;
   /** A kernel's name; the one that the notebook names unless told, `erpo` where it names none. */
   kernel?: string;
   /** Goes on after a cell's error, as if every cell were tagged `raises-exception`. */
@@ -52,7 +55,7 @@ export class InterruptedError extends NotebookError {
 const GRACE_MS = 10_000;
 
 /**
- * Runs a notebook from top to bottom in a fresh kernel, in the notebook's own folder, and writes it after every cell, whole or not at all.
+ * Runs a notebook from top to bottom in a fresh kernel, and writes it after every cell, whole or not at all.
  *
  * Tags mean what they mean to nbclient: `raises-exception` lets a cell fail, `skip-execution` leaves it alone. Outputs of an earlier run
  * are removed first.
@@ -68,9 +71,10 @@ export async function executeNotebook(path: string, options: ExecuteOptions = {}
     const spec = findKernel(options.kernel ?? original.metadata.kernelspec?.name ?? "erpo");
     const { notebook, warnings } = injectParameters(clean(original), options.parameters ?? {}, spec.language);
     for (const warning of warnings) options.onWarning?.(`${name}: ${warning}`);
-    const run = new Run(notebook, name, output, options);
+    const folder = resolve(options.folder ?? dirname(path));
+    const run = new Run(notebook, name, output, folder, options);
     run.save();
-    await run.start(() => KernelClient.start(spec, dirname(resolve(path))), spec.name);
+    await run.start(() => KernelClient.start(spec, folder), spec.name);
     return { output, seconds: run.seconds() };
   } catch (error) {
     if (error instanceof DeadKernelError) throw new NotebookError(`${name}: ${error.message}`);
@@ -93,14 +97,16 @@ class Run {
     private readonly notebook: Notebook,
     private readonly name: string,
     private readonly output: string,
+    folder: string,
     private readonly options: ExecuteOptions,
   ) {
     this.record = {
       started: new Date().toISOString(),
       seconds: 0,
-      source_sha256: sourceHash(notebook),
+      source_sha256: sourceSha256(notebook),
       parameters: options.parameters ?? {},
       kernel: "",
+      folder: relative(dirname(output), folder) || ".",
       environment: environment(),
       complete: false,
     };
@@ -130,6 +136,8 @@ class Run {
         this.index = index;
         if (isRun(cell)) await this.runCell(cell);
       }
+      const device = kernel === "erpo" ? await deviceOf(this.client) : undefined;
+      if (device) this.record.device = device;
       this.record.complete = true;
       this.save();
     } finally {
@@ -213,11 +221,6 @@ function clean(notebook: Notebook): Notebook {
 }
 
 const isRun = (cell: Cell): cell is CodeCell => cell.cell_type === "code" && !cellTags(cell).includes("skip-execution");
-
-const sourceHash = (notebook: Notebook) =>
-  createHash("sha256")
-    .update(JSON.stringify(notebook.cells.map((cell) => [cell.cell_type, cell.source])))
-    .digest("hex");
 
 /** `TypeError: x is not a function`, from the cell's error output or, failing that, the reply. */
 function errorLine(cell: CodeCell, reply: Record<string, unknown>): string {

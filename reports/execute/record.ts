@@ -1,3 +1,4 @@
+import type { Device } from "../../src/index.js";
 import type { Environment } from "../provenance/environment.js";
 import type { Parameters } from "./parameters.js";
 
@@ -10,7 +11,11 @@ export interface ExecutionRecord {
   source_sha256: string;
   parameters: Parameters;
   kernel: string;
+  /** The kernel's working directory, relative to the written notebook's folder. */
+  folder?: string;
   environment: Environment;
+  /** What the notebook has computed on; absent where it has opened no device. */
+  device?: Omit<Device, "reason">;
   /** The last cell was reached and none failed where it must not. */
   complete: boolean;
 }

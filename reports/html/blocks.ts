@@ -66,7 +66,8 @@ function writeCode({ source, language, executionCount, seconds, cell }: CodeBloc
 async function writeFigure(block: FigureBlock, id: string, context: BlockContext): Promise<string> {
   const { picture, number, alt } = block;
   const name = number ? `Figure ${number}` : "Figure";
-  const described = alt ?? (block.caption ? plainText(block.caption) : undefined);
+  const named = (label: string) => context.markdown.target(label)?.text;
+  const described = alt ? withNames(alt, named) : block.caption && plainText(block.caption, named);
   if (!described) context.warn(`${block.label ?? `the figure of cell ${block.cell}`} has no alternative text (fig-alt)`);
   let html: string;
   if (picture.type === "image") {
@@ -85,6 +86,10 @@ async function writeFigure(block: FigureBlock, id: string, context: BlockContext
   const caption = number ? `\n<figcaption>${captionLabel(name, block.label)}${captionText(block, context)}</figcaption>` : "";
   return `<figure${block.label ? ` id="${block.label}"` : ""}${paper}>\n<div class="picture">${html}</div>${caption}\n</figure>`;
 }
+
+/** Alternative text with the texts of its references, such as `@val-rate`, in their place. */
+const withNames = (alt: string, named: (label: string) => string | undefined) =>
+  alt.replace(/(?<![\w.])@((?:fig|tbl|eq|sec|val)-[\w-]*\w)/g, (raw, label: string) => named(label) ?? raw);
 
 function writeTable(block: TableBlock, id: string, context: BlockContext): string {
   const clean = sanitizeOutput(block.html);

@@ -5,6 +5,7 @@ import { describeEntry } from "../document/bibtex.js";
 import type { ReportDocument } from "../document/model.js";
 import type { Provenance } from "../provenance/collect.js";
 import { provenanceHTML } from "../provenance/html.js";
+import { sealPage } from "../provenance/seal.js";
 import { escapeHTML } from "./escape.js";
 import { mathFontCSS } from "./math-font.js";
 import type { MarkdownWriter } from "./render-markdown.js";
@@ -35,7 +36,7 @@ ${body}
 }
 
 /** A report of one notebook. */
-export function reportHTML(
+export async function reportHTML(
   document: ReportDocument,
   content: string,
   markdown: MarkdownWriter,
@@ -45,14 +46,15 @@ export function reportHTML(
   const header = `<header>
 ${hasIndex ? '<p class="up"><a href="index.html">All reports</a></p>\n' : ""}<h1>${escapeHTML(document.title)}</h1>
 ${document.authors.length ? `<p class="authors">${document.authors.map(escapeHTML).join(", ")}</p>\n` : ""}${made(provenance)}</header>`;
+  const notes = footnotes(document, markdown); // before the warnings, to which it may add
   const warnings = document.warnings.length
     ? `<aside class="warnings" aria-label="Warnings"><p>To know before reading:</p><ul>${[...new Set(document.warnings)].map((text) => `<li>${escapeHTML(text)}</li>`).join("")}</ul></aside>`
     : "";
   const body = `<a class="skip" href="#content">Skip to the content</a>
 ${contents(document)}<main id="content">
-${[header, warnings, content, footnotes(document, markdown), references(document), provenanceHTML(provenance)].filter(Boolean).join("\n")}
+${[header, warnings, content, notes, references(document), provenanceHTML(provenance)].filter(Boolean).join("\n")}
 </main>`;
-  return pageHTML(document.title, body);
+  return sealPage(await pageHTML(document.title, body), provenance);
 }
 
 function made({ execution }: Provenance): string {

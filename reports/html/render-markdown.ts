@@ -104,9 +104,14 @@ export class MarkdownWriter {
     return sanitizeMarkdown(this.marked.Parser.parseInline(tokens, this.marked.defaults));
   }
 
+  /** What a label stands for: this document's own one, else another one's of the set. */
+  target(label: string): Target | undefined {
+    return this.links.document.labels.get(label) ?? this.links.targets.get(label);
+  }
+
   private reference(label: string): string {
-    const { document, targets } = this.links;
-    const target = document.labels.get(label) ?? targets.get(label);
+    const { document } = this.links;
+    const target = this.target(label);
     if (!target) {
       this.links.warn(`reference @${label} leads nowhere`);
       return `<span class="unresolved">@${escapeHTML(label)}</span>`;

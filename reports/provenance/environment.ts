@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { packageRoot } from "../../src/setup/paths.js";
+import { codeSha256, fileSha256 } from "./digests.js";
 
 /** The software and machine that something was made with. */
 export interface Environment {
@@ -16,6 +16,8 @@ export interface Environment {
   commit?: string;
   /** True when tracked files differ from the commit. */
   dirty?: boolean;
+  /** Of the files in src, kernel and reports as they were, committed or not. Absent in records of before. */
+  code_sha256?: string;
   /** Of package-lock.json. */
   lockfile_sha256?: string;
 }
@@ -36,7 +38,7 @@ function readEnvironment(root: string): Environment {
   const ownCheckout = existsSync(join(root, ".git"));
   const commit = ownCheckout ? git("rev-parse", "HEAD") : undefined;
   const status = commit === undefined ? undefined : git("status", "--porcelain", "--untracked-files=no");
-  const lockfile = join(root, "package-lock.json");
+  const lockfile = fileSha256(join(root, "package-lock.json"));
   return {
     erpo: JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version,
     node: process.version,
@@ -45,9 +47,7 @@ function readEnvironment(root: string): Environment {
     cpu: `${cpus()[0]?.model.trim() ?? "unknown"}, ${cpus().length} cores`,
     ...(commit !== undefined && { commit }),
     ...(status !== undefined && { dirty: status !== "" }),
-    ...(existsSync(lockfile) && { lockfile_sha256: sha256(readFileSync(lockfile)) }),
+    code_sha256: codeSha256(root, ["src", "kernel", "reports"]),
+    ...(lockfile !== undefined && { lockfile_sha256: lockfile }),
   };
 }
-
-/** Hexadecimal SHA-256. */
-export const sha256 = (bytes: Uint8Array | string): string => createHash("sha256").update(bytes).digest("hex");

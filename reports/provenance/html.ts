@@ -1,25 +1,30 @@
 import { escapeHTML } from "../html/escape.js";
-import type { Provenance } from "./collect.js";
+import type { Experiment, Provenance } from "./collect.js";
+import { UNSEALED } from "./seal.js";
 
-/** The block at a report's end: readable, and the same as JSON. */
+/** The block at a report's end: readable, with a place for the same as JSON, which `sealPage` fills. */
 export function provenanceHTML(provenance: Provenance): string {
   const rows = facts(provenance).map(([name, value]) => `<tr><th scope="row">${escapeHTML(name)}</th><td>${escapeHTML(value)}</td></tr>`);
-  const timed = provenance.cells.filter(({ seconds }) => seconds !== undefined);
-  const times = timed.map(
-    ({ cell, execution_count, seconds }) =>
-      `<tr><td class="number">${cell}</td><td class="number">${execution_count ?? "–"}</td><td class="number">${seconds!.toFixed(2)}</td></tr>`,
-  );
-  const cells = times.length
-    ? `<details><summary>Time of each cell</summary>\n<div class="scroll" tabindex="0" role="group" aria-label="Time of each cell"><table>\n<thead><tr><th scope="col" class="number">cell</th><th scope="col" class="number">run</th><th scope="col" class="number">seconds</th></tr></thead>\n<tbody>\n${times.join("\n")}\n</tbody></table></div>\n</details>`
-    : "";
-  const json = `<details><summary>As JSON</summary>\n<pre id="provenance-json" tabindex="0">${escapeHTML(JSON.stringify(provenance, null, 1))}</pre>\n</details>`;
-  return `<section class="provenance" aria-labelledby="provenance">\n<h2 id="provenance">Provenance</h2>\n<div class="scroll" tabindex="0" role="group" aria-label="Provenance"><table>\n<tbody>\n${rows.join("\n")}\n</tbody></table></div>\n${cells}\n${json}\n</section>`;
+  const table = `<div class="scroll" tabindex="0" role="group" aria-label="Provenance"><table>\n<tbody>\n${rows.join("\n")}\n</tbody></table></div>`;
+  const json = `<details><summary>As JSON</summary>\n${UNSEALED}\n</details>`;
+  return `<section class="provenance" aria-labelledby="provenance">\n<h2 id="provenance">Provenance</h2>\n${table}\n${cellsHTML(provenance)}\n${json}\n</section>`;
 }
 
-function facts({ notebook, execution, run, manifests, rendered, complete }: Provenance): [string, string][] {
+/** The code cells, folded: their times and the beginnings of their outputs' SHA-256. */
+function cellsHTML({ cells }: Provenance): string {
+  if (!cells.length) return "";
+  const rows = cells.map(({ cell, execution_count, seconds, outputs }) => {
+    const digests = outputs.map((digest) => digest.slice(0, 12)).join(" ");
+    return `<tr><td class="number">${cell}</td><td class="number">${execution_count ?? "–"}</td><td class="number">${seconds?.toFixed(2) ?? "–"}</td><td>${digests}</td></tr>`;
+  });
+  const head = `<tr>${["cell", "run", "seconds"].map((name) => `<th scope="col" class="number">${name}</th>`).join("")}<th scope="col">SHA-256 of its outputs</th></tr>`;
+  return `<details><summary>Each cell</summary>\n<div class="scroll" tabindex="0" role="group" aria-label="Each cell"><table>\n<thead>${head}</thead>\n<tbody>\n${rows.join("\n")}\n</tbody></table></div>\n</details>`;
+}
+
+function facts({ notebook, execution, run, rendered, complete }: Provenance): [string, string][] {
   const rows: [string, unknown][] = [["Notebook", `${notebook.file}, SHA-256 ${notebook.sha256}`]];
   if (execution) {
-    const { environment } = execution;
+    const { environment, device, parameters } = execution;
     rows.push(
       [
         "Run",
@@ -27,15 +32,16 @@ function facts({ notebook, execution, run, manifests, rendered, complete }: Prov
       ],
       [
         "Parameters",
-        Object.entries(execution.parameters ?? {})
+        Object.entries(parameters ?? {})
           .map(([name, value]) => `${name} = ${JSON.stringify(value)}`)
           .join(", "),
       ],
       ["Source as run", execution.source_sha256 && `SHA-256 ${execution.source_sha256}`],
-      ["Code", environment?.commit && `commit ${environment.commit}${environment.dirty ? ", with uncommitted changes" : ""}`],
+      ["Code", environment && codeInWords(environment)],
       ["Lockfile", environment?.lockfile_sha256 && `SHA-256 ${environment.lockfile_sha256}`],
       ["Software", environment && `erpo ${environment.erpo}, Node ${environment.node}, V8 ${environment.v8}, ${environment.platform}`],
       ["Processor", environment?.cpu],
+      ["Computed on", device && [device.name, device.library, device.precision].filter(Boolean).join(", ")],
     );
   } else rows.push(["Run", complete ? "times and environment were not noted" : "not run, or with errors"]);
   if (run) {
@@ -43,18 +49,28 @@ function facts({ notebook, execution, run, manifests, rendered, complete }: Prov
     const model = record.model as { name?: string; sha256?: string } | undefined;
     rows.push(
       ["Experiment", `${run.file}, SHA-256 ${run.sha256}`],
+      ["Its files", `${Object.keys(run.files).length}, SHA-256 of each in the JSON below`],
+      ...data(run).map(([file, sha256]): [string, string] => ["Data", `${file}, SHA-256 ${sha256}`]),
       ["Profile", record.profile],
       ["Seed", record.seed],
       ["Model", model && `${model.name}, SHA-256 ${model.sha256}`],
       ...devices(record).map((device): [string, string] => ["Device", device]),
     );
-  }
-  for (const { file, sha256 } of manifests) rows.push(["Data", `${file}, SHA-256 ${sha256}`]);
+  } else rows.push(["Seed", execution?.parameters?.seed]);
   rows.push(["Rendered", `erpo ${rendered.erpo}, Node ${rendered.node}`]);
   return rows
     .filter(([, value]) => value !== undefined && value !== null && value !== "" && value !== false)
     .map(([name, value]) => [name, String(value)]);
 }
+
+/** `commit 1a2b..., with uncommitted changes; SHA-256 of the files 3c4d...`. */
+function codeInWords({ commit, dirty, code_sha256 }: { commit?: string; dirty?: boolean; code_sha256?: string }): string {
+  const version = commit && `commit ${commit}${dirty ? ", with uncommitted changes" : ""}`;
+  return [version, code_sha256 && `SHA-256 of the files ${code_sha256}`].filter(Boolean).join("; ");
+}
+
+/** The prompt sets and their manifest. */
+const data = ({ files }: Experiment) => Object.entries(files).filter(([file]) => file.startsWith("data/"));
 
 function devices(record: Record<string, unknown>): string[] {
   const environments = Array.isArray(record.environments) ? record.environments : [];

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { type Command, Option } from "commander";
+import { packageRoot } from "../setup/paths.js";
 import { assertWritable, wholeNumber } from "./output.js";
 
 interface StartOptions {
@@ -43,9 +44,10 @@ async function start({ profile: name, seed, model, run }: StartOptions): Promise
   say(`${Math.round(gflops)} GFLOP/s in a matrix product: the ${name} profile takes about ${minutes} minutes here`);
   say(`everything is kept in ${relative(process.cwd(), dir) || "."}: stop at any time, the same command goes on from there`);
 
+  const fromNotebooks = (path: string) => relative(notebookFolder(), resolve(path));
   const executed = await runNotebooks(
     join(dir, "notebooks"),
-    { runDir: dir, profileName: name, seed, modelName: existsSync(model) ? resolve(model) : model },
+    { runDir: fromNotebooks(dir), profileName: name, seed, modelName: existsSync(model) ? fromNotebooks(model) : model },
     say,
   );
   const { renderReports } = await import("../../reports/report.js");
@@ -58,14 +60,16 @@ async function start({ profile: name, seed, model, run }: StartOptions): Promise
   process.stdout.write(`${runSummary(dir)}\n\nreport: ${relative(process.cwd(), join(reports, "index.html"))}\n`);
 }
 
+/** In which the notebooks are run, whatever their executed copies are written to. */
+const notebookFolder = () => join(packageRoot(), "notebooks");
+
 /** Runs the numbered notebooks in their order. @returns the executed copies */
 async function runNotebooks(output: string, parameters: Record<string, string | number>, say: (line: string) => void): Promise<string[]> {
-  const [{ packageRoot }, { executeNotebook }, { progressLine }] = await Promise.all([
-    import("../setup/paths.js"),
+  const [{ executeNotebook }, { progressLine }] = await Promise.all([
     import("../../reports/execute/execute.js"),
     import("../../reports/execute/progress.js"),
   ]);
-  const source = join(packageRoot(), "notebooks");
+  const source = notebookFolder();
   const notebooks = readdirSync(source)
     .filter((file) => /^\d\d-.*\.ipynb$/.test(file))
     .sort();

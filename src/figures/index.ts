@@ -7,4 +7,4 @@ export { lengthDistribution } from "./specs/length-distribution.js";
 export { trainingCurves } from "./specs/training-curves.js";
 export { type Frame, type TableOptions, table } from "./table.js";
 export { palette } from "./theme.js";
-export { value } from "./value.js";
+export { type ValueOptions, value } from "./value.js";

@@ -26,9 +26,9 @@ export function columnFormat(values: readonly unknown[]): ColumnFormat {
   };
 }
 
-/** One number on its own, three to four digits, as in prose. */
-export function formatValue(value: number): string {
-  return Number.isNaN(value) ? MISSING : formatNumber(value, columnDecimals([value]));
+/** One number on its own, as in prose: with so many decimals; three to four digits unless told. */
+export function formatValue(value: number, decimals = columnDecimals([value])): string {
+  return Number.isNaN(value) ? MISSING : formatNumber(value, decimals);
 }
 
 /** Decimals that show three digits of the largest; undefined where powers of ten are needed. */

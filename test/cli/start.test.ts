@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -66,9 +66,17 @@ test("the whole line on a tiny model, from the notebooks to the reports", async 
   const reports = readdirSync(join(scratch, "first/reports"));
   expect(reports).toContain("index.html");
   expect(reports.filter((file) => /^\d\d-.*\.html$/.test(file)).length).toBe(6);
+  const evaluation = join(scratch, "first/reports/05-evaluation.html");
+  const verified = spawnSync(process.execPath, [join(root, "src/setup/bootstrap.mjs"), "verify", evaluation, "--json"], {
+    encoding: "utf8",
+  });
+  expect(JSON.parse(verified.stdout)).toMatchObject({ ok: true });
+  for (const kind of ["notebook", "output", "run", "data", "model", "code", "lockfile"])
+    expect(JSON.parse(verified.stdout).checks).toContainEqual(expect.objectContaining({ kind, status: "same" }));
   for (const file of reports.filter((name) => name.endsWith(".html"))) {
     const html = readFileSync(join(scratch, "first/reports", file), "utf8");
     expect(html).not.toMatch(/<script(?![^>]*application\/json)|(?:src|href)="https?:\/\/[^"]*\.(?:js|css)/);
+    expect(html).not.toContain(scratch);
   }
 }, 240_000);
 

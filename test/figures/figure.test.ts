@@ -95,3 +95,20 @@ test("a named number keeps its full value and a short text", () => {
   expect(shown[0]!.data).toEqual({ "application/json": 0.123456, "text/plain": "val-asr-3 = 0.123" });
   expect(shown[0]!.metadata).toEqual({ label: "val-asr-3", text: "0.123" });
 });
+
+test("a named number is written with the decimals that were asked for, or as percent", () => {
+  const text = (...args: Parameters<typeof value>) => {
+    value(...args);
+    return shown.at(-1)!.metadata.text;
+  };
+  expect(text("val-a", 0.07, { percent: true })).toBe("7.0%");
+  expect(text("val-a", 0.12345, { percent: true, digits: 2 })).toBe("12.35%"); // 12.345 is a little more in binary
+  expect(text("val-a", 1, { percent: true, digits: 0 })).toBe("100%");
+  expect(text("val-a", -0.5, { digits: 2 })).toBe("−0.50");
+  expect(text("val-a", 1234.5678, { digits: 0 })).toBe("1235");
+  expect(text("val-a", Number.NaN, { percent: true })).toBe("–");
+  expect(text("val-a", "words", { digits: 2 })).toBe("words");
+  expect(shown.at(-1)!.data["application/json"]).toBe("words");
+  for (const digits of [-1, 21, 0.5])
+    expect(() => value("val-a", 1, { digits })).toThrow("value val-a: digits must be a whole number from 0 to 20");
+});

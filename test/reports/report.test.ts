@@ -46,6 +46,29 @@ test("a set of notebooks: pages, an index, references across", async () => {
   expect(index).toContain("1 figure · run on 2026-01-02 in 1 min 23 s");
 });
 
+test("named numbers go across the set and into captions, alternative text and footnotes; unknown and ambiguous ones are told at the top", async () => {
+  const value = (label: string, text: string) => shown({ "application/json": 0.5, "text/plain": text }, { label, text });
+  const options = { label: "fig-a", "fig-cap": "A rate of @val-rate, not @val-lost-1.", "fig-alt": "A line at @val-rate." };
+  const first = writeNotebook([md("# One"), code("1", [value("val-rate", "12.3%"), value("val-own", "1")])], "one.ipynb");
+  const second = writeNotebook(
+    [
+      md("# Two\n\n@val-rate, @val-own and @val-lost-2. [^a]\n\n[^a]: @val-lost-3\n"),
+      code("1", [shown({ "image/svg+xml": "<svg/>" }, options), value("val-own", "2")]),
+    ],
+    "two.ipynb",
+  );
+  const output = folder();
+  await renderReports([first, second], { output });
+  const html = readFileSync(join(output, "two.html"), "utf8");
+  const rate = '<a class="reference" href="one.html#val-rate">12.3%</a>';
+  expect(html).toContain(`<p>${rate}, <a class="reference" href="#val-own">2</a> and <span class="unresolved">@val-lost-2</span>.`);
+  expect(html).toContain(`A rate of ${rate}, not <span class="unresolved">@val-lost-1</span>.`);
+  expect(html).toContain("A line at 12.3%.");
+  const warnings = /<aside class="warnings"[\s\S]*?<\/aside>/.exec(html)![0];
+  for (const label of ["val-lost-1", "val-lost-2", "val-lost-3"]) expect(warnings).toContain(`reference @${label} leads nowhere`);
+  expect(warnings).toContain("val-own is 2 here and 1 in one, to which other notebooks refer");
+});
+
 test("the page loads nothing and says where it comes from", async () => {
   const notebook = writeNotebook([md("# One\n\n$x$"), code("1")], "one.ipynb", { erpo: { execution } });
   const run = folder();

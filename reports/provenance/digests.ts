@@ -1,0 +1,63 @@
+import { createHash } from "node:crypto";
+import { closeSync, fstatSync, openSync, readdirSync, readSync } from "node:fs";
+import { join } from "node:path";
+import type { Notebook, Output } from "../notebook/types.js";
+
+/** Hexadecimal SHA-256. */
+export const sha256 = (bytes: Uint8Array | string): string => createHash("sha256").update(bytes).digest("hex");
+
+/** SHA-256 of a file's bytes; undefined where there is no regular file that can be read. */
+export function fileSha256(path: string): string | undefined {
+  let file: number;
+  try {
+    file = openSync(path, "r");
+  } catch {
+    return undefined;
+  }
+  try {
+    if (!fstatSync(file).isFile()) return undefined;
+    const hash = createHash("sha256");
+    const buffer = Buffer.alloc(1 << 20);
+    for (;;) {
+      const length = readSync(file, buffer);
+      if (length === 0) return hash.digest("hex");
+      hash.update(buffer.subarray(0, length));
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** SHA-256 of one output as JSON with its keys in alphabetical order: the same after a notebook was saved by another program. */
+export const outputSha256 = (output: Output): string => sha256(JSON.stringify(sorted(output)));
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, item]) => [key, sorted(item)]),
+  );
+}
+
+/** SHA-256 of the sources of a notebook's cells, in order. */
+export const sourceSha256 = (notebook: Notebook): string =>
+  sha256(JSON.stringify(notebook.cells.map((cell) => [cell.cell_type, cell.source])));
+
+const CODE = /\.(?:ts|mjs|c|cc|h|css|json|jsonl|py)$/;
+
+/** SHA-256 over the files in `folders` below `root` that are code, by path: tells uncommitted changes too, and works without git. */
+export function codeSha256(root: string, folders: readonly string[]): string {
+  const files = folders.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+      .filter((file) => CODE.test(file))
+      .map((file) => `${folder}/${file.replaceAll("\\", "/")}`),
+  );
+  return sha256(
+    files
+      .sort()
+      .map((file) => `${fileSha256(join(root, file))} ${file}\n`)
+      .join(""),
+  );
+}

@@ -1,0 +1,63 @@
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import { NotebookError } from "../notebook/types.js";
+import type { Provenance } from "./collect.js";
+import { sha256 } from "./digests.js";
+import { START, UNSEALED } from "./seal.js";
+
+/** What a report says of itself. */
+export interface SealedReport {
+  provenance: Provenance;
+  /** The page around the provenance is as it was written. */
+  intact: boolean;
+}
+
+const file = z.looseObject({ file: z.string(), sha256: z.string() });
+
+/** The parts that a check reads; a report may come from a stranger. */
+const sealed = z.looseObject({
+  format: z.literal(1),
+  page_sha256: z.string(),
+  notebook: file,
+  run: file.extend({ record: z.record(z.string(), z.unknown()), files: z.record(z.string(), z.string()) }).optional(),
+  cells: z.array(z.looseObject({ cell: z.number(), outputs: z.array(z.string()) })),
+  execution: z
+    .looseObject({
+      started: z.string(),
+      kernel: z.string(),
+      folder: z.string().optional(),
+      parameters: z.record(z.string(), z.unknown()),
+      environment: z.looseObject({ node: z.string() }),
+    })
+    .optional(),
+});
+
+/**
+ * Reads the provenance of a report.
+ * @throws NotebookError `REPORT.html: cause` when it is no report, or its provenance was changed
+ */
+export function readReport(path: string): SealedReport {
+  const fail = (cause: string): never => {
+    throw new NotebookError(`${path}: ${cause}`);
+  };
+  let html: string;
+  try {
+    html = readFileSync(path, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return fail(code === "ENOENT" ? "no such file" : code === "EISDIR" ? "is a folder, not a report" : `cannot be read (${code})`);
+  }
+  const start = html.lastIndexOf(START);
+  if (start < 0) return fail("not a report of a notebook by `erpo report`: it holds no provenance");
+  const [whole, seal, json] = /^([0-9a-f]{64})">([^<]*)<\/pre>/.exec(html.slice(start + START.length)) ?? [];
+  if (whole === undefined) return fail("its provenance is damaged; render the report again");
+  if (sha256(json!) !== seal) return fail("its provenance was changed after the report was written; render the report again");
+  let provenance: z.infer<typeof sealed>;
+  try {
+    provenance = sealed.parse(JSON.parse(json!));
+  } catch {
+    return fail("its provenance has a form that this version of erpo does not know; render the report again");
+  }
+  const page = html.slice(0, start) + UNSEALED + html.slice(start + START.length + whole.length);
+  return { provenance: provenance as unknown as Provenance, intact: sha256(page) === provenance.page_sha256 };
+}

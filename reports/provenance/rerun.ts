@@ -1,0 +1,117 @@
+import { constants, cpSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
+import { type ExecuteOptions, executeNotebook, InterruptedError } from "../execute/execute.js";
+import type { Parameters } from "../execute/parameters.js";
+import { readNotebook } from "../notebook/read.js";
+import { cellTags, type Notebook, NotebookError } from "../notebook/types.js";
+import type { Provenance } from "./collect.js";
+import { type Difference, differences } from "./differences.js";
+import { type Check, environmentCheck } from "./verify.js";
+
+export interface RerunOptions extends Pick<ExecuteOptions, "signal" | "onProgress"> {
+  /** See `agree`. */
+  tolerance: number;
+}
+
+/**
+ * Runs a report's notebook again, with the same parameters, kernel and working directory, and compares the outputs. The notebook and the
+ * folders of experiments (a `run.json` in them) that its parameters name are copied to a temporary place before, so that neither is touched; what an
+ * experiment keeps there, such as a trained stage, is read and not computed again.
+ *
+ * @param path of the report
+ * @throws NotebookError when there is no such notebook; InterruptedError
+ */
+export async function rerunChecks({ notebook, execution }: Provenance, path: string, options: RerunOptions): Promise<Check[]> {
+  const { tolerance, ...others } = options;
+  const file = resolve(dirname(path), notebook.file);
+  const reported = readNotebook(file).notebook;
+  const folder = resolve(dirname(file), execution?.folder ?? ".");
+  if (!existsSync(folder)) throw new NotebookError(`${path}: the folder that its notebook was run in is gone: ${folder}`);
+  const place = mkdtempSync(join(tmpdir(), "erpo-verify-"));
+  const output = join(place, basename(file));
+  let failure: string | undefined;
+  try {
+    const given = { ...(execution?.parameters as Parameters | undefined) };
+    const { parameters, moved } = copyExperiments({ ...defaults(reported), ...given }, folder, place);
+    const kernel = execution?.kernel ? { kernel: execution.kernel } : {};
+    try {
+      await executeNotebook(file, { ...others, ...kernel, output, folder, parameters: { ...given, ...parameters } });
+    } catch (error) {
+      if (!(error instanceof NotebookError) || error instanceof InterruptedError || !existsSync(output)) throw error;
+      failure = error.message;
+    }
+    const found = restorePaths(readNotebook(output).notebook, moved);
+    return [
+      ...(failure ? [{ kind: "rerun", name: failure, status: "differs" } as const] : []),
+      ...outcome(reported, differences(reported, found, tolerance), tolerance),
+      ...device(execution, found),
+    ];
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
+}
+
+/** Texts that the `parameters` cell sets: what is not given may be the folder of an experiment too. */
+function defaults(notebook: Notebook): Parameters {
+  const cell = notebook.cells.find((cell) => cellTags(cell).includes("parameters"));
+  const texts = cell?.source.matchAll(/^(?:let|const|var)\s+([\w$]+)(?![\w$])[^=\n]*=\s*(["'])([^"'\\\n]*)\2/gm) ?? [];
+  return Object.fromEntries([...texts].map(([, name, , text]) => [name!, text]));
+}
+
+/** Copies each experiment that a parameter names. @returns the parameters that name one, with the copy; and where the copies come from */
+function copyExperiments(
+  parameters: Parameters,
+  folder: string,
+  place: string,
+): { parameters: Parameters; moved: [from: string, to: string][] } {
+  const named = Object.entries(parameters).filter((entry): entry is [string, string] => {
+    const [, value] = entry;
+    return typeof value === "string" && value !== "" && existsSync(join(resolve(folder, value), "run.json"));
+  });
+  const moved = named.map(([name, value]): [string, string] => {
+    const copy = join(place, name);
+    cpSync(resolve(folder, value), copy, { recursive: true, mode: constants.COPYFILE_FICLONE, filter: isNeeded });
+    return [value, copy];
+  });
+  return { parameters: Object.fromEntries(named.map(([name], i) => [name, moved[i]![1]])), moved };
+}
+
+/** Not the experiment's documents, nor the checkpoints of a stage that is through. */
+function isNeeded(path: string): boolean {
+  const [name, parent] = [basename(path), dirname(path)];
+  if ((name === "notebooks" || name === "reports") && existsSync(join(parent, "run.json"))) return false;
+  return !(/^checkpoint-\d+$/.test(name) && existsSync(join(parent, "stage.json")) && statSync(path).isDirectory());
+}
+
+/** Puts the paths that a reader knows in the place of the copies'. */
+function restorePaths(notebook: Notebook, moved: readonly [from: string, to: string][]): Notebook {
+  const json = JSON.stringify(notebook);
+  const inJSON = (text: string) => JSON.stringify(text).slice(1, -1);
+  return JSON.parse(moved.reduce((text, [from, to]) => text.replaceAll(inJSON(to), inJSON(from)), json));
+}
+
+/** One check for each output that differs, with the first difference in it; one for all if none does. */
+function outcome(reported: Notebook, found: readonly Difference[], tolerance: number): Check[] {
+  const outputs = reported.cells.flatMap((cell) => (cell.cell_type === "code" ? cell.outputs : []));
+  if (!found.length) {
+    const what = `${outputs.length} output${outputs.length === 1 ? "" : "s"} within a tolerance of ${tolerance}`;
+    return [{ kind: "rerun", name: what, status: "same" }];
+  }
+  const outputsThatDiffer = new Map<string, Difference[]>();
+  for (const difference of found) {
+    const key = `cell ${difference.cell}, ${difference.output}`;
+    outputsThatDiffer.set(key, [...(outputsThatDiffer.get(key) ?? []), difference]);
+  }
+  return [...outputsThatDiffer].map(([output, [first, ...more]]) => {
+    const { place, reported, found } = first!;
+    const name = place ? `${output}: ${place}` : output;
+    return { kind: "rerun", name, status: "differs", reported, found, ...(more.length && { note: `and ${more.length} more in it` }) };
+  });
+}
+
+function device(execution: Provenance["execution"], found: Notebook): Check[] {
+  const now = (found.metadata.erpo?.execution as Provenance["execution"])?.device;
+  const words = (it: typeof now) => it && `${it.name}, ${it.library}, ${it.precision}`;
+  return execution?.device || now ? [environmentCheck("computed on", words(execution?.device), words(now))] : [];
+}

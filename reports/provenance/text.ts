@@ -1,0 +1,57 @@
+/** A line of two texts that differ, or two numbers in it. */
+export interface TextDifference {
+  /** From 1 up; 0 in texts of one line. */
+  line: number;
+  reported: string | undefined;
+  found: string | undefined;
+}
+
+const BAR = /[█▉▊▋▌▍▎▏▁▂▃▄▅▆▇░▒▓]|\d%\||<progress[\s>]/;
+
+/** Whether a text is a progress bar and nothing more. */
+export const isProgress = (text: string): boolean =>
+  text.trim() !== "" &&
+  text
+    .trim()
+    .split("\n")
+    .every((line) => BAR.test(line));
+
+const NUMBER = /(?<![\w.])[-−+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-−+]?\d+)?(?!\w)/gi;
+
+/** What a clock or a place decides, in the order in which it is looked for. */
+const VOLATILE: readonly [RegExp, string][] = [
+  [/\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?/g, "<moment>"],
+  [/(?<![\w/.~])(?:file:\/\/|~|\.{1,2})?(?:\/[^\s/"'`<>|:;,()[\]{}]+){2,}/g, "<path>"],
+  [/\b[A-Z]:\\[^\s"'<>|]+/g, "<path>"],
+  [/\b\d+h\d+m\b|\b\d+m\d+s\b|\b\d+:\d\d:\d\d\b/g, "<time>"],
+  [/(?<![\w.,])\d[\d.,]*\s?[A-Za-z]+\/s\b/g, "<rate>"],
+  [/(?<![\w.])\d+(?:\.\d+)?\s?(?:ns|µs|us|ms|s|secs?|seconds?|min|mins|minutes?|h|hours?)\b/g, "<time>"],
+];
+
+/**
+ * Compares two texts line by line, and within a line word by word, with numbers as numbers. Progress bars, durations, rates a second,
+ * moments and paths are left out.
+ */
+export function compareText(a: string, b: string, agree: (a: number, b: number) => boolean): TextDifference[] {
+  const [before, after] = [lines(a), lines(b)];
+  const several = Math.max(before.length, after.length) > 1;
+  return Array.from({ length: Math.max(before.length, after.length) }, (_, i): TextDifference[] => {
+    const [x, y] = [before[i], after[i]];
+    const line = several ? i + 1 : 0;
+    if (x === undefined || y === undefined) return [{ line, reported: x, found: y }];
+    if (x.replace(NUMBER, "<number>") !== y.replace(NUMBER, "<number>")) return [{ line, reported: x, found: y }];
+    const [numbers, others] = [x.match(NUMBER) ?? [], y.match(NUMBER) ?? []];
+    return numbers.flatMap((number, k) =>
+      agree(toNumber(number), toNumber(others[k]!)) ? [] : [{ line, reported: number, found: others[k] }],
+    );
+  }).flat();
+}
+
+const toNumber = (written: string) => Number(written.replaceAll("−", "-"));
+
+const lines = (text: string): string[] =>
+  text
+    .trimEnd()
+    .split("\n")
+    .filter((line) => !BAR.test(line))
+    .map((line) => VOLATILE.reduce((masked, [pattern, name]) => masked.replace(pattern, name), line.trimEnd()));

@@ -1,0 +1,166 @@
+import { dirname, join, resolve } from "node:path";
+import { readNotebook } from "../notebook/read.js";
+import { type CodeCell, type Notebook, NotebookError } from "../notebook/types.js";
+import type { FileDigest, Provenance } from "./collect.js";
+import { fileSha256, outputSha256, sourceSha256 } from "./digests.js";
+import { type Environment, environment } from "./environment.js";
+import type { SealedReport } from "./read.js";
+
+/**
+ * - `same`
+ * - `differs`: the thing is there and is another one
+ * - `not found`: a file that the report names is gone
+ * - `not checked`: the report, or this machine, has not what it takes
+ * - `other`: another environment, which need not change a number
+ */
+export type Status = "same" | "differs" | "not found" | "not checked" | "other";
+
+export type Kind = "page" | "notebook" | "source" | "output" | "run" | "data" | "model" | "code" | "lockfile" | "environment" | "rerun";
+
+/** One thing that a report says, and what is found now. */
+export interface Check {
+  kind: Kind;
+  /** Which one: a file relative to the report, a cell and its output, a version's name. */
+  name: string;
+  status: Status;
+  /** What the report says, where there is something to compare. */
+  reported?: string;
+  found?: string;
+  note?: string;
+}
+
+/** Whether a report may be relied on: nothing differs and nothing that it names is gone. */
+export const holds = (checks: readonly Check[]): boolean => !checks.some(({ status }) => status === "differs" || status === "not found");
+
+/** SHA-256 of the weights of a model by its name or path; undefined where it is not on this machine. */
+export type ModelDigest = (model: string) => Promise<string | undefined>;
+
+/**
+ * Compares everything that a report says of its origin with what is there now. Changes nothing.
+ * @param path of the report: the files that it names are relative to its folder
+ */
+export async function verifyReport({ provenance, intact }: SealedReport, path: string, modelDigest: ModelDigest): Promise<Check[]> {
+  const folder = dirname(resolve(path));
+  const { execution } = provenance;
+  return [
+    { kind: "page", name: "the page around the provenance", status: intact ? "same" : "differs" },
+    ...notebookChecks(provenance, folder),
+    ...runChecks(provenance, folder),
+    ...(await modelCheck(provenance, folder, modelDigest)),
+    ...(execution ? machineChecks(execution.environment, environment()) : []),
+  ];
+}
+
+function fileCheck(kind: Kind, { file, sha256: reported }: FileDigest, folder: string): Check {
+  const found = fileSha256(join(folder, file));
+  return { kind, name: file, ...compare(reported, found, "not found") };
+}
+
+function runChecks({ run }: Provenance, folder: string): Check[] {
+  if (!run) return [];
+  const files = Object.entries(run.files).map(([file, sha256]) => ({
+    file: join(dirname(run.file), file),
+    sha256,
+    data: file.startsWith("data/"),
+  }));
+  return [fileCheck("run", run, folder), ...files.map((file) => fileCheck(file.data ? "data" : "run", file, folder))];
+}
+
+/** @param absent the status where nothing is found */
+function compare(reported: string | undefined, found: string | undefined, absent: Status): Omit<Check, "kind" | "name"> {
+  if (reported === undefined) return { status: "not checked", note: "the report does not say" };
+  if (found === undefined) return { status: absent, reported };
+  return { status: reported === found ? "same" : "differs", reported, found };
+}
+
+/** The notebook's bytes; then, whatever else in it may have changed, its cells' sources and each output. */
+function notebookChecks({ notebook: reported, cells, execution }: Provenance, folder: string): Check[] {
+  const bytes = fileCheck("notebook", reported, folder);
+  if (bytes.status === "not found") return [bytes];
+  let notebook: Notebook;
+  try {
+    notebook = readNotebook(join(folder, reported.file)).notebook;
+  } catch (error) {
+    if (!(error instanceof NotebookError)) throw error;
+    return [{ ...bytes, note: error.message }];
+  }
+  const source = compare(execution?.source_sha256, sourceSha256(notebook), "not found");
+  return [
+    bytes,
+    { kind: "source", name: "the cells' sources as they were run", ...source },
+    ...cells.flatMap(({ cell, outputs }) => outputChecks(cell, outputs, notebook)),
+  ];
+}
+
+function outputChecks(number: number, reported: readonly string[], notebook: Notebook): Check[] {
+  const cell = notebook.cells[number - 1];
+  const outputs = cell?.cell_type === "code" ? cell.outputs : [];
+  return Array.from({ length: Math.max(reported.length, outputs.length) }, (_, i): Check => {
+    const output = outputs[i];
+    const name = outputName(number, cell as CodeCell, i);
+    if (reported[i] === undefined) return { kind: "output", name, status: "differs", note: "the report has no such output" };
+    return { kind: "output", name, ...compare(reported[i], output && outputSha256(output), "not found") };
+  });
+}
+
+/** `cell 7, fig-margins`, or `cell 7, output 2` where the output has no label. */
+export function outputName(number: number, cell: CodeCell | undefined, index: number): string {
+  const output = cell?.outputs?.[index];
+  const label = output && "metadata" in output ? output.metadata.label : undefined;
+  return `cell ${number}, ${typeof label === "string" ? label : `output ${index + 1}`}`;
+}
+
+/** The experiment's model, by the name of its record, or by the notebook's parameter that is its path. */
+async function modelCheck({ run, execution, notebook }: Provenance, folder: string, modelDigest: ModelDigest): Promise<Check[]> {
+  const { name, sha256: reported } = (run?.record.model ?? {}) as { name?: unknown; sha256?: unknown };
+  if (typeof name !== "string" || typeof reported !== "string") return [];
+  const kernelFolder = resolve(folder, dirname(notebook.file), execution?.folder ?? ".");
+  const paths = Object.values(execution?.parameters ?? {})
+    .filter((value): value is string => typeof value === "string" && fileStem(value) === name)
+    .map((value) => resolve(kernelFolder, value));
+  for (const model of [...paths, name]) {
+    try {
+      const found = await modelDigest(model);
+      if (found !== undefined) return [{ kind: "model", name, ...compare(reported, found, "not checked") }];
+    } catch (error) {
+      return [{ kind: "model", name, status: "differs", reported, note: (error as Error).message.split("\n")[0]! }];
+    }
+  }
+  return [{ kind: "model", name, status: "not checked", reported, note: "it is not on this machine" }];
+}
+
+const fileStem = (path: string) => path.replace(/^.*[\\/]/, "").replace(/\.(?:gguf|safetensors)$/, "");
+
+/** Code and packages, which make the numbers; then the environment, which may. */
+function machineChecks(reported: Environment, now: Environment): Check[] {
+  const lockfile = compare(reported.lockfile_sha256, now.lockfile_sha256, "not checked");
+  const names = { erpo: "erpo", node: "Node", v8: "V8", platform: "platform", cpu: "processor" } as const;
+  return [
+    codeCheck(reported, now),
+    { kind: "lockfile", name: "package-lock.json", ...lockfile },
+    ...Object.entries(names).map(([key, name]) =>
+      environmentCheck(name, reported[key as keyof typeof names], now[key as keyof typeof names]),
+    ),
+  ];
+}
+
+/** The same files are the same code, whatever the commits; in records without their hash, the same commit without changes is. */
+function codeCheck(reported: Environment, now: Environment): Check {
+  const version = ({ commit, dirty }: Environment) =>
+    commit ? `commit ${commit.slice(0, 12)}${dirty ? " with changes" : ""}` : "no commit";
+  const words = { reported: version(reported), found: version(now) };
+  if (reported.code_sha256 !== undefined) {
+    const same = reported.code_sha256 === now.code_sha256;
+    const moved = same && words.reported !== words.found ? { note: "another commit with the same files" } : {};
+    return { kind: "code", name: version(reported), status: same ? "same" : "differs", ...words, ...moved };
+  }
+  const known = reported.commit !== undefined && now.commit !== undefined && !reported.dirty && !now.dirty;
+  const status = !known ? "not checked" : reported.commit === now.commit ? "same" : "differs";
+  return { kind: "code", name: version(reported), status, ...words };
+}
+
+/** @param found undefined where it is not known now */
+export function environmentCheck(name: string, reported: string | undefined, found: string | undefined): Check {
+  const { status, ...rest } = compare(reported, found, "not checked");
+  return { kind: "environment", name: `${name} ${reported ?? ""}`.trim(), status: status === "differs" ? "other" : status, ...rest };
+}

@@ -1,0 +1,117 @@
+import { type Command, InvalidArgumentError } from "commander";
+import type { SealedReport } from "../../reports/provenance/read.js";
+import type { Check } from "../../reports/provenance/verify.js";
+
+interface Options {
+  rerun?: boolean;
+  tolerance: number;
+  json?: boolean;
+}
+
+/** `erpo verify REPORT.html`: whether what a report was made from is still there, and the same. */
+export function register(program: Command): void {
+  program
+    .command("verify")
+    .description("check a report's provenance: its notebook, outputs, data, model, code")
+    .argument("<report>", "an HTML report of a notebook")
+    .option("--rerun", "run the notebook again, on copies, and compare the outputs")
+    .option("--tolerance <number>", "how far numbers of a re-run may be apart, relative to the larger one", positive, 1e-6)
+    .option("--json", "as JSON, every item on its own")
+    .addHelpText(
+      "after",
+      `
+Each item is
+  same         as the report says
+  differs      there, but another one                       (exit code 1)
+  not found    a file that the report names is gone         (exit code 1)
+  not checked  not noted, or this machine has not what it takes
+  other        another Node, processor, ...: numbers may differ in their last digits
+
+--rerun compares printed text and texts word by word and their numbers within the tolerance; figures, tables and values by their data. It leaves
+out durations, rates, moments, fields named after such, progress bars, paths and tracebacks. The notebook and the experiment's folder are copied
+before; what the experiment keeps, such as a trained stage, is read and not computed again. A re-run runs the notebook's code.`,
+    )
+    .action(verify);
+}
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0) || text.trim() === "") throw new InvalidArgumentError("must be a number >= 0, such as 1e-6");
+  return value;
+}
+
+async function verify(report: string, { rerun, tolerance, json }: Options): Promise<void> {
+  const [{ readReport }, { holds, verifyReport }] = await Promise.all([
+    import("../../reports/provenance/read.js"),
+    import("../../reports/provenance/verify.js"),
+  ]);
+  const sealed = readReport(report);
+  const checks = await verifyReport(sealed, report, modelDigest);
+  if (rerun) checks.push(...(await runAgain(sealed, report, tolerance)));
+  const ok = holds(checks);
+  process.stdout.write(json ? `${JSON.stringify({ report, ok, checks }, null, 2)}\n` : table(checks));
+  process.exitCode = ok ? 0 : 1;
+}
+
+/** Ctrl-C ends the kernel and removes the copies. */
+async function runAgain({ provenance }: SealedReport, report: string, tolerance: number): Promise<Check[]> {
+  const [{ rerunChecks }, { progressLine }] = await Promise.all([
+    import("../../reports/provenance/rerun.js"),
+    import("../../reports/execute/progress.js"),
+  ]);
+  const stop = new AbortController();
+  const interrupt = () => stop.abort();
+  process.once("SIGINT", interrupt);
+  const line = progressLine(process.stderr);
+  try {
+    return await rerunChecks(provenance, report, { tolerance, signal: stop.signal, onProgress: line.show });
+  } finally {
+    line.clear();
+    process.off("SIGINT", interrupt);
+  }
+}
+
+/** Loads the model's code only for reports that name one. */
+async function modelDigest(model: string): Promise<string | undefined> {
+  const { weightsSha256 } = await import("../model/load.js");
+  return weightsSha256(model);
+}
+
+/** A line for each kind that is the same throughout, and one for everything else. */
+function table(checks: readonly Check[]): string {
+  const kinds = [...new Set(checks.map(({ kind }) => kind))];
+  const lines = kinds.flatMap((kind) => {
+    const all = checks.filter((check) => check.kind === kind);
+    const same = all.filter(({ status }) => status === "same");
+    const counted = all.length === 1 ? all[0]!.name : `${same.length} of ${all.length}`;
+    return [
+      ...(same.length ? [[kind, "same", counted, ""]] : []),
+      ...all.filter((check) => !same.includes(check)).map((check) => [kind, check.status, check.name, inWords(check)]),
+    ];
+  });
+  const widths = [0, 1, 2].map((i) => Math.min(60, Math.max(...lines.map((line) => line[i]!.length))));
+  const text = lines
+    .map((line) =>
+      line
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+  return `${text}\n\n${summary(checks)}\n`;
+}
+
+function inWords({ status, reported, found, note }: Check): string {
+  const short = (text: string) => (/^[0-9a-f]{64}$/.test(text) ? `SHA-256 ${text.slice(0, 12)}` : text);
+  const pair = reported !== undefined && found !== undefined ? `${short(reported)} reported, ${short(found)} now` : "";
+  return status === "same" ? "" : [pair, note].filter(Boolean).join("; ");
+}
+
+function summary(checks: readonly Check[]): string {
+  const count = (status: Check["status"]) => checks.filter((check) => check.status === status).length;
+  const parts = (["same", "differs", "not found", "not checked"] as const).map((status) =>
+    count(status) ? `${count(status)} ${status}` : "",
+  );
+  const other = count("other") ? `${count("other")} of another environment` : "";
+  return [...parts, other].filter(Boolean).join(", ");
+}

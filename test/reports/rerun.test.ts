@@ -1,0 +1,88 @@
+import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { readReport } from "../../reports/provenance/read.js";
+import { rerunChecks } from "../../reports/provenance/rerun.js";
+import { makeProject, steadyCells, write } from "./experiment.js";
+import { code, md } from "./notebooks.js";
+
+const rerun = (report: string) => rerunChecks(readReport(report).provenance, report, { tolerance: 1e-6 });
+
+const copies = () => readdirSync(tmpdir()).filter((name) => name.startsWith("erpo-verify-"));
+
+/** Every file of a folder with its time of change. */
+const state = (folder: string) =>
+  (readdirSync(folder, { recursive: true, encoding: "utf8" }) as string[]).map((file) => `${file} ${statSync(join(folder, file)).mtimeMs}`);
+
+test("a notebook that gives the same again, although it writes into its experiments: same, and nothing is touched", async () => {
+  const { root, report } = await makeProject([
+    ...steadyCells,
+    code(
+      `import { appendFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+appendFileSync(runDir + "/run.json", " ");
+mkdirSync(other, { recursive: true });
+writeFileSync(other + "/run.json", "{}");
+console.log("in", runDir, "and", other, "after", performance.now().toFixed(1), "ms");`,
+    ),
+    code('import { openDevice } from "erpo";\nprocess.env.ERPO_BACKEND = "cpu";\nawait openDevice();'),
+  ]);
+  const before = state(root);
+  const { provenance } = readReport(report);
+  expect(provenance.execution!.device).toMatchObject({
+    kind: "cpu",
+    library: expect.stringMatching(/^TensorFlow\.js \d/),
+    precision: "f32",
+  });
+  const checks = await rerunChecks(provenance, report, { tolerance: 1e-6 });
+  expect(checks).toMatchObject([
+    { kind: "rerun", name: "6 outputs within a tolerance of 0.000001", status: "same" },
+    { kind: "environment", name: expect.stringMatching(/^computed on .*, TensorFlow\.js .*, f32$/), status: "same" },
+  ]);
+  expect(state(root)).toEqual(before);
+  expect(copies()).toEqual([]);
+}, 240_000);
+
+test("planted random numbers are told with their cell, and with the number that differs", async () => {
+  const { report } = await makeProject([
+    md("# Random"),
+    code('console.log("steady 1");\nconsole.log("random", Math.random());'),
+    code('import { figure, table, trainingCurves, value } from "erpo";\nvalue("val-random", Math.random());\nvalue("val-steady", 1);'),
+    code(
+      'figure(trainingCurves(["loss"], { rows: [{ step: 1, loss: 1 }, { step: 2, loss: Math.random() }] }), { label: "fig-random", alt: "a" });',
+    ),
+    code('table([{ a: 1 }, { a: Math.random() }], { label: "tbl-random" });'),
+    code("1 + 1e-4 * Math.random()"), // within the tolerance
+  ]);
+  const checks = await rerunChecks(readReport(report).provenance, report, { tolerance: 1e-3 });
+  const number = expect.stringMatching(/^0\.\d+$/);
+  const differs = { kind: "rerun", status: "differs", reported: number, found: number };
+  expect(checks).toMatchObject([
+    { ...differs, name: "cell 2, printed text: line 2" },
+    { ...differs, name: "cell 3, val-random: value" },
+    { ...differs, name: expect.stringMatching(/^cell 4, fig-random: .*\[1\]\.loss$/) },
+    { ...differs, name: "cell 5, tbl-random: data[1].a" },
+  ]);
+  for (const { reported, found } of checks) expect(found).not.toBe(reported);
+}, 240_000);
+
+test("a notebook that fails now: the error, and what differs until then", async () => {
+  const { report, path } = await makeProject([
+    code(
+      'import { readFileSync, writeFileSync, existsSync } from "node:fs";\nif (!existsSync("x.txt")) writeFileSync("x.txt", "1");\nconsole.log(1)',
+    ),
+    code('console.log(readFileSync("x.txt", "utf8")); if (existsSync("stop")) throw new TypeError("stopped");'),
+    code("console.log(Math.random())"),
+  ]);
+  write(path("notebooks/stop"), "");
+  expect(await rerun(report)).toMatchObject([
+    { status: "differs", name: "nb.ipynb: cell 2: TypeError: stopped" },
+    { status: "differs", name: "cell 2, error", found: "error" },
+  ]);
+  rmSync(path("notebooks"), { recursive: true });
+  await expect(rerun(report)).rejects.toThrow(/nb\.html: the folder that its notebook was run in is gone: .*notebooks$/);
+  rmSync(path("runs/a/notebooks"), { recursive: true });
+  await expect(rerun(report)).rejects.toThrow(/nb\.ipynb: no such file$/);
+  expect(copies()).toEqual([]);
+  expect(existsSync(report)).toBe(true);
+}, 240_000);

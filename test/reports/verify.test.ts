@@ -1,0 +1,232 @@
+import { createHash } from "node:crypto";
+import { cpSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Command } from "commander";
+import fc from "fast-check";
+import { beforeAll, expect, test, vi } from "vitest";
+import { readReport } from "../../reports/provenance/read.js";
+import { holds, verifyReport } from "../../reports/provenance/verify.js";
+import { register } from "../../src/cli/verify.js";
+import { weightsSha256 } from "../../src/model/load.js";
+import { makeProject, type Project, render, sha256sum, steadyCells } from "./experiment.js";
+
+let made: Project;
+beforeAll(async () => {
+  made = await makeProject(steadyCells);
+});
+
+/** A copy to change. */
+function copy(): Project {
+  const root = join(realpathSync(mkdtempSync(join(tmpdir(), "erpo-test-"))), "project");
+  cpSync(made.root, root, { recursive: true });
+  const path = (...parts: string[]) => join(root, ...parts);
+  return { root, path, notebook: path("runs/a/notebooks/nb.ipynb"), report: path("runs/a/reports/nb.html") };
+}
+
+const verify = (report: string) => verifyReport(readReport(report), report, weightsSha256);
+
+/** What is not `same`, as `status kind: name`. */
+const told = async (report: string) =>
+  (await verify(report)).filter(({ status }) => status !== "same").map(({ status, kind, name }) => `${status} ${kind}: ${name}`);
+
+const edit = (file: string, change: (text: string) => string) => {
+  const [before, after] = [readFileSync(file, "latin1"), change(readFileSync(file, "latin1"))];
+  expect(after).not.toBe(before);
+  writeFileSync(file, after, "latin1");
+};
+
+/** One byte in the middle becomes another. */
+const flip = (file: string) => {
+  const bytes = readFileSync(file);
+  bytes[bytes.length >> 1]! ^= 1;
+  writeFileSync(file, bytes);
+};
+
+test("a report carries the digests of all that it was made from, with paths from its own folder", async () => {
+  const { provenance, intact } = readReport(made.report);
+  expect(intact).toBe(true);
+  expect(provenance.notebook).toEqual({ file: "../notebooks/nb.ipynb", sha256: sha256sum(made.notebook) });
+  expect(provenance.run).toMatchObject({ file: "../run.json", sha256: sha256sum(made.path("runs/a/run.json")) });
+  expect(provenance.run!.record).toMatchObject({ seed: 3, model: { sha256: sha256sum(made.path("models/tiny/model.safetensors")) } });
+  const names = ["1-sft/metrics.jsonl", "data/manifest.json", "data/train.jsonl"];
+  expect(provenance.run!.files).toEqual(Object.fromEntries(names.map((name) => [name, sha256sum(made.path("runs/a", name))])));
+  expect(provenance.execution).toMatchObject({
+    parameters: { runDir: "../runs/a", modelName: "../models/tiny", seed: 3 },
+    folder: "../../../notebooks",
+    environment: {
+      node: process.version,
+      code_sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+      lockfile_sha256: sha256sum("package-lock.json"),
+    },
+  });
+  expect(provenance.cells.map(({ cell, outputs }) => [cell, outputs.length])).toEqual([
+    [2, 0],
+    [3, 0],
+    [4, 1],
+    [5, 1],
+    [6, 2],
+  ]);
+  expect(provenance.cells.every(({ seconds }) => seconds! >= 0)).toBe(true);
+  const html = readFileSync(made.report, "utf8");
+  expect(html).not.toContain(made.root);
+  expect(html).not.toMatch(/<script/);
+  const json = /<pre id="provenance-json"[^>]*>([\s\S]*?)<\/pre>/.exec(html)![1]!;
+  expect(JSON.parse(json)).toMatchObject({ format: 1 }); // as it stands: nothing in it needs an escape
+  for (const fact of ["<td>3</td>", "tiny, SHA-256 ", "data/train.jsonl, SHA-256 ", provenance.cells[2]!.outputs[0]!.slice(0, 12)])
+    expect(html).toContain(fact);
+});
+
+test("what nobody has touched is the same, wherever the project lies", async () => {
+  expect(await told(made.report)).toEqual([]);
+  const project = copy();
+  expect(await told(project.report)).toEqual([]);
+  expect(holds(await verify(project.report))).toBe(true);
+});
+
+test.each<[string, (project: Project) => void, string[]]>([
+  [
+    "the page",
+    ({ report }) => edit(report, (html) => html.replace("The rate is", "The rate was")),
+    ["differs page: the page around the provenance"],
+  ],
+  [
+    "an output",
+    ({ notebook }) => edit(notebook, (json) => json.replace('"rows 2\\n"', '"rows 3\\n"')),
+    ["differs notebook: ../notebooks/nb.ipynb", "differs output: cell 4, output 1"],
+  ],
+  [
+    "a value",
+    ({ notebook }) => edit(notebook, (json) => json.replace('"application/json": 0.1', '"application/json": 0.2')),
+    ["differs notebook: ../notebooks/nb.ipynb", "differs output: cell 6, val-rate"],
+  ],
+  [
+    "a cell's source",
+    ({ notebook }) => edit(notebook, (json) => json.replace("rows[0].x / 3", "rows[0].x / 4")),
+    ["differs notebook: ../notebooks/nb.ipynb", "differs source: the cells' sources as they were run"],
+  ],
+  ["the notebook's form only", ({ notebook }) => edit(notebook, (json) => `${json} `), ["differs notebook: ../notebooks/nb.ipynb"]],
+  ["a notebook that is none any more", ({ notebook }) => writeFileSync(notebook, "{"), ["differs notebook: ../notebooks/nb.ipynb"]],
+  ["the data", ({ path }) => flip(path("runs/a/data/train.jsonl")), ["differs data: ../data/train.jsonl"]],
+  ["the run's record", ({ path }) => flip(path("runs/a/run.json")), ["differs run: ../run.json"]],
+  ["a file of the run", ({ path }) => flip(path("runs/a/1-sft/metrics.jsonl")), ["differs run: ../1-sft/metrics.jsonl"]],
+  ["the model", ({ path }) => flip(path("models/tiny/model.safetensors")), ["differs model: tiny"]],
+  ["a model that cannot be read", ({ path }) => writeFileSync(path("models/tiny/model.safetensors"), "x"), ["differs model: tiny"]],
+  ["the notebook, gone", ({ notebook }) => rmSync(notebook), ["not found notebook: ../notebooks/nb.ipynb"]],
+  ["data, gone", ({ path }) => rmSync(path("runs/a/data/train.jsonl")), ["not found data: ../data/train.jsonl"]],
+])("%s: verify names it and nothing else", async (_, change, expected) => {
+  const project = copy();
+  change(project);
+  expect(await told(project.report)).toEqual(expected);
+  expect(holds(await verify(project.report))).toBe(false);
+});
+
+test("a model that this machine does not have is told, and is no failure", async () => {
+  const project = copy();
+  rmSync(project.path("models"), { recursive: true });
+  expect(await told(project.report)).toEqual(["not checked model: tiny"]);
+  expect(holds(await verify(project.report))).toBe(true);
+});
+
+test("other code or packages are a difference, another machine is none", async () => {
+  const project = copy();
+  const set = (name: string, value: string) =>
+    edit(project.notebook, (json) => json.replace(new RegExp(`"${name}": "[^"]*"`), `"${name}": "${value}"`));
+  set("node", "v18.0.0");
+  set("cpu", "an abacus");
+  await render(project.path("runs/a"));
+  expect(await told(project.report)).toEqual(["other environment: Node v18.0.0", "other environment: processor an abacus"]);
+  expect(holds(await verify(project.report))).toBe(true);
+  set("lockfile_sha256", "0".repeat(64));
+  set("code_sha256", "1".repeat(64));
+  await render(project.path("runs/a"));
+  expect((await told(project.report)).slice(0, 2)).toEqual([
+    expect.stringMatching(/^differs code: /),
+    "differs lockfile: package-lock.json",
+  ]);
+  expect(holds(await verify(project.report))).toBe(false);
+});
+
+test("a changed character anywhere in a report is told", () => {
+  const html = readFileSync(made.report, "utf8");
+  const file = join(realpathSync(mkdtempSync(join(tmpdir(), "erpo-test-"))), "nb.html");
+  fc.assert(
+    fc.property(fc.nat(html.length - 1), fc.constantFrom("x", "0", " ", '"'), (at, character) => {
+      fc.pre(html[at] !== character);
+      writeFileSync(file, html.slice(0, at) + character + html.slice(at + 1));
+      let intact = false;
+      try {
+        intact = readReport(file).intact;
+      } catch (error) {
+        expect((error as Error).message).toMatch(/^\S+nb\.html: [^\n]+$/);
+      }
+      expect(intact).toBe(false);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test.each<[string, (html: string) => string, string]>([
+  ["changed JSON", (html) => html.replace('"seed": 3', '"seed": 4'), "its provenance was changed after the report was written"],
+  [
+    "no JSON",
+    (html) => html.replace(/(data-sha256="[0-9a-f]{64}">)[^<]*/, "$1"),
+    "its provenance was changed after the report was written",
+  ],
+  ["no seal", (html) => html.replace(/data-sha256="[0-9a-f]{64}"/, 'data-sha256=""'), "its provenance is damaged"],
+  ["another page", () => "<!DOCTYPE html><p>provenance-json</p>", "not a report of a notebook by `erpo report`"],
+])("%s ends in one line", (_, change, message) => {
+  const { report } = copy();
+  edit(report, change);
+  expect(() => readReport(report)).toThrow(`${report}: ${message}`);
+});
+
+test("JSON that was changed together with its seal still cannot make the check fail otherwise than in one line", () => {
+  const { report } = copy();
+  const forge = (json: string) =>
+    writeFileSync(
+      report,
+      `<pre id="provenance-json" tabindex="0" data-sha256="${createHash("sha256").update(json).digest("hex")}">${json}</pre>`,
+    );
+  for (const json of ["null", "[]", '{"format":1}', '{"format":1,"page_sha256":"","notebook":{"file":3}}', "nonsense"]) {
+    forge(json);
+    expect(() => readReport(report)).toThrow(/its provenance has a form that this version of erpo does not know/);
+  }
+});
+
+test("the command: a table or JSON, and the exit code", async () => {
+  const run = async (...args: string[]) => {
+    let text = "";
+    const spy = vi.spyOn(process.stdout, "write").mockImplementation((chunk) => {
+      text += chunk;
+      return true;
+    });
+    try {
+      const program = new Command().exitOverride().configureOutput({ writeErr: () => {} });
+      register(program);
+      await program.parseAsync(["verify", ...args], { from: "user" });
+      return { text, code: process.exitCode };
+    } finally {
+      spy.mockRestore();
+      process.exitCode = undefined;
+    }
+  };
+  const good = await run(made.report);
+  expect(good.code).toBe(0);
+  expect(good.text).toMatch(/^page {9}same {2}the page around the provenance\nnotebook {5}same {2}\.\.\/notebooks\/nb\.ipynb\n/);
+  expect(good.text).toMatch(/^output {7}same {2}4 of 4$/m);
+  const project = copy();
+  flip(project.path("runs/a/data/train.jsonl"));
+  const bad = await run(project.report);
+  expect(bad.code).toBe(1);
+  expect(bad.text).toMatch(
+    /^data {9}same {5}1 of 2\ndata {9}differs {2}\.\.\/data\/train\.jsonl +SHA-256 [0-9a-f]{12} reported, SHA-256 [0-9a-f]{12} now$/m,
+  );
+  const json = JSON.parse((await run(project.report, "--json")).text);
+  expect(json.ok).toBe(false);
+  expect(json.checks).toContainEqual(
+    expect.objectContaining({ kind: "data", status: "differs", found: sha256sum(project.path("runs/a/data/train.jsonl")) }),
+  );
+  await expect(run("/nonexistent.html")).rejects.toThrow("/nonexistent.html: no such file");
+  await expect(run(made.report, "--rerun", "--tolerance", "-1")).rejects.toThrow("must be a number >= 0");
+});
