@@ -4,7 +4,19 @@ import { Command, CommanderError } from "commander";
 import { packageRoot } from "../setup/paths.js";
 
 /** The subcommands in the order of the help; each is a file here that exports `register(program)`. */
-const subcommands = ["start", "setup", "doctor", "kernel", "execute", "report", "train", "generate", "score", "evaluate"] as const;
+const subcommands = [
+  "start",
+  "setup",
+  "doctor",
+  "kernel",
+  "execute",
+  "report",
+  "figure",
+  "train",
+  "generate",
+  "score",
+  "evaluate",
+] as const;
 
 interface Subcommand {
   register(program: Command): void;
