@@ -40,12 +40,16 @@ export async function writeFigure(place: string, { to, width, output }: FigureOp
 }
 
 function findFigure(path: string, label: string): FigureBlock {
-  const { blocks } = buildDocument(readNotebook(path).notebook, path);
+  const { notebook } = readNotebook(path);
+  const { blocks } = buildDocument(notebook, path);
   const figures = blocks.filter((block) => block.kind === "figure" && block.label !== undefined) as FigureBlock[];
   const found = figures.find((figure) => figure.label === label);
   if (found) return found;
   const name = basename(path);
-  if (!figures.length) throw new NotebookError(`${name}: has no labelled figure; run it with \`erpo execute\``);
+  if (!figures.length) {
+    const run = notebook.cells.some((cell) => cell.cell_type === "code" && cell.outputs.length);
+    throw new NotebookError(`${name}: ${run ? "no figure has a label" : "has not been run; run it with \`erpo execute\`"}`);
+  }
   const labels = [...new Set(figures.map((figure) => figure.label))].join(", ");
   throw new NotebookError(
     label ? `${name}: no figure ${label}; there is: ${labels}` : `${name}: name a figure, ${name}#LABEL; there is: ${labels}`,

@@ -13,12 +13,13 @@ const LEAST = 0.3;
  * @throws FigureError as `render` does
  */
 export async function renderAt(spec: VegaLiteSpec, width: number): Promise<string> {
-  let svg = "";
-  for (const columns of [undefined, 2, 1]) {
-    svg = await solve(columns ? withLegendColumns(spec, columns) : spec, width);
-    if (Math.abs(sizeOf(svg).width - width) <= 1) break;
+  let best = await solve(spec, width);
+  for (const columns of [2, 1]) {
+    if (sizeOf(best).width <= width + 1) break;
+    const svg = await solve(withLegendColumns(spec, columns), width);
+    if (sizeOf(svg).width < sizeOf(best).width - 1) best = svg;
   }
-  return scaledTo(svg, width);
+  return scaledTo(best, width);
 }
 
 /** The picture's width is nearly a straight line over the factor of the plots' width: two drawings give it, the next ones hit. */

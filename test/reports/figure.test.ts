@@ -85,6 +85,7 @@ test.each(Object.keys(specs))("%s is drawn at 3.25 and 7 inches, with text in it
     expect(svg).toMatch(new RegExp(`^<svg width="${width}" `));
     expect(Math.abs(sizeOf(svg).width - width)).toBeLessThanOrEqual(1); // else the picture is scaled, text included
     expect(svg).toContain("<text");
+    expect(svg).not.toContain(`opacity="0"`); // labels that would overlap others are left out
   }
 });
 
@@ -143,7 +144,7 @@ test("what cannot be written is told in one line, with the labels that there are
     "paper.ipynb: fig-bitmap is a bitmap, which cannot be redrawn; show it as SVG or Vega-Lite",
   );
   await expect(write(`${writeNotebook([code("1")], "new.ipynb")}#fig-x`)).rejects.toThrow(
-    "new.ipynb: has no labelled figure; run it with `erpo execute`",
+    "new.ipynb: has not been run; run it with `erpo execute`",
   );
   await expect(write("/nowhere.ipynb#fig-x")).rejects.toThrow("/nowhere.ipynb: no such file");
 });
@@ -153,7 +154,7 @@ test("labels of a stranger's notebook are no paths", async () => {
   for (const label of ["fig-../../x", "fig-a/b", "../fig-a", "/tmp/x", "fig-a\0"]) {
     const output = folder();
     const stranger = writeNotebook([code("1", [shown({ "image/svg+xml": svg }, { label })])]);
-    await expect(writeFigure(`${stranger}#${label}`, { to: ["svg"], output })).rejects.toThrow("has no labelled figure");
+    await expect(writeFigure(`${stranger}#${label}`, { to: ["svg"], output })).rejects.toThrow("no figure has a label");
     expect(readdirSync(output)).toEqual([]);
   }
 });
