@@ -48,7 +48,7 @@ function findFigure(path: string, label: string): FigureBlock {
   const name = basename(path);
   if (!figures.length) {
     const run = notebook.cells.some((cell) => cell.cell_type === "code" && cell.outputs.length);
-    throw new NotebookError(`${name}: ${run ? "no figure has a label" : "has not been run; run it with \`erpo execute\`"}`);
+    throw new NotebookError(`${name}: ${run ? "no figure has a label" : "has not been run; run it with `erpo execute`"}`);
   }
   const labels = [...new Set(figures.map((figure) => figure.label))].join(", ");
   throw new NotebookError(

@@ -20,6 +20,8 @@ export async function finishPDF(bytes: Uint8Array, about: About): Promise<Uint8A
   pdf.setCreator("erpo");
   stamp(pdf, about.date);
   pdf.catalog.set(PDFName.of("PageMode"), PDFName.of("UseOutlines"));
+  // Chromium tags emphasis with PDF 2.0's names: readers of PDF 1.7 learn what they are
+  pdf.catalog.lookup(PDFName.of("StructTreeRoot"), PDFDict).set(PDFName.of("RoleMap"), pdf.context.obj({ Strong: "Span", Em: "Span" }));
   for (const page of pdf.getPages()) {
     const annotations = page.node.Annots();
     if (annotations) relink(annotations);

@@ -27,11 +27,16 @@ export function pdfWriter(paper: Paper): Writer {
   };
 }
 
-/** The page with its own fonts and all code unfolded: paper has no place to click. */
+/**
+ * The page with its own fonts and all code unfolded: paper has no place to click. A figure element is a group, so that the picture in it is the one
+ * that is tagged as a figure, and a table is no picture.
+ */
 function printable(html: string): string {
   return html
     .replace("</head>", () => `<style>${fontCSS()}</style>\n</head>`)
-    .replaceAll('<details class="code"', '<details open class="code"');
+    .replaceAll('<details class="code"', '<details open class="code"')
+    .replaceAll(/(<a [^>]*)class="external"([^>]*>https?:)/g, "$1$2") // says its address already
+    .replaceAll(/<figure(?=[\s>])/g, '<figure role="group"');
 }
 
 /** SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/) in seconds, else the time of the run. */

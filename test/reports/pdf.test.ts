@@ -36,6 +36,9 @@ beforeAll(async () => {
       ),
       code(`const longLine = "${"word ".repeat(80)}end of line";`),
       code("1", [shown({ "image/svg+xml": svg }, { label: "fig-rates", "fig-cap": "Rates of stages.", "fig-alt": "Two points." })]),
+      code("2", [
+        shown({ "text/html": "<table><tr><th>a</th></tr><tr><td>1</td></tr></table>" }, { label: "tbl-a", "tbl-cap": "Numbers." }),
+      ]),
     ],
     "one.ipynb",
     { authors: [{ name: "A. Author" }], erpo: { execution } },
@@ -70,6 +73,16 @@ function bookmarks(pdf: PDFDocument): string[] {
   visit(pdf.catalog.lookup(PDFName.of("Outlines"), PDFDict));
   return titles;
 }
+
+browserTest("a figure is one with its alternative text; a table is none", async () => {
+  const elements = (await load("one.pdf")).context
+    .enumerateIndirectObjects()
+    .map(([, object]) => object)
+    .filter((object) => object instanceof PDFDict);
+  const figures = elements.filter((element) => element.get(PDFName.of("S")) === PDFName.of("Figure"));
+  expect(figures.map((figure) => figure.lookup(PDFName.of("Alt"), PDFString).decodeText())).toEqual(["Figure 1 Two points."]);
+  expect(elements.filter((element) => element.get(PDFName.of("S")) === PDFName.of("Table"))).toHaveLength(2); // the other is the provenance
+});
 
 browserTest("links between reports lead into the other PDF, and no machine's path or made-up host is left", async () => {
   const pdf = await load("two.pdf");
@@ -112,6 +125,36 @@ popplerTest("pages are A4 or letter, numbered, with all code in full and fonts e
   await renderReports(notebooks.slice(1), { output: letter, to: ["pdf"], paper: "letter" });
   expect(poppler("pdfinfo", join(letter, "two.pdf"))).toContain("Page size:       612 x 792 pts (letter)");
 });
+
+popplerTest("whatever is wide stays on the page", async () => {
+  const columns = (n: number) => `<table><tr>${"<th>a long name</th>".repeat(n)}</tr><tr>${"<td>0.123456</td>".repeat(n)}</tr></table>`;
+  const wide = writeNotebook(
+    [
+      md(`# Wide\n\n${"unbreakable".repeat(30)} <https://example.org/${"path/".repeat(60)}>`),
+      code("x".repeat(400), [
+        ...[6, 10, 15, 30].map((n) => shown({ "text/html": columns(n) }, { label: `tbl-${n}`, "tbl-cap": "Wide." })),
+        { output_type: "stream", name: "stdout", text: "y".repeat(600) },
+        { output_type: "error", ename: "E", evalue: "z".repeat(300), traceback: [] },
+      ]),
+    ],
+    "wide.ipynb",
+  );
+  await renderReports([wide], { output, to: ["pdf"] });
+  const boxes = poppler("pdftotext", "-bbox", join(output, "wide.pdf"), "-");
+  const width = Number(/<page width="([\d.]+)"/.exec(boxes)![1]);
+  const words = [...boxes.matchAll(/<word xMin="([-\d.]+)" yMin="[-\d.]+" xMax="([-\d.]+)"/g)].map(
+    ([, left, right]) => [Number(left), Number(right)] as const,
+  );
+  expect(Math.min(...words.map(([left]) => left))).toBeGreaterThan(50); // the margin is 18 mm, 51 pt
+  expect(Math.max(...words.map(([, right]) => right))).toBeLessThan(width - 50);
+  const sizes = poppler("pdftotext", "-bbox", join(output, "one.pdf"), "-");
+  expect(wordHeight(boxes, "Provenance")).toBeCloseTo(wordHeight(sizes, "Provenance"), 1); // not by shrinking all of it
+});
+
+const wordHeight = (boxes: string, word: string) => {
+  const [, top, bottom] = new RegExp(`yMin="([\\d.]+)" xMax="[\\d.]+" yMax="([\\d.]+)">${word}<`).exec(boxes)!;
+  return Number(bottom) - Number(top);
+};
 
 browserTest("the same notebook gives the same bytes, dated by SOURCE_DATE_EPOCH where it is set", async () => {
   const again = folder();
