@@ -1,4 +1,14 @@
 /** The formats of reports, as `--to` names them. */
-export const formats = ["html"] as const;
+export const formats = ["html", "pdf"] as const;
 
 export type Format = (typeof formats)[number];
+
+/** The paper of PDF pages. */
+export const papers = ["a4", "letter"] as const;
+
+export type Paper = (typeof papers)[number];
+
+/** The formats of single figures. */
+export const figureFormats = ["pdf", "svg", "png"] as const;
+
+export type FigureFormat = (typeof figureFormats)[number];

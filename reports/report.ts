@@ -1,11 +1,12 @@
 import { resolve } from "node:path";
 import { writeAtomic } from "../src/setup/atomic.js";
-import type { Format } from "./formats.js";
+import type { Format, Paper } from "./formats.js";
 import { failure, type OutputFile, readSet, type Source, type Writer } from "./set.js";
 
-/** Loaded at need. */
-const WRITERS: Record<Format, () => Promise<Writer>> = {
+/** Loaded at need. A format that cannot be written on this machine says so here, once. */
+const WRITERS: Record<Format, (options: ReportOptions) => Promise<Writer>> = {
   html: async () => (await import("./html/write.js")).writeHTML,
+  pdf: async ({ paper = "a4" }) => (await import("./pdf/write.js")).pdfWriter(paper),
 };
 
 /** How reports are rendered. */
@@ -14,6 +15,8 @@ export interface ReportOptions {
   output: string;
   /** HTML unless told. */
   to?: readonly Format[];
+  /** Of PDF pages; A4 unless told. */
+  paper?: Paper;
   /** Folder of the experiment that the notebooks show: its `run.json` goes into the provenance. */
   run?: string;
 }
@@ -21,7 +24,7 @@ export interface ReportOptions {
 /** What was written, and what could not be. */
 export interface ReportResult {
   written: string[];
-  /** One line each, beginning with the notebook's name. */
+  /** One line each, beginning with the name of the notebook, or of the format that cannot be written here. */
   failures: string[];
 }
 
@@ -41,7 +44,13 @@ export async function renderReports(paths: readonly string[], options: ReportOpt
     written.push(file);
   };
   for (const format of options.to ?? ["html"]) {
-    const write = await WRITERS[format]();
+    let write: Writer;
+    try {
+      write = await WRITERS[format](options);
+    } catch (error) {
+      failures.push(failure(format, error));
+      continue;
+    }
     const rendered: Source[] = [];
     for (const source of set.sources) {
       let files: OutputFile[];

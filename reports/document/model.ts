@@ -58,6 +58,8 @@ export interface FigureBlock extends BlockBase, Captioned {
     | { type: "svg"; svg: string }
     | { type: "image"; mime: string; base64: string }
     | { type: "vega-lite"; spec: Record<string, unknown> };
+  /** The Vega-Lite specification, where the notebook carries it. */
+  spec?: Record<string, unknown>;
 }
 
 export interface TableBlock extends BlockBase, Captioned {

@@ -12,6 +12,7 @@ const subcommands = [
   "execute",
   "report",
   "verify",
+  "figure",
   "train",
   "generate",
   "score",

@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { freemem, totalmem } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { type Device, openDevice } from "../backend/device.js";
+import { findChromium, noChromium } from "./chromium.js";
 import { freeBytes } from "./files.js";
 import { damagedMembers } from "./packages.js";
 import { cacheDir } from "./paths.js";
@@ -88,9 +89,10 @@ export async function diagnose(): Promise<Diagnosis> {
   }
   const memory = availableMemory();
   if (memory.total < 4e9) problems.push({ what: "less than 4 GB of memory", mend: "a machine with more", serious: false });
-  const programs = Object.fromEntries(Object.entries(optional).map(([name, { commands }]) => [name, onPath(commands) ?? null]));
-  for (const [name, { use, mend }] of Object.entries(optional)) {
-    if (programs[name] === null) problems.push({ what: `no ${name}: ${use}`, mend, serious: false });
+  const chromium = findChromium();
+  if (!chromium) {
+    const { what, mend } = noChromium();
+    problems.push({ what: `${what}: reports in PDF need it`, mend, serious: false });
   }
   return {
     ok: !problems.some(({ serious }) => serious),
@@ -102,23 +104,9 @@ export async function diagnose(): Promise<Diagnosis> {
     memory,
     cache: { folder: cacheDir(), free: freeBytes(existing(cacheDir())) },
     packages,
-    programs,
+    programs: { Chromium: chromium ?? null },
     problems,
   };
-}
-
-const optional: Record<string, { commands: string[]; use: string; mend: string }> = {
-  Chromium: {
-    commands: ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
-    use: "reports in PDF need it",
-    mend: "apt-get install chromium",
-  },
-  "rsvg-convert": { commands: ["rsvg-convert"], use: "single figures in PDF need it", mend: "apt-get install librsvg2-bin" },
-};
-
-function onPath(commands: readonly string[]): string | undefined {
-  const folders = (process.env.PATH ?? "").split(delimiter).filter((dir) => dir !== "");
-  return commands.flatMap((command) => folders.map((dir) => join(dir, command))).find((path) => existsSync(path));
 }
 
 function libraryVersions(): Record<string, string> {

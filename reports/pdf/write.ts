@@ -1,0 +1,47 @@
+import { findChromium, noChromium } from "../../src/setup/chromium.js";
+import type { Paper } from "../formats.js";
+import { writeHTML } from "../html/write.js";
+import type { Writer } from "../set.js";
+import { finishPDF } from "./finish.js";
+import { fontCSS } from "./fonts.js";
+import { printPage } from "./print.js";
+
+/**
+ * Writes `<stem>.pdf`: the HTML page as an installed Chromium prints it. Dates are those of the notebook's run (or SOURCE_DATE_EPOCH), so the same notebook
+ * gives the same bytes with the same Chromium and fonts.
+ *
+ * @throws Error in one line where there is no Chromium
+ */
+export function pdfWriter(paper: Paper): Writer {
+  const chromium = findChromium();
+  if (!chromium) {
+    const { what, mend } = noChromium();
+    throw new Error(`${what}: ${mend}`);
+  }
+  return async (source, set) => {
+    const { document, provenance } = source;
+    const [page] = await writeHTML(source, set);
+    const bytes = await printPage(printable(String(page!.content)), chromium, paper);
+    const date = runDate(provenance.execution?.started);
+    return [{ path: `${document.stem}.pdf`, content: await finishPDF(bytes, { title: document.title, authors: document.authors, date }) }];
+  };
+}
+
+/**
+ * The page with its own fonts and all code unfolded: paper has no place to click. A figure element is a group, so that the picture in it is the one
+ * that is tagged as a figure, and a table is no picture.
+ */
+function printable(html: string): string {
+  return html
+    .replace("</head>", () => `<style>${fontCSS()}</style>\n</head>`)
+    .replaceAll('<details class="code"', '<details open class="code"')
+    .replaceAll(/(<a [^>]*)class="external"([^>]*>https?:)/g, "$1$2") // says its address already
+    .replaceAll(/<figure(?=[\s>])/g, '<figure role="group"');
+}
+
+/** SOURCE_DATE_EPOCH (https://reproducible-builds.org/specs/source-date-epoch/) in seconds, else the time of the run. */
+function runDate(started: string | undefined): Date | undefined {
+  const epoch = process.env.SOURCE_DATE_EPOCH;
+  const date = new Date(epoch ? Number(epoch) * 1000 : (started ?? Number.NaN));
+  return Number.isNaN(date.getTime()) ? undefined : date;
+}

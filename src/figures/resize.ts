@@ -1,0 +1,105 @@
+import { render } from "./render.js";
+import type { VegaLiteSpec } from "./spec.js";
+
+/** Views are not made narrower than this part of what the specification says; from there on the whole picture shrinks, text included. */
+const LEAST = 0.3;
+
+/**
+ * Draws a specification so that the whole picture has a given width. Plots are made wider or narrower, their heights follow, and text keeps
+ * its size; bars and points that stand one under the other keep their distance. A legend that is too wide gets more rows.
+ *
+ * @param width CSS pixels (1/96 inch), > 0
+ * @returns SVG of exactly this width
+ * @throws FigureError as `render` does
+ */
+export async function renderAt(spec: VegaLiteSpec, width: number): Promise<string> {
+  let best = await solve(spec, width);
+  for (const columns of [2, 1]) {
+    if (sizeOf(best).width <= width + 1) break;
+    const svg = await solve(withLegendColumns(spec, columns), width);
+    if (sizeOf(svg).width < sizeOf(best).width - 1) best = svg;
+  }
+  return scaledTo(best, width);
+}
+
+/** The picture's width is nearly a straight line over the factor of the plots' width: two drawings give it, the next ones hit. */
+async function solve(spec: VegaLiteSpec, width: number): Promise<string> {
+  const draw = async (factor: number) => {
+    const { svg } = await render(stretched(spec, factor) as VegaLiteSpec);
+    return { factor, svg, width: sizeOf(svg).width };
+  };
+  let before = await draw(1);
+  let now = await draw(clamp(width / before.width));
+  for (let i = 0; i < 4 && Math.abs(now.width - width) > 0.5; i++) {
+    const slope = (now.width - before.width) / (now.factor - before.factor);
+    if (!(slope > 1)) break; // something else than the plots is as wide as this
+    const factor = clamp(now.factor + (width - now.width) / slope);
+    if (factor === now.factor) break;
+    [before, now] = [now, await draw(factor)];
+  }
+  return now.svg;
+}
+
+const clamp = (factor: number) => Math.min(20, Math.max(LEAST, factor));
+
+type View = Record<string, unknown>;
+const PARTS = ["layer", "concat", "hconcat", "vconcat"];
+
+/** The specification with the sizes of all its views multiplied; a view that says none has the configuration's. */
+function stretched(spec: View, factor: number): View {
+  const result = sized(spec, factor);
+  const config = (spec.config ?? {}) as View;
+  const { continuousWidth = 300, continuousHeight = 300, discreteWidth, ...view } = (config.view ?? {}) as View;
+  const defaults = {
+    continuousWidth: (continuousWidth as number) * factor,
+    continuousHeight: (continuousHeight as number) * factor,
+    discreteWidth: scaled(discreteWidth ?? { step: (view.step as number) ?? 20 }, factor),
+  };
+  return { ...result, config: { ...config, view: { ...view, ...defaults } } };
+}
+
+function sized(view: View, factor: number): View {
+  const result = { ...view };
+  if (view.width !== undefined) result.width = scaled(view.width, factor);
+  if (typeof view.height === "number") result.height = view.height * factor;
+  if (isRecord(view.spec)) result.spec = sized(view.spec, factor);
+  for (const part of PARTS) {
+    const views = view[part];
+    if (Array.isArray(views)) result[part] = views.map((child) => (isRecord(child) ? sized(child, factor) : child));
+  }
+  return result;
+}
+
+/** A width: pixels, or pixels a step. */
+function scaled(size: unknown, factor: number): unknown {
+  if (typeof size === "number") return size * factor;
+  return isRecord(size) && typeof size.step === "number" ? { ...size, step: size.step * factor } : size;
+}
+
+function withLegendColumns(spec: VegaLiteSpec, columns: number): VegaLiteSpec {
+  return { ...spec, config: { ...spec.config, legend: { ...(spec.config?.legend as View), columns } } };
+}
+
+/**
+ * The size of an SVG picture in its own units: that of its view box, else its width and height.
+ * @returns width and height, 0 where it says none
+ */
+export function sizeOf(svg: string): { width: number; height: number } {
+  const root = /<svg\b[^>]*>/.exec(svg)?.[0] ?? "";
+  const number = (name: string) => Number(new RegExp(`\\s${name}="([\\d.]+)(?:px)?"`).exec(root)?.[1] ?? 0);
+  const box = /\sviewBox="[-\d.e]+[\s,]+[-\d.e]+[\s,]+([\d.e]+)[\s,]+([\d.e]+)"/.exec(root);
+  return box ? { width: Number(box[1]), height: Number(box[2]) } : { width: number("width"), height: number("height") };
+}
+
+/** The same picture at another width, in CSS pixels; its height follows. */
+export function scaledTo(svg: string, width: number): string {
+  const size = sizeOf(svg);
+  const height = Math.round(((size.height * width) / size.width) * 100) / 100;
+  return svg.replace(/<svg\b[^>]*>/, (root) => {
+    const kept = root.replace(/\s(?:width|height)="[^"]*"/g, "");
+    const box = /\sviewBox="/.test(kept) ? "" : ` viewBox="0 0 ${size.width} ${size.height}"`;
+    return kept.replace("<svg", `<svg width="${width}" height="${height}"${box}`);
+  });
+}
+
+const isRecord = (value: unknown): value is View => typeof value === "object" && value !== null && !Array.isArray(value);

@@ -1,0 +1,201 @@
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Command } from "commander";
+import fc from "fast-check";
+import { beforeAll, expect, test } from "vitest";
+import { writeFigure } from "../../reports/figure.js";
+import { register } from "../../src/cli/figure.js";
+import { intervals, lengthDistribution, trainingCurves } from "../../src/figures/index.js";
+import { render, themed } from "../../src/figures/render.js";
+import { renderAt, scaledTo, sizeOf } from "../../src/figures/resize.js";
+import type { VegaLiteSpec } from "../../src/figures/spec.js";
+import { hasProgram } from "../programs.js";
+import { code, shown, writeNotebook } from "./notebooks.js";
+
+const folder = () => mkdtempSync(join(tmpdir(), "erpo-test-"));
+const popplerTest = test.skipIf(!hasProgram("pdfinfo", "poppler-utils"));
+
+const steps = Array.from({ length: 60 }, (_, i) => ({
+  step: i + 1,
+  "rewards/margins": i / 30,
+  "rewards/chosen": -i / 90,
+  loss: Math.exp(-i / 20),
+}));
+const rates = ["Harmful prompts", "Look-alikes"].flatMap((suite) =>
+  ["base", "stage 1", "stage 2", "stage 3"].map((stage, i) => ({
+    suite,
+    stage,
+    estimate: 0.2 + i / 8,
+    low: 0.1 + i / 8,
+    high: 0.3 + i / 8,
+  })),
+);
+const lengths = ["stage 1", "stage 2"].flatMap((stage, s) =>
+  Array.from({ length: 50 }, (_, i) => ({ stage, tokens: 40 + s * 10 + ((i * 37) % 30) })),
+);
+
+const specs: Record<string, VegaLiteSpec> = {
+  "fig-curve": trainingCurves(["loss"], { rows: steps }),
+  "fig-curves": trainingCurves(["rewards/margins", "rewards/chosen", "loss"], { rows: steps }),
+  "fig-rates": intervals({ group: "suite", series: "stage" }, { rows: rates, percent: true }),
+  "fig-lengths": lengthDistribution({ length: "tokens", series: "stage" }, { rows: lengths }),
+  "fig-bars": {
+    data: { values: rates },
+    mark: "bar",
+    encoding: { x: { field: "stage", type: "nominal" }, y: { field: "estimate", type: "quantitative" } },
+  },
+  "fig-beside": {
+    data: { values: steps },
+    hconcat: ["loss", "step"].map((field) => ({
+      width: 200,
+      mark: "line",
+      encoding: { x: { field: "step", type: "quantitative" }, y: { field, type: "quantitative" } },
+    })),
+  },
+};
+
+let notebook: string;
+beforeAll(async () => {
+  const cells = await Promise.all(
+    Object.entries(specs).map(async ([label, spec]) => {
+      const full = themed(spec);
+      return code("1", [shown({ "application/vnd.vegalite.v6+json": full, "image/svg+xml": (await render(full)).svg }, { label })]);
+    }),
+  );
+  const drawing =
+    '<svg xmlns="http://www.w3.org/2000/svg" width="100" height="50"><script>alert(1)</script><rect width="100" height="50" onclick="x()"/></svg>';
+  notebook = writeNotebook(
+    [
+      ...cells,
+      code("1", [shown({ "image/svg+xml": drawing }, { label: "fig-drawing" })]),
+      code("1", [shown({ "image/png": "iVBORw0KGgo=" }, { label: "fig-bitmap" })]),
+    ],
+    "paper.ipynb",
+  );
+});
+
+const inches = (x: number) => x * 96;
+
+test.each(Object.keys(specs))("%s is drawn at 3.25 and 7 inches, with text in its own size", async (label) => {
+  for (const width of [inches(3.25), inches(7)]) {
+    const svg = await renderAt(themed(specs[label]!), width);
+    expect(svg).toMatch(new RegExp(`^<svg width="${width}" `));
+    expect(Math.abs(sizeOf(svg).width - width)).toBeLessThanOrEqual(1); // else the picture is scaled, text included
+    expect(svg).toContain("<text");
+    expect(svg).not.toContain(`opacity="0"`); // labels that would overlap others are left out
+  }
+});
+
+popplerTest("at 3.25 inches the PDF is 234 pt wide, its fonts are embedded and its text can be read", async () => {
+  const output = folder();
+  const files = await writeFigure(`${notebook}#fig-rates`, { to: ["pdf", "svg", "png"], width: inches(3.25), output });
+  expect(files).toEqual(["pdf", "svg", "png"].map((format) => join(output, `fig-rates.${format}`)));
+  const [pdf, svg, png] = files as [string, string, string];
+  const poppler = (program: string, ...args: string[]) => execFileSync(program, args, { encoding: "utf8" });
+  expect(poppler("pdfinfo", pdf)).toMatch(/Pages: +1\n[\s\S]*Page size: +234 x /);
+  const fonts = poppler("pdffonts", pdf).trim().split("\n").slice(2);
+  expect(fonts.length).toBeGreaterThan(0);
+  for (const font of fonts) expect(font).toMatch(/Arimo.* yes +yes +yes +\d+ +\d+$/); // embedded, a subset, with the characters' meaning
+  for (const text of ["Harmful prompts", "Look-alikes", "stage 3", "estimate"])
+    expect(poppler("pdftotext", "-layout", pdf, "-")).toContain(text);
+  expect(poppler("pdfimages", "-list", pdf).trim().split("\n")).toHaveLength(2); // no bitmaps
+  expect(readFileSync(svg, "utf8")).toMatch(/^<svg width="312" .*<text[^>]*>estimate<\/text>/s);
+  const bytes = readFileSync(png);
+  expect(bytes.readUInt32BE(16)).toBe(975); // 3.25 in x 300 dpi
+  const density = bytes.indexOf("pHYs") + 4;
+  expect([bytes.readUInt32BE(density), bytes[density + 8]]).toEqual([11811, 1]); // 300 / 0.0254 m
+});
+
+test("the same specification gives the same bytes", async () => {
+  const hashes = [];
+  for (const output of [folder(), folder()]) {
+    await writeFigure(`${notebook}#fig-curves`, { to: ["pdf", "svg", "png"], width: 400, output });
+    hashes.push(
+      readdirSync(output).map((name) =>
+        createHash("sha256")
+          .update(readFileSync(join(output, name)))
+          .digest("hex"),
+      ),
+    );
+  }
+  expect(hashes[1]).toEqual(hashes[0]);
+});
+
+test("without a width a figure has its own; a picture without specification is scaled, without its scripts", async () => {
+  const output = folder();
+  await writeFigure(`${notebook}#fig-curve`, { to: ["svg"], output });
+  expect(sizeOf(readFileSync(join(output, "fig-curve.svg"), "utf8"))).toEqual(sizeOf((await render(themed(specs["fig-curve"]!))).svg));
+  await writeFigure(`${notebook}#fig-drawing`, { to: ["svg"], width: 300, output });
+  expect(readFileSync(join(output, "fig-drawing.svg"), "utf8")).toBe(
+    '<svg width="300" height="150" viewBox="0 0 100 50" xmlns="http://www.w3.org/2000/svg"><rect width="100" height="50"></rect></svg>\n',
+  );
+});
+
+test("what cannot be written is told in one line, with the labels that there are", async () => {
+  const write = (place: string) => writeFigure(place, { to: ["svg"], output: folder() });
+  const labels = "fig-curve, fig-curves, fig-rates, fig-lengths, fig-bars, fig-beside, fig-drawing, fig-bitmap";
+  await expect(write(`${notebook}#fig-x`)).rejects.toThrow(`paper.ipynb: no figure fig-x; there is: ${labels}`);
+  await expect(write(`${notebook}#../../etc/passwd`)).rejects.toThrow("paper.ipynb: no figure ../../etc/passwd; there is:");
+  await expect(write(notebook)).rejects.toThrow(`paper.ipynb: name a figure, paper.ipynb#LABEL; there is: ${labels}`);
+  await expect(write(`${notebook}#fig-bitmap`)).rejects.toThrow(
+    "paper.ipynb: fig-bitmap is a bitmap, which cannot be redrawn; show it as SVG or Vega-Lite",
+  );
+  await expect(write(`${writeNotebook([code("1")], "new.ipynb")}#fig-x`)).rejects.toThrow(
+    "new.ipynb: has not been run; run it with `erpo execute`",
+  );
+  await expect(write("/nowhere.ipynb#fig-x")).rejects.toThrow("/nowhere.ipynb: no such file");
+});
+
+test("labels of a stranger's notebook are no paths", async () => {
+  const svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>';
+  for (const label of ["fig-../../x", "fig-a/b", "../fig-a", "/tmp/x", "fig-a\0"]) {
+    const output = folder();
+    const stranger = writeNotebook([code("1", [shown({ "image/svg+xml": svg }, { label })])]);
+    await expect(writeFigure(`${stranger}#${label}`, { to: ["svg"], output })).rejects.toThrow("no figure has a label");
+    expect(readdirSync(output)).toEqual([]);
+  }
+});
+
+test("a scaled picture keeps its proportions", () => {
+  const size = fc.integer({ min: 1, max: 3000 });
+  fc.assert(
+    fc.property(size, size, size, (width, height, wanted) => {
+      const svg = scaledTo(`<svg width="${width}" height="${height}"></svg>`, wanted);
+      const [, w, h] = /^<svg width="([\d.]+)" height="([\d.]+)"/.exec(svg)!.map(Number);
+      expect(w).toBe(wanted);
+      expect(Math.abs(h! - (height * wanted) / width)).toBeLessThan(0.006);
+      expect(sizeOf(svg)).toEqual({ width, height });
+    }),
+  );
+});
+
+test.each([
+  ["3.25in", 312],
+  ["8.255cm", 312],
+  ["82.55mm", 312],
+  ["234pt", 312],
+  ["312px", 312],
+  ["100", undefined],
+  ["-3in", undefined],
+  ["3 miles", undefined],
+  ["0in", undefined],
+  ["200cm", undefined],
+  ["1e3in", undefined],
+])("--width %s", async (text, expected) => {
+  const program = new Command().exitOverride().configureOutput({ writeErr: () => {} });
+  register(program);
+  const command = program.commands[0]!;
+  let given: number | undefined;
+  command.action((_, options) => {
+    given = options.width;
+  });
+  const parsing = program.parseAsync(["figure", "nb.ipynb#fig-a", "--width", text], { from: "user" });
+  if (expected === undefined) await expect(parsing).rejects.toThrow(/between 1cm and 100cm with its unit/);
+  else {
+    await parsing;
+    expect(given).toBeCloseTo(expected, 9);
+  }
+});
