@@ -1,11 +1,12 @@
 import { resolve } from "node:path";
 import { writeAtomic } from "../src/setup/atomic.js";
-import type { Format } from "./formats.js";
+import type { Format, TemplateName } from "./formats.js";
 import { failure, type OutputFile, readSet, type Source, type Writer } from "./set.js";
 
 /** Loaded at need. */
-const WRITERS: Record<Format, () => Promise<Writer>> = {
+const WRITERS: Record<Format, (options: ReportOptions) => Promise<Writer>> = {
   html: async () => (await import("./html/write.js")).writeHTML,
+  latex: async ({ template = "article" }) => (await import("./latex/write.js")).latexWriter(template),
 };
 
 /** How reports are rendered. */
@@ -14,6 +15,8 @@ export interface ReportOptions {
   output: string;
   /** HTML unless told. */
   to?: readonly Format[];
+  /** Of LaTeX documents; article unless told. */
+  template?: TemplateName;
   /** Folder of the experiment that the notebooks show: its `run.json` goes into the provenance. */
   run?: string;
 }
@@ -41,7 +44,7 @@ export async function renderReports(paths: readonly string[], options: ReportOpt
     written.push(file);
   };
   for (const format of options.to ?? ["html"]) {
-    const write = await WRITERS[format]();
+    const write = await WRITERS[format](options);
     const rendered: Source[] = [];
     for (const source of set.sources) {
       let files: OutputFile[];
@@ -58,6 +61,7 @@ export async function renderReports(paths: readonly string[], options: ReportOpt
       const { writeIndex } = await import("./html/write.js");
       save(await writeIndex(rendered, set));
     }
+    if (format === "latex") (await (await import("./latex/write.js")).writeReferences(rendered)).forEach(save);
   }
   return { written, failures };
 }

@@ -58,6 +58,8 @@ export interface FigureBlock extends BlockBase, Captioned {
     | { type: "svg"; svg: string }
     | { type: "image"; mime: string; base64: string }
     | { type: "vega-lite"; spec: Record<string, unknown> };
+  /** The Vega-Lite specification, where the notebook carries it. */
+  spec?: Record<string, unknown>;
 }
 
 export interface TableBlock extends BlockBase, Captioned {
@@ -174,4 +176,19 @@ export interface HeadingInfo {
   id: string;
   number: string;
   level: number;
+}
+
+/** A table of HTML. Other tokens of HTML are marked's, and `sub` and `sup`. */
+export interface HTMLTableToken {
+  type: "htmlTable";
+  raw: string;
+  head: TableCell[][];
+  rows: TableCell[][];
+}
+
+export interface TableCell {
+  tokens: Token[];
+  /** Columns that it takes. */
+  span: number;
+  align?: "right" | "center";
 }

@@ -16,7 +16,8 @@ export function provenanceHTML(provenance: Provenance): string {
   return `<section class="provenance" aria-labelledby="provenance">\n<h2 id="provenance">Provenance</h2>\n<div class="scroll" tabindex="0" role="group" aria-label="Provenance"><table>\n<tbody>\n${rows.join("\n")}\n</tbody></table></div>\n${cells}\n${json}\n</section>`;
 }
 
-function facts({ notebook, execution, run, manifests, rendered, complete }: Provenance): [string, string][] {
+/** What a reader asks about a report's numbers, as names and texts. */
+export function facts({ notebook, execution, run, manifests, rendered, complete }: Provenance): [string, string][] {
   const rows: [string, unknown][] = [["Notebook", `${notebook.file}, SHA-256 ${notebook.sha256}`]];
   if (execution) {
     const { environment } = execution;

@@ -1,8 +1,9 @@
-import { type Command, InvalidArgumentError } from "commander";
-import { type Format, formats } from "../../reports/formats.js";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Format, formats, type TemplateName, templates } from "../../reports/formats.js";
 
 interface Options {
   to: Format[];
+  template: TemplateName;
   output: string;
   run?: string;
 }
@@ -14,6 +15,7 @@ export function register(program: Command): void {
     .description("render executed notebooks as self-contained documents, with an index of several")
     .argument("<notebooks...>", "executed notebook files")
     .option("--to <formats>", `one or more of ${formats.join(", ")}, with commas between`, chosen, ["html"])
+    .addOption(new Option("--template <name>", "page of LaTeX documents").choices(templates).default("article"))
     .option("--output <dir>", "folder of the reports", ".")
     .option("--run <dir>", "folder of the experiment, whose run.json goes into the provenance block")
     .action(report);
@@ -26,9 +28,9 @@ function chosen(text: string): Format[] {
   return names as Format[];
 }
 
-async function report(notebooks: string[], { to, output, run }: Options): Promise<void> {
+async function report(notebooks: string[], { to, template, output, run }: Options): Promise<void> {
   const { renderReports } = await import("../../reports/report.js");
-  const { written, failures } = await renderReports(notebooks, { output, to, ...(run !== undefined && { run }) });
+  const { written, failures } = await renderReports(notebooks, { output, to, template, ...(run !== undefined && { run }) });
   for (const file of written) process.stdout.write(`${file}\n`);
   for (const failure of failures) process.stderr.write(`erpo: ${failure}\n`);
   if (failures.length) process.exitCode = 1;
