@@ -1,5 +1,5 @@
 /** The formats of reports, as `--to` names them. */
-export const formats = ["html", "pdf"] as const;
+export const formats = ["html", "pdf", "latex"] as const;
 
 export type Format = (typeof formats)[number];
 
@@ -7,6 +7,11 @@ export type Format = (typeof formats)[number];
 export const papers = ["a4", "letter"] as const;
 
 export type Paper = (typeof papers)[number];
+
+/** The pages of LaTeX documents. */
+export const templates = ["article", "two-column"] as const;
+
+export type TemplateName = (typeof templates)[number];
 
 /** The formats of single figures. */
 export const figureFormats = ["pdf", "svg", "png"] as const;

@@ -1,12 +1,13 @@
 import { resolve } from "node:path";
 import { writeAtomic } from "../src/setup/atomic.js";
-import type { Format, Paper } from "./formats.js";
+import type { Format, Paper, TemplateName } from "./formats.js";
 import { failure, type OutputFile, readSet, type Source, type Writer } from "./set.js";
 
 /** Loaded at need. A format that cannot be written on this machine says so here, once. */
 const WRITERS: Record<Format, (options: ReportOptions) => Promise<Writer>> = {
   html: async () => (await import("./html/write.js")).writeHTML,
   pdf: async ({ paper = "a4" }) => (await import("./pdf/write.js")).pdfWriter(paper),
+  latex: async ({ template = "article" }) => (await import("./latex/write.js")).latexWriter(template),
 };
 
 /** How reports are rendered. */
@@ -17,6 +18,8 @@ export interface ReportOptions {
   to?: readonly Format[];
   /** Of PDF pages; A4 unless told. */
   paper?: Paper;
+  /** Of LaTeX documents; article unless told. */
+  template?: TemplateName;
   /** Folder of the experiment that the notebooks show: its `run.json` goes into the provenance. */
   run?: string;
 }
@@ -67,6 +70,7 @@ export async function renderReports(paths: readonly string[], options: ReportOpt
       const { writeIndex } = await import("./html/write.js");
       save(await writeIndex(rendered, set));
     }
+    if (format === "latex") (await (await import("./latex/write.js")).writeReferences(rendered)).forEach(save);
   }
   return { written, failures };
 }

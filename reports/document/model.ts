@@ -177,3 +177,18 @@ export interface HeadingInfo {
   number: string;
   level: number;
 }
+
+/** A table of HTML. Other tokens of HTML are marked's, and `sub` and `sup`. */
+export interface HTMLTableToken {
+  type: "htmlTable";
+  raw: string;
+  head: TableCell[][];
+  rows: TableCell[][];
+}
+
+export interface TableCell {
+  tokens: Token[];
+  /** Columns that it takes. */
+  span: number;
+  align?: "right" | "center";
+}

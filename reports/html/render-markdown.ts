@@ -1,5 +1,3 @@
-import { existsSync, readFileSync, realpathSync } from "node:fs";
-import { extname, join, sep } from "node:path";
 import hljs from "highlight.js/lib/common";
 import { Marked, type Token, type TokenizerAndRendererExtension, type Tokens } from "marked";
 import { describeEntry } from "../document/bibtex.js";
@@ -12,6 +10,7 @@ import type {
   ReportDocument,
   Target,
 } from "../document/model.js";
+import { decode, findPicture } from "../document/pictures.js";
 import { escapeHTML } from "./escape.js";
 import { mathML } from "./math.js";
 import { sanitizeMarkdown } from "./sanitize.js";
@@ -27,14 +26,6 @@ export interface Links {
   folder: string;
   warn(text: string): void;
 }
-
-const MIME: Record<string, string> = {
-  ".png": "image/png",
-  ".jpg": "image/jpeg",
-  ".jpeg": "image/jpeg",
-  ".gif": "image/gif",
-  ".webp": "image/webp",
-};
 
 /** Turns a document's tokens into sanitised HTML. */
 export class MarkdownWriter {
@@ -134,18 +125,8 @@ export class MarkdownWriter {
 
   /** A data URL for a picture that the notebook carries or that lies in its folder; nothing for others. */
   private picture(href: string): string | undefined {
-    if (/^data:image\/(?:png|jpeg|gif|webp);base64,/.test(href)) return href;
-    const attached = /^attachment:(.+)$/.exec(href);
-    if (attached) {
-      const [mime, base64] =
-        Object.entries(this.attachments[decode(attached[1]!)] ?? {}).find(([type]) => Object.values(MIME).includes(type)) ?? [];
-      return typeof base64 === "string" ? `data:${mime};base64,${base64.replace(/\s+/g, "")}` : undefined;
-    }
-    const mime = MIME[extname(href).toLowerCase()];
-    if (!mime || /^[a-z][\w+.-]*:|^\//i.test(href)) return undefined;
-    const file = join(this.links.folder, decode(href));
-    if (!existsSync(file) || !realpathSync(file).startsWith(realpathSync(this.links.folder) + sep)) return undefined;
-    return `data:${mime};base64,${readFileSync(file).toString("base64")}`;
+    const found = findPicture(href, this.attachments, this.links.folder);
+    return found && `data:${found.mime};base64,${found.base64}`;
   }
 
   /** Links between notebooks become links between reports. */
@@ -172,12 +153,4 @@ function footnoteMark({ number, mention, id }: FootnoteReferenceToken): string {
 /** Code in HTML, with highlight.js's classes where it knows the language. */
 export function highlight(code: string, language: string): string {
   return hljs.getLanguage(language) ? hljs.highlight(code, { language, ignoreIllegals: true }).value : escapeHTML(code);
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }

@@ -21,7 +21,8 @@ function cellsHTML({ cells }: Provenance): string {
   return `<details><summary>Each cell</summary>\n<div class="scroll" tabindex="0" role="group" aria-label="Each cell"><table>\n<thead>${head}</thead>\n<tbody>\n${rows.join("\n")}\n</tbody></table></div>\n</details>`;
 }
 
-function facts({ notebook, execution, run, rendered, complete }: Provenance): [string, string][] {
+/** What a reader asks about a report's numbers, as names and texts. */
+export function facts({ notebook, execution, run, rendered, complete }: Provenance): [string, string][] {
   const rows: [string, unknown][] = [["Notebook", `${notebook.file}, SHA-256 ${notebook.sha256}`]];
   if (execution) {
     const { environment, device, parameters } = execution;

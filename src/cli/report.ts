@@ -1,9 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { type Format, formats, type Paper, papers } from "../../reports/formats.js";
+import { type Format, formats, type Paper, papers, type TemplateName, templates } from "../../reports/formats.js";
 
 interface Options {
   to: Format[];
   paper: Paper;
+  template: TemplateName;
   output: string;
   run?: string;
 }
@@ -16,6 +17,7 @@ export function register(program: Command): void {
     .argument("<notebooks...>", "executed notebook files")
     .option("--to <formats>", `one or more of ${formats.join(", ")}, with commas between`, chosen, ["html"])
     .addOption(new Option("--paper <size>", "of PDF pages").choices(papers).default("a4"))
+    .addOption(new Option("--template <name>", "page of LaTeX documents").choices(templates).default("article"))
     .option("--output <dir>", "folder of the reports", ".")
     .option("--run <dir>", "folder of the experiment, whose run.json goes into the provenance block")
     .action(report);
@@ -28,9 +30,9 @@ function chosen(text: string): Format[] {
   return names as Format[];
 }
 
-async function report(notebooks: string[], { to, paper, output, run }: Options): Promise<void> {
+async function report(notebooks: string[], { run, ...options }: Options): Promise<void> {
   const { renderReports } = await import("../../reports/report.js");
-  const { written, failures } = await renderReports(notebooks, { output, to, paper, ...(run !== undefined && { run }) });
+  const { written, failures } = await renderReports(notebooks, { ...options, ...(run !== undefined && { run }) });
   for (const file of written) process.stdout.write(`${file}\n`);
   for (const failure of failures) process.stderr.write(`erpo: ${failure}\n`);
   if (failures.length) process.exitCode = 1;

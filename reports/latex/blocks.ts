@@ -1,0 +1,109 @@
+import { toPDF } from "../../src/figures/pdf.js";
+import { htmlTable, htmlTokens } from "../document/html-tokens.js";
+import type { Block, FigureBlock, ReportDocument, TableBlock } from "../document/model.js";
+import { asPNG, type FigureFiles, figureSVG, svgSize } from "../figure-files.js";
+import { codeTeX, outputTeX } from "./code.js";
+import { escapeCode, escapeTeX } from "./escape.js";
+import { safeMath } from "./math.js";
+import { points, type TeXWriter } from "./render-tokens.js";
+import { TableWriter } from "./table-writer.js";
+import { tableContent } from "./tables.js";
+import type { Template } from "./templates.js";
+
+/** What writing a block needs. */
+export interface BlockContext {
+  document: ReportDocument;
+  template: Template;
+  writer: TeXWriter;
+  files: FigureFiles;
+  warn(text: string): void;
+}
+
+/** A document's blocks as LaTeX, in order. What HTML folds away is shown. */
+export async function writeBlocks(context: BlockContext): Promise<string> {
+  const parts: string[] = [];
+  for (const block of context.document.blocks) parts.push((await writeBlock(block, context)) + context.writer.notes());
+  return parts.filter((part) => part.trim() !== "").join("\n\n");
+}
+
+async function writeBlock(block: Block, context: BlockContext): Promise<string> {
+  switch (block.kind) {
+    case "markdown":
+      return context.writer.blocks(block.tokens);
+    case "code":
+      return codeTeX(block.source, block.language);
+    case "figure":
+      return writeFigure(block, context);
+    case "table":
+      return writeTable(block, context);
+    case "value":
+      return `\\noindent\\texttt{${escapeCode(block.label)}}: ${escapeTeX(block.text)}`;
+    case "text":
+      return outputTeX(block.text);
+    case "error":
+      return `\\noindent\\textbf{${escapeTeX(block.name)}}: ${escapeTeX(block.message)}\n\n${block.traceback.trim() ? outputTeX(block.traceback) : ""}`;
+    case "html":
+      return context.writer.blocks(htmlTokens(block.text));
+    case "latex":
+      return writeLatex(block.text);
+  }
+}
+
+const FORMULA =
+  /^\s*(?:\$\$?|\\\[|\\begin\{(?:equation|displaymath)\*?\})([\s\S]*?)(?:\$\$?|\\\]|\\end\{(?:equation|displaymath)\*?\})\s*$/;
+
+/** A formula; any other LaTeX that a cell has shown is printed as its source. */
+function writeLatex(text: string): string {
+  const tex = FORMULA.exec(text)?.[1];
+  const math = tex === undefined ? undefined : safeMath(tex.trim(), true);
+  return math === undefined ? outputTeX(text) : `\\[\n${math}\n\\]`;
+}
+
+/** Centimetres to PDF's points. */
+const CM = 72 / 2.54;
+
+/** A column of two is narrow: figures are drawn anew at so many pixels, so that their text keeps two thirds of its size. */
+const NARROW_PIXELS = 345;
+
+async function writeFigure(block: FigureBlock, context: BlockContext): Promise<string> {
+  const name = block.label ?? `cell-${block.cell}`;
+  let picture: string;
+  try {
+    picture = await pictureTeX(block, name, context);
+  } catch (error) {
+    context.warn(`${block.label ?? `the figure of cell ${block.cell}`}: ${error instanceof Error ? error.message : error}`);
+    picture = "{[}this figure cannot be drawn{]}";
+  }
+  const alt = block.alt ? `% ${escapeTeX(block.alt)}\n` : "";
+  if (!block.number) return `\\begin{center}\n${alt}${picture}\n\\end{center}`;
+  const caption = `\\caption{${context.writer.line(block.caption ?? [])}}${labelOf(block, context)}`;
+  return `\\begin{figure}[htbp]\n\\centering\n${alt}${picture}\n${caption}\n\\end{figure}`;
+}
+
+async function pictureTeX(block: FigureBlock, name: string, { template, files }: BlockContext): Promise<string> {
+  if (block.picture.type === "image") {
+    const image = await asPNG(block.picture.base64);
+    if (!image) throw new Error("a picture that cannot be read was left out");
+    return `\\picturefile{${points(image.width)}}{${files.add(name, "png", image.png)}}`;
+  }
+  const svg = await figureSVG(block, template.name === "two-column" ? NARROW_PIXELS : undefined);
+  const column = template.column * CM;
+  const width = Math.min(column, svgSize(svg)?.width ?? column);
+  const path = files.add(name, "pdf", await toPDF(svg, { width }));
+  return `\\picturefile{${width < column ? `${width.toFixed(1)}bp` : "\\linewidth"}}{${path}}`;
+}
+
+function writeTable(block: TableBlock, { template, writer, document }: BlockContext & { document: ReportDocument }): string {
+  const token = htmlTable(block.html);
+  if (!token) return writer.blocks(htmlTokens(block.html));
+  const tables = new TableWriter(template, (tokens) => writer.line(tokens));
+  const table = tableContent(token);
+  if (!block.number) return tables.unnumbered(table);
+  return tables.numbered(table, writer.line(block.caption ?? []), labelOf(block, { document }));
+}
+
+/** `\label` of what the label was given to; of one given twice, the first. */
+function labelOf(block: FigureBlock | TableBlock, { document }: { document: ReportDocument }): string {
+  const first = document.blocks.find((other) => (other.kind === "figure" || other.kind === "table") && other.label === block.label);
+  return block.label && first === block ? `\\label{${block.label}}` : "";
+}

@@ -1,0 +1,44 @@
+import type { Token } from "marked";
+import { columnTypes, naturalWidth, ROWS_A_PAGE, type TableContent, tabular } from "./tables.js";
+import type { Template } from "./templates.js";
+
+/** No page is wide enough for more. */
+const MAX_COLUMNS = 40;
+
+/** Puts tables on the page: floating where they have a number, in the text else, cut where no page is long enough. */
+export class TableWriter {
+  constructor(
+    private readonly template: Template,
+    private readonly cell: (tokens: readonly Token[]) => string,
+  ) {}
+
+  /** @param caption what `\caption` takes; `label` is the whole `\label{...}`, or empty */
+  numbered(table: TableContent, caption: string, label: string): string {
+    const wide = this.template.page > this.template.column && naturalWidth(table) > 1.3 * this.template.column;
+    const environment = wide ? "table*" : "table";
+    const parts = this.parts(table, wide ? this.template.page : this.template.column);
+    const head = `\\caption{${caption}}${label}`;
+    return parts
+      .map((part, i) => {
+        const title = i === 0 ? head : `\\caption*{(continued, ${i + 1} of ${parts.length})}`;
+        return `\\begin{${environment}}[htbp]\n\\centering\n${title}\n${part}\n\\end{${environment}}`;
+      })
+      .join("\n\n");
+  }
+
+  unnumbered(table: TableContent): string {
+    return this.parts(table, this.template.column)
+      .map((part) => `\\begin{center}\n${part}\n\\end{center}`)
+      .join("\n");
+  }
+
+  private parts(table: TableContent, width: number): string[] {
+    if (table.align.length > MAX_COLUMNS) return [`{[}a table of ${table.align.length} columns was left out{]}`];
+    const types = columnTypes(table, width);
+    const count = Math.max(1, Math.ceil(table.rows.length / ROWS_A_PAGE));
+    return Array.from({ length: count }, (_, i) => {
+      const rows = table.rows.slice(i * ROWS_A_PAGE, (i + 1) * ROWS_A_PAGE);
+      return `\\fitted{${tabular({ ...table, rows }, types, this.cell)}}`;
+    });
+  }
+}
