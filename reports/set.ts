@@ -1,9 +1,11 @@
 import { basename } from "node:path";
 import { buildDocument } from "./document/build.js";
 import type { ReportDocument, Target } from "./document/model.js";
+import { checkMetadata } from "./notebook/metadata.js";
 import { readNotebook } from "./notebook/read.js";
 import { type Notebook, NotebookError } from "./notebook/types.js";
 import { collectProvenance, type Provenance } from "./provenance/collect.js";
+import { reason } from "./reason.js";
 
 /** A notebook as the writers get it. */
 export interface Source {
@@ -56,8 +58,10 @@ export function readSet(paths: readonly string[], run: string | undefined): Repo
 }
 
 function readSource(path: string, earlier: readonly Source[], run: string | undefined): Source {
-  const { notebook, bytes } = readNotebook(path);
+  const { notebook: read, bytes } = readNotebook(path);
+  const { notebook, warnings } = checkMetadata(read);
   const document = buildDocument(notebook, path);
+  document.warnings.push(...warnings);
   if (document.stem === "index" || earlier.some((other) => other.document.stem === document.stem)) {
     throw new NotebookError(`${basename(path)}: another report of this call has the name ${document.stem}`);
   }
@@ -70,6 +74,6 @@ function readSource(path: string, earlier: readonly Source[], run: string | unde
 
 /** One line that begins with the notebook's name. */
 export function failure(path: string, error: unknown): string {
-  const message = (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
+  const message = reason(error);
   return message.startsWith(path) || message.startsWith(basename(path)) ? message : `${basename(path)}: ${message}`;
 }

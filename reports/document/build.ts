@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import type { Token, Tokens } from "marked";
 import { packageRoot } from "../../src/setup/paths.js";
 import { type Cell, type CodeCell, cellTags, type Notebook } from "../notebook/types.js";
+import { reason } from "../reason.js";
 import { parseBibTeX } from "./bibtex.js";
 import { combine, pick, readOptionLines } from "./cell-options.js";
 import { MarkdownReader, plainText, walk } from "./markdown.js";
@@ -31,7 +32,15 @@ export function buildDocument(notebook: Notebook, path: string): ReportDocument 
   const cells = notebook.cells.map((cell, i) => ({ cell, number: i + 1 })).filter(({ cell }) => !cellTags(cell).includes("remove-cell"));
   const markdown = cells.filter(({ cell }) => cell.cell_type === "markdown").map(({ cell }) => cell.source);
   const reader = new MarkdownReader(markdown);
-  const blocks = cells.flatMap(({ cell, number }) => cellBlocks(cell, number, notebook, reader));
+  const warnings: string[] = [];
+  const blocks = cells.flatMap(({ cell, number }) => {
+    try {
+      return cellBlocks(cell, number, notebook, reader);
+    } catch (error) {
+      warnings.push(`cell ${number}: ${reason(error)}; it was left out`);
+      return [];
+    }
+  });
   const document: ReportDocument = {
     stem,
     title: stem,
@@ -42,7 +51,7 @@ export function buildDocument(notebook: Notebook, path: string): ReportDocument 
     footnotes: [],
     citations: [],
     bibliography: readBibliography(dirname(path)),
-    warnings: [],
+    warnings,
   };
   takeTitle(document, notebook);
   numberHeadings(document, reader);

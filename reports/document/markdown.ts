@@ -17,7 +17,12 @@ export class MarkdownReader {
       Object.assign(lexer.tokens.links, links);
       return lexer;
     };
-    for (const source of sources) if (/^ {0,3}\[/m.test(source)) Object.assign(links, this.lexer().lex(source).links);
+    for (const source of sources) {
+      if (!/^ {0,3}\[/m.test(source)) continue;
+      try {
+        Object.assign(links, this.lexer().lex(source).links);
+      } catch {} // nested too deeply: told of when its own cell is read
+    }
   }
 
   /** Blocks: paragraphs, lists, headings, equations. */

@@ -58,7 +58,11 @@ export interface FigureBlock extends BlockBase, Captioned {
     | { type: "svg"; svg: string }
     | { type: "image"; mime: string; base64: string }
     | { type: "vega-lite"; spec: Record<string, unknown> };
+  /** The data behind the picture, where the notebook carries its Vega-Lite specification. */
+  rows?: readonly Row[];
 }
+
+export type Row = Readonly<Record<string, unknown>>;
 
 export interface TableBlock extends BlockBase, Captioned {
   kind: "table";

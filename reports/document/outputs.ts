@@ -1,5 +1,6 @@
 import type { DisplayOutput, Output } from "../notebook/types.js";
 import { type CellOptions, combine, pick } from "./cell-options.js";
+import { rowsOf } from "./figure-rows.js";
 import type { MarkdownReader } from "./markdown.js";
 import type { Block, FigureBlock } from "./model.js";
 
@@ -55,11 +56,21 @@ function displayBlocks(output: DisplayOutput, take: (prefix: "fig" | "tbl") => C
     const shown = output.metadata.text ?? data["application/json"] ?? text("text/plain") ?? "";
     return [{ kind: "value", cell, label: said.label, text: String(shown) }];
   }
-  const picture = pictureOf(data, text);
+  const spec = vegaLite(data);
+  const picture = pictureOf(spec, text);
   if (picture) {
     const { label, "fig-cap": caption, "fig-alt": alt } = combine(said, altOf(output.metadata), take("fig"));
+    const rows = spec && rowsOf(spec);
     return [
-      { kind: "figure", cell, picture, ...(label && { label }), ...(caption && { caption: reader.inline(caption) }), ...(alt && { alt }) },
+      {
+        kind: "figure",
+        cell,
+        picture,
+        ...(label && { label }),
+        ...(caption && { caption: reader.inline(caption) }),
+        ...(alt && { alt }),
+        ...(rows?.length && { rows }),
+      },
     ];
   }
   const html = text("text/html");
@@ -79,11 +90,18 @@ function displayBlocks(output: DisplayOutput, take: (prefix: "fig" | "tbl") => C
   return mimes.length ? [{ kind: "text", cell, name: "result", text: `[${mimes.join(", ")}: not shown in this report]` }] : [];
 }
 
-function pictureOf(data: Record<string, unknown>, text: (mime: string) => string | undefined): FigureBlock["picture"] | undefined {
+const vegaLite = (data: Record<string, unknown>) =>
+  Object.entries(data).find(([mime, value]) => VEGA_LITE.test(mime) && typeof value === "object" && value !== null)?.[1] as
+    | Record<string, unknown>
+    | undefined;
+
+function pictureOf(
+  spec: Record<string, unknown> | undefined,
+  text: (mime: string) => string | undefined,
+): FigureBlock["picture"] | undefined {
   const svg = text("image/svg+xml");
   if (svg !== undefined) return { type: "svg", svg };
-  const spec = Object.entries(data).find(([mime, value]) => VEGA_LITE.test(mime) && typeof value === "object" && value !== null)?.[1];
-  if (spec) return { type: "vega-lite", spec: spec as Record<string, unknown> };
+  if (spec) return { type: "vega-lite", spec };
   const mime = RASTER.find((type) => text(type) !== undefined);
   return mime ? { type: "image", mime, base64: text(mime)!.replace(/\s+/g, "") } : undefined;
 }
