@@ -129,7 +129,8 @@ function takeTitle(document: ReportDocument, notebook: Notebook): void {
     const heading = block.tokens[index] as Tokens.Heading;
     document.title =
       plainText(heading.tokens)
-        .replace(/\s*\{#[\w-]+\}\s*$/, "")
+        .trim()
+        .replace(/\{#[\w-]+\}$/, "")
         .trim() || document.stem;
     block.tokens.splice(index, 1);
     return;
@@ -149,8 +150,8 @@ function numberHeadings(document: ReportDocument, reader: MarkdownReader): void 
     counts[level - 2]!++;
     counts.fill(0, level - 1);
     const number = counts.slice(0, level - 1).join(".");
-    const label = /\s*\{#([A-Za-z][\w-]*)\}\s*$/.exec(heading.text);
-    if (label) heading.tokens = reader.inline(heading.text.slice(0, label.index));
+    const label = /\{#([A-Za-z][\w-]*)\}$/.exec(heading.text.trim());
+    if (label) heading.tokens = reader.inline(heading.text.trim().slice(0, label.index).trim());
     const text = plainText(heading.tokens).trim();
     const id = unique(label?.[1] ?? slug(text), ids);
     document.headings.push({ id, level, number, text });
