@@ -1,9 +1,11 @@
 import { basename } from "node:path";
 import { buildDocument } from "./document/build.js";
 import type { ReportDocument, Target } from "./document/model.js";
+import { checkMetadata } from "./notebook/metadata.js";
 import { readNotebook } from "./notebook/read.js";
 import { type Notebook, NotebookError } from "./notebook/types.js";
 import { collectProvenance, type Experiment, type Provenance, readExperiment } from "./provenance/collect.js";
+import { reason } from "./reason.js";
 
 /** A notebook as the writers get it. */
 export interface Source {
@@ -66,8 +68,10 @@ export function readSet(paths: readonly string[], output: string, run: string | 
 }
 
 function readSource(path: string, earlier: readonly Source[], output: string, experiment: Experiment | undefined): Source {
-  const { notebook, bytes } = readNotebook(path);
+  const { notebook: read, bytes } = readNotebook(path);
+  const { notebook, warnings } = checkMetadata(read);
   const document = buildDocument(notebook, path);
+  document.warnings.push(...warnings);
   if (document.stem === "index" || earlier.some((other) => other.document.stem === document.stem)) {
     throw new NotebookError(`${basename(path)}: another report of this call has the name ${document.stem}`);
   }
@@ -80,6 +84,6 @@ function readSource(path: string, earlier: readonly Source[], output: string, ex
 
 /** One line that begins with the notebook's name. */
 export function failure(path: string, error: unknown): string {
-  const message = (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
+  const message = reason(error);
   return message.startsWith(path) || message.startsWith(basename(path)) ? message : `${basename(path)}: ${message}`;
 }

@@ -40,7 +40,7 @@ export function describeEntry({ fields }: BibliographyEntry): { text: string; ti
 
 /** "Feng, Kehua and Others" as "Kehua Feng et al." where there are more than three. */
 function names(list: string): string {
-  const people = list.split(/\s+and\s+/).filter(Boolean);
+  const people = list.split(" and ").filter(Boolean);
   const readable = people.map((name) =>
     name.includes(",")
       ? name

@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import type { Token, Tokens } from "marked";
 import { packageRoot } from "../../src/setup/paths.js";
 import { type Cell, type CodeCell, cellTags, type Notebook } from "../notebook/types.js";
+import { reason } from "../reason.js";
 import { parseBibTeX } from "./bibtex.js";
 import { combine, pick, readOptionLines } from "./cell-options.js";
 import { MarkdownReader, plainText, walk } from "./markdown.js";
@@ -31,7 +32,15 @@ export function buildDocument(notebook: Notebook, path: string): ReportDocument 
   const cells = notebook.cells.map((cell, i) => ({ cell, number: i + 1 })).filter(({ cell }) => !cellTags(cell).includes("remove-cell"));
   const markdown = cells.filter(({ cell }) => cell.cell_type === "markdown").map(({ cell }) => cell.source);
   const reader = new MarkdownReader(markdown);
-  const blocks = cells.flatMap(({ cell, number }) => cellBlocks(cell, number, notebook, reader));
+  const warnings: string[] = [];
+  const blocks = cells.flatMap(({ cell, number }) => {
+    try {
+      return cellBlocks(cell, number, notebook, reader);
+    } catch (error) {
+      warnings.push(`cell ${number}: ${reason(error)}; it was left out`);
+      return [];
+    }
+  });
   const document: ReportDocument = {
     stem,
     title: stem,
@@ -42,7 +51,7 @@ export function buildDocument(notebook: Notebook, path: string): ReportDocument 
     footnotes: [],
     citations: [],
     bibliography: readBibliography(dirname(path)),
-    warnings: [],
+    warnings,
   };
   takeTitle(document, notebook);
   numberHeadings(document, reader);
@@ -120,7 +129,8 @@ function takeTitle(document: ReportDocument, notebook: Notebook): void {
     const heading = block.tokens[index] as Tokens.Heading;
     document.title =
       plainText(heading.tokens)
-        .replace(/\s*\{#[\w-]+\}\s*$/, "")
+        .trim()
+        .replace(/\{#[\w-]+\}$/, "")
         .trim() || document.stem;
     block.tokens.splice(index, 1);
     return;
@@ -140,8 +150,8 @@ function numberHeadings(document: ReportDocument, reader: MarkdownReader): void 
     counts[level - 2]!++;
     counts.fill(0, level - 1);
     const number = counts.slice(0, level - 1).join(".");
-    const label = /\s*\{#([A-Za-z][\w-]*)\}\s*$/.exec(heading.text);
-    if (label) heading.tokens = reader.inline(heading.text.slice(0, label.index));
+    const label = /\{#([A-Za-z][\w-]*)\}$/.exec(heading.text.trim());
+    if (label) heading.tokens = reader.inline(heading.text.trim().slice(0, label.index).trim());
     const text = plainText(heading.tokens).trim();
     const id = unique(label?.[1] ?? slug(text), ids);
     document.headings.push({ id, level, number, text });

@@ -14,7 +14,7 @@ export function readOptionLines(source: string): { options: CellOptions; code: s
   const lines = source.split("\n");
   let count = 0;
   for (const line of lines) {
-    const found = /^(?:\/\/|#)\|\s*([\w-]+):\s*(.*)$/.exec(line);
+    const found = /^(?:\/\/|#)\|\s*([\w-]+):(.*)$/.exec(line);
     if (!found) break;
     options[found[1]!] = unquote(found[2]!.trim());
     count++;

@@ -17,7 +17,12 @@ export class MarkdownReader {
       Object.assign(lexer.tokens.links, links);
       return lexer;
     };
-    for (const source of sources) if (/^ {0,3}\[/m.test(source)) Object.assign(links, this.lexer().lex(source).links);
+    for (const source of sources) {
+      if (!/^ {0,3}\[/m.test(source)) continue;
+      try {
+        Object.assign(links, this.lexer().lex(source).links);
+      } catch {} // nested too deeply: told of when its own cell is read
+    }
   }
 
   /** Blocks: paragraphs, lists, headings, equations. */
@@ -49,7 +54,7 @@ const mathBlock = extension("mathBlock", "block", at(/\n {0,3}\$\$/), (source): 
   if (close < 0) return undefined;
   const tex = source.slice(open[0].length, close);
   if (/\n[ \t]*\n/.test(tex) || tex.trim() === "") return undefined;
-  const rest = /^[ \t]*(?:\{#(eq-[A-Za-z0-9_-]+)\})?[ \t]*(?:\n+|$)/.exec(source.slice(close + 2));
+  const rest = /^[ \t]*(?:\{#(eq-[A-Za-z0-9_-]+)\}[ \t]*)?(?:\n+|$)/.exec(source.slice(close + 2));
   if (!rest) return undefined;
   const token: MathToken = { type: "mathBlock", raw: source.slice(0, close + 2) + rest[0], tex: tex.trim(), display: true };
   return rest[1] ? { ...token, label: rest[1] } : token;
@@ -69,10 +74,10 @@ const reference = extension("reference", "inline", at(/(?<![\w.])@(?:fig|tbl|eq|
   return found ? { type: "reference", raw: found[0], label: found[1]! } : undefined;
 });
 
-const citation = extension("citation", "inline", at(/\[[^\]]*@/), (source): CitationToken | undefined => {
-  const found = /^\[([^[\]]*@[^[\]]*)\](?![(:[])/.exec(source);
-  if (!found) return undefined;
-  const items = found[1]!.split(";").map((part) => /^([^@]*?)\s*@([\w:./-]*\w)(.*)$/s.exec(part.trim()));
+const citation = extension("citation", "inline", at(/\[/), (source): CitationToken | undefined => {
+  const found = /^\[([^[\]]*)\](?![(:[])/.exec(source);
+  if (!found?.[1]?.includes("@")) return undefined;
+  const items = found[1].split(";").map((part) => /^([^@]*)@([\w:./-]*\w)(.*)$/s.exec(part.trim()));
   if (!items.every((item) => item !== null)) return undefined;
   if (items.some((item) => /^(?:fig|tbl|eq|sec|val)-/.test(item![2]!))) return undefined;
   return {

@@ -1,7 +1,9 @@
 import { AnsiUp } from "ansi_up";
 import { plainText } from "../document/markdown.js";
 import type { Block, CodeBlock, ErrorBlock, FigureBlock, ReportDocument, TableBlock } from "../document/model.js";
+import { reason } from "../reason.js";
 import { escapeHTML } from "./escape.js";
+import { figureData } from "./figure-data.js";
 import { mathML } from "./math.js";
 import { highlight, type MarkdownWriter } from "./render-markdown.js";
 import { sanitizeOutput } from "./sanitize.js";
@@ -17,12 +19,17 @@ export interface BlockContext {
 
 /** Lines of a stream that are shown at once; longer ones are folded. */
 const SHOWN_LINES = 30;
+/** Characters of a text, a table or a fragment at most: a page stays one that opens. */
+const SHOWN_CHARACTERS = 200_000;
 
-/** A document's blocks as HTML, in order. */
+/** A document's blocks as HTML, in order. What cannot be written leaves a note in its place, and a warning. */
 export async function writeBlocks(document: ReportDocument, context: BlockContext): Promise<string> {
   const parts: string[] = [];
   for (const [index, block] of document.blocks.entries()) {
-    const html = await writeBlock(block, `b${index + 1}`, context);
+    const html = await writeBlock(block, `b${index + 1}`, context).catch((error) => {
+      context.warn(`cell ${block.cell}: ${reason(error)}`);
+      return `<p class="absent">[something of cell ${block.cell} was left out]</p>`;
+    });
     parts.push(
       block.hidden && html ? `<details class="output"><summary>Output of cell ${block.cell}</summary>\n${html}\n</details>` : html,
     );
@@ -43,11 +50,11 @@ async function writeBlock(block: Block, id: string, context: BlockContext): Prom
     case "value":
       return `<p class="value" id="${block.label}"><code>${block.label}</code> ${escapeHTML(block.text)}</p>`;
     case "text":
-      return writeText(block.name, block.text);
+      return writeText(block.name, cut(block.text, block.cell, context));
     case "error":
       return writeError(block);
     case "html":
-      return `<div class="shown">${sanitizeOutput(block.text)}</div>`;
+      return `<div class="shown">${sanitizeOutput(whole(block.text))}</div>`;
     case "latex":
       return writeLatex(block.text);
   }
@@ -78,13 +85,14 @@ async function writeFigure(block: FigureBlock, id: string, context: BlockContext
     try {
       html = inlineSVG(picture.type === "svg" ? picture.svg : await context.draw(picture.spec), id, name, described);
     } catch (error) {
-      context.warn(`${block.label ?? `the figure of cell ${block.cell}`}: ${error instanceof Error ? error.message : error}`);
+      context.warn(`${block.label ?? `the figure of cell ${block.cell}`}: ${reason(error)}`);
       html = `<p class="absent">[this figure cannot be drawn]</p>`;
     }
   }
   const paper = hasOwnPaper(html) ? ' class="paper"' : "";
   const caption = number ? `\n<figcaption>${captionLabel(name, block.label)}${captionText(block, context)}</figcaption>` : "";
-  return `<figure${block.label ? ` id="${block.label}"` : ""}${paper}>\n<div class="picture">${html}</div>${caption}\n</figure>`;
+  const data = block.spec ? `\n${figureData(block.spec, number ? name : "the figure")}` : "";
+  return `<figure${block.label ? ` id="${block.label}"` : ""}${paper}>\n<div class="picture">${html}</div>${caption}\n</figure>${data}`;
 }
 
 /** Alternative text with the texts of its references, such as `@val-rate`, in their place. */
@@ -92,7 +100,7 @@ const withNames = (alt: string, named: (label: string) => string | undefined) =>
   alt.replace(/(?<![\w.])@((?:fig|tbl|eq|sec|val)-[\w-]*\w)/g, (raw, label: string) => named(label) ?? raw);
 
 function writeTable(block: TableBlock, id: string, context: BlockContext): string {
-  const clean = sanitizeOutput(block.html);
+  const clean = sanitizeOutput(whole(block.html));
   const name = block.number ? `Table ${block.number}` : "Table";
   const table = `<div class="scroll" tabindex="0" role="group" aria-label="${name}">${clean}</div>`;
   if (!block.number) return `<div class="table">${table}</div>`;
@@ -105,6 +113,21 @@ const captionLabel = (name: string, label: string | undefined) =>
 
 const captionText = (block: FigureBlock | TableBlock, context: BlockContext) =>
   block.caption ? ` ${context.markdown.inline(block.caption)}` : "";
+
+/** The beginning of a long text, with a warning. */
+function cut(text: string, cell: number, context: BlockContext): string {
+  if (text.length <= SHOWN_CHARACTERS) return text;
+  context.warn(
+    `cell ${cell}: of ${text.length.toLocaleString("en")} characters the first ${SHOWN_CHARACTERS.toLocaleString("en")} are shown`,
+  );
+  return `${text.slice(0, SHOWN_CHARACTERS)}\n…`;
+}
+
+/** Markup cannot be cut. @throws RangeError when it is too long */
+function whole(html: string): string {
+  if (html.length > 10 * SHOWN_CHARACTERS) throw new RangeError(`HTML of ${html.length.toLocaleString("en")} characters is not shown`);
+  return html;
+}
 
 function writeText(name: "stdout" | "stderr" | "result", text: string): string {
   const lines = text.trimEnd().split("\n").length;

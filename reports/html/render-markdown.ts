@@ -141,7 +141,7 @@ export class MarkdownWriter {
 
 function equation({ tex, label, number }: MathToken): string {
   const math = `<div class="math" tabindex="0" role="group" aria-label="${number ? `Equation ${number}` : "Equation"}">${mathML(tex, true)}</div>`;
-  const shown = number ? `<span class="equation-number">(${number})</span>` : "";
+  const shown = number ? `<a class="equation-number" href="#${label}" aria-label="Link to equation ${number}">(${number})</a>` : "";
   return `<div class="equation"${label ? ` id="${label}"` : ""}>${math}${shown}</div>\n`;
 }
 
@@ -150,7 +150,12 @@ function footnoteMark({ number, mention, id }: FootnoteReferenceToken): string {
   return `<sup class="footnote-mark" id="fnref-${number}-${mention}"><a href="#fn-${number}" aria-label="Footnote ${number}">${number}</a></sup>`;
 }
 
+/** Characters of code that are highlighted at most. */
+const HIGHLIGHTED = 50_000;
+
 /** Code in HTML, with highlight.js's classes where it knows the language. */
 export function highlight(code: string, language: string): string {
-  return hljs.getLanguage(language) ? hljs.highlight(code, { language, ignoreIllegals: true }).value : escapeHTML(code);
+  return hljs.getLanguage(language) && code.length <= HIGHLIGHTED
+    ? hljs.highlight(code, { language, ignoreIllegals: true }).value
+    : escapeHTML(code);
 }

@@ -88,8 +88,11 @@ const written: sanitizeHTML.IOptions = {
 /** HTML that this package has made of Markdown: ids and own classes stay. */
 export const sanitizeMarkdown = (html: string): string => sanitizeHTML(html, written);
 
-/** HTML that a cell has shown: neither ids nor classes, which belong to the page. */
-export const sanitizeOutput = (html: string): string => sanitizeHTML(html, common);
+/**
+ * HTML that a cell has shown: neither ids nor classes, which belong to the page. Cleaned twice: tags that the first time takes out can hide
+ * how others nest.
+ */
+export const sanitizeOutput = (html: string): string => sanitizeHTML(sanitizeHTML(html, common), common);
 
 const SVG_TAGS =
   "svg g path rect line circle ellipse polyline polygon text tspan defs clipPath linearGradient radialGradient stop title desc".split(" ");

@@ -1,6 +1,7 @@
 import { dirname, resolve } from "node:path";
 import type { OutputFile, ReportSet, Source } from "../set.js";
 import { writeBlocks } from "./blocks.js";
+import { draw } from "./draw.js";
 import { indexHTML } from "./index-page.js";
 import { reportHTML } from "./page.js";
 import { MarkdownWriter } from "./render-markdown.js";
@@ -16,10 +17,4 @@ export async function writeHTML({ path, document, provenance }: Source, { target
 /** The page that leads to the reports of `sources`. */
 export async function writeIndex(sources: readonly Source[], { targets }: ReportSet): Promise<OutputFile> {
   return { path: "index.html", content: await indexHTML(sources, targets) };
-}
-
-/** Vega is loaded only for figures that come without SVG. */
-async function draw(spec: Record<string, unknown>): Promise<string> {
-  const { render } = await import("../../src/figures/render.js");
-  return (await render(spec)).svg;
 }

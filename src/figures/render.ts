@@ -29,13 +29,14 @@ export function themed(spec: VegaLiteSpec): VegaLiteSpec {
  * @throws FigureError with Vega-Lite's or Vega's reason
  */
 export async function render(spec: VegaLiteSpec, options: { png?: boolean; alt?: string } = {}): Promise<Rendered> {
-  const { vega, vegaLite } = await loadEngine();
+  const { vega, vegaLite, expressionInterpreter } = await loadEngine();
   const complaints: string[] = [];
   const complain = (text: string) => complaints.push(text);
   const logger = quietLogger(complain);
   try {
     const compiled = compile(vegaLite, spec, logger);
-    const view = new vega.View(vega.parse(compiled), { renderer: "none", loader: closedLoader(vega, complain), logger });
+    const runtime = vega.parse(compiled, undefined, { ast: true }); // expressions are interpreted: none becomes code
+    const view = new vega.View(runtime, { renderer: "none", loader: closedLoader(vega, complain), logger, expr: expressionInterpreter });
     try {
       await view.runAsync();
       if (complaints.length) throw new FigureError(`figure: ${complaints[0]}`);
@@ -64,6 +65,7 @@ type Vega = typeof import("vega") & { resetSVGDefIds(): void };
 interface Engine {
   vega: Vega;
   vegaLite: typeof import("vega-lite");
+  expressionInterpreter: typeof import("vega-interpreter").expressionInterpreter;
 }
 let loading: Promise<Engine> | undefined;
 
@@ -75,8 +77,12 @@ export function loadEngine(): Promise<Engine> {
     for (const face of ["400Regular/Arimo_400Regular", "400Regular_Italic/Arimo_400Regular_Italic", "700Bold/Arimo_700Bold"]) {
       GlobalFonts.registerFromPath(require.resolve(`@expo-google-fonts/arimo/${face}.ttf`), "Arimo");
     }
-    const [vega, vegaLite] = await Promise.all([import("vega"), import("vega-lite")]);
-    return { vega: vega as unknown as Vega, vegaLite };
+    const [vega, vegaLite, { expressionInterpreter }] = await Promise.all([
+      import("vega"),
+      import("vega-lite"),
+      import("vega-interpreter"),
+    ]);
+    return { vega: vega as unknown as Vega, vegaLite, expressionInterpreter };
   })();
   return loading;
 }

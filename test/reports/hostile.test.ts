@@ -1,37 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { sanitizeMarkdown, sanitizeOutput, sanitizeSVG } from "../../reports/html/sanitize.js";
-import { code, contentOf, documentOf, md, type RawCell, shown } from "./notebooks.js";
+import { contentOf, documentOf, md } from "./notebooks.js";
 import { payloads } from "./payloads.js";
-
-const slots: Record<string, (payload: string) => RawCell> = {
-  markdown: (payload) => md(`text ${payload}\n\n${payload}`),
-  "markdown link": (payload) =>
-    md(`[x](<${payload.replace(/[<>\n]/g, "")}> "${payload.replace(/"/g, "")}") ![y](<${payload.replace(/[<>\n]/g, "")}>)`),
-  heading: (payload) => md(`## ${payload.replace(/\n/g, " ")} {#sec-x"${payload.replace(/\s/g, "")}}`),
-  mathematics: (payload) => md(`$\\text{${payload}}$ and $\\href{javascript:top.ran=1}{x} \\url{javascript:top.ran=1} \\htmlData{a=b}{x}$`),
-  "code fence": (payload) => md(`\`\`\`${payload.replace(/[\n`]/g, "")}\n${payload}\n\`\`\``),
-  source: (payload) => code(payload),
-  "text/html": (payload) => code("1", [shown({ "text/html": payload })]),
-  "a table": (payload) =>
-    code("1", [shown({ "text/html": `<table><tr><td>${payload}</td></tr></table>` }, { label: `tbl-x`, "tbl-cap": payload })]),
-  "image/svg+xml": (payload) =>
-    code("1", [shown({ "image/svg+xml": `<svg xmlns="http://www.w3.org/2000/svg" id="${payload}" viewBox="0 0 9 9">${payload}</svg>` })]),
-  "image/png": (payload) => code("1", [shown({ "image/png": payload })]),
-  caption: (payload) =>
-    code("1", [shown({ "image/svg+xml": "<svg/>" }, { label: `fig-${payload}`, "fig-cap": payload, "fig-alt": payload })]),
-  "text/markdown": (payload) => code("1", [shown({ "text/markdown": payload })]),
-  "text/latex": (payload) => code("1", [shown({ "text/latex": `$$${payload}$$` })]),
-  "text/plain": (payload) => code("1", [shown({ "text/plain": payload })]),
-  "a value": (payload) => code("1", [shown({ "application/json": payload }, { label: "val-x", text: payload })]),
-  "a stream": (payload) =>
-    code("1", [{ output_type: "stream", name: "stdout", text: `\u001b]8;;javascript:top.ran=1\u0007x\u001b]8;;\u0007${payload}` }]),
-  "an error": (payload) => code("1", [{ output_type: "error", ename: payload, evalue: payload, traceback: [payload] }]),
-  metadata: (payload) => ({
-    ...code("1", [shown({ "image/svg+xml": "<svg/>" })]),
-    metadata: { label: payload, "fig-cap": payload, tags: [payload] },
-  }),
-};
+import { slots } from "./slots.js";
 
 /** What runs, loads or leaves the page, wherever it stands inside a tag. */
 function dangers(html: string): string[] {
@@ -55,9 +27,10 @@ function dangers(html: string): string[] {
   });
 }
 
-test.each(Object.entries(slots))("nothing runs or loads from %s", async (_name, cell) => {
+test.each(Object.entries(slots))("nothing runs or loads from %s", async (_name, notebook) => {
   for (const payload of payloads) {
-    const html = await contentOf(documentOf([md("# Title"), cell(payload)]));
+    const { cells, metadata } = notebook([payload]);
+    const html = await contentOf(documentOf([md("# Title"), ...cells], undefined, metadata));
     expect(dangers(html), payload).toEqual([]);
   }
 });

@@ -1,0 +1,48 @@
+import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Browser } from "puppeteer-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { renderReports } from "../../reports/report.js";
+import { packageRoot } from "../../src/setup/paths.js";
+import { launchChromium, openDetails, openPage, testChromium } from "../chromium.js";
+
+const executablePath = testChromium();
+const browserTest = test.skipIf(!executablePath);
+const notebooksIn = (folder: string) =>
+  readdirSync(folder)
+    .filter((name) => name.endsWith(".ipynb"))
+    .map((name) => join(folder, name));
+const golden = notebooksIn(join(packageRoot(), "test", "fixtures", "report-golden"));
+const own = notebooksIn(join(packageRoot(), "notebooks"));
+const stems = [...golden, ...own].map((path) => /([^/]+)\.ipynb$/.exec(path)![1]!);
+
+const output = mkdtempSync(join(tmpdir(), "erpo-test-"));
+let browser: Browser;
+beforeAll(async () => {
+  if (!executablePath) return;
+  browser = await launchChromium(executablePath);
+  expect((await renderReports([...golden, ...own], { output })).failures).toEqual([]);
+});
+afterAll(() => browser?.close());
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** Serious and critical findings, with where. */
+const FINDINGS = `axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) => violations
+  .filter(({ impact }) => impact === "serious" || impact === "critical")
+  .flatMap(({ id, nodes }) => nodes.slice(0, 3).map(({ html }) => id + ": " + html.slice(0, 200))))`;
+
+const views = [1280, 390].flatMap((width) => (["light", "dark"] as const).map((scheme) => [width, scheme] as const));
+
+browserTest.each(["index", ...stems])("%s: axe finds nothing serious, and nothing is wider than the page", async (stem) => {
+  for (const [width, scheme] of views) {
+    const { page } = await openPage(browser, join(output, `${stem}.html`), width, scheme);
+    await openDetails(page);
+    await page.evaluate(axe);
+    expect(await page.evaluate(FINDINGS), `${width} px, ${scheme}`).toEqual([]);
+    expect(await page.evaluate("document.documentElement.scrollWidth"), `${width} px`).toBeLessThanOrEqual(width);
+    await page.close();
+  }
+});
