@@ -11,6 +11,7 @@ const subcommands = [
   "kernel",
   "execute",
   "report",
+  "compare",
   "train",
   "generate",
   "score",
