@@ -73,13 +73,12 @@ export function testCells(refusals: readonly RefusalTest[], means: readonly Mean
   );
   for (const measure of ["balanced accuracy", "tokens", "thought tokens"] satisfies Measure[]) {
     const own = means.filter((test) => test.measure === measure);
-    const digits = measure === "balanced accuracy" ? 3 : 1;
     const rows = ordered(own).map((test) => ({
       ...where(test),
       pairs: test.difference.n,
       [baseline]: test.baseline,
       [several ? "this run" : test.run]: test.value,
-      "difference [95%]": estimate(test.difference, digits),
+      "difference [95%]": estimate(test.difference, DIGITS[measure]),
       p: probability(test.difference.p),
       "p, Holm": probability(test.adjusted),
     }));
@@ -100,21 +99,26 @@ const titles: Record<Measure, string> = {
   "thought tokens": "Mean tokens of a thought, where both runs wrote a valid trace",
 };
 
-/** The results that hold after Holm's correction, as sentences. */
-export function findings(refusals: readonly RefusalTest[], means: readonly MeanTest[]): string[] {
-  const sure = <T extends RefusalTest | MeanTest>(tests: readonly T[]) => ordered(tests.filter(({ adjusted }) => adjusted < 0.05));
-  const of = ({ policy, title, run }: RefusalTest | MeanTest) => `${literal(run)}, ${literal(policy)}, ${title}`;
-  return [
-    ...sure(refusals).map(
-      (test) =>
-        `${of(test)}: refuses ${count(test.onlyRun, "prompt")} that the baseline does not, and the baseline ${test.onlyBaseline} that it does not`,
-    ),
-    ...sure(means).map(
-      (test) =>
-        `${of(test)}: ${test.measure} ${estimate(test.difference, test.measure === "balanced accuracy" ? 3 : 1)} against the baseline`,
-    ),
-  ];
+/** The results that hold after Holm's correction in words: one for each policy, suite and measure. */
+export function findings(refusals: readonly RefusalTest[], means: readonly MeanTest[]): { tests: number; sentences: string[] } {
+  const change = (test: RefusalTest | MeanTest) => ("p" in test ? test.onlyRun - test.onlyBaseline : test.difference.value);
+  const groups = new Map<string, (RefusalTest | MeanTest)[]>();
+  const sure = ordered([...refusals, ...means]).filter(({ adjusted }) => adjusted < 0.05);
+  for (const test of sure) {
+    const key = `${literal(test.policy)}, ${test.title}: ${"p" in test ? "prompts refused" : test.measure}`;
+    groups.set(key, [...(groups.get(key) ?? []), test]);
+  }
+  const sentences = [...groups].map(([key, tests]) => {
+    const up = tests.filter((test) => change(test) > 0).length;
+    const [only] = tests;
+    if (tests.length > 1) return `${key}: more in ${count(up, "run")}, less in ${tests.length - up}`;
+    const size = "p" in only! ? `${only.onlyRun} more, ${only.onlyBaseline} fewer` : estimate(only!.difference, DIGITS[only!.measure]);
+    return `${key}: ${size} in ${literal(only!.run)}`;
+  });
+  return { tests: sure.length, sentences };
 }
+
+const DIGITS: Record<Measure, number> = { "balanced accuracy": 3, tokens: 1, "thought tokens": 1 };
 
 /** Completions of a policy side by side. */
 export function sampleCells(name: string, trials: readonly PairedTrial[], baseline: string, prompts: ReadonlyMap<string, string>): Cell[] {

@@ -1,14 +1,14 @@
+import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { sha256 } from "../provenance/environment.js";
 
 /** What is wrong in a run's folder: one line a finding, beginning with the file. */
 export type Fault = string;
 
 /** Reads a run's files for a comparison: what cannot be read is noted, and the rest goes on. */
 export class RunFiles {
-  /** Files that were read, by path within the folder. */
-  readonly read = new Map<string, { sha256: string }>();
+  /** SHA-256 of the files that were read, by path within the folder. */
+  readonly read = new Map<string, string>();
   readonly faults: Fault[] = [];
 
   constructor(readonly dir: string) {}
@@ -53,7 +53,7 @@ export class RunFiles {
     if (!existsSync(file)) return undefined;
     try {
       const bytes = readFileSync(file);
-      this.read.set(path, { sha256: sha256(bytes) });
+      this.read.set(path, createHash("sha256").update(bytes).digest("hex"));
       return bytes.toString("utf8");
     } catch (error) {
       this.faults.push(`${path}: cannot be read (${(error as NodeJS.ErrnoException).code})`);

@@ -1,4 +1,4 @@
-import { createRng, holm, mcnemar, type PairedDifference, pairedBootstrap } from "../../src/index.js";
+import { createRng, holm, mcnemar, type PairedDifference, pairedBootstrap, resampleRows } from "../../src/index.js";
 import type { Answer, Evaluation } from "./evaluations.js";
 import type { RunFolder } from "./run-folder.js";
 
@@ -111,21 +111,32 @@ export function meanTests(trials: readonly PairedTrial[]): MeanTest[] {
     tokens: trials.map((trial) => lengths(trial, ({ tokens }) => tokens)),
     "thought tokens": trials.map((trial) => lengths(trial, ({ traceValid, thoughtTokens }) => (traceValid ? thoughtTokens : null))),
   };
+  const draws = sharedDraws();
   return Object.entries(measures).flatMap(([measure, samples]) => {
     const tests = samples
       .filter(({ strata }) => strata.length > 0 && strata.flat().some(([a, b]) => a !== b))
       .map(({ policy, title, run, strata }) => {
         const mean = (side: 0 | 1) => average(strata.map((pairs) => average(pairs.map((pair) => pair[side]))));
-        const rng = createRng(1).fork(`${measure} ${policy} ${title} ${run}`);
         const difference = pairedBootstrap(
           strata.map((pairs) => pairs.map(([a, b]) => b - a)),
-          rng,
+          strata.map(({ length }, k) => draws(k, length)),
         );
         return { measure: measure as Measure, policy, title, run, baseline: mean(0), value: mean(1), difference };
       });
     const adjusted = holm(tests.map(({ difference }) => difference.p));
     return tests.map((test, i) => ({ ...test, adjusted: adjusted[i]! }));
   });
+}
+
+/** Resampled rows by the number of pairs, a stream of its own for each kind of prompt: drawn once and used by all tests. */
+function sharedDraws(): (kind: number, pairs: number) => Uint32Array {
+  const drawn = new Map<string, Uint32Array>();
+  return (kind, pairs) => {
+    const key = `${kind} ${pairs}`;
+    const rows = drawn.get(key) ?? resampleRows(pairs, createRng(1).fork(key));
+    drawn.set(key, rows);
+    return rows;
+  };
 }
 
 /** Pairs of numbers, the baseline's and the run's, a list for each kind of prompt. */

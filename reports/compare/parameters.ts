@@ -49,7 +49,7 @@ function parametersOf({ record, stages, notebooks, data }: RunFolder): Map<strin
     ...flat(told),
     ...flat(budget, "profile."),
     ...named(notebooks.map(({ stem, parameters }) => [stem, own(parameters)])),
-    ...named(stages.map(({ name, settings: { model: _, ...settings } }) => [name, settings])),
+    ...named(stages.map(({ name, settings }) => [name, settings])),
     ...flat(data, "data/"),
   ]);
 }

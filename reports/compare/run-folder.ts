@@ -92,7 +92,7 @@ function readRun(dir: string, name: string): RunFolder {
     evaluations,
     perplexities,
     prompts: readPrompts(files),
-    files: [...files.read].map(([path, { sha256 }]) => ({ file: `${dir}/${path}`, sha256 })),
+    files: [...files.read].map(([path, sha256]) => ({ file: `${dir}/${path}`, sha256 })),
     faults: files.faults,
   };
 }

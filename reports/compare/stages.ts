@@ -43,9 +43,10 @@ function readStage(files: RunFiles, folder: string): Stage {
   const steps = files.lines(inside("metrics.jsonl")).filter((row): row is Step => typeof row.step === "number");
   const through = files.json(inside("stage.json"));
   const trained = files.json(inside("train.json"));
+  if (trained) delete trained.output_dir;
   const finished = folder ? through !== undefined : files.has("adapter_model.safetensors");
   if (!finished) files.faults.push(`${folder || "."}: the training is not through (${steps.length} steps so far)`);
-  const { data, batches, ...settings } = checkpointSettings(files, folder);
+  const { data, batches, model: _, ...settings } = checkpointSettings(files, folder);
   const dev = parsed(files, inside("dev.json"), devSchema);
   const round = parsed(files, inside("round.json"), roundSchema);
   return {

@@ -9,6 +9,11 @@ export interface PairedDifference extends Estimate {
   p: number;
 }
 
+/** Rows drawn with replacement: `resamples` times `n` indices in a row. Tests on equally many pairs can share them. */
+export function resampleRows(n: number, rng: Rng, resamples = 10_000): Uint32Array {
+  return Uint32Array.from({ length: n * resamples }, () => Math.floor(rng.uniform() * n));
+}
+
 /**
  * Mean of paired differences with its 95% percentile interval and p-value by resampling rows (Efron and Tibshirani 1993, chapters 13 and
  * 15): p is twice the smaller share of resamples on one side of 0, each count plus one, so p < 0.05 where the interval leaves out 0, and
@@ -16,23 +21,30 @@ export interface PairedDifference extends Estimate {
  *
  * @param strata differences `b - a`, a list for each kind of row; resampled within, and every kind weighs the same in the mean. One list
  *   is the plain mean; refusals of unsafe and non-refusals of safe prompts give the difference of balanced accuracies
- * @throws RangeError when a list is empty
+ * @param draws of each list its resampled rows, equally many of all
+ * @throws RangeError when a list is empty, or its draws are not those of a list of its length
  */
-export function pairedBootstrap(strata: readonly (readonly number[])[], rng: Rng, resamples = 10_000): PairedDifference {
+export function pairedBootstrap(strata: readonly (readonly number[])[], draws: readonly Uint32Array[]): PairedDifference {
   if (strata.length === 0 || strata.some((list) => list.length === 0)) throw new RangeError("pairedBootstrap: no pairs to resample");
-  const mean = (draw: (list: readonly number[]) => number) => strata.reduce((sum, list) => sum + draw(list), 0) / strata.length;
-  const value = mean((list) => list.reduce((sum, x) => sum + x, 0) / list.length);
-  const means = Float64Array.from({ length: resamples }, () =>
-    mean((list) => {
+  const resamples = (draws[0]?.length ?? 0) / strata[0]!.length;
+  if (strata.some((list, k) => draws[k]?.length !== list.length * resamples)) {
+    throw new RangeError("pairedBootstrap: every list needs draws of its own length, equally many");
+  }
+  const means = new Float64Array(resamples);
+  for (const [k, list] of strata.entries()) {
+    const rows = draws[k]!;
+    const scale = 1 / (list.length * strata.length);
+    for (let r = 0, at = 0; r < resamples; r++) {
       let sum = 0;
-      for (let i = 0; i < list.length; i++) sum += list[Math.floor(rng.uniform() * list.length)]!;
-      return sum / list.length;
-    }),
-  ).sort();
+      for (const end = at + list.length; at < end; at++) sum += list[rows[at]!]!;
+      means[r]! += sum * scale;
+    }
+  }
+  means.sort();
   const below = means.filter((x) => x <= 0).length;
   const above = means.filter((x) => x >= 0).length;
   return {
-    value,
+    value: strata.reduce((sum, list) => sum + list.reduce((a, b) => a + b, 0) / list.length, 0) / strata.length,
     low: quantile(means, 0.025),
     high: quantile(means, 0.975),
     n: strata.reduce((sum, list) => sum + list.length, 0),

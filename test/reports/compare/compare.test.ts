@@ -4,7 +4,7 @@ import { Command } from "commander";
 import { expect, test } from "vitest";
 import { writeComparison } from "../../../reports/compare/compare.js";
 import { register } from "../../../src/cli/compare.js";
-import { jsonl, newFolder, suite, type WrittenRun, writeRun } from "./folders.js";
+import { json, jsonl, newFolder, suite, type WrittenRun, writeRun } from "./folders.js";
 
 async function compared(...dirs: string[]) {
   const output = newFolder();
@@ -116,6 +116,22 @@ test("a run that is torn, unfinished or of other prompts is compared as far as i
   ]);
   expect(html).toContain("Not everything is there or could be compared");
   expect(html).toContain("What is missing");
+});
+
+test("folders of `erpo train` are compared by train.json and their steps", async () => {
+  const trained = (name: string, learning_rate: number) =>
+    writeRun(name, {
+      files: {
+        ...{ "run.json": null, "2-dpo/stage.json": null, "2-dpo/metrics.jsonl": null, "notebooks/03-stage-2-dpo.ipynb": null },
+        "train.json": json({ method: "sft", learning_rate, output_dir: `/somewhere/${name}` }),
+        "metrics.jsonl": jsonl([1, 2].map((step) => ({ step, loss: learning_rate / step }))),
+        "adapter_model.safetensors": "",
+      },
+    });
+  const { json: found } = await compared(trained("a", 1e-4), trained("b", 2e-4));
+  expect(found.parameters.differing).toEqual({ ".: learning_rate": { a: 1e-4, b: 2e-4 } });
+  expect(found.trainings).toEqual([expect.objectContaining({ stage: ".", same: false })]);
+  expect(found.missing).toEqual([]);
 });
 
 test("equal ids are no proof: prompts are paired where their input or their text is the same", async () => {
