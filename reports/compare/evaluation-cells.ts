@@ -76,8 +76,8 @@ export function testCells(refusals: readonly RefusalTest[], means: readonly Mean
     const rows = ordered(own).map((test) => ({
       ...where(test),
       pairs: test.difference.n,
-      [baseline]: test.baseline,
-      [several ? "this run" : test.run]: test.value,
+      [`mean of ${baseline}`]: test.baseline,
+      [several ? "of this run" : `of ${test.run}`]: test.value,
       "difference [95%]": estimate(test.difference, DIGITS[measure]),
       p: probability(test.difference.p),
       "p, Holm": probability(test.adjusted),

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { dirname, join, sep } from "node:path";
 
 /** What is wrong in a run's folder: one line a finding, beginning with the file. */
 export type Fault = string;
@@ -17,16 +17,34 @@ export class RunFiles {
     return existsSync(join(this.dir, path));
   }
 
-  /** Paths of the files below a folder, within the run's folder, in order; folders for which `skip` holds are not entered. */
+  /**
+   * Paths of the files below a folder, within the run's folder, in order; folders for which `skip` holds are not entered. Links are
+   * followed, for runs may share a stage.
+   */
   list(folder = "", skip: (name: string) => boolean = () => false): string[] {
+    return this.names(folder).flatMap((name) => {
+      const path = folder ? `${folder}/${name}` : name;
+      const found = statSync(join(this.dir, path), { throwIfNoEntry: false });
+      if (found?.isDirectory()) return skip(name) || this.leadsUp(path) ? [] : this.list(path, skip);
+      return found?.isFile() ? [path] : [];
+    });
+  }
+
+  private names(folder: string): string[] {
     const full = join(this.dir, folder);
     if (!existsSync(full)) return [];
-    const entries = readdirSync(full, { withFileTypes: true }).sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
-    return entries.flatMap((entry) => {
-      const path = folder ? `${folder}/${entry.name}` : entry.name;
-      if (entry.isDirectory()) return skip(entry.name) ? [] : this.list(path, skip);
-      return entry.isFile() ? [path] : [];
-    });
+    try {
+      return readdirSync(full).sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+    } catch (error) {
+      this.faults.push(`${folder || "."}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
+      return [];
+    }
+  }
+
+  /** A link to a folder that it is in. */
+  private leadsUp(path: string): boolean {
+    const real = (file: string) => realpathSync(join(this.dir, file)) + sep;
+    return real(dirname(path)).startsWith(real(path));
   }
 
   /** A JSON object, or undefined where there is no such file or it is broken. */
