@@ -5,7 +5,7 @@ import { findings, policyCells, sampleCells, testCells } from "./evaluation-cell
 import { notebookChanges } from "./notebook-changes.js";
 import type { RunFolder } from "./run-folder.js";
 import { inWords, settingCells } from "./setting-cells.js";
-import { trainingFigure, trainingRows } from "./training.js";
+import { type StageTraining, trainingFigure, trainingRows } from "./training.js";
 
 /** Findings that the summary names. */
 const NAMED_FINDINGS = 10;
@@ -83,13 +83,19 @@ async function trainingCells({ trainings, trainedOn, parameters }: Comparison, n
         : "";
     if (spec) {
       const alt = `Small pictures of the metrics of ${training.name} over its steps, with a line for each of ${count(training.runs.length, "run")}.`;
-      cells.push(await figure(spec, `fig-training-${part}`, `Training of ${name}, step by step.${key}`, alt));
+      cells.push(await figure(spec, `fig-training-${part}`, `Training of ${name}, step by step.${key}${scale(training)}`, alt));
     }
     const caption = `What training ${name} ended with: means over the last tenth of its steps; seconds of all steps.`;
     cells.push(table(trainingRows(training), `tbl-training-${part}`, caption));
   }
   return cells;
 }
+
+/** What a reader must know who compares rewards. */
+const scale = ({ runs }: StageTraining): string =>
+  runs.some(({ stage }) => stage.steps.some((step) => step["rewards/margins"] !== undefined))
+    ? " Rewards and margins are in nats times each run's own beta; log-probabilities are in nats."
+    : "";
 
 /** A parameter that is a number in all runs and has at least three values: many runs are coloured by it. */
 function shadeOf({ differing }: Comparison["parameters"]): { title: string; values: number[] } | undefined {

@@ -78,7 +78,7 @@ export function testCells(refusals: readonly RefusalTest[], means: readonly Mean
       pairs: test.difference.n,
       [`mean of ${baseline}`]: test.baseline,
       [several ? "of this run" : `of ${test.run}`]: test.value,
-      "difference [95%]": estimate(test.difference, DIGITS[measure]),
+      "difference [95%]": signed(test.difference, DIGITS[measure]),
       p: probability(test.difference.p),
       "p, Holm": probability(test.adjusted),
     }));
@@ -112,7 +112,7 @@ export function findings(refusals: readonly RefusalTest[], means: readonly MeanT
     const up = tests.filter((test) => change(test) > 0).length;
     const [only] = tests;
     if (tests.length > 1) return `${key}: more in ${count(up, "run")}, less in ${tests.length - up}`;
-    const size = "p" in only! ? `${only.onlyRun} more, ${only.onlyBaseline} fewer` : estimate(only!.difference, DIGITS[only!.measure]);
+    const size = "p" in only! ? `${only.onlyRun} more, ${only.onlyBaseline} fewer` : signed(only!.difference, DIGITS[only!.measure]);
     return `${key}: ${size} in ${literal(only!.run)}`;
   });
   return { tests: sure.length, sentences };
@@ -151,3 +151,6 @@ function estimate(of: Estimate | undefined, digits: number): string {
   if (of === undefined || !Number.isFinite(of.value)) return "–";
   return `${of.value.toFixed(digits)} [${of.low.toFixed(digits)}, ${of.high.toFixed(digits)}]`.replaceAll("-", "−");
 }
+
+/** A difference, with its sign: `+1.4 [0.8, 2.1]`. */
+const signed = (of: Estimate, digits: number): string => `${of.value > 0 ? "+" : ""}${estimate(of, digits)}`;

@@ -28,7 +28,7 @@ function computed({ step_seconds: _, tokens_per_second: __, peak_rss_bytes: ___,
 }
 
 /** Metrics that are drawn where a stage has them. */
-const drawn = ["loss", "rewards/margins", "rewards/chosen", "rewards/rejected"] as const;
+const drawn = ["loss", "rewards/margins", "rewards/chosen", "rewards/rejected", "logps/chosen", "logps/rejected"] as const;
 
 /** Points that a line has at most: longer trainings are averaged piece by piece. */
 const MAX_POINTS = 200;
