@@ -12,13 +12,14 @@ export { readSuite } from "./data/csv.js";
 export { buildDatasets, type Datasets } from "./data/dataset.js";
 export { refusalLabels } from "./data/packages.js";
 export { readPreferences } from "./data/preferences.js";
-export { redact } from "./data/redact.js";
+export { redact, redactText } from "./data/redact.js";
 export type { TokenPair, TokenRow } from "./data/tokens.js";
 export type { GeneralRow, Label, PromptRow } from "./data/types.js";
 // evaluation
 export { auc } from "./evaluation/auc.js";
 export { judgeQuality } from "./evaluation/calibration.js";
 export { balancedAccuracy, type Estimate, mcnemar, type Proportion, share, wilson } from "./evaluation/intervals.js";
+export { holm, type PairedDifference, pairedBootstrap, resampleRows } from "./evaluation/paired.js";
 export type { JudgedRow, SuiteMetrics } from "./evaluation/report.js";
 export { answerStop } from "./exante/answer-stop.js";
 export { judgeAnswer, refuses } from "./exante/judge.js";

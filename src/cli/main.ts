@@ -13,6 +13,7 @@ const subcommands = [
   "report",
   "verify",
   "figure",
+  "compare",
   "train",
   "generate",
   "score",

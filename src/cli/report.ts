@@ -23,7 +23,7 @@ export function register(program: Command): void {
     .action(report);
 }
 
-function chosen(text: string): Format[] {
+export function chosen(text: string): Format[] {
   const names = [...new Set(text.split(","))];
   const unknown = names.filter((name) => !formats.includes(name as Format));
   if (unknown.length) throw new InvalidArgumentError(`${unknown.join(", ")}: not known; there is: ${formats.join(", ")}`);

@@ -4,6 +4,7 @@ export { type Figure, type FigureOptions, figure } from "./figure.js";
 export { FigureError, type Row, type VegaLiteSpec } from "./spec.js";
 export { intervals } from "./specs/intervals.js";
 export { lengthDistribution } from "./specs/length-distribution.js";
+export { type RunsOptions, runCurves, runIntervals } from "./specs/runs.js";
 export { trainingCurves } from "./specs/training-curves.js";
 export { type Frame, type TableOptions, table } from "./table.js";
 export { palette } from "./theme.js";

@@ -1,0 +1,101 @@
+import { attackTrials, balancedAccuracy, type Estimate, type Proportion, share, suiteTrials } from "../../src/index.js";
+import type { Answer, Evaluation } from "./evaluations.js";
+import { type PairedTrial, refused, sameAnswer } from "./paired.js";
+import type { RunFolder } from "./run-folder.js";
+
+/** What the runs' evaluations say of one policy. */
+export interface Policy {
+  /** Folder of its stage, or "base". */
+  name: string;
+  /** Trials of all runs: the suites, the attacks, then others. */
+  trials: { trial: string; title: string; harmful: boolean }[];
+  /** In the order of the runs; runs without this policy are left out. */
+  runs: PolicyRun[];
+  /** All runs have it, with the same answers to the same prompts. */
+  same: boolean;
+}
+
+/** One policy of one run. */
+export interface PolicyRun {
+  run: string;
+  /** Share of a trial's prompts that are refused, with its Wilson interval. */
+  refused: Map<string, Proportion>;
+  /** Of refusing `harmful` and not refusing `look-alike-safe`. */
+  balancedAccuracy?: Estimate;
+  /** Over the answers to the four suites together. */
+  traceValid: Proportion;
+  /** Mean tokens of an answer, and of a valid trace's thought; NaN where there are none. */
+  tokens: number;
+  thoughtTokens: number;
+  perplexity?: Estimate;
+  /** Of the first word's decision on the dev set. */
+  devAuc?: Estimate;
+}
+
+const known: readonly string[] = [...suiteTrials, ...attackTrials];
+
+/** Trials in tables of their own: the suites, the attacks, and what else was evaluated. */
+export const trialGroups = (trials: Policy["trials"]): Policy["trials"][] =>
+  [suiteTrials, attackTrials, null]
+    .map((names) => trials.filter(({ trial }) => (names ? (names as readonly string[]).includes(trial) : !known.includes(trial))))
+    .filter((group) => group.length > 0);
+
+/** The policies of all runs: the base model, then by name. */
+export function policies(runs: readonly RunFolder[], paired: readonly PairedTrial[]): Policy[] {
+  const rank = (name: string) => (name === "base" ? "" : name);
+  const names = [...new Set(runs.flatMap((run) => run.evaluations.map(({ policy }) => policy)))].sort((a, b) =>
+    rank(a).localeCompare(rank(b), "en", { numeric: true }),
+  );
+  return names.map((name) => {
+    const evaluations = runs.map((run) => run.evaluations.filter(({ policy }) => policy === name));
+    return {
+      name,
+      trials: trialsOf(evaluations.flat()),
+      runs: runs.flatMap((run, i) => (evaluations[i]!.length > 0 ? [policyRun(run, name, evaluations[i]!)] : [])),
+      same: allSame(
+        evaluations,
+        paired.filter(({ policy }) => policy === name),
+      ),
+    };
+  });
+}
+
+function trialsOf(evaluations: readonly Evaluation[]): Policy["trials"] {
+  const rank = (trial: string) => (known.includes(trial) ? known.indexOf(trial) : known.length);
+  const byName = new Map(evaluations.map(({ trial, title, harmful }) => [trial, { trial, title, harmful }]));
+  return [...byName.values()].sort((a, b) => rank(a.trial) - rank(b.trial) || a.trial.localeCompare(b.trial));
+}
+
+function policyRun(run: RunFolder, name: string, evaluations: readonly Evaluation[]): PolicyRun {
+  const answers = (trial: string) => [...(evaluations.find((e) => e.trial === trial)?.answers.values() ?? [])];
+  const [harmful, lookAlikes] = [answers("harmful"), answers("look-alike-safe")];
+  const suites = suiteTrials.flatMap(answers);
+  const perplexity = run.perplexities.get(name);
+  const dev = run.stages.find((stage) => stage.name === name)?.dev;
+  return {
+    run: run.name,
+    refused: new Map(evaluations.map(({ trial }) => [trial, share(answers(trial), refused)])),
+    ...(harmful.length > 0 &&
+      lookAlikes.length > 0 && { balancedAccuracy: balancedAccuracy(share(harmful, refused), share(lookAlikes, refused)) }),
+    traceValid: share(suites, ({ traceValid }) => traceValid),
+    tokens: mean(suites, ({ tokens }) => tokens),
+    thoughtTokens: mean(
+      suites.filter(({ traceValid }) => traceValid),
+      ({ thoughtTokens }) => thoughtTokens,
+    ),
+    ...(perplexity && { perplexity: { value: perplexity.perplexity, low: perplexity.low, high: perplexity.high } }),
+    ...(dev && { devAuc: dev.auc }),
+  };
+}
+
+/** Whether each run but the first has all its answers paired with equal ones of the first's. */
+function allSame(evaluations: readonly Evaluation[][], paired: readonly PairedTrial[]): boolean {
+  const answers = (of: readonly Evaluation[]) => of.reduce((sum, { answers }) => sum + answers.size, 0);
+  const pairs = paired.reduce((sum, { pairs }) => sum + pairs.length, 0);
+  const first = answers(evaluations[0]!);
+  const whole = first > 0 && evaluations.every((of) => answers(of) === first) && pairs === first * (evaluations.length - 1);
+  return whole && paired.every((trial) => trial.pairs.every(sameAnswer));
+}
+
+const mean = (answers: readonly Answer[], of: (answer: Answer) => number): number =>
+  answers.reduce((sum, answer) => sum + of(answer), 0) / answers.length;

@@ -1,0 +1,41 @@
+import type { Row } from "../../src/figures/spec.js";
+import type { Cell } from "../notebook/types.js";
+import { count, folded, literal, markdown, table } from "./cells.js";
+import { type Setting, type Settings, written } from "./parameters.js";
+
+/** Settings beside the run's name in one table at most: more go into further tables. */
+const COLUMNS = 4;
+
+/**
+ * Settings that differ as tables with a row a run, and those that all runs share behind one line.
+ * @param label of the tables, `tbl-...`
+ * @param what the settings are called in the plural, such as "parameters"
+ */
+export function settingCells({ differing, same }: Settings, runs: readonly string[], label: string, what: string): Cell[] {
+  const pieces = Array.from({ length: Math.ceil(differing.length / COLUMNS) }, (_, i) => differing.slice(i * COLUMNS, (i + 1) * COLUMNS));
+  const cells = pieces.map((piece, i) => {
+    const part = pieces.length > 1 ? `, ${i + 1} of ${pieces.length}` : "";
+    return table(rowsOf(piece, runs), i === 0 ? label : `${label}-${i + 1}`, `The ${what} in which runs differ${part}.`);
+  });
+  if (differing.length === 0) cells.push(markdown(`No ${what} differ.`));
+  if (same.length > 0) {
+    const rows = same.map(({ name, values }) => ({ [what]: name, value: written(values[0]) }));
+    cells.push(folded(`${same.length} ${what} are the same in all runs`, rows));
+  }
+  return cells;
+}
+
+const rowsOf = (settings: readonly Setting[], runs: readonly string[]): Row[] =>
+  runs.map((run, i) => ({ run, ...Object.fromEntries(settings.map(({ name, values }) => [name, written(values[i])])) }));
+
+/** The first few differences in words: of two runs with their values, of more with the number of values. */
+export function inWords({ differing }: Settings, what: string): string {
+  const shown = differing.slice(0, 5).map(({ name, values }) => {
+    const distinct = [...new Set(values.map(written))];
+    const values_ = values.length === 2 ? distinct.map(literal).join(" and ") : count(distinct.length, "value");
+    return `${literal(name)} (${values_})`;
+  });
+  if (shown.length === 0) return `No ${what} differ.`;
+  const rest = differing.length - shown.length;
+  return `${what[0]!.toUpperCase()}${what.slice(1)} that differ: ${shown.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}.`;
+}

@@ -1,0 +1,67 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { literal } from "../../../reports/compare/cells.js";
+import { written } from "../../../reports/compare/parameters.js";
+import { declared, distinctNames } from "../../../reports/compare/run-folder.js";
+import { changes } from "../../../reports/compare/samples.js";
+import { MarkdownReader } from "../../../reports/document/markdown.js";
+
+const word = fc.constantFrom("a", "the", "<assess>none;", "end", "a & b", "naïve", ",", "R5:", "\n");
+const text = fc.array(word, { maxLength: 30 }).map((words) => words.join(" "));
+const plainOf = (html: string) =>
+  html
+    .replace(/&lt;/g, "<")
+    .replace(/&gt;/g, ">")
+    .replace(/&quot;/g, '"')
+    .replace(/&#39;/g, "'")
+    .replace(/&amp;/g, "&");
+
+test("without what was put in a word diff is the first text, without what was taken out the second", () => {
+  expect(changes("I can help with that", "I cannot help with that")).toBe("I <del>can</del><ins>cannot</ins> help with that");
+  fc.assert(
+    fc.property(text, text, (before, after) => {
+      const html = changes(before, after);
+      expect(plainOf(html.replace(/<del>[\s\S]*?<\/del>/g, "").replace(/<\/?ins>/g, ""))).toBe(after);
+      if (/<(?:ins|del)>/.test(html)) expect(plainOf(html.replace(/<ins>[\s\S]*?<\/ins>/g, "").replace(/<\/?del>/g, ""))).toBe(before);
+    }),
+  );
+});
+
+test("texts without much in common are not diffed", () => {
+  expect(changes("one two three four", "something else <entirely>")).toBe("something else &lt;entirely&gt;");
+});
+
+test("names are as short as they can be and tell all folders apart", () => {
+  expect(distinctNames(["/x/runs/quick", "/x/seed-2"])).toEqual(["quick", "seed-2"]);
+  expect(distinctNames(["/a/runs/quick", "/b/runs/quick", "/c"])).toEqual(["a/runs/quick", "b/runs/quick", "c"]);
+  const path = fc.array(fc.constantFrom("a", "b", "runs", "quick"), { minLength: 1, maxLength: 4 }).map((parts) => `/${parts.join("/")}`);
+  fc.assert(
+    fc.property(fc.uniqueArray(path, { minLength: 1, maxLength: 6 }), (paths) => {
+      const names = distinctNames(paths);
+      expect(new Set(names).size).toBe(paths.length);
+      for (const [i, name] of names.entries()) expect(paths[i]!.endsWith(name)).toBe(true);
+    }),
+  );
+});
+
+test("a parameters cell's plain values are read, others left aside", () => {
+  const source =
+    'let profileName = "quick"; // or "full"\nlet seed = 1;\nconst rate: number = -1e-4;\nlet level: "a" | "b" = "a";\nlet on = true;\nlet made = f(2);';
+  expect(declared(source)).toEqual({ profileName: "quick", seed: 1, rate: -1e-4, level: "a", on: true });
+});
+
+test("values in tables: digests short, lists joined, long texts cut", () => {
+  expect(written("ab".repeat(32))).toBe("abababababab");
+  expect(written(["q_proj", "k_proj"])).toBe("q_proj, k_proj");
+  expect(written(undefined)).toBe("–");
+  expect(written("x".repeat(200))).toHaveLength(90);
+});
+
+test("a text from a run is code in Markdown, whatever it holds", () => {
+  fc.assert(
+    fc.property(fc.string({ minLength: 1, unit: fc.constantFrom("`", "``", "a", "*", "$", "@fig-a", "[x](y)", "<b>") }), (text) => {
+      const tokens = new MarkdownReader([]).inline(`${literal(text)}`);
+      expect(tokens.map(({ type }) => type)).toEqual(["codespan"]);
+    }),
+  );
+});
