@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-/** Against PyTorch, TRL and others, which `python-env.ts` installs outside of the repository (2 GB): `npm run test:peers`. */
+/** Against PyTorch, TRL and others, which `python-env.ts` installs outside of the repository (5 GB): `npm run test:peers`. */
 export default defineConfig({
   test: {
     root: new URL("../..", import.meta.url).pathname,
