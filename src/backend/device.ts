@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { addonPackage, type Binding, findBinding } from "../setup/binding.js";
 import { kernelsFile } from "../setup/kernels.js";
+import { erpoCommand } from "../setup/paths.js";
 import { BF16_FLAG } from "./ops/mat-mul.js";
 import { KERNELS_FLAG } from "./ops/native.js";
 import { loadAddon, mendUtil } from "./shim.js";
@@ -32,7 +33,7 @@ const opened = Symbol.for("erpo.device");
 
 /** Kept on the global object: the native library's settings belong to the process, however many copies of this module it holds. */
 const state = globalThis as { [opened]?: { device: Promise<Device>; precision: Precision } };
-const mend = "`npm run erpo -- setup` mends it";
+const mend = `\`${erpoCommand()} setup\` mends it`;
 
 /**
  * Opens the best device there is, once in a process: native TensorFlow, else WebAssembly, else plain JavaScript. `ERPO_BACKEND` =

@@ -7,7 +7,7 @@ import { type Device, openDevice } from "../backend/device.js";
 import { findChromium, noChromium } from "./chromium.js";
 import { freeBytes } from "./files.js";
 import { damagedMembers } from "./packages.js";
-import { cacheDir } from "./paths.js";
+import { cacheDir, erpoCommand } from "./paths.js";
 import { inventory } from "./ready.js";
 
 /** Something that is missing or broken. */
@@ -67,7 +67,7 @@ export async function measure(): Promise<{ gflops: number }> {
 export async function diagnose(): Promise<Diagnosis> {
   const { binding, packages } = inventory();
   const problems: Problem[] = [];
-  const setup = "npm run erpo -- setup";
+  const setup = `${erpoCommand()} setup`;
   if (typeof binding === "string" && !process.env.ERPO_BACKEND) {
     problems.push({ what: `${binding}; computing with WebAssembly, several times slower`, mend: setup, serious: false });
   }

@@ -1,10 +1,10 @@
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { writeAtomic } from "./atomic.js";
 import { execute } from "./execute.js";
 import { SetupError } from "./files.js";
-import { packageRoot } from "./paths.js";
+import { isCheckout, packageRoot } from "./paths.js";
 
 /**
  * Packages that npm cannot install anywhere as they are published: danfo depends on what this package overrides, and npm takes `overrides`
@@ -36,7 +36,7 @@ const write = (file: string, manifest: object) => writeFileSync(file, `${JSON.st
  */
 export async function pack(folder: string): Promise<string> {
   const root = packageRoot();
-  if (!existsSync(join(root, "package-lock.json"))) throw new SetupError(`${root}: only a checkout can be packed`);
+  if (!isCheckout()) throw new SetupError(`${root}: only a checkout can be packed`);
   const { scripts, devDependencies, overrides, ...own } = read(join(root, "package.json"));
   const staging = mkdtempSync(join(tmpdir(), "erpo-pack-"));
   const filter = (path: string) => !/^(\.|__pycache__$)/.test(basename(path)); // what the tools of a checkout leave behind

@@ -12,6 +12,12 @@ export function packageRoot(): string {
   throw new Error(`erpo's package.json is in no folder above ${fileURLToPath(import.meta.url)}: reinstall the package`);
 }
 
+/** True where this package is a checkout; false where npm has installed it from a tarball. */
+export const isCheckout = (): boolean => existsSync(join(packageRoot(), "package-lock.json"));
+
+/** How a reader calls `erpo` here, as words of a shell. */
+export const erpoCommand = (): string => (isCheckout() ? "npm run erpo --" : "npx erpo");
+
 /**
  * Where the kernel keeps what was typed: `$ERPO_HISTORY`, else `$XDG_STATE_HOME/erpo/history`, else `~/.local/state/erpo/history`. Undefined
  * where `ERPO_HISTORY` is empty: then nothing is kept.

@@ -66,6 +66,7 @@ test(`a tarball works in an empty folder${skipped}`, async () => {
   const [node, , main] = JSON.parse(readFileSync(join(prefix, "share/jupyter/kernels/erpo/kernel.json"), "utf8")).argv;
   expect([node, main]).toEqual([process.execPath, join(place, "empty/node_modules/erpo/dist/kernel/main.js")]);
   expect(await erpo("list")).toContain("TypeScript (ERPO)");
+  await expect(run("empty", "npx", "erpo", "pack")).rejects.toThrow("only a checkout can be packed");
   if (python) expect(await executed()).toEqual(SHOWN);
   await erpo("uninstall");
   expect(existsSync(join(prefix, "share/jupyter/kernels/erpo"))).toBe(false);
