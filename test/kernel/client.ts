@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { stripVTControlCharacters } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
 import * as zmq from "zeromq";
 import { type Connection, createHeader, decode, encode, endpoint, type Header, type Message } from "../../kernel/wire/messages.js";
@@ -237,9 +238,10 @@ export function printed({ outputs }: Answer, name = "stdout"): string {
     .join("");
 }
 
-/** The text of a cell's value; undefined where it has none. */
-export function result({ outputs }: Answer): string | undefined {
-  return outputs.find((m) => m.header.msg_type === "execute_result")?.content.data["text/plain"];
+/** The text of a cell's value; undefined where it has none. A foreign kernel may print it instead. */
+export function result(answer: Answer): string | undefined {
+  const value = answer.outputs.find((m) => m.header.msg_type === "execute_result")?.content.data["text/plain"];
+  return foreign && value === undefined ? stripVTControlCharacters(printed(answer)).trim() : value;
 }
 
 /** The types of a cell's broadcast messages, status left out. */

@@ -37,6 +37,8 @@ beforeAll(async () => {
     JUPYTER_PATH: join(prefix, "share", "jupyter"),
     npm_config_prefix: join(place, "global"),
     npm_config_cache: await setting("cache"), // what was downloaded once need not be again
+    npm_config_prefer_offline: "true",
+    npm_config_audit: "false",
     npm_config_registry: await setting("registry"),
   };
 });
