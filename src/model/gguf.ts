@@ -27,6 +27,9 @@ const LAYER_NAMES: Record<string, string> = {
   "mlp.down_proj.weight": "ffn_down.weight",
 };
 
+/** What the frequencies of rotary positions are divided by, [D / 2], where they are stretched. */
+export const ROPE_FACTORS = "rope_freqs.weight";
+
 /** llama.cpp's name of a tensor, by PyTorch's. */
 export function ggufName(name: string): string {
   if (name === "model.embed_tokens.weight") return "token_embd.weight";
@@ -58,9 +61,14 @@ export async function openGguf(path: string): Promise<ModelFiles> {
       throw new WeightsError(path, `metadata "general.alignment" is ${metadata["general.alignment"]}`, "convert the model again");
     }
     const extents = checkExtents(path, header.tensorInfos, start, file.size);
-    const config = configFromGguf(metadata, path, !extents.has("output.weight"));
+    const stored = (name: string): Float32Array => {
+      const { type, offset, elements, bytes } = extents.get(name)!;
+      return dequantize(type, file.read(start + offset, bytes), 0, elements);
+    };
+    const factors = extents.has(ROPE_FACTORS) ? stored(ROPE_FACTORS) : undefined;
+    const config = configFromGguf(metadata, path, !extents.has("output.weight"), factors);
     const shapes = tensorShapes(config);
-    const known = new Set([...shapes.keys()].map(ggufName));
+    const known = new Set([ROPE_FACTORS, ...[...shapes.keys()].map(ggufName)]);
     const other = [...extents.keys()].find((name) => !known.has(name));
     for (const [name, shape] of shapes) {
       const extent = extents.get(ggufName(name));
@@ -80,8 +88,8 @@ export async function openGguf(path: string): Promise<ModelFiles> {
         "erpo would leave it out; use another model",
       );
     const read = (name: string): StoredTensor => {
-      const { type, offset, shape, elements, bytes } = extents.get(ggufName(name))!;
-      const data = dequantize(type, file.read(start + offset, bytes), 0, elements);
+      const { shape } = extents.get(ggufName(name))!;
+      const data = stored(ggufName(name));
       const heads = rotaryHeads(config, name);
       return { shape, data: heads && traits(config.family).interleaved ? apart(data, heads, config.headDim) : data };
     };
