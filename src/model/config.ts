@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { frequencyFactors, type RopeScaling } from "../backend/ops/rotary.js";
 import { WeightsError } from "./errors.js";
 import { FAMILIES, type Family, traits } from "./families.js";
 
@@ -21,6 +22,8 @@ export interface DecoderConfig {
   windows: readonly (number | null)[];
   /** Base of the rotary frequencies. */
   ropeTheta: number;
+  /** How the frequencies are stretched; null: not at all. */
+  ropeScaling: RopeScaling | null;
   rmsNormEps: number;
   /** Whether the output projection is the embedding matrix. */
   tieWordEmbeddings: boolean;
@@ -38,6 +41,12 @@ const ropeParameters = z.looseObject({
   rope_type: z.string().optional(),
   type: z.string().optional(),
   rope_theta: z.number().positive().optional(),
+});
+const llama3Scaling = z.object({
+  factor: z.number().positive(),
+  low_freq_factor: z.number().positive(),
+  high_freq_factor: z.number().positive(),
+  original_max_position_embeddings: count,
 });
 
 /** config.json of transformers 4 (`rope_theta`, `rope_scaling`) and 5 (`rope_parameters`). */
@@ -84,10 +93,6 @@ export function configFromJson(json: unknown, file: string): DecoderConfig {
   }
   const c = parsed.data;
   const rope = c.rope_parameters ?? c.rope_scaling;
-  const ropeType = rope?.rope_type ?? rope?.type ?? "default";
-  if (ropeType !== "default") {
-    throw new WeightsError(file, `field "rope_type": ${ropeType} is not supported`, "use a model with plain rotary positions");
-  }
   const { qkvBias, qkNorm, headDim = c.hidden_size / c.num_attention_heads } = traits(c.model_type);
   return checked(
     {
@@ -103,6 +108,7 @@ export function configFromJson(json: unknown, file: string): DecoderConfig {
       qkNorm,
       windows: windowsFromJson(c),
       ropeTheta: c.rope_theta ?? rope?.rope_theta ?? 10000,
+      ropeScaling: ropeScalingFromJson(rope, file),
       rmsNormEps: c.rms_norm_eps,
       tieWordEmbeddings: c.tie_word_embeddings,
       maxPositions: c.max_position_embeddings,
@@ -111,6 +117,18 @@ export function configFromJson(json: unknown, file: string): DecoderConfig {
     },
     file,
   );
+}
+
+function ropeScalingFromJson(rope: z.infer<typeof ropeParameters> | null | undefined, file: string): RopeScaling | null {
+  const type = rope?.rope_type ?? rope?.type ?? "default";
+  if (type === "default") return null;
+  const { success, data, error } = llama3Scaling.safeParse(rope);
+  if (type !== "llama3" || !success) {
+    const problem =
+      type === "llama3" ? `"${error?.issues[0]?.path}": ${error?.issues[0]?.message}` : `"rope_type": ${type} is not supported`;
+    throw new WeightsError(file, `field ${problem}`, "use a model with plain rotary positions, or Llama 3.1's");
+  }
+  return { factor: data.factor, low: data.low_freq_factor, high: data.high_freq_factor, original: data.original_max_position_embeddings };
 }
 
 /** A null in the file means no window, a missing field the family's. */
@@ -125,6 +143,14 @@ function windowsFromJson(c: z.infer<typeof configJson>): (number | null)[] {
 /** The inverse: what a config.json of transformers 5 says of this decoder; `dtype` is PyTorch's name of the type of the stored weights. */
 export function configToJson(config: DecoderConfig, dtype = "float32"): Record<string, unknown> {
   const window = config.windows.find((w) => w !== null) ?? null;
+  const scaling = config.ropeScaling;
+  const rope = scaling && {
+    rope_type: "llama3",
+    factor: scaling.factor,
+    low_freq_factor: scaling.low,
+    high_freq_factor: scaling.high,
+    original_max_position_embeddings: scaling.original,
+  };
   return {
     architectures: [traits(config.family).className],
     model_type: config.family,
@@ -144,9 +170,10 @@ export function configToJson(config: DecoderConfig, dtype = "float32"): Record<s
       max_window_layers: config.windows.lastIndexOf(null) + 1, // transformers 4 reads this one, 5 the list
       layer_types: config.windows.map((w) => (w === null ? "full_attention" : "sliding_attention")),
     }),
-    // both spellings: transformers 4 reads rope_theta, 5 reads rope_parameters
+    // both spellings: transformers 4 reads rope_theta and rope_scaling, 5 reads rope_parameters
     rope_theta: config.ropeTheta,
-    rope_parameters: { rope_type: "default", rope_theta: config.ropeTheta },
+    ...(rope && { rope_scaling: rope }),
+    rope_parameters: { ...(rope ?? { rope_type: "default" }), rope_theta: config.ropeTheta },
     rms_norm_eps: config.rmsNormEps,
     tie_word_embeddings: config.tieWordEmbeddings,
     max_position_embeddings: config.maxPositions,
@@ -158,9 +185,10 @@ export function configToJson(config: DecoderConfig, dtype = "float32"): Record<s
 
 /**
  * Reads the metadata of a GGUF file, whose keys begin with its architecture.
+ * @param factors of its tensor rope_freqs.weight, by which the frequencies are divided, where it has one
  * @throws WeightsError that names the key
  */
-export function configFromGguf(metadata: Record<string, unknown>, file: string, tied: boolean): DecoderConfig {
+export function configFromGguf(metadata: Record<string, unknown>, file: string, tied: boolean, factors?: ArrayLike<number>): DecoderConfig {
   const architecture = metadata["general.architecture"];
   const families = (Object.keys(FAMILIES) as Family[]).filter((name) => traits(name).gguf === architecture);
   if (families.length === 0) {
@@ -195,6 +223,8 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
   const window = own("attention.sliding_window", 0) || null;
   const pattern = metadata[`${architecture}.attention.sliding_window_pattern`]; // of the layers that have the window
   const family = (window !== null && families.find((name) => traits(name).window !== null)) || families[0]!;
+  const headDim = own("attention.key_length", own("rope.dimension_count", hiddenSize / numHeads));
+  const ropeTheta = own("rope.freq_base", 10000);
   return checked(
     {
       family,
@@ -204,11 +234,12 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
       numLayers,
       numHeads,
       numKvHeads: own("attention.head_count_kv", numHeads),
-      headDim: own("attention.key_length", own("rope.dimension_count", hiddenSize / numHeads)),
+      headDim,
       qkvBias: traits(family).qkvBias,
       qkNorm: traits(family).qkNorm,
       windows: Array.from({ length: Math.min(numLayers, MAX_LAYERS) }, (_, l) => (!Array.isArray(pattern) || pattern[l] ? window : null)),
-      ropeTheta: own("rope.freq_base", 10000),
+      ropeTheta,
+      ropeScaling: factors ? ropeScalingFromFactors(factors, headDim, ropeTheta, file) : null,
       rmsNormEps: Number(own("attention.layer_norm_rms_epsilon").toPrecision(7)), // stored as f32
       tieWordEmbeddings: tied,
       maxPositions: own("context_length"),
@@ -217,6 +248,15 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
     },
     file,
   );
+}
+
+/** GGUF files hold the factors that Llama 3.1's scaling gives, not its parameters; those of the released models are tried. */
+function ropeScalingFromFactors(factors: ArrayLike<number>, headDim: number, ropeTheta: number, file: string): RopeScaling {
+  const ropeScaling = { factor: Math.max(...Array.from(factors)), low: 1, high: 4, original: 8192 };
+  const want = frequencyFactors({ headDim, ropeTheta, ropeScaling });
+  if (factors.length !== want.length || want.some((x, i) => Math.abs(x / factors[i]! - 1) > 1e-4))
+    throw new WeightsError(file, "tensor rope_freqs.weight is not Llama 3.1's scaling", "use a Hugging Face directory");
+  return ropeScaling;
 }
 
 function checked(c: DecoderConfig, file: string): DecoderConfig {

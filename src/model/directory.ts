@@ -42,6 +42,9 @@ export async function openDirectory(path: string): Promise<ModelFiles> {
     for (const [name, shape] of tensorShapes(config)) {
       const holder = byName.get(bare(name));
       if (!holder) throw new WeightsError(files[0]!.path, `tensor ${name} is missing`, "config.json and weights are of two models");
+      const dtype = holder.dtype(bare(name));
+      if (!["F32", "F16", "BF16"].includes(dtype))
+        throw new WeightsError(files[0]!.path, `tensor ${name} is stored as ${dtype}`, "erpo reads F32, F16 and BF16");
       const found = holder.shape(bare(name));
       if (found.join() !== shape.join()) {
         throw new WeightsError(
@@ -64,6 +67,9 @@ export async function openDirectory(path: string): Promise<ModelFiles> {
   }
 }
 
+/** More files than any model has; each is kept open while the model is read. */
+const MAX_SHARDS = 500;
+
 function addAll(byName: Map<string, Safetensors>, file: Safetensors): void {
   for (const name of file.names) byName.set(name, file);
 }
@@ -77,15 +83,17 @@ async function openShards(dir: string, open: (file: string) => Safetensors, byNa
     addAll(byName, open(single));
     return;
   }
-  const { weight_map: map } = await readJson(index);
+  const { weight_map: map } = await readJson(index, "get it again");
   if (typeof map !== "object" || map === null || Object.values(map).some((f) => typeof f !== "string" || basename(f) !== f)) {
     throw new WeightsError(index, 'field "weight_map" does not map tensors to files of the same folder', "get it again");
   }
+  const files = new Set(Object.values(map));
+  if (files.size > MAX_SHARDS) throw new WeightsError(index, `it names ${files.size} files`, `a model has ${MAX_SHARDS} at most`);
   const shards = new Map<string, Safetensors>();
   for (const [name, file] of Object.entries(map as Record<string, string>)) {
     const shard = shards.get(file) ?? open(join(dir, file));
     shards.set(file, shard);
-    if (!shard.names.includes(name))
+    if (!shard.has(name))
       throw new WeightsError(join(dir, file), `tensor ${name} is missing`, "the index names this file for it; get both again");
     byName.set(name, shard);
   }

@@ -1,9 +1,10 @@
 import { serializeGgufMetadata } from "@huggingface/gguf";
+import { frequencyFactors } from "../backend/ops/rotary.js";
 import { writeAtomic } from "../setup/atomic.js";
 import type { DecoderConfig } from "./config.js";
 import { traits } from "./families.js";
 import { GGML_TYPES, quantizeQ80 } from "./ggml-types.js";
-import { ggufName, interleave, rotaryHeads } from "./gguf.js";
+import { ggufName, interleave, ROPE_FACTORS, rotaryHeads } from "./gguf.js";
 import { configToGguf, text, typedMetadata, uint32 } from "./gguf-metadata.js";
 import { toBfloats, toHalves } from "./halves.js";
 import type { LanguageModel } from "./load.js";
@@ -42,7 +43,13 @@ export function saveGguf(path: string, model: LanguageModel, lora: Lora | null, 
   const merged = decoder.merged(lora);
   try {
     let offset = 0;
-    const tensors = storedTensors(config, { ...decoder.weights, layers: merged.layers }).map((tensor) => {
+    const own = storedTensors(config, { ...decoder.weights, layers: merged.layers }).map((tensor) => ({
+      ...tensor,
+      name: ggufName(tensor.name),
+      data: () => rotaryRows(config, tensor.name, tensor.data()),
+    }));
+    const factors = { name: ROPE_FACTORS, shape: [config.headDim / 2], data: () => Float32Array.from(frequencyFactors(config)) };
+    const tensors = [...own, ...(config.ropeScaling ? [factors] : [])].map((tensor) => {
       const { number, encode } = storage(tensor.shape, type);
       const { block, bytes } = GGML_TYPES[number]!;
       const size = (tensor.shape.reduce((a, b) => a * b, 1) / block) * bytes;
@@ -52,12 +59,12 @@ export function saveGguf(path: string, model: LanguageModel, lora: Lora | null, 
     });
     const header = Buffer.concat([
       serializeGgufMetadata(typedMetadata(entries, tensors.length), { alignment: 1 }), // the list of tensors follows without a gap
-      ...tensors.map(({ name, shape, number, at }) => tensorInfo(ggufName(name), shape, number, at)),
+      ...tensors.map(({ name, shape, number, at }) => tensorInfo(name, shape, number, at)),
     ]);
     function* chunks() {
       yield padded(header);
       for (const { name, shape, size, encode, data } of tensors) {
-        const bytes = encode(rotaryRows(config, name, data()));
+        const bytes = encode(data());
         if (bytes.length !== size) throw new RangeError(`${name}: ${bytes.length} bytes for shape [${shape}]`);
         yield padded(bytes);
       }

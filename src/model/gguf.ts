@@ -5,6 +5,7 @@ import { WeightsError } from "./errors.js";
 import { traits } from "./families.js";
 import { openRanges } from "./files.js";
 import { dequantize, GGML_TYPES } from "./ggml-types.js";
+import { checkHeader } from "./gguf-check.js";
 import { tokenizerFromGguf } from "./tokenizer-gguf.js";
 import { type StoredTensor, tensorShapes } from "./weights.js";
 
@@ -26,6 +27,9 @@ const LAYER_NAMES: Record<string, string> = {
   "mlp.down_proj.weight": "ffn_down.weight",
 };
 
+/** What the frequencies of rotary positions are divided by, [D / 2], where they are stretched. */
+export const ROPE_FACTORS = "rope_freqs.weight";
+
 /** llama.cpp's name of a tensor, by PyTorch's. */
 export function ggufName(name: string): string {
   if (name === "model.embed_tokens.weight") return "token_embd.weight";
@@ -38,7 +42,7 @@ export function ggufName(name: string): string {
 /**
  * Opens a GGUF file (architectures llama, qwen2, qwen3; tensor types of `GGML_TYPES`), validated in full first: magic, version,
  * counts, every tensor's type and extent against the file's length, no overlap, all tensors of the model present, and no others, with the shapes that the metadata says.
- * The header is parsed by @huggingface/gguf, whose limits on string, array and dimension sizes hold.
+ * The header is parsed by @huggingface/gguf once its counts and lengths are known to fit.
  * @throws WeightsError
  */
 export async function openGguf(path: string): Promise<ModelFiles> {
@@ -47,19 +51,24 @@ export async function openGguf(path: string): Promise<ModelFiles> {
     if (file.size < 24 || new TextDecoder("latin1").decode(file.read(0, 4)) !== "GGUF") {
       throw new WeightsError(path, "not a GGUF file: it does not start with the bytes GGUF", "give a .gguf file");
     }
+    const headerEnd = checkHeader(file);
     const header = await gguf(path, { allowLocalFile: true }).catch((error: Error) => {
       throw new WeightsError(path, `broken GGUF header: ${error.message}`, "get the file again");
     });
-    if (!header.littleEndian) throw new WeightsError(path, "big-endian GGUF", "convert it to little-endian");
+    const metadata = header.metadata as unknown as Record<string, unknown>;
     const start = Number(header.tensorDataOffset);
-    if (header.tensorInfos.length > 0 && start > file.size) {
-      throw new WeightsError(path, `truncated: the header ends at byte ${start}, the file has ${file.size}`, "download it again");
+    if (start < headerEnd) {
+      throw new WeightsError(path, `metadata "general.alignment" is ${metadata["general.alignment"]}`, "convert the model again");
     }
     const extents = checkExtents(path, header.tensorInfos, start, file.size);
-    const metadata = header.metadata as unknown as Record<string, unknown>;
-    const config = configFromGguf(metadata, path, !extents.has("output.weight"));
+    const stored = (name: string): Float32Array => {
+      const { type, offset, elements, bytes } = extents.get(name)!;
+      return dequantize(type, file.read(start + offset, bytes), 0, elements);
+    };
+    const factors = extents.has(ROPE_FACTORS) ? stored(ROPE_FACTORS) : undefined;
+    const config = configFromGguf(metadata, path, !extents.has("output.weight"), factors);
     const shapes = tensorShapes(config);
-    const known = new Set([...shapes.keys()].map(ggufName));
+    const known = new Set([ROPE_FACTORS, ...[...shapes.keys()].map(ggufName)]);
     const other = [...extents.keys()].find((name) => !known.has(name));
     for (const [name, shape] of shapes) {
       const extent = extents.get(ggufName(name));
@@ -79,8 +88,8 @@ export async function openGguf(path: string): Promise<ModelFiles> {
         "erpo would leave it out; use another model",
       );
     const read = (name: string): StoredTensor => {
-      const { type, offset, shape, elements, bytes } = extents.get(ggufName(name))!;
-      const data = dequantize(type, file.read(start + offset, bytes), 0, elements);
+      const { shape } = extents.get(ggufName(name))!;
+      const data = stored(ggufName(name));
       const heads = rotaryHeads(config, name);
       return { shape, data: heads && traits(config.family).interleaved ? apart(data, heads, config.headDim) : data };
     };

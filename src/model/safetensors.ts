@@ -1,11 +1,13 @@
+import { isUtf8 } from "node:buffer";
 import { writeAtomic } from "../setup/atomic.js";
 import { WeightsError } from "./errors.js";
 import type { RangeFile } from "./files.js";
 import { floats } from "./ggml-types.js";
 import { bfloats, halves, toBfloats, toHalves } from "./halves.js";
+import { parseJson } from "./json.js";
 import type { StoredTensor, WritableTensor } from "./weights.js";
 
-/** Longest header that is accepted, in bytes; the reference implementation's limit. */
+/** Longest header that is accepted, in bytes; the reference implementation's limit. `parseJson` has a lower one. */
 const MAX_HEADER = 100_000_000;
 
 /** Bytes an element, of every type that the format knows. */
@@ -23,6 +25,8 @@ interface Entry {
 /** A validated safetensors file. */
 export interface Safetensors {
   names: string[];
+  has(name: string): boolean;
+  dtype(name: string): string;
   shape(name: string): number[];
   metadata: Record<string, string>;
   /** A tensor as f32 (stored as F32, F16 or BF16). */
@@ -56,6 +60,8 @@ export function readSafetensors(file: RangeFile): Safetensors {
   const get = (name: string): Entry => entries.get(name) ?? fail(`tensor ${name} is missing`);
   return {
     names: [...entries.keys()],
+    has: (name) => entries.has(name),
+    dtype: (name) => get(name).dtype,
     metadata: metadata as Record<string, string>,
     shape: (name) => get(name).shape,
     read(name) {
@@ -75,19 +81,15 @@ export function readSafetensors(file: RangeFile): Safetensors {
 }
 
 function parseHeader(bytes: Uint8Array, fail: (problem: string) => never): Record<string, unknown> {
-  let text: string;
+  if (!isUtf8(bytes)) fail("the header is not UTF-8");
+  if (bytes[0] !== 0x7b) fail("the header does not start with {");
+  let json: unknown;
   try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return fail("the header is not UTF-8");
-  }
-  if (!text.startsWith("{")) fail("the header does not start with {");
-  try {
-    const json: unknown = JSON.parse(text);
-    return isObject(json) ? json : fail("the header is not an object");
+    json = parseJson(bytes);
   } catch (error) {
-    return error instanceof WeightsError ? fail("the header is not an object") : fail("the header is not JSON");
+    return fail(error instanceof RangeError ? `the header is ${error.message}` : "the header is not JSON");
   }
+  return isObject(json) ? json : fail("the header is not an object");
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);

@@ -1,6 +1,7 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { WeightsError } from "./errors.js";
+import { MAX_JSON_BYTES, parseJson } from "./json.js";
 
 /** What a tokenizer is made of: the parsed tokenizer.json and tokenizer_config.json of the Hugging Face libraries. */
 export interface TokenizerFiles {
@@ -29,7 +30,7 @@ export async function tokenizerFromDirectory(dir: string): Promise<TokenizerFile
   if (eos === undefined)
     throw new WeightsError(join(dir, "tokenizer_config.json"), `field "eos_token" is missing`, "it must name the token that ends a text");
   const listed = Array.isArray(config.chat_template)
-    ? (config.chat_template as { name: string; template: string }[]).find((t) => t.name === "default")?.template
+    ? (config.chat_template as ({ name?: string; template?: unknown } | null)[]).find((t) => t?.name === "default")?.template
     : config.chat_template;
   const chat = template ?? listed;
   const bos = text(config.bos_token);
@@ -49,12 +50,15 @@ export async function readJson(
   path: string,
   hint = "a model's directory has config.json, *.safetensors, tokenizer.json and tokenizer_config.json",
 ): Promise<Record<string, unknown>> {
-  const text = await readFile(path, "utf8").catch(() => {
-    throw new WeightsError(path, "missing", hint);
-  });
+  const refuse = (error: NodeJS.ErrnoException): never => {
+    throw new WeightsError(path, error.code === "ENOENT" ? "missing" : `cannot be read (${error.code})`, hint);
+  };
+  const { size } = await stat(path).catch(refuse);
+  if (size > MAX_JSON_BYTES) throw new WeightsError(path, `${size} bytes`, `a model's JSON files have ${MAX_JSON_BYTES} at most`);
+  const bytes = await readFile(path).catch(refuse);
   try {
-    const json = JSON.parse(text);
-    if (typeof json === "object" && json !== null && !Array.isArray(json)) return json;
+    const json = parseJson(bytes);
+    if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;
   } catch (error) {
     throw new WeightsError(path, `not JSON: ${(error as Error).message}`, "download it again");
   }

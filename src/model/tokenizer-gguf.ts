@@ -34,10 +34,15 @@ const SPLITTINGS: Record<string, Splitting> = {
  * @throws WeightsError that names the key
  */
 export function tokenizerFromGguf(metadata: Record<string, unknown>, file: string): TokenizerFiles {
-  const list = <T>(key: string): T[] => {
+  const list = (key: string): unknown[] => {
     const value = metadata[key];
     if (!Array.isArray(value)) throw new WeightsError(file, `metadata "${key}" is missing`, "convert the model again");
-    return value as T[];
+    return value;
+  };
+  const texts = (key: string): string[] => {
+    const value = list(key);
+    if (value.every((item) => typeof item === "string")) return value;
+    throw new WeightsError(file, `metadata "${key}" does not hold strings`, "convert the model again");
   };
   if (metadata["tokenizer.ggml.model"] !== "gpt2") {
     throw new WeightsError(
@@ -55,8 +60,8 @@ export function tokenizerFromGguf(metadata: Record<string, unknown>, file: strin
     );
   }
   const { pre_tokenizer, normalizer = null, ignore_merges = false, add_bos = false } = SPLITTINGS[pre]!;
-  const tokens = list<string>("tokenizer.ggml.tokens");
-  const types = list<number>("tokenizer.ggml.token_type");
+  const tokens = texts("tokenizer.ggml.tokens");
+  const types = list("tokenizer.ggml.token_type");
   const special = tokens.flatMap((content, id) => (types[id] === 3 || types[id] === 4 ? [{ content, id, special: types[id] === 3 }] : []));
   const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false };
   const token = (key: string): string | undefined => tokens[Number(metadata[`tokenizer.ggml.${key}_token_id`] ?? -1)];
@@ -83,7 +88,7 @@ export function tokenizerFromGguf(metadata: Record<string, unknown>, file: strin
         byte_fallback: false,
         ignore_merges,
         vocab: Object.fromEntries(tokens.map((t, id) => [t, id])),
-        merges: list<string>("tokenizer.ggml.merges").map((m) => m.split(" ")),
+        merges: texts("tokenizer.ggml.merges").map((m) => m.split(" ")),
       },
     },
     config: {

@@ -34,6 +34,7 @@ export function createTokenizer(files: TokenizerFiles, source: string): Tokenize
   let inner: HfTokenizer;
   try {
     inner = new HfTokenizer({ ...files.tokenizer, pre_tokenizer: digitsAsInRust(files.tokenizer.pre_tokenizer) }, files.config);
+    inner.encode("a", { add_special_tokens: false }); // some parts are looked at in use only
   } catch (error) {
     throw new WeightsError(source, `broken tokenizer: ${(error as Error).message}`, "download tokenizer.json again");
   }

@@ -101,7 +101,7 @@ test("all three stages of another family, Qwen2 with biases and a window", async
   expect(stdout).toContain("stage 3, length");
   expect(new Set(adapters("third")).size).toBe(stages.length);
   for (const { loss } of losses("third").flat()) expect(loss).toBeGreaterThan(0);
-}, 240_000);
+}, 600_000);
 
 test.each([
   ["an unknown profile", ["--profile", "huge"], 2, "Allowed choices are quick, full, tiny"],

@@ -130,3 +130,14 @@ test.each(["F32", "F16", "BF16"] as const)("shards in %s hold the same model; a 
   await same(0);
   plain.close();
 });
+
+test("stretched frequencies of Llama 3.1 and 3.2 survive the way through a GGUF file; others are refused", async () => {
+  const path = join(dir, "stretched.gguf");
+  const config = { ...model.config, ropeTheta: 1e7, ropeScaling: { factor: 32, low: 1, high: 4, original: 8192 } };
+  saveGguf(path, { ...model, config }, null, "f32");
+  const again = await openGguf(path);
+  again.close();
+  expect(again.config).toEqual(config);
+  saveGguf(path, { ...model, config: { ...config, ropeScaling: { ...config.ropeScaling, original: 100 } } }, null, "f32");
+  await expect(openGguf(path)).rejects.toThrow(/tensor rope_freqs.weight is not Llama 3.1's scaling; use a Hugging Face directory/);
+});

@@ -1,11 +1,22 @@
 import * as tf from "@tensorflow/tfjs";
 
+/** How Llama 3.1 stretches its frequencies to longer texts (transformers: rope_type llama3). */
+export interface RopeScaling {
+  /** What frequencies are divided by whose wave is longer than original / low positions. */
+  factor: number;
+  /** Between original / low and original / high positions the division fades out. */
+  low: number;
+  high: number;
+  original: number;
+}
+
 /** Which rows of [N, heads, D] are queries, keys and values, and the base of the frequencies. */
 export interface RotaryShape {
   numHeads: number;
   numKvHeads: number;
   headDim: number;
   ropeTheta: number;
+  ropeScaling?: RopeScaling | null;
 }
 
 /** The angles of N tokens: their cosines and sines, [N, D / 2]. */
@@ -14,14 +25,30 @@ export interface RotaryTables {
   sin: tf.Tensor2D;
 }
 
+/** What each of the D / 2 frequencies is divided by. */
+export function frequencyFactors({
+  headDim: D,
+  ropeTheta,
+  ropeScaling,
+}: Pick<RotaryShape, "headDim" | "ropeTheta" | "ropeScaling">): Float64Array {
+  return Float64Array.from({ length: D / 2 }, (_, i) => {
+    if (!ropeScaling) return 1;
+    const { factor, low, high, original } = ropeScaling;
+    const waves = (original * ropeTheta ** ((-2 * i) / D)) / (2 * Math.PI); // that fit in the original positions
+    const kept = Math.min(1, Math.max(0, (waves - low) / (high - low)));
+    return 1 / ((1 - kept) / factor + kept);
+  });
+}
+
 /**
  * Angles of rotary positions (Su et al. 2021): position * theta^(-2 i / D) for i < D / 2.
  * @param positions of the N tokens, from 0
  */
-export function rotaryTables({ headDim: D, ropeTheta }: RotaryShape, positions: ArrayLike<number>): RotaryTables {
+export function rotaryTables(shape: RotaryShape, positions: ArrayLike<number>): RotaryTables {
+  const { headDim: D, ropeTheta } = shape;
   const N = positions.length;
   const half = D / 2;
-  const frequency = Float64Array.from({ length: half }, (_, i) => ropeTheta ** (-i / half));
+  const frequency = frequencyFactors(shape).map((factor, i) => ropeTheta ** (-i / half) / factor);
   const cos = new Float32Array(N * half);
   const sin = new Float32Array(N * half);
   for (let n = 0; n < N; n++) {

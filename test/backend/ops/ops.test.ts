@@ -6,7 +6,7 @@ import { splitHeads } from "../../../src/backend/ops/heads.js";
 import { type LowRank, linear, linearPlain } from "../../../src/backend/ops/linear.js";
 import { matMul } from "../../../src/backend/ops/mat-mul.js";
 import { rmsNorm, rmsNormPlain } from "../../../src/backend/ops/rms-norm.js";
-import { rotaryTables } from "../../../src/backend/ops/rotary.js";
+import { frequencyFactors, rotaryTables } from "../../../src/backend/ops/rotary.js";
 import { rowLayout } from "../../../src/backend/ops/rows.js";
 import { swiglu, swigluPlain } from "../../../src/backend/ops/swiglu.js";
 import { tokenLogps, tokenLogpsPlain } from "../../../src/backend/ops/token-logps.js";
@@ -208,4 +208,11 @@ test("gradients agree with numeric differences", () => {
       ).dataSync()[0]!;
     expect((moved(1e-2) - moved(-1e-2)) / 2e-2).toBeCloseTo(analytic[i]!, 2);
   }
+});
+
+test("Llama 3.1's stretched frequencies by hand: long waves are divided, short ones kept, those between faded", () => {
+  // theta^(-2 i / D) = 1, 0.1, 0.01 with theta 1000, D 6; waves in 2 pi 100 positions: 100, 10, 1; low 4, high 16: the second keeps (10 - 4) / 12 = 0.5 of itself
+  const ropeScaling = { factor: 8, low: 4, high: 16, original: 200 * Math.PI };
+  const factors = frequencyFactors({ headDim: 6, ropeTheta: 1000, ropeScaling });
+  [1, 1 / (0.5 / 8 + 0.5), 8].forEach((want, i) => void expect(factors[i]).toBeCloseTo(want, 12));
 });
