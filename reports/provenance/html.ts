@@ -50,7 +50,7 @@ export function facts({ notebook, execution, run, rendered, complete }: Provenan
     const model = record.model as { name?: string; sha256?: string } | undefined;
     rows.push(
       ["Experiment", `${run.file}, SHA-256 ${run.sha256}`],
-      ["Its files", `${Object.keys(run.files).length}, SHA-256 of each in the JSON below`],
+      ["Experiment's files", `${Object.keys(run.files).length}; the JSON below has the SHA-256 of each`],
       ...data(run).map(([file, sha256]): [string, string] => ["Data", `${file}, SHA-256 ${sha256}`]),
       ["Profile", record.profile],
       ["Seed", record.seed],
