@@ -53,8 +53,11 @@ export async function rerunChecks({ notebook, execution }: Provenance, path: str
 /** Texts that the `parameters` cell sets: what is not given may be the folder of an experiment too. */
 function defaults(notebook: Notebook): Parameters {
   const cell = notebook.cells.find((cell) => cellTags(cell).includes("parameters"));
-  const texts = cell?.source.matchAll(/^(?:let|const|var)\s+([\w$]+)(?![\w$])[^=\n]*=\s*(["'])([^"'\\\n]*)\2/gm) ?? [];
-  return Object.fromEntries([...texts].map(([, name, , text]) => [name!, text]));
+  const texts = (cell?.source ?? "").split(/[\r\n]/).flatMap((line) => {
+    const [, name, , text] = /^(?:let|const|var)[ \t]+([\w$]+)(?![\w$])[^=]*=[ \t]*(["'])([^"'\\]*)\2/.exec(line) ?? [];
+    return name === undefined ? [] : [[name, text] as const];
+  });
+  return Object.fromEntries(texts);
 }
 
 /** Copies each experiment that a parameter names. @returns the parameters that name one, with the copy; and where the copies come from */
@@ -69,7 +72,7 @@ function copyExperiments(
   });
   const moved = named.map(([, value], i): [string, string] => {
     const copy = join(place, `run-${i + 1}`);
-    cpSync(resolve(folder, value), copy, { recursive: true, mode: constants.COPYFILE_FICLONE, filter: isNeeded });
+    cpSync(resolve(folder, value), copy, { recursive: true, dereference: true, mode: constants.COPYFILE_FICLONE, filter: isNeeded });
     return [value, copy];
   });
   return { parameters: Object.fromEntries(named.map(([name], i) => [name, moved[i]![1]])), moved };
