@@ -4,7 +4,7 @@ import { cellSeconds } from "../document/build.js";
 import type { ExecutionRecord } from "../execute/record.js";
 import { type CodeCell, type Notebook, NotebookError } from "../notebook/types.js";
 import { fileSha256, outputSha256, sha256 } from "./digests.js";
-import { environment } from "./environment.js";
+import { erpoVersion } from "./environment.js";
 
 /** A file and its bytes. */
 export interface FileDigest {
@@ -50,7 +50,6 @@ export function collectProvenance(
   const code = notebook.cells.flatMap((cell, i) =>
     cell.cell_type === "code" && cell.source.trim() !== "" ? [{ cell, number: i + 1 }] : [],
   );
-  const { erpo, node } = environment();
   return {
     format: 1,
     notebook: { file: relative(resolve(output), resolve(path)), sha256: sha256(bytes) },
@@ -62,7 +61,7 @@ export function collectProvenance(
       ...cellSeconds(cell),
       outputs: cell.outputs.map(outputSha256),
     })),
-    rendered: { erpo, node },
+    rendered: { erpo: erpoVersion(), node: process.version },
     complete: execution?.complete ?? (code.some(({ cell }) => cell.execution_count !== null) && !code.some(({ cell }) => failed(cell))),
   };
 }

@@ -24,12 +24,12 @@ export const agree = (a: number, b: number, tolerance: number): boolean =>
  * Numbers agree within the tolerance, everything else must be equal. Figures, tables and values are compared by their data (their JSON), other
  * outputs by all their texts, pictures without data by their bytes; printed text and text in outputs word by word, with numbers as
  * numbers. Left out are what a clock or a place decides: durations, rates a second and moments in text, and fields of data whose names
- * say such a thing (`step_seconds`, `latency (s)`, `val-latency`); progress bars; paths; tracebacks. So are cells that `found` did not reach.
+ * say such a thing (`step_seconds`, `latency (s)`, `val-latency`); progress bars; paths; tracebacks. So are cells that one of the runs did not reach.
  */
 export function differences(reported: Notebook, found: Notebook, tolerance: number): Difference[] {
   const again = codeCells(found);
   return codeCells(reported).flatMap(({ cell, number }, i) => {
-    if (cell.execution_count !== null && again[i]?.cell.execution_count === null) return [];
+    if (cell.execution_count === null || again[i]?.cell.execution_count === null) return [];
     const [before, after] = [parts(cell), parts(again[i]?.cell)];
     return Array.from({ length: Math.max(before.length, after.length) }, (_, k) => {
       const [a, b] = [before[k], after[k]];
@@ -37,7 +37,7 @@ export function differences(reported: Notebook, found: Notebook, tolerance: numb
       const tell = (place: string, x: unknown, y: unknown): Difference[] => [
         { cell: number, output, place, reported: inWords(x), found: inWords(y) },
       ];
-      if (!a || !b || a.name !== b.name) return tell("", a?.name, b?.name);
+      if (!a || !b || a.name !== b.name) return tell("", a && brief(a), b && brief(b));
       return [...compare(a.content, b.content, "", { tolerance, tell })];
     }).flat();
   });
@@ -55,6 +55,9 @@ interface Part {
   content: unknown;
 }
 
+/** An error's own words, another output's name. */
+const brief = ({ name, content }: Part) => (typeof content === "string" ? content : name);
+
 function parts(cell: CodeCell | undefined): Part[] {
   const outputs = cell?.outputs ?? [];
   const printed = (name: "stdout" | "stderr") =>
@@ -69,7 +72,7 @@ function parts(cell: CodeCell | undefined): Part[] {
 
 function displayPart(output: Output, index: number): Part[] {
   if (output.output_type === "stream") return [];
-  if (output.output_type === "error") return [{ name: "error", content: { name: output.ename, message: output.evalue } }];
+  if (output.output_type === "error") return [{ name: "error", content: `${output.ename}: ${output.evalue}` }];
   const { label, "fig-cap": figure, "tbl-cap": table, "fig-alt": alt } = output.metadata;
   if (typeof label === "string" && label.startsWith("val-") && TIMED.test(label)) return [];
   const data = dataOf(output);

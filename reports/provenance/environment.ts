@@ -40,7 +40,7 @@ function readEnvironment(root: string): Environment {
   const status = commit === undefined ? undefined : git("status", "--porcelain", "--untracked-files=no");
   const lockfile = fileSha256(join(root, "package-lock.json"));
   return {
-    erpo: JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version,
+    erpo: erpoVersion(),
     node: process.version,
     v8: process.versions.v8,
     platform: `${process.platform}-${process.arch}`,
@@ -51,3 +51,6 @@ function readEnvironment(root: string): Environment {
     ...(lockfile !== undefined && { lockfile_sha256: lockfile }),
   };
 }
+
+/** The version of this package. */
+export const erpoVersion = (): string => JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")).version;

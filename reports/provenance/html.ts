@@ -1,6 +1,9 @@
 import { escapeHTML } from "../html/escape.js";
-import type { Experiment, Provenance } from "./collect.js";
+import type { Provenance } from "./collect.js";
 import { UNSEALED } from "./seal.js";
+
+/** Has the SHA-256 of all prompt files. */
+const MANIFEST = "data/manifest.json";
 
 /** The block at a report's end: readable, with a place for the same as JSON, which `sealPage` fills. */
 export function provenanceHTML(provenance: Provenance): string {
@@ -50,8 +53,8 @@ export function facts({ notebook, execution, run, rendered, complete }: Provenan
     const model = record.model as { name?: string; sha256?: string } | undefined;
     rows.push(
       ["Experiment", `${run.file}, SHA-256 ${run.sha256}`],
-      ["Its files", `${Object.keys(run.files).length}, SHA-256 of each in the JSON below`],
-      ...data(run).map(([file, sha256]): [string, string] => ["Data", `${file}, SHA-256 ${sha256}`]),
+      ["Experiment's files", `${Object.keys(run.files).length}; the JSON below has the SHA-256 of each`],
+      ["Data", run.files[MANIFEST] && `${MANIFEST}, SHA-256 ${run.files[MANIFEST]}`],
       ["Profile", record.profile],
       ["Seed", record.seed],
       ["Model", model && `${model.name}, SHA-256 ${model.sha256}`],
@@ -69,9 +72,6 @@ function codeInWords({ commit, dirty, code_sha256 }: { commit?: string; dirty?: 
   const version = commit && `commit ${commit}${dirty ? ", with uncommitted changes" : ""}`;
   return [version, code_sha256 && `SHA-256 of the files ${code_sha256}`].filter(Boolean).join("; ");
 }
-
-/** The prompt sets and their manifest. */
-const data = ({ files }: Experiment) => Object.entries(files).filter(([file]) => file.startsWith("data/"));
 
 function devices(record: Record<string, unknown>): string[] {
   const environments = Array.isArray(record.environments) ? record.environments : [];

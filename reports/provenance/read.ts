@@ -12,6 +12,7 @@ export interface SealedReport {
   intact: boolean;
 }
 
+const text = z.string().optional();
 const file = z.looseObject({ file: z.string(), sha256: z.string() });
 
 /** The parts that a check reads; a report may come from a stranger. */
@@ -23,11 +24,12 @@ const sealed = z.looseObject({
   cells: z.array(z.looseObject({ cell: z.number(), outputs: z.array(z.string()) })),
   execution: z
     .looseObject({
-      started: z.string(),
-      kernel: z.string(),
-      folder: z.string().optional(),
-      parameters: z.record(z.string(), z.unknown()),
-      environment: z.looseObject({ node: z.string() }),
+      kernel: text,
+      folder: text,
+      source_sha256: text,
+      parameters: z.record(z.string(), z.unknown()).optional(),
+      environment: z.looseObject({ commit: text, code_sha256: text, lockfile_sha256: text }).optional(),
+      device: z.looseObject({ name: z.string(), library: z.string(), precision: z.string() }).optional(),
     })
     .optional(),
 });

@@ -17,7 +17,7 @@ export interface RerunOptions extends Pick<ExecuteOptions, "signal" | "onProgres
 /**
  * Runs a report's notebook again, with the same parameters, kernel and working directory, and compares the outputs. The notebook and the
  * folders of experiments (a `run.json` in them) that its parameters name are copied to a temporary place before, so that neither is touched; what an
- * experiment keeps there, such as a trained stage, is read and not computed again.
+ * experiment keeps there, such as a trained stage, is read and not computed again. Errors of cells are outputs like others.
  *
  * @param path of the report
  * @throws NotebookError when there is no such notebook; InterruptedError
@@ -36,17 +36,15 @@ export async function rerunChecks({ notebook, execution }: Provenance, path: str
     const { parameters, moved } = copyExperiments({ ...defaults(reported), ...given }, folder, place);
     const kernel = execution?.kernel ? { kernel: execution.kernel } : {};
     try {
-      await executeNotebook(file, { ...others, ...kernel, output, folder, parameters: { ...given, ...parameters } });
+      await executeNotebook(file, { ...others, ...kernel, output, folder, allowErrors: true, parameters: { ...given, ...parameters } });
     } catch (error) {
       if (!(error instanceof NotebookError) || error instanceof InterruptedError || !existsSync(output)) throw error;
       failure = error.message;
     }
     const found = restorePaths(readNotebook(output).notebook, moved);
-    return [
-      ...(failure ? [{ kind: "rerun", name: failure, status: "differs" } as const] : []),
-      ...outcome(reported, differences(reported, found, tolerance), tolerance),
-      ...device(execution, found),
-    ];
+    const compared = outcome(reported, differences(reported, found, tolerance), tolerance);
+    if (failure) return [{ kind: "rerun", name: failure, status: "differs" }, ...compared.filter(({ status }) => status === "differs")];
+    return [...compared, ...device(execution, found)];
   } finally {
     rmSync(place, { recursive: true, force: true });
   }
@@ -55,8 +53,11 @@ export async function rerunChecks({ notebook, execution }: Provenance, path: str
 /** Texts that the `parameters` cell sets: what is not given may be the folder of an experiment too. */
 function defaults(notebook: Notebook): Parameters {
   const cell = notebook.cells.find((cell) => cellTags(cell).includes("parameters"));
-  const texts = cell?.source.matchAll(/^(?:let|const|var)\s+([\w$]+)(?![\w$])[^=\n]*=\s*(["'])([^"'\\\n]*)\2/gm) ?? [];
-  return Object.fromEntries([...texts].map(([, name, , text]) => [name!, text]));
+  const texts = (cell?.source ?? "").split(/[\r\n]/).flatMap((line) => {
+    const [, name, , text] = /^(?:let|const|var)[ \t]+([\w$]+)(?![\w$])[^=]*=[ \t]*(["'])([^"'\\]*)\2/.exec(line) ?? [];
+    return name === undefined ? [] : [[name, text] as const];
+  });
+  return Object.fromEntries(texts);
 }
 
 /** Copies each experiment that a parameter names. @returns the parameters that name one, with the copy; and where the copies come from */
@@ -69,9 +70,9 @@ function copyExperiments(
     const [, value] = entry;
     return typeof value === "string" && value !== "" && existsSync(join(resolve(folder, value), "run.json"));
   });
-  const moved = named.map(([name, value]): [string, string] => {
-    const copy = join(place, name);
-    cpSync(resolve(folder, value), copy, { recursive: true, mode: constants.COPYFILE_FICLONE, filter: isNeeded });
+  const moved = named.map(([, value], i): [string, string] => {
+    const copy = join(place, `run-${i + 1}`);
+    cpSync(resolve(folder, value), copy, { recursive: true, dereference: true, mode: constants.COPYFILE_FICLONE, filter: isNeeded });
     return [value, copy];
   });
   return { parameters: Object.fromEntries(named.map(([name], i) => [name, moved[i]![1]])), moved };

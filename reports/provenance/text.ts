@@ -16,7 +16,8 @@ export const isProgress = (text: string): boolean =>
     .split("\n")
     .every((line) => BAR.test(line));
 
-const NUMBER = /(?<![\w.])[-−+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-−+]?\d+)?(?!\w)/gi;
+/** At most 40 digits on each side: what is longer is text. */
+const NUMBER = /(?<![\w.])[-−+]?(?:\d{1,40}(?:\.\d{0,40})?|\.\d{1,40})(?:e[-−+]?\d{1,3})?(?!\w)/gi;
 
 /** What a clock or a place decides, in the order in which it is looked for. */
 const VOLATILE: readonly [RegExp, string][] = [

@@ -47,7 +47,7 @@ export async function verifyReport({ provenance, intact }: SealedReport, path: s
     ...notebookChecks(provenance, folder),
     ...runChecks(provenance, folder),
     ...(await modelCheck(provenance, folder, modelDigest)),
-    ...(execution ? machineChecks(execution.environment, environment()) : []),
+    ...(execution?.environment ? machineChecks(execution.environment, environment()) : []),
   ];
 }
 

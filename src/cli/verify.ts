@@ -47,24 +47,35 @@ async function verify(report: string, { rerun, tolerance, json }: Options): Prom
   ]);
   const sealed = readReport(report);
   const checks = await verifyReport(sealed, report, modelDigest);
-  if (rerun) checks.push(...(await runAgain(sealed, report, tolerance)));
+  if (rerun) {
+    const again = await runAgain(sealed, report, tolerance);
+    if (!again) return;
+    checks.push(...again);
+  }
   const ok = holds(checks);
   process.stdout.write(json ? `${JSON.stringify({ report, ok, checks }, null, 2)}\n` : table(checks));
   process.exitCode = ok ? 0 : 1;
 }
 
-/** Ctrl-C ends the kernel and removes the copies. */
-async function runAgain({ provenance }: SealedReport, report: string, tolerance: number): Promise<Check[]> {
-  const [{ rerunChecks }, { progressLine }] = await Promise.all([
+/** Ctrl-C ends the kernel and removes the copies; there is no answer then. */
+async function runAgain({ provenance }: SealedReport, report: string, tolerance: number): Promise<Check[] | undefined> {
+  const [{ rerunChecks }, { progressLine }, { InterruptedError }] = await Promise.all([
     import("../../reports/provenance/rerun.js"),
     import("../../reports/execute/progress.js"),
+    import("../../reports/execute/execute.js"),
   ]);
   const stop = new AbortController();
   const interrupt = () => stop.abort();
-  process.once("SIGINT", interrupt);
+  process.on("SIGINT", interrupt);
   const line = progressLine(process.stderr);
   try {
     return await rerunChecks(provenance, report, { tolerance, signal: stop.signal, onProgress: line.show });
+  } catch (error) {
+    if (!(error instanceof InterruptedError)) throw error;
+    line.clear();
+    process.stderr.write(`erpo: ${error.message}\n`);
+    process.exitCode = 130;
+    return undefined;
   } finally {
     line.clear();
     process.off("SIGINT", interrupt);
@@ -90,16 +101,12 @@ function table(checks: readonly Check[]): string {
     ];
   });
   const widths = [0, 1, 2].map((i) => Math.min(60, Math.max(...lines.map((line) => line[i]!.length))));
-  const text = lines
-    .map((line) =>
-      line
-        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
-  return `${text}\n\n${summary(checks)}\n`;
+  const padded = lines.map((line) => line.map((cell, i) => printable(cell).padEnd(widths[i] ?? 0)).join("  "));
+  return `${padded.map((line) => line.trimEnd()).join("\n")}\n\n${summary(checks)}\n`;
 }
+
+/** What a report says may come from a stranger, and goes to a terminal. */
+const printable = (text: string) => text.replace(/\p{Cc}/gu, " ");
 
 function inWords({ status, reported, found, note }: Check): string {
   const short = (text: string) => (/^[0-9a-f]{64}$/.test(text) ? `SHA-256 ${text.slice(0, 12)}` : text);

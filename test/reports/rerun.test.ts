@@ -66,18 +66,18 @@ test("planted random numbers are told with their cell, and with the number that 
   for (const { reported, found } of checks) expect(found).not.toBe(reported);
 }, 240_000);
 
-test("a notebook that fails now: the error, and what differs until then", async () => {
+test("a notebook that fails now, or kills its kernel: the error, and what differs until then", async () => {
   const { report, path } = await makeProject([
-    code(
-      'import { readFileSync, writeFileSync, existsSync } from "node:fs";\nif (!existsSync("x.txt")) writeFileSync("x.txt", "1");\nconsole.log(1)',
-    ),
-    code('console.log(readFileSync("x.txt", "utf8")); if (existsSync("stop")) throw new TypeError("stopped");'),
+    code('import { existsSync } from "node:fs";\nconsole.log(existsSync("stop"));'),
+    code('if (existsSync("stop")) throw new TypeError("stopped");'),
+    code('if (existsSync("stop")) process.exit(3);'),
     code("console.log(Math.random())"),
   ]);
   write(path("notebooks/stop"), "");
   expect(await rerun(report)).toMatchObject([
-    { status: "differs", name: "nb.ipynb: cell 2: TypeError: stopped" },
-    { status: "differs", name: "cell 2, error", found: "error" },
+    { kind: "rerun", status: "differs", name: expect.stringMatching(/^nb\.ipynb: cell 3: the kernel died: exit code 3/) },
+    { kind: "rerun", status: "differs", name: "cell 1, printed text", reported: "false", found: "true" },
+    { kind: "rerun", status: "differs", name: "cell 2, error", reported: "nothing", found: "TypeError: stopped" },
   ]);
   rmSync(path("notebooks"), { recursive: true });
   await expect(rerun(report)).rejects.toThrow(/nb\.html: the folder that its notebook was run in is gone: .*notebooks$/);

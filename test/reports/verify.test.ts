@@ -73,7 +73,7 @@ test("a report carries the digests of all that it was made from, with paths from
   expect(html).not.toMatch(/<script/);
   const json = /<pre id="provenance-json"[^>]*>([\s\S]*?)<\/pre>/.exec(html)![1]!;
   expect(JSON.parse(json)).toMatchObject({ format: 1 }); // as it stands: nothing in it needs an escape
-  for (const fact of ["<td>3</td>", "tiny, SHA-256 ", "data/train.jsonl, SHA-256 ", provenance.cells[2]!.outputs[0]!.slice(0, 12)])
+  for (const fact of ["<td>3</td>", "tiny, SHA-256 ", "data/manifest.json, SHA-256 ", provenance.cells[2]!.outputs[0]!.slice(0, 12)])
     expect(html).toContain(fact);
 });
 
