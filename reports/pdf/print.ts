@@ -16,6 +16,9 @@ const ARGUMENTS = [
   "--host-resolver-rules=MAP * ~NOTFOUND",
 ];
 
+/** Milliseconds for each step, on a busy machine too. */
+const PATIENCE = 120_000;
+
 /**
  * Prints an HTML page as Chromium does, with bookmarks and tags for assistive software. Scripts do not run and nothing is loaded: the
  * page must bring its pictures and fonts as data.
@@ -33,6 +36,7 @@ export async function printPage(html: string, chromium: string, paper: Paper): P
       executablePath: chromium,
       userDataDir: profile,
       pipe: true,
+      timeout: PATIENCE,
       args: [...ARGUMENTS, ...(root ? ["--no-sandbox"] : [])],
     });
     return await print(browser, html, paper);
@@ -50,8 +54,8 @@ async function print(browser: Browser, html: string, paper: Paper): Promise<Uint
   await page.setJavaScriptEnabled(false);
   await page.setRequestInterception(true);
   page.on("request", (request) => void answer(request, html).catch(() => {}));
-  await page.goto(ORIGIN, { waitUntil: "load" });
-  return page.pdf({ format: paper, preferCSSPageSize: false, printBackground: true, outline: true, tagged: true, timeout: 120_000 });
+  await page.goto(ORIGIN, { waitUntil: "load", timeout: PATIENCE });
+  return page.pdf({ format: paper, preferCSSPageSize: false, printBackground: true, outline: true, tagged: true, timeout: PATIENCE });
 }
 
 /** Gives the browser the page, and data that the page holds; refuses everything else. */
