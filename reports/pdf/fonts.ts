@@ -27,8 +27,8 @@ export function fontCSS(): string {
 function inlined(name: string): string {
   const file = require.resolve(name);
   return readFileSync(file, "utf8")
-    .replace(/,\s*url\([^)]*\.woff\)[^;]*/g, "")
-    .replace(/url\(([^)]*\.woff2)\)/g, (_, path: string) => `url(${dataURL(join(dirname(file), path), "font/woff2")})`);
+    .replace(/, url\(\.\/files\/[\w-]+\.woff\) format\('woff'\)/g, "") // the same for older browsers
+    .replace(/\.\/files\/[\w-]+\.woff2/g, (path) => dataURL(join(dirname(file), path), "font/woff2"));
 }
 
 const dataURL = (file: string, mime: string) => `data:${mime};base64,${readFileSync(file).toString("base64")}`;

@@ -35,7 +35,7 @@ function printable(html: string): string {
   return html
     .replace("</head>", () => `<style>${fontCSS()}</style>\n</head>`)
     .replaceAll('<details class="code"', '<details open class="code"')
-    .replaceAll(/(<a [^>]*)class="external"([^>]*>https?:)/g, "$1$2") // says its address already
+    .replaceAll(/<a [^<>]*>https?:/g, (link) => link.replace('class="external"', "")) // says its address already
     .replaceAll(/<figure(?=[\s>])/g, '<figure role="group"');
 }
 

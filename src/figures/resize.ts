@@ -85,21 +85,29 @@ function withLegendColumns(spec: VegaLiteSpec, columns: number): VegaLiteSpec {
  * @returns width and height, 0 where it says none
  */
 export function sizeOf(svg: string): { width: number; height: number } {
-  const root = /<svg\b[^>]*>/.exec(svg)?.[0] ?? "";
-  const number = (name: string) => Number(new RegExp(`\\s${name}="([\\d.]+)(?:px)?"`).exec(root)?.[1] ?? 0);
-  const box = /\sviewBox="[-\d.e]+[\s,]+[-\d.e]+[\s,]+([\d.e]+)[\s,]+([\d.e]+)"/.exec(root);
-  return box ? { width: Number(box[1]), height: Number(box[2]) } : { width: number("width"), height: number("height") };
+  const tag = rootTag(svg);
+  const [, , width, height] = /\sviewBox="([^"]*)"/
+    .exec(tag)?.[1]
+    ?.trim()
+    .split(/[\s,]+/) ?? ["", "", length(tag, "width"), length(tag, "height")];
+  return { width: Number(width) || 0, height: Number(height) || 0 };
 }
+
+const length = (tag: string, name: string) => new RegExp(`\\s${name}="([\\d.]+)(?:px)?"`).exec(tag)?.[1];
 
 /** The same picture at another width, in CSS pixels; its height follows. */
 export function scaledTo(svg: string, width: number): string {
   const size = sizeOf(svg);
   const height = Math.round(((size.height * width) / size.width) * 100) / 100;
-  return svg.replace(/<svg\b[^>]*>/, (root) => {
-    const kept = root.replace(/\s(?:width|height)="[^"]*"/g, "");
-    const box = /\sviewBox="/.test(kept) ? "" : ` viewBox="0 0 ${size.width} ${size.height}"`;
-    return kept.replace("<svg", `<svg width="${width}" height="${height}"${box}`);
-  });
+  const tag = rootTag(svg);
+  const kept = tag.replace(/\s(?:width|height)="[^"]*"/g, "").slice("<svg".length);
+  const box = /\sviewBox="/.test(kept) ? "" : ` viewBox="0 0 ${size.width} ${size.height}"`;
+  return svg.replace(tag, () => `<svg width="${width}" height="${height}"${box}${kept}`);
+}
+
+function rootTag(svg: string): string {
+  const start = svg.indexOf("<svg");
+  return start < 0 ? "" : svg.slice(start, svg.indexOf(">", start) + 1);
 }
 
 const isRecord = (value: unknown): value is View => typeof value === "object" && value !== null && !Array.isArray(value);
