@@ -9,6 +9,7 @@ const ARIMO = [
   ["400Regular/Arimo_400Regular", "normal", 400],
   ["400Regular_Italic/Arimo_400Regular_Italic", "italic", 400],
   ["700Bold/Arimo_700Bold", "normal", 700],
+  ["700Bold_Italic/Arimo_700Bold_Italic", "italic", 700],
 ] as const;
 
 /** The text font goes with STIX Two Math, in which formulas stand. */

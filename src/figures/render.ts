@@ -138,7 +138,7 @@ function finish(svg: string, alt: string | undefined): string {
     .replace(IDLE_PATH, "")
     .replace(TEXT, (text) => (text.slice(0, text.indexOf(">")).includes(' opacity="0"') ? "" : text)) // labels that would overlap others
     .replaceAll(TEXT_STYLE, "")
-    .replace("<svg ", `<svg role="img"${name}${TEXT_STYLE} `);
+    .replace("<svg ", () => `<svg role="img"${name}${TEXT_STYLE} `);
 }
 
 const escapeAttribute = (text: string) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
