@@ -19,8 +19,8 @@ export interface FigureOptions {
 }
 
 /**
- * Writes one figure of an executed notebook for a paper, as `DIR/<label>.pdf` and so on. It is drawn anew from its Vega-Lite specification, so that text keeps
- * its size at any width; where there is none, its SVG is scaled.
+ * Writes one figure of an executed notebook for a paper, as `DIR/<label>.pdf` and so on. It is drawn anew from its Vega-Lite specification,
+ * so that text keeps its size at any width; where there is none, its SVG is scaled.
  *
  * @param place `NB.ipynb#fig-margins`
  * @returns the files
@@ -56,15 +56,21 @@ function findFigure(path: string, label: string): FigureBlock {
   );
 }
 
+/** CSS pixels; a metre is 3780. */
+const LARGEST = 10_000;
+
 /** The figure as SVG that says its width in pixels. */
-async function draw({ picture, spec, label }: FigureBlock, name: string, width: number | undefined): Promise<string> {
+async function draw({ picture, spec, label, alt }: FigureBlock, name: string, width: number | undefined): Promise<string> {
+  const named = alt === undefined ? {} : { alt };
   let svg: string;
-  if (spec) svg = width === undefined ? (await render(spec)).svg : await renderAt(spec, width);
+  if (spec) svg = width === undefined ? (await render(spec, named)).svg : await renderAt(spec, width, named);
   else if (picture.type === "svg") svg = picture.svg;
   else throw new NotebookError(`${name}: ${label} is a bitmap, which cannot be redrawn; show it as SVG or Vega-Lite`);
   const clean = sanitizeSVG(svg, "").trim();
   const size = sizeOf(clean);
-  if (!(size.width > 0 && size.height > 0)) throw new NotebookError(`${name}: ${label} is no SVG that says its size`);
+  if (!(size.width > 0 && size.width <= LARGEST && size.height > 0 && size.height / size.width < 20)) {
+    throw new NotebookError(`${name}: ${label} is no SVG of a usual size`);
+  }
   return scaledTo(clean, width ?? size.width);
 }
 

@@ -7,11 +7,13 @@ export interface About {
   authors: readonly string[];
   /** Undefined: the file says no date. */
   date: Date | undefined;
+  /** Names of the reports of the set, without ending. */
+  stems: ReadonlySet<string>;
 }
 
 /**
- * Gives Chromium's PDF the document's own facts instead of the hour and the browser, so that the same report gives the same bytes, and makes links to
- * other reports of the set lead to their PDFs.
+ * Gives Chromium's PDF the document's own facts instead of the hour and the browser, so that the same report gives the same bytes, and
+ * makes links to other reports of the set lead into their PDFs.
  */
 export async function finishPDF(bytes: Uint8Array, about: About): Promise<Uint8Array> {
   const pdf = await PDFDocument.load(renumbered(bytes), { updateMetadata: false });
@@ -24,7 +26,7 @@ export async function finishPDF(bytes: Uint8Array, about: About): Promise<Uint8A
   pdf.catalog.lookup(PDFName.of("StructTreeRoot"), PDFDict).set(PDFName.of("RoleMap"), pdf.context.obj({ Strong: "Span", Em: "Span" }));
   for (const page of pdf.getPages()) {
     const annotations = page.node.Annots();
-    if (annotations) relink(annotations);
+    if (annotations) relink(annotations, about.stems);
   }
   return pdf.save();
 }
@@ -51,14 +53,15 @@ function stamp(pdf: PDFDocument, date: Date | undefined): void {
 }
 
 /** Relative links have become absolute in the browser: here they are relative again, and those to reports lead into the other PDF. */
-function relink(annotations: PDFArray): void {
+function relink(annotations: PDFArray, stems: ReadonlySet<string>): void {
   for (let i = 0; i < annotations.size(); i++) {
     const action = annotations.lookup(i, PDFDict).lookupMaybe(PDFName.of("A"), PDFDict);
     const uri = action?.lookupMaybe(PDFName.of("URI"), PDFString, PDFHexString)?.decodeText();
     if (!action || !uri?.startsWith(ORIGIN)) continue;
-    const [, stem, label] = /^([^/?#]+)\.html(?:#(.+))?$/.exec(uri.slice(ORIGIN.length)) ?? [];
+    const [page, label] = uri.slice(ORIGIN.length).split("#") as [string, string?];
+    const stem = [...stems].find((name) => page === `${encodeURIComponent(name)}.html`);
     if (stem === undefined) action.set(PDFName.of("URI"), PDFString.of(uri.slice(ORIGIN.length)));
-    else leadInto(action, `${decodeURIComponent(stem)}.pdf`, label);
+    else leadInto(action, `${stem}.pdf`, label);
   }
 }
 

@@ -9,6 +9,7 @@ const ARIMO = [
   ["400Regular/Arimo_400Regular", "normal", 400],
   ["400Regular_Italic/Arimo_400Regular_Italic", "italic", 400],
   ["700Bold/Arimo_700Bold", "normal", 700],
+  ["700Bold_Italic/Arimo_700Bold_Italic", "italic", 700],
 ] as const;
 
 /** The text font goes with STIX Two Math, in which formulas stand. */
@@ -27,8 +28,8 @@ export function fontCSS(): string {
 function inlined(name: string): string {
   const file = require.resolve(name);
   return readFileSync(file, "utf8")
-    .replace(/,\s*url\([^)]*\.woff\)[^;]*/g, "")
-    .replace(/url\(([^)]*\.woff2)\)/g, (_, path: string) => `url(${dataURL(join(dirname(file), path), "font/woff2")})`);
+    .replace(/, url\(\.\/files\/[\w-]+\.woff\) format\('woff'\)/g, "") // the same for older browsers
+    .replace(/\.\/files\/[\w-]+\.woff2/g, (path) => dataURL(join(dirname(file), path), "font/woff2"));
 }
 
 const dataURL = (file: string, mime: string) => `data:${mime};base64,${readFileSync(file).toString("base64")}`;

@@ -1,7 +1,4 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Browser, HTTPRequest } from "puppeteer-core";
 import type { Paper } from "../formats.js";
 
@@ -16,6 +13,9 @@ const ARGUMENTS = [
   "--host-resolver-rules=MAP * ~NOTFOUND",
 ];
 
+/** Milliseconds for each step, on a busy machine too. */
+const PATIENCE = 120_000;
+
 /**
  * Prints an HTML page as Chromium does, with bookmarks and tags for assistive software. Scripts do not run and nothing is loaded: the
  * page must bring its pictures and fonts as data.
@@ -25,14 +25,13 @@ const ARGUMENTS = [
  */
 export async function printPage(html: string, chromium: string, paper: Paper): Promise<Uint8Array> {
   const { launch } = await import("puppeteer-core");
-  const profile = mkdtempSync(join(tmpdir(), "erpo-chromium-"));
   const root = process.getuid?.() === 0; // Chromium has no sandbox for root
   let browser: Browser | undefined;
   try {
     browser = await launch({
       executablePath: chromium,
-      userDataDir: profile,
       pipe: true,
+      timeout: PATIENCE,
       args: [...ARGUMENTS, ...(root ? ["--no-sandbox"] : [])],
     });
     return await print(browser, html, paper);
@@ -41,7 +40,6 @@ export async function printPage(html: string, chromium: string, paper: Paper): P
     throw new Error(`${chromium}: cannot print (${cause})`);
   } finally {
     await browser?.close();
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
   }
 }
 
@@ -50,8 +48,8 @@ async function print(browser: Browser, html: string, paper: Paper): Promise<Uint
   await page.setJavaScriptEnabled(false);
   await page.setRequestInterception(true);
   page.on("request", (request) => void answer(request, html).catch(() => {}));
-  await page.goto(ORIGIN, { waitUntil: "load" });
-  return page.pdf({ format: paper, preferCSSPageSize: false, printBackground: true, outline: true, tagged: true, timeout: 120_000 });
+  await page.goto(ORIGIN, { waitUntil: "load", timeout: PATIENCE });
+  return page.pdf({ format: paper, preferCSSPageSize: false, printBackground: true, outline: true, tagged: true, timeout: PATIENCE });
 }
 
 /** Gives the browser the page, and data that the page holds; refuses everything else. */
@@ -66,5 +64,5 @@ function answer(request: HTTPRequest, html: string): Promise<void> {
 function complaint(chromium: string): string | undefined {
   const { stderr, error } = spawnSync(chromium, ["--headless", "--dump-dom", "about:blank"], { encoding: "utf8", timeout: 20_000 });
   const lines = (error?.message ?? stderr).split("\n").map((line) => line.replace(/^\[[^\]]*\]\s*/, "").trim());
-  return lines.find((line) => /sandbox|libraries/i.test(line)) ?? lines.find((line) => line !== "");
+  return lines.find((line) => /sandbox|libraries|\bE[A-Z]{4,}$/.test(line));
 }

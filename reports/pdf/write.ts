@@ -7,8 +7,8 @@ import { fontCSS } from "./fonts.js";
 import { printPage } from "./print.js";
 
 /**
- * Writes `<stem>.pdf`: the HTML page as an installed Chromium prints it. Dates are those of the notebook's run (or SOURCE_DATE_EPOCH), so the same notebook
- * gives the same bytes with the same Chromium and fonts.
+ * Writes `<stem>.pdf`: the HTML page as an installed Chromium prints it. Its date is that of the notebook's run (or SOURCE_DATE_EPOCH): the
+ * same notebook gives the same bytes with the same Chromium and fonts.
  *
  * @throws Error in one line where there is no Chromium
  */
@@ -22,20 +22,21 @@ export function pdfWriter(paper: Paper): Writer {
     const { document, provenance } = source;
     const [page] = await writeHTML(source, set);
     const bytes = await printPage(printable(String(page!.content)), chromium, paper);
+    const { title, authors, stem } = document;
     const date = runDate(provenance.execution?.started);
-    return [{ path: `${document.stem}.pdf`, content: await finishPDF(bytes, { title: document.title, authors: document.authors, date }) }];
+    return [{ path: `${stem}.pdf`, content: await finishPDF(bytes, { title, authors, date, stems: set.stems }) }];
   };
 }
 
 /**
- * The page with its own fonts and all code unfolded: paper has no place to click. A figure element is a group, so that the picture in it is the one
- * that is tagged as a figure, and a table is no picture.
+ * The page with its own fonts and all code unfolded: paper has no place to click. Figure elements are groups, so that only pictures are
+ * tagged as figures, and tables stay tables.
  */
 function printable(html: string): string {
   return html
     .replace("</head>", () => `<style>${fontCSS()}</style>\n</head>`)
     .replaceAll('<details class="code"', '<details open class="code"')
-    .replaceAll(/(<a [^>]*)class="external"([^>]*>https?:)/g, "$1$2") // says its address already
+    .replaceAll(/<a [^<>]*>https?:/g, (link) => link.replace('class="external"', "")) // says its address already
     .replaceAll(/<figure(?=[\s>])/g, '<figure role="group"');
 }
 

@@ -123,8 +123,7 @@ const IDLE_ATTRIBUTE =
   / (?:pointer-events="none"|opacity="1"|aria-hidden="true"|role="graphics-object"|aria-roledescription="[^"]*"|class="[^"]*")/g;
 const IDLE_PATH = /<path(?: transform="[^"]*")?(?: d="(?:M0,0h[\d.]+v[\d.]+h-?[\d.]+Z)?")?(?: display="none")?(?:\/>|><\/path>)/g;
 
-/** Labels that would overlap others are there, but transparent. */
-const HIDDEN_TEXT = /<text[^>]* opacity="0"[^>]*>[^<]*<\/text>/g;
+const TEXT = /<text[^<]*<\/text>/g;
 
 /** What nearly all texts share is said once, at the root. */
 const TEXT_STYLE = ` font-family="${FONT}" font-size="12px"`;
@@ -137,9 +136,9 @@ function finish(svg: string, alt: string | undefined): string {
       tag.replace(LONG_NUMBER, (digits) => String(Math.round(Number(digits) * 100) / 100)).replace(IDLE_ATTRIBUTE, ""),
     )
     .replace(IDLE_PATH, "")
-    .replace(HIDDEN_TEXT, "")
+    .replace(TEXT, (text) => (text.slice(0, text.indexOf(">")).includes(' opacity="0"') ? "" : text)) // labels that would overlap others
     .replaceAll(TEXT_STYLE, "")
-    .replace("<svg ", `<svg role="img"${name}${TEXT_STYLE} `);
+    .replace("<svg ", () => `<svg role="img"${name}${TEXT_STYLE} `);
 }
 
 const escapeAttribute = (text: string) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);

@@ -9,23 +9,24 @@ const LEAST = 0.3;
  * its size; bars and points that stand one under the other keep their distance. A legend that is too wide gets more rows.
  *
  * @param width CSS pixels (1/96 inch), > 0
+ * @param options.alt as in `render`
  * @returns SVG of exactly this width
  * @throws FigureError as `render` does
  */
-export async function renderAt(spec: VegaLiteSpec, width: number): Promise<string> {
-  let best = await solve(spec, width);
+export async function renderAt(spec: VegaLiteSpec, width: number, options: { alt?: string } = {}): Promise<string> {
+  let best = await solve(spec, width, options);
   for (const columns of [2, 1]) {
     if (sizeOf(best).width <= width + 1) break;
-    const svg = await solve(withLegendColumns(spec, columns), width);
+    const svg = await solve(withLegendColumns(spec, columns), width, options);
     if (sizeOf(svg).width < sizeOf(best).width - 1) best = svg;
   }
   return scaledTo(best, width);
 }
 
 /** The picture's width is nearly a straight line over the factor of the plots' width: two drawings give it, the next ones hit. */
-async function solve(spec: VegaLiteSpec, width: number): Promise<string> {
+async function solve(spec: VegaLiteSpec, width: number, options: { alt?: string }): Promise<string> {
   const draw = async (factor: number) => {
-    const { svg } = await render(stretched(spec, factor) as VegaLiteSpec);
+    const { svg } = await render(stretched(spec, factor) as VegaLiteSpec, options);
     return { factor, svg, width: sizeOf(svg).width };
   };
   let before = await draw(1);
@@ -85,21 +86,29 @@ function withLegendColumns(spec: VegaLiteSpec, columns: number): VegaLiteSpec {
  * @returns width and height, 0 where it says none
  */
 export function sizeOf(svg: string): { width: number; height: number } {
-  const root = /<svg\b[^>]*>/.exec(svg)?.[0] ?? "";
-  const number = (name: string) => Number(new RegExp(`\\s${name}="([\\d.]+)(?:px)?"`).exec(root)?.[1] ?? 0);
-  const box = /\sviewBox="[-\d.e]+[\s,]+[-\d.e]+[\s,]+([\d.e]+)[\s,]+([\d.e]+)"/.exec(root);
-  return box ? { width: Number(box[1]), height: Number(box[2]) } : { width: number("width"), height: number("height") };
+  const tag = rootTag(svg);
+  const [, , width, height] = /\sviewBox="([^"]*)"/
+    .exec(tag)?.[1]
+    ?.trim()
+    .split(/[\s,]+/) ?? ["", "", length(tag, "width"), length(tag, "height")];
+  return { width: Number(width) || 0, height: Number(height) || 0 };
 }
+
+const length = (tag: string, name: string) => new RegExp(`\\s${name}="([\\d.]+)(?:px)?"`).exec(tag)?.[1];
 
 /** The same picture at another width, in CSS pixels; its height follows. */
 export function scaledTo(svg: string, width: number): string {
   const size = sizeOf(svg);
   const height = Math.round(((size.height * width) / size.width) * 100) / 100;
-  return svg.replace(/<svg\b[^>]*>/, (root) => {
-    const kept = root.replace(/\s(?:width|height)="[^"]*"/g, "");
-    const box = /\sviewBox="/.test(kept) ? "" : ` viewBox="0 0 ${size.width} ${size.height}"`;
-    return kept.replace("<svg", `<svg width="${width}" height="${height}"${box}`);
-  });
+  const tag = rootTag(svg);
+  const kept = tag.replace(/\s(?:width|height)="[^"]*"/g, "").slice("<svg".length);
+  const box = /\sviewBox="/.test(kept) ? "" : ` viewBox="0 0 ${size.width} ${size.height}"`;
+  return svg.replace(tag, () => `<svg width="${width}" height="${height}"${box}${kept}`);
+}
+
+function rootTag(svg: string): string {
+  const start = svg.indexOf("<svg");
+  return start < 0 ? "" : svg.slice(start, svg.indexOf(">", start) + 1);
 }
 
 const isRecord = (value: unknown): value is View => typeof value === "object" && value !== null && !Array.isArray(value);

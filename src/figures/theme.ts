@@ -1,8 +1,9 @@
 /**
- * Series colours that people with any colour vision tell apart: Okabe and Ito's (2008), with the three that are too pale on white darkened.
- * Each has a contrast of at least 3:1 on white.
+ * Series colours that people with any colour vision tell apart: the four of Okabe and Ito (2008) that are not too pale for white, a brown
+ * and a periwinkle. Any two differ by a CIEDE2000 of 12 at least for trichromats, protanopes, deuteranopes and tritanopes (Machado et al.
+ * 2009). Each has a contrast of at least 3:1 on white and on the report's dark background.
  */
-export const palette = ["#0072B2", "#D55E00", "#009E73", "#B8568F", "#A37400", "#5B6770"] as const;
+export const palette = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7C5F49", "#7984F0"] as const;
 
 /** Text and axes. The report replaces it by the page's own text colour, so that figures follow light and dark. */
 export const INK = "#24292f";

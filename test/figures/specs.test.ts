@@ -1,3 +1,4 @@
+import { differenceCiede2000, filterDeficiencyDeuter, filterDeficiencyProt, filterDeficiencyTrit, wcagContrast } from "culori";
 import { expect, test } from "vitest";
 import { intervals, lengthDistribution, palette, trainingCurves } from "../../src/figures/index.js";
 import { render, themed } from "../../src/figures/render.js";
@@ -70,12 +71,17 @@ test("a wrong specification is told in one line", async () => {
   );
 });
 
-test("series colours have a contrast of at least 3:1 on white", () => {
-  const luminance = (colour: string) => {
-    const [r, g, b] = [1, 3, 5]
-      .map((i) => Number.parseInt(colour.slice(i, i + 2), 16) / 255)
-      .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r! + 0.7152 * g! + 0.0722 * b!;
-  };
-  for (const colour of palette) expect(1.05 / (luminance(colour) + 0.05)).toBeGreaterThan(3);
+test("series colours have a contrast of at least 3:1 on white and on the dark page", () => {
+  for (const colour of palette) for (const paper of ["#ffffff", "#14171c"]) expect(wcagContrast(colour, paper), colour).toBeGreaterThan(3);
+});
+
+test.each([
+  ["normal", undefined],
+  ["protan", filterDeficiencyProt(1)],
+  ["deutan", filterDeficiencyDeuter(1)],
+  ["tritan", filterDeficiencyTrit(1)],
+])("with %s colour vision any two series colours differ by a CIEDE2000 of 12 at least", (_, deficiency) => {
+  const seen = palette.map((colour) => (deficiency ? deficiency(colour) : colour));
+  for (const [i, one] of seen.entries())
+    for (const other of seen.slice(0, i)) expect(differenceCiede2000()(one, other)).toBeGreaterThan(12);
 });

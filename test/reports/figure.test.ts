@@ -62,7 +62,12 @@ beforeAll(async () => {
   const cells = await Promise.all(
     Object.entries(specs).map(async ([label, spec]) => {
       const full = themed(spec);
-      return code("1", [shown({ "application/vnd.vegalite.v6+json": full, "image/svg+xml": (await render(full)).svg }, { label })]);
+      return code("1", [
+        shown(
+          { "application/vnd.vegalite.v6+json": full, "image/svg+xml": (await render(full)).svg },
+          { label, "fig-alt": "What it shows." },
+        ),
+      ]);
     }),
   );
   const drawing =
@@ -102,7 +107,7 @@ popplerTest("at 3.25 inches the PDF is 234 pt wide, its fonts are embedded and i
   for (const text of ["Harmful prompts", "Look-alikes", "stage 3", "estimate"])
     expect(poppler("pdftotext", "-layout", pdf, "-")).toContain(text);
   expect(poppler("pdfimages", "-list", pdf).trim().split("\n")).toHaveLength(2); // no bitmaps
-  expect(readFileSync(svg, "utf8")).toMatch(/^<svg width="312" .*<text[^>]*>estimate<\/text>/s);
+  expect(readFileSync(svg, "utf8")).toMatch(/^<svg width="312" .* aria-label="What it shows\." .*<text[^>]*>estimate<\/text>/s);
   const bytes = readFileSync(png);
   expect(bytes.readUInt32BE(16)).toBe(975); // 3.25 in x 300 dpi
   const density = bytes.indexOf("pHYs") + 4;
@@ -147,6 +152,15 @@ test("what cannot be written is told in one line, with the labels that there are
     "new.ipynb: has not been run; run it with `erpo execute`",
   );
   await expect(write("/nowhere.ipynb#fig-x")).rejects.toThrow("/nowhere.ipynb: no such file");
+});
+
+test("a picture of absurd size is refused", async () => {
+  for (const size of ['width="1e9" height="9"', 'width="99999999" height="9"', 'width="9" height="99999"', 'width="0" height="9"', ""]) {
+    const notebook = writeNotebook([code("1", [shown({ "image/svg+xml": `<svg ${size}/>` }, { label: "fig-a" })])], "a.ipynb");
+    await expect(writeFigure(`${notebook}#fig-a`, { to: ["png"], output: folder() })).rejects.toThrow(
+      "a.ipynb: fig-a is no SVG of a usual size",
+    );
+  }
 });
 
 test("labels of a stranger's notebook are no paths", async () => {

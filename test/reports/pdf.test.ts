@@ -32,7 +32,7 @@ beforeAll(async () => {
   const one = writeNotebook(
     [
       md(
-        "# The first report\n\nSee @fig-rates and [the other](two.ipynb). A [paper](https://example.org/paper).\n\n## Method {#sec-method}\n\n### Details\n\n$x^2$",
+        "# The first report\n\nSee @fig-rates and [the other](two.ipynb). A [paper](https://example.org/paper), [data](data.csv), [more](%zz.html).\n\n## Method {#sec-method}\n\n### Details\n\n$x^2$",
       ),
       code(`const longLine = "${"word ".repeat(80)}end of line";`),
       code("1", [shown({ "image/svg+xml": svg }, { label: "fig-rates", "fig-cap": "Rates of stages.", "fig-alt": "Two points." })]),
@@ -95,7 +95,7 @@ browserTest("links between reports lead into the other PDF, and no machine's pat
     actions(one)
       .map((action) => action.lookupMaybe(PDFName.of("URI"), PDFString)?.decodeText())
       .filter(Boolean),
-  ).toEqual(["https://example.org/paper"]);
+  ).toEqual(["https://example.org/paper", "data.csv", "%zz.html"]);
 });
 
 const actions = (pdf: PDFDocument): PDFDict[] =>
