@@ -1,4 +1,4 @@
-import { createRng, holm, mcnemar, type PairedDifference, pairedBootstrap, resampleRows } from "../../src/index.js";
+import { attackTrials, createRng, holm, mcnemar, type PairedDifference, pairedBootstrap, resampleRows } from "../../src/index.js";
 import type { Answer, Evaluation } from "./evaluations.js";
 import type { RunFolder } from "./run-folder.js";
 
@@ -45,7 +45,10 @@ export interface MeanTest {
   adjusted: number;
 }
 
-/** Pairs whose question is known to be the same: equal ids, and equal token ids or equal texts of the prompt. */
+/**
+ * Pairs whose question is known to be the same: equal ids, and equal token ids or, for models with other tokens, equal texts of the prompt. An
+ * attack puts more around a prompt than its text, so there only equal token ids count.
+ */
 export function pairedTrials(runs: readonly RunFolder[]): { paired: PairedTrial[]; unpaired: { run: string; reason: string }[] } {
   const [baseline, ...others] = runs as [RunFolder, ...RunFolder[]];
   const paired: PairedTrial[] = [];
@@ -80,10 +83,12 @@ function pairsOf(first: Evaluation, second: Evaluation, baseline: RunFolder, run
     const b = second.answers.get(a.id);
     if (!b) return [];
     const sameInput = a.input !== undefined && a.input === b.input;
-    const text = prompt(baseline, a.id);
+    const text = isAttack(first.trial) ? undefined : prompt(baseline, a.id);
     return sameInput || (text !== undefined && text === prompt(run, a.id)) ? [[a, b]] : [];
   });
 }
+
+const isAttack = (trial: string) => (attackTrials as readonly string[]).includes(trial);
 
 /** Whether two answers are the same to the last word. */
 export const sameAnswer = ([a, b]: readonly [Answer, Answer]): boolean =>
