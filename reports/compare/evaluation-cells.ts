@@ -86,7 +86,7 @@ export function testCells(refusals: readonly RefusalTest[], means: readonly Mean
       ...testTable(
         rows,
         `tbl-tests-${labelPart(measure)}`,
-        `${titles[measure]}: paired bootstrap against ${literal(baseline)} over prompts, two-sided, with Holm's correction for ${count(own.length, "test")}.`,
+        `${titles[measure]}: randomization tests against ${literal(baseline)}, two-sided, with Holm's correction for ${count(own.length, "test")}.`,
       ),
     );
   }

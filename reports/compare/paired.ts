@@ -1,4 +1,13 @@
-import { attackTrials, createRng, holm, mcnemar, type PairedDifference, pairedBootstrap, resampleRows } from "../../src/index.js";
+import {
+  attackTrials,
+  createRng,
+  drawPairs,
+  holm,
+  mcnemar,
+  type PairDraws,
+  type PairedDifference,
+  pairedDifference,
+} from "../../src/index.js";
 import type { Answer, Evaluation } from "./evaluations.js";
 import type { RunFolder } from "./run-folder.js";
 
@@ -30,7 +39,7 @@ export interface RefusalTest {
 
 export type Measure = "balanced accuracy" | "tokens" | "thought tokens";
 
-/** A paired bootstrap of a mean. */
+/** A randomization test of a mean, with its bootstrap interval. */
 export interface MeanTest {
   measure: Measure;
   policy: string;
@@ -122,7 +131,7 @@ export function meanTests(trials: readonly PairedTrial[]): MeanTest[] {
       .filter(({ strata }) => strata.length > 0 && strata.flat().some(([a, b]) => a !== b))
       .map(({ policy, title, run, strata }) => {
         const mean = (side: 0 | 1) => average(strata.map((pairs) => average(pairs.map((pair) => pair[side]))));
-        const difference = pairedBootstrap(
+        const difference = pairedDifference(
           strata.map((pairs) => pairs.map(([a, b]) => b - a)),
           strata.map(({ length }, k) => draws(k, length)),
         );
@@ -133,14 +142,14 @@ export function meanTests(trials: readonly PairedTrial[]): MeanTest[] {
   });
 }
 
-/** Resampled rows by the number of pairs, a stream of its own for each kind of prompt: drawn once and used by all tests. */
-function sharedDraws(): (kind: number, pairs: number) => Uint32Array {
-  const drawn = new Map<string, Uint32Array>();
+/** Draws by the number of pairs, a stream of its own for each kind of prompt: drawn once and used by all tests. */
+function sharedDraws(): (kind: number, pairs: number) => PairDraws {
+  const drawn = new Map<string, PairDraws>();
   return (kind, pairs) => {
     const key = `${kind} ${pairs}`;
-    const rows = drawn.get(key) ?? resampleRows(pairs, createRng(1).fork(key));
-    drawn.set(key, rows);
-    return rows;
+    const draws = drawn.get(key) ?? drawPairs(pairs, createRng(1).fork(key));
+    drawn.set(key, draws);
+    return draws;
   };
 }
 
