@@ -38,7 +38,7 @@ export function comparisonTitle({ runs }: Comparison): string {
 
 function summary({ runs, parameters, trainings, policies, refusals, means, missing }: Comparison): string {
   const [baseline, ...others] = runs.map(({ name }) => literal(name));
-  const sure = findings(refusals, means);
+  const sure = findings(refusals, means, others.length > 1);
   const trained = trainings.filter((training) => training.same).map(({ name }) => literal(name));
   const answered = policies.filter((policy) => policy.same).map(({ name }) => literal(name));
   const same = [
