@@ -19,7 +19,7 @@ export type { GeneralRow, Label, PromptRow } from "./data/types.js";
 export { auc } from "./evaluation/auc.js";
 export { judgeQuality } from "./evaluation/calibration.js";
 export { balancedAccuracy, type Estimate, mcnemar, type Proportion, share, wilson } from "./evaluation/intervals.js";
-export { holm, type PairedDifference, pairedBootstrap, resampleRows } from "./evaluation/paired.js";
+export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifference } from "./evaluation/paired.js";
 export type { JudgedRow, SuiteMetrics } from "./evaluation/report.js";
 export { answerStop } from "./exante/answer-stop.js";
 export { judgeAnswer, refuses } from "./exante/judge.js";

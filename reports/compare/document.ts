@@ -38,7 +38,7 @@ export function comparisonTitle({ runs }: Comparison): string {
 
 function summary({ runs, parameters, trainings, policies, refusals, means, missing }: Comparison): string {
   const [baseline, ...others] = runs.map(({ name }) => literal(name));
-  const sure = findings(refusals, means);
+  const sure = findings(refusals, means, others.length > 1);
   const trained = trainings.filter((training) => training.same).map(({ name }) => literal(name));
   const answered = policies.filter((policy) => policy.same).map(({ name }) => literal(name));
   const same = [
@@ -109,8 +109,9 @@ async function evaluationCells({ policies, refusals, means }: Comparison, names:
   const cells = [
     markdown(`## Evaluation {#sec-evaluation}
 
-Shares have 95% Wilson intervals. Two runs are best compared on the prompts that both answered (equal ids and equal inputs), so every run is tested against the baseline on such pairs: what is refused by McNemar's exact
-test, lengths and balanced accuracy by a paired bootstrap over prompts (10,000 resamples, percentile intervals). Many tests are made, so their p-values are adjusted by Holm's method within each measure, over all policies,
+Shares have 95% Wilson intervals. Two runs are best compared on the prompts that both answered (equal ids, and the same tokens or the same text), so every run is tested against the baseline on such pairs: what is refused by McNemar's exact
+test, lengths and balanced accuracy by a randomization test that swaps the two runs' answers prompt by prompt (10,000 times). Intervals of differences are a paired bootstrap's (10,000 resamples, percentiles), which are too narrow
+where few prompts differ. Many tests are made, so their p-values are adjusted by Holm's method within each measure, over all policies,
 suites and runs; tests in which no pair differs can never be significant and do not count. A p-value above 0.05 means that these prompts cannot tell two runs apart, not that the runs are equal. Nothing here says
 how much another seed would change.`),
   ];

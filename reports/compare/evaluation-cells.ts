@@ -39,15 +39,16 @@ export async function policyCells({ name, trials, runs }: Policy, all: readonly 
       `Share of prompts that ${literal(name)} refuses, with 95% Wilson intervals.`,
     ),
   );
+  const has = (key: "balancedAccuracy" | "perplexity" | "devAuc") => runs.some((run) => run[key] !== undefined);
   const others = table(
     runs.map(({ run, balancedAccuracy, traceValid, tokens, thoughtTokens, perplexity, devAuc }) => ({
       run,
-      "balanced accuracy": estimate(balancedAccuracy, 3),
+      ...(has("balancedAccuracy") && { "balanced accuracy": estimate(balancedAccuracy, 3) }),
       "valid traces": proportion(traceValid),
       tokens,
       "thought tokens": thoughtTokens,
-      perplexity: estimate(perplexity, 1),
-      "dev AUC": estimate(devAuc, 3),
+      ...(has("perplexity") && { perplexity: estimate(perplexity, 1) }),
+      ...(has("devAuc") && { "dev AUC": estimate(devAuc, 3) }),
     })),
     `tbl-measures-${part}`,
     `Other measures of ${literal(name)}, with 95% intervals: balanced accuracy of refusing AdvBench and not the safe look-alikes; valid traces and mean tokens of the answers to the suites; perplexity of held-out answers; AUC of the first word's decision on the dev set.`,
@@ -86,7 +87,7 @@ export function testCells(refusals: readonly RefusalTest[], means: readonly Mean
       ...testTable(
         rows,
         `tbl-tests-${labelPart(measure)}`,
-        `${titles[measure]}: paired bootstrap against ${literal(baseline)} over prompts, two-sided, with Holm's correction for ${count(own.length, "test")}.`,
+        `${titles[measure]}: randomization tests against ${literal(baseline)}, two-sided, with Holm's correction for ${count(own.length, "test")}.`,
       ),
     );
   }
@@ -99,23 +100,35 @@ const titles: Record<Measure, string> = {
   "thought tokens": "Mean tokens of a thought, where both runs wrote a valid trace",
 };
 
-/** The results that hold after Holm's correction in words: one for each policy, suite and measure. */
-export function findings(refusals: readonly RefusalTest[], means: readonly MeanTest[]): { tests: number; sentences: string[] } {
-  const change = (test: RefusalTest | MeanTest) => ("p" in test ? test.onlyRun - test.onlyBaseline : test.difference.value);
-  const groups = new Map<string, (RefusalTest | MeanTest)[]>();
-  const sure = ordered([...refusals, ...means]).filter(({ adjusted }) => adjusted < 0.05);
-  for (const test of sure) {
-    const key = `${literal(test.policy)}, ${test.title}: ${"p" in test ? "prompts refused" : test.measure}`;
-    groups.set(key, [...(groups.get(key) ?? []), test]);
-  }
-  const sentences = [...groups].map(([key, tests]) => {
-    const up = tests.filter((test) => change(test) > 0).length;
-    const [only] = tests;
-    if (tests.length > 1) return `${key}: more in ${count(up, "run")}, less in ${tests.length - up}`;
-    const size = "p" in only! ? `${only.onlyRun} more, ${only.onlyBaseline} fewer` : signed(only!.difference, DIGITS[only!.measure]);
-    return `${key}: ${size} in ${literal(only!.run)}`;
+/** The results that hold after Holm's correction in words: a sentence for each measure and policy, refusals before lengths. */
+export function findings(
+  refusals: readonly RefusalTest[],
+  means: readonly MeanTest[],
+  several: boolean,
+): { tests: number; sentences: string[] } {
+  const sure = [...refusals, ...means].filter(({ adjusted }) => adjusted < 0.05);
+  const measure = (test: RefusalTest | MeanTest) => ("p" in test ? "prompts refused" : test.measure);
+  const sentences = [...grouped(sure, (test) => `${literal(test.policy)}, ${measure(test)}`)].map(([key, tests]) => {
+    const suites = [...grouped(tests, ({ title }) => title)].map(([title, own]) => `${literal(title)} ${inRuns(own, several)}`);
+    return `${key}: ${suites.join("; ")}`;
   });
   return { tests: sure.length, sentences };
+}
+
+/** What one measure of one suite does in the runs in which it differs for sure. */
+function inRuns(tests: readonly (RefusalTest | MeanTest)[], several: boolean): string {
+  const change = (test: RefusalTest | MeanTest) => ("p" in test ? test.onlyRun - test.onlyBaseline : test.difference.value);
+  const [first] = tests;
+  if (tests.length > 1)
+    return `up in ${count(tests.filter((test) => change(test) > 0).length, "run")}, down in ${tests.filter((test) => change(test) < 0).length}`;
+  const size = "p" in first! ? `+${first.onlyRun} −${first.onlyBaseline}` : signed(first!.difference, DIGITS[first!.measure]);
+  return several ? `${size} in ${literal(first!.run)}` : size;
+}
+
+function grouped<T>(items: readonly T[], key: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) groups.set(key(item), [...(groups.get(key(item)) ?? []), item]);
+  return groups;
 }
 
 const DIGITS: Record<Measure, number> = { "balanced accuracy": 3, tokens: 1, "thought tokens": 1 };
@@ -146,10 +159,10 @@ const probability = (p: number): string => (p < 0.001 ? "<0.001" : p.toFixed(3))
 const proportion = (share: Proportion | undefined): string =>
   share === undefined || share.n === 0 ? "–" : estimate({ value: share.rate, low: share.low, high: share.high }, 2);
 
-/** `0.93 [0.84, 0.97]`, with true minus signs. */
+/** `0.93 [0.84, 0.97]`, with true minus signs and no break inside the interval. */
 function estimate(of: Estimate | undefined, digits: number): string {
   if (of === undefined || !Number.isFinite(of.value)) return "–";
-  return `${of.value.toFixed(digits)} [${of.low.toFixed(digits)}, ${of.high.toFixed(digits)}]`.replaceAll("-", "−");
+  return `${of.value.toFixed(digits)} [${of.low.toFixed(digits)},\u00a0${of.high.toFixed(digits)}]`.replaceAll("-", "−");
 }
 
 /** A difference, with its sign: `+1.4 [0.8, 2.1]`. */

@@ -1,4 +1,13 @@
-import { createRng, holm, mcnemar, type PairedDifference, pairedBootstrap, resampleRows } from "../../src/index.js";
+import {
+  attackTrials,
+  createRng,
+  drawPairs,
+  holm,
+  mcnemar,
+  type PairDraws,
+  type PairedDifference,
+  pairedDifference,
+} from "../../src/index.js";
 import type { Answer, Evaluation } from "./evaluations.js";
 import type { RunFolder } from "./run-folder.js";
 
@@ -30,7 +39,7 @@ export interface RefusalTest {
 
 export type Measure = "balanced accuracy" | "tokens" | "thought tokens";
 
-/** A paired bootstrap of a mean. */
+/** A randomization test of a mean, with its bootstrap interval. */
 export interface MeanTest {
   measure: Measure;
   policy: string;
@@ -45,7 +54,10 @@ export interface MeanTest {
   adjusted: number;
 }
 
-/** Pairs whose question is known to be the same: equal ids, and equal token ids or equal texts of the prompt. */
+/**
+ * Pairs whose question is known to be the same: equal ids, and equal token ids or, for models with other tokens, equal texts of the prompt. An
+ * attack puts more around a prompt than its text, so there only equal token ids count.
+ */
 export function pairedTrials(runs: readonly RunFolder[]): { paired: PairedTrial[]; unpaired: { run: string; reason: string }[] } {
   const [baseline, ...others] = runs as [RunFolder, ...RunFolder[]];
   const paired: PairedTrial[] = [];
@@ -80,10 +92,12 @@ function pairsOf(first: Evaluation, second: Evaluation, baseline: RunFolder, run
     const b = second.answers.get(a.id);
     if (!b) return [];
     const sameInput = a.input !== undefined && a.input === b.input;
-    const text = prompt(baseline, a.id);
+    const text = isAttack(first.trial) ? undefined : prompt(baseline, a.id);
     return sameInput || (text !== undefined && text === prompt(run, a.id)) ? [[a, b]] : [];
   });
 }
+
+const isAttack = (trial: string) => (attackTrials as readonly string[]).includes(trial);
 
 /** Whether two answers are the same to the last word. */
 export const sameAnswer = ([a, b]: readonly [Answer, Answer]): boolean =>
@@ -117,7 +131,7 @@ export function meanTests(trials: readonly PairedTrial[]): MeanTest[] {
       .filter(({ strata }) => strata.length > 0 && strata.flat().some(([a, b]) => a !== b))
       .map(({ policy, title, run, strata }) => {
         const mean = (side: 0 | 1) => average(strata.map((pairs) => average(pairs.map((pair) => pair[side]))));
-        const difference = pairedBootstrap(
+        const difference = pairedDifference(
           strata.map((pairs) => pairs.map(([a, b]) => b - a)),
           strata.map(({ length }, k) => draws(k, length)),
         );
@@ -128,14 +142,14 @@ export function meanTests(trials: readonly PairedTrial[]): MeanTest[] {
   });
 }
 
-/** Resampled rows by the number of pairs, a stream of its own for each kind of prompt: drawn once and used by all tests. */
-function sharedDraws(): (kind: number, pairs: number) => Uint32Array {
-  const drawn = new Map<string, Uint32Array>();
+/** Draws by the number of pairs, a stream of its own for each kind of prompt: drawn once and used by all tests. */
+function sharedDraws(): (kind: number, pairs: number) => PairDraws {
+  const drawn = new Map<string, PairDraws>();
   return (kind, pairs) => {
     const key = `${kind} ${pairs}`;
-    const rows = drawn.get(key) ?? resampleRows(pairs, createRng(1).fork(key));
-    drawn.set(key, rows);
-    return rows;
+    const draws = drawn.get(key) ?? drawPairs(pairs, createRng(1).fork(key));
+    drawn.set(key, draws);
+    return draws;
   };
 }
 

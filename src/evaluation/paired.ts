@@ -1,7 +1,7 @@
 import type { Rng } from "../backend/random.js";
 import type { Estimate } from "./intervals.js";
 
-/** A mean difference of two systems on the same rows. */
+/** A mean difference of two systems on the same rows, with its 95% interval. */
 export interface PairedDifference extends Estimate {
   /** Rows that both have. */
   n: number;
@@ -9,46 +9,59 @@ export interface PairedDifference extends Estimate {
   p: number;
 }
 
-/** Rows drawn with replacement: `resamples` times `n` indices in a row. Tests on equally many pairs can share them. */
-export function resampleRows(n: number, rng: Rng, resamples = 10_000): Uint32Array {
-  return Uint32Array.from({ length: n * resamples }, () => Math.floor(rng.uniform() * n));
+/** Random choices for `n` pairs, `resamples` times in a row. Tests on equally many pairs can share them. */
+export interface PairDraws {
+  /** Rows drawn with replacement, for the interval. */
+  rows: Uint32Array;
+  /** 1 or -1 for each row, for the test. */
+  signs: Int8Array;
+}
+
+/** Draws for lists of `n` pairs. */
+export function drawPairs(n: number, rng: Rng, resamples = 10_000): PairDraws {
+  const length = n * resamples;
+  return {
+    rows: Uint32Array.from({ length }, () => Math.floor(rng.uniform() * n)),
+    signs: Int8Array.from({ length }, () => (rng.uniform() < 0.5 ? -1 : 1)),
+  };
 }
 
 /**
- * Mean of paired differences with its 95% percentile interval and p-value by resampling rows (Efron and Tibshirani 1993, chapters 13 and
- * 15): p is twice the smaller share of resamples on one side of 0, each count plus one, so p < 0.05 where the interval leaves out 0, and
- * never less than 2 / (resamples + 1).
+ * Mean of paired differences. The interval is the paired bootstrap's percentile interval (Efron and Tibshirani 1993, chapter 13), which is
+ * too narrow where few pairs differ. The p-value does not suffer from that: it is from randomization (Fisher 1935; Noreen 1989), the share
+ * of ways to swap the two systems row by row that give a mean at least as far from 0, (count + 1) / (resamples + 1).
  *
- * @param strata differences `b - a`, a list for each kind of row; resampled within, and every kind weighs the same in the mean. One list
- *   is the plain mean; refusals of unsafe and non-refusals of safe prompts give the difference of balanced accuracies
- * @param draws of each list its resampled rows, equally many of all
+ * @param strata differences `b - a`, a list for each kind of row; every kind weighs the same in the mean. One list is the plain mean;
+ *   refusals of unsafe and non-refusals of safe prompts give the difference of balanced accuracies
+ * @param draws of each list, equally many of all
  * @throws RangeError when a list is empty, or its draws are not those of a list of its length
  */
-export function pairedBootstrap(strata: readonly (readonly number[])[], draws: readonly Uint32Array[]): PairedDifference {
-  if (strata.length === 0 || strata.some((list) => list.length === 0)) throw new RangeError("pairedBootstrap: no pairs to resample");
-  const resamples = (draws[0]?.length ?? 0) / strata[0]!.length;
-  if (strata.some((list, k) => draws[k]?.length !== list.length * resamples)) {
-    throw new RangeError("pairedBootstrap: every list needs draws of its own length, equally many");
+export function pairedDifference(strata: readonly (readonly number[])[], draws: readonly PairDraws[]): PairedDifference {
+  if (strata.length === 0 || strata.some((list) => list.length === 0)) throw new RangeError("pairedDifference: there are no pairs");
+  const resamples = (draws[0]?.rows.length ?? 0) / strata[0]!.length;
+  if (strata.some((list, k) => draws[k]?.rows.length !== list.length * resamples)) {
+    throw new RangeError("pairedDifference: every list needs draws of its own length, equally many");
   }
-  const means = new Float64Array(resamples);
+  const value = strata.reduce((sum, list) => sum + list.reduce((a, b) => a + b, 0) / list.length, 0) / strata.length;
+  const [resampled, swapped] = [new Float64Array(resamples), new Float64Array(resamples)];
   for (const [k, list] of strata.entries()) {
-    const rows = draws[k]!;
-    const scale = 1 / (list.length * strata.length);
+    const { rows, signs } = draws[k]!;
+    const weight = 1 / (list.length * strata.length);
     for (let r = 0, at = 0; r < resamples; r++) {
-      let sum = 0;
-      for (const end = at + list.length; at < end; at++) sum += list[rows[at]!]!;
-      means[r]! += sum * scale;
+      for (let i = 0; i < list.length; i++, at++) {
+        resampled[r]! += weight * list[rows[at]!]!;
+        swapped[r]! += weight * signs[at]! * list[i]!;
+      }
     }
   }
-  means.sort();
-  const below = means.filter((x) => x <= 0).length;
-  const above = means.filter((x) => x >= 0).length;
+  resampled.sort();
+  const far = Math.abs(value) * (1 - 1e-9); // equal means count, whatever the order of summation
   return {
-    value: strata.reduce((sum, list) => sum + list.reduce((a, b) => a + b, 0) / list.length, 0) / strata.length,
-    low: quantile(means, 0.025),
-    high: quantile(means, 0.975),
+    value,
+    low: quantile(resampled, 0.025),
+    high: quantile(resampled, 0.975),
     n: strata.reduce((sum, list) => sum + list.length, 0),
-    p: Math.min(1, (2 * (Math.min(below, above) + 1)) / (resamples + 1)),
+    p: (swapped.filter((mean) => Math.abs(mean) >= far).length + 1) / (resamples + 1),
   };
 }
 

@@ -136,20 +136,21 @@ test("folders of `erpo train` are compared by train.json and their steps", async
 
 test("equal ids are no proof: prompts are paired where their input or their text is the same", async () => {
   const rows = suite("r", "safe");
-  const asked = (input: string, prompt: string): WrittenRun => ({
-    answers: { "base/general": rows },
+  const asked = (input: string, prompt: string, trial = "general"): WrittenRun => ({
+    answers: { [`base/${trial}`]: rows },
     files: {
-      "evaluation/base/general.jsonl": jsonl([{ id: "safe-1", input, completion: "An answer." }]),
+      [`evaluation/base/${trial}.jsonl`]: jsonl([{ id: "safe-1", input, completion: "An answer." }]),
       "data/test.jsonl": jsonl([{ id: "safe-1", prompt }]),
     },
   });
-  const pairs = async (other: WrittenRun) => {
-    const { json } = await compared(writeRun("a", asked("1", "one")), writeRun("b", other));
+  const pairs = async (other: WrittenRun, first = asked("1", "one")) => {
+    const { json } = await compared(writeRun("a", first), writeRun("b", other));
     return json.missing.length === 0;
   };
   expect(await pairs(asked("1", "other"))).toBe(true);
   expect(await pairs(asked("2", "one"))).toBe(true);
   expect(await pairs(asked("2", "two"))).toBe(false);
+  expect(await pairs(asked("2", "one", "dan"), asked("1", "one", "dan"))).toBe(false); // another persona around the same prompt
 });
 
 test("twenty runs: rows are runs, tables stay narrow, lines have their numbers", async () => {
