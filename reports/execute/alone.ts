@@ -16,19 +16,19 @@ export async function alone<T>(output: string, work: () => Promise<T>): Promise<
   const lock = join(folder, `.${basename(output)}.lock`);
   try {
     makeFolders(folder);
-    return await withLock(
-      lock,
-      () => {
-        removeUnfinished(output);
-        return work();
-      },
-      () => {
-        throw new NotebookError(`${output}: is being written by another run${owner(lock)}; wait for it, or choose another --output`);
-      },
-    );
   } catch (error) {
-    throw error instanceof SetupError ? new FileError(`${output}: cannot be written`) : fileError(output, error);
+    throw fileError(output, error);
   }
+  const clear = () => {
+    removeUnfinished(output);
+    return work();
+  };
+  const refuse = () => {
+    throw new NotebookError(`${output}: is being written by another run${owner(lock)}; wait for it, or choose another --output`);
+  };
+  return withLock(lock, clear, refuse).catch((error) => {
+    throw error instanceof SetupError ? new FileError(`${output}: cannot be written`) : error;
+  });
 }
 
 function owner(lock: string): string {

@@ -32,7 +32,7 @@ const LOCKFILES = [
 ];
 
 /** Variables that say from where a program was started, not what it computes. */
-const PASSING = /^(_|SHLVL|PWD|OLDPWD|INIT_CWD|TERM.*|COLORTERM|COLUMNS|LINES|WINDOWID|SSH_.*|TMUX.*|STY|XDG_SESSION_.*|npm_.*|VITEST_.*)$/;
+const PASSING = /^(_|SHLVL|PWD|OLDPWD|INIT_CWD|TERM.*|COLORTERM|COLUMNS|LINES|WINDOWID|SSH_.*|TMUX.*|STY|XDG_SESSION_.*|npm_.*)$/;
 
 /**
  * SHA-256 of all parts.

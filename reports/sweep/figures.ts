@@ -7,15 +7,16 @@ import type { Axis } from "./axes.js";
 import type { Member } from "./run.js";
 
 /**
- * A figure for each number that two or more runs have named: the number against the parameter with the most values, a colour for each
+ * A figure for each number that two or more whole runs have named: the number against the parameter with the most values, a colour for each
  * combination of the others.
  */
 export async function sweepFigures(members: readonly Member[], axes: readonly Axis[]): Promise<string[]> {
   const x = axes.reduce((most, axis) => (axis.values.length > most.values.length ? axis : most));
-  const labels = new Set(members.flatMap(({ values }) => [...values.keys()]));
+  const done = members.filter(({ status }) => status === "done");
+  const labels = new Set(done.flatMap(({ values }) => [...values.keys()]));
   const figures: string[] = [];
   for (const label of labels) {
-    const rows = members.flatMap((member) => {
+    const rows = done.flatMap((member) => {
       const value = member.values.get(label)?.number;
       return value === undefined ? [] : [{ x: member.swept[x.name], value, series: seriesOf(member, x, members) }];
     });
@@ -47,7 +48,13 @@ function curve(rows: readonly Row[], x: Axis, label: string): VegaLiteSpec {
     mark: numeric ? { type: "line", point: { size: 50, filled: true } } : { type: "point", filled: true, size: 60, opacity: 1 },
     encoding: {
       x: numeric
-        ? { field: "x", type: "quantitative", title: x.name, scale: decades ? { type: "log" } : { zero: false }, axis: { values: numbers } }
+        ? {
+            field: "x",
+            type: "quantitative",
+            title: x.name,
+            scale: { type: decades ? "log" : "linear", zero: false, nice: false, padding: 24 },
+            axis: { values: numbers },
+          }
         : { field: "x", type: "nominal", title: x.name, sort: null, axis: { labelAngle: 0 } },
       y: { field: "value", type: "quantitative", title: label, scale: { zero: false } },
       ...(series.length > 1 && {

@@ -71,13 +71,13 @@ export async function executeSweep(
         } catch (error) {
           if (!(error instanceof NotebookError)) throw error;
           member.status = error instanceof InterruptedError ? "interrupted" : "failed";
-          member.message = error.message;
+          member.message = error.message.replace(`${basename(member.path)}: `, "");
         }
         await render(member);
       }
       await save();
+      if (member.status === "interrupted") throw new InterruptedError(`${basename(member.output)}: ${member.message}`);
       onMember?.(member);
-      if (member.status === "interrupted") throw new InterruptedError(member.message);
     }
     return { page, members };
   });
