@@ -7,9 +7,15 @@ const { closeSync, openSync, readdirSync, readSync, statSync } = fs; // Node's o
 /** What a program does with a path: opens it, lists it, asks whether and what it is, changes it. */
 export type Access = "read" | "list" | "probe" | "write";
 
-/** What tells two states of a file apart without reading it. A folder is `folder`; what is not there, the error's code. */
+const SMALL = 1 << 20;
+
+/**
+ * What tells two states of a file apart, at little cost: the bytes of a small one, place and times of a large one. A folder is `folder`;
+ * what is not there, the error's code.
+ */
 export function stampOf(path: string): string {
-  return look(path, ({ dev, ino, size, mtimeNs, ctimeNs }) => [dev, ino, size, mtimeNs, ctimeNs].join(" "));
+  const large = ({ dev, ino, size, mtimeNs, ctimeNs }: fs.BigIntStats) => [dev, ino, size, mtimeNs, ctimeNs].join(" ");
+  return look(path, (stat) => (stat.size > SMALL ? large(stat) : contentOf(path)));
 }
 
 /** What a program can tell by looking: `file 120`, with its bytes, `folder` or the error's code. */

@@ -104,6 +104,7 @@ export class Run {
         this.index = index;
         if (isRun(cell)) await this.runCell(client, cell);
       }
+      client.onOutput = () => {};
       const device = spec.name === "erpo" ? await deviceOf(client) : undefined;
       if (device) this.record.device = device;
       this.record.complete = true;

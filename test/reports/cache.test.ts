@@ -9,6 +9,7 @@ import { findKernel } from "../../reports/execute/kernelspec.js";
 import { parseNotebook, readNotebook } from "../../reports/notebook/read.js";
 import type { CodeCell } from "../../reports/notebook/types.js";
 import { renderReports } from "../../reports/report.js";
+import { erpo } from "./cli.js";
 import { code, md, notebookJSON, type RawCell, writeNotebook } from "./notebooks.js";
 
 const cache = mkdtempSync(join(tmpdir(), "erpo-cache-"));
@@ -241,4 +242,28 @@ test("a failed run is not kept, and a damaged entry is not used", async () => {
   writeFileSync(file, readFileSync(file, "utf8").replace("console.log(1)", "console.log(2)"));
   expect((await run()).cached).toBeUndefined();
   expect((await run()).cached).toBeDefined();
+});
+
+test("notebooks of one call: a change in one runs it and those after it again; --no-cache runs all", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  const write = (name: string, source: string) => {
+    writeFileSync(join(folder, name), notebookJSON([code(source)]));
+    return join(folder, name);
+  };
+  const paths = ["a", "b", "c"].map((name) => write(`${name}.ipynb`, `console.log("${name}")`));
+  const ran = async (...options: string[]) => {
+    const { code, stdout, stderr } = await erpo(["execute", ...paths, "--output", join(folder, "out"), ...options], { ERPO_CACHE: cache });
+    expect(code, stderr).toBe(0);
+    return stdout
+      .trim()
+      .split("\n")
+      .map((line) => !line.includes("(from the cache: "));
+  };
+  expect(await ran()).toEqual([true, true, true]);
+  expect(await ran()).toEqual([false, false, false]);
+  write("b.ipynb", 'console.log("other")');
+  expect(await ran()).toEqual([false, true, true]);
+  write("b.ipynb", 'console.log("other"); // in other words'); // puts out the same, but it is other code
+  expect(await ran()).toEqual([false, true, true]);
+  expect(await ran("--no-cache")).toEqual([true, true, true]);
 });

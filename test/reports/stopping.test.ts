@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { executeNotebook } from "../../reports/execute/execute.js";
@@ -9,9 +9,9 @@ import { progressLine } from "../../reports/execute/progress.js";
 import { readNotebook } from "../../reports/notebook/read.js";
 import type { CodeCell, Output } from "../../reports/notebook/types.js";
 import { isAlive } from "../../src/setup/lock.js";
+import { bootstrap } from "./cli.js";
 import { code, writeNotebook } from "./notebooks.js";
 
-const bootstrap = resolve(import.meta.dirname, "../../src/setup/bootstrap.mjs");
 const output = () => join(mkdtempSync(join(tmpdir(), "erpo-test-")), "out.ipynb");
 
 /** The outputs of the first cell. */

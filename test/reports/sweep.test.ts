@@ -1,24 +1,15 @@
-import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readNotebook } from "../../reports/notebook/read.js";
 import { combinations, memberName, parseAxis } from "../../reports/sweep/axes.js";
+import { erpo } from "./cli.js";
 import { code, writeNotebook } from "./notebooks.js";
 
-const bootstrap = resolve(import.meta.dirname, "../../src/setup/bootstrap.mjs");
-
-function execute(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  return new Promise((done) => {
-    const child = spawn(process.execPath, [bootstrap, "execute", ...args]);
-    let [stdout, stderr] = ["", ""];
-    child.stdout.on("data", (text) => (stdout += text));
-    child.stderr.on("data", (text) => (stderr += text));
-    child.on("close", (code) => done({ code, stdout, stderr }));
-  });
-}
+const cache = mkdtempSync(join(tmpdir(), "erpo-cache-"));
+const execute = (...args: string[]) => erpo(["execute", ...args], { ERPO_CACHE: cache });
 
 test("values are JSON where they are JSON, and texts otherwise", () => {
   expect(parseAxis("beta=0.05,0.1,1e-3")).toEqual({ name: "beta", values: [0.05, 0.1, 0.001] });
@@ -70,9 +61,9 @@ test("a sweep runs every combination, shows them beside each other, and goes on 
   );
   expect(rows[0]).toEqual(["beta", "status", "time", "val-margin", "val-loss"]);
   expect(rows.slice(1).map(([beta, state, , margin, loss]) => [beta, state, margin, loss])).toEqual([
-    ["0.05", "done", "0.50", "ipo"],
-    ["0.1", "done", "1.00", "ipo"],
-    ["0.5", "failed: cell 4: Error: too &lt;large&gt;", "5.00", "ipo"],
+    ["0.05", "done", "0.5", "ipo"],
+    ["0.1", "done", "1.0", "ipo"],
+    ["0.5", "failed: cell 4: Error: too &lt;large&gt;", "5.0", "ipo"],
   ]);
   expect(page).toContain('<a href="nb.beta%3D0.05.html" aria-label="Report of beta = 0.05">');
   expect(page).toContain("<svg");
