@@ -38,6 +38,7 @@ process.on("exit", () => {
   Atomics.wait(state, State.Closed, 0, 1000);
 });
 
+if (process.env.ERPO_FILE_TRACE) (await import("./session/file-trace.js")).traceFiles();
 const { preloadTypescript } = await import("./language/preload.js");
 preloadTypescript();
 const { endChildrenAtExit } = await import("./session/children.js");

@@ -3,6 +3,7 @@ import { existsSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { LoadHook, ResolveHook } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { noteFile, noteModule } from "../session/file-notes.js";
 import { isBare, isKernelPackage, kernelImporter, kernelRoot, library } from "./packages.js";
 
 /**
@@ -14,6 +15,7 @@ const kernelURL = pathToFileURL(kernelImporter).href;
 const inKernel = (url: string | undefined) => url?.startsWith(`${pathToFileURL(kernelRoot).href}/`) && url !== kernelURL;
 
 export const resolve: ResolveHook = async (specifier, context, next) => {
+  noteModule(specifier);
   const outside = !inKernel(context.parentURL) || !context.parentURL?.includes("/node_modules/");
   if (outside && specifier === "erpo") return { url: pathToFileURL(library.code).href, format: "module", shortCircuit: true };
   if (outside && isKernelPackage(specifier)) return next(specifier, { ...context, parentURL: kernelURL });
@@ -34,6 +36,7 @@ export const resolve: ResolveHook = async (specifier, context, next) => {
 
 export const load: LoadHook = async (url, context, next) => {
   const path = url.split("?")[0]!;
+  if (path.startsWith("file:")) noteFile("read", fileURLToPath(path));
   if (path.startsWith("file:") && /\.m?ts$/.test(path)) {
     const { default: ts } = await import("typescript");
     const { outputText } = ts.transpileModule(await readFile(fileURLToPath(path), "utf8"), {
@@ -53,7 +56,11 @@ export const load: LoadHook = async (url, context, next) => {
 function typescriptFile(specifier: string, parentURL: string | undefined): string | undefined {
   if (!/^(\.{0,2}\/|file:)/.test(specifier) || !parentURL?.startsWith("file:") || inKernel(parentURL)) return undefined;
   const base = new URL(specifier, parentURL).href.split("?")[0]!;
-  const exists = (url: string) => existsSync(fileURLToPath(url)) && statSync(fileURLToPath(url)).isFile();
+  const exists = (url: string) => {
+    const path = fileURLToPath(url);
+    noteFile("probe", path);
+    return existsSync(path) && statSync(path).isFile();
+  };
   if (exists(base)) return /\.m?ts$/.test(base) ? base : undefined;
   for (const url of [`${base}.ts`, base.replace(/\.(m?)js$/, ".$1ts"), `${base}/index.ts`]) if (exists(url)) return url;
   return undefined;

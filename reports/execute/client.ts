@@ -36,10 +36,11 @@ export class KernelClient {
   /**
    * Starts a kernel and waits until it answers on all channels.
    * @param folder its working directory
+   * @param trace ask it which files it uses
    * @throws DeadKernelError when it ends or stays silent for a minute
    */
-  static async start(spec: Kernelspec, folder: string): Promise<KernelClient> {
-    const kernel = await startKernel(spec, folder);
+  static async start(spec: Kernelspec, folder: string, trace = false): Promise<KernelClient> {
+    const kernel = await startKernel(spec, folder, trace);
     const client = new KernelClient(spec, kernel);
     client.connect();
     try {
@@ -105,6 +106,11 @@ export class KernelClient {
     await Promise.race([this.kernel.ended, late]);
     clearTimeout(timer);
     await this.kill();
+  }
+
+  /** What the kernel, which has ended, has told about files; empty where it was not asked or tells nothing. */
+  trace(): string {
+    return this.kernel.trace();
   }
 
   async kill(): Promise<void> {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,6 +19,8 @@ export interface KernelProcess {
   ended: Promise<string>;
   /** What the process itself has printed to stderr, outside of cells: the last few thousand characters. */
   errors(): string;
+  /** The file trace of a kernel that has ended. */
+  trace(): string;
   signal(signal: NodeJS.Signals): void;
   /** Ends it at once and removes its files. */
   kill(): Promise<void>;
@@ -29,20 +31,26 @@ const KEPT_CHARACTERS = 8_000;
 /**
  * Starts a kernel in `folder`. Sockets are files that only this user can reach; on Windows, local ports.
  * @param folder its working directory, the notebook's
+ * @param trace ask it which files it uses
  */
-export async function startKernel(spec: Kernelspec, folder: string): Promise<KernelProcess> {
+export async function startKernel(spec: Kernelspec, folder: string, trace: boolean): Promise<KernelProcess> {
   const place = mkdtempSync(join(tmpdir(), "erpo-kernel-"));
   const connection = await createConnection(place, spec.name);
   const file = join(place, "connection.json");
   writeFileSync(file, JSON.stringify(connection), { mode: 0o600 });
+  const traceFile = join(place, "files.jsonl");
   const words = spec.argv.map((word) => word.replaceAll("{connection_file}", file).replaceAll("{resource_dir}", spec.folder));
   const child = spawn(words[0]!, words.slice(1), {
     cwd: folder,
-    env: { ...process.env, ERPO_HISTORY: "", ERPO_UNATTENDED: "1", ...spec.env, JPY_PARENT_PID: String(process.pid) },
+    env: {
+      ...{ ...process.env, ERPO_HISTORY: "", ERPO_UNATTENDED: "1", ...spec.env },
+      ...{ JPY_PARENT_PID: String(process.pid), ERPO_FILE_TRACE: trace ? traceFile : "" },
+    },
     stdio: ["ignore", "pipe", "pipe"],
     detached: process.platform !== "win32", // Ctrl-C is for us: we interrupt the cell, then shut the kernel down
   });
   let tail = "";
+  let traced = "";
   const keep = (chunk: Buffer) => {
     tail = (tail + chunk.toString()).slice(-KEPT_CHARACTERS);
   };
@@ -51,11 +59,15 @@ export async function startKernel(spec: Kernelspec, folder: string): Promise<Ker
   const ended = new Promise<string>((resolve) => {
     child.on("error", (error) => resolve(`it cannot be started (${(error as NodeJS.ErrnoException).code}: ${words[0]})`));
     child.on("close", (code, signal) => resolve(causeOfDeath(code, signal, tail)));
-  }).finally(() => rmSync(place, { recursive: true, force: true }));
+  }).finally(() => {
+    if (existsSync(traceFile)) traced = readFileSync(traceFile, "utf8");
+    rmSync(place, { recursive: true, force: true });
+  });
   return {
     connection,
     ended,
     errors: () => tail,
+    trace: () => traced,
     signal: (signal) => child.kill(signal),
     kill: async () => {
       endGroup(child);
@@ -81,7 +93,8 @@ function causeOfDeath(code: number | null, signal: NodeJS.Signals | null, tail: 
   if (heap) return "the JavaScript heap is exhausted; set NODE_OPTIONS=--max-old-space-size=MEGABYTES for more";
   if (signal === "SIGKILL") return "killed by SIGKILL, most likely by the system for lack of memory";
   if (signal) return `killed by ${signal} (signal ${constants.signals[signal]})`;
-  const last = tail.trim().split("\n").at(-1)?.trim();
+  const lines = tail.trim().split("\n");
+  const last = (lines.findLast((line) => /^\w*(Error|Exception)\b/.test(line)) ?? lines.at(-1))?.trim();
   return code === 0 ? "it exited (exit code 0)" : `exit code ${code}${last ? `: ${last.slice(0, 200)}` : ""}`;
 }
 

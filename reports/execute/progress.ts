@@ -1,18 +1,28 @@
 import { stripVTControlCharacters } from "node:util";
-import type { Progress } from "./execute.js";
+import type { Progress } from "./run.js";
 
-/** One line on a terminal that always says where a run stands. Writes nothing where there is no terminal. */
+/** Says where a run stands: on a terminal in one line that is redrawn, elsewhere in a line every half minute. */
 export interface ProgressLine {
   show(progress: Progress): void;
-  /** Removes the line. */
+  /** The notebook is done: removes the line. */
   clear(): void;
 }
 
+const REDRAW_MS = 100;
+const NEWS_SECONDS = 30;
+
 /** @param stream standard error: what programs read stays clean */
 export function progressLine(stream: NodeJS.WriteStream): ProgressLine {
-  if (!stream.isTTY) return { show() {}, clear() {} };
+  return stream.isTTY ? redrawn(stream) : news(stream);
+}
+
+function redrawn(stream: NodeJS.WriteStream): ProgressLine {
+  let drawn = { at: Number.NEGATIVE_INFINITY, cell: 0 };
   return {
     show(progress) {
+      const at = performance.now();
+      if (at - drawn.at < REDRAW_MS && progress.cell === drawn.cell) return; // a second later the next one comes in any case
+      drawn = { at, cell: progress.cell };
       stream.write(`\r\x1b[2K${progressText(progress, (stream.columns || 80) - 1)}`);
     },
     clear() {
@@ -21,10 +31,28 @@ export function progressLine(stream: NodeJS.WriteStream): ProgressLine {
   };
 }
 
+function news(stream: NodeJS.WriteStream): ProgressLine {
+  let told = 0;
+  return {
+    show(progress) {
+      if (progress.seconds - told < NEWS_SECONDS) return;
+      told = progress.seconds;
+      stream.write(`${progressText(progress, 200)}\n`);
+    },
+    clear() {
+      told = 0;
+    },
+  };
+}
+
 /** `02-stage-1-sft.ipynb  cell 7 of 23  1:42  step 12/40 loss 0.41`, cut to `width`. */
 export function progressText({ notebook, cell, cells, seconds, line }: Progress, width: number): string {
   const minutes = Math.floor(seconds / 60);
   const clock = `${minutes}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
-  const text = [notebook, `cell ${cell} of ${cells}`, clock, stripVTControlCharacters(line).trim()].filter(Boolean).join("  ");
-  return text.length > width ? `${text.slice(0, Math.max(0, width - 1))}…` : text;
+  const newest = stripVTControlCharacters(line)
+    .replace(/[\s\p{Cc}]+/gu, " ")
+    .trim();
+  const text = [notebook, `cell ${cell} of ${cells}`, clock, newest].filter(Boolean).join("  ");
+  const characters = Array.from(text);
+  return characters.length > width ? `${characters.slice(0, Math.max(0, width - 1)).join("")}…` : text;
 }

@@ -18,4 +18,6 @@ export interface ExecutionRecord {
   device?: Omit<Device, "reason">;
   /** The last cell was reached and none failed where it must not. */
   complete: boolean;
+  /** When the executed notebook was taken from the cache, ISO 8601; everything else is of the run itself. */
+  cached?: string;
 }

@@ -34,6 +34,7 @@ export function facts({ notebook, execution, run, rendered, complete }: Provenan
         "Run",
         `${execution.started}, ${execution.seconds} s, kernel ${execution.kernel}${complete ? "" : "; not run to the end, or with errors"}`,
       ],
+      ["Cache", execution.cached && `nothing that it depends on had changed at ${execution.cached}: taken from the cache, not run again`],
       [
         "Parameters",
         Object.entries(parameters ?? {})

@@ -1,13 +1,19 @@
 import { readFileSync } from "node:fs";
+import { basename } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
+import type { ExecuteOptions, ExecuteResult } from "../../reports/execute/execute.js";
+import type { ProgressLine } from "../../reports/execute/progress.js";
+import { type Axis, parseAxis } from "../../reports/sweep/axes.js";
 
 interface Options {
   param: Record<string, unknown>;
   params?: string;
+  sweep: Axis[];
   output?: string;
   allowErrors?: boolean;
   timeout?: number;
   kernel?: string;
+  cache: boolean;
 }
 
 /** `erpo execute NB...`: runs notebooks, one after the other, each in a fresh kernel. */
@@ -18,7 +24,9 @@ export function register(program: Command): void {
     .argument("<notebooks...>", "notebook files")
     .option("-p, --param <name value>", "a parameter and its value; may be repeated", addParameter, {})
     .option("--params <file>", "parameters from a YAML or JSON file")
+    .option("--sweep <name=a,b,c>", "run with each of these values, into --output; repeated: with each combination", addAxis, [])
     .option("--output <dir>", "write the executed notebooks there; in place unless given")
+    .option("--no-cache", "run everything; without it a notebook is run only if something that it depends on has changed")
     .option("--allow-errors", "go on after a cell's error")
     .option("--timeout <seconds>", "limit for each cell", seconds)
     .option("--kernel <name>", "kernel to use; the one each notebook names unless given")
@@ -49,29 +57,40 @@ function addParameter(pair: string, parameters: Record<string, unknown>): Record
   }
 }
 
-async function execute(notebooks: string[], options: Options): Promise<void> {
-  const { executeNotebook, InterruptedError, outputFile } = await import("../../reports/execute/execute.js");
+function addAxis(text: string, axes: readonly Axis[]): Axis[] {
+  let axis: Axis;
+  try {
+    axis = parseAxis(text);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
+  if (axes.some(({ name }) => name === axis.name)) throw new InvalidArgumentError(`${axis.name} is swept twice`);
+  return [...axes, axis];
+}
+
+async function execute(notebooks: string[], options: Options, command: Command): Promise<void> {
+  const { sweep, output } = options;
+  if (sweep.length && output === undefined) command.error("error: --sweep writes many files: needs --output DIR", { exitCode: 2 });
+  const swept = sweep.find(({ name }) => name in options.param);
+  if (swept) command.error(`error: ${swept.name} has a value by -p and others by --sweep: give one of them`, { exitCode: 2 });
+  const { InterruptedError } = await import("../../reports/execute/execute.js");
   const { progressLine } = await import("../../reports/execute/progress.js");
-  const parameters = { ...(options.params && (await readParameters(options.params))), ...options.param };
   const stop = new AbortController();
   const interrupt = () => (stop.signal.aborted ? process.exit(130) : stop.abort()); // the second Ctrl-C does not wait
   process.on("SIGINT", interrupt);
   const line = progressLine(process.stderr);
+  const how: Settings = {
+    parameters: { ...(options.params && (await readParameters(options.params))), ...options.param },
+    ...(options.kernel !== undefined && { kernel: options.kernel }),
+    ...(options.timeout !== undefined && { timeout: options.timeout }),
+    allowErrors: options.allowErrors ?? false,
+    signal: stop.signal,
+    onProgress: (progress) => line.show(progress),
+    onWarning: (text) => process.stderr.write(`warning: ${text}\n`),
+  };
   try {
-    for (const path of notebooks) {
-      const { output, seconds } = await executeNotebook(path, {
-        output: outputFile(path, options.output),
-        parameters,
-        ...(options.kernel !== undefined && { kernel: options.kernel }),
-        ...(options.timeout !== undefined && { timeout: options.timeout }),
-        allowErrors: options.allowErrors ?? false,
-        signal: stop.signal,
-        onProgress: (progress) => line.show(progress),
-        onWarning: (text) => process.stderr.write(`warning: ${text}\n`),
-      });
-      line.clear();
-      process.stdout.write(`${output}  (${seconds.toFixed(1)} s)\n`);
-    }
+    if (sweep.length) await runSweep(notebooks, { ...options, output: output! }, how, line);
+    else await runEach(notebooks, options, how, line);
   } catch (error) {
     line.clear();
     if (!(error instanceof InterruptedError)) throw error;
@@ -80,6 +99,53 @@ async function execute(notebooks: string[], options: Options): Promise<void> {
   } finally {
     process.off("SIGINT", interrupt);
   }
+}
+
+/** What all runs of a call have in common. */
+type Settings = Omit<ExecuteOptions, "output" | "cache">;
+
+async function runEach(notebooks: readonly string[], { output, cache }: Options, how: Settings, line: ProgressLine): Promise<void> {
+  const { executeNotebook, outputFile } = await import("../../reports/execute/execute.js");
+  const after: string[] = [];
+  for (const path of notebooks) {
+    const result = await executeNotebook(path, {
+      ...how,
+      output: outputFile(path, output),
+      ...(cache && { cache: { after: [...after] } }),
+    });
+    after.push(result.hash);
+    line.clear();
+    process.stdout.write(`${result.output}  (${howMade(result)})\n`);
+  }
+}
+
+async function runSweep(
+  notebooks: readonly string[],
+  { sweep, output, cache }: Options & { output: string },
+  how: Settings,
+  line: ProgressLine,
+): Promise<void> {
+  const { executeSweep } = await import("../../reports/sweep/run.js");
+  const { page, members } = await executeSweep(notebooks, sweep, {
+    ...how,
+    output,
+    cache,
+    onMember({ result, message, output: file }) {
+      line.clear();
+      if (result) process.stdout.write(`${result.output}  (${howMade(result)})\n`);
+      else process.stderr.write(`erpo: ${basename(file)}: ${message}\n`);
+    },
+  });
+  process.stdout.write(`${page}\n`);
+  const failed = members.filter(({ status }) => status !== "done").length;
+  if (failed === 0) return;
+  process.stderr.write(`erpo: ${failed} of ${members.length} runs failed\n`);
+  process.exitCode = 1;
+}
+
+function howMade({ seconds, cached, uncached }: ExecuteResult): string {
+  if (cached !== undefined) return `from the cache: nothing that it depends on has changed since ${cached}`;
+  return `${seconds.toFixed(1)} s${uncached === undefined ? "" : `; not cached: ${uncached}`}`;
 }
 
 function seconds(text: string): number {

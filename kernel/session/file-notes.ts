@@ -1,0 +1,91 @@
+import fs from "node:fs";
+import { dirname, join, sep } from "node:path";
+import { isMainThread } from "node:worker_threads";
+import { cacheDir, packageRoot } from "../../src/setup/paths.js";
+import { type Access, kindOf, namesIn, stampOf } from "./file-states.js";
+
+/**
+ * What a notebook depends on, told to an executor that wants to know (`ERPO_FILE_TRACE` names the file, a JSON line each): every path that
+ * its code, its modules and the compiler have read, listed, looked for or written, with its state at that moment, and whatever brings in
+ * what no file shows: a program, the network, a thread, foreign native code.
+ *
+ * Left out: erpo's own packages and compiled code, which the lockfile and their own hash stand for; /proc, /sys and /dev.
+ */
+export type TraceLine = { access: Access; path: string; state: string } | { unknown: string } | { end: true };
+
+const { appendFileSync } = fs; // Node's own: `file-trace.ts` replaces it
+const file = process.env.ERPO_FILE_TRACE;
+const lines: string[] = [];
+const noted = new Set<string>();
+/** Paths that the notebook itself has made what they are; what it finds there is no input. */
+const written = new Set<string>();
+const removed = new Set<string>();
+
+const root = packageRoot();
+const leftOut = [
+  ...["/proc", "/sys", "/dev"],
+  ...["node_modules", "dist", "package.json"].map((name) => join(root, name)),
+  join(cacheDir(), "code"),
+];
+
+/** Modules by which a program reads past `node:fs`. */
+const UNSEEN = new Set(["sqlite", "wasi", "cluster", "dns", "dns/promises", "inspector", "inspector/promises"]);
+
+export const isTraced = file !== undefined && file !== "";
+
+/** Whether a path is one of the folders or below one. */
+export const isIn = (path: string, folders: readonly string[]) =>
+  folders.some((folder) => path === folder || path.startsWith(folder + sep));
+
+/** Whether the notebook itself has made the path what it is. */
+export const isOwn = (path: string) => written.has(path) || isBelowRemoved(path);
+
+/** Notes what is done with a path, once for each kind of access. Does nothing where nobody has asked. */
+export function noteFile(access: Access, path: string): void {
+  if (!isTraced || isIn(path, leftOut) || (access !== "write" && isOwn(path))) return;
+  if (access === "write") written.add(path);
+  if (!isNew(`${access} ${path}`)) return;
+  const state = access === "read" ? stampOf(path) : access === "list" ? namesIn(path) : access === "probe" ? kindOf(path) : "";
+  if (state === "special") noteUnknown(`it reads ${path}`);
+  else note({ access, path, state });
+}
+
+/** Notes that a path is removed with everything below it. */
+export function noteRemoval(path: string): void {
+  noteFile("write", path);
+  removed.add(path);
+}
+
+/** Notes that a module is loaded by its name. */
+export function noteModule(name: string): void {
+  const builtin = name.replace(/^node:/, "");
+  if (UNSEEN.has(builtin)) noteUnknown(`it uses ${builtin}`);
+}
+
+/** Notes that something comes in which no file shows. */
+export function noteUnknown(unknown: string): void {
+  if (isTraced && isNew(unknown)) note({ unknown });
+}
+
+/** Hands over what the main thread has noted: the trace is whole. */
+export function endTrace(): void {
+  appendFileSync(file!, `${lines.join("")}${JSON.stringify({ end: true } satisfies TraceLine)}\n`);
+}
+
+function note(line: TraceLine): void {
+  const text = `${JSON.stringify(line)}\n`;
+  if (isMainThread) lines.push(text);
+  else appendFileSync(file!, text); // the module loader's thread, of which nobody hears when it ends
+}
+
+function isNew(key: string): boolean {
+  if (noted.has(key)) return false;
+  noted.add(key);
+  return true;
+}
+
+function isBelowRemoved(path: string): boolean {
+  if (removed.size === 0) return false;
+  for (let folder = path; folder !== dirname(folder); folder = dirname(folder)) if (removed.has(folder)) return true;
+  return false;
+}

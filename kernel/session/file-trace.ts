@@ -1,0 +1,172 @@
+import childProcess from "node:child_process";
+import dgram from "node:dgram";
+import { subscribe } from "node:diagnostics_channel";
+import fs from "node:fs";
+import Module, { syncBuiltinESMExports } from "node:module";
+import net from "node:net";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { cacheDir, packageRoot } from "../../src/setup/paths.js";
+import { endTrace, isIn, noteFile, noteModule, noteRemoval, noteUnknown } from "./file-notes.js";
+import type { Access } from "./file-states.js";
+
+const { readdirSync, statSync } = fs; // Node's own
+const native = [join(packageRoot(), "node_modules"), cacheDir()];
+let nested = 0; // Node's own functions call each other
+
+/** Makes Node's functions note what they are called with, for the module loader's files see `loader-hooks.ts`. Call once a process. */
+export function traceFiles(): void {
+  traceReads();
+  traceWrites();
+  traceUnknown();
+  syncBuiltinESMExports();
+  process.on("exit", endTrace);
+}
+
+function traceReads(): void {
+  everywhere("readFile", noting("read"));
+  everywhere("readdir", (path, options) => {
+    const name = pathOf(path);
+    if (name === undefined) return;
+    noteFile("list", name);
+    const recursive = typeof options === "object" && (options as { recursive?: boolean } | null)?.recursive === true;
+    if (recursive) for (const { path: folder } of entriesBelow(name)) noteFile("list", folder);
+  });
+  everywhere("opendir", noting("list"));
+  for (const name of ["stat", "lstat", "access", "exists", "realpath", "statfs"]) everywhere(name, noting("probe"));
+  everywhere("openAsBlob", noting("read"));
+  everywhere("open", (path, flags) => {
+    const { reads, writes } = opening(flags);
+    if (reads) noting("read")(path);
+    if (writes) noting("write")(path);
+  });
+}
+
+function traceWrites(): void {
+  for (const name of ["writeFile", "appendFile"]) {
+    everywhere(name, (path, _data, options) => {
+      const flag = typeof options === "object" ? (options as { flag?: unknown } | null)?.flag : undefined;
+      if (opening(flag ?? (name === "appendFile" ? "a" : "w")).reads) noting("read")(path);
+      noting("write")(path);
+    });
+  }
+  everywhere("truncate", (path) => {
+    noting("read")(path);
+    noting("write")(path);
+  });
+  everywhere("mkdir", noting("write"));
+  everywhere("unlink", noting("write"));
+  for (const name of ["rm", "rmdir"]) {
+    everywhere(name, (path) => {
+      const name = pathOf(path);
+      if (name !== undefined) noteRemoval(name);
+    });
+  }
+  everywhere("copyFile", (from, to) => {
+    noting("read")(from);
+    noting("write")(to);
+  });
+  for (const name of ["link", "symlink"]) everywhere(name, (_target, path) => noting("write")(path));
+  everywhere("rename", (from, to) => {
+    const [source, target] = [pathOf(from), pathOf(to)];
+    if (source === undefined || target === undefined) return;
+    noteFile("read", source);
+    for (const { path, folder } of entriesBelow(source)) if (!folder) noteFile("write", join(target, path.slice(source.length)));
+    noteFile("write", source);
+    noteFile("write", target);
+  });
+}
+
+function traceUnknown(): void {
+  for (const name of ["glob", "cp"]) everywhere(name, () => noteUnknown(`it calls fs.${name}`));
+  subscribe("child_process", () => noteUnknown("it starts a program"));
+  for (const name of ["spawnSync", "execSync", "execFileSync"]) before(childProcess, name, () => noteUnknown("it starts a program"));
+  process.on("worker", (worker) => {
+    if (worker.constructor.name !== "InternalWorker") noteUnknown("it starts a thread"); // Node's own: the module loader's
+  });
+  const network = () => noteUnknown("it uses the network");
+  before(net.Socket.prototype, "connect", network);
+  before(net.Server.prototype, "listen", network);
+  for (const name of ["bind", "send", "connect"]) before(dgram.Socket.prototype, name, network);
+  before(process, "dlopen", (_module, path) => {
+    const name = pathOf(path);
+    if (name === undefined || !isIn(name, native)) noteUnknown("it loads native code");
+  });
+  before(Module, "_load", (name) => {
+    if (typeof name === "string") noteModule(name);
+  });
+}
+
+/** How a path is opened: `r`, `w+`, `a`, or Node's numbers. */
+function opening(flags: unknown): { reads: boolean; writes: boolean } {
+  if (typeof flags === "number") {
+    const writes = (flags & (fs.constants.O_WRONLY | fs.constants.O_RDWR)) !== 0;
+    return { reads: (flags & fs.constants.O_TRUNC) === 0, writes };
+  }
+  const mode = typeof flags === "string" ? flags : "r";
+  return { reads: !mode.startsWith("w"), writes: /[wa+]/.test(mode) };
+}
+
+const noting = (access: Access) => (path: unknown) => {
+  const name = pathOf(path);
+  if (name !== undefined) noteFile(access, name);
+};
+
+/** The absolute path; undefined for what was opened before. */
+function pathOf(value: unknown): string | undefined {
+  if (typeof value === "string") return resolve(value);
+  if (value instanceof URL) return value.protocol === "file:" ? resolve(fileURLToPath(value)) : undefined;
+  if (value instanceof Uint8Array) return resolve(Buffer.from(value).toString());
+  return undefined;
+}
+
+function entriesBelow(folder: string): { path: string; folder: boolean }[] {
+  try {
+    if (!statSync(folder).isDirectory()) return [];
+    const entries = readdirSync(folder, { withFileTypes: true });
+    return entries.flatMap((entry) => {
+      const path = join(folder, entry.name);
+      return [{ path, folder: entry.isDirectory() }, ...(entry.isDirectory() ? entriesBelow(path) : [])];
+    });
+  } catch {
+    return [];
+  }
+}
+
+type Notice = (...args: unknown[]) => void;
+
+/** The function in its three forms: with a callback, synchronous, with a promise. */
+function everywhere(name: string, notice: Notice): void {
+  before(fs, name, notice);
+  before(fs, `${name}Sync`, notice);
+  before(fs.promises, name, notice);
+}
+
+/** Calls `notice` with the arguments before each call of a function. */
+function before(object: object, name: string, notice: Notice): void {
+  const original: unknown = Reflect.get(object, name);
+  if (typeof original !== "function") return;
+  const value = tracing(original, name.endsWith("Sync"), notice);
+  Object.defineProperty(object, name, { configurable: true, writable: true, ...Object.getOwnPropertyDescriptor(object, name), value });
+}
+
+/** The function with a notice before each call, and none for what it calls itself. */
+function tracing(original: object, sync: boolean, notice: Notice): object {
+  const traced = function (this: unknown, ...args: unknown[]): unknown {
+    if (nested === 0) notice(...args);
+    if (!sync) return Reflect.apply(original as Call, this, args);
+    nested++;
+    try {
+      return Reflect.apply(original as Call, this, args);
+    } finally {
+      nested--;
+    }
+  };
+  const own: Record<symbol, PropertyDescriptor> = Object.getOwnPropertyDescriptors(original);
+  const promised = own[promisify.custom];
+  if (promised && promised.value !== original) promised.value = tracing(promised.value, false, notice);
+  return Object.defineProperties(traced, own);
+}
+
+type Call = (...args: unknown[]) => unknown;

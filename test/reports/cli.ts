@@ -1,0 +1,22 @@
+import { spawn } from "node:child_process";
+import { resolve } from "node:path";
+
+export const bootstrap = resolve(import.meta.dirname, "../../src/setup/bootstrap.mjs");
+
+/** `erpo ARGS`, to its end. */
+export function erpo(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  return new Promise((done) => {
+    const child = spawn(process.execPath, [bootstrap, ...args], { env: { ...process.env, ...env } });
+    let [stdout, stderr] = ["", ""];
+    child.stdout.on("data", (text) => {
+      stdout += text;
+    });
+    child.stderr.on("data", (text) => {
+      stderr += text;
+    });
+    child.on("close", (code) => done({ code, stdout, stderr }));
+  });
+}

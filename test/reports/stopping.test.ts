@@ -1,0 +1,135 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { executeNotebook } from "../../reports/execute/execute.js";
+import { progressLine } from "../../reports/execute/progress.js";
+import { readNotebook } from "../../reports/notebook/read.js";
+import type { CodeCell, Output } from "../../reports/notebook/types.js";
+import { isAlive } from "../../src/setup/lock.js";
+import { bootstrap } from "./cli.js";
+import { code, writeNotebook } from "./notebooks.js";
+
+const output = () => join(mkdtempSync(join(tmpdir(), "erpo-test-")), "out.ipynb");
+
+/** The outputs of the first cell. */
+const outputs = (file: string): Output[] => (readNotebook(file).notebook.cells[0] as CodeCell).outputs;
+
+test("a cell that takes too long keeps its outputs and ends in an error that says the limit", async () => {
+  const file = output();
+  const path = writeNotebook([code("console.log('partial'); for (;;) {}"), code("2")]);
+  await expect(executeNotebook(path, { output: file, timeout: 2 })).rejects.toThrow(
+    /^nb\.ipynb: cell 1: not done within 2 s \(--timeout\)$/,
+  );
+  expect(outputs(file)).toMatchObject([
+    { text: "partial\n" },
+    { output_type: "error", ename: "TimeoutError", evalue: "not done within 2 s (--timeout)" },
+  ]);
+  expect(readNotebook(file).notebook.metadata.erpo!.execution).toMatchObject({ complete: false });
+});
+
+test("the last output of a cell whose kernel dies names the cause", async () => {
+  const file = output();
+  const path = writeNotebook([code("console.log('partial'); await new Promise((r) => setTimeout(r, 200)); process.exit(3)")]);
+  await expect(executeNotebook(path, { output: file })).rejects.toThrow("nb.ipynb: cell 1: the kernel died: exit code 3");
+  expect(outputs(file)).toMatchObject([{ text: "partial\n" }, { ename: "DeadKernelError", evalue: "the kernel died: exit code 3" }]);
+  await expect(executeNotebook(writeNotebook([code("process.abort()")]), { output: file })).rejects.toThrow(
+    "the kernel died: killed by SIGABRT (signal 6)",
+  );
+});
+
+test("an interrupt is named in the notebook as the kernel names it", async () => {
+  const file = output();
+  const stop = new AbortController();
+  const onProgress = ({ line }: { line: string }) => line === "partial" && stop.abort();
+  const path = writeNotebook([code("console.log('partial'); await new Promise(() => {})")]);
+  await expect(executeNotebook(path, { output: file, signal: stop.signal, onProgress })).rejects.toThrow(
+    /^nb\.ipynb: cell 1: interrupted$/,
+  );
+  expect(outputs(file)).toMatchObject([{ text: "partial\n" }, { ename: "KeyboardInterrupt" }]);
+});
+
+test("a second run on the same file is told who writes it", async () => {
+  const file = output();
+  const path = writeNotebook([code("await new Promise((r) => setTimeout(r, 8000))")]);
+  const stop = new AbortController();
+  const run = executeNotebook(path, { output: file, signal: stop.signal });
+  run.catch(() => {});
+  while (!existsSync(file)) await sleep(20);
+  await expect(executeNotebook(path, { output: file })).rejects.toThrow(
+    `${file}: is being written by another run (process ${process.pid})`,
+  );
+  stop.abort();
+  await expect(run).rejects.toThrow("interrupted");
+  await executeNotebook(writeNotebook([code("1")]), { output: file });
+  expect(readdirSync(dirname(file))).toEqual(["out.ipynb"]);
+});
+
+/** Prints its process, then grows its output and writes ever more cells. */
+const growing = [
+  code("console.log('pid', process.pid)"),
+  ...Array.from({ length: 60 }, (_, i) =>
+    code(`for (let k = 0; k < 300; k++) console.log(${i}, "x".repeat(200)); await new Promise((r) => setTimeout(r, 20));`),
+  ),
+];
+
+const start = (path: string, file: string): ChildProcess => {
+  const folder = dirname(file);
+  writeFileSync(join(folder, "nb.ipynb"), readFileSync(path));
+  return spawn(process.execPath, [bootstrap, "execute", path, "--no-cache", "--output", folder], { stdio: "ignore" });
+};
+
+async function kernelOf(file: string): Promise<number> {
+  for (;;) {
+    const found = existsSync(file) && /pid (\d+)/.exec(readFileSync(file, "utf8"))?.[1];
+    if (found) return Number(found);
+    await sleep(20);
+  }
+}
+
+test.each(["kernel", "executor"] as const)(
+  "kill -9 of the %s at any moment leaves a whole notebook",
+  async (victim) => {
+    for (let round = 0; round < 4; round++) {
+      const path = writeNotebook(growing, "grown.ipynb");
+      const file = join(mkdtempSync(join(tmpdir(), "erpo-test-")), "grown.ipynb");
+      const executor = start(path, file);
+      const ended = new Promise<number | null>((done) => executor.once("exit", done));
+      const kernel = await kernelOf(file);
+      await sleep(Math.random() * 800);
+      process.kill(victim === "kernel" ? kernel : executor.pid!, "SIGKILL");
+      expect(await ended).not.toBe(0);
+      const cells = readNotebook(file).notebook.cells as CodeCell[];
+      expect(cells).toHaveLength(growing.length);
+      const last = cells.findLastIndex((cell) => cell.outputs.length > 0);
+      expect(cells.slice(0, last).every((cell) => cell.execution_count !== null)).toBe(true);
+      if (victim === "kernel")
+        expect(cells[last]!.outputs.at(-1)).toMatchObject({ ename: "DeadKernelError", evalue: expect.stringContaining("SIGKILL") });
+      for (let i = 0; i < 100 && isAlive(kernel); i++) await sleep(100);
+      expect(isAlive(kernel)).toBe(false);
+      await executeNotebook(writeNotebook([code("1")]), { output: file }); // the place is free again
+      expect(readdirSync(dirname(file)).sort()).toEqual(["grown.ipynb", "nb.ipynb"]);
+    }
+  },
+  240_000,
+);
+
+test("progress is one line that is redrawn on a terminal, and a line every half minute elsewhere", async () => {
+  const written: string[] = [];
+  const stream = (isTTY: boolean) => ({ isTTY, columns: 40, write: (text: string) => written.push(text) }) as unknown as NodeJS.WriteStream;
+  const at = (cell: number, seconds: number, line: string) => ({ notebook: "a.ipynb", cell, cells: 9, seconds, line });
+  const terminal = progressLine(stream(true));
+  terminal.show(at(1, 1, "one"));
+  terminal.show(at(1, 1.01, "two")); // too soon to be read
+  terminal.show(at(2, 1.02, "\u001b[31mthree\u001b[0m\tof\nmany words that do not fit"));
+  terminal.clear();
+  expect(written).toEqual(["\r\x1b[2Ka.ipynb  cell 1 of 9  0:01  one", "\r\x1b[2Ka.ipynb  cell 2 of 9  0:01  three of m…", "\r\x1b[2K"]);
+  written.length = 0;
+  const log = progressLine(stream(false));
+  for (let second = 0; second <= 65; second++) log.show(at(3, second, `step ${second}`));
+  log.clear();
+  log.show(at(1, 5, "the next notebook"));
+  expect(written).toEqual(["a.ipynb  cell 3 of 9  0:30  step 30\n", "a.ipynb  cell 3 of 9  1:00  step 60\n"]);
+});
