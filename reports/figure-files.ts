@@ -40,7 +40,7 @@ export function fileName(text: string): string {
 /**
  * A figure as SVG: sanitised, on its own. Vega is loaded only for figures that come without SVG, or that are asked for in another width.
  *
- * @param width in pixels, of everything; taken where the figure's specification allows one
+ * @param width of the plot in pixels, without axes and legends; taken where the figure's specification allows one
  * @throws FigureError when it cannot be drawn
  */
 export async function figureSVG({ picture, spec }: FigureBlock, width?: number): Promise<string> {
@@ -61,7 +61,7 @@ async function redraw(spec: Record<string, unknown>, width: number): Promise<str
   if (!single || (spec.width !== undefined && typeof spec.width !== "number")) return undefined;
   const { render } = await import("../src/figures/render.js");
   try {
-    return (await render({ ...spec, width, autosize: { type: "fit-x", contains: "padding" } })).svg;
+    return (await render({ ...spec, width })).svg;
   } catch {
     return undefined;
   }

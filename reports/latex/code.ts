@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from "node:util";
 import { decodeHTML } from "entities";
 import { highlight } from "../html/render-markdown.js";
-import { escapeCode, keepSpaces } from "./escape.js";
+import { breakPlaces, escapeCode, keepSpaces } from "./escape.js";
 
 /** Lines of an output that are printed; of longer ones, the number of the others is said. */
 const SHOWN_LINES = 40;
@@ -13,7 +13,7 @@ export const codeTeX = (source: string, language: string): string => environment
 export function outputTeX(text: string, about = ""): string {
   const lines = plainOutput(text).split("\n");
   const rest = lines.length - SHOWN_LINES;
-  const shown = (rest > 0 ? lines.slice(0, SHOWN_LINES) : lines).map((line) => keepSpaces(escapeCode(line)));
+  const shown = (rest > 0 ? lines.slice(0, SHOWN_LINES) : lines).map((line) => keepSpaces(escapeCode(line.replaceAll("\t", "    "))));
   return `${about}${environment("outputcell", shown)}${rest > 0 ? `\n\\textit{${rest} more lines are in the notebook.}\\par` : ""}`;
 }
 
@@ -39,19 +39,29 @@ const STYLES: Record<string, string> = {
 };
 
 function highlightedLines(source: string, language: string): string[] {
-  const lines = [""];
+  const lines: { style: string | undefined; text: string }[][] = [[]];
   const open: string[] = [];
-  for (const [, opened, text] of highlight(source, language).matchAll(/<span class="hljs-([a-z]+)[^"]*">|<\/span>|([^<]+)/g)) {
+  for (const [, opened, text] of highlight(source.replaceAll("\t", "    "), language).matchAll(
+    /<span class="hljs-([a-z]+)[^"]*">|<\/span>|([^<]+)/g,
+  )) {
     if (opened !== undefined) open.push(opened);
     else if (text === undefined) open.pop();
     else {
       const style = STYLES[open.findLast((name) => STYLES[name]) ?? ""];
       for (const [i, piece] of decodeHTML(text).split("\n").entries()) {
-        if (i) lines.push("");
-        const escaped = escapeCode(piece);
-        lines[lines.length - 1] += style && piece.trim() ? `\\${style}{${escaped}}` : escaped;
+        if (i) lines.push([]);
+        lines.at(-1)!.push({ style, text: piece });
       }
     }
   }
-  return lines.map(keepSpaces);
+  return lines.map((pieces) => {
+    const places = breakPlaces(pieces.map(({ text }) => text).join(""));
+    let at = 0;
+    const line = pieces.map(({ style, text }) => {
+      const escaped = escapeCode(text, new Set([...places].map((place) => place - at)));
+      at += text.length;
+      return style && text.trim() ? `\\${style}{${escaped}}` : escaped;
+    });
+    return keepSpaces(line.join(""));
+  });
 }
