@@ -1,5 +1,8 @@
 import { createHash } from "node:crypto";
-import type { FigureBlock } from "./document/model.js";
+import type { Token, Tokens } from "marked";
+import { walk } from "./document/markdown.js";
+import type { FigureBlock, ReportDocument } from "./document/model.js";
+import { findPicture } from "./document/pictures.js";
 import { sanitizeSVG } from "./html/sanitize.js";
 import type { OutputFile } from "./set.js";
 
@@ -89,4 +92,26 @@ export async function asPNG(base64: string): Promise<{ png: Uint8Array; width: n
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The pictures in a document's prose as PNG files, with their widths in pixels; those that cannot be had are missing.
+ * @param folder of the notebook
+ */
+export async function proseFiles(
+  document: ReportDocument,
+  folder: string,
+  files: FigureFiles,
+): Promise<Map<Token, { path: string; width: number }>> {
+  const pictures = new Map<Token, { path: string; width: number }>();
+  for (const block of document.blocks) {
+    if (block.kind !== "markdown") continue;
+    for (const token of walk(block.tokens)) {
+      if (token.type !== "image") continue;
+      const found = findPicture((token as Tokens.Image).href, block.attachments, folder);
+      const image = found && (await asPNG(found.base64));
+      if (image) pictures.set(token, { path: files.add(`cell-${block.cell}`, "png", image.png), width: image.width });
+    }
+  }
+  return pictures;
 }

@@ -7,6 +7,7 @@ import { failure, type OutputFile, readSet, type Source, type Writer } from "./s
 const WRITERS: Record<Format, (options: ReportOptions) => Promise<Writer>> = {
   html: async () => (await import("./html/write.js")).writeHTML,
   latex: async ({ template = "article" }) => (await import("./latex/write.js")).latexWriter(template),
+  markdown: async () => (await import("./markdown/write.js")).writeMarkdown,
 };
 
 /** How reports are rendered. */

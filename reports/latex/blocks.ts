@@ -1,13 +1,13 @@
 import { toPDF } from "../../src/figures/pdf.js";
 import { htmlTable, htmlTokens } from "../document/html-tokens.js";
 import type { Block, FigureBlock, ReportDocument, TableBlock } from "../document/model.js";
+import { tableContent } from "../document/table-content.js";
 import { asPNG, type FigureFiles, figureSVG, svgSize } from "../figure-files.js";
 import { codeTeX, outputTeX } from "./code.js";
 import { escapeCode, escapeTeX } from "./escape.js";
 import { safeMath } from "./math.js";
 import { points, type TeXWriter } from "./render-tokens.js";
 import { TableWriter } from "./table-writer.js";
-import { tableContent } from "./tables.js";
 import type { Template } from "./templates.js";
 
 /** What writing a block needs. */
@@ -58,10 +58,13 @@ async function writeBlock(block: Block, context: BlockContext): Promise<string> 
 const FORMULA =
   /^\s*(?:\$\$?|\\\[|\\begin\{(?:equation|displaymath)\*?\})([\s\S]*?)(?:\$\$?|\\\]|\\end\{(?:equation|displaymath)\*?\})\s*$/;
 
-/** A formula; any other LaTeX that a cell has shown is printed as its source. */
+/** The formula that a cell's LaTeX is; undefined where it is something else. */
+export const formulaOf = (text: string): string | undefined => FORMULA.exec(text)?.[1]?.trim();
+
+/** LaTeX that is no formula is printed as its source. */
 function writeLatex(text: string): string {
-  const tex = FORMULA.exec(text)?.[1];
-  const math = tex === undefined ? undefined : safeMath(tex.trim(), true);
+  const tex = formulaOf(text);
+  const math = tex === undefined ? undefined : safeMath(tex, true);
   return math === undefined ? outputTeX(text) : `\\[\n${math}\n\\]`;
 }
 

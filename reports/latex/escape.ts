@@ -19,7 +19,7 @@ export function escapeTeX(text: string): string {
 export function breakPlaces(line: string, long = 25): ReadonlySet<number> {
   const places = new Set<number>();
   for (const { 0: word, index } of line.matchAll(new RegExp(`\\S{${long},}`, "g"))) {
-    for (const part of word.matchAll(/[/_.,:;=(){}[\]&?-]|\w{8}(?=\w)/g)) places.add(index + part.index + part[0].length);
+    for (const part of word.matchAll(/[/_.,:;=(){}[\]&?#$%@+*|-]|\w{8}(?=\w)/g)) places.add(index + part.index + part[0].length);
     places.delete(index + word.length);
   }
   return places;

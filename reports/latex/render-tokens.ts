@@ -13,13 +13,13 @@ import type {
   Target,
 } from "../document/model.js";
 import { decode } from "../document/pictures.js";
+import { tableContent } from "../document/table-content.js";
 import { fileName } from "../figure-files.js";
 import { citationKey } from "./bibliography.js";
 import { codeTeX } from "./code.js";
 import { escapeCode, escapeTeX, keepSpaces } from "./escape.js";
 import { safeMath } from "./math.js";
 import { TableWriter } from "./table-writer.js";
-import { tableContent } from "./tables.js";
 import type { Template } from "./templates.js";
 
 /** What writing tokens needs. */

@@ -1,5 +1,6 @@
 import type { Token } from "marked";
-import { columnsOf, naturalWidth, pages, type TableContent, tabular } from "./tables.js";
+import type { TableContent } from "../document/table-content.js";
+import { columnsOf, naturalWidth, pages, tabular } from "./tables.js";
 import type { Template } from "./templates.js";
 
 /** No page is wide enough for more. */

@@ -1,40 +1,7 @@
-import type { Token, Tokens } from "marked";
+import type { Token } from "marked";
 import { plainText } from "../document/markdown.js";
-import type { HTMLTableToken, TableCell } from "../document/model.js";
-
-/** A table of either kind: rows of cells, and how columns are aligned. */
-export interface TableContent {
-  head: TableCell[][];
-  rows: TableCell[][];
-  align: ("left" | "right" | "center")[];
-}
-
-export function tableContent(token: Tokens.Table | HTMLTableToken): TableContent {
-  const { head, rows } = token.type === "htmlTable" ? (token as HTMLTableToken) : fromMarkdown(token as Tokens.Table);
-  const width = Math.max(1, ...[...head, ...rows].map((row) => row.reduce((sum, { span }) => sum + span, 0)));
-  const align = Array.from({ length: width }, (_, column) => {
-    const cells = rows.map((row) => cellAt(row, column)).filter((cell) => cell?.tokens.length);
-    const sides = new Set(cells.map((cell) => cell!.align ?? "left"));
-    return sides.size === 1 ? [...sides][0]! : "left";
-  });
-  return { head, rows, align };
-}
-
-function fromMarkdown({ header, rows }: Tokens.Table): { head: TableCell[][]; rows: TableCell[][] } {
-  const cells = (row: Tokens.TableCell[]): TableCell[] =>
-    row.map(({ tokens, align }) => ({ tokens, span: 1, ...((align === "right" || align === "center") && { align }) }));
-  return { head: [cells(header)], rows: rows.map(cells) };
-}
-
-/** The cell that begins in a column and takes it alone. */
-function cellAt(row: readonly TableCell[], column: number): TableCell | undefined {
-  let at = 0;
-  for (const cell of row) {
-    if (at === column) return cell.span === 1 ? cell : undefined;
-    at += cell.span;
-  }
-  return undefined;
-}
+import type { TableCell } from "../document/model.js";
+import { cellAt, type TableContent } from "../document/table-content.js";
 
 /** Letters of small type that a centimetre holds, about. */
 const LETTERS_PER_CM = 6.2;
