@@ -1,5 +1,8 @@
 import { createHash } from "node:crypto";
-import type { FigureBlock } from "./document/model.js";
+import type { Token, Tokens } from "marked";
+import { walk } from "./document/markdown.js";
+import type { FigureBlock, ReportDocument } from "./document/model.js";
+import { findPicture } from "./document/pictures.js";
 import { sanitizeSVG } from "./html/sanitize.js";
 import type { OutputFile } from "./set.js";
 
@@ -40,7 +43,7 @@ export function fileName(text: string): string {
 /**
  * A figure as SVG: sanitised, on its own. Vega is loaded only for figures that come without SVG, or that are asked for in another width.
  *
- * @param width in pixels, of everything; taken where the figure's specification allows one
+ * @param width of the plot in pixels, without axes and legends; taken where the figure's specification allows one
  * @throws FigureError when it cannot be drawn
  */
 export async function figureSVG({ picture, spec }: FigureBlock, width?: number): Promise<string> {
@@ -61,7 +64,7 @@ async function redraw(spec: Record<string, unknown>, width: number): Promise<str
   if (!single || (spec.width !== undefined && typeof spec.width !== "number")) return undefined;
   const { render } = await import("../src/figures/render.js");
   try {
-    return (await render({ ...spec, width, autosize: { type: "fit-x", contains: "padding" } })).svg;
+    return (await render({ ...spec, width })).svg;
   } catch {
     return undefined;
   }
@@ -89,4 +92,26 @@ export async function asPNG(base64: string): Promise<{ png: Uint8Array; width: n
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The pictures in a document's prose as PNG files, with their widths in pixels; those that cannot be had are missing.
+ * @param folder of the notebook
+ */
+export async function proseFiles(
+  document: ReportDocument,
+  folder: string,
+  files: FigureFiles,
+): Promise<Map<Token, { path: string; width: number }>> {
+  const pictures = new Map<Token, { path: string; width: number }>();
+  for (const block of document.blocks) {
+    if (block.kind !== "markdown") continue;
+    for (const token of walk(block.tokens)) {
+      if (token.type !== "image") continue;
+      const found = findPicture((token as Tokens.Image).href, block.attachments, folder);
+      const image = found && (await asPNG(found.base64));
+      if (image) pictures.set(token, { path: files.add(`cell-${block.cell}`, "png", image.png), width: image.width });
+    }
+  }
+  return pictures;
 }

@@ -1,5 +1,5 @@
 /** The formats of reports, as `--to` names them. */
-export const formats = ["html", "pdf", "latex"] as const;
+export const formats = ["html", "pdf", "latex", "markdown"] as const;
 
 export type Format = (typeof formats)[number];
 

@@ -8,6 +8,7 @@ const WRITERS: Record<Format, (options: ReportOptions) => Promise<Writer>> = {
   html: async () => (await import("./html/write.js")).writeHTML,
   pdf: async ({ paper = "a4" }) => (await import("./pdf/write.js")).pdfWriter(paper),
   latex: async ({ template = "article" }) => (await import("./latex/write.js")).latexWriter(template),
+  markdown: async () => (await import("./markdown/write.js")).writeMarkdown,
 };
 
 /** How reports are rendered. */

@@ -39,8 +39,10 @@ function entryText(key: string, entry: BibliographyEntry): string {
 
 /** Titles keep their capitals; ranges of pages have BibTeX's dash. */
 function fieldText(name: string, value: string): string {
-  const text = escapeTeX(value.replace(/[{}]/g, "")); // BibTeX counts escaped braces too
+  const text = escapeTeX(value.replace(/[{}]/g, "")).replace(/\S{60,}/g, wrappable); // BibTeX counts escaped braces too
   if (name === "pages") return text.replace(/\s*–\s*/g, "--");
-  if (name === "title") return `{${text}}`;
-  return text;
+  return name === "title" ? `{${text}}` : text;
 }
+
+/** BibTeX cuts lines at 79 characters, in the middle of a command where there is no space. */
+const wrappable = (word: string): string => word.replace(/\\[a-zA-Z]+\{(?:[^{}]|\{[^{}]*\})*\}(?=\S)/g, "$&\\allowbreak ");

@@ -1,13 +1,13 @@
 import { toPDF } from "../../src/figures/pdf.js";
 import { htmlTable, htmlTokens } from "../document/html-tokens.js";
 import type { Block, FigureBlock, ReportDocument, TableBlock } from "../document/model.js";
+import { tableContent } from "../document/table-content.js";
 import { asPNG, type FigureFiles, figureSVG, svgSize } from "../figure-files.js";
 import { codeTeX, outputTeX } from "./code.js";
 import { escapeCode, escapeTeX } from "./escape.js";
 import { safeMath } from "./math.js";
 import { points, type TeXWriter } from "./render-tokens.js";
 import { TableWriter } from "./table-writer.js";
-import { tableContent } from "./tables.js";
 import type { Template } from "./templates.js";
 
 /** What writing a block needs. */
@@ -21,9 +21,15 @@ export interface BlockContext {
 
 /** A document's blocks as LaTeX, in order. What HTML folds away is shown. */
 export async function writeBlocks(context: BlockContext): Promise<string> {
-  const parts: string[] = [];
-  for (const block of context.document.blocks) parts.push((await writeBlock(block, context)) + context.writer.notes());
-  return parts.filter((part) => part.trim() !== "").join("\n\n");
+  let content = "";
+  let before: Block | undefined;
+  for (const block of context.document.blocks) {
+    const part = (await writeBlock(block, context)) + context.writer.notes();
+    if (part.trim() === "") continue;
+    content += `${before ? (before.kind === "value" && block.kind === "value" ? "\\\\\n" : "\n\n") : ""}${part}`;
+    before = block;
+  }
+  return content;
 }
 
 async function writeBlock(block: Block, context: BlockContext): Promise<string> {
@@ -37,11 +43,11 @@ async function writeBlock(block: Block, context: BlockContext): Promise<string> 
     case "table":
       return writeTable(block, context);
     case "value":
-      return `\\noindent\\texttt{${escapeCode(block.label)}}: ${escapeTeX(block.text)}`;
+      return `\\texttt{${escapeCode(block.label)}}: ${escapeTeX(block.text)}`;
     case "text":
       return outputTeX(block.text);
     case "error":
-      return `\\noindent\\textbf{${escapeTeX(block.name)}}: ${escapeTeX(block.message)}\n\n${block.traceback.trim() ? outputTeX(block.traceback) : ""}`;
+      return `\\textbf{${escapeTeX(block.name)}}: ${escapeTeX(block.message)}\n\n${block.traceback.trim() ? outputTeX(block.traceback) : ""}`;
     case "html":
       return context.writer.blocks(htmlTokens(block.text));
     case "latex":
@@ -52,24 +58,33 @@ async function writeBlock(block: Block, context: BlockContext): Promise<string> 
 const FORMULA =
   /^\s*(?:\$\$?|\\\[|\\begin\{(?:equation|displaymath)\*?\})([\s\S]*?)(?:\$\$?|\\\]|\\end\{(?:equation|displaymath)\*?\})\s*$/;
 
-/** A formula; any other LaTeX that a cell has shown is printed as its source. */
+/** The formula that a cell's LaTeX is; undefined where it is something else. */
+export const formulaOf = (text: string): string | undefined => FORMULA.exec(text)?.[1]?.trim();
+
+/** LaTeX that is no formula is printed as its source. */
 function writeLatex(text: string): string {
-  const tex = FORMULA.exec(text)?.[1];
-  const math = tex === undefined ? undefined : safeMath(tex.trim(), true);
+  const tex = formulaOf(text);
+  const math = tex === undefined ? undefined : safeMath(tex, true);
   return math === undefined ? outputTeX(text) : `\\[\n${math}\n\\]`;
 }
 
 /** Centimetres to PDF's points. */
 const CM = 72 / 2.54;
 
-/** A column of two is narrow: figures are drawn anew at so many pixels, so that their text keeps two thirds of its size. */
-const NARROW_PIXELS = 345;
+/** Figures are drawn with text of 12 pixels. A column that would make it smaller than 6.6 points is too narrow for the figure. */
+const SMALLEST_SCALE = 0.55;
+
+/** The plot of a figure that is drawn anew for a narrow column, in pixels. */
+const NARROW_PLOT = 300;
 
 async function writeFigure(block: FigureBlock, context: BlockContext): Promise<string> {
   const name = block.label ?? `cell-${block.cell}`;
+  let environment = "figure";
   let picture: string;
   try {
-    picture = await pictureTeX(block, name, context);
+    const { tex, wide } = await pictureTeX(block, name, context);
+    picture = tex;
+    if (wide) environment = "figure*";
   } catch (error) {
     context.warn(`${block.label ?? `the figure of cell ${block.cell}`}: ${error instanceof Error ? error.message : error}`);
     picture = "{[}this figure cannot be drawn{]}";
@@ -77,20 +92,30 @@ async function writeFigure(block: FigureBlock, context: BlockContext): Promise<s
   const alt = block.alt ? `% ${escapeTeX(block.alt)}\n` : "";
   if (!block.number) return `\\begin{center}\n${alt}${picture}\n\\end{center}`;
   const caption = `\\caption{${context.writer.line(block.caption ?? [])}}${labelOf(block, context)}`;
-  return `\\begin{figure}[htbp]\n\\centering\n${alt}${picture}\n${caption}\n\\end{figure}`;
+  return `\\begin{${environment}}[htbp]\n\\centering\n${alt}${picture}\n${caption}\n\\end{${environment}}`;
 }
 
-async function pictureTeX(block: FigureBlock, name: string, { template, files }: BlockContext): Promise<string> {
+async function pictureTeX(block: FigureBlock, name: string, { template, files }: BlockContext): Promise<{ tex: string; wide: boolean }> {
   if (block.picture.type === "image") {
     const image = await asPNG(block.picture.base64);
     if (!image) throw new Error("a picture that cannot be read was left out");
-    return `\\picturefile{${points(image.width)}}{${files.add(name, "png", image.png)}}`;
+    const wide = template.page > template.column && 0.75 * image.width > 1.5 * template.column * CM;
+    return { tex: `\\picturefile{${points(image.width)}}{${files.add(name, "png", image.png)}}`, wide };
   }
-  const svg = await figureSVG(block, template.name === "two-column" ? NARROW_PIXELS : undefined);
-  const column = template.column * CM;
-  const width = Math.min(column, svgSize(svg)?.width ?? column);
+  const { svg, line } = await fittedSVG(block, template);
+  const width = Math.min(line, svgSize(svg)?.width ?? line);
   const path = files.add(name, "pdf", await toPDF(svg, { width }));
-  return `\\picturefile{${width < column ? `${width.toFixed(1)}bp` : "\\linewidth"}}{${path}}`;
+  return { tex: `\\picturefile{${width < line ? `${width.toFixed(1)}bp` : "\\linewidth"}}{${path}}`, wide: line > template.column * CM };
+}
+
+/** The figure for the column, drawn anew where that helps; else for the whole page. With the width of its line in points. */
+async function fittedSVG(block: FigureBlock, template: Template): Promise<{ svg: string; line: number }> {
+  const column = template.column * CM;
+  const fits = (svg: string) => (svgSize(svg)?.width ?? 0) * SMALLEST_SCALE <= column;
+  const whole = await figureSVG(block);
+  if (fits(whole)) return { svg: whole, line: column };
+  const narrow = await figureSVG(block, NARROW_PLOT);
+  return block.number === undefined || fits(narrow) ? { svg: narrow, line: column } : { svg: whole, line: template.page * CM };
 }
 
 function writeTable(block: TableBlock, { template, writer, document }: BlockContext & { document: ReportDocument }): string {

@@ -54,7 +54,8 @@ const NO_LETTERS = new Set("ĦħĸĿŀŉŦŧſ");
 /** Printed by the text fonts as it stands. */
 const isText = (character: string): boolean => /^[\u0020-\u007e¡-¬®-ž–—‘’‚“”„†‡•…‰‹›€™]$/u.test(character) && !NO_LETTERS.has(character);
 
-const SPACES: Record<string, string> = {
+/** Spaces, hyphens, and the block of progress bars. */
+const COMMON: Record<string, string> = {
   "\u00a0": "~",
   "\u00ad": "\\-",
   "\u2002": "\\enspace{}",
@@ -63,12 +64,13 @@ const SPACES: Record<string, string> = {
   "\u202f": "\\,",
   "\u2011": "-",
   "\u200b": "\\allowbreak{}",
+  "█": "\\rule{0.5em}{1.4ex}\\allowbreak{}",
 };
 
 /** A character beyond ASCII in text: itself, a command, or its code point by `\missing`, which the preamble defines. */
 export function textCharacter(character: string): string {
   if (isText(character)) return character;
-  const command = SPACES[character];
+  const command = COMMON[character];
   if (command) return command;
   const math = COMMANDS.get(character);
   return math ? `\\ensuremath{${math}}` : `\\missing{${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}}`;

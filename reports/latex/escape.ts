@@ -3,37 +3,42 @@ import { textCharacter } from "./characters.js";
 /** Stands for a possible line break while text is escaped: a control character, which text is freed of before. */
 const BREAK = "\u0001";
 
-/** Longer words of text may break anywhere: no hyphenation knows digests and addresses. */
+/** Words of text that are longer may break within: no hyphenation knows digests and addresses. */
 const LONG_WORD = 32;
-
-/** Longer words of code may break after punctuation, and after as many letters. */
-const LONG_CODE = 16;
 
 /**
  * Text as LaTeX that prints it and does nothing else. Brackets are braced, so that they are never taken for an optional argument; runs of
  * space become one.
  */
-export const escapeTeX = (text: string): string =>
-  escapeCharacters(withBreaks(text.replace(/\s+/g, " "), LONG_WORD, /[/_.,:;=&?-](?=\w)|\w{16}(?=\w)/g)).replaceAll(
-    BREAK,
-    "\\allowbreak{}",
-  );
+export function escapeTeX(text: string): string {
+  const plain = text.replace(/\s+/g, " ");
+  return escapeCharacters(withBreaks(plain, breakPlaces(plain, LONG_WORD))).replaceAll(BREAK, "\\allowbreak{}");
+}
 
-/** A piece of a line of code for typewriter type; `keepSpaces` is to be called on the whole line. */
-export const escapeCode = (text: string): string =>
-  escapeCharacters(withBreaks(text.replaceAll("\t", "    "), LONG_CODE, /[/_.,:;=(){}[\]&?-](?=\w)|\w{16}(?=\w)/g))
-    .replaceAll("'", "\\textquotesingle{}")
-    .replaceAll(BREAK, "\\allowbreak{}");
+/** Where a line of text may end inside of its words of at least `long` characters: after punctuation, and after every eight letters. */
+export function breakPlaces(line: string, long = 25): ReadonlySet<number> {
+  const places = new Set<number>();
+  for (const { 0: word, index } of line.matchAll(new RegExp(`\\S{${long},}`, "g"))) {
+    for (const part of word.matchAll(/[/_.,:;=(){}[\]&?#$%@+*|-]|\w{8}(?=\w)/g)) places.add(index + part.index + part[0].length);
+    places.delete(index + word.length);
+  }
+  return places;
+}
 
-/** A line of escaped code whose spaces keep their width; the last one of several may break. */
-export const keepSpaces = (line: string): string => line.replace(/^ +/, (indent) => "~".repeat(indent.length)).replace(/ (?= )| $/g, "~");
+/**
+ * Code for typewriter type; `keepSpaces` is to be called on a whole line of it.
+ * @param places where it may break
+ */
+export const escapeCode = (text: string, places = breakPlaces(text)): string =>
+  escapeCharacters(withBreaks(text, places)).replaceAll("'", "\\textquotesingle{}").replaceAll(BREAK, "\\codebreak{}");
 
-const withBreaks = (text: string, long: number, place: RegExp): string =>
-  text
-    .replaceAll(BREAK, "\ufffd")
-    .split(" ")
-    .map((word) => (word.length <= long ? word : word.replace(place, (part) => part + BREAK)))
-    .join(" ");
+/** A line of escaped code whose spaces keep their width. */
+export const keepSpaces = (line: string): string => line.replace(/^ +/, (indent) => "~".repeat(indent.length)).replace(/ (?= )| $/g, "\\ ");
+
+function withBreaks(text: string, places: ReadonlySet<number>): string {
+  const clean = text.replaceAll(BREAK, "\ufffd");
+  return places.size ? clean.replace(/[\s\S]/g, (unit, at: number) => (places.has(at) ? BREAK + unit : unit)) : clean;
+}
 
 const COMMANDS: Record<string, string> = {
   "\\": "\\textbackslash{}",

@@ -38,25 +38,29 @@ const preamble = ({ geometry }: Template) => `\\usepackage[${geometry}]{geometry
 \\usepackage[hidelinks]{hyperref}
 \\setcounter{secnumdepth}{5}
 \\setcounter{MaxMatrixCols}{30}
+\\setlength{\\parindent}{0pt}
+\\setlength{\\parskip}{0.5\\baselineskip plus 2pt}
 \\emergencystretch=3em
 
 % A character that the fonts lack, by its code point.
-\\newcommand{\\missing}[1]{\\texttt{U+#1}}
-\\newcommand{\\deleted}[1]{\\textcolor{gray}{#1}}
+\\newcommand{\\missing}[1]{\\texttt{U+#1}\\allowbreak}
+\\newcommand{\\deleted}[1]{{\\color{gray}{}#1}}
 % A picture of a width, made smaller where the line is shorter.
 \\newcommand{\\picturefile}[2]{\\includegraphics[width=\\ifdim#1>\\linewidth\\linewidth\\else#1\\fi,height=0.8\\textheight,keepaspectratio]{#2}}
-% Columns of text that break their lines; a table made smaller where the line is shorter.
+% Columns of text that break their lines; tables and formulas made smaller where the line is shorter.
 \\newcolumntype{P}[1]{>{\\raggedright\\arraybackslash}p{#1\\linewidth}}
 \\newsavebox{\\fitbox}
 \\newcommand{\\fitted}[1]{\\small\\sbox{\\fitbox}{#1}\\ifdim\\wd\\fitbox>\\linewidth\\resizebox{\\linewidth}{!}{\\usebox{\\fitbox}}\\else\\usebox{\\fitbox}\\fi}
+\\newcommand{\\fittedmath}[1]{\\sbox{\\fitbox}{$\\displaystyle #1$}\\ifdim\\wd\\fitbox>0.88\\linewidth\\vcenter{\\hbox{\\resizebox{0.88\\linewidth}{!}{\\usebox{\\fitbox}}}}\\else#1\\fi}
 % Code and outputs: a paragraph a line, continued lines indented.
-\\newenvironment{codecell}{\\par\\addvspace{0.6\\baselineskip}\\footnotesize\\ttfamily\\raggedright\\setlength{\\parindent}{0pt}\\setlength{\\parskip}{0pt}}{\\par\\addvspace{0.6\\baselineskip}}
+\\newenvironment{codecell}{\\par\\addvspace{0.6\\baselineskip}\\footnotesize\\ttfamily\\raggedright\\frenchspacing\\setlength{\\parskip}{0pt}}{\\par\\addvspace{0.6\\baselineskip}}
 \\newenvironment{outputcell}{\\begin{codecell}\\color{darkgray}\\leftskip=1em}{\\end{codecell}}
 \\newcommand{\\codeline}[1]{\\hangindent=2em\\hangafter=1\\strut#1\\par}
+\\newcommand{\\codebreak}{\\penalty200\\hskip0pt\\relax}
 \\newcommand{\\codekeyword}[1]{\\textbf{#1}}
-\\newcommand{\\codestring}[1]{\\textcolor[HTML]{0A5A2A}{#1}}
-\\newcommand{\\codecomment}[1]{\\textcolor[HTML]{5B6770}{\\textit{#1}}}
-\\newcommand{\\codenumber}[1]{\\textcolor[HTML]{0B4F8A}{#1}}
+\\newcommand{\\codestring}[1]{{\\color[HTML]{0A5A2A}{}#1}}
+\\newcommand{\\codecomment}[1]{{\\color[HTML]{5B6770}{}\\textit{#1}}}
+\\newcommand{\\codenumber}[1]{{\\color[HTML]{0B4F8A}{}#1}}
 % A number in another report: from its .aux where that has been compiled, else as it was when this was made.
 \\newcommand{\\refinother}[3]{\\ifcsname r@#1:#2\\endcsname\\ref{#1:#2}\\else#3\\fi}
 `;
@@ -64,7 +68,7 @@ const preamble = ({ geometry }: Template) => `\\usepackage[${geometry}]{geometry
 function warnings({ warnings }: ReportDocument): string {
   if (!warnings.length) return "";
   const items = [...new Set(warnings)].map((text) => `\\item ${escapeTeX(text)}`);
-  return `\\noindent To know before reading:\n\\begin{itemize}\n${items.join("\n")}\n\\end{itemize}`;
+  return `To know before reading:\n\\begin{itemize}\n${items.join("\n")}\n\\end{itemize}`;
 }
 
 function provenanceTeX(provenance: Provenance): string {

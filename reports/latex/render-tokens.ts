@@ -13,13 +13,13 @@ import type {
   Target,
 } from "../document/model.js";
 import { decode } from "../document/pictures.js";
+import { tableContent } from "../document/table-content.js";
 import { fileName } from "../figure-files.js";
 import { citationKey } from "./bibliography.js";
 import { codeTeX } from "./code.js";
 import { escapeCode, escapeTeX, keepSpaces } from "./escape.js";
 import { safeMath } from "./math.js";
 import { TableWriter } from "./table-writer.js";
-import { tableContent } from "./tables.js";
 import type { Template } from "./templates.js";
 
 /** What writing tokens needs. */
@@ -98,7 +98,7 @@ export class TeXWriter {
       case "html":
         return this.blocks(htmlTokens(token.raw));
       case "hr":
-        return "\\par\\noindent\\rule{\\linewidth}{0.4pt}\\par";
+        return "\\rule{\\linewidth}{0.4pt}\\par";
       case "mathBlock":
         return this.equation(token as unknown as MathToken);
       default:
@@ -141,8 +141,9 @@ export class TeXWriter {
   private equation({ tex, label }: MathToken): string {
     const math = safeMath(tex, true);
     if (math === undefined) return codeTeX(`$$${tex}$$`, "");
+    const fitted = this.context.template.name === "two-column" && !math.includes("\\tag") ? `\\fittedmath{${math}}` : math;
     const ours = label && this.context.document.labels.get(label)?.kind === "equation";
-    return ours ? `\\begin{equation}\n${math}\n\\label{${label}}\n\\end{equation}` : `\\[\n${math}\n\\]`;
+    return ours ? `\\begin{equation}\n${fitted}\n\\label{${label}}\n\\end{equation}` : `\\[\n${fitted}\n\\]`;
   }
 
   private inline(tokens: readonly Token[], place: Place): string {

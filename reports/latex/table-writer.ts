@@ -1,5 +1,6 @@
 import type { Token } from "marked";
-import { columnTypes, naturalWidth, ROWS_A_PAGE, type TableContent, tabular } from "./tables.js";
+import type { TableContent } from "../document/table-content.js";
+import { columnsOf, naturalWidth, pages, tabular } from "./tables.js";
 import type { Template } from "./templates.js";
 
 /** No page is wide enough for more. */
@@ -34,11 +35,7 @@ export class TableWriter {
 
   private parts(table: TableContent, width: number): string[] {
     if (table.align.length > MAX_COLUMNS) return [`{[}a table of ${table.align.length} columns was left out{]}`];
-    const types = columnTypes(table, width);
-    const count = Math.max(1, Math.ceil(table.rows.length / ROWS_A_PAGE));
-    return Array.from({ length: count }, (_, i) => {
-      const rows = table.rows.slice(i * ROWS_A_PAGE, (i + 1) * ROWS_A_PAGE);
-      return `\\fitted{${tabular({ ...table, rows }, types, this.cell)}}`;
-    });
+    const columns = columnsOf(table, width);
+    return pages(table, columns).map((rows) => `\\fitted{${tabular({ ...table, rows }, columns, this.cell)}}`);
   }
 }

@@ -1,0 +1,45 @@
+/**
+ * Text as GitHub-flavoured Markdown that shows it: no markup, no HTML, no mathematics. Runs of space become one; what would begin a block at
+ * the start of a paragraph is left to `atStart`.
+ */
+export const escapeMarkdown = (text: string): string =>
+  text
+    .replace(/\s+/g, " ")
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+    .replace(/[\u0000-\u0008\u000e-\u001f\u007f]|\p{Cs}/gu, "\ufffd")
+    .replace(/[\\`*[\]<>$~|]|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])|&(?=[#\w]+;)/gu, "\\$&");
+
+/** A paragraph whose first characters are no heading, list, quotation or rule. */
+export const atStart = (paragraph: string): string =>
+  paragraph.replace(/^(\s*)([#+=-]|\d{1,9}(?=[.)]))/, (_, space: string, mark: string) =>
+    /\d/.test(mark) ? `${space}${mark}\\` : `${space}\\${mark}`,
+  );
+
+/** Code in a line, with as many backticks around it as it takes. */
+export function codeSpan(code: string): string {
+  const text = code.replace(/\s+/g, " ");
+  const fence = "`".repeat(longestRun(text) + 1);
+  const space = /^`|`$|^ .* $/.test(text) ? " " : "";
+  return text.trim() ? `${fence}${space}${text}${space}${fence}` : "";
+}
+
+/** Code as a block. */
+export function codeBlock(code: string, language: string): string {
+  const fence = "`".repeat(Math.max(3, longestRun(code) + 1));
+  return `${fence}${language.replace(/[^\w+#-]/g, "")}\n${code.replace(/\r\n?/g, "\n")}\n${fence}`;
+}
+
+const longestRun = (text: string): number => Math.max(0, ...(text.match(/`+/g) ?? []).map(({ length }) => length));
+
+/** The address of a link or picture, safe between parentheses. */
+export function linkTarget(href: string): string {
+  try {
+    return encodeURI(href.replace(/\p{Cs}/gu, "\ufffd"))
+      .replaceAll("%25", "%")
+      .replace(/[()<>"'`*_[\]|~$\\&]/g, (character) =>
+        character === "&" || character === "_" || character === "~" ? character : `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+      );
+  } catch {
+    return "";
+  }
+}
