@@ -6,12 +6,6 @@ import { execute } from "./execute.js";
 import { SetupError } from "./files.js";
 import { isCheckout, packageRoot } from "./paths.js";
 
-/**
- * Packages that npm cannot install anywhere as they are published: danfo depends on what this package overrides, and npm takes `overrides`
- * from the installing folder only; the addon's install script downloads a library that is not used here.
- */
-const BUNDLED = ["danfojs-node", "@tensorflow/tfjs-node-gpu"];
-
 /** What is read of a package.json; the rest is kept. */
 interface Manifest {
   name: string;
@@ -19,6 +13,7 @@ interface Manifest {
   dependencies: Record<string, string>;
   files: string[];
   overrides: Record<string, string>;
+  bundleDependencies: string[];
   scripts?: object;
   devDependencies?: object;
 }
@@ -27,8 +22,10 @@ const read = (file: string) => JSON.parse(readFileSync(file, "utf8")) as Manifes
 const write = (file: string, manifest: object) => writeFileSync(file, `${JSON.stringify(manifest, null, 2)}\n`);
 
 /**
- * Packs this checkout into a tarball that `npm install` takes in any folder. What cannot be installed as it is comes bundled, and what that
- * depends on becomes a dependency of the tarball itself, overridden.
+ * Packs this checkout into a tarball that `npm install` takes in any folder. Some packages cannot be installed as they are published: danfo
+ * depends on what `overrides` replace, and npm takes those from the installing folder only; the addon's install script downloads a library that is
+ * not used here. These come bundled (`bundleDependencies`), without scripts; what they depend on becomes a dependency of the tarball itself, overridden, where
+ * plain `npm pack` would bundle all of it, half a gigabyte.
  *
  * @param folder where `erpo-VERSION.tgz` goes; made where missing
  * @returns the tarball's path
@@ -44,7 +41,7 @@ export async function pack(folder: string): Promise<string> {
   try {
     for (const path of [...own.files, "README.md", "LICENSE"]) copy(path);
     let dependencies: Record<string, string> = {};
-    for (const name of BUNDLED) {
+    for (const name of own.bundleDependencies) {
       const path = join("node_modules", name);
       copy(path);
       const { scripts, ...bundled } = read(join(root, path, "package.json"));
@@ -53,7 +50,7 @@ export async function pack(folder: string): Promise<string> {
       dependencies = { ...dependencies, ...needed };
     }
     dependencies = { ...dependencies, ...own.dependencies };
-    write(join(staging, "package.json"), { ...own, dependencies, bundleDependencies: BUNDLED });
+    write(join(staging, "package.json"), { ...own, dependencies });
 
     const npm = /npm-cli\.[cm]?js$/.test(process.env.npm_execpath ?? "") ? [process.execPath, process.env.npm_execpath!] : ["npm"];
     const words = [...npm.slice(1), "pack", "--loglevel=error", `--pack-destination=${staging}`, staging];

@@ -23,7 +23,7 @@ afterEach(() => {
 const lives = async () => {
   const before = Number(result(await kernel.run("alive")));
   expect(result(await kernel.run("++alive"))).toBe(String(before + 1));
-  expect((await kernel.ask("control", "kernel_info_request", {})).content.status).toBe("ok");
+  expect((await kernel.ask("control", "kernel_info_request", {})).header.msg_type).toBe("kernel_info_reply");
 };
 
 const channels = fc.constantFrom("shell", "control", "stdin");

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { install } from "../../kernel/install.js";
 import { testChromium } from "../chromium.js";
+import { freePorts } from "./client.js";
 import { testPython } from "./python-env.js";
 
 /** A real JupyterLab, and the Notebook that comes with its server, in a real browser, from an empty folder. `ERPO_SCREENSHOTS=DIR` keeps pictures. */
@@ -30,14 +30,6 @@ let server: ChildProcess;
 let browser: Browser;
 let page: Page;
 
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => probe.once("listening", resolve));
-  const { port } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
-
 beforeAll(async () => {
   if (!ready) return;
   const folder = mkdtempSync(join(tmpdir(), "erpo-lab-"));
@@ -53,7 +45,7 @@ beforeAll(async () => {
   const metadata = { kernelspec: { name: "erpo", display_name: "TypeScript (ERPO)", language: "typescript" } };
   for (const name of ["lab", "notebook"])
     writeFileSync(join(folder, `${name}.ipynb`), JSON.stringify({ cells, metadata, nbformat: 4, nbformat_minor: 5 }));
-  const port = await freePort();
+  const [port] = await freePorts(1);
   server = spawn(
     python!,
     [
