@@ -11,6 +11,7 @@ export const flag = (value: boolean) => ({ type: GGUFValueType.BOOL, value });
 export const text = (value: string) => ({ type: GGUFValueType.STRING, value });
 export const strings = (value: readonly string[]) => ({ type: GGUFValueType.ARRAY, subType: GGUFValueType.STRING, value });
 export const ints = (value: readonly number[]) => ({ type: GGUFValueType.ARRAY, subType: GGUFValueType.INT32, value });
+export const floats = (value: readonly number[]) => ({ type: GGUFValueType.ARRAY, subType: GGUFValueType.FLOAT32, value });
 const flags = (value: readonly boolean[]) => ({ type: GGUFValueType.ARRAY, subType: GGUFValueType.BOOL, value });
 
 /** What a GGUF file says of a decoder: the inverse of `configFromGguf`. */

@@ -1,6 +1,7 @@
 import { WeightsError } from "./errors.js";
-import { type Entries, flag, ints, strings, text, uint32 } from "./gguf-metadata.js";
+import { type Entries, flag, floats, ints, strings, text, uint32 } from "./gguf-metadata.js";
 import type { TokenizerFiles } from "./tokenizer-files.js";
+import { hasPrefix, isSpm, spmCore, spmScores, type TokenizerCore } from "./tokenizer-spm.js";
 
 const byteLevel = (useRegex: boolean) => ({ type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: useRegex });
 
@@ -28,9 +29,14 @@ const SPLITTINGS: Record<string, Splitting> = {
   "llama-bpe": { pre_tokenizer: split(words("\\p{N}{1,3}")), ignore_merges: true, add_bos: true }, // Llama 3
 };
 
+/** Characters of SentencePiece's longest pieces, several times over: where a piece can be divided is searched for everywhere. */
+const MAX_PIECE = 128;
+
+/** Numbers of the types of tokens (llama.h, enum llama_token_type). */
+const [NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE] = [1, 2, 3, 4, 5, 6] as const;
+
 /**
- * Builds tokenizer.json and tokenizer_config.json from a GGUF file's metadata (byte-level BPE only).
- * Token types: 3 control (special), 4 user-defined.
+ * Builds tokenizer.json and tokenizer_config.json from a GGUF file's metadata: byte-level BPE ("gpt2") or SentencePiece's ("llama").
  * @throws WeightsError that names the key
  */
 export function tokenizerFromGguf(metadata: Record<string, unknown>, file: string): TokenizerFiles {
@@ -44,52 +50,51 @@ export function tokenizerFromGguf(metadata: Record<string, unknown>, file: strin
     if (value.every((item) => typeof item === "string")) return value;
     throw new WeightsError(file, `metadata "${key}" does not hold strings`, "convert the model again");
   };
-  if (metadata["tokenizer.ggml.model"] !== "gpt2") {
-    throw new WeightsError(
-      file,
-      `tokenizer model ${JSON.stringify(metadata["tokenizer.ggml.model"])}`,
-      "erpo reads byte-level BPE (gpt2) from GGUF",
-    );
-  }
-  const pre = String(metadata["tokenizer.ggml.pre"] ?? "gpt-2");
-  if (!Object.hasOwn(SPLITTINGS, pre)) {
-    throw new WeightsError(
-      file,
-      `pre-tokenizer ${JSON.stringify(pre)}`,
-      `erpo knows ${Object.keys(SPLITTINGS).join(", ")}; use a Hugging Face directory`,
-    );
-  }
-  const { pre_tokenizer, normalizer = null, ignore_merges = false, add_bos = false } = SPLITTINGS[pre]!;
   const tokens = texts("tokenizer.ggml.tokens");
   const types = list("tokenizer.ggml.token_type");
-  const special = tokens.flatMap((content, id) => (types[id] === 3 || types[id] === 4 ? [{ content, id, special: types[id] === 3 }] : []));
+  const special = (id: number) => types[id] === CONTROL || types[id] === UNKNOWN;
+  const added = tokens.flatMap((content, id) => (special(id) || types[id] === USER_DEFINED ? [{ content, id, special: special(id) }] : []));
   const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false };
   const token = (key: string): string | undefined => tokens[Number(metadata[`tokenizer.ggml.${key}_token_id`] ?? -1)];
   const eos = token("eos");
   if (eos === undefined) throw new WeightsError(file, `metadata "tokenizer.ggml.eos_token_id" names no token`, "convert the model again");
-  const bos = (metadata["tokenizer.ggml.add_bos_token"] ?? add_bos) ? token("bos") : undefined;
+  const kind = metadata["tokenizer.ggml.model"];
+  let core: TokenizerCore;
+  let bosByDefault: boolean;
+  if (kind === "llama") {
+    const scores = list("tokenizer.ggml.scores").map(Number);
+    const long = tokens.find((token) => token.length > MAX_PIECE);
+    if (long !== undefined) throw new WeightsError(file, `a token of ${long.length} characters`, `pieces have ${MAX_PIECE} at most`);
+    const pieces = tokens.map((_, id) => types[id] === NORMAL || types[id] === USER_DEFINED);
+    core = spmCore(
+      tokens,
+      scores,
+      pieces,
+      token("unknown") ?? tokens[types.indexOf(UNKNOWN)],
+      metadata["tokenizer.ggml.add_space_prefix"] !== false,
+    );
+    bosByDefault = true;
+  } else if (kind === "gpt2") {
+    const pre = String(metadata["tokenizer.ggml.pre"] ?? "gpt-2");
+    if (!Object.hasOwn(SPLITTINGS, pre)) {
+      const known = Object.keys(SPLITTINGS).join(", ");
+      throw new WeightsError(file, `pre-tokenizer ${JSON.stringify(pre)}`, `erpo knows ${known}; use a Hugging Face directory`);
+    }
+    const merges = texts("tokenizer.ggml.merges").map((pair) => pair.split(" "));
+    core = byteLevelCore(tokens, merges, SPLITTINGS[pre]!);
+    bosByDefault = SPLITTINGS[pre]!.add_bos ?? false;
+  } else {
+    throw new WeightsError(file, `tokenizer model ${JSON.stringify(kind)}`, "erpo reads gpt2 and llama, the two kinds of BPE, from GGUF");
+  }
+  const bos = (metadata["tokenizer.ggml.add_bos_token"] ?? bosByDefault) ? token("bos") : undefined;
   return {
     tokenizer: {
       version: "1.0",
       truncation: null,
       padding: null,
-      added_tokens: special.map(({ content, id, special }) => ({ id, content, ...flags, special })),
-      normalizer,
-      pre_tokenizer,
+      added_tokens: added.map(({ content, id, special }) => ({ id, content, ...flags, special })),
       post_processor: bos === undefined ? null : startingWith(bos, Number(metadata["tokenizer.ggml.bos_token_id"])),
-      decoder: byteLevel(true),
-      model: {
-        type: "BPE",
-        dropout: null,
-        unk_token: null,
-        continuing_subword_prefix: null,
-        end_of_word_suffix: null,
-        fuse_unk: false,
-        byte_fallback: false,
-        ignore_merges,
-        vocab: Object.fromEntries(tokens.map((t, id) => [t, id])),
-        merges: texts("tokenizer.ggml.merges").map((m) => m.split(" ")),
-      },
+      ...core,
     },
     config: {
       tokenizer_class: "PreTrainedTokenizerFast",
@@ -104,6 +109,28 @@ export function tokenizerFromGguf(metadata: Record<string, unknown>, file: strin
   };
 }
 
+const byteLevelCore = (
+  tokens: readonly string[],
+  merges: string[][],
+  { pre_tokenizer, normalizer = null, ignore_merges = false }: Splitting,
+): TokenizerCore => ({
+  normalizer,
+  pre_tokenizer,
+  decoder: byteLevel(true),
+  model: {
+    type: "BPE",
+    dropout: null,
+    unk_token: null,
+    continuing_subword_prefix: null,
+    end_of_word_suffix: null,
+    fuse_unk: false,
+    byte_fallback: false,
+    ignore_merges,
+    vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+    merges,
+  },
+});
+
 /** The step that puts a token before every text. */
 const startingWith = (content: string, id: number) => ({
   type: "TemplateProcessing",
@@ -114,52 +141,64 @@ const startingWith = (content: string, id: number) => ({
 
 interface BpeFile {
   added_tokens?: { id: number; content: string; special: boolean }[];
+  normalizer?: unknown;
   pre_tokenizer?: unknown;
   post_processor?: unknown;
-  model?: { type?: string; vocab?: Record<string, number>; merges?: (string | [string, string])[] };
+  model?: { type?: string; unk_token?: string | null; vocab?: Record<string, number>; merges?: (string | [string, string])[] };
 }
 
 /**
  * The inverse: a tokenizer as metadata of a GGUF file. Ids that the vocabulary leaves free get unused tokens.
  * @param source the file or directory that the tokenizer came from, for errors
- * @throws WeightsError when it is no byte-level BPE, or splits text in a way that GGUF has no name for
+ * @throws WeightsError when it is no BPE, or treats text in a way that GGUF has no name for
  */
 export function tokenizerToGguf({ tokenizer, config }: TokenizerFiles, vocabSize: number, source: string): Entries {
-  const { added_tokens: added = [], pre_tokenizer, post_processor, model } = tokenizer as BpeFile;
-  const pre = Object.keys(SPLITTINGS).find((name) => steps(SPLITTINGS[name]!.pre_tokenizer) === steps(pre_tokenizer));
-  if (model?.type !== "BPE" || !model.vocab || !model.merges || pre === undefined) {
+  const { added_tokens: added = [], normalizer, pre_tokenizer, post_processor, model = {} } = tokenizer as BpeFile;
+  const { vocab = {}, merges = [], unk_token } = model;
+  const pairs = merges.map((pair) => (typeof pair === "string" ? (pair.split(" ") as [string, string]) : pair));
+  const spm = isSpm(tokenizer);
+  const pre = Object.keys(SPLITTINGS).find((name) => {
+    const known = SPLITTINGS[name]!;
+    return steps(known.pre_tokenizer) === steps(pre_tokenizer) && steps(known.normalizer) === steps(normalizer);
+  });
+  if (model.type !== "BPE" || (!spm && pre === undefined)) {
     const known = Object.keys(SPLITTINGS).join(", ");
-    throw new WeightsError(source, "its tokenizer has no counterpart in GGUF", `erpo writes byte-level BPE that splits text as ${known}`);
+    throw new WeightsError(
+      source,
+      "its tokenizer has no counterpart in GGUF",
+      `erpo writes BPE: SentencePiece's, or bytes split as ${known}`,
+    );
   }
   const tokens = Array.from({ length: vocabSize }, (_, id) => `[PAD${id}]`);
-  const types = new Array<number>(vocabSize).fill(5); // unused
+  const types = new Array<number>(vocabSize).fill(UNUSED);
   const put = (content: string, id: number, type: number) => {
     if (!(id < vocabSize)) throw new WeightsError(source, `token ${JSON.stringify(content)} has id ${id} of ${vocabSize}`);
     tokens[id] = content;
     types[id] = type;
   };
-  for (const [content, id] of Object.entries(model.vocab)) put(content, id, 1);
-  for (const { content, id, special } of added) put(content, id, special ? 3 : 4);
+  for (const [content, id] of Object.entries(vocab)) put(content, id, spm && /^<0x[0-9A-F]{2}>$/.test(content) ? BYTE : NORMAL);
+  for (const { content, id, special } of added) put(content, id, special ? CONTROL : USER_DEFINED);
   const id = (content: unknown) => tokens.indexOf(String(content));
-  const named = { bos: config.bos_token, eos: config.eos_token, unknown: config.unk_token, padding: config.pad_token };
-  const first = JSON.stringify(post_processor ?? null).match(/"single":\[\{"SpecialToken"/) !== null;
+  if (spm && unk_token && id(unk_token) >= 0) types[id(unk_token)] = UNKNOWN;
+  const named = { bos: config.bos_token, eos: config.eos_token, unknown: config.unk_token ?? unk_token, padding: config.pad_token };
   return {
-    "tokenizer.ggml.model": text("gpt2"),
-    "tokenizer.ggml.pre": text(pre),
+    "tokenizer.ggml.model": text(spm ? "llama" : "gpt2"),
+    ...(spm
+      ? { "tokenizer.ggml.scores": floats(spmScores(tokens, pairs)), "tokenizer.ggml.add_space_prefix": flag(hasPrefix(tokenizer)) }
+      : { "tokenizer.ggml.pre": text(pre!), "tokenizer.ggml.merges": strings(pairs.map((pair) => pair.join(" "))) }),
     "tokenizer.ggml.tokens": strings(tokens),
     "tokenizer.ggml.token_type": ints(types),
-    "tokenizer.ggml.merges": strings(model.merges.map((pair) => (typeof pair === "string" ? pair : pair.join(" ")))),
-    "tokenizer.ggml.add_bos_token": flag(first),
+    "tokenizer.ggml.add_bos_token": flag(/"single":\[\{"SpecialToken"/.test(JSON.stringify(post_processor ?? null))),
     ...Object.fromEntries(
       Object.entries(named).flatMap(([key, content]) =>
-        content !== undefined && id(content) >= 0 ? [[`tokenizer.ggml.${key}_token_id`, uint32(id(content))]] : [],
+        content != null && id(content) >= 0 ? [[`tokenizer.ggml.${key}_token_id`, uint32(id(content))]] : [],
       ),
     ),
     ...(config.chat_template !== undefined && { "tokenizer.chat_template": text(config.chat_template) }),
   };
 }
 
-/** A pre-tokenizer's steps without what makes no difference to the ids, as text to compare. */
+/** A pre-tokenizer's or normalizer's steps without what makes no difference to the ids, as text to compare. */
 function steps(step: unknown): string {
   if (typeof step !== "object" || step === null) return "";
   const { type, pretokenizers, trim_offsets, ...rest } = step as Record<string, unknown>;

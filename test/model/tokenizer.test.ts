@@ -1,10 +1,11 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { createTokenizer, type Tokenizer } from "../../src/model/tokenizer.js";
 import { tokenizerFromDirectory } from "../../src/model/tokenizer-files.js";
-import { tokenizerFromGguf } from "../../src/model/tokenizer-gguf.js";
+import { tokenizerFromGguf, tokenizerToGguf } from "../../src/model/tokenizer-gguf.js";
 import tiny from "../fixtures/llama-tiny.json" with { type: "json" }; // both made by test/fixtures/llama_fixture.py
 import smollm2 from "../fixtures/tokenizer-smollm2.json" with { type: "json" };
 import splittings from "../fixtures/tokenizer-splittings.json" with { type: "json" }; // test/fixtures/families_fixture.py
+import spm from "../fixtures/tokenizer-spm.json" with { type: "json" }; // test/fixtures/spm_fixture.py
 import { fixture, haveSmollm2 } from "./open.js";
 
 let tokenizer: Tokenizer;
@@ -37,6 +38,35 @@ test.each(splittings)("text is split as pre-tokenizer $pre of a GGUF file says",
   };
   const split = createTokenizer(tokenizerFromGguf(metadata, "X"), "X");
   texts.forEach((text, i) => void expect(split.encode(text), text).toEqual(ids[i]));
+});
+
+describe("SentencePiece's BPE from a GGUF file", () => {
+  const metadata = {
+    "general.architecture": "llama",
+    "tokenizer.ggml.model": "llama",
+    "tokenizer.ggml.tokens": spm.tokens,
+    "tokenizer.ggml.scores": spm.scores,
+    "tokenizer.ggml.token_type": spm.types,
+    "tokenizer.ggml.bos_token_id": 1,
+    "tokenizer.ggml.eos_token_id": 2,
+  };
+  const files = tokenizerFromGguf(metadata, "X");
+  const written = Object.fromEntries(
+    Object.entries(tokenizerToGguf(files, spm.tokens.length, "X")).map(([key, { value }]) => [key, value]),
+  );
+  const read = createTokenizer(files, "X");
+  const again = createTokenizer(tokenizerFromGguf({ "general.architecture": "llama", ...written }, "X"), "X");
+
+  test.each(spm.cases)("agrees with sentencepiece on $text, also after a way back into GGUF", ({ text, ids, decoded }) => {
+    expect(read.encode(text)).toEqual(ids);
+    expect(again.encode(text)).toEqual(ids);
+    expect(read.decode(ids)).toBe(decoded);
+  });
+
+  test("what it says beside the scores is kept", () => {
+    const { "tokenizer.ggml.scores": _, "general.architecture": __, ...rest } = metadata;
+    expect(written).toMatchObject({ ...rest, "tokenizer.ggml.add_bos_token": true, "tokenizer.ggml.unknown_token_id": 0 });
+  });
 });
 
 test("special tokens: known by name, left out of text", () => {

@@ -53,6 +53,7 @@ test.each<[string, MatrixType, number]>([
   ["qwen2", "f32", 1e-4],
   ["qwen3", "f32", 1e-4],
   ["mistral", "f32", 1e-4],
+  ["llama3", "f32", 1e-4],
 ])("llama.cpp runs %s with its adapter merged, in %s", async (name, type, within) => {
   const model = await loadModel(modelFolder(name));
   const lora = await loadAdapter(fixture(name === "llama-tiny" ? `${name}-adapter` : `families/${name}-adapter`), model.config);
