@@ -3,6 +3,7 @@ import { render } from "../src/figures/render.js";
 import { renderAt, scaledTo, sizeOf } from "../src/figures/resize.js";
 import { writeAtomic } from "../src/setup/atomic.js";
 import { buildDocument } from "./document/build.js";
+import { withNames } from "./document/markdown.js";
 import type { FigureBlock } from "./document/model.js";
 import type { FigureFormat } from "./formats.js";
 import { sanitizeSVG } from "./html/sanitize.js";
@@ -41,10 +42,10 @@ export async function writeFigure(place: string, { to, width, output }: FigureOp
 
 function findFigure(path: string, label: string): FigureBlock {
   const { notebook } = readNotebook(path);
-  const { blocks } = buildDocument(notebook, path);
+  const { blocks, labels: targets } = buildDocument(notebook, path);
   const figures = blocks.filter((block) => block.kind === "figure" && block.label !== undefined) as FigureBlock[];
   const found = figures.find((figure) => figure.label === label);
-  if (found) return found;
+  if (found) return found.alt === undefined ? found : { ...found, alt: withNames(found.alt, (name) => targets.get(name)?.text) };
   const name = basename(path);
   if (!figures.length) {
     const run = notebook.cells.some((cell) => cell.cell_type === "code" && cell.outputs.length);

@@ -140,5 +140,9 @@ export function plainText(tokens: readonly Token[], named: (label: string) => st
     .join("");
 }
 
+/** Alternative text with the texts of its references, such as `@val-rate`, in their place. */
+export const withNames = (alt: string, named: (label: string) => string | undefined) =>
+  alt.replace(/(?<![\w.])@((?:fig|tbl|eq|sec|val)-[\w-]*\w)/g, (raw, label: string) => named(label) ?? raw);
+
 const ENTITIES: Record<string, string> = { "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'" };
 const decodeEntities = (text: string) => text.replace(/&(?:amp|lt|gt|quot|#39);/g, (entity) => ENTITIES[entity]!);

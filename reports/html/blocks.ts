@@ -1,5 +1,5 @@
 import { AnsiUp } from "ansi_up";
-import { plainText } from "../document/markdown.js";
+import { plainText, withNames } from "../document/markdown.js";
 import type { Block, CodeBlock, ErrorBlock, FigureBlock, ReportDocument, TableBlock } from "../document/model.js";
 import { reason } from "../reason.js";
 import { escapeHTML } from "./escape.js";
@@ -94,10 +94,6 @@ async function writeFigure(block: FigureBlock, id: string, context: BlockContext
   const data = block.spec ? `\n${figureData(block.spec, number ? name : "the figure")}` : "";
   return `<figure${block.label ? ` id="${block.label}"` : ""}${paper}>\n<div class="picture">${html}</div>${caption}\n</figure>${data}`;
 }
-
-/** Alternative text with the texts of its references, such as `@val-rate`, in their place. */
-const withNames = (alt: string, named: (label: string) => string | undefined) =>
-  alt.replace(/(?<![\w.])@((?:fig|tbl|eq|sec|val)-[\w-]*\w)/g, (raw, label: string) => named(label) ?? raw);
 
 function writeTable(block: TableBlock, id: string, context: BlockContext): string {
   const clean = sanitizeOutput(whole(block.html));

@@ -1,4 +1,5 @@
 import { type PDFArray, PDFDict, PDFDocument, PDFHexString, PDFName, PDFString } from "@cantoo/pdf-lib";
+import type { Provenance } from "../provenance/collect.js";
 import { ORIGIN } from "./print.js";
 
 /** What a PDF says of itself. */
@@ -9,6 +10,8 @@ export interface About {
   date: Date | undefined;
   /** Names of the reports of the set, without ending. */
   stems: ReadonlySet<string>;
+  /** Goes along as the file `provenance.json`. */
+  provenance: Provenance;
 }
 
 /**
@@ -21,6 +24,8 @@ export async function finishPDF(bytes: Uint8Array, about: About): Promise<Uint8A
   if (about.authors.length) pdf.setAuthor(about.authors.join(", "));
   pdf.setCreator("erpo");
   stamp(pdf, about.date);
+  const json = Buffer.from(`${JSON.stringify(about.provenance, null, 1)}\n`);
+  await pdf.attach(json, "provenance.json", { mimeType: "application/json", description: "What this report was made from" });
   pdf.catalog.set(PDFName.of("PageMode"), PDFName.of("UseOutlines"));
   // Chromium tags emphasis with PDF 2.0's names: readers of PDF 1.7 learn what they are
   pdf.catalog.lookup(PDFName.of("StructTreeRoot"), PDFDict).set(PDFName.of("RoleMap"), pdf.context.obj({ Strong: "Span", Em: "Span" }));

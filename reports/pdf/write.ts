@@ -24,7 +24,7 @@ export function pdfWriter(paper: Paper): Writer {
     const bytes = await printPage(printable(String(page!.content)), chromium, paper);
     const { title, authors, stem } = document;
     const date = runDate(provenance.execution?.started);
-    return [{ path: `${stem}.pdf`, content: await finishPDF(bytes, { title, authors, date, stems: set.stems }) }];
+    return [{ path: `${stem}.pdf`, content: await finishPDF(bytes, { title, authors, date, stems: set.stems, provenance }) }];
   };
 }
 

@@ -54,7 +54,7 @@ export function facts({ notebook, execution, run, rendered, complete }: Provenan
     const model = record.model as { name?: string; sha256?: string } | undefined;
     rows.push(
       ["Experiment", `${run.file}, SHA-256 ${run.sha256}`],
-      ["Experiment's files", `${Object.keys(run.files).length}; the JSON below has the SHA-256 of each`],
+      ["Experiment's files", `${Object.keys(run.files).length}; the HTML report's JSON has the SHA-256 of each`],
       ["Data", run.files[MANIFEST] && `${MANIFEST}, SHA-256 ${run.files[MANIFEST]}`],
       ["Profile", record.profile],
       ["Seed", record.seed],

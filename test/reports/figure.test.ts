@@ -65,15 +65,17 @@ beforeAll(async () => {
       return code("1", [
         shown(
           { "application/vnd.vegalite.v6+json": full, "image/svg+xml": (await render(full)).svg },
-          { label, "fig-alt": "What it shows." },
+          { label, "fig-alt": "It shows @val-rate." },
         ),
       ]);
     }),
   );
   const drawing =
     '<svg xmlns="http://www.w3.org/2000/svg" width="100" height="50"><script>alert(1)</script><rect width="100" height="50" onclick="x()"/></svg>';
+  const rate = code("1", [shown({ "application/json": 0.12 }, { label: "val-rate", text: "12%" })]);
   notebook = writeNotebook(
     [
+      rate,
       ...cells,
       code("1", [shown({ "image/svg+xml": drawing }, { label: "fig-drawing" })]),
       code("1", [shown({ "image/png": "iVBORw0KGgo=" }, { label: "fig-bitmap" })]),
@@ -107,7 +109,7 @@ popplerTest("at 3.25 inches the PDF is 234 pt wide, its fonts are embedded and i
   for (const text of ["Harmful prompts", "Look-alikes", "stage 3", "estimate"])
     expect(poppler("pdftotext", "-layout", pdf, "-")).toContain(text);
   expect(poppler("pdfimages", "-list", pdf).trim().split("\n")).toHaveLength(2); // no bitmaps
-  expect(readFileSync(svg, "utf8")).toMatch(/^<svg width="312" .* aria-label="What it shows\." .*<text[^>]*>estimate<\/text>/s);
+  expect(readFileSync(svg, "utf8")).toMatch(/^<svg width="312" .* aria-label="It shows 12%\." .*<text[^>]*>estimate<\/text>/s);
   const bytes = readFileSync(png);
   expect(bytes.readUInt32BE(16)).toBe(975); // 3.25 in x 300 dpi
   const density = bytes.indexOf("pHYs") + 4;

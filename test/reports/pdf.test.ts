@@ -59,6 +59,8 @@ browserTest("a PDF says what it is, has tags, a language and a bookmark for each
   expect(pdf.catalog.lookup(PDFName.of("MarkInfo"), PDFDict).get(PDFName.of("Marked"))?.toString()).toBe("true");
   expect(pdf.catalog.has(PDFName.of("StructTreeRoot"))).toBe(true);
   expect(pdf.catalog.get(PDFName.of("Lang"))?.toString()).toContain("en");
+  const [provenance] = pdf.getAttachments();
+  expect(JSON.parse(new TextDecoder().decode(provenance!.data)).execution).toMatchObject({ started: "2026-01-02T03:04:05.000Z" });
   expect(bookmarks(pdf)).toEqual(["The first report", "1 Method", "1.1 Details", "Provenance"]);
 });
 
