@@ -1,17 +1,19 @@
 /**
  * Text as GitHub-flavoured Markdown that shows it: no markup, no HTML, no mathematics. Runs of space become one; what would begin a block at
- * the start of a paragraph is left to `atStart`.
+ * the start of a paragraph is left to `atStart`. Addresses are no links: GitHub's links would take the backslash before a `<`.
  */
 export const escapeMarkdown = (text: string): string =>
   text
     .replace(/\s+/g, " ")
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
     .replace(/[\u0000-\u0008\u000e-\u001f\u007f]|\p{Cs}/gu, "\ufffd")
-    .replace(/[\\`*[\]<>$~|]|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])|&(?=[#\w]+;)/gu, "\\$&");
+    .replace(/[\\`*[\]$~|]|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])|(?<=:)\/(?=\/)|(?<=\bwww)\.|(?<=[\w.+-])@(?=\w)/giu, "\\$&")
+    .replace(/&(?=[#\w]+;)/g, "&amp;")
+    .replaceAll("<", "&lt;");
 
 /** A paragraph whose first characters are no heading, list, quotation or rule. */
 export const atStart = (paragraph: string): string =>
-  paragraph.replace(/^(\s*)([#+=-]|\d{1,9}(?=[.)]))/, (_, space: string, mark: string) =>
+  paragraph.replace(/^(\s*)([#>+=-]|\d{1,9}(?=[.)]))/, (_, space: string, mark: string) =>
     /\d/.test(mark) ? `${space}${mark}\\` : `${space}\\${mark}`,
   );
 
