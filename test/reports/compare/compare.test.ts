@@ -153,6 +153,16 @@ test("equal ids are no proof: prompts are paired where their input or their text
   expect(await pairs(asked("2", "one", "dan"), asked("1", "one", "dan"))).toBe(false); // another persona around the same prompt
 });
 
+test("suites that nobody knows stand beside the known ones, five in a table", async () => {
+  const answers = Object.fromEntries(Array.from({ length: 7 }, (_, i) => [`base/own-${i}`, suite("rc", "safe")]));
+  const { html } = await compared(
+    writeRun("a", { answers }),
+    writeRun("b", { answers: { ...answers, "base/own-0": suite("cc", "safe") } }),
+  );
+  const columns = (label: string) => new RegExp(`id="${label}"[\\s\\S]*?</thead>`).exec(html)![0].match(/<th /g)!.length;
+  expect([columns("tbl-refused-base"), columns("tbl-refused-base-2")]).toEqual([6, 3]);
+});
+
 test("twenty runs: rows are runs, tables stay narrow, lines have their numbers", async () => {
   const runs = Array.from({ length: 20 }, (_, i) =>
     writeRun(`run-${i + 1}`, {
