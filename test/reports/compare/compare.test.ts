@@ -104,7 +104,7 @@ test("a run that is torn, unfinished or of other prompts is compared as far as i
   expect(gaps).toEqual([
     "torn: run.json: is missing",
     "torn: 2-dpo/metrics.jsonl: line 2 is not whole JSON and is left out",
-    "torn: 2-dpo: the training is not through (1 steps so far)",
+    "torn: 2-dpo: the training is not through (steps so far: 1)",
     "torn: evaluation/2-dpo/harmful.json: is not whole JSON",
     "torn: evaluation/2-dpo/prefill.jsonl: the evaluation is not through",
     expect.stringMatching(/^torn: notebooks\/04\.ipynb: not JSON/),
