@@ -47,10 +47,10 @@ function summary({ runs, parameters, trainings, policies, refusals, means, missi
   ].filter(Boolean);
   const tests = refusals.length + means.length;
   const points = [
-    inWords(parameters, "parameters"),
+    inWords(parameters),
     same.length > 0 ? `The same in all runs, to the last digit and word: ${same.join("; ")}.` : "",
     tests === 0
-      ? "There is no prompt on which the evaluations of the runs differ, or none that they share."
+      ? "The runs share no prompt on which their evaluations differ."
       : `Of ${count(tests, "paired test")} on shared prompts ${sure.tests} ${sure.tests === 1 ? "holds" : "hold"} at 0.05 after Holm's correction within each measure (@sec-evaluation)${sure.tests > 0 ? ", by policy and suite" : ""}.`,
     ...sure.sentences.slice(0, NAMED_FINDINGS).map((finding) => `${finding}.`),
     missing.length > 0 ? `**Not everything is there or could be compared**: ${count(missing.length, "gap")}, listed in @sec-missing.` : "",

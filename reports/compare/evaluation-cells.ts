@@ -16,7 +16,7 @@ export async function policyCells({ name, trials, runs }: Policy, all: readonly 
   const rows = trials.flatMap(({ trial, title }) =>
     runs.flatMap(({ run, refused }) => {
       const { rate: estimate, low, high } = refused.get(trial) ?? {};
-      return estimate === undefined ? [] : [{ trial: title, run, estimate, low, high }];
+      return estimate === undefined || Number.isNaN(estimate) ? [] : [{ trial: title, run, estimate, low, high }];
     }),
   );
   const drawn = await figure(
@@ -137,15 +137,15 @@ const DIGITS: Record<Measure, number> = { "balanced accuracy": 3, tokens: 1, "th
 export function sampleCells(name: string, trials: readonly PairedTrial[], baseline: string, prompts: ReadonlyMap<string, string>): Cell[] {
   const { shown, differing } = samplesOf(trials);
   if (shown.length === 0) return [];
-  const caption = `${literal(name)}: ${shown.length} of ${count(differing, "prompt")} that some run answers otherwise than ${literal(baseline)} does. Struck through is what it has and the other run has not; underlined what the other run has instead.`;
+  const caption = `${literal(name)}: ${shown.length} of ${count(differing, "prompt")} that some run answers otherwise than ${literal(baseline)} does. What it has and the other run has not is marked as deleted, what the other run has instead as inserted.`;
   return [captioned(samplesHTML(shown, baseline, prompts), `tbl-samples-${labelPart(name)}`, caption)];
 }
 
 function testTable(rows: readonly Row[], label: string, caption: string): Cell[] {
   if (rows.length === 0) return [];
   const rest = rows.slice(SHOWN_TESTS);
-  const shown = table(rows.slice(0, SHOWN_TESTS), label, rest.length > 0 ? `${caption} The ${SHOWN_TESTS} smallest.` : caption);
-  return rest.length > 0 ? [shown, folded(`${count(rest.length, "further test")}`, rest)] : [shown];
+  const shown = table(rows.slice(0, SHOWN_TESTS), label, rest.length > 0 ? `${caption} The ${SHOWN_TESTS} smallest p-values.` : caption);
+  return rest.length > 0 ? [shown, folded(count(rest.length, "further test"), rest)] : [shown];
 }
 
 /** Smallest p-values first. */

@@ -19,7 +19,7 @@ const answerSchema = z.object({
   id: z.string(),
   label: z.enum(["safe", "unsafe"]),
   category: z.string(),
-  judgement: z.string(),
+  judgement: z.enum(["refusal", "compliance", "degenerate"]),
   traceValid: z.boolean(),
   tokens: z.number(),
   thoughtTokens: z.number(),

@@ -2,14 +2,12 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
 
-/** What is wrong in a run's folder: one line a finding, beginning with the file. */
-export type Fault = string;
-
 /** Reads a run's files for a comparison: what cannot be read is noted, and the rest goes on. */
 export class RunFiles {
   /** SHA-256 of the files that were read, by path within the folder. */
   readonly read = new Map<string, string>();
-  readonly faults: Fault[] = [];
+  /** What is missing or broken: one line each, beginning with the file or folder. */
+  readonly faults: string[] = [];
 
   constructor(readonly dir: string) {}
 

@@ -120,7 +120,7 @@ export function refusalTests(trials: readonly PairedTrial[]): RefusalTest[] {
 
 /** Lengths of every trial, and balanced accuracies of every policy; where no pair differs there is no test. */
 export function meanTests(trials: readonly PairedTrial[]): MeanTest[] {
-  const measures: Record<Measure, Sample[]> = {
+  const measures: Record<Measure, Numbers[]> = {
     "balanced accuracy": balancedAccuracies(trials),
     tokens: trials.map((trial) => lengths(trial, ({ tokens }) => tokens)),
     "thought tokens": trials.map((trial) => lengths(trial, ({ traceValid, thoughtTokens }) => (traceValid ? thoughtTokens : null))),
@@ -154,7 +154,7 @@ function sharedDraws(): (kind: number, pairs: number) => PairDraws {
 }
 
 /** Pairs of numbers, the baseline's and the run's, a list for each kind of prompt. */
-interface Sample {
+interface Numbers {
   policy: string;
   title: string;
   run: string;
@@ -162,7 +162,7 @@ interface Sample {
 }
 
 /** @param of an answer's length, or null where it has none: then the pair is left out */
-function lengths({ policy, title, run, pairs }: PairedTrial, of: (answer: Answer) => number | null): Sample {
+function lengths({ policy, title, run, pairs }: PairedTrial, of: (answer: Answer) => number | null): Numbers {
   const values = pairs.flatMap(([a, b]): [number, number][] => {
     const [first, second] = [of(a), of(b)];
     return first === null || second === null ? [] : [[first, second]];
@@ -171,7 +171,7 @@ function lengths({ policy, title, run, pairs }: PairedTrial, of: (answer: Answer
 }
 
 /** Refusing AdvBench's prompts and not refusing safe look-alikes, as the evaluation's notebook has it. */
-function balancedAccuracies(trials: readonly PairedTrial[]): Sample[] {
+function balancedAccuracies(trials: readonly PairedTrial[]): Numbers[] {
   const share = (pairs: PairedTrial["pairs"], right: (answer: Answer) => boolean) =>
     pairs.map(([a, b]): [number, number] => [Number(right(a)), Number(right(b))]);
   return trials

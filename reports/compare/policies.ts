@@ -34,11 +34,13 @@ export interface PolicyRun {
 
 const known: readonly string[] = [...suiteTrials, ...attackTrials];
 
-/** Trials in tables of their own: the suites, the attacks, and what else was evaluated. */
-export const trialGroups = (trials: Policy["trials"]): Policy["trials"][] =>
-  [suiteTrials, attackTrials, null]
-    .map((names) => trials.filter(({ trial }) => (names ? (names as readonly string[]).includes(trial) : !known.includes(trial))))
-    .filter((group) => group.length > 0);
+/** Trials that stand in one table: the suites, the attacks, and what else was evaluated, five at a time. */
+export function trialGroups(trials: Policy["trials"]): Policy["trials"][] {
+  const of = (names: readonly string[]) => trials.filter(({ trial }) => names.includes(trial));
+  const others = trials.filter(({ trial }) => !known.includes(trial));
+  const fives = Array.from({ length: Math.ceil(others.length / 5) }, (_, i) => others.slice(5 * i, 5 * i + 5));
+  return [of(suiteTrials), of(attackTrials), ...fives].filter((group) => group.length > 0);
+}
 
 /** The policies of all runs: the base model, then by name. */
 export function policies(runs: readonly RunFolder[], paired: readonly PairedTrial[]): Policy[] {

@@ -28,14 +28,13 @@ export function settingCells({ differing, same }: Settings, runs: readonly strin
 const rowsOf = (settings: readonly Setting[], runs: readonly string[]): Row[] =>
   runs.map((run, i) => ({ run, ...Object.fromEntries(settings.map(({ name, values }) => [name, written(values[i])])) }));
 
-/** The first few differences in words: of two runs with their values, of more with the number of values. */
-export function inWords({ differing }: Settings, what: string): string {
+/** The parameters that differ in words, the first few: of two runs with their values, of more with the number of values. */
+export function inWords({ differing }: Settings): string {
   const shown = differing.slice(0, 5).map(({ name, values }) => {
     const distinct = [...new Set(values.map(written))];
-    const values_ = values.length === 2 ? distinct.map(literal).join(" and ") : count(distinct.length, "value");
-    return `${literal(name)} (${values_})`;
+    return `${literal(name)} (${values.length === 2 ? distinct.map(literal).join(" and ") : count(distinct.length, "value")})`;
   });
-  if (shown.length === 0) return `No ${what} differ.`;
+  if (shown.length === 0) return "No parameters differ.";
   const rest = differing.length - shown.length;
-  return `${what[0]!.toUpperCase()}${what.slice(1)} that differ: ${shown.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}.`;
+  return `Parameters that differ: ${shown.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}.`;
 }

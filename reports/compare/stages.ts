@@ -45,7 +45,7 @@ function readStage(files: RunFiles, folder: string): Stage {
   const trained = files.json(inside("train.json"));
   if (trained) delete trained.output_dir;
   const finished = folder ? through !== undefined : files.has("adapter_model.safetensors");
-  if (!finished) files.faults.push(`${folder || "."}: the training is not through (${steps.length} steps so far)`);
+  if (!finished) files.faults.push(`${folder || "."}: the training is not through (steps so far: ${steps.length})`);
   const { data, batches, model: _, ...settings } = checkpointSettings(files, folder);
   const dev = parsed(files, inside("dev.json"), devSchema);
   const round = parsed(files, inside("round.json"), roundSchema);

@@ -104,7 +104,7 @@ test("a run that is torn, unfinished or of other prompts is compared as far as i
   expect(gaps).toEqual([
     "torn: run.json: is missing",
     "torn: 2-dpo/metrics.jsonl: line 2 is not whole JSON and is left out",
-    "torn: 2-dpo: the training is not through (1 steps so far)",
+    "torn: 2-dpo: the training is not through (steps so far: 1)",
     "torn: evaluation/2-dpo/harmful.json: is not whole JSON",
     "torn: evaluation/2-dpo/prefill.jsonl: the evaluation is not through",
     expect.stringMatching(/^torn: notebooks\/04\.ipynb: not JSON/),
@@ -151,6 +151,16 @@ test("equal ids are no proof: prompts are paired where their input or their text
   expect(await pairs(asked("2", "one"))).toBe(true);
   expect(await pairs(asked("2", "two"))).toBe(false);
   expect(await pairs(asked("2", "one", "dan"), asked("1", "one", "dan"))).toBe(false); // another persona around the same prompt
+});
+
+test("suites that nobody knows stand beside the known ones, five in a table", async () => {
+  const answers = Object.fromEntries(Array.from({ length: 7 }, (_, i) => [`base/own-${i}`, suite("rc", "safe")]));
+  const { html } = await compared(
+    writeRun("a", { answers }),
+    writeRun("b", { answers: { ...answers, "base/own-0": suite("cc", "safe") } }),
+  );
+  const columns = (label: string) => new RegExp(`id="${label}"[\\s\\S]*?</thead>`).exec(html)![0].match(/<th /g)!.length;
+  expect([columns("tbl-refused-base"), columns("tbl-refused-base-2")]).toEqual([6, 3]);
 });
 
 test("twenty runs: rows are runs, tables stay narrow, lines have their numbers", async () => {
