@@ -37,16 +37,13 @@ export const isTraced = file !== undefined && file !== "";
 export const isIn = (path: string, folders: readonly string[]) =>
   folders.some((folder) => path === folder || path.startsWith(folder + sep));
 
-/** Whether the notebook itself has made the path what it is. */
-export const isOwn = (path: string) => written.has(path) || isBelowRemoved(path);
-
 /** Notes what is done with a path, once for each kind of access. Does nothing where nobody has asked. */
 export function noteFile(access: Access, path: string): void {
   if (!isTraced || isIn(path, leftOut) || (access !== "write" && isOwn(path))) return;
   if (access === "write") written.add(path);
   if (!isNew(`${access} ${path}`)) return;
   const state = access === "read" ? stampOf(path) : access === "list" ? namesIn(path) : access === "probe" ? kindOf(path) : "";
-  if (state === "special") noteUnknown(`it reads ${path}`);
+  if (access === "read" && state === "special") noteUnknown(`it reads ${path}`);
   else note({ access, path, state });
 }
 
@@ -84,7 +81,8 @@ function isNew(key: string): boolean {
   return true;
 }
 
-function isBelowRemoved(path: string): boolean {
+function isOwn(path: string): boolean {
+  if (written.has(path)) return true;
   if (removed.size === 0) return false;
   for (let folder = path; folder !== dirname(folder); folder = dirname(folder)) if (removed.has(folder)) return true;
   return false;

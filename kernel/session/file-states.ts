@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import fs from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 
 const { closeSync, openSync, readdirSync, readSync, statSync } = fs; // Node's own: those of `fs` may be traced
 
@@ -23,11 +23,10 @@ export function kindOf(path: string): string {
   return look(path, ({ size }) => `file ${size}`);
 }
 
-/** SHA-256 of a folder's names; what executors keep there while they write a notebook is left out. */
+/** SHA-256 of a folder's names. */
 export function namesIn(path: string): string {
   try {
-    const names = readdirSync(path).filter((name) => !isPassing(name));
-    return sha256(names.sort().join("\0"));
+    return sha256(names(path).join("\0"));
   } catch (error) {
     return codeOf(error);
   }
@@ -52,17 +51,18 @@ export function contentOf(path: string): string {
 export function treeOf(path: string): string {
   const content = contentOf(path);
   if (content !== "folder") return content;
-  const names = readdirSync(path).filter((name) => !isPassing(name));
   return sha256(
-    names
-      .sort()
+    names(path)
       .map((name) => `${name}\0${treeOf(join(path, name))}\n`)
       .join(""),
   );
 }
 
-/** A lock, or a file that `writeAtomic` has not renamed yet. */
-const isPassing = (name: string) => /^\..+\.(lock|\d+\.tmp)$/.test(basename(name));
+/** Without locks and files that `writeAtomic` has not renamed yet. */
+const names = (folder: string) =>
+  readdirSync(folder)
+    .filter((name) => !/^\..+\.(lock|\d+\.tmp)$/.test(name))
+    .sort();
 
 function look(path: string, ofFile: (stat: fs.BigIntStats) => string): string {
   try {

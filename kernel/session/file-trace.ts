@@ -15,7 +15,7 @@ const { readdirSync, statSync } = fs; // Node's own
 const native = [join(packageRoot(), "node_modules"), cacheDir()];
 let nested = 0; // Node's own functions call each other
 
-/** Makes Node's functions note what they are called with, for the module loader's files see `loader-hooks.ts`. Call once a process. */
+/** Makes Node's functions note what they are called with; `loader-hooks.ts` notes modules. Call once a process. */
 export function traceFiles(): void {
   traceReads();
   traceWrites();

@@ -167,16 +167,15 @@ export const isRun = (cell: Cell): cell is CodeCell => cell.cell_type === "code"
 /** A folder as it is written into a file. */
 export const fromFile = (file: string, folder: string): string => relative(dirname(file), folder) || ".";
 
-/**
- * Makes the cell's last output say why it did not end: a time-out or a dead kernel. In place of the error by which the interrupted code
- * ended, whose traceback says where it was.
- */
-function noteEnd(cell: CodeCell, { name, message }: Error): void {
+/** Makes the cell's last output say why it did not end. It takes the place of the error by which a kernel ends interrupted code. */
+function noteEnd(cell: CodeCell, error: Error): void {
   const last = cell.outputs.at(-1);
-  const traceback = last?.output_type === "error" ? last.traceback : [];
-  if (last?.output_type === "error") cell.outputs.pop();
-  if (name === "InterruptedError" && last?.output_type === "error") cell.outputs.push(last);
-  else cell.outputs.push({ output_type: "error", ename: name, evalue: message, traceback: [...traceback, `${name}: ${message}`] });
+  const own = last?.output_type === "error" && !(error instanceof DeadKernelError) ? last : undefined;
+  if (own && error instanceof InterruptedError) return; // the kernel says it itself
+  if (own) cell.outputs.pop();
+  const ename = error instanceof InterruptedError ? "KeyboardInterrupt" : error.name; // as kernels name it
+  const evalue = error.message;
+  cell.outputs.push({ output_type: "error", ename, evalue, traceback: [...(own?.traceback ?? []), `${ename}: ${evalue}`] });
 }
 
 /** `TypeError: x is not a function`, from the cell's error output or, failing that, the reply. */
