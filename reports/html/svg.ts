@@ -16,7 +16,7 @@ export function inlineSVG(svg: string, id: string, name: string, alt: string | u
   const attributes = open[1]!;
   const [width, height] = [length(attributes, "width"), length(attributes, "height")];
   const viewBox = /\bviewBox="([^"]*)"/.exec(attributes)?.[1] ?? (width && height ? `0 0 ${width} ${height}` : undefined);
-  const kept = attributes.replace(/\s(?:width|height|viewBox|role|aria-label|aria-labelledby|aria-hidden|id)="[^"]*"/g, "");
+  const kept = attributes.replace(/\s(?:width|height|viewBox|id)="[^"]*"/g, "");
   const label = `<title id="${id}-title">${escapeHTML(name)}</title>${alt ? `<desc id="${id}-desc">${escapeHTML(alt)}</desc>` : ""}`;
   const named = `role="img" aria-labelledby="${id}-title${alt ? ` ${id}-desc` : ""}"`;
   const sized = `${viewBox ? ` viewBox="${viewBox}"` : ""}${width ? ` width="${width}"` : ""}${height ? ` height="${height}"` : ""}`;
