@@ -78,7 +78,7 @@ const written: sanitizeHTML.IOptions = {
   },
   allowedClasses: {
     ...Object.fromEntries([...IDS, "a"].map((tag) => [tag, OWN_CLASSES])),
-    span: [...OWN_CLASSES, "hljs-*"],
+    span: [...OWN_CLASSES, ..."ksncft"],
     code: ["language-*"],
     th: ["number"],
     td: ["number"],
