@@ -4,8 +4,9 @@ import type { Block, CodeBlock, ErrorBlock, FigureBlock, ReportDocument, TableBl
 import { reason } from "../reason.js";
 import { escapeHTML } from "./escape.js";
 import { figureData } from "./figure-data.js";
+import { colourCode } from "./highlight.js";
 import { mathML } from "./math.js";
-import { highlight, type MarkdownWriter } from "./render-markdown.js";
+import type { MarkdownWriter } from "./render-markdown.js";
 import { sanitizeOutput } from "./sanitize.js";
 import { hasOwnPaper, inlineSVG } from "./svg.js";
 
@@ -67,7 +68,7 @@ function writeCode({ source, language, executionCount, seconds, cell }: CodeBloc
   ];
   const first = source.split("\n").find((line) => line.trim() !== "") ?? "";
   const summary = `<summary><span class="summary-label">Code ${facts.filter(Boolean).join(" · ")}</span> <code>${escapeHTML(first.slice(0, 120))}</code></summary>`;
-  return `<details class="code" id="cell-${cell}">${summary}\n<pre tabindex="0"><code class="language-${escapeHTML(language)}">${highlight(source, language)}</code></pre>\n</details>`;
+  return `<details class="code" id="cell-${cell}">${summary}\n<pre tabindex="0"><code class="language-${escapeHTML(language)}">${colourCode(source, language)}</code></pre>\n</details>`;
 }
 
 async function writeFigure(block: FigureBlock, id: string, context: BlockContext): Promise<string> {
@@ -92,7 +93,7 @@ async function writeFigure(block: FigureBlock, id: string, context: BlockContext
   const paper = hasOwnPaper(html) ? ' class="paper"' : "";
   const caption = number ? `\n<figcaption>${captionLabel(name, block.label)}${captionText(block, context)}</figcaption>` : "";
   const data = block.spec ? `\n${figureData(block.spec, number ? name : "the figure")}` : "";
-  return `<figure${block.label ? ` id="${block.label}"` : ""}${paper}>\n<div class="picture">${html}</div>${caption}\n</figure>${data}`;
+  return `<figure${block.label ? ` id="${block.label}"` : ""}${paper}>\n<div class="picture" tabindex="0">${html}</div>${caption}\n</figure>${data}`;
 }
 
 function writeTable(block: TableBlock, id: string, context: BlockContext): string {

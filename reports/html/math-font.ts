@@ -3,6 +3,8 @@ import { createRequire } from "node:module";
 import { styled } from "./math-letters.js";
 
 const FORMULA = /<math\b[\s\S]*?<\/math>/g;
+/** Of the font's features those that browsers use in MathML: script sizes, dotless letters, flat accents. */
+const FEATURES = ["ssty", "dtls", "flac"];
 const SINGLE = /<mi(?: [^>]*)?>([^<&])<\/mi>/gu;
 
 /** The characters that a page's formulas are drawn with: their text, and single letters in italics, as browsers set them. */
@@ -27,9 +29,9 @@ export async function mathFontCSS(html: string): Promise<string> {
   const characters = formulaCharacters(html);
   if (!characters) return "";
   const { default: subset } = await import("subset-font");
-  const file = createRequire(import.meta.url).resolve("@fontsource/stix-two-math/files/stix-two-math-latin-400-normal.woff2");
-  const font = await subset(readFileSync(file), characters, { targetFormat: "woff2" });
-  return `@font-face{font-family:"Report Math";src:url(data:font/woff2;base64,${font.toString("base64")}) format("woff2")}math{font-family:"Report Math","STIX Two Math","Cambria Math",math}`;
+  const file = createRequire(import.meta.url).resolve("@fontsource/stix-two-math/files/stix-two-math-latin-400-normal.woff");
+  const font = await subset(readFileSync(file), characters, { targetFormat: "woff", keepFeatures: FEATURES, noHinting: true }); // WOFF 2 takes 3 kB less and five times as long
+  return `@font-face{font-family:"Report Math";src:url(data:font/woff;base64,${font.toString("base64")}) format("woff")}math{font-family:"Report Math","STIX Two Math","Cambria Math",math}`;
 }
 
 const ENTITIES: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', nbsp: "\u00a0" };

@@ -20,13 +20,18 @@ export function mathML(tex: string, display: boolean): string {
     const bare = html
       .replace(/^<span class="katex">|<\/span>$/g, "")
       .replace(/<annotation[^>]*>[\s\S]*?<\/annotation>/g, "")
-      .replace(/<semantics>|<\/semantics>/g, "");
-    return moveStylesIntoText(spaceFunctions(bare));
+      .replace(/<semantics>|<\/semantics>/g, "")
+      .replace(' xmlns="http://www.w3.org/1998/Math/MathML"', ""); // HTML knows MathML by its name
+    return moveStylesIntoText(spaceFunctions(joinUpright(bare)));
   } catch (error) {
     const reason = error instanceof Error ? error.message.replace(/^KaTeX parse error: /, "") : String(error);
     return `<code title="${escapeHTML(reason)}">${escapeHTML(display ? `$$${tex}$$` : `$${tex}$`)}</code>`;
   }
 }
+
+/** A word in upright letters, as by `\\mathrm{ref}`: one identifier, as it is read, and not one a letter. */
+const joinUpright = (mathML: string): string =>
+  mathML.replace(/(?:<mi mathvariant="normal">[a-zA-Z]<\/mi>){2,}/g, (word) => `<mi>${word.replace(/<[^>]*>/g, "")}</mi>`);
 
 const APPLY = "\u2061";
 const BEFORE_FUNCTION = new RegExp(`(</(?:mi|mn|msub|msup|msubsup|mrow|mfrac)>)(?=<mi>[a-zA-Z]{2,}</mi><mo>${APPLY}</mo>)`, "g");

@@ -1,4 +1,3 @@
-import hljs from "highlight.js/lib/common";
 import { Marked, type Token, type TokenizerAndRendererExtension, type Tokens } from "marked";
 import { describeEntry } from "../document/bibtex.js";
 import type {
@@ -12,6 +11,7 @@ import type {
 } from "../document/model.js";
 import { decode, findPicture } from "../document/pictures.js";
 import { escapeHTML } from "./escape.js";
+import { colourCode } from "./highlight.js";
 import { mathML } from "./math.js";
 import { sanitizeMarkdown } from "./sanitize.js";
 
@@ -53,7 +53,7 @@ export class MarkdownWriter {
           return `<h${level} id="${escapeHTML(id)}"><span class="heading-number">${number}</span> ${text} <a class="anchor" href="#${escapeHTML(id)}" aria-label="Link to section ${number}">#</a></h${level}>\n`;
         },
         code({ text, lang }) {
-          return `<pre tabindex="0"><code>${highlight(text, lang?.split(/\s/)[0] ?? "")}</code></pre>\n`;
+          return `<pre tabindex="0"><code>${colourCode(text, lang?.split(/\s/)[0] ?? "")}</code></pre>\n`;
         },
         table(token) {
           const cells = (row: Tokens.TableCell[], tag: "th" | "td") =>
@@ -148,14 +148,4 @@ function equation({ tex, label, number }: MathToken): string {
 function footnoteMark({ number, mention, id }: FootnoteReferenceToken): string {
   if (number === undefined) return `<span class="unresolved">[^${escapeHTML(id)}]</span>`;
   return `<sup class="footnote-mark" id="fnref-${number}-${mention}"><a href="#fn-${number}" aria-label="Footnote ${number}">${number}</a></sup>`;
-}
-
-/** Characters of code that are highlighted at most. */
-const HIGHLIGHTED = 50_000;
-
-/** Code in HTML, with highlight.js's classes where it knows the language. */
-export function highlight(code: string, language: string): string {
-  return hljs.getLanguage(language) && code.length <= HIGHLIGHTED
-    ? hljs.highlight(code, { language, ignoreIllegals: true }).value
-    : escapeHTML(code);
 }

@@ -78,7 +78,7 @@ const written: sanitizeHTML.IOptions = {
   },
   allowedClasses: {
     ...Object.fromEntries([...IDS, "a"].map((tag) => [tag, OWN_CLASSES])),
-    span: [...OWN_CLASSES, "hljs-*"],
+    span: [...OWN_CLASSES, ..."ksncft"],
     code: ["language-*"],
     th: ["number"],
     td: ["number"],
@@ -97,7 +97,7 @@ export const sanitizeOutput = (html: string): string => sanitizeHTML(sanitizeHTM
 const SVG_TAGS =
   "svg g path rect line circle ellipse polyline polygon text tspan defs clipPath linearGradient radialGradient stop title desc".split(" ");
 const SVG_ATTRIBUTES =
-  "id transform d x y x1 y1 x2 y2 cx cy r rx ry dx dy width height viewBox preserveAspectRatio points fill fill-opacity fill-rule clip-path clip-rule clipPathUnits stroke stroke-width stroke-opacity stroke-dasharray stroke-dashoffset stroke-linecap stroke-linejoin stroke-miterlimit opacity color font-family font-size font-weight font-style text-anchor dominant-baseline letter-spacing word-spacing textLength lengthAdjust rotate offset stop-color stop-opacity gradientUnits gradientTransform fx fy spreadMethod visibility display vector-effect paint-order shape-rendering role aria-label aria-labelledby aria-hidden xmlns".split(
+  "id transform d x y x1 y1 x2 y2 cx cy r rx ry dx dy width height viewBox preserveAspectRatio points fill fill-opacity fill-rule clip-path clip-rule clipPathUnits stroke stroke-width stroke-opacity stroke-dasharray stroke-dashoffset stroke-linecap stroke-linejoin stroke-miterlimit opacity color font-family font-size font-weight font-style text-anchor dominant-baseline letter-spacing word-spacing textLength lengthAdjust rotate offset stop-color stop-opacity gradientUnits gradientTransform fx fy spreadMethod visibility display vector-effect paint-order shape-rendering xmlns".split(
     " ",
   );
 const LOCAL_URL = /^url\(#[A-Za-z][\w-]*\)$/;

@@ -1,4 +1,5 @@
 import { INK, RULE } from "../../src/figures/theme.js";
+import { compactSVG } from "./compact-svg.js";
 import { escapeHTML } from "./escape.js";
 import { sanitizeSVG } from "./sanitize.js";
 
@@ -16,12 +17,12 @@ export function inlineSVG(svg: string, id: string, name: string, alt: string | u
   const attributes = open[1]!;
   const [width, height] = [length(attributes, "width"), length(attributes, "height")];
   const viewBox = /\bviewBox="([^"]*)"/.exec(attributes)?.[1] ?? (width && height ? `0 0 ${width} ${height}` : undefined);
-  const kept = attributes.replace(/\s(?:width|height|viewBox|role|aria-label|aria-labelledby|aria-hidden|id)="[^"]*"/g, "");
+  const kept = attributes.replace(/\s(?:width|height|viewBox|id|xmlns)="[^"]*"/g, "");
   const label = `<title id="${id}-title">${escapeHTML(name)}</title>${alt ? `<desc id="${id}-desc">${escapeHTML(alt)}</desc>` : ""}`;
   const named = `role="img" aria-labelledby="${id}-title${alt ? ` ${id}-desc` : ""}"`;
   const sized = `${viewBox ? ` viewBox="${viewBox}"` : ""}${width ? ` width="${width}"` : ""}${height ? ` height="${height}"` : ""}`;
   const body = withoutTitle(clean.slice(open.index + open[0].length).replace(/<\/svg>[\s\S]*$/, ""));
-  return `<svg${kept} ${named}${sized}>${label}${themed(body)}</svg>`;
+  return `<svg${kept} ${named}${sized}>${label}${compactSVG(themed(body))}</svg>`;
 }
 
 /** A length in pixels; other units are dropped, for the page's width decides. */
@@ -39,6 +40,7 @@ function themed(body: string): string {
   if (!PAPER.test(body)) return body; // not from here: it keeps its own paper and colours
   return body
     .replace(PAPER, "")
+    .replace(/<[^>]*>/g, (tag) => tag.replace(/(\d\.\d)\d+/g, "$1")) // tenths of a pixel
     .replaceAll(`="${INK}"`, '="currentColor"')
     .replaceAll(`stroke="${RULE}"`, 'stroke="currentColor" stroke-opacity="0.18"');
 }

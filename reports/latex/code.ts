@@ -1,6 +1,6 @@
 import { decodeHTML } from "entities";
 import { plainOutput } from "../document/plain-output.js";
-import { highlight } from "../html/render-markdown.js";
+import { highlight } from "../html/highlight.js";
 import { breakPlaces, escapeCode, keepSpaces } from "./escape.js";
 
 /** Source code: highlighted, every line whole, long ones broken. */

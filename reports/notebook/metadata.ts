@@ -1,4 +1,4 @@
-import { type Cell, cellTags, type Notebook } from "./types.js";
+import type { Cell, Notebook } from "./types.js";
 
 /**
  * A notebook's metadata is anybody's: what a report reads of it is checked here, and left out where it has a wrong type.
@@ -9,7 +9,6 @@ export function checkMetadata(notebook: Notebook): { notebook: Notebook; warning
   const metadata = kept(notebook.metadata, NOTEBOOK, (key, wanted) => warnings.push(`the notebook's metadata.${key} is no ${wanted}`));
   const cells = notebook.cells.map((cell, i) => {
     const warn = (key: string, wanted: string) => warnings.push(`cell ${i + 1}: metadata.${key} is no ${wanted}`);
-    if (Array.isArray(cell.metadata.tags) && cellTags(cell).length < cell.metadata.tags.length) warn("tags", "list of texts");
     return { ...cell, metadata: kept(cell.metadata, CELL, warn) } as Cell;
   });
   return { notebook: { ...notebook, metadata, cells }, warnings };
@@ -19,36 +18,43 @@ type Check = readonly [wanted: string, holds: (value: unknown) => boolean];
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 const text: Check = ["text", (value) => typeof value === "string"];
-const list: Check = ["list", Array.isArray];
-const record: Check = ["object", isRecord];
+const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((item) => typeof item === "string");
+const texts: Check = ["list of texts", isTexts];
+const times: Check = ["object of times", (value) => isRecord(value) && isTexts(Object.values(value))];
+const people: Check = [
+  "list of names",
+  (value) => Array.isArray(value) && value.every((author) => typeof (isRecord(author) ? author.name : author) === "string"),
+];
 const textsIn = (...keys: string[]): Check => [
   `object with ${keys.join(", ")} as text`,
-  (value) => isRecord(value) && keys.every((key) => value[key] === undefined || typeof value[key] === "string"),
+  (value) => isRecord(value) && isTexts(keys.filter((key) => key in value).map((key) => value[key])),
 ];
-const execution: Check = [
-  "object with a record of the run",
+const run: Check = [
+  "object with the record of a run",
   (value) => {
-    if (!isRecord(value)) return false;
-    const run = value.execution;
+    if (!isRecord(value) || value.execution === undefined) return isRecord(value);
+    if (!isRecord(value.execution)) return false;
+    const { started, seconds, source_sha256 = "", kernel = "", complete = true, parameters = {}, environment = {} } = value.execution;
     return (
-      run === undefined ||
-      (isRecord(run) &&
-        typeof run.started === "string" &&
-        typeof run.seconds === "number" &&
-        [run.parameters ?? {}, run.environment ?? {}].every(isRecord))
+      isTexts([started, source_sha256, kernel]) &&
+      typeof seconds === "number" &&
+      typeof complete === "boolean" &&
+      isRecord(parameters) &&
+      isRecord(environment) &&
+      Object.values(environment).every((item) => typeof item === "string" || typeof item === "boolean")
     );
   },
 ];
 
 const NOTEBOOK: Record<string, Check> = {
   title: text,
-  authors: list,
+  authors: people,
   kernelspec: textsIn("name", "display_name", "language"),
   language_info: textsIn("name", "version"),
-  erpo: execution,
+  erpo: run,
 };
 
-const CELL: Record<string, Check> = { tags: list, execution: record, label: text, "fig-cap": text, "fig-alt": text, "tbl-cap": text };
+const CELL: Record<string, Check> = { tags: texts, execution: times, label: text, "fig-cap": text, "fig-alt": text, "tbl-cap": text };
 
 function kept<T extends Record<string, unknown>>(
   metadata: T,

@@ -99,7 +99,12 @@ function parseOutput(value: unknown, fail: (cause: string) => never): Output {
     case "execute_result": {
       if (!isRecord(value.data)) return fail("data must be an object");
       if (!isRecord(metadata)) return fail("metadata must be an object");
-      const data = Object.entries(value.data).map(([mime, item]) => [mime, isJSONType(mime) ? item : (joined(item) ?? item)]);
+      const data = Object.entries(value.data).map(([mime, item]) => {
+        if (isJSONType(mime)) return [mime, item];
+        const content = joined(item);
+        if (content === undefined && /^(?:text|image)\//.test(mime)) return fail(`${mime} must be text or a list of lines`);
+        return [mime, content ?? item];
+      });
       return { ...value, output_type, data: Object.fromEntries(data), metadata };
     }
     case "error":

@@ -1,11 +1,13 @@
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser } from "puppeteer-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { compactSVG } from "../../reports/html/compact-svg.js";
 import { renderReports } from "../../reports/report.js";
 import { intervals } from "../../src/figures/index.js";
 import { render, themed } from "../../src/figures/render.js";
+import { packageRoot } from "../../src/setup/paths.js";
 import { launchChromium, openDetails, openPage, testChromium } from "../chromium.js";
 import { code, md, shown, writeNotebook } from "./notebooks.js";
 
@@ -78,5 +80,21 @@ browserTest("printing gives pages of text", async () => {
   const { page } = await open(file, 1280);
   const pdf = await page.pdf({ format: "A4" });
   expect(Buffer.from(pdf.subarray(0, 5)).toString()).toBe("%PDF-");
+  await page.close();
+});
+
+const drawings = readdirSync(join(packageRoot(), "test/fixtures/report-figures")).filter((name) => name.endsWith(".svg"));
+
+browserTest.each(drawings)("%s looks the same in fewer bytes", async (name) => {
+  const svg = readFileSync(join(packageRoot(), "test/fixtures/report-figures", name), "utf8").replace(/>\n</g, "><");
+  const compact = compactSVG(svg);
+  expect(compact.length).toBeLessThan(0.8 * svg.length);
+  const { page } = await openPage(browser!, file, 800);
+  const shots: string[] = [];
+  for (const drawing of [svg, compact]) {
+    await page.setContent(drawing);
+    shots.push(await page.screenshot({ encoding: "base64" }));
+  }
+  expect(shots[1]).toBe(shots[0]);
   await page.close();
 });

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { packageRoot } from "../../src/setup/paths.js";
 import { code, md, shown, writeNotebook } from "./notebooks.js";
 
@@ -10,13 +10,16 @@ const spec = { data: { values: [{ a: 1 }] }, mark: "point", encoding: { x: { fie
 const svg = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'/>";
 const said = { label: "fig-a", "fig-cap": "A.", "fig-alt": "a" };
 
+const bootstrap = join(packageRoot(), "src/setup/bootstrap.mjs");
+beforeAll(() => void execFileSync(process.execPath, [bootstrap, "--version"])); // compiles, if something has changed
+
 /** The npm packages that `erpo report` loads, in any thread, for a notebook with one figure. */
 function packagesFor(figure: Record<string, unknown>): Set<string> {
   const folder = mkdtempSync(join(tmpdir(), "erpo-test-"));
   const loaded = join(folder, "loaded");
   writeFileSync(loaded, "");
   const notebook = writeNotebook([md("# T\n\n$x$"), code("const a = 1;", [shown(figure, said)])]);
-  execFileSync(process.execPath, [join(packageRoot(), "src/setup/bootstrap.mjs"), "report", notebook, "--output", folder], {
+  execFileSync(process.execPath, [bootstrap, "report", notebook, "--output", folder], {
     env: { ...process.env, LOADED: loaded, NODE_OPTIONS: `--import=${join(import.meta.dirname, "record-modules.mjs")}` },
   });
   expect(readFileSync(join(folder, "nb.html"), "utf8")).toContain("<svg");
