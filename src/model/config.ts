@@ -122,12 +122,11 @@ export function configFromJson(json: unknown, file: string): DecoderConfig {
 function ropeScalingFromJson(rope: z.infer<typeof ropeParameters> | null | undefined, file: string): RopeScaling | null {
   const type = rope?.rope_type ?? rope?.type ?? "default";
   if (type === "default") return null;
-  const { success, data, error } = llama3Scaling.safeParse(rope);
-  if (type !== "llama3" || !success) {
-    const problem =
-      type === "llama3" ? `"${error?.issues[0]?.path}": ${error?.issues[0]?.message}` : `"rope_type": ${type} is not supported`;
-    throw new WeightsError(file, `field ${problem}`, "use a model with plain rotary positions, or Llama 3.1's");
+  if (type !== "llama3") {
+    throw new WeightsError(file, `field "rope_type": ${type} is not supported`, "use a model with plain rotary positions, or Llama 3.1's");
   }
+  const { data, error } = llama3Scaling.safeParse(rope);
+  if (!data) throw new WeightsError(file, `field "${error.issues[0]!.path}" of its rotary positions: ${error.issues[0]!.message}`);
   return { factor: data.factor, low: data.low_freq_factor, high: data.high_freq_factor, original: data.original_max_position_embeddings };
 }
 
@@ -188,7 +187,7 @@ export function configToJson(config: DecoderConfig, dtype = "float32"): Record<s
  * @param factors of its tensor rope_freqs.weight, by which the frequencies are divided, where it has one
  * @throws WeightsError that names the key
  */
-export function configFromGguf(metadata: Record<string, unknown>, file: string, tied: boolean, factors?: ArrayLike<number>): DecoderConfig {
+export function configFromGguf(metadata: Record<string, unknown>, file: string, tied: boolean, factors?: Float32Array): DecoderConfig {
   const architecture = metadata["general.architecture"];
   const families = (Object.keys(FAMILIES) as Family[]).filter((name) => traits(name).gguf === architecture);
   if (families.length === 0) {
@@ -251,8 +250,8 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
 }
 
 /** GGUF files hold the factors that Llama 3.1's scaling gives, not its parameters; those of the released models are tried. */
-function ropeScalingFromFactors(factors: ArrayLike<number>, headDim: number, ropeTheta: number, file: string): RopeScaling {
-  const ropeScaling = { factor: Math.max(...Array.from(factors)), low: 1, high: 4, original: 8192 };
+function ropeScalingFromFactors(factors: Float32Array, headDim: number, ropeTheta: number, file: string): RopeScaling {
+  const ropeScaling = { factor: factors.reduce((most, x) => Math.max(most, x), 1), low: 1, high: 4, original: 8192 };
   const want = frequencyFactors({ headDim, ropeTheta, ropeScaling });
   if (factors.length !== want.length || want.some((x, i) => Math.abs(x / factors[i]! - 1) > 1e-4))
     throw new WeightsError(file, "tensor rope_freqs.weight is not Llama 3.1's scaling", "use a Hugging Face directory");
