@@ -85,8 +85,7 @@ export async function loadAdapter(dir: string, config: DecoderConfig): Promise<L
     const modules = new Set<LinearName>();
     for (const name of stored.names) {
       const [, layer, module, matrix] = KEY.exec(name) ?? [];
-      if (!layer || !module)
-        throw new WeightsError(weightsFile, `unknown key ${name}`, "erpo adapts the linear layers of Llama decoders only");
+      if (!layer || !module) throw new WeightsError(weightsFile, `unknown key ${name}`, "erpo adapts the linear layers of decoders only");
       if (Number(layer) >= config.numLayers)
         throw new WeightsError(weightsFile, `key ${name}: the model has ${config.numLayers} layers`, "use the adapter's own base model");
       const [out, input] = linearShape(config, module as LinearName);

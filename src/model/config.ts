@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { frequencyFactors, type RopeScaling } from "../backend/ops/rotary.js";
+import type { RopeScaling } from "../backend/ops/rotary.js";
 import { WeightsError } from "./errors.js";
 import { FAMILIES, type Family, traits } from "./families.js";
 
@@ -34,7 +34,7 @@ export interface DecoderConfig {
 }
 
 /** More than any decoder has. */
-const MAX_LAYERS = 1000;
+export const MAX_LAYERS = 1000;
 
 const count = z.number().int().positive();
 const ropeParameters = z.looseObject({
@@ -122,12 +122,11 @@ export function configFromJson(json: unknown, file: string): DecoderConfig {
 function ropeScalingFromJson(rope: z.infer<typeof ropeParameters> | null | undefined, file: string): RopeScaling | null {
   const type = rope?.rope_type ?? rope?.type ?? "default";
   if (type === "default") return null;
-  const { success, data, error } = llama3Scaling.safeParse(rope);
-  if (type !== "llama3" || !success) {
-    const problem =
-      type === "llama3" ? `"${error?.issues[0]?.path}": ${error?.issues[0]?.message}` : `"rope_type": ${type} is not supported`;
-    throw new WeightsError(file, `field ${problem}`, "use a model with plain rotary positions, or Llama 3.1's");
+  if (type !== "llama3") {
+    throw new WeightsError(file, `field "rope_type": ${type} is not supported`, "use a model with plain rotary positions, or Llama 3.1's");
   }
+  const { data, error } = llama3Scaling.safeParse(rope);
+  if (!data) throw new WeightsError(file, `field "${error.issues[0]!.path}" of its rotary positions: ${error.issues[0]!.message}`);
   return { factor: data.factor, low: data.low_freq_factor, high: data.high_freq_factor, original: data.original_max_position_embeddings };
 }
 
@@ -184,88 +183,18 @@ export function configToJson(config: DecoderConfig, dtype = "float32"): Record<s
 }
 
 /**
- * Reads the metadata of a GGUF file, whose keys begin with its architecture.
- * @param factors of its tensor rope_freqs.weight, by which the frequencies are divided, where it has one
- * @throws WeightsError that names the key
+ * The config itself.
+ * @throws WeightsError when its numbers make no decoder
  */
-export function configFromGguf(metadata: Record<string, unknown>, file: string, tied: boolean, factors?: ArrayLike<number>): DecoderConfig {
-  const architecture = metadata["general.architecture"];
-  const families = (Object.keys(FAMILIES) as Family[]).filter((name) => traits(name).gguf === architecture);
-  if (families.length === 0) {
-    const known = [...new Set(Object.values(FAMILIES).map(({ gguf }) => gguf))];
-    throw new WeightsError(
-      file,
-      `general.architecture is ${JSON.stringify(architecture)}`,
-      `erpo runs the architectures ${known.join(", ")}`,
-    );
-  }
-  const number = (key: string, fallback?: number): number => {
-    const value = metadata[key] ?? fallback;
-    const n = typeof value === "bigint" ? Number(value) : value;
-    if (typeof n !== "number" || !Number.isFinite(n) || n < 0) {
-      throw new WeightsError(file, `metadata "${key}" is ${JSON.stringify(n)}`, "convert the model again");
-    }
-    return n;
-  };
-  const own = (key: string, fallback?: number) => number(`${architecture}.${key}`, fallback);
-  const scaling = metadata[`${architecture}.rope.scaling.type`];
-  if (scaling !== undefined && scaling !== "none") {
-    throw new WeightsError(
-      file,
-      `metadata "${architecture}.rope.scaling.type": ${scaling} is not supported`,
-      "use a model with plain rotary positions",
-    );
-  }
-  const hiddenSize = own("embedding_length");
-  const numHeads = own("attention.head_count");
-  const numLayers = own("block_count");
-  const tokens = metadata["tokenizer.ggml.tokens"];
-  const window = own("attention.sliding_window", 0) || null;
-  const pattern = metadata[`${architecture}.attention.sliding_window_pattern`]; // of the layers that have the window
-  const family = (window !== null && families.find((name) => traits(name).window !== null)) || families[0]!;
-  const headDim = own("attention.key_length", own("rope.dimension_count", hiddenSize / numHeads));
-  const ropeTheta = own("rope.freq_base", 10000);
-  return checked(
-    {
-      family,
-      vocabSize: own("vocab_size", Array.isArray(tokens) ? tokens.length : undefined),
-      hiddenSize,
-      intermediateSize: own("feed_forward_length"),
-      numLayers,
-      numHeads,
-      numKvHeads: own("attention.head_count_kv", numHeads),
-      headDim,
-      qkvBias: traits(family).qkvBias,
-      qkNorm: traits(family).qkNorm,
-      windows: Array.from({ length: Math.min(numLayers, MAX_LAYERS) }, (_, l) => (!Array.isArray(pattern) || pattern[l] ? window : null)),
-      ropeTheta,
-      ropeScaling: factors ? ropeScalingFromFactors(factors, headDim, ropeTheta, file) : null,
-      rmsNormEps: Number(own("attention.layer_norm_rms_epsilon").toPrecision(7)), // stored as f32
-      tieWordEmbeddings: tied,
-      maxPositions: own("context_length"),
-      bosTokenId: number("tokenizer.ggml.bos_token_id", 1),
-      eosTokenIds: [number("tokenizer.ggml.eos_token_id", 2)],
-    },
-    file,
-  );
-}
-
-/** GGUF files hold the factors that Llama 3.1's scaling gives, not its parameters; those of the released models are tried. */
-function ropeScalingFromFactors(factors: ArrayLike<number>, headDim: number, ropeTheta: number, file: string): RopeScaling {
-  const ropeScaling = { factor: Math.max(...Array.from(factors)), low: 1, high: 4, original: 8192 };
-  const want = frequencyFactors({ headDim, ropeTheta, ropeScaling });
-  if (factors.length !== want.length || want.some((x, i) => Math.abs(x / factors[i]! - 1) > 1e-4))
-    throw new WeightsError(file, "tensor rope_freqs.weight is not Llama 3.1's scaling", "use a Hugging Face directory");
-  return ropeScaling;
-}
-
-function checked(c: DecoderConfig, file: string): DecoderConfig {
+export function checked(c: DecoderConfig, file: string): DecoderConfig {
   for (const [key, value] of Object.entries(c)) {
     if (typeof value !== "number" || key === "bosTokenId") continue;
     if (!(value > 0)) throw new WeightsError(file, `${key} is ${value}`, "it must be positive");
     if (!Number.isSafeInteger(value) && key !== "ropeTheta" && key !== "rmsNormEps" && key !== "headDim")
       throw new WeightsError(file, `${key} is ${value}`, "it must be a whole number");
   }
+  const window = c.windows.find((w) => w !== null && !(Number.isSafeInteger(w) && w > 0));
+  if (window !== undefined) throw new WeightsError(file, `a window of ${window} positions`, "it must be a whole number");
   if (c.numHeads % c.numKvHeads !== 0) throw new WeightsError(file, `${c.numHeads} heads cannot share ${c.numKvHeads} key/value heads`);
   if (!Number.isInteger(c.headDim) || c.headDim % 2 !== 0)
     throw new WeightsError(file, `head_dim is ${c.headDim}`, "rotary positions need an even one");

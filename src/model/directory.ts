@@ -39,7 +39,16 @@ export async function openDirectory(path: string): Promise<ModelFiles> {
     const config = configFromJson(await readJson(file), file);
     const tokenizer = await tokenizerFromDirectory(dir);
     const bare = (name: string) => (byName.has(name) ? name : name.replace(/^model\./, "")); // a model saved without its head lacks the prefix
-    for (const [name, shape] of tensorShapes(config)) {
+    const shapes = tensorShapes(config);
+    const known = new Set([...shapes.keys()].map(bare));
+    const other = [...byName.keys()].find((name) => !known.has(name) && !LEFT_OUT.test(name));
+    if (other !== undefined)
+      throw new WeightsError(
+        files[0]!.path,
+        `tensor ${other} is not one of a ${config.family} decoder`,
+        "erpo would leave it out; use another model",
+      );
+    for (const [name, shape] of shapes) {
       const holder = byName.get(bare(name));
       if (!holder) throw new WeightsError(files[0]!.path, `tensor ${name} is missing`, "config.json and weights are of two models");
       const dtype = holder.dtype(bare(name));
@@ -66,6 +75,9 @@ export async function openDirectory(path: string): Promise<ModelFiles> {
     throw error;
   }
 }
+
+/** Tensors that change nothing: tables that older files hold, and a copy of tied embeddings. */
+const LEFT_OUT = /rotary_emb\.inv_freq$|^lm_head\.weight$/;
 
 /** More files than any model has; each is kept open while the model is read. */
 const MAX_SHARDS = 500;

@@ -1,6 +1,8 @@
 import { type GGUFTypedMetadata, GGUFValueType } from "@huggingface/gguf";
-import type { DecoderConfig } from "./config.js";
-import { traits } from "./families.js";
+import { frequencyFactors, type RopeScaling } from "../backend/ops/rotary.js";
+import { checked, type DecoderConfig, MAX_LAYERS } from "./config.js";
+import { WeightsError } from "./errors.js";
+import { FAMILIES, type Family, traits } from "./families.js";
 
 /** Keys and typed values of a GGUF file. */
 export type Entries = Record<string, { type: GGUFValueType; subType?: GGUFValueType; value: unknown }>;
@@ -13,6 +15,82 @@ export const strings = (value: readonly string[]) => ({ type: GGUFValueType.ARRA
 export const ints = (value: readonly number[]) => ({ type: GGUFValueType.ARRAY, subType: GGUFValueType.INT32, value });
 export const floats = (value: readonly number[]) => ({ type: GGUFValueType.ARRAY, subType: GGUFValueType.FLOAT32, value });
 const flags = (value: readonly boolean[]) => ({ type: GGUFValueType.ARRAY, subType: GGUFValueType.BOOL, value });
+
+/**
+ * Reads the metadata of a GGUF file, whose keys begin with its architecture.
+ * @param factors of its tensor rope_freqs.weight, by which the frequencies are divided, where it has one
+ * @throws WeightsError that names the key
+ */
+export function configFromGguf(metadata: Record<string, unknown>, file: string, tied: boolean, factors?: Float32Array): DecoderConfig {
+  const architecture = metadata["general.architecture"];
+  const families = (Object.keys(FAMILIES) as Family[]).filter((name) => traits(name).gguf === architecture);
+  if (families.length === 0) {
+    const known = [...new Set(Object.values(FAMILIES).map(({ gguf }) => gguf))];
+    throw new WeightsError(
+      file,
+      `general.architecture is ${JSON.stringify(architecture)}`,
+      `erpo runs the architectures ${known.join(", ")}`,
+    );
+  }
+  const number = (key: string, fallback?: number): number => {
+    const value = metadata[key] ?? fallback;
+    const n = typeof value === "bigint" ? Number(value) : value;
+    if (typeof n !== "number" || !Number.isFinite(n) || n < 0) {
+      throw new WeightsError(file, `metadata "${key}" is ${JSON.stringify(n)}`, "convert the model again");
+    }
+    return n;
+  };
+  const own = (key: string, fallback?: number) => number(`${architecture}.${key}`, fallback);
+  const scaling = metadata[`${architecture}.rope.scaling.type`];
+  if (scaling !== undefined && scaling !== "none") {
+    throw new WeightsError(
+      file,
+      `metadata "${architecture}.rope.scaling.type": ${scaling} is not supported`,
+      "use a model with plain rotary positions",
+    );
+  }
+  const hiddenSize = own("embedding_length");
+  const numHeads = own("attention.head_count");
+  const numLayers = own("block_count");
+  const tokens = metadata["tokenizer.ggml.tokens"];
+  const window = own("attention.sliding_window", 0) || null;
+  const pattern = metadata[`${architecture}.attention.sliding_window_pattern`]; // of the layers that have the window
+  const family = (window !== null && families.find((name) => traits(name).window !== null)) || families[0]!;
+  const headDim = own("attention.key_length", own("rope.dimension_count", hiddenSize / numHeads));
+  const ropeTheta = own("rope.freq_base", 10000);
+  return checked(
+    {
+      family,
+      vocabSize: own("vocab_size", Array.isArray(tokens) ? tokens.length : undefined),
+      hiddenSize,
+      intermediateSize: own("feed_forward_length"),
+      numLayers,
+      numHeads,
+      numKvHeads: own("attention.head_count_kv", numHeads),
+      headDim,
+      qkvBias: traits(family).qkvBias,
+      qkNorm: traits(family).qkNorm,
+      windows: Array.from({ length: Math.min(numLayers, MAX_LAYERS) }, (_, l) => (!Array.isArray(pattern) || pattern[l] ? window : null)),
+      ropeTheta,
+      ropeScaling: factors ? ropeScalingFromFactors(factors, headDim, ropeTheta, file) : null,
+      rmsNormEps: Number(own("attention.layer_norm_rms_epsilon").toPrecision(7)), // stored as f32
+      tieWordEmbeddings: tied,
+      maxPositions: own("context_length"),
+      bosTokenId: number("tokenizer.ggml.bos_token_id", 1),
+      eosTokenIds: [number("tokenizer.ggml.eos_token_id", 2)],
+    },
+    file,
+  );
+}
+
+/** GGUF files hold the factors that Llama 3.1's scaling gives, not its parameters; those of the released models are tried. */
+function ropeScalingFromFactors(factors: Float32Array, headDim: number, ropeTheta: number, file: string): RopeScaling {
+  const ropeScaling = { factor: factors.reduce((most, x) => Math.max(most, x), 1), low: 1, high: 4, original: 8192 };
+  const same = () => frequencyFactors({ headDim, ropeTheta, ropeScaling }).every((x, i) => Math.abs(x / factors[i]! - 1) < 1e-4);
+  if (factors.length !== headDim / 2 || !same())
+    throw new WeightsError(file, "tensor rope_freqs.weight is not Llama 3.1's scaling", "use a Hugging Face directory");
+  return ropeScaling;
+}
 
 /** What a GGUF file says of a decoder: the inverse of `configFromGguf`. */
 export function configToGguf(config: DecoderConfig): Entries {

@@ -1,11 +1,12 @@
 import { type GGUFTensorInfo, gguf } from "@huggingface/gguf";
-import { configFromGguf, type DecoderConfig } from "./config.js";
+import type { DecoderConfig } from "./config.js";
 import type { ModelFiles } from "./directory.js";
 import { WeightsError } from "./errors.js";
 import { traits } from "./families.js";
 import { openRanges } from "./files.js";
 import { dequantize, GGML_TYPES } from "./ggml-types.js";
 import { checkHeader } from "./gguf-check.js";
+import { configFromGguf } from "./gguf-metadata.js";
 import { tokenizerFromGguf } from "./tokenizer-gguf.js";
 import { type StoredTensor, tensorShapes } from "./weights.js";
 

@@ -119,3 +119,23 @@ test("a directory that lacks something is refused by the file's or field's name"
   await writeFile(join(part, "config.json"), "{");
   await expect(loadModel(part)).rejects.toThrow(/config.json: not JSON/);
 });
+
+test("a tensor that the decoder would leave out is refused by its name; an old file's tables are not", async () => {
+  const folder = join(dir, "more");
+  await saveModel(folder, model);
+  const weights = join(folder, "model.safetensors");
+  const bytes = await readFile(weights);
+  const length = Number(bytes.readBigUInt64LE(0));
+  const header = JSON.parse(bytes.subarray(8, 8 + length).toString());
+  const more = async (name: string) => {
+    const end = bytes.length - 8 - length;
+    const text = Buffer.from(JSON.stringify({ ...header, [name]: { dtype: "F32", shape: [1], data_offsets: [end, end + 4] } }));
+    const size = Buffer.alloc(8);
+    size.writeBigUInt64LE(BigInt(text.length));
+    await writeFile(weights, Buffer.concat([size, text, bytes.subarray(8 + length), Buffer.alloc(4)]));
+  };
+  await more("model.layers.0.self_attn.q_proj.bias");
+  await expect(loadModel(folder)).rejects.toThrow(/tensor model.layers.0.self_attn.q_proj.bias is not one of a llama decoder/);
+  await more("model.layers.0.self_attn.rotary_emb.inv_freq");
+  (await loadModel(folder)).dispose();
+});

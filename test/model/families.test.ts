@@ -2,7 +2,8 @@ import { cp, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { KERNELS_FLAG } from "../../src/backend/ops/native.js";
 import { loadAdapter, saveAdapter } from "../../src/model/adapter-io.js";
 import { configFromJson } from "../../src/model/config.js";
 import { openDirectory } from "../../src/model/directory.js";
@@ -29,6 +30,7 @@ describe.each(families)("%s", (name) => {
   let dir: string;
   let model: LanguageModel;
   let adapter: Lora;
+  let hadKernels: boolean;
   let expected: Record<"rows" | "logps" | "adapter_logps" | "weights", number[][]> & {
     lengths: number[];
     last_logits: number[];
@@ -41,8 +43,10 @@ describe.each(families)("%s", (name) => {
     for (const file of ["tokenizer.json", "tokenizer_config.json"]) await cp(fixture(`llama-tiny/${file}`), join(dir, name, file));
     expected = JSON.parse(await readFile(fixture(`families/${name}.json`), "utf8"));
     model = await loadModel(join(dir, name));
+    hadKernels = tf.env().getBool(KERNELS_FLAG);
     adapter = await loadAdapter(fixture(`families/${name}-adapter`), model.config);
   });
+  afterEach(() => tf.env().set(KERNELS_FLAG, hadKernels));
   afterAll(async () => {
     adapter?.dispose();
     model?.dispose();
@@ -99,23 +103,29 @@ describe.each(families)("%s", (name) => {
   }
 
   test.each([
-    { split: 0, packed: false },
-    { split: 3, packed: true },
-  ])("loss and all adapter gradients agree with PyTorch: prefix of $split, packed $packed", ({ split, packed }) => {
-    const file = openRanges(fixture(`families/${name}-gradients.safetensors`));
-    const stored = readSafetensors(file);
-    const before = tf.memory().numTensors;
-    const { value, grads } = tf.variableGrads(() => loss(split, packed), adapter.variables());
-    expect(value.dataSync()[0]).toBeCloseTo(expected.loss, 4);
-    adapter.names().forEach((key, i) => {
-      expect(apart(grads[adapter.variables()[i]!.name]!.dataSync(), stored.read(key).data), key).toBeLessThan(1e-5);
-    });
-    tf.dispose([value, grads]);
-    expect(tf.memory().numTensors).toBe(before);
-    file.close();
-  });
+    { split: 0, packed: false, kernels: true },
+    { split: 3, packed: true, kernels: true },
+    { split: 3, packed: true, kernels: false },
+  ])(
+    "loss and all adapter gradients agree with PyTorch: prefix of $split, packed $packed, kernels $kernels",
+    ({ split, packed, kernels }) => {
+      if (!kernels) tf.env().set(KERNELS_FLAG, false);
+      const file = openRanges(fixture(`families/${name}-gradients.safetensors`));
+      const stored = readSafetensors(file);
+      const before = tf.memory().numTensors;
+      const { value, grads } = tf.variableGrads(() => loss(split, packed), adapter.variables());
+      expect(value.dataSync()[0]).toBeCloseTo(expected.loss, 4);
+      adapter.names().forEach((key, i) => {
+        expect(apart(grads[adapter.variables()[i]!.name]!.dataSync(), stored.read(key).data), key).toBeLessThan(1e-5);
+      });
+      tf.dispose([value, grads]);
+      expect(tf.memory().numTensors).toBe(before);
+      file.close();
+    },
+  );
 
-  test("greedy decoding with the cache agrees with transformers.generate", () => {
+  test.each([true, false])("greedy decoding with the cache agrees with transformers.generate, kernels %s", (kernels) => {
+    if (!kernels) tf.env().set(KERNELS_FLAG, false);
     const weights = model.decoder.merged(null);
     const out = expected.greedy.slice(0, 6);
     let { cache, logits } = model.decoder.prefill(weights, [out]);
