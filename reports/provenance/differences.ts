@@ -1,12 +1,12 @@
 import { isJSONType } from "../notebook/read.js";
-import { type CodeCell, cellTags, type DisplayOutput, type Notebook, type Output } from "../notebook/types.js";
+import { type CodeCell, cellTags, type DisplayOutput, type Notebook, type Output, type StreamOutput } from "../notebook/types.js";
 import { compareText, isProgress } from "./text.js";
 
 /** Where two runs of a notebook differ: a place in an output of a cell, and what each has there. */
 export interface Difference {
   /** From 1 up, counted over all cells of the reported run. */
   cell: number;
-  /** A label, `output 2`, `printed text`, `error`. */
+  /** A label, `display 2`, `printed text`, `error`. */
   output: string;
   /** `data.values[3].loss`, `line 2`. */
   place: string;
@@ -66,31 +66,29 @@ function parts(cell: CodeCell | undefined): Part[] {
     { name: "printed text", content: printed("stdout") },
     { name: "text on standard error", content: printed("stderr") },
   ];
-  const displays = outputs.flatMap((output, i) => displayPart(output, i));
-  return [...streams, ...displays];
+  return [...streams, ...outputs.filter((output) => output.output_type !== "stream").flatMap(shownPart)];
 }
 
-function displayPart(output: Output, index: number): Part[] {
-  if (output.output_type === "stream") return [];
+/** @param index among what the cell has shown: how streams lie between is a matter of chance */
+function shownPart(output: Exclude<Output, StreamOutput>, index: number): Part[] {
   if (output.output_type === "error") return [{ name: "error", content: `${output.ename}: ${output.evalue}` }];
   const { label, "fig-cap": figure, "tbl-cap": table, "fig-alt": alt } = output.metadata;
   if (typeof label === "string" && label.startsWith("val-") && TIMED.test(label)) return [];
   const data = dataOf(output);
   if (Object.values(data).every((text) => typeof text === "string" && isProgress(text))) return [];
-  return [{ name: typeof label === "string" ? label : `output ${index + 1}`, content: { ...data, ...{ figure, table, alt } } }];
+  return [{ name: typeof label === "string" ? label : `display ${index + 1}`, content: { ...data, figure, table, alt } }];
 }
 
-/** The JSON of an output; where there is none its texts; else what there is. Vega-Lite 5 stands beside 6 and says the same. */
+/** The JSON of an output; where there is none its texts; else all there is. Vega-Lite 5 stands beside 6 and says the same. */
 function dataOf({ data }: DisplayOutput): Record<string, unknown> {
   const entries = Object.entries(data);
-  const json = entries.filter(([mime]) => isJSONType(mime));
-  if (json.length) {
-    const newest = json.some(([mime]) => mime.includes("vegalite.v6"));
-    const kept = json.filter(([mime]) => !(newest && mime.includes("vegalite.v5"))).map(([, value]) => value);
-    return kept.length === 1 ? asRecord(kept[0]) : { ...kept };
-  }
+  const json = entries.filter(
+    ([mime]) => isJSONType(mime) && !(mime.includes("vegalite.v5") && "application/vnd.vegalite.v6+json" in data),
+  );
+  if (json.length) return json.length === 1 ? asRecord(json[0]![1]) : Object.fromEntries(json);
   const texts = entries.filter(([mime]) => mime.startsWith("text/") || mime === "image/svg+xml");
-  return Object.fromEntries(texts.some(([mime]) => mime !== "text/plain") || texts.length === entries.length ? texts : entries);
+  const onlyPlain = texts.every(([mime]) => mime === "text/plain"); // which then names a picture, or is all there is
+  return Object.fromEntries(onlyPlain ? entries : texts);
 }
 
 const asRecord = (value: unknown): Record<string, unknown> =>

@@ -29,16 +29,30 @@ export function fileSha256(path: string): string | undefined {
 }
 
 /** SHA-256 of one output as JSON with its keys in alphabetical order: the same after a notebook was saved by another program. */
-export const outputSha256 = (output: Output): string => sha256(JSON.stringify(sorted(output)));
+export function outputSha256(output: Output): string {
+  const hash = createHash("sha256");
+  for (const piece of sortedJSON(output)) hash.update(piece);
+  return hash.digest("hex");
+}
 
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, item]) => [key, sorted(item)]),
-  );
+/** JSON without spaces, in pieces; however deep the value is. */
+function* sortedJSON(whole: unknown): Generator<string> {
+  const todo: ({ value: unknown } | string)[] = [{ value: whole }];
+  for (let next = todo.pop(); next !== undefined; next = todo.pop()) {
+    if (typeof next === "string") yield next;
+    else if (typeof next.value !== "object" || next.value === null) yield JSON.stringify(next.value) ?? "null";
+    else {
+      const list = Array.isArray(next.value);
+      const entries = Object.entries(next.value);
+      if (!list) entries.sort(([a], [b]) => (a < b ? -1 : 1));
+      todo.push(list ? "]" : "}");
+      for (let i = entries.length - 1; i >= 0; i--) {
+        const [key, value] = entries[i]!;
+        todo.push({ value }, `${i ? "," : ""}${list ? "" : `${JSON.stringify(key)}:`}`);
+      }
+      yield list ? "[" : "{";
+    }
+  }
 }
 
 /** SHA-256 of the sources of a notebook's cells, in order. */

@@ -25,8 +25,8 @@ const VOLATILE: readonly [RegExp, string][] = [
   [/(?<![\w/.~])(?:file:\/\/|~|\.{1,2})?(?:\/[^\s/"'`<>|:;,()[\]{}]+){2,}/g, "<path>"],
   [/\b[A-Z]:\\[^\s"'<>|]+/g, "<path>"],
   [/\b\d+h\d+m\b|\b\d+m\d+s\b|\b\d+:\d\d:\d\d\b/g, "<time>"],
-  [/(?<![\w.,])\d[\d.,]*\s?[A-Za-z]+\/s\b/g, "<rate>"],
-  [/(?<![\w.])\d+(?:\.\d+)?\s?(?:ns|µs|us|ms|s|secs?|seconds?|min|mins|minutes?|h|hours?)\b/g, "<time>"],
+  [/(?<![\w.,])\d[\d.,]{0,20}\s?[A-Za-z]{1,20}\/s\b/g, "<rate>"],
+  [/(?<![\w.])\d{1,20}(?:\.\d{1,20})?\s?(?:ns|µs|us|ms|s|secs?|seconds?|min|mins|minutes?|h|hours?)\b/g, "<time>"],
 ];
 
 /**

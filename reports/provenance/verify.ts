@@ -58,12 +58,10 @@ function fileCheck(kind: Kind, { file, sha256: reported }: FileDigest, folder: s
 
 function runChecks({ run }: Provenance, folder: string): Check[] {
   if (!run) return [];
-  const files = Object.entries(run.files).map(([file, sha256]) => ({
-    file: join(dirname(run.file), file),
-    sha256,
-    data: file.startsWith("data/"),
-  }));
-  return [fileCheck("run", run, folder), ...files.map((file) => fileCheck(file.data ? "data" : "run", file, folder))];
+  const files = Object.entries(run.files).map(([file, sha256]) =>
+    fileCheck(file.startsWith("data/") ? "data" : "run", { file: join(dirname(run.file), file), sha256 }, folder),
+  );
+  return [fileCheck("run", run, folder), ...files];
 }
 
 /** @param absent the status where nothing is found */

@@ -38,6 +38,8 @@ test("printed text: numbers within the tolerance, everything else exactly, whate
   expect(told([printed("−1.5e−3")], [printed("-1.5e-3")])).toEqual([]);
   expect(told([printed("R7")], [printed("R8")])).toEqual(["printed text : R7 -> R8"]); // a name, no number
   expect(told([printed("a")], [printed("a\nb")])).toEqual(["printed text line 2: nothing -> b"]);
+  const picture = shown({ "image/png": "AAAA" });
+  expect(told([printed("a"), picture], [picture, printed("a")])).toEqual([]); // which came earlier is a matter of chance
   expect(told([printed("a")], [{ output_type: "stream", name: "stderr", text: "a" }])).toHaveLength(2);
 });
 
@@ -90,14 +92,14 @@ test("figures, tables and values are compared by their data, whatever else they 
 
 test("other outputs: texts by all their forms, pictures without data by their bytes, errors by what they say", () => {
   expect(told([shown({ "text/html": "<b>1</b>", "text/plain": "x" })], [shown({ "text/html": "<b>2</b>", "text/plain": "x" })])).toEqual([
-    "output 1 text/html: 1 -> 2",
+    "display 1 text/html: 1 -> 2",
   ]);
   const picture = (png: string) => shown({ "image/png": png, "text/plain": "<png>" });
-  expect(told([picture("AAAA")], [picture("AAAB")])).toEqual(["output 1 image/png: AAAA -> AAAB"]);
+  expect(told([picture("AAAA")], [picture("AAAB")])).toEqual(["display 1 image/png: AAAA -> AAAB"]);
   const error = (message: string) => ({ output_type: "error", ename: "TypeError", evalue: message, traceback: [String(Math.random())] });
   expect(told([error("a")], [error("a")])).toEqual([]);
   expect(told([error("a")], [error("b")])).toEqual(["error : TypeError: a -> TypeError: b"]);
-  expect(told([printed("a"), picture("AAAA")], [printed("a")])).toEqual(["output 2 : output 2 -> nothing"]);
+  expect(told([printed("a"), picture("AAAA")], [printed("a")])).toEqual(["display 1 : display 1 -> nothing"]);
 });
 
 test("any outputs are the same as themselves, and a changed number is always told", () => {
@@ -115,7 +117,7 @@ test("any outputs are the same as themselves, and a changed number is always tol
       fc.pre(!agree(values[i]!, other, 1e-6));
       const shows = (data: number[]) => [shown({ "application/json": { data } })];
       expect(told(shows(values), shows(values.with(i, other)))).toEqual([
-        `output 1 data[${i}]: ${JSON.stringify(values[i])} -> ${JSON.stringify(other)}`,
+        `display 1 data[${i}]: ${JSON.stringify(values[i])} -> ${JSON.stringify(other)}`,
       ]);
     }),
   );

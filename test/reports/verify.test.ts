@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -5,6 +6,7 @@ import { join } from "node:path";
 import { Command } from "commander";
 import fc from "fast-check";
 import { beforeAll, expect, test, vi } from "vitest";
+import { outputSha256 } from "../../reports/provenance/digests.js";
 import { readReport } from "../../reports/provenance/read.js";
 import { holds, verifyReport } from "../../reports/provenance/verify.js";
 import { register } from "../../src/cli/verify.js";
@@ -75,6 +77,22 @@ test("a report carries the digests of all that it was made from, with paths from
   expect(JSON.parse(json)).toMatchObject({ format: 1 }); // as it stands: nothing in it needs an escape
   for (const fact of ["<td>3</td>", "tiny, SHA-256 ", "data/manifest.json, SHA-256 ", provenance.cells[2]!.outputs[0]!.slice(0, 12)])
     expect(html).toContain(fact);
+});
+
+test("an output's digest is that of its JSON with sorted keys, as Python writes it", () => {
+  const text = fc.string({ unit: "grapheme-ascii" });
+  const { json } = fc.letrec((tie) => ({
+    json: fc.oneof(text, fc.integer(), fc.boolean(), fc.constant(null), fc.array(tie("json"), { maxLength: 3 }), tie("object")),
+    object: fc.dictionary(text, tie("json"), { maxKeys: 4 }),
+  }));
+  const outputs = fc.sample(json, 100).map((value) => ({ output_type: "display_data", metadata: {}, data: { "application/json": value } }));
+  const script =
+    "import hashlib, json, sys\nsha = lambda o: hashlib.sha256(json.dumps(o, sort_keys=True, separators=(',', ':')).encode()).hexdigest()\nprint(json.dumps([sha(o) for o in json.load(sys.stdin)]))";
+  const { stdout } = spawnSync("python3", ["-c", script], { input: JSON.stringify(outputs), encoding: "utf8" });
+  expect(outputs.map((output) => outputSha256(output as never))).toEqual(JSON.parse(stdout));
+  let deep: unknown = 1;
+  for (let i = 0; i < 100_000; i++) deep = [deep];
+  expect(outputSha256({ output_type: "display_data", metadata: {}, data: { deep } })).toMatch(/^[0-9a-f]{64}$/);
 });
 
 test("what nobody has touched is the same, wherever the project lies", async () => {
