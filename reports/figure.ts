@@ -6,6 +6,7 @@ import { buildDocument } from "./document/build.js";
 import { withNames } from "./document/markdown.js";
 import type { FigureBlock } from "./document/model.js";
 import type { FigureFormat } from "./formats.js";
+import { escapeHTML } from "./html/escape.js";
 import { sanitizeSVG } from "./html/sanitize.js";
 import { readNotebook } from "./notebook/read.js";
 import { NotebookError } from "./notebook/types.js";
@@ -62,9 +63,8 @@ const LARGEST = 10_000;
 
 /** The figure as SVG that says its width in pixels. */
 async function draw({ picture, spec, label, alt }: FigureBlock, name: string, width: number | undefined): Promise<string> {
-  const named = alt === undefined ? {} : { alt };
   let svg: string;
-  if (spec) svg = width === undefined ? (await render(spec, named)).svg : await renderAt(spec, width, named);
+  if (spec) svg = width === undefined ? (await render(spec)).svg : await renderAt(spec, width);
   else if (picture.type === "svg") svg = picture.svg;
   else throw new NotebookError(`${name}: ${label} is a bitmap, which cannot be redrawn; show it as SVG or Vega-Lite`);
   const clean = sanitizeSVG(svg, "").trim();
@@ -72,7 +72,11 @@ async function draw({ picture, spec, label, alt }: FigureBlock, name: string, wi
   if (!(size.width > 0 && size.width <= LARGEST && size.height > 0 && size.height / size.width < 20)) {
     throw new NotebookError(`${name}: ${label} is no SVG of a usual size`);
   }
-  return scaledTo(clean, width ?? size.width);
+  const named = alt === undefined ? "" : ` role="img" aria-label="${escapeHTML(alt)}"`;
+  return scaledTo(
+    clean.replace("<svg", () => `<svg${named}`),
+    width ?? size.width,
+  );
 }
 
 const widthOf = (svg: string) => Number(/<svg width="([\d.]+)"/.exec(svg)![1]);

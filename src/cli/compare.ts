@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { type Format, formats } from "../../reports/formats.js";
-import { chosen } from "./report.js";
+import { someOf } from "./output.js";
 
 interface Options {
   output: string;
@@ -15,7 +15,7 @@ export function register(program: Command): void {
     .argument("<baseline>", "folder of the run that the others are compared with, such as runs/quick")
     .argument("<runs...>", "folders of the other runs")
     .requiredOption("--output <dir>", "folder of compare.html, compare.json and compare.ipynb")
-    .option("--to <formats>", `one or more of ${formats.join(", ")}, with commas between`, chosen, ["html"])
+    .option("--to <formats>", `one or more of ${formats.join(", ")}, with commas between`, someOf(formats), ["html"])
     .action(compare);
 }
 

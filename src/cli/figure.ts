@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { type FigureFormat, figureFormats } from "../../reports/formats.js";
+import { someOf } from "./output.js";
 
 interface Options {
   to: FigureFormat[];
@@ -13,20 +14,13 @@ export function register(program: Command): void {
     .command("figure")
     .description("write one figure of an executed notebook for a paper: vectors with fonts, or 300 dpi")
     .argument("<place>", "the notebook and the figure's label: NB.ipynb#fig-margins")
-    .option("--to <formats>", `one or more of ${figureFormats.join(", ")}, with commas between`, chosen, ["pdf"])
+    .option("--to <formats>", `one or more of ${figureFormats.join(", ")}, with commas between`, someOf(figureFormats), ["pdf"])
     .option("--width <length>", "of the whole figure, such as 3.25in (in, cm, mm, pt or px); text keeps its size", pixels)
     .option("--output <dir>", "folder of the files", ".")
     .action(async (place: string, options: Options) => {
       const { writeFigure } = await import("../../reports/figure.js");
       for (const file of await writeFigure(place, options)) process.stdout.write(`${file}\n`);
     });
-}
-
-function chosen(text: string): FigureFormat[] {
-  const names = [...new Set(text.split(","))];
-  const unknown = names.filter((name) => !figureFormats.includes(name as FigureFormat));
-  if (unknown.length) throw new InvalidArgumentError(`${unknown.join(", ")}: not known; there is: ${figureFormats.join(", ")}`);
-  return names as FigureFormat[];
 }
 
 /** CSS pixels a unit. */

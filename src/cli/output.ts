@@ -34,3 +34,13 @@ export const wholeNumber = (low: number) => (text: string) => {
   }
   return Number(text);
 };
+
+/** Parser of an option: one or more of `names`, with commas between; each once. */
+export const someOf =
+  <Name extends string>(names: readonly Name[]) =>
+  (text: string): Name[] => {
+    const given = [...new Set(text.split(","))];
+    const unknown = given.filter((name) => !names.includes(name as Name));
+    if (unknown.length) throw new InvalidArgumentError(`${unknown.join(", ")}: not known; there is: ${names.join(", ")}`);
+    return given as Name[];
+  };

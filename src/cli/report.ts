@@ -1,5 +1,6 @@
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import { type Format, formats, type Paper, papers, type TemplateName, templates } from "../../reports/formats.js";
+import { someOf } from "./output.js";
 
 interface Options {
   to: Format[];
@@ -15,19 +16,12 @@ export function register(program: Command): void {
     .command("report")
     .description("render executed notebooks as self-contained documents, with an index of several")
     .argument("<notebooks...>", "executed notebook files")
-    .option("--to <formats>", `one or more of ${formats.join(", ")}, with commas between`, chosen, ["html"])
+    .option("--to <formats>", `one or more of ${formats.join(", ")}, with commas between`, someOf(formats), ["html"])
     .addOption(new Option("--paper <size>", "of PDF pages").choices(papers).default("a4"))
     .addOption(new Option("--template <name>", "page of LaTeX documents").choices(templates).default("article"))
     .option("--output <dir>", "folder of the reports", ".")
     .option("--run <dir>", "folder of the experiment, whose run.json goes into the provenance block")
     .action(report);
-}
-
-export function chosen(text: string): Format[] {
-  const names = [...new Set(text.split(","))];
-  const unknown = names.filter((name) => !formats.includes(name as Format));
-  if (unknown.length) throw new InvalidArgumentError(`${unknown.join(", ")}: not known; there is: ${formats.join(", ")}`);
-  return names as Format[];
 }
 
 async function report(notebooks: string[], { run, ...options }: Options): Promise<void> {

@@ -9,24 +9,23 @@ const LEAST = 0.3;
  * its size; bars and points that stand one under the other keep their distance. A legend that is too wide gets more rows.
  *
  * @param width CSS pixels (1/96 inch), > 0
- * @param options.alt as in `render`
  * @returns SVG of exactly this width
  * @throws FigureError as `render` does
  */
-export async function renderAt(spec: VegaLiteSpec, width: number, options: { alt?: string } = {}): Promise<string> {
-  let best = await solve(spec, width, options);
+export async function renderAt(spec: VegaLiteSpec, width: number): Promise<string> {
+  let best = await solve(spec, width);
   for (const columns of [2, 1]) {
     if (sizeOf(best).width <= width + 1) break;
-    const svg = await solve(withLegendColumns(spec, columns), width, options);
+    const svg = await solve(withLegendColumns(spec, columns), width);
     if (sizeOf(svg).width < sizeOf(best).width - 1) best = svg;
   }
   return scaledTo(best, width);
 }
 
 /** The picture's width is nearly a straight line over the factor of the plots' width: two drawings give it, the next ones hit. */
-async function solve(spec: VegaLiteSpec, width: number, options: { alt?: string }): Promise<string> {
+async function solve(spec: VegaLiteSpec, width: number): Promise<string> {
   const draw = async (factor: number) => {
-    const { svg } = await render(stretched(spec, factor) as VegaLiteSpec, options);
+    const { svg } = await render(stretched(spec, factor) as VegaLiteSpec);
     return { factor, svg, width: sizeOf(svg).width };
   };
   let before = await draw(1);

@@ -109,7 +109,9 @@ popplerTest("at 3.25 inches the PDF is 234 pt wide, its fonts are embedded and i
   for (const text of ["Harmful prompts", "Look-alikes", "stage 3", "estimate"])
     expect(poppler("pdftotext", "-layout", pdf, "-")).toContain(text);
   expect(poppler("pdfimages", "-list", pdf).trim().split("\n")).toHaveLength(2); // no bitmaps
-  expect(readFileSync(svg, "utf8")).toMatch(/^<svg width="312" .* aria-label="It shows 12%\." .*<text[^>]*>estimate<\/text>/s);
+  expect(readFileSync(svg, "utf8")).toMatch(
+    /^<svg width="312" height="[\d.]+" role="img" aria-label="It shows 12%\." .*<text[^>]*>estimate<\/text>/s,
+  );
   const bytes = readFileSync(png);
   expect(bytes.readUInt32BE(16)).toBe(975); // 3.25 in x 300 dpi
   const density = bytes.indexOf("pHYs") + 4;
