@@ -79,7 +79,9 @@ async function writeFigure(block: FigureBlock, id: string, context: BlockContext
   if (!described) context.warn(`${block.label ?? `the figure of cell ${block.cell}`} has no alternative text (fig-alt)`);
   let html: string;
   if (picture.type === "image") {
-    html = /^[A-Za-z0-9+/=]+$/.test(picture.base64)
+    const readable = /^[A-Za-z0-9+/=]+$/.test(picture.base64);
+    if (!readable) context.warn(`${block.label ?? `the figure of cell ${block.cell}`} is no base64 and was left out`);
+    html = readable
       ? `<img src="data:${picture.mime};base64,${picture.base64}" alt="${escapeHTML(described ?? name)}">`
       : `<p class="absent">[a picture that cannot be read was left out]</p>`;
   } else {
@@ -154,5 +156,8 @@ function ansiHTML(text: string): string {
   const ansi = new AnsiUp();
   ansi.use_classes = true;
   ansi.url_allowlist = {};
-  return ansi.ansi_to_html(text).replace(/ style="[^"]*"/g, "");
+  return ansi.ansi_to_html(text).replace(/<span( style="[^"]*")?( class="[^"]*")?>/g, (_tag, style = "", colour = "") => {
+    const bold = /font-weight:\s*bold/.test(style);
+    return bold ? `<span${colour ? colour.replace('class="', 'class="bold ') : ' class="bold"'}>` : `<span${colour}>`;
+  });
 }

