@@ -87,6 +87,16 @@ browserTest.each(Object.entries(slots))(
   },
 );
 
+browserTest("a notebook's file name is text", async () => {
+  const notebook = writeNotebook([code("1")], '"><img src=x onerror=top.ran=1>.ipynb');
+  const { written } = await renderReports([notebook, writeNotebook([md("# B")], "b.ipynb")], { output: dirname(notebook) });
+  for (const file of written) {
+    const plain = join(dirname(notebook), "page.html");
+    writeFileSync(plain, readFileSync(file, "utf8").replace(POLICY, ""));
+    expect(await watch(plain)).toEqual([]);
+  }
+});
+
 const chart = (more: Record<string, unknown>) => ({
   data: { values: [{ a: 1, b: "x" }] },
   mark: "point",
