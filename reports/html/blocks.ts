@@ -73,20 +73,23 @@ function writeCode({ source, language, executionCount, seconds, cell }: CodeBloc
 
 async function writeFigure(block: FigureBlock, id: string, context: BlockContext): Promise<string> {
   const { picture, number, alt } = block;
+  const place = block.label ?? `the figure of cell ${block.cell}`;
   const name = number ? `Figure ${number}` : "Figure";
   const named = (label: string) => context.markdown.target(label)?.text;
   const described = alt ? withNames(alt, named) : block.caption && plainText(block.caption, named);
-  if (!described) context.warn(`${block.label ?? `the figure of cell ${block.cell}`} has no alternative text (fig-alt)`);
+  if (!described) context.warn(`${place} has no alternative text (fig-alt)`);
   let html: string;
   if (picture.type === "image") {
-    html = /^[A-Za-z0-9+/=]+$/.test(picture.base64)
+    const readable = /^[A-Za-z0-9+/=]+$/.test(picture.base64);
+    if (!readable) context.warn(`${place} is no base64 and was left out`);
+    html = readable
       ? `<img src="data:${picture.mime};base64,${picture.base64}" alt="${escapeHTML(described ?? name)}">`
       : `<p class="absent">[a picture that cannot be read was left out]</p>`;
   } else {
     try {
       html = inlineSVG(picture.type === "svg" ? picture.svg : await context.draw(picture.spec), id, name, described);
     } catch (error) {
-      context.warn(`${block.label ?? `the figure of cell ${block.cell}`}: ${reason(error)}`);
+      context.warn(`${place}: ${reason(error)}`);
       html = `<p class="absent">[this figure cannot be drawn]</p>`;
     }
   }
@@ -154,5 +157,8 @@ function ansiHTML(text: string): string {
   const ansi = new AnsiUp();
   ansi.use_classes = true;
   ansi.url_allowlist = {};
-  return ansi.ansi_to_html(text).replace(/ style="[^"]*"/g, "");
+  return ansi.ansi_to_html(text).replace(/<span( style="[^"]*")?( class="[^"]*")?>/g, (_tag, style = "", colour = "") => {
+    const bold = /font-weight:\s*bold/.test(style);
+    return bold ? `<span${colour ? colour.replace('class="', 'class="bold ') : ' class="bold"'}>` : `<span${colour}>`;
+  });
 }

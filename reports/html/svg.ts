@@ -40,10 +40,10 @@ function themed(body: string): string {
   if (!PAPER.test(body)) return body; // not from here: it keeps its own paper and colours
   return body
     .replace(PAPER, "")
-    .replace(/<[^>]*>/g, (tag) => tag.replace(/(\d\.\d)\d+/g, "$1")) // tenths of a pixel
+    .replace(/ d="[^"]*"|translate\([\d.,-]*\)/g, (place) => place.replace(/(\.\d)\d+/g, "$1")) // tenths of a pixel
     .replaceAll(`="${INK}"`, '="currentColor"')
     .replaceAll(`stroke="${RULE}"`, 'stroke="currentColor" stroke-opacity="0.18"');
 }
 
 /** True where the picture has its own colours and needs paper under it in dark mode. */
-export const hasOwnPaper = (inlined: string): boolean => !inlined.includes("currentColor");
+export const hasOwnPaper = (html: string): boolean => /^<(?:svg|img)\b/.test(html) && !html.includes("currentColor");

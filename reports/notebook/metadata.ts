@@ -34,14 +34,14 @@ const run: Check = [
   (value) => {
     if (!isRecord(value) || value.execution === undefined) return isRecord(value);
     if (!isRecord(value.execution)) return false;
-    const { started, seconds, source_sha256 = "", kernel = "", complete = true, parameters = {}, environment = {} } = value.execution;
+    const { started, seconds, source_sha256 = "", kernel = "", folder = "", cached = "", complete = true } = value.execution;
+    const { parameters = {}, environment = {}, device = {} } = value.execution;
     return (
-      isTexts([started, source_sha256, kernel]) &&
+      isTexts([started, source_sha256, kernel, folder, cached]) &&
       typeof seconds === "number" &&
       typeof complete === "boolean" &&
-      isRecord(parameters) &&
-      isRecord(environment) &&
-      Object.values(environment).every((item) => typeof item === "string" || typeof item === "boolean")
+      [parameters, environment, device].every(isRecord) &&
+      Object.values(environment as object).every((item) => typeof item === "string" || typeof item === "boolean")
     );
   },
 ];

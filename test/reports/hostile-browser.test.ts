@@ -18,7 +18,7 @@ afterAll(() => browser?.close());
 
 /** What a page may consist of, judged by the browser's own parser: anything else is listed. */
 const LOOK = `(() => {
-  const protocol = (element) => element.protocol ?? new URL(element.getAttribute("href"), location.href).protocol; // MathML has no links
+  const protocol = (element) => element.protocol ?? Object.assign(document.createElement("a"), { href: element.getAttribute("href") }).protocol; // MathML has no links
   const wrong = typeof ran === "undefined" ? [] : ["a payload ran"];
   const banned = "script,iframe,frame,object,embed,link,base,form,input,button,textarea,select,video,audio,source,track,template,portal,dialog,use,image,feImage,animate,animateTransform,set,foreignObject,maction,annotation-xml,meta[http-equiv]:not([http-equiv=Content-Security-Policy])";
   for (const element of document.querySelectorAll("body *, head *")) {
@@ -54,7 +54,7 @@ browserTest("what runs or loads is seen", async () => {
     ["<img src=x onerror=top.ran=1>", "a payload ran"],
     ["<img src=https://evil.example/pixel.png>", "https://evil.example/pixel.png"],
     ["<div style='background:url(https://evil.example/x)'>x</div>", "https://evil.example/x"],
-    ["<a href=' java\nscript:top.ran=1'>x</a>", "href=javascript:top.ran=1"],
+    ["<a href=' java\nscript:top.ran=1'>x</a>", "href= java\nscript:top.ran=1"],
     ["<svg><use href='https://evil.example/x.svg#a'/></svg>", /^<use/],
   ];
   for (const [payload, sign] of seen) {
@@ -86,6 +86,16 @@ browserTest.each(Object.entries(slots))(
     expect(await watch(file)).toEqual([]);
   },
 );
+
+browserTest("a notebook's file name is text", async () => {
+  const notebook = writeNotebook([code("1")], '"><img src=x onerror=top.ran=1>.ipynb');
+  const { written } = await renderReports([notebook, writeNotebook([md("# B")], "b.ipynb")], { output: dirname(notebook) });
+  for (const file of written) {
+    const plain = join(dirname(notebook), "page.html");
+    writeFileSync(plain, readFileSync(file, "utf8").replace(POLICY, ""));
+    expect(await watch(plain)).toEqual([]);
+  }
+});
 
 const chart = (more: Record<string, unknown>) => ({
   data: { values: [{ a: 1, b: "x" }] },

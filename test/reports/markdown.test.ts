@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { describeEntry, parseBibTeX } from "../../reports/document/bibtex.js";
 import { readOptionLines } from "../../reports/document/cell-options.js";
 import { overprint } from "../../reports/execute/outputs.js";
+import { mathML } from "../../reports/html/math.js";
 import { formulaCharacters, mathFontCSS } from "../../reports/html/math-font.js";
 import { styled } from "../../reports/html/math-letters.js";
 import { code, contentOf, documentOf, md, shown } from "./notebooks.js";
@@ -118,6 +119,12 @@ test("letters in mathematical styles are Unicode's", () => {
   expect(styled("hxΓθ", "italic")).toBe("ℎ𝑥𝛤𝜃");
   expect(styled("Ax1α", "bold")).toBe("𝐀𝐱𝟏𝛂");
   expect(styled("é+", "bold")).toBe("é+");
+});
+
+test("a word in upright letters is one identifier", () => {
+  expect(mathML("\\pi_{\\mathrm{ref}} \\mathrm{d}x", false)).toBe(
+    '<math><mrow><msub><mi>π</mi><mrow><mi>ref</mi></mrow></msub><mi mathvariant="normal">d</mi><mi>x</mi></mrow></math>',
+  );
 });
 
 test("the font of a page's formulas has their characters, single letters in italics, and the root", async () => {
