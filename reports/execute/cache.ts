@@ -56,10 +56,9 @@ export function openCache(before: KeyParts): Cache {
   const vouched = Array.isArray(parts.notebook.metadata.erpo?.inputs);
   return {
     find() {
-      const state = remembering(stateOf);
       for (const file of entries(folder)) {
         const stored = readStored(file);
-        if (!stored?.files.every((dependency) => state(dependency) === dependency.state)) continue;
+        if (!stored?.files.every((dependency) => stateOf(dependency) === dependency.state)) continue;
         const notebook = parseNotebook(stored.notebook, basename(file));
         utimesSync(file, new Date(), new Date());
         return { notebook, record: notebook.metadata.erpo!.execution as ExecutionRecord };
@@ -114,16 +113,6 @@ function removeUnused(root: string): void {
     if (old.length === files.length) rmSync(join(root, key), { recursive: true, force: true });
     else for (const file of old) rmSync(file, { force: true });
   }
-}
-
-function remembering(state: typeof stateOf): typeof stateOf {
-  const known = new Map<string, string>();
-  return (dependency) => {
-    const key = `${dependency.access} ${dependency.path}`;
-    const found = known.get(key) ?? state(dependency);
-    known.set(key, found);
-    return found;
-  };
 }
 
 const hash = (text: string) => createHash("sha256").update(text).digest("hex");
