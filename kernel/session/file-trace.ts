@@ -7,6 +7,7 @@ import net from "node:net";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import threads from "node:worker_threads";
 import { cacheDir, packageRoot } from "../../src/setup/paths.js";
 import { endTrace, isIn, noteFile, noteModule, noteRemoval, noteUnknown } from "./file-notes.js";
 import type { Access } from "./file-states.js";
@@ -82,8 +83,13 @@ function traceUnknown(): void {
   for (const name of ["glob", "cp"]) everywhere(name, () => noteUnknown(`it calls fs.${name}`));
   subscribe("child_process", () => noteUnknown("it starts a program"));
   for (const name of ["spawnSync", "execSync", "execFileSync"]) before(childProcess, name, () => noteUnknown("it starts a program"));
-  process.on("worker", (worker) => {
-    if (worker.constructor.name !== "InternalWorker") noteUnknown("it starts a thread"); // Node's own: the module loader's
+  Object.defineProperty(threads, "Worker", {
+    value: class Worker extends threads.Worker {
+      constructor(...args: ConstructorParameters<typeof threads.Worker>) {
+        noteUnknown("it starts a thread");
+        super(...args);
+      }
+    },
   });
   const network = () => noteUnknown("it uses the network");
   before(net.Socket.prototype, "connect", network);

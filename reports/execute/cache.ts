@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { writeAtomic } from "../../src/setup/atomic.js";
 import { cacheDir } from "../../src/setup/paths.js";
@@ -33,7 +33,7 @@ interface Stored {
   notebook: string;
 }
 
-const UNUSED_DAYS = 30;
+const KEPT_DAYS = 30;
 
 /**
  * The cache of whole executed notebooks: a notebook is run again unless everything that it depends on is known and unchanged. As in
@@ -47,7 +47,7 @@ const UNUSED_DAYS = 30;
  * A notebook is never kept when it has changed a file after reading it, or depends on what no file shows: a program, the network, a
  * thread, foreign native code, a kernel that tells nothing. Its author can vouch that it depends on no more than certain files or folders:
  * `"erpo": {"inputs": ["data", "config.yaml"]}` in the notebook's metadata, relative to its folder. The clock and unseeded random numbers
- * are what they were when the notebook was run.
+ * are what they were when the notebook was run. Entries are kept for 30 days.
  */
 export function openCache(before: KeyParts): Cache {
   const parts = { ...before, notebook: structuredClone(before.notebook) }; // the run fills in its outputs
@@ -56,12 +56,10 @@ export function openCache(before: KeyParts): Cache {
   const vouched = Array.isArray(parts.notebook.metadata.erpo?.inputs);
   return {
     find() {
-      const state = remembering(stateOf);
       for (const file of entries(folder)) {
         const stored = readStored(file);
-        if (!stored?.files.every((dependency) => state(dependency) === dependency.state)) continue;
+        if (!stored?.files.every((dependency) => stateOf(dependency) === dependency.state)) continue;
         const notebook = parseNotebook(stored.notebook, basename(file));
-        utimesSync(file, new Date(), new Date());
         return { notebook, record: notebook.metadata.erpo!.execution as ExecutionRecord };
       }
       return undefined;
@@ -74,7 +72,7 @@ export function openCache(before: KeyParts): Cache {
       const text = JSON.stringify(stored);
       try {
         writeAtomic(join(folder, `${hash(JSON.stringify(settled.files))}.json`), [`${hash(text)}\n`, text]);
-        removeUnused(dirname(folder));
+        removeOld(dirname(folder));
         return undefined;
       } catch (error) {
         return (error as Error).message;
@@ -91,7 +89,12 @@ export function contentHash(notebook: Notebook): string {
 
 /** An entry's content; undefined when it is damaged. */
 function readStored(file: string): Stored | undefined {
-  const text = readFileSync(file, "utf8");
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch {
+    return undefined; // removed meanwhile, or another user's
+  }
   const end = text.indexOf("\n");
   return hash(text.slice(end + 1)) === text.slice(0, end) ? JSON.parse(text.slice(end + 1)) : undefined;
 }
@@ -106,24 +109,14 @@ function entries(folder: string): string[] {
   }
 }
 
-function removeUnused(root: string): void {
-  const limit = Date.now() - UNUSED_DAYS * 86_400_000;
+function removeOld(root: string): void {
+  const limit = Date.now() - KEPT_DAYS * 86_400_000;
   for (const key of readdirSync(root)) {
     const files = entries(join(root, key));
     const old = files.filter((file) => statSync(file).mtimeMs < limit);
-    if (old.length === files.length) rmSync(join(root, key), { recursive: true, force: true });
-    else for (const file of old) rmSync(file, { force: true });
+    for (const file of old) rmSync(file, { force: true });
+    if (old.length > 0 && old.length === files.length) rmSync(join(root, key), { recursive: true, force: true });
   }
-}
-
-function remembering(state: typeof stateOf): typeof stateOf {
-  const known = new Map<string, string>();
-  return (dependency) => {
-    const key = `${dependency.access} ${dependency.path}`;
-    const found = known.get(key) ?? state(dependency);
-    known.set(key, found);
-    return found;
-  };
 }
 
 const hash = (text: string) => createHash("sha256").update(text).digest("hex");

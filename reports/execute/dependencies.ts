@@ -25,7 +25,7 @@ export function settle(trace: string, vouched: boolean): { files: Dependency[] }
     .split("\n")
     .filter(Boolean)
     .map((line) => JSON.parse(line) as TraceLine);
-  if (!lines.some((line) => "end" in line) && !vouched) return { reason: "its kernel does not tell what it depends on" };
+  if (!lines.some((line) => "end" in line) && !vouched) return { reason: "its kernel has not told what it depends on" };
   const files: Dependency[] = [];
   for (const line of lines) {
     if ("unknown" in line) {
