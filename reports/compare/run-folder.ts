@@ -143,9 +143,12 @@ function readExecuted(files: RunFiles, path: string): ExecutedNotebook[] {
 /** Values that a parameters cell declares on a line of their own as plain literals: `let beta = 0.1; // why`. */
 export function declared(source: string): Record<string, unknown> {
   const found: Record<string, unknown> = {};
-  const line =
-    /^\s*(?:let|const|var)\s+([\p{L}_$][\p{L}\p{N}_$]*)\s*(?::[^=]+)?=\s*("(?:[^"\\]|\\.)*"|-?[\d.][\d.e+-]*|true|false|null)\s*;?/gmu;
-  for (const [, name, literal] of source.matchAll(line)) {
+  for (const line of source.split("\n")) {
+    const [, name, literal] =
+      /^\s*(?:let|const|var)\s+([\p{L}_$][\p{L}\p{N}_$]*)\s*(?::[^=]+)?=\s*("(?:[^"\\]|\\.)*"|-?[\d.][\d.e+-]*|true|false|null)/u.exec(
+        line,
+      ) ?? [];
+    if (name === undefined) continue;
     try {
       found[name!] = JSON.parse(literal!);
     } catch {} // such as 1_000 or .5: not a literal that JSON has

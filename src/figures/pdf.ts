@@ -88,7 +88,7 @@ async function withoutMissing(svg: string): Promise<string> {
     ({ openSync }) => new Set((openSync(facePath("Regular")) as { characterSet: number[] }).characterSet),
   );
   const known = await characters;
-  return svg.replace(/>[^<]+</g, (text) => [...decodeReferences(text)].map((character) => shown(character, known)).join(""));
+  return svg.replace(/>[^<]*/g, (text) => [...decodeReferences(text)].map((character) => shown(character, known)).join(""));
 }
 
 function shown(character: string, known: ReadonlySet<number>): string {

@@ -14,7 +14,7 @@ const MOST = 8192;
 const PARAMETERS = 134e6;
 
 /** Least squares of y = a + b x. */
-function fit(xs: readonly number[], ys: readonly number[]): [a: number, b: number] {
+function leastSquares(xs: readonly number[], ys: readonly number[]): [a: number, b: number] {
   const mean = (v: readonly number[]) => v.reduce((sum, x) => sum + x, 0) / v.length;
   const [mx, my] = [mean(xs), mean(ys)];
   const b = xs.reduce((sum, x, i) => sum + (x - mx) * (ys[i]! - my), 0) / xs.reduce((sum, x) => sum + (x - mx) ** 2, 0);
@@ -38,11 +38,11 @@ test("SmolLM2-135M: time and memory of an SFT step by length and batch", () => {
     }
   }
   const tokens = points.map((p) => p.tokens);
-  const time = fit(
+  const time = leastSquares(
     tokens,
     points.map((p) => p.seconds),
   );
-  const memory = fit(
+  const memory = leastSquares(
     tokens,
     points.map((p) => p.gigabytes),
   );
