@@ -9,6 +9,7 @@ import { asPNG, FigureFiles, figureSVG, proseFiles } from "../figure-files.js";
 import { formulaOf } from "../latex/blocks.js";
 import type { Provenance } from "../provenance/collect.js";
 import { facts } from "../provenance/html.js";
+import { reason } from "../reason.js";
 import type { OutputFile, ReportSet, Source } from "../set.js";
 import { codeBlock, codeSpan, escapeMarkdown, linkTarget } from "./escape.js";
 import { displayMath, GitHubWriter } from "./render-tokens.js";
@@ -51,7 +52,7 @@ async function drawFigures(
         drawn.set(block, image && files.add(name, "png", image.png));
       } else drawn.set(block, files.add(name, "svg", await figureSVG(block)));
     } catch (error) {
-      warn(`${block.label ?? `the figure of cell ${block.cell}`}: ${error instanceof Error ? error.message : error}`);
+      warn(`${block.label ?? `the figure of cell ${block.cell}`}: ${reason(error)}`);
       drawn.set(block, undefined);
     }
   }
