@@ -3,6 +3,7 @@ import type { Token, Tokens } from "marked";
 import { walk } from "./document/markdown.js";
 import type { FigureBlock, ReportDocument } from "./document/model.js";
 import { findPicture } from "./document/pictures.js";
+import { draw } from "./html/draw.js";
 import { sanitizeSVG } from "./html/sanitize.js";
 import type { OutputFile } from "./set.js";
 
@@ -41,42 +42,22 @@ export function fileName(text: string): string {
 }
 
 /**
- * A figure as SVG: sanitised, on its own. Vega is loaded only for figures that come without SVG, or that are asked for in another width.
+ * A figure as SVG: sanitised, on its own.
  *
- * @param width of the plot in pixels, without axes and legends; taken where the figure's specification allows one
- * @throws FigureError when it cannot be drawn
+ * @param width in pixels, at which a figure with a specification is drawn anew
+ * @throws Error when it cannot be drawn
  */
 export async function figureSVG({ picture, spec }: FigureBlock, width?: number): Promise<string> {
-  const redrawn = width && spec ? await redraw(spec, width) : undefined;
-  const clean = sanitizeSVG(redrawn ?? (await drawn(picture)), "").trim();
+  if (picture.type === "image") throw new Error("a picture of pixels has no SVG");
+  const svg = width && spec ? await redrawn(spec, width) : picture.type === "svg" ? picture.svg : await draw(picture.spec);
+  const clean = sanitizeSVG(svg, "").trim();
   return clean.includes(' xmlns="') ? clean : clean.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"');
 }
 
-async function drawn(picture: FigureBlock["picture"]): Promise<string> {
-  if (picture.type === "svg") return picture.svg;
-  if (picture.type === "image") throw new Error("a picture of pixels has no SVG");
-  return (await (await import("../src/figures/render.js")).render(picture.spec)).svg;
-}
-
-/** Undefined where the specification has no width of its own: facets, concatenations, steps. */
-async function redraw(spec: Record<string, unknown>, width: number): Promise<string | undefined> {
-  const single = ("mark" in spec || "layer" in spec) && !/"(?:row|column|facet)":/.test(JSON.stringify(spec.encoding ?? {}));
-  if (!single || (spec.width !== undefined && typeof spec.width !== "number")) return undefined;
-  const { render } = await import("../src/figures/render.js");
-  try {
-    return (await render({ ...spec, width })).svg;
-  } catch {
-    return undefined;
-  }
-}
-
-/** The size of an SVG in pixels; undefined where it has none. */
-export function svgSize(svg: string): { width: number; height: number } | undefined {
-  const root = /<svg\b[^>]*>/.exec(svg)?.[0] ?? "";
-  const [width, height] = ["width", "height"].map((name) => Number(new RegExp(`\\s${name}="([\\d.]+)(?:px)?"`).exec(root)?.[1]));
-  if (width! > 0 && height! > 0) return { width: width!, height: height! };
-  const box = /\sviewBox="[\d.-]+[ ,]+[\d.-]+[ ,]+([\d.]+)[ ,]+([\d.]+)"/.exec(root);
-  return box ? { width: Number(box[1]), height: Number(box[2]) } : undefined;
+/** What cannot be drawn within the limits of `draw` is not drawn in this thread either. */
+async function redrawn(spec: Record<string, unknown>, width: number): Promise<string> {
+  await draw(spec);
+  return (await import("../src/figures/resize.js")).renderAt(spec, width);
 }
 
 /** A picture of pixels as PNG, with its size; undefined where it cannot be read. */

@@ -40,7 +40,7 @@ function entryText(key: string, entry: BibliographyEntry): string {
 /** Titles keep their capitals; ranges of pages have BibTeX's dash. */
 function fieldText(name: string, value: string): string {
   const text = escapeTeX(value.replace(/[{}]/g, "")).replace(/\S{60,}/g, wrappable); // BibTeX counts escaped braces too
-  if (name === "pages") return text.replace(/\s*–\s*/g, "--");
+  if (name === "pages") return text.replace(/ ?– ?/g, "--");
   return name === "title" ? `{${text}}` : text;
 }
 

@@ -1,8 +1,10 @@
 import { toPDF } from "../../src/figures/pdf.js";
+import { sizeOf } from "../../src/figures/resize.js";
 import { htmlTable, htmlTokens } from "../document/html-tokens.js";
 import type { Block, FigureBlock, ReportDocument, TableBlock } from "../document/model.js";
 import { tableContent } from "../document/table-content.js";
-import { asPNG, type FigureFiles, figureSVG, svgSize } from "../figure-files.js";
+import { asPNG, type FigureFiles, figureSVG } from "../figure-files.js";
+import { reason } from "../reason.js";
 import { codeTeX, outputTeX } from "./code.js";
 import { escapeCode, escapeTeX } from "./escape.js";
 import { safeMath } from "./math.js";
@@ -74,8 +76,8 @@ const CM = 72 / 2.54;
 /** Figures are drawn with text of 12 pixels. A column that would make it smaller than 6.6 points is too narrow for the figure. */
 const SMALLEST_SCALE = 0.55;
 
-/** The plot of a figure that is drawn anew for a narrow column, in pixels. */
-const NARROW_PLOT = 300;
+/** A figure that is drawn anew for a narrow column, in pixels: its text is two thirds of its size then. */
+const NARROW = 345;
 
 async function writeFigure(block: FigureBlock, context: BlockContext): Promise<string> {
   const name = block.label ?? `cell-${block.cell}`;
@@ -86,7 +88,7 @@ async function writeFigure(block: FigureBlock, context: BlockContext): Promise<s
     picture = tex;
     if (wide) environment = "figure*";
   } catch (error) {
-    context.warn(`${block.label ?? `the figure of cell ${block.cell}`}: ${error instanceof Error ? error.message : error}`);
+    context.warn(`${block.label ?? `the figure of cell ${block.cell}`}: ${reason(error)}`);
     picture = "{[}this figure cannot be drawn{]}";
   }
   const alt = block.alt ? `% ${escapeTeX(block.alt)}\n` : "";
@@ -103,7 +105,7 @@ async function pictureTeX(block: FigureBlock, name: string, { template, files }:
     return { tex: `\\picturefile{${points(image.width)}}{${files.add(name, "png", image.png)}}`, wide };
   }
   const { svg, line } = await fittedSVG(block, template);
-  const width = Math.min(line, svgSize(svg)?.width ?? line);
+  const width = Math.min(line, sizeOf(svg).width || line);
   const path = files.add(name, "pdf", await toPDF(svg, { width }));
   return { tex: `\\picturefile{${width < line ? `${width.toFixed(1)}bp` : "\\linewidth"}}{${path}}`, wide: line > template.column * CM };
 }
@@ -111,11 +113,18 @@ async function pictureTeX(block: FigureBlock, name: string, { template, files }:
 /** The figure for the column, drawn anew where that helps; else for the whole page. With the width of its line in points. */
 async function fittedSVG(block: FigureBlock, template: Template): Promise<{ svg: string; line: number }> {
   const column = template.column * CM;
-  const fits = (svg: string) => (svgSize(svg)?.width ?? 0) * SMALLEST_SCALE <= column;
+  const fits = (svg: string) => sizeOf(svg).width * SMALLEST_SCALE <= column;
   const whole = await figureSVG(block);
   if (fits(whole)) return { svg: whole, line: column };
-  const narrow = await figureSVG(block, NARROW_PLOT);
-  return block.number === undefined || fits(narrow) ? { svg: narrow, line: column } : { svg: whole, line: template.page * CM };
+  const narrow = await figureSVG(block, NARROW);
+  const readable = fits(narrow) && slimness(narrow) < 1.4 * slimness(whole);
+  return block.number === undefined || readable ? { svg: narrow, line: column } : { svg: whole, line: template.page * CM };
+}
+
+/** Height over width: it grows where long labels leave a plot little room. */
+function slimness(svg: string): number {
+  const { width, height } = sizeOf(svg);
+  return height / width;
 }
 
 function writeTable(block: TableBlock, { template, writer, document }: BlockContext & { document: ReportDocument }): string {

@@ -4,9 +4,7 @@
  */
 
 /** Commands of mathematical characters, valid in formulas. */
-const COMMANDS = new Map(
-  Array.from(
-    `
+const COMMANDS = pairs(`
 α \\alpha β \\beta γ \\gamma δ \\delta ε \\varepsilon ϵ \\epsilon ζ \\zeta η \\eta θ \\theta ϑ \\vartheta ι \\iota κ \\kappa λ \\lambda μ \\mu
 ν \\nu ξ \\xi ο o π \\pi ϖ \\varpi ρ \\rho ϱ \\varrho σ \\sigma ς \\varsigma τ \\tau υ \\upsilon φ \\varphi ϕ \\phi χ \\chi ψ \\psi ω \\omega
 Α \\mathrm{A} Β \\mathrm{B} Γ \\Gamma Δ \\Delta Ε \\mathrm{E} Ζ \\mathrm{Z} Η \\mathrm{H} Θ \\Theta Ι \\mathrm{I} Κ \\mathrm{K} Λ \\Lambda
@@ -25,10 +23,12 @@ const COMMANDS = new Map(
 ▽ \\triangledown ▼ \\blacktriangledown ▶ \\blacktriangleright ◀ \\blacktriangleleft ◆ \\blacklozenge ◇ \\lozenge ● \\bullet ○ \\circ ◦ \\circ
 ♠ \\spadesuit ♡ \\heartsuit ♢ \\diamondsuit ♣ \\clubsuit ♭ \\flat ♮ \\natural ♯ \\sharp
 ⁰ {}^{0} ⁴ {}^{4} ⁵ {}^{5} ⁶ {}^{6} ⁷ {}^{7} ⁸ {}^{8} ⁹ {}^{9} ⁺ {}^{+} ⁻ {}^{-} ⁿ {}^{n} ₀ {}_{0} ₁ {}_{1} ₂ {}_{2} ₃ {}_{3} ₄ {}_{4} ₅ {}_{5} ₆ {}_{6} ₇ {}_{7} ₈ {}_{8} ₉ {}_{9}
-`.matchAll(/(\S+) (\S+)/g),
-    ([, character, command]): [string, string] => [character!, command!],
-  ),
-);
+`);
+
+function pairs(table: string): ReadonlyMap<string, string> {
+  const words = table.trim().split(/\s+/);
+  return new Map(Array.from({ length: words.length / 2 }, (_, i) => [words[2 * i]!, words[2 * i + 1]!]));
+}
 
 /** Letters and signs of Latin-1 that formulas know too. */
 const LATIN_1_MATH: Record<string, string> = {

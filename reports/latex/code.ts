@@ -1,4 +1,5 @@
-import { decodeHTML } from "entities";
+import { type AnyNode, isTag, isText } from "domhandler";
+import { parseDocument } from "htmlparser2";
 import { plainOutput } from "../document/plain-output.js";
 import { highlight } from "../html/highlight.js";
 import { breakPlaces, escapeCode, keepSpaces } from "./escape.js";
@@ -26,20 +27,17 @@ const STYLES: Record<string, string> = {
   number: "codenumber",
 };
 
+interface Piece {
+  style: string | undefined;
+  text: string;
+}
+
 function highlightedLines(source: string, language: string): string[] {
-  const lines: { style: string | undefined; text: string }[][] = [[]];
-  const open: string[] = [];
-  for (const [, opened, text] of highlight(source.replaceAll("\t", "    "), language).matchAll(
-    /<span class="hljs-([a-z]+)[^"]*">|<\/span>|([^<]+)/g,
-  )) {
-    if (opened !== undefined) open.push(opened);
-    else if (text === undefined) open.pop();
-    else {
-      const style = STYLES[open.findLast((name) => STYLES[name]) ?? ""];
-      for (const [i, piece] of decodeHTML(text).split("\n").entries()) {
-        if (i) lines.push([]);
-        lines.at(-1)!.push({ style, text: piece });
-      }
+  const lines: Piece[][] = [[]];
+  for (const { style, text } of pieces(parseDocument(highlight(source.replaceAll("\t", "    "), language)).children)) {
+    for (const [i, line] of text.split("\n").entries()) {
+      if (i) lines.push([]);
+      lines.at(-1)!.push({ style, text: line });
     }
   }
   return lines.map((pieces) => {
@@ -53,3 +51,11 @@ function highlightedLines(source: string, language: string): string[] {
     return keepSpaces(line.join(""));
   });
 }
+
+/** Code as highlight.js marks it up; the inmost style that is known counts. */
+const pieces = (nodes: readonly AnyNode[], style?: string): Piece[] =>
+  nodes.flatMap((node) => {
+    if (isText(node)) return { style, text: node.data };
+    const scope = isTag(node) ? /hljs-([a-z]+)/.exec(node.attribs.class ?? "")?.[1] : undefined;
+    return isTag(node) ? pieces(node.children, STYLES[scope ?? ""] ?? style) : [];
+  });

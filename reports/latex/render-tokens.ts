@@ -202,7 +202,8 @@ export class TeXWriter {
     return place === "paragraph" ? `\\[${math}\\]` : `$\\displaystyle ${math}$`;
   }
 
-  private link({ href }: Tokens.Link, text: string): string {
+  private link(token: Tokens.Link, text: string): string {
+    const href = decodeHTML(token.href);
     if (/^(?:https?:|mailto:)/i.test(href)) return `\\href{${escapeURL(href)}}{${text}}`;
     const inside = /^#([A-Za-z][\w-]*)$/.exec(href)?.[1];
     if (inside && this.context.document.labels.has(inside)) return `\\hyperref[${inside}]{${text}}`;

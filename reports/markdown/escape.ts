@@ -11,6 +11,9 @@ export const escapeMarkdown = (text: string): string =>
     .replace(/&(?=[#\w]+;)/g, "&amp;")
     .replaceAll("<", "&lt;");
 
+/** The text of a picture: some readers take an escaped bracket in it for its end. */
+export const altText = (text: string): string => escapeMarkdown(text).replaceAll("\\[", "&#91;").replaceAll("\\]", "&#93;");
+
 /** A paragraph whose first characters are no heading, list, quotation or rule. */
 export const atStart = (paragraph: string): string =>
   paragraph.replace(/^(\s*)([#>+=-]|\d{1,9}(?=[.)]))/, (_, space: string, mark: string) =>
@@ -33,15 +36,9 @@ export function codeBlock(code: string, language: string): string {
 
 const longestRun = (text: string): number => Math.max(0, ...(text.match(/`+/g) ?? []).map(({ length }) => length));
 
-/** The address of a link or picture, safe between parentheses. */
-export function linkTarget(href: string): string {
-  try {
-    return encodeURI(href.replace(/\p{Cs}/gu, "\ufffd"))
-      .replaceAll("%25", "%")
-      .replace(/[()<>"'`*_[\]|~$\\&]/g, (character) =>
-        character === "&" || character === "_" || character === "~" ? character : `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
-      );
-  } catch {
-    return "";
-  }
-}
+/** The address of a link or picture, safe between parentheses; no character reference in it is read. */
+export const linkTarget = (href: string): string =>
+  encodeURI(href.replace(/\p{Cs}/gu, "\ufffd"))
+    .replaceAll("%25", "%")
+    .replace(/[()<>"'`*[\]|$\\]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+    .replace(/&(?=[#\w]+;)/g, "&amp;");

@@ -16,7 +16,7 @@ import type {
 import { decode } from "../document/pictures.js";
 import { type TableContent, tableContent } from "../document/table-content.js";
 import { safeMath } from "../latex/math.js";
-import { atStart, codeBlock, codeSpan, escapeMarkdown, linkTarget } from "./escape.js";
+import { altText, atStart, codeBlock, codeSpan, escapeMarkdown, linkTarget } from "./escape.js";
 
 /** What writing tokens needs. */
 export interface MarkdownContext {
@@ -168,7 +168,8 @@ export class GitHubWriter {
     }
   }
 
-  private link({ href }: Tokens.Link, text: string): string {
+  private link(token: Tokens.Link, text: string): string {
+    const href = decodeHTML(token.href);
     const notebook = /^(?:\.\/)?([^/#]+)\.ipynb(?:#.*)?$/.exec(href)?.[1];
     const target = notebook && this.context.stems.has(decode(notebook)) ? `${notebook}.md` : href;
     if (/^(?!https?:|mailto:)[a-z][\w+.-]*:|^\/\/|^#/i.test(target.trim()) || !text.trim()) return text;
@@ -177,7 +178,7 @@ export class GitHubWriter {
 
   private image(token: Tokens.Image): string {
     const picture = this.context.pictures.get(token);
-    if (picture) return `![${escapeMarkdown(token.text)}](${linkTarget(picture.path)})`;
+    if (picture) return `![${altText(token.text)}](${linkTarget(picture.path)})`;
     this.context.warn(`picture ${token.href.slice(0, 80)} is not beside the notebook and was left out`);
     return `\\[picture left out: ${escapeMarkdown(token.text || token.href.slice(0, 80))}\\]`;
   }
@@ -211,26 +212,30 @@ export class GitHubWriter {
 
 /** Marks around text, with the spaces at its ends outside. */
 function around(mark: string, text: string): string {
-  const [, before, inner, after] = /^(\s*)([\s\S]*?)(\s*)$/.exec(text)!;
-  return inner ? `${before}${mark}${inner}${mark}${after}` : text;
+  const inner = text.trim();
+  const before = text.slice(0, text.length - text.trimStart().length);
+  return inner ? `${before}${mark}${inner}${mark}${text.slice(before.length + inner.length)}` : text;
 }
 
 const script = (kind: "sub" | "sup", text: string): string =>
   /^[\w+-]{1,20}$/.test(text) ? `$${kind === "sub" ? "_" : "^"}{\\text{${text.replaceAll("_", "\\_")}}}$` : text;
 
-/** A formula as its author wrote it, if it holds nothing but known commands; no `<` in it begins a tag. */
+/**
+ * A formula as its author wrote it, if it holds nothing but known commands. Where a reader knows no mathematics, nothing in it is a tag or a
+ * link either.
+ */
 const knownMath = (tex: string, display: boolean): string | undefined =>
   safeMath(tex, display) === undefined
     ? undefined
     : tex
         .replace(/<(?=[a-z/!?])/gi, "< ")
+        .replace(/\](?=[([:])/g, "] ")
         .replace(/\n[ \t]*(?=\n)/g, "")
         .trim();
 
+/** In one line, where a comment would not end. */
 function inlineMath({ tex, display }: MathToken): string {
-  const known = knownMath(tex, display)
-    ?.replace(/(?<!\\)%.*\n/g, "")
-    .replace(/\s+/g, " ");
+  const known = /(?<!\\)%/.test(tex) ? undefined : knownMath(tex, display)?.replace(/\s+/g, " ");
   if (known === undefined) return codeSpan(display ? `$$${tex}$$` : `$${tex}$`);
   return display ? `$$${known}$$` : `$${known}$`;
 }

@@ -9,8 +9,9 @@ import { asPNG, FigureFiles, figureSVG, proseFiles } from "../figure-files.js";
 import { formulaOf } from "../latex/blocks.js";
 import type { Provenance } from "../provenance/collect.js";
 import { facts } from "../provenance/html.js";
+import { reason } from "../reason.js";
 import type { OutputFile, ReportSet, Source } from "../set.js";
-import { codeBlock, codeSpan, escapeMarkdown, linkTarget } from "./escape.js";
+import { altText, codeBlock, codeSpan, escapeMarkdown, linkTarget } from "./escape.js";
 import { displayMath, GitHubWriter } from "./render-tokens.js";
 
 /** Writes `<stem>.md`, GitHub-flavoured, and `figures/<stem>/`. */
@@ -51,7 +52,7 @@ async function drawFigures(
         drawn.set(block, image && files.add(name, "png", image.png));
       } else drawn.set(block, files.add(name, "svg", await figureSVG(block)));
     } catch (error) {
-      warn(`${block.label ?? `the figure of cell ${block.cell}`}: ${error instanceof Error ? error.message : error}`);
+      warn(`${block.label ?? `the figure of cell ${block.cell}`}: ${reason(error)}`);
       drawn.set(block, undefined);
     }
   }
@@ -81,7 +82,7 @@ function writeBlock(block: Block, writer: GitHubWriter, drawn: ReadonlyMap<Figur
       const name = block.number ? `Figure ${block.number}` : "Figure";
       const alt = block.alt ?? (block.caption ? plainText(block.caption) : name);
       const file = drawn.get(block);
-      const picture = file ? `![${escapeMarkdown(alt)}](${linkTarget(file)})` : "\\[this figure cannot be drawn\\]";
+      const picture = file ? `![${altText(alt)}](${linkTarget(file)})` : "\\[this figure cannot be drawn\\]";
       return block.number ? `${picture}\n\n**${name}.** ${writer.line(block.caption ?? [])}`.trimEnd() : picture;
     }
     case "table": {

@@ -105,7 +105,8 @@ export function scaledTo(svg: string, width: number): string {
   return svg.replace(tag, () => `<svg width="${width}" height="${height}"${box}${kept}`);
 }
 
-function rootTag(svg: string): string {
+/** The first tag of an SVG: `<svg ...>`. */
+export function rootTag(svg: string): string {
   const start = svg.indexOf("<svg");
   return start < 0 ? "" : svg.slice(start, svg.indexOf(">", start) + 1);
 }

@@ -56,6 +56,12 @@ describe.skipIf(!poppler)("with poppler", () => {
     for (const font of fonts) expect(font).toMatch(/Arimo-\w+\s+CID TrueType\s+Identity-H\s+yes yes yes/);
   });
 
+  test("fonts of two pictures have names of their own", async () => {
+    const names = async (name: string) => poppled("pdffonts", await toPDF(figure(name))).match(/[A-Z]{6}(?=\+Arimo)/g)!;
+    const all = [...(await names("lengths.svg")), ...(await names("intervals.svg"))];
+    expect(new Set(all).size).toBe(all.length);
+  });
+
   test("characters without a glyph are named", async () => {
     const text = poppled("pdftotext", await toPDF(picture('<text x="9" y="50">a β ≤ &#x2192; 漢 &#128512; &lt;b&gt;</text>')));
     expect(text.trim()).toBe("a β ≤ → U+6F22 U+1F600 <b>");
