@@ -33,7 +33,7 @@ export function nestInlineHTML(tokens: readonly Token[]): Token[] {
     if (token.type !== "html") open.at(-1)!.tokens.push(token);
     else if (tag === "br") open.at(-1)!.tokens.push(BREAK);
     else if (found) {
-      if (!found[1] && INLINE[tag]) open.push({ tag, tokens: [] });
+      if (!found[1] && INLINE.has(tag)) open.push({ tag, tokens: [] });
       else if (found[1] && open.some((level) => level.tag === tag)) {
         while (open.at(-1)!.tag !== tag) close();
         close();
@@ -49,34 +49,23 @@ const LEFT_OUT = new Set(
 );
 
 /** Elements of running text: the token that each becomes. */
-const INLINE: Record<string, string> = {
-  strong: "strong",
-  b: "strong",
-  em: "em",
-  i: "em",
-  var: "em",
-  cite: "em",
-  del: "del",
-  s: "del",
-  sub: "sub",
-  sup: "sup",
-  code: "codespan",
-  kbd: "codespan",
-  samp: "codespan",
-  a: "link",
-  span: "span",
-  small: "span",
-  mark: "span",
-  u: "span",
-  q: "span",
-  abbr: "span",
-  time: "span",
-};
+const INLINE: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    strong: "strong b",
+    em: "em i var cite",
+    del: "del s",
+    sub: "sub",
+    sup: "sup",
+    codespan: "code kbd samp",
+    link: "a",
+    span: "span small mark u q abbr time",
+  }).flatMap(([type, tags]) => tags.split(" ").map((tag): [string, string] => [tag, type])),
+);
 
 const BREAK: Token = { type: "br", raw: "<br>" };
 
 function wrapped(tag: string, attributes: Record<string, string>, tokens: Token[]): Token[] {
-  const type = INLINE[tag];
+  const type = INLINE.get(tag);
   if (type === "codespan") return [{ type, raw: "", text: decodeHTML(textOf(tokens)) } as Tokens.Codespan];
   if (type === "link") return attributes.href ? [{ type, raw: "", href: attributes.href, tokens } as Tokens.Link] : tokens;
   return type && type !== "span" ? [{ type, raw: "", tokens } as Token] : tokens;
@@ -110,7 +99,7 @@ function blocks(nodes: readonly AnyNode[]): Token[] {
     run = [];
   };
   for (const node of nodes) {
-    if (!isTag(node) ? isText(node) : INLINE[node.name] !== undefined || node.name === "br" || node.name === "img") run.push(node);
+    if (!isTag(node) ? isText(node) : INLINE.has(node.name) || node.name === "br" || node.name === "img") run.push(node);
     else if (hasChildren(node) && !(isTag(node) && LEFT_OUT.has(node.name))) {
       flush();
       result.push(...block(node as Element));
@@ -213,6 +202,6 @@ function descendants(element: Element, name: string): Element[] {
 
 /** Blocks in a cell become lines. */
 function flattened(node: AnyNode): AnyNode[] {
-  if (!isTag(node) || INLINE[node.name] || node.name === "img" || node.name === "br" || LEFT_OUT.has(node.name)) return [node];
+  if (!isTag(node) || INLINE.has(node.name) || node.name === "img" || node.name === "br" || LEFT_OUT.has(node.name)) return [node];
   return node.children.flatMap(flattened);
 }

@@ -1,4 +1,5 @@
 import { AnsiUp } from "ansi_up";
+import { formulaOf } from "../document/formula.js";
 import { plainText, withNames } from "../document/markdown.js";
 import type { Block, CodeBlock, ErrorBlock, FigureBlock, ReportDocument, TableBlock } from "../document/model.js";
 import { reason } from "../reason.js";
@@ -144,12 +145,9 @@ function writeError({ name, message, traceback }: ErrorBlock): string {
 }
 
 function writeLatex(text: string): string {
-  const tex =
-    /^\s*(?:\$\$?|\\\[|\\begin\{(?:equation|displaymath)\*?\})([\s\S]*?)(?:\$\$?|\\\]|\\end\{(?:equation|displaymath)\*?\})\s*$/.exec(
-      text,
-    )?.[1];
+  const tex = formulaOf(text);
   if (tex === undefined) return `<pre class="text result" tabindex="0">${escapeHTML(text)}</pre>`;
-  return `<div class="equation"><div class="math" tabindex="0" role="group" aria-label="Formula">${mathML(tex.trim(), true)}</div></div>`;
+  return `<div class="equation"><div class="math" tabindex="0" role="group" aria-label="Formula">${mathML(tex, true)}</div></div>`;
 }
 
 /** Terminal colours as classes; every text escaped, no links. */

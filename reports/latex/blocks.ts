@@ -1,5 +1,6 @@
 import { toPDF } from "../../src/figures/pdf.js";
 import { sizeOf } from "../../src/figures/resize.js";
+import { formulaOf } from "../document/formula.js";
 import { htmlTable, htmlTokens } from "../document/html-tokens.js";
 import type { Block, FigureBlock, ReportDocument, TableBlock } from "../document/model.js";
 import { tableContent } from "../document/table-content.js";
@@ -9,7 +10,6 @@ import { codeTeX, outputTeX } from "./code.js";
 import { escapeCode, escapeTeX } from "./escape.js";
 import { safeMath } from "./math.js";
 import { points, type TeXWriter } from "./render-tokens.js";
-import { TableWriter } from "./table-writer.js";
 import type { Template } from "./templates.js";
 
 /** What writing a block needs. */
@@ -57,12 +57,6 @@ async function writeBlock(block: Block, context: BlockContext): Promise<string> 
   }
 }
 
-const FORMULA =
-  /^\s*(?:\$\$?|\\\[|\\begin\{(?:equation|displaymath)\*?\})([\s\S]*?)(?:\$\$?|\\\]|\\end\{(?:equation|displaymath)\*?\})\s*$/;
-
-/** The formula that a cell's LaTeX is; undefined where it is something else. */
-export const formulaOf = (text: string): string | undefined => FORMULA.exec(text)?.[1]?.trim();
-
 /** LaTeX that is no formula is printed as its source. */
 function writeLatex(text: string): string {
   const tex = formulaOf(text);
@@ -93,7 +87,7 @@ async function writeFigure(block: FigureBlock, context: BlockContext): Promise<s
   }
   const alt = block.alt ? `% ${escapeTeX(block.alt)}\n` : "";
   if (!block.number) return `\\begin{center}\n${alt}${picture}\n\\end{center}`;
-  const caption = `\\caption{${context.writer.line(block.caption ?? [])}}${labelOf(block, context)}`;
+  const caption = `\\caption{${context.writer.line(block.caption ?? [])}}${labelOf(block, context.document)}`;
   return `\\begin{${environment}}[htbp]\n\\centering\n${alt}${picture}\n${caption}\n\\end{${environment}}`;
 }
 
@@ -127,17 +121,16 @@ function slimness(svg: string): number {
   return height / width;
 }
 
-function writeTable(block: TableBlock, { template, writer, document }: BlockContext & { document: ReportDocument }): string {
+function writeTable(block: TableBlock, { writer, document }: BlockContext): string {
   const token = htmlTable(block.html);
   if (!token) return writer.blocks(htmlTokens(block.html));
-  const tables = new TableWriter(template, (tokens) => writer.line(tokens));
   const table = tableContent(token);
-  if (!block.number) return tables.unnumbered(table);
-  return tables.numbered(table, writer.line(block.caption ?? []), labelOf(block, { document }));
+  if (!block.number) return writer.tables.unnumbered(table);
+  return writer.tables.numbered(table, writer.line(block.caption ?? []), labelOf(block, document));
 }
 
 /** `\label` of what the label was given to; of one given twice, the first. */
-function labelOf(block: FigureBlock | TableBlock, { document }: { document: ReportDocument }): string {
+function labelOf(block: FigureBlock | TableBlock, document: ReportDocument): string {
   const first = document.blocks.find((other) => (other.kind === "figure" || other.kind === "table") && other.label === block.label);
   return block.label && first === block ? `\\label{${block.label}}` : "";
 }

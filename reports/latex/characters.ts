@@ -1,5 +1,5 @@
 /**
- * Which characters LaTeX's own fonts print, so that a document looks the same under pdfLaTeX, LuaLaTeX and XeLaTeX: Latin letters and
+ * Which characters LaTeX's own fonts print, so that a document looks the same under pdfLaTeX and LuaLaTeX: Latin letters and
  * punctuation as they are, mathematical ones by a command of amssymb, all others by their code point.
  */
 

@@ -10,7 +10,7 @@ export function reportTeX(document: ReportDocument, content: string, provenance:
   const parts = [
     `% !TeX program = pdflatex
 % !BIB program = bibtex
-% Made by erpo from ${escapeTeX(provenance.notebook.file)}. LuaLaTeX and XeLaTeX compile it too; no shell escape is needed.
+% Made by erpo from ${escapeTeX(provenance.notebook.file)}. LuaLaTeX compiles it too; no shell escape is needed.
 ${template.class}
 ${preamble(template)}${others.map((stem) => `\\externaldocument[${stem}:]{${stem}}\n`).join("")}
 \\title{${escapeTeX(document.title)}}

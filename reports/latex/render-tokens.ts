@@ -46,7 +46,7 @@ const SECTIONS = ["section", "subsection", "subsubsection", "paragraph", "subpar
 
 /** Turns a document's tokens into LaTeX in which nothing of the notebook is a command. */
 export class TeXWriter {
-  private readonly tables: TableWriter;
+  readonly tables: TableWriter;
   /** Footnotes whose text has a place already. */
   private readonly placed = new Set<number>();
   /** Footnotes that are marked, and whose text comes after the block. */

@@ -7,14 +7,17 @@ import { cellAt, type TableContent } from "../document/table-content.js";
 const LETTERS_PER_CM = 6.2;
 
 /** The widest line that a table takes when no cell is broken, in centimetres, about. */
-export const naturalWidth = (table: TableContent): number =>
-  naturalWidths(table).reduce((sum, letters) => sum + letters + 2, -2) / LETTERS_PER_CM;
+export const naturalWidth = (table: TableContent): number => lineWidth(naturalWidths(table));
 
+const lineWidth = (letters: readonly number[]) => letters.reduce((sum, column) => sum + column + 2, -2) / LETTERS_PER_CM;
+
+/** The longest text of each column. */
 function naturalWidths({ head, rows, align }: TableContent): number[] {
-  return align.map((_, column) => Math.max(1, ...[...head, ...rows].map((row) => textLength(cellAt(row, column)?.tokens ?? []))));
+  const longest = (column: number) => (most: number, row: readonly TableCell[]) => Math.max(most, textLength(cellAt(row, column)));
+  return align.map((_, column) => rows.reduce(longest(column), head.reduce(longest(column), 1)));
 }
 
-const textLength = (tokens: readonly Token[]): number => plainText(tokens).trim().length;
+const textLength = (cell: TableCell | undefined): number => (cell ? plainText(cell.tokens).trim().length : 0);
 
 /** A column with more letters may break its lines, where the table is too wide. */
 const LONG = 28;
@@ -33,7 +36,8 @@ export interface Column {
  */
 export function columnsOf(table: TableContent, width: number): Column[] {
   const widths = naturalWidths(table);
-  const breaks = widths.map((letters, i) => letters > LONG && table.align[i] === "left" && naturalWidth(table) > width);
+  const tooWide = lineWidth(widths) > width;
+  const breaks = widths.map((letters, i) => tooWide && letters > LONG && table.align[i] === "left");
   const line = width * LETTERS_PER_CM;
   const fixed = widths.reduce((sum, letters, i) => sum + (breaks[i] ? 0 : letters) + 2, -2);
   const weights = widths.map((letters, i) => (breaks[i] ? Math.sqrt(Math.min(letters, 400)) : 0));
@@ -53,7 +57,7 @@ export function pages(table: TableContent, columns: readonly Column[]): TableCel
   const parts: TableCell[][][] = [[]];
   let lines = 0;
   for (const row of table.rows) {
-    const taken = Math.max(1, ...columns.map(({ letters }, i) => Math.ceil(textLength(cellAt(row, i)?.tokens ?? []) / letters)));
+    const taken = Math.max(1, ...columns.map(({ letters }, i) => Math.ceil(textLength(cellAt(row, i)) / letters)));
     if (lines + taken > LINES_A_PAGE && lines > 0) {
       parts.push([]);
       lines = 0;

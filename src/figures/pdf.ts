@@ -1,4 +1,6 @@
+import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
+import { rootTag } from "./resize.js";
 import { FigureError } from "./spec.js";
 
 /**
@@ -38,7 +40,19 @@ export async function toPDF(svg: string, options: { width?: number } = {}): Prom
   }
   document.end();
   await done;
-  return Buffer.concat(chunks);
+  return withOwnFontNames(Buffer.concat(chunks), svg);
+}
+
+/**
+ * pdfkit names the first subset of a font alike in every file. Programs that join files may take fonts of one name for the same, so the six
+ * letters before the name are made of the picture.
+ */
+function withOwnFontNames(pdf: Buffer, svg: string): Uint8Array {
+  const renamed = pdf.toString("latin1").replace(/\/([A-Z]{6})(?=\+Arimo-)/g, (_, tag: string) => {
+    const digest = createHash("sha256").update(tag).update(svg).digest();
+    return `/${Array.from(digest.subarray(0, 6), (byte) => String.fromCharCode(65 + (byte % 26))).join("")}`;
+  });
+  return Buffer.from(renamed, "latin1");
 }
 
 /** What a PDF says as the time of its making: `SOURCE_DATE_EPOCH` in seconds since 1970, or 1970 itself, so that bytes repeat. */
@@ -55,7 +69,7 @@ const facePath = (face: string) => createRequire(import.meta.url).resolve(`@expo
 
 /** Width and height in points, at 96 pixels an inch. */
 function naturalSize(svg: string): [width: number, height: number] {
-  const root = /<svg\b[^>]*>/.exec(svg)?.[0] ?? "";
+  const root = rootTag(svg);
   const length = (name: string) => Number(new RegExp(`\\s${name}="([\\d.]+)(?:px)?"`).exec(root)?.[1]);
   const box =
     /\sviewBox="([^"]*)"/
@@ -88,7 +102,14 @@ async function withoutMissing(svg: string): Promise<string> {
     ({ openSync }) => new Set((openSync(facePath("Regular")) as { characterSet: number[] }).characterSet),
   );
   const known = await characters;
-  return svg.replace(/>[^<]*/g, (text) => [...decodeReferences(text)].map((character) => shown(character, known)).join(""));
+  const printable = (text: string) => [...decodeReferences(text)].map((character) => shown(character, known)).join("");
+  return svg
+    .split("<")
+    .map((part) => {
+      const end = part.indexOf(">") + 1; // of the tag; text follows
+      return end ? part.slice(0, end) + printable(part.slice(end)) : part;
+    })
+    .join("<");
 }
 
 function shown(character: string, known: ReadonlySet<number>): string {
