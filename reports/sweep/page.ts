@@ -10,14 +10,11 @@ import type { Member } from "./run.js";
 /** The page of a sweep: a row a run, with its parameters, how it ended and the numbers that its cells have named; then a figure a number. */
 export async function sweepHTML(members: readonly Member[], axes: readonly Axis[], fixed: Parameters): Promise<string> {
   const title = `Sweep of ${axes.map(({ name }) => name).join(", ")}`;
-  const count = (status: Member["status"]) => members.filter((member) => member.status === status).length;
-  const counts = [
-    `${members.length} runs`,
-    ...(["done", "failed", "skipped", "interrupted", "waiting"] as const).map((status) => {
-      const n = count(status);
-      return n > 0 && `${n} ${status === "waiting" ? "not run" : status}`;
-    }),
-  ].filter((text) => text !== false);
+  const counts = [`${members.length} runs`];
+  for (const status of ["done", "failed", "skipped", "interrupted", "waiting"] as const) {
+    const count = members.filter((member) => member.status === status).length;
+    if (count > 0) counts.push(`${count} ${status === "waiting" ? "not run" : status}`);
+  }
   const others = Object.entries(fixed).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
   const header = `<header><h1>${escapeHTML(title)}</h1>
 <p class="made">${escapeHTML([counts.join(" · "), ...others].join(" · "))}</p></header>`;

@@ -93,9 +93,10 @@ function plan(paths: readonly string[], axes: readonly Axis[], { parameters, ker
   }
   const taken = new Set<string>();
   const free = (name: string): string => {
-    const [stem, original] = [name.replace(/\.ipynb$/, ""), taken.size];
-    for (let n = 1; taken.size === original; n++) taken.add(n === 1 ? stem : `${stem}-${n}`);
-    return `${[...taken].at(-1)}.ipynb`;
+    let found = name;
+    for (let n = 2; taken.has(found); n++) found = name.replace(/\.ipynb$/, `-${n}.ipynb`);
+    taken.add(found);
+    return found;
   };
   return sets.flatMap((swept) =>
     paths.map((path): Member => {
