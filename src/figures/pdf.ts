@@ -55,7 +55,7 @@ const facePath = (face: string) => createRequire(import.meta.url).resolve(`@expo
 
 /** Width and height in points, at 96 pixels an inch. */
 function naturalSize(svg: string): [width: number, height: number] {
-  const root = /<svg\b[^>]*>/.exec(svg)?.[0] ?? "";
+  const root = /<svg\b[^<>]*>/.exec(svg)?.[0] ?? "";
   const length = (name: string) => Number(new RegExp(`\\s${name}="([\\d.]+)(?:px)?"`).exec(root)?.[1]);
   const box =
     /\sviewBox="([^"]*)"/
