@@ -12,7 +12,7 @@ import { sanitizeSVG } from "./sanitize.js";
  */
 export function inlineSVG(svg: string, id: string, name: string, alt: string | undefined): string {
   const clean = sanitizeSVG(svg, `${id}-`).trim();
-  const open = /<svg\b([^>]*)>/.exec(clean);
+  const open = /<svg\b([^<>]*)>/.exec(clean);
   if (!open) return `<p class="absent">[a picture that is no SVG was left out]</p>`;
   const attributes = open[1]!;
   const [width, height] = [length(attributes, "width"), length(attributes, "height")];

@@ -34,6 +34,12 @@ const FINDINGS = `axe.run(document, { resultTypes: ["violations"] }).then(({ vio
   .filter(({ impact }) => impact === "serious" || impact === "critical")
   .flatMap(({ id, nodes }) => nodes.slice(0, 3).map(({ html }) => id + ": " + html.slice(0, 200))))`;
 
+/** Ids that stand twice, and links within the page that lead nowhere. */
+const LINKS = `[
+  ...[...document.querySelectorAll("[id]")].filter((element) => document.getElementById(element.id) !== element).map(({ id }) => "twice: " + id),
+  ...[...document.querySelectorAll("a[href^='#']")].filter(({ hash }) => !document.getElementById(decodeURIComponent(hash.slice(1)))).map(({ hash }) => "nowhere: " + hash),
+]`;
+
 const views = [1280, 390].flatMap((width) => (["light", "dark"] as const).map((scheme) => [width, scheme] as const));
 
 browserTest.each(["index", ...stems])("%s: axe finds nothing serious, and nothing is wider than the page", async (stem) => {
@@ -45,4 +51,24 @@ browserTest.each(["index", ...stems])("%s: axe finds nothing serious, and nothin
     expect(await page.evaluate("document.documentElement.scrollWidth"), `${width} px`).toBeLessThanOrEqual(width);
     await page.close();
   }
+});
+
+const whole = stems.filter((stem) => stem !== "links"); // which has an author's link to nowhere
+
+browserTest.each(whole)("%s: every id stands once, and every link within the page leads somewhere", async (stem) => {
+  const { page } = await openPage(browser, join(output, `${stem}.html`), 1280);
+  expect(await page.evaluate(LINKS)).toEqual([]);
+  await page.close();
+});
+
+browserTest("with the keyboard: the contents are skipped, and what is folded opens", async () => {
+  const { page } = await openPage(browser, join(output, "figure-data.html"), 1280);
+  await page.keyboard.press("Tab");
+  expect(await page.evaluate("document.activeElement.textContent")).toBe("Skip to the content");
+  await page.keyboard.press("Enter");
+  expect(await page.evaluate("location.hash")).toBe("#content");
+  await page.focus("details.data > summary");
+  await page.keyboard.press("Enter");
+  expect(await page.evaluate("document.querySelector('details.data').open")).toBe(true);
+  await page.close();
 });

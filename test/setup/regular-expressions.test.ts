@@ -41,16 +41,18 @@ const accepted: Record<string, string[]> = {
     String.raw`-?\d+\.\d{3,}(?:e-?\d+)?`,
     String.raw`<path(?: transform="[^"]*")?(?: d="(?:M0,0h[\d.]+v[\d.]+h-?[\d.]+Z)?")?(?: display="none")?(?:\/>|><\/path>)`,
   ],
-  "sanitised markup, whose tags are closed": [
+  "sanitised markup, whose tags and quotes are closed": [
+    String.raw`<(\/?)([\w-]+)([^<>]*)>|[^<]+`,
+    String.raw`[\w:-]+="[^"]*"`,
     String.raw`<math\b[\s\S]*?<\/math>`,
     String.raw`<mi(?: [^>]*)?>([^<&])<\/mi>`,
-    String.raw`<svg\b([^>]*)>`,
     String.raw`^\s*(?:<title[^>]*>[^<]*<\/title>|<desc[^>]*>[^<]*<\/desc>)+`,
   ],
   "KaTeX's MathML, whose tags are short and closed": [
     String.raw`<annotation[^>]*>[\s\S]*?<\/annotation>`,
     String.raw`<(mi|mn|mo|mtext|ms)((?:\s[a-z]+="[^"]*")*?)\s+mathvariant="([a-z-]+)"((?:\s[a-z]+="[^"]*")*)>([^<&]*)<`,
   ],
+  "highlight.js's markup, whose tags are short and closed": [String.raw`<span class="hljs-(\w+)[^"<>]*">|<\/span>`],
   "the page's own style sheet": [String.raw`\/\*[\s\S]*?\*\/\s*|\n\s*`],
   "code that is about to be run as its reader's own": [
     String.raw`^(?:export\s+)?(const|let|var)\s+([\p{L}_$][\p{L}\p{N}_$]*)\s*(:[^=\n]+?)?\s*=`,
