@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from "node:util";
 import type { Progress } from "./run.js";
 
-/** Says where a run stands: on a terminal in one line that is redrawn, elsewhere in a line every half minute. */
+/** Says where a run stands, in one line that is redrawn; on a terminal only. */
 export interface ProgressLine {
   show(progress: Progress): void;
   /** The notebook is done: removes the line. */
@@ -9,14 +9,10 @@ export interface ProgressLine {
 }
 
 const REDRAW_MS = 100;
-const NEWS_SECONDS = 30;
 
 /** @param stream standard error: what programs read stays clean */
 export function progressLine(stream: NodeJS.WriteStream): ProgressLine {
-  return stream.isTTY ? redrawn(stream) : news(stream);
-}
-
-function redrawn(stream: NodeJS.WriteStream): ProgressLine {
+  if (!stream.isTTY) return { show() {}, clear() {} };
   let drawn = { at: Number.NEGATIVE_INFINITY, cell: 0 };
   return {
     show(progress) {
@@ -27,20 +23,6 @@ function redrawn(stream: NodeJS.WriteStream): ProgressLine {
     },
     clear() {
       stream.write("\r\x1b[2K");
-    },
-  };
-}
-
-function news(stream: NodeJS.WriteStream): ProgressLine {
-  let told = 0;
-  return {
-    show(progress) {
-      if (progress.seconds - told < NEWS_SECONDS) return;
-      told = progress.seconds;
-      stream.write(`${progressText(progress, 200)}\n`);
-    },
-    clear() {
-      told = 0;
     },
   };
 }
