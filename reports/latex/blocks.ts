@@ -2,6 +2,7 @@ import { toPDF } from "../../src/figures/pdf.js";
 import { sizeOf } from "../../src/figures/resize.js";
 import { formulaOf } from "../document/formula.js";
 import { htmlTable, htmlTokens } from "../document/html-tokens.js";
+import { withNames } from "../document/markdown.js";
 import type { Block, FigureBlock, ReportDocument, TableBlock } from "../document/model.js";
 import { tableContent } from "../document/table-content.js";
 import { asPNG, type FigureFiles, figureSVG } from "../figure-files.js";
@@ -85,7 +86,7 @@ async function writeFigure(block: FigureBlock, context: BlockContext): Promise<s
     context.warn(`${block.label ?? `the figure of cell ${block.cell}`}: ${reason(error)}`);
     picture = "{[}this figure cannot be drawn{]}";
   }
-  const alt = block.alt ? `% ${escapeTeX(block.alt)}\n` : "";
+  const alt = block.alt ? `% ${escapeTeX(withNames(block.alt, context.writer.named))}\n` : "";
   if (!block.number) return `\\begin{center}\n${alt}${picture}\n\\end{center}`;
   const caption = `\\caption{${context.writer.line(block.caption ?? [])}}${labelOf(block, context.document)}`;
   return `\\begin{${environment}}[htbp]\n\\centering\n${alt}${picture}\n${caption}\n\\end{${environment}}`;

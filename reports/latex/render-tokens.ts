@@ -59,6 +59,10 @@ export class TeXWriter {
     this.tables = new TableWriter(context.template, (tokens) => this.line(tokens));
   }
 
+  /** What a reference says. */
+  readonly named = (label: string): string | undefined =>
+    (this.context.document.labels.get(label) ?? this.context.targets.get(label))?.text;
+
   blocks(tokens: readonly Token[]): string {
     return tokens
       .map((token) => this.block(token) + this.notes())
@@ -109,7 +113,7 @@ export class TeXWriter {
   private heading({ tokens, info }: Tokens.Heading & { info?: HeadingInfo }): string {
     const text = this.line(tokens);
     if (!info) return `\\textbf{${text}}`;
-    const plain = escapeTeX(plainText(tokens, (label) => this.context.targets.get(label)?.text));
+    const plain = escapeTeX(plainText(tokens, this.named));
     const label = this.context.document.labels.get(info.id)?.kind === "section" ? `\\label{${info.id}}` : "";
     return `\\${SECTIONS[info.level - 2]}${text === plain ? "" : `[${plain}]`}{${text}}${label}`;
   }

@@ -40,6 +40,13 @@ export class GitHubWriter {
 
   constructor(private readonly context: MarkdownContext) {}
 
+  /** What a reference says. */
+  readonly named = (label: string): string | undefined => this.target(label)?.text;
+
+  private target(label: string): Target | undefined {
+    return this.context.document.labels.get(label) ?? this.context.targets.get(label);
+  }
+
   blocks(tokens: readonly Token[]): string {
     return tokens
       .map((token) => this.block(token))
@@ -185,8 +192,8 @@ export class GitHubWriter {
 
   /** A number with a link to a section, to a figure's file, or to another document. */
   private reference(label: string): string {
-    const { document, targets, figures, warn } = this.context;
-    const target = document.labels.get(label) ?? targets.get(label);
+    const { document, figures, warn } = this.context;
+    const target = this.target(label);
     if (!target) {
       warn(`reference @${label} leads nowhere`);
       return codeSpan(`@${label}`);

@@ -2,7 +2,7 @@ import { dirname, resolve } from "node:path";
 import { describeEntry } from "../document/bibtex.js";
 import { formulaOf } from "../document/formula.js";
 import { htmlTable, htmlTokens } from "../document/html-tokens.js";
-import { plainText } from "../document/markdown.js";
+import { plainText, withNames } from "../document/markdown.js";
 import type { Block, FigureBlock, ReportDocument } from "../document/model.js";
 import { plainOutput } from "../document/plain-output.js";
 import { tableContent } from "../document/table-content.js";
@@ -80,7 +80,7 @@ function writeBlock(block: Block, writer: GitHubWriter, drawn: ReadonlyMap<Figur
       return codeBlock(block.source, block.language);
     case "figure": {
       const name = block.number ? `Figure ${block.number}` : "Figure";
-      const alt = block.alt ?? (block.caption ? plainText(block.caption) : name);
+      const alt = block.alt ? withNames(block.alt, writer.named) : block.caption ? plainText(block.caption, writer.named) : name;
       const file = drawn.get(block);
       const picture = file ? `![${altText(alt)}](${linkTarget(file)})` : "\\[this figure cannot be drawn\\]";
       return block.number ? `${picture}\n\n**${name}.** ${writer.line(block.caption ?? [])}`.trimEnd() : picture;
