@@ -125,6 +125,7 @@ const specifications: Record<string, Record<string, unknown>> = {
     usermeta: { embedOptions: { loader: { baseURL: "https://evil.example" } } },
     config: { font: "url(https://evil.example)" },
   }),
+  "rows that fill the memory": chart({ data: { sequence: { start: 0, stop: 3e7, as: "a" } } }),
   "rows without end": chart({ data: { sequence: { start: 0, stop: 1e12, as: "a" } } }),
 };
 
