@@ -4,6 +4,7 @@ import ts = require("typescript"); // an ES import would first scan its nine meg
 
 import { createDocuments } from "./documents.js";
 import { isBare, isKernelPackage, kernelImporter, library, typeRoot } from "./packages.js";
+import { standardLibrary } from "./standard-library.js";
 
 /** What a cell may use without importing it, beside Node's own globals. */
 const GLOBALS = `
@@ -18,7 +19,7 @@ const options: ts.CompilerOptions = {
   module: ts.ModuleKind.ESNext,
   moduleResolution: ts.ModuleResolutionKind.Bundler,
   moduleDetection: ts.ModuleDetectionKind.Force,
-  lib: ["lib.es2023.d.ts", "lib.esnext.disposable.d.ts"],
+  noLib: true, // `standardLibrary` stands for it
   strict: true,
   useUnknownInCatchVariables: false,
   skipLibCheck: true,
@@ -52,7 +53,11 @@ export function createService(folder: string, current: string, cancelled: () => 
   const kernelTypes = typeRoot();
   const settings: ts.CompilerOptions = { ...options, typeRoots: [kernelTypes], types: ["node"] };
   const globals = join(folder, "erpo-globals.d.ts");
-  const files = new Map<string, { text: string; version: number }>([[globals, { text: GLOBALS, version: 0 }]]);
+  const standard = standardLibrary();
+  const files = new Map<string, { text: string; version: number }>([
+    [globals, { text: GLOBALS, version: 0 }],
+    [standard.file, { text: standard.text, version: 0 }],
+  ]);
   const kept: string[] = [];
   let version = 0;
   const cache = ts.createModuleResolutionCache(folder, (name) => name, settings);
@@ -91,7 +96,7 @@ export function createService(folder: string, current: string, cancelled: () => 
     useCaseSensitiveFileNames: () => ts.sys.useCaseSensitiveFileNames,
     ...(ts.sys.realpath ? { realpath: ts.sys.realpath } : {}),
     getCompilationSettings: () => settings,
-    getScriptFileNames: () => [globals, ...kept, current],
+    getScriptFileNames: () => [standard.file, globals, ...kept, current],
     getScriptVersion: (file) => `${files.get(file)?.version ?? modified(file)} ${documents.form(file)}`,
     getScriptSnapshot(file) {
       const known = snapshots.get(file);
