@@ -20,7 +20,7 @@ function call(f: ts.NodeFactory, name: string, ...args: ts.Expression[]): ts.Cal
 /**
  * Turns a compiled module into the body of one async function:
  *
- *     (async ($erpo) => { "use strict"; $erpo.declare({ x: [() => x, (v) => { x = v; }] }); <imports>; <statements>; return { value: <last> }; })
+ *     (async ($erpo) => { "use strict"; $erpo.declare({ x: [() => x, ($erpoValue) => { x = $erpoValue; }] }); <imports>; <statements>; return { value: <last> }; })
  *
  * Variables stay locals, which keeps loops fast; other cells reach them through the declared accessors. `await x` becomes
  * `(await $erpo.wait(x))()`, so that an interrupt can end it and what follows counts as that of the cell that waits; `import` becomes
@@ -153,17 +153,18 @@ function returning(f: ts.NodeFactory, last: ts.Statement): ts.Statement {
   return f.updateTryStatement(last, f.updateBlock(tryBlock, statements), catchClause, finallyBlock);
 }
 
-/** `{ x: [() => x, ($value) => { x = $value; }], ... }` */
+/** `{ x: [() => x, ($erpoValue) => { x = $erpoValue; }], ... }` */
 function accessors(f: ts.NodeFactory, names: readonly string[]): ts.Expression {
   const arrow = f.createToken(ts.SyntaxKind.EqualsGreaterThanToken);
+  const value = `${KERNEL}Value`; // no cell's own name: the setter's parameter would hide it
   const pair = (name: string) => {
-    const assign = f.createExpressionStatement(f.createAssignment(f.createIdentifier(name), f.createIdentifier("$value")));
+    const assign = f.createExpressionStatement(f.createAssignment(f.createIdentifier(name), f.createIdentifier(value)));
     return f.createArrayLiteralExpression([
       f.createArrowFunction(undefined, undefined, [], undefined, arrow, f.createIdentifier(name)),
       f.createArrowFunction(
         undefined,
         undefined,
-        [f.createParameterDeclaration(undefined, undefined, "$value")],
+        [f.createParameterDeclaration(undefined, undefined, value)],
         undefined,
         arrow,
         f.createBlock([assign]),

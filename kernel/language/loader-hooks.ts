@@ -1,18 +1,36 @@
 import { createHash } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import type { LoadHook, ResolveHook } from "node:module";
+import type { InitializeHook, LoadHook, ResolveHook } from "node:module";
+import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import type { MessagePort } from "node:worker_threads";
 import { noteFile, noteModule } from "../session/file-notes.js";
 import { isBare, isKernelPackage, kernelImporter, kernelRoot, library } from "./packages.js";
 
 /**
- * Hooks of Node's module loader, in the loader's own thread: the kernel's packages from any folder, local TypeScript and JSON files
- * (read again when they have changed), and packages that the notebook's folder lacks.
+ * Hooks of Node's module loader, in the loader's own thread: the kernel's packages from any folder, local TypeScript, JavaScript and JSON
+ * files (read again when they have changed), and packages that the notebook's folder lacks.
  */
 
 const kernelURL = pathToFileURL(kernelImporter).href;
-const inKernel = (url: string | undefined) => url?.startsWith(`${pathToFileURL(kernelRoot).href}/`) && url !== kernelURL;
+const kernelFolders = ["dist", "node_modules"].map((name) => `${pathToFileURL(join(kernelRoot, name)).href}/`);
+/** Whether a module is the kernel's or one of its packages'. A notebook may lie in the kernel's folder, too. */
+const inKernel = (url: string | undefined) => kernelFolders.some((folder) => url?.startsWith(folder));
+
+/** A TypeScript file that was loaded, for the tracebacks. */
+export interface LoadedFile {
+  url: string;
+  source: string;
+  /** JSON. */
+  sourceMap: string;
+}
+
+let loaded: MessagePort;
+
+export const initialize: InitializeHook<{ loaded: MessagePort }> = (data) => {
+  loaded = data.loaded;
+};
 
 export const resolve: ResolveHook = async (specifier, context, next) => {
   noteModule(specifier);
@@ -23,7 +41,7 @@ export const resolve: ResolveHook = async (specifier, context, next) => {
   if (local) return { url: await versioned(local), format: "module", shortCircuit: true };
   try {
     const found = await next(specifier, context);
-    return found.url.endsWith(".json") && !found.url.includes("/node_modules/") ? { ...found, url: await versioned(found.url) } : found;
+    return isReread(found) ? { ...found, url: await versioned(found.url) } : found;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND" || !isBare(specifier) || inKernel(context.parentURL)) throw error;
     try {
@@ -39,21 +57,49 @@ export const load: LoadHook = async (url, context, next) => {
   if (path.startsWith("file:")) noteFile("read", fileURLToPath(path));
   if (path.startsWith("file:") && /\.m?ts$/.test(path)) {
     const { default: ts } = await import("typescript");
-    const { outputText } = ts.transpileModule(await readFile(fileURLToPath(path), "utf8"), {
+    const source = await readFile(fileURLToPath(path), "utf8");
+    const { outputText, sourceMapText, diagnostics } = ts.transpileModule(source, {
       fileName: fileURLToPath(path),
-      compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, inlineSourceMap: true, inlineSources: true },
+      reportDiagnostics: true,
+      compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, sourceMap: true },
     });
+    const [fault] = diagnostics!;
+    if (fault) {
+      const at = ts.getLineAndCharacterOfPosition(fault.file!, fault.start!);
+      const message = ts.flattenDiagnosticMessageText(fault.messageText, "\n");
+      throw new SyntaxError(`${fileURLToPath(path)}, line ${at.line + 1}, column ${at.character + 1}: ${message} (TS${fault.code})`);
+    }
+    loaded.postMessage({ url, source, sourceMap: sourceMapText! } satisfies LoadedFile);
     return { format: "module", source: outputText, shortCircuit: true };
   }
   if (path.startsWith("file:") && path.endsWith(".json")) {
-    const text = JSON.stringify(JSON.parse(await readFile(fileURLToPath(path), "utf8")));
-    return { format: "module", source: `export default ${text};`, shortCircuit: true };
+    return { format: "module", source: `export default ${await json(fileURLToPath(path))};`, shortCircuit: true };
   }
   return next(url, context);
 };
 
+/** The text of a JSON file, checked. */
+async function json(file: string): Promise<string> {
+  const text = await readFile(file, "utf8");
+  try {
+    return JSON.stringify(JSON.parse(text));
+  } catch (error) {
+    throw new SyntaxError(`${file}: ${(error as Error).message}`);
+  }
+}
+
+/** Whether what the loader has found may change while the session runs. A CommonJS module is kept by Node under its path alone. */
+const isReread = ({ url, format }: { url: string; format?: string | null | undefined }) =>
+  url.startsWith("file:") && !url.includes("/node_modules/") && !inKernel(url) && (url.endsWith(".json") || format === "module");
+
 /** The URL of a local TypeScript file that `specifier` means: `./a.ts`, `./a`, or `./a.js` where only `a.ts` exists. */
 function typescriptFile(specifier: string, parentURL: string | undefined): string | undefined {
+  const file = localFile(specifier, parentURL);
+  return file && /\.m?ts$/.test(file) ? file : undefined;
+}
+
+/** The URL of the local file that `specifier` means. */
+function localFile(specifier: string, parentURL: string | undefined): string | undefined {
   if (!/^(\.{0,2}\/|file:)/.test(specifier) || !parentURL?.startsWith("file:") || inKernel(parentURL)) return undefined;
   const base = new URL(specifier, parentURL).href.split("?")[0]!;
   const exists = (url: string) => {
@@ -61,9 +107,7 @@ function typescriptFile(specifier: string, parentURL: string | undefined): strin
     noteFile("probe", path);
     return existsSync(path) && statSync(path).isFile();
   };
-  if (exists(base)) return /\.m?ts$/.test(base) ? base : undefined;
-  for (const url of [`${base}.ts`, base.replace(/\.(m?)js$/, ".$1ts"), `${base}/index.ts`]) if (exists(url)) return url;
-  return undefined;
+  return [base, `${base}.ts`, base.replace(/\.(m?)js$/, ".$1ts"), `${base}/index.ts`].find(exists);
 }
 
 /** A file that has changed is another module, and so is one that imports it, through however many others. */
@@ -73,15 +117,15 @@ async function versioned(url: string): Promise<string> {
   for (let file = pending.pop(); file !== undefined; file = pending.pop()) {
     if (files.has(file)) continue;
     files.set(file, statSync(fileURLToPath(file)).mtimeMs);
-    if (/\.m?ts$/.test(file)) pending.push(...(await localImports(file)));
+    if (/\.m?[jt]s$/.test(file)) pending.push(...(await localImports(file)));
   }
   const parts = [...files].sort().map(([file, time]) => `${file} ${time}\n`);
   return `${url}?v=${createHash("sha256").update(parts.join("")).digest("hex").slice(0, 16)}`;
 }
 
-/** The local TypeScript files that a file imports. */
+/** The local files that a file imports. */
 async function localImports(url: string): Promise<string[]> {
   const { default: ts } = await import("typescript");
   const { importedFiles } = ts.preProcessFile(await readFile(fileURLToPath(url), "utf8"));
-  return importedFiles.map(({ fileName }) => typescriptFile(fileName, url)).filter((file) => file !== undefined);
+  return importedFiles.map(({ fileName }) => localFile(fileName, url)).filter((file) => file !== undefined);
 }

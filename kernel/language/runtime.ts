@@ -2,9 +2,10 @@ import { register } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import vm from "node:vm";
+import { MessageChannel } from "node:worker_threads";
 import { job } from "./job.js";
 import { cellRequire } from "./packages.js";
-import { registerScript } from "./stack.js";
+import { readFilesFrom, registerScript } from "./stack.js";
 
 type Accessor = [get: () => unknown, set: (value: unknown) => void];
 
@@ -68,7 +69,9 @@ export interface Runtime {
  * @param beforeImport is told what a cell imports, before it is loaded
  */
 export function createRuntime(folder: string, waiting: Waiting, beforeImport: (specifier: string) => void): Runtime {
-  register("./loader-hooks.js", import.meta.url);
+  const { port1, port2 } = new MessageChannel();
+  register("./loader-hooks.js", { parentURL: import.meta.url, data: { loaded: port2 }, transferList: [port2] });
+  readFilesFrom(port1, folder);
   const globals = globalThis as unknown as Record<string, unknown>;
   const builtin = new Set(Object.getOwnPropertyNames(globalThis));
   const shadows: Record<string, unknown> = Object.create(null);

@@ -1,17 +1,20 @@
 import { SourceMap, type SourceMapPayload } from "node:module";
-import { sep } from "node:path";
-import { pathToFileURL } from "node:url";
+import { relative, sep } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
+import type { LoadedFile } from "./loader-hooks.js";
 import { kernelRoot } from "./packages.js";
 
-/** A compiled cell whose frames can be mapped back to the reader's lines. */
-interface CellScript {
+/** A compiled cell or local file whose frames can be mapped back to the reader's lines. */
+interface Script {
+  /** `Cell In[3]`, `File helper.ts` */
   label: string;
   source: string[];
   map: SourceMap | string;
 }
 
-const scripts = new Map<string, CellScript>();
-const latest = new Map<string, CellScript>();
+const scripts = new Map<string, Script>();
+const latest = new Map<string, Script>();
 const kernelCode = [`${kernelRoot}${sep}dist${sep}kernel${sep}`, pathToFileURL(`${kernelRoot}${sep}dist${sep}kernel${sep}`).href];
 
 /**
@@ -21,16 +24,37 @@ const kernelCode = [`${kernelRoot}${sep}dist${sep}kernel${sep}`, pathToFileURL(`
  */
 export function registerScript(label: string, source: string, sourceMap: string): string {
   const file = `erpo-cell-${scripts.size}`;
-  const script = { label, source: source.split("\n"), map: sourceMap };
+  add(file, `Cell ${label}`, source, sourceMap);
+  return file;
+}
+
+function add(file: string, label: string, source: string, map: string): void {
+  const script = { label, source: source.split("\n"), map };
   scripts.set(file, script);
   latest.set(label, script);
-  return file;
+}
+
+let takeFiles = () => {};
+
+/**
+ * Frames of local TypeScript files are mapped, too.
+ * @param port the loader's thread sends each `LoadedFile` on it; it is read when a stack is asked for
+ * @param folder the notebook's folder, from which the files are named
+ */
+export function readFilesFrom(port: MessagePort, folder: string): void {
+  takeFiles = () => {
+    for (let received = receiveMessageOnPort(port); received; received = receiveMessageOnPort(port)) {
+      const { url, source, sourceMap } = received.message as LoadedFile;
+      add(url, `File ${relative(folder, fileURLToPath(url))}`, source, sourceMap);
+    }
+  };
 }
 
 /** Makes every error's stack name cells and their TypeScript lines, without the frames of the kernel and of Node's own files beneath. */
 export function installStackTraces(): void {
   Error.stackTraceLimit = 50;
   Error.prepareStackTrace = (error, frames) => {
+    takeFiles();
     const cells = frames.map((frame) => scripts.has(frame.getFileName() ?? ""));
     const last = cells.lastIndexOf(true);
     const kept = last < 0 ? frames : frames.slice(0, last + 1).filter((frame) => !isInternal(frame.getFileName()));
@@ -53,7 +77,7 @@ function describe(frame: NodeJS.CallSite): string {
   const script = scripts.get(frame.getFileName() ?? "");
   if (!script) return String(frame);
   const { line, column } = original(script, frame.getLineNumber() ?? 1, frame.getColumnNumber() ?? 1);
-  const place = `Cell ${script.label}, line ${line}, column ${column}`;
+  const place = `${script.label}, line ${line}, column ${column}`;
   const name = frame.getFunctionName();
   const prefix = frame.isAsync() ? "async " : frame.isConstructor() ? "new " : "";
   const type = frame.isToplevel() || frame.isConstructor() ? null : frame.getTypeName();
@@ -63,18 +87,26 @@ function describe(frame: NodeJS.CallSite): string {
 }
 
 /** Positions count from 1. */
-function original(script: CellScript, line: number, column: number): { line: number; column: number } {
+function original(script: Script, line: number, column: number): { line: number; column: number } {
   if (typeof script.map === "string") script.map = new SourceMap(JSON.parse(script.map) as SourceMapPayload);
   const entry = script.map.findEntry(line - 1, column - 1);
   if (!("originalLine" in entry)) return { line: 1, column: 1 };
   return { line: entry.originalLine + 1, column: entry.originalColumn + 1 };
 }
 
-/** Puts under each frame that stands in a cell the line of TypeScript that it means. */
+/**
+ * The lines of a stack as the reader wants them: under each frame that stands in a cell or in a local file the line of TypeScript that it
+ * means, and no frames of the kernel and of Node, which are all that an error from the loader or from a timer may have.
+ */
 export function withSource(stack: string): string[] {
-  return stack.split("\n").flatMap((line) => {
-    const found = /Cell (In\[[^\]]*\]), line (\d+), column (\d+)/.exec(line);
+  const lines: string[] = [];
+  for (const line of stack.split("\n")) {
+    const found = /(Cell In\[[^\]]*\]|File .+), line (\d+), column (\d+)/.exec(line);
     const source = found && latest.get(found[1]!)?.source[Number(found[2]) - 1];
-    return source?.trim() ? [line, `        ${found![2]} | ${source.trim()}`] : [line];
-  });
+    const foreign = /^\s+at (?:.* \()?((?:node:|file:|\/|[A-Z]:).*:\d+:\d+)\)?( \{|,)?$/.exec(line);
+    if (!foreign || !isInternal(foreign[1])) lines.push(line);
+    else if (foreign[2] && lines.length) lines[lines.length - 1] += foreign[2]; // what `inspect` sets behind the last frame
+    if (source?.trim()) lines.push(`        ${found![2]} | ${source.trim()}`);
+  }
+  return lines;
 }

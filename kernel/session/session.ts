@@ -32,6 +32,12 @@ function asExpression(shown: Shown = { data: { "text/plain": "undefined" }, meta
   }
 }
 
+/** How tracebacks name what has no number of its own: the number is an earlier cell's. */
+const UNNUMBERED = "In[ ]";
+
+/** `%%time` in the first line, as a comment of the same length. */
+const withoutMagic = (code: unknown): string => String(code ?? "").replace(/^%%(?=time[^\S\n]*(?:\n|$))/, "//");
+
 const beforeImport = (specifier: string): void => {
   if (/^tslab($|\/)/.test(specifier)) connectTslab();
 };
@@ -90,13 +96,14 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
     let code = String(content.code ?? "");
     if (store) history.add(++count, code);
     const context = createContext(header, { silent, allowStdin: content.allow_stdin !== false });
-    if (store) contexts.set(`In[${count}]`, context);
+    const label = store ? `In[${count}]` : UNNUMBERED;
+    if (store) contexts.set(label, context);
     publish(post, context, "execute_input", { code, execution_count: count });
-    const timed = /^%%time[^\S\n]*(?=\n|$)/.test(code);
-    if (timed) code = code.replace(/^%%time/, "//");
+    const timed = code !== withoutMagic(code);
+    code = withoutMagic(code);
 
     const started = performance.now();
-    let executed: Executed = code.trim() === "" ? {} : await executor.execute(code, `In[${count}]`, context);
+    let executed: Executed = code.trim() === "" ? {} : await executor.execute(code, label, context);
     questions.reset();
     if (timed) process.stdout.write(`Wall time: ${(performance.now() - started).toFixed(1)} ms\n`);
     if ("result" in executed && executed.result) executed = showResult(context, executed.result);
@@ -107,7 +114,7 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
     }
     const user_expressions: Record<string, unknown> = {};
     for (const [name, expression] of Object.entries(content.user_expressions ?? {})) {
-      const value = await executor.execute(`(${expression})`, `In[${count}]`, context, false);
+      const value = await executor.execute(`(${expression})`, UNNUMBERED, context, false);
       user_expressions[name] = "error" in value ? { status: "error", ...value.error } : asExpression(value.result);
     }
     return { content: { status: "ok", execution_count: count, payload: [], user_expressions }, failed: false };
@@ -146,7 +153,7 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
       case "execute_request":
         return { type, ...(await execute(request)) };
       case "complete_request": {
-        const { matches, kinds, start, end } = complete(language, content.code, content.cursor_pos);
+        const { matches, kinds, start, end } = complete(language, withoutMagic(content.code), content.cursor_pos);
         const typed = matches.map((text, i) => ({ text, type: kinds[i], start, end }));
         return {
           type,
@@ -154,7 +161,7 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
         };
       }
       case "inspect_request": {
-        const found = inspectAt(language, content.code, content.cursor_pos);
+        const found = inspectAt(language, withoutMagic(content.code), content.cursor_pos);
         if (!found) return { type, content: { status: "ok", found: false, data: {}, metadata: {} } };
         const { signature, documentation } = found;
         const data = {
@@ -164,7 +171,7 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
         return { type, content: { status: "ok", found: true, data, metadata: {} } };
       }
       case "is_complete_request":
-        return { type, content: { ...isComplete(content.code) } };
+        return { type, content: { ...isComplete(withoutMagic(content.code)) } };
       case "history_request":
         return { type, content: { status: "ok", history: history.query(content as HistoryRequest) } };
       case "comm_info_request": {

@@ -108,6 +108,60 @@ test("local files: TypeScript, read again after a change, and JSON; the notebook
   expect(result(await run("import { marked } from 'marked'; marked"))).toBe(`"the folder's own"`);
 });
 
+test("what a local file imports is read again after a change, too: modules and JSON", async () => {
+  writeFileSync(join(kernel.folder, "table.json"), '{"n": 1}');
+  writeFileSync(join(kernel.folder, "plain.mjs"), "export const m = 1;\n");
+  writeFileSync(
+    join(kernel.folder, "both.ts"),
+    "import table from './table.json';\nimport { m } from './plain.mjs';\nexport const both = [table.n, m];\n",
+  );
+  expect(result(await run("import { both } from './both'; both"))).toBe("[ 1, 1 ]");
+  writeFileSync(join(kernel.folder, "table.json"), '{"n": 20}');
+  expect(result(await run("import { both } from './both'; both"))).toBe("[ 20, 1 ]");
+  writeFileSync(join(kernel.folder, "plain.mjs"), "export const m = 20;\n");
+  expect(result(await run("import { both } from './both'; import { m } from './plain.mjs'; [...both, m]"))).toBe("[ 20, 20, 20 ]");
+});
+
+test("a traceback names the TypeScript lines of local files", async () => {
+  writeFileSync(
+    join(kernel.folder, "broken.ts"),
+    "interface Gone {\n  a: number;\n}\n\nexport function fail(gone?: Gone): never {\n  throw new Error(String(gone));\n}\n",
+  );
+  const text = failed(await run("import { fail } from './broken';\nfail();")).traceback.join("\n");
+  expect(text).toContain("fail (File broken.ts, line 6, column 9)\n        6 | throw new Error");
+  expect(text).toContain("line 2, column 1\n        2 | fail();");
+  writeFileSync(join(kernel.folder, "throws.ts"), "type Gone = 1;\n\nthrow new Error('at once');\n");
+  const atOnce = failed(await run("await import('./throws')")).traceback.join("\n");
+  expect(atOnce).toContain("File throws.ts, line 3, column 7");
+  expect(atOnce).not.toMatch(/node:internal|dist\/kernel/);
+});
+
+test("a local file that cannot be parsed is named, with the place; no frames of the kernel or of Node follow", async () => {
+  writeFileSync(join(kernel.folder, "unfinished.ts"), "export const a = 1;\nexport const = 2;\n");
+  const typescript = failed(await run("await import('./unfinished')"));
+  expect(typescript.evalue).toContain(`${join(kernel.folder, "unfinished.ts")}, line 2, column 14: `);
+  writeFileSync(join(kernel.folder, "unfinished.json"), '{"a":');
+  const json = failed(await run("await import('./unfinished.json' as string)"));
+  expect(json.evalue).toContain(`${join(kernel.folder, "unfinished.json")}: `);
+  const missing = failed(await run("await import('./missing.ts' as string)"));
+  const late = await run("setTimeout(JSON.parse, 0, '{'); await new Promise((r) => setTimeout(r, 100));");
+  expect(printed(late, "stderr")).toContain("SyntaxError");
+  const tracebacks = [typescript, json, missing].flatMap(({ traceback }) => traceback);
+  expect([...tracebacks, printed(late, "stderr")].join("\n")).not.toMatch(/at .*(node:internal|dist\/kernel)/);
+});
+
+test("a cell may use any name, also one that its setters could use", async () => {
+  await run("let $value = 1; const valued = () => $value;");
+  expect(result(await run("$value = 5; valued()"))).toBe("5");
+});
+
+test("what has no number of its own does not stand in the tracebacks of a cell that has", async () => {
+  const { reply } = await run("const thrower = () => {\n  throw new Error('x');\n};", { user_expressions: { a: "1" } });
+  await run("'other text';\n'on this line'", { store_history: false });
+  const text = failed(await run("thrower()")).traceback.join("\n");
+  expect(text).toContain(`Cell In[${reply.content.execution_count}], line 2, column 9)\n        2 | throw new Error('x');`);
+});
+
 test("`erpo` and TensorFlow come from the kernel, with their types, in an empty folder", async () => {
   const answer = await run("import { display, wilson } from 'erpo'; const interval: { low: number } = wilson(1, 2); typeof display");
   expect(failed(answer).evalue ?? result(answer)).toBe("'function'");

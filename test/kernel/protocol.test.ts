@@ -257,4 +257,7 @@ test("a question that comes too late is refused, and the next one is asked", asy
 test("%%time", async () => {
   const answer = await run("%%time\n6 * 7");
   expect([result(answer), printed(answer)]).toEqual(["42", expect.stringMatching(/^Wall time: [\d.]+ ms\n$/)]);
+  expect((await kernel.ask("shell", "is_complete_request", { code: "%%time\n6 * 7" })).content.status).toBe("complete");
+  const completions = await kernel.ask("shell", "complete_request", { code: "%%time\nMath.cos", cursor_pos: 15 });
+  expect([completions.content.matches, completions.content.cursor_start]).toEqual([["cos", "cosh"], 12]);
 });
