@@ -20,6 +20,7 @@ process.on("warning", (warning) => {
 });
 
 const state = createState();
+Atomics.store(state, State.Handling, 1); // until the session is there
 const data: ProtocolData = { connectionFile, state };
 const protocol = new Worker(new URL("./wire/protocol-worker.js", import.meta.url), { workerData: data, execArgv: [] });
 const post = (message: FromMain) => protocol.postMessage(message);
@@ -34,6 +35,7 @@ protocol.on("error", (error) => {
 
 // However the process ends, by shutdown or by `process.exit` in a cell: the sockets are closed first, or ZeroMQ would abort it.
 process.on("exit", () => {
+  Atomics.store(state, State.UserCode, 0); // what follows must not be terminated
   post({ type: "close" });
   Atomics.wait(state, State.Closed, 0, 1000);
 });
@@ -42,9 +44,10 @@ if (process.env.ERPO_FILE_TRACE) (await import("./session/file-trace.js")).trace
 const { preloadTypescript } = await import("./language/preload.js");
 preloadTypescript();
 const { endChildrenAtExit } = await import("./session/children.js");
-endChildrenAtExit();
+endChildrenAtExit(post);
 const { createSession } = await import("./session/session.js");
 const session = createSession(process.cwd(), state, post);
 receive = (message) => session.receive(message);
 early.forEach(receive);
+Atomics.sub(state, State.Handling, 1);
 process.on("SIGINT", () => post({ type: "interrupt" }));

@@ -1,15 +1,17 @@
 import type { ChildProcess } from "node:child_process";
 import { subscribe } from "node:diagnostics_channel";
+import { signalChildren } from "../wire/process-tree.js";
+import type { Post } from "./outputs.js";
 
-/** Makes the processes that cells start end with this one: nobody could reach them afterwards. */
-export function endChildrenAtExit(): void {
-  const children = new Set<ChildProcess>();
+/**
+ * Makes the processes that cells start, and theirs, end with this one: nobody could reach them afterwards.
+ * @param post is told of each that the main thread does not wait for
+ */
+export function endChildrenAtExit(post: Post): void {
   subscribe("child_process", (message) => {
     const { process: child } = message as { process: ChildProcess };
-    children.add(child);
-    child.once("exit", () => children.delete(child));
+    child.once("spawn", () => post({ type: "child", pid: child.pid!, ended: false }));
+    child.once("exit", () => child.pid !== undefined && post({ type: "child", pid: child.pid, ended: true }));
   });
-  process.on("exit", () => {
-    for (const child of children) child.kill("SIGKILL");
-  });
+  process.on("exit", () => signalChildren(process.pid, "SIGKILL"));
 }

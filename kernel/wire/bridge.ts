@@ -27,6 +27,8 @@ export type FromMain =
   | { type: "pong" }
   /** A signal asks for what the stop button asks for. */
   | { type: "interrupt" }
+  /** A process that a cell has started and that runs beside it, and its end. */
+  | { type: "child"; pid: number; ended: boolean }
   /** No cell is running (any more). */
   | { type: "settled" }
   /** Deliver what is queued, close the sockets and set `State.Closed`: the process is about to end. */
@@ -44,10 +46,12 @@ export enum State {
   Terminating = 3,
   /** 1 when the running cell has asked for its `AbortSignal`: it is given time to end by itself. */
   SignalTaken = 4,
+  /** How many requests the main thread has in hand: while there is none, what keeps it busy is a cell's. */
+  Handling = 5,
 }
 
 /** The memory for `State`. */
-export const createState = () => new Int32Array(new SharedArrayBuffer(5 * Int32Array.BYTES_PER_ELEMENT));
+export const createState = () => new Int32Array(new SharedArrayBuffer(6 * Int32Array.BYTES_PER_ELEMENT));
 
 /** What the protocol's thread is started with. */
 export interface ProtocolData {

@@ -1,11 +1,14 @@
 import inspector from "node:inspector";
 import { State, type ToMain } from "./bridge.js";
+import { signalChildren } from "./process-tree.js";
 
 const TICK = 30;
 /** How long a main thread that does not answer is left alone, ms: a program that has taken its cell's signal may end by itself. */
 const PATIENCE = 60;
 const PATIENCE_WITH_SIGNAL = 500;
 const MAX_PATIENCE = 1000;
+/** A termination that takes longer waits for a blocking call, which may be waiting for a process, ms. */
+const BLOCKED = 500;
 
 /**
  * Stops whatever the main thread does, from another thread. The main thread is asked first, again and again; while it answers, it stops its
@@ -13,7 +16,10 @@ const MAX_PATIENCE = 1000;
  * job of the event loop, and no `catch` or `finally` sees it.
  *
  * A termination takes effect a little after it was sent. `State.Terminating` covers that time: the main thread lets nothing of its own run
- * while it is set, and this side sends none once `State.UserCode` is 0.
+ * while it is set, and this side sends none once `State.UserCode` is 0, unless the main thread is busy without any request: then a callback
+ * of Node's, which sets no `State.UserCode`, is what never returns.
+ *
+ * `execSync` and the like see no termination: the processes that they wait for get the signal that a terminal would send.
  */
 export class Interrupter {
   private timer: NodeJS.Timeout | undefined;
@@ -23,6 +29,8 @@ export class Interrupter {
   private askedAt = 0;
   private patience = 0;
   private wanted = false;
+  private terminatingSince = 0;
+  private readonly beside = new Set<number>();
 
   constructor(
     private readonly state: Int32Array,
@@ -44,6 +52,12 @@ export class Interrupter {
     this.answered = true;
   }
 
+  /** A process runs beside the main thread, which does not wait for it; or it has ended. */
+  child(pid: number, ended: boolean): void {
+    if (ended) this.beside.delete(pid);
+    else this.beside.add(pid);
+  }
+
   /** The main thread runs no cell any more. */
   settled(): void {
     this.wanted = false;
@@ -59,14 +73,23 @@ export class Interrupter {
   }
 
   private tick(): void {
-    if (Atomics.load(this.state, State.Terminating) === 1) return;
-    if (this.answered) this.ask();
+    if (Atomics.load(this.state, State.Terminating) === 1) this.unblock();
+    else if (this.answered) this.ask();
     else if (performance.now() - this.askedAt >= this.patience) this.terminate();
+  }
+
+  /** Ends what a blocking call waits for, again and again. */
+  private unblock(): void {
+    if (performance.now() - this.terminatingSince < BLOCKED) return;
+    this.terminatingSince = performance.now();
+    signalChildren(process.pid, this.question.type === "shutdown" ? "SIGKILL" : "SIGINT", this.beside);
   }
 
   private terminate(): void {
     Atomics.store(this.state, State.Terminating, 1);
-    if (Atomics.load(this.state, State.UserCode) === 0) {
+    this.terminatingSince = performance.now();
+    const lost = Atomics.load(this.state, State.Handling) === 0 && performance.now() - this.askedAt >= MAX_PATIENCE;
+    if (Atomics.load(this.state, State.UserCode) === 0 && !lost) {
       Atomics.store(this.state, State.Terminating, 0);
       return;
     }

@@ -131,11 +131,15 @@ export interface Outgoing extends Partial<Omit<Message, "metadata" | "content">>
   content: object | string;
 }
 
+/** JSON without halves of surrogate pairs, which it writes as escapes: a notebook with one cannot be saved as UTF-8. */
+const wellFormed = (json: string): string =>
+  json.includes("\\ud") ? json.replace(/\\(?:ud[89a-f][\da-f]{2}|.)/gs, (found) => (found.startsWith("\\ud") ? "\ufffd" : found)) : json;
+
 /** The frames of a message: identities, delimiter, signature, header, parent header, metadata, content, buffers. */
 export function encode(secret: Secret, message: Outgoing): Uint8Array[] {
   const { identities = [], header, parentHeader = {}, metadata = {}, content, buffers = [] } = message;
   const parts = [header, parentHeader, metadata, content];
-  const body = parts.map((part) => Buffer.from(typeof part === "string" ? part : JSON.stringify(part)));
+  const body = parts.map((part) => Buffer.from(wellFormed(typeof part === "string" ? part : JSON.stringify(part))));
   return [...identities, DELIMITER, Buffer.from(sign(secret, body)), ...body, ...buffers];
 }
 

@@ -6,6 +6,7 @@ import { Interrupter } from "./interrupter.js";
 import { kernelInfo } from "./kernel-info.js";
 import { createHeader, decode, encode, endpoint, type Header, type Message, ReplayGuard, readConnection } from "./messages.js";
 import { Outbox } from "./outbox.js";
+import { signalChildren } from "./process-tree.js";
 import { StreamBuffer } from "./stream-buffer.js";
 
 /**
@@ -232,7 +233,10 @@ function shutDown(channel: "shell" | "control", message: Message): void {
   reply(channel, message, "shutdown_reply", content);
   publish("shutdown_reply", content, message.header);
   interrupter.interrupt({ type: "shutdown" });
-  setTimeout(() => process.kill(process.pid, "SIGKILL"), 1800).unref();
+  setTimeout(() => {
+    signalChildren(process.pid, "SIGKILL");
+    process.kill(process.pid, "SIGKILL");
+  }, 1800).unref();
 }
 
 async function close(): Promise<void> {
@@ -254,6 +258,7 @@ main.on("message", (message: FromMain) => {
   else if (message.type === "input") askReader(message);
   else if (message.type === "pong") interrupter.pong();
   else if (message.type === "interrupt") interrupter.interrupt({ type: "interrupt", id: running?.id });
+  else if (message.type === "child") interrupter.child(message.pid, message.ended);
   else if (message.type === "settled") interrupter.settled();
   else void close();
 });

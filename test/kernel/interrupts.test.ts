@@ -1,4 +1,6 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Message } from "../../kernel/wire/messages.js";
 import { failed, KernelClient, printed, result, useKernel } from "./client.js";
@@ -132,6 +134,37 @@ test.each(["control", "shell"] as const)("shutdown on %s exits with 0 within two
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(lives(pid)).toBe(false);
   await other.stop();
+});
+
+test("a process that a cell waits for without awaiting it is interrupted; one in the background is left alone", async () => {
+  const started = await run("import { execSync, spawn } from 'node:child_process'; const beside = spawn('sleep', ['100']); beside.pid");
+  const asked = performance.now();
+  expect(failed(await kernel.runAndInterrupt("execSync('sleep 20; echo')", 200)).ename).toBe("KeyboardInterrupt");
+  expect(performance.now() - asked).toBeLessThan(8000);
+  expect(lives(Number(result(started)))).toBe(true);
+  await run("beside.kill()");
+});
+
+test.each([
+  ["that a cell waits for without awaiting it", "execSync"],
+  ["that a shell has started", "exec"],
+])("shutdown ends a process %s", async (_, start) => {
+  const other = await KernelClient.start();
+  const file = join(mkdtempSync(join(tmpdir(), "erpo-pid-")), "pid");
+  await other.run("import { exec, execSync } from 'node:child_process';");
+  await other.output(other.begin(`console.log(1); ${start}('sleep 100 & echo $! > ${file}; wait; echo')`));
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  void other.ask("control", "shutdown_request", { restart: false });
+  expect(await other.exited).toBe(0);
+  expect(lives(Number(readFileSync(file, "utf8")))).toBe(false);
+  await other.stop();
+});
+
+test("a callback of Node's that never returns can be stopped when its cell is over", async () => {
+  await run("import { readFile } from 'node:fs'; readFile('/', () => { while (true); });");
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await kernel.ask("control", "interrupt_request", {});
+  expect(result(await run("'alive'"))).toBe("'alive'");
 });
 
 test("a kernel whose server was killed ends too", async () => {

@@ -19,6 +19,12 @@ describe("the wire", () => {
     );
   });
 
+  test("half a surrogate pair, which no UTF-8 file can hold, becomes a replacement character", () => {
+    const content = { text: "\ud83d half, \ud83d\ude00 whole, \\ud83d written", "\udfff": 1 };
+    const decoded = decode(secret, encode(secret, { ...message(), content }));
+    expect(decoded.content).toEqual({ text: "\ufffd half, \ud83d\ude00 whole, \\ud83d written", "\ufffd": 1 });
+  });
+
   test("the signature is the HMAC of the four frames, as the specification says", () => {
     const frames = encode(secret, message());
     const hmac = createHmac("sha256", secret.key);
