@@ -1,3 +1,5 @@
+import { syncBuiltinESMExports } from "node:module";
+import timers from "node:timers";
 import { promisify } from "node:util";
 import { job } from "../language/job.js";
 import { type Context, currentContext, owned, within } from "./context.js";
@@ -33,6 +35,8 @@ export function installTimers(report: (thrown: unknown) => void): void {
     const descriptor = Object.getOwnPropertyDescriptor(original, promisify.custom);
     if (descriptor) Object.defineProperty(wrapped, promisify.custom, descriptor);
     Object.defineProperty(wrapped, "name", { value: name });
-    (globalThis as unknown as Record<string, unknown>)[name] = wrapped;
+    Object.assign(globalThis, { [name]: wrapped });
+    Object.assign(timers, { [name]: wrapped });
   }
+  syncBuiltinESMExports(); // for those who import them from "node:timers"
 }

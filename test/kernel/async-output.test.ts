@@ -18,6 +18,7 @@ const foreign = "second\n".repeat(40);
 
 test.each([
   ["a timer", "setTimeout(() => console.log('late'), 50);"],
+  ["a timer of node:timers", "import { setTimeout as later } from 'node:timers'; later(() => console.log('late'), 50);"],
   ["an interval", "const ticking = setInterval(() => { console.log('late'); clearInterval(ticking); }, 50);"],
   ["an async function that is not awaited", "void (async () => { await sleep(50); console.log('late'); })();"],
   ["after a failed await", "void (async () => { try { await sleep(50).then(() => { throw 1; }); } catch { console.log('late'); } })();"],
