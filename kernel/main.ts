@@ -20,7 +20,6 @@ process.on("warning", (warning) => {
 });
 
 const state = createState();
-Atomics.store(state, State.Handling, 1); // until the session is there
 const data: ProtocolData = { connectionFile, state };
 const protocol = new Worker(new URL("./wire/protocol-worker.js", import.meta.url), { workerData: data, execArgv: [] });
 const post = (message: FromMain) => protocol.postMessage(message);
@@ -49,5 +48,4 @@ const { createSession } = await import("./session/session.js");
 const session = createSession(process.cwd(), state, post);
 receive = (message) => session.receive(message);
 early.forEach(receive);
-Atomics.sub(state, State.Handling, 1);
 process.on("SIGINT", () => post({ type: "interrupt" }));

@@ -79,11 +79,7 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
   language.compile("1", () => false); // reads the standard library's types, before anybody waits for them
   const warmUp = setTimeout(() => {
     if (executor.running) warmUp.refresh();
-    else {
-      Atomics.add(state, State.Handling, 1);
-      complete(language, "a", 1); // the first completion takes longer than frontends wait for one
-      Atomics.sub(state, State.Handling, 1);
-    }
+    else complete(language, "a", 1); // the first completion takes longer than frontends wait for one
   }, 1000).unref();
 
   /** Something went wrong outside of any cell's await: it is told in the cell that it comes from, and the session goes on. */
@@ -207,7 +203,6 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
 
   async function respond(id: number, request: Request): Promise<void> {
     if (request.header.msg_type === "execute_request") executing = id;
-    Atomics.add(state, State.Handling, 1);
     try {
       const { type, content, failed } = await handle(request);
       if (Atomics.load(state, State.Interrupt) === 1) settled();
@@ -216,8 +211,6 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
       const { ename, evalue, traceback } = describeThrown(thrown);
       const type = request.header.msg_type.replace(/_request$/, "_reply");
       post({ type: "reply", id, replyType: type, content: { status: "error", ename, evalue, traceback }, failed: false });
-    } finally {
-      Atomics.sub(state, State.Handling, 1);
     }
   }
 

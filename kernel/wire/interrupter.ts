@@ -16,8 +16,7 @@ const BLOCKED = 500;
  * job of the event loop, and no `catch` or `finally` sees it.
  *
  * A termination takes effect a little after it was sent. `State.Terminating` covers that time: the main thread lets nothing of its own run
- * while it is set, and this side sends none once `State.UserCode` is 0, unless the main thread is busy without any request: then a callback
- * of Node's, which sets no `State.UserCode`, is what never returns.
+ * while it is set, and this side sends none once `State.UserCode` is 0.
  *
  * `execSync` and the like see no termination: the processes that they wait for get the signal that a terminal would send.
  */
@@ -88,8 +87,7 @@ export class Interrupter {
   private terminate(): void {
     Atomics.store(this.state, State.Terminating, 1);
     this.terminatingSince = performance.now();
-    const lost = Atomics.load(this.state, State.Handling) === 0 && performance.now() - this.askedAt >= MAX_PATIENCE;
-    if (Atomics.load(this.state, State.UserCode) === 0 && !lost) {
+    if (Atomics.load(this.state, State.UserCode) === 0) {
       Atomics.store(this.state, State.Terminating, 0);
       return;
     }

@@ -160,13 +160,6 @@ test.each([
   await other.stop();
 });
 
-test("a callback of Node's that never returns can be stopped when its cell is over", async () => {
-  await run("import { readFile } from 'node:fs'; readFile('/', () => { while (true); });");
-  await new Promise((resolve) => setTimeout(resolve, 200));
-  await kernel.ask("control", "interrupt_request", {});
-  expect(result(await run("'alive'"))).toBe("'alive'");
-});
-
 test("a kernel whose server was killed ends too", async () => {
   const other = await KernelClient.start({ parent: true });
   const pid = Number(result(await other.run("process.pid")));
