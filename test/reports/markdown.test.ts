@@ -112,6 +112,14 @@ test("BibTeX that cannot be read is left out, the rest is kept", () => {
   );
 });
 
+test("addresses in BibTeX stay as they are", () => {
+  const entries = parseBibTeX(
+    "@misc{a, title={A -- B~C}, url={https://a.org/~me/x--y\\_z?a=1\\&b=%20}}\n@misc{b, title={B}, doi={https://doi.org/10.1/a--b}}",
+  );
+  expect(describeEntry(entries.get("a")!)).toMatchObject({ title: "A – B C", url: "https://a.org/~me/x--y_z?a=1&b=%20" });
+  expect(describeEntry(entries.get("b")!).url).toBe("https://doi.org/10.1/a--b");
+});
+
 test("letters in mathematical styles are Unicode's", () => {
   // Unicode 16, Mathematical Alphanumeric Symbols and Letterlike Symbols
   expect(styled("ELx", "script")).toBe("ℰℒ𝓍");
