@@ -8,6 +8,7 @@ import { injectParameters } from "../../reports/execute/parameters.js";
 import { progressText } from "../../reports/execute/progress.js";
 import { parseNotebook, readNotebook } from "../../reports/notebook/read.js";
 import type { CodeCell, Notebook } from "../../reports/notebook/types.js";
+import { erpo } from "./cli.js";
 import { code, md, notebookJSON, writeNotebook } from "./notebooks.js";
 
 const output = () => join(mkdtempSync(join(tmpdir(), "erpo-test-")), "out.ipynb");
@@ -156,6 +157,16 @@ test("a cell that takes too long is interrupted, and so is one whose caller give
   const run = executeNotebook(path, { output: file, signal: stop.signal, onProgress: ({ seconds }) => seconds > 3 && stop.abort() });
   await expect(run).rejects.toThrow("nb.ipynb: cell 1: interrupted");
   expect(readFileSync(file, "utf8")).toContain("KeyboardInterrupt");
+});
+
+test("a limit beyond what a timer can hold is none", async () => {
+  await executeNotebook(writeNotebook([code("await new Promise((r) => setTimeout(r, 100));")]), { output: output(), timeout: 1e7 });
+});
+
+test("two notebooks of one name do not go to one folder", async () => {
+  const [one, two] = [writeNotebook([code("1")]), writeNotebook([code("2")])];
+  const { code: status, stderr } = await erpo(["execute", one, two, "--output", join(one, "..", "out")]);
+  expect([status, stderr]).toEqual([2, "erpo: two notebooks have the name nb.ipynb: --output cannot take both\n"]);
 });
 
 test("what cannot be run is named before a kernel starts", async () => {
