@@ -81,9 +81,9 @@ function readSource(path: string, earlier: readonly Source[], output: string, ex
     throw new NotebookError(`${basename(path)}: another report of this call has the name ${document.stem}`);
   }
   const provenance = collectProvenance(notebook, path, bytes, output, experiment);
-  if (!provenance.cells.some((cell) => cell.execution_count !== null) && provenance.cells.length) {
+  if (provenance.execution && !provenance.execution.complete) document.warnings.push("the notebook was not run to the end");
+  else if (provenance.cells.length && provenance.cells.every((cell) => cell.execution_count === null))
     document.warnings.push("the notebook has not been run");
-  } else if (provenance.execution && !provenance.execution.complete) document.warnings.push("the notebook was not run to the end");
   return { path, notebook, document, provenance };
 }
 

@@ -178,7 +178,11 @@ test("a notebook that was not run, or not to the end, says so", async () => {
   const output = folder();
   const fresh = writeNotebook([md("# A"), { ...code("1"), execution_count: null }], "a.ipynb");
   const broken = writeNotebook([md("# B"), code("1")], "b.ipynb", { erpo: { execution: { ...execution, complete: false } } });
-  await renderReports([fresh, broken], { output });
+  const stopped = writeNotebook([md("# C"), { ...code("1"), execution_count: null }], "c.ipynb", {
+    erpo: { execution: { ...execution, complete: false } },
+  });
+  await renderReports([fresh, broken, stopped], { output });
+  expect(readFileSync(join(output, "c.html"), "utf8")).toContain("<li>the notebook was not run to the end</li>");
   expect(readFileSync(join(output, "a.html"), "utf8")).toContain("<li>the notebook has not been run</li>");
   expect(readFileSync(join(output, "b.html"), "utf8")).toContain("<li>the notebook was not run to the end</li>");
 });
