@@ -176,4 +176,6 @@ test("what cannot be run is named before a kernel starts", async () => {
     /^nb\.ipynb: kernel "nonesuch" is not installed; there are: erpo/,
   );
   await expect(executeNotebook(path, { output: "/proc/no/out.ipynb" })).rejects.toThrow(/cannot be written/);
+  const inFile = join(path, "out.ipynb");
+  await expect(executeNotebook(path, { output: inFile })).rejects.toThrow(`${inFile}: cannot be written (ENOTDIR: not a directory)`);
 });
