@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync } from "node:fs";
+import { chmodSync, lstatSync, mkdtempSync, readFileSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -161,6 +161,17 @@ test("a cell that takes too long is interrupted, and so is one whose caller give
 
 test("a limit beyond what a timer can hold is none", async () => {
   await executeNotebook(writeNotebook([code("await new Promise((r) => setTimeout(r, 100));")]), { output: output(), timeout: 1e7 });
+});
+
+test("a notebook behind a link is written itself, and stays as private as it was", async () => {
+  const path = writeNotebook([code("1 + 1")]);
+  const link = join(mkdtempSync(join(tmpdir(), "erpo-test-")), "link.ipynb");
+  symlinkSync(path, link);
+  chmodSync(path, 0o600);
+  await executeNotebook(link);
+  expect(lstatSync(link).isSymbolicLink()).toBe(true);
+  expect(codeCells(readNotebook(path).notebook)[0]!.outputs).toHaveLength(1);
+  expect(statSync(path).mode & 0o777).toBe(0o600);
 });
 
 test("two notebooks of one name do not go to one folder", async () => {
