@@ -50,7 +50,12 @@ export function readSet(paths: readonly string[], output: string, run: string | 
   const sources: Source[] = [];
   for (const path of paths) {
     try {
-      sources.push(readSource(path, sources, output, experiment));
+      const source = readSource(path, sources, output, experiment);
+      if (paths.length > 1 && source.document.stem === "index")
+        throw new NotebookError(
+          `${basename(path)}: the page that leads to the reports has this name; rename the notebook, or render it alone`,
+        );
+      sources.push(source);
     } catch (error) {
       failures.push(failure(path, error));
     }
@@ -72,13 +77,13 @@ function readSource(path: string, earlier: readonly Source[], output: string, ex
   const { notebook, warnings } = checkMetadata(read);
   const document = buildDocument(notebook, path);
   document.warnings.push(...warnings);
-  if (document.stem === "index" || earlier.some((other) => other.document.stem === document.stem)) {
+  if (earlier.some((other) => other.document.stem === document.stem)) {
     throw new NotebookError(`${basename(path)}: another report of this call has the name ${document.stem}`);
   }
   const provenance = collectProvenance(notebook, path, bytes, output, experiment);
-  if (!provenance.cells.some((cell) => cell.execution_count !== null) && provenance.cells.length) {
+  if (provenance.execution && !provenance.execution.complete) document.warnings.push("the notebook was not run to the end");
+  else if (provenance.cells.length && provenance.cells.every((cell) => cell.execution_count === null))
     document.warnings.push("the notebook has not been run");
-  } else if (provenance.execution && !provenance.execution.complete) document.warnings.push("the notebook was not run to the end");
   return { path, notebook, document, provenance };
 }
 

@@ -33,7 +33,7 @@ export function comparisonTitle({ runs }: Comparison): string {
   const names = runs.map(({ name }) => name);
   return names.length <= 3
     ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)} compared`
-    : `${names.length} runs compared with ${names[0]}`;
+    : `${names.length - 1} runs compared with ${names[0]}`;
 }
 
 function summary({ runs, parameters, trainings, policies, refusals, means, missing }: Comparison): string {

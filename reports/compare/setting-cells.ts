@@ -31,8 +31,10 @@ const rowsOf = (settings: readonly Setting[], runs: readonly string[]): Row[] =>
 /** The parameters that differ in words, the first few: of two runs with their values, of more with the number of values. */
 export function inWords({ differing }: Settings): string {
   const shown = differing.slice(0, 5).map(({ name, values }) => {
-    const distinct = [...new Set(values.map(written))];
-    return `${literal(name)} (${values.length === 2 ? distinct.map(literal).join(" and ") : count(distinct.length, "value")})`;
+    if (values.length === 2) return `${literal(name)} (${values.map(written).map(literal).join(" and ")})`;
+    const known = values.filter((value) => value !== undefined);
+    const lacking = values.length - known.length;
+    return `${literal(name)} (${count(new Set(known.map(written)).size, "value")}${lacking > 0 ? `, ${count(lacking, "run")} without` : ""})`;
   });
   if (shown.length === 0) return "No parameters differ.";
   const rest = differing.length - shown.length;

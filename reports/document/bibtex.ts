@@ -21,7 +21,8 @@ export function parseBibTeX(text: string): Map<string, BibliographyEntry> {
     }
     const key = scanner.until(/[,}]/).trim();
     scanner.take(",");
-    const fields = Object.fromEntries([...scanner.fields(strings)].map(([name, value]) => [name, readTeX(value)]));
+    const read = ([name, value]: [string, string]) => [name, ADDRESSES.has(name) ? readAddress(value) : readTeX(value)];
+    const fields = Object.fromEntries([...scanner.fields(strings)].map(read));
     if (key) entries.set(key, { key, type, fields });
   }
   return entries;
@@ -34,7 +35,13 @@ export function describeEntry({ fields }: BibliographyEntry): { text: string; ti
   const place = fields.journal ?? fields.booktitle ?? fields.publisher ?? fields.howpublished ?? fields.school ?? "";
   const arxiv = fields.eprint && /arxiv/i.test(fields.archiveprefix ?? fields.eprinttype ?? "") ? `arXiv:${fields.eprint}` : "";
   const rest = [place, fields.volume && `vol. ${fields.volume}`, fields.pages && `pp. ${fields.pages}`, arxiv].filter(Boolean).join(", ");
-  const url = fields.url ?? (fields.doi ? `https://doi.org/${fields.doi}` : arxiv ? `https://arxiv.org/abs/${fields.eprint}` : undefined);
+  const url =
+    fields.url ??
+    (fields.doi
+      ? `https://doi.org/${fields.doi.replace(/^(?:https?:\/\/(?:dx\.)?doi\.org\/|doi:)/i, "")}`
+      : arxiv
+        ? `https://arxiv.org/abs/${fields.eprint}`
+        : undefined);
   return { text, title: fields.title ?? "", rest, ...(url && /^https?:\/\//.test(url) && { url }) };
 }
 
@@ -54,6 +61,15 @@ function names(list: string): string {
   if (cut) return `${readable[0]} et al.`;
   return readable.length < 2 ? (readable[0] ?? "") : `${readable.slice(0, -1).join(", ")} and ${readable.at(-1)}`;
 }
+
+/** Fields in which `~` and `--` are themselves. */
+const ADDRESSES = new Set(["url", "doi", "eprint"]);
+
+const readAddress = (value: string): string =>
+  value
+    .replace(/^\s*\\url\s*\{([\s\S]*)\}\s*$/, "$1")
+    .replace(/\\([&%$#_~])(?:\{\})?/g, "$1")
+    .replace(/[{}\s]/g, "");
 
 const COMBINING: Record<string, string> = {
   '"': "\u0308",

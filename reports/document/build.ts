@@ -153,7 +153,7 @@ function numberHeadings(document: ReportDocument, reader: MarkdownReader): void 
     const label = /\{#([A-Za-z][\w-]*)\}$/.exec(heading.text.trim());
     if (label) heading.tokens = reader.inline(heading.text.trim().slice(0, label.index).trim());
     const text = plainText(heading.tokens).trim();
-    const id = unique(label?.[1] ?? slug(text), ids);
+    const id = unique(label?.[1] ?? ownSlug(text), ids);
     document.headings.push({ id, level, number, text });
     (heading as Tokens.Heading & { info: HeadingInfo }).info = { id, number, level };
     if (label) addLabel(document, label[1]!, "section", `Section ${number}`);
@@ -236,6 +236,11 @@ function addLabel(
   if (document.labels.has(label)) document.warnings.push(`label ${label} is given twice`);
   else document.labels.set(label, { kind, text, stem: document.stem });
 }
+
+/** Ids of a page that are no headings': labels, cells, notes, references, the parts of pictures, its own sections. */
+const OTHER_IDS = /^(?:(?:fig|tbl|eq|val|report)-.*|(?:cell|fn|ref)-\d+|fnref-\d+-\d+|b\d+(?:-.*)?)$/;
+
+const ownSlug = (text: string): string => (OTHER_IDS.test(slug(text)) ? `section-${slug(text)}` : slug(text));
 
 function slug(text: string): string {
   const words = text

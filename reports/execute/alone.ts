@@ -27,7 +27,8 @@ export async function alone<T>(output: string, work: () => Promise<T>): Promise<
     throw new NotebookError(`${output}: is being written by another run${owner(lock)}; wait for it, or choose another --output`);
   };
   return withLock(lock, clear, refuse).catch((error) => {
-    throw error instanceof SetupError ? new FileError(`${output}: cannot be written`) : error;
+    if (error instanceof SetupError) throw new FileError(`${output}: cannot be written`);
+    throw (error as NodeJS.ErrnoException).path === lock ? fileError(output, error) : error; // such as a file where its folder should be
   });
 }
 

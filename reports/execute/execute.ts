@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, lstatSync, realpathSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { writeAtomic } from "../../src/setup/atomic.js";
 import { readNotebook } from "../notebook/read.js";
@@ -62,7 +62,7 @@ export interface ExecuteResult {
  */
 export async function executeNotebook(path: string, options: ExecuteOptions = {}): Promise<ExecuteResult> {
   const name = basename(path);
-  const output = resolve(options.output ?? path);
+  const output = behindLink(resolve(options.output ?? path));
   const { parameters = {}, allowErrors = false, timeout, signal, onProgress } = options;
   const original = readNotebook(path).notebook;
   try {
@@ -107,6 +107,9 @@ function clean(notebook: Notebook): Notebook {
   const { execution: _, ...erpo } = notebook.metadata.erpo ?? {};
   return { ...notebook, metadata: { ...notebook.metadata, erpo }, cells };
 }
+
+/** The file that a link leads to: it is written, and the link stays. */
+const behindLink = (file: string): string => (existsSync(file) && lstatSync(file).isSymbolicLink() ? realpathSync(file) : file);
 
 /** The file that a notebook is written to when several go to one folder. */
 export function outputFile(path: string, folder: string | undefined): string {

@@ -23,6 +23,9 @@ export interface Limits {
 
 const GRACE_MS = 10_000;
 
+/** 24 days. A timer for longer ends at once; no cell is that long. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 /**
  * Interrupts the running cell when its time is over or the caller says so.
  * @param timeout seconds; no limit where undefined
@@ -42,7 +45,7 @@ export function watchLimits(client: KernelClient, timeout: number | undefined, s
     timers.push(setTimeout(() => void client.kill().then(() => giveUp(error)), GRACE_MS));
   };
   const onAbort = () => stop(new InterruptedError("interrupted"));
-  if (timeout !== undefined)
+  if (timeout !== undefined && timeout * 1000 <= LONGEST_MS)
     timers.push(setTimeout(() => stop(new TimeoutError(`not done within ${timeout} s (--timeout)`)), timeout * 1000));
   if (signal?.aborted) onAbort();
   else signal?.addEventListener("abort", onAbort, { once: true });

@@ -50,8 +50,8 @@ ${document.authors.length ? `<p class="authors">${document.authors.map(escapeHTM
   const warnings = document.warnings.length
     ? `<aside class="warnings" aria-label="Warnings"><p>To know before reading:</p><ul>${[...new Set(document.warnings)].map((text) => `<li>${escapeHTML(text)}</li>`).join("")}</ul></aside>`
     : "";
-  const body = `<a class="skip" href="#content">Skip to the content</a>
-${contents(document)}<main id="content">
+  const body = `<a class="skip" href="#report-content">Skip to the content</a>
+${contents(document)}<main id="report-content">
 ${[header, warnings, content, notes, references(document), provenanceHTML(provenance)].filter(Boolean).join("\n")}
 </main>`;
   return sealPage(await pageHTML(document.title, body), provenance);
@@ -68,9 +68,9 @@ function contents(document: ReportDocument): string {
   const entries = document.headings
     .filter(({ level }) => level <= 3)
     .map(({ id, level, number, text }) => ({ id, level, text: `<span class="heading-number">${number}</span> ${escapeHTML(text)}` }));
-  if (document.footnotes.length) entries.push({ id: "footnotes", level: 2, text: "Footnotes" });
-  if (document.citations.length) entries.push({ id: "references", level: 2, text: "References" });
-  entries.push({ id: "provenance", level: 2, text: "Provenance" });
+  if (document.footnotes.length) entries.push({ id: "report-footnotes", level: 2, text: "Footnotes" });
+  if (document.citations.length) entries.push({ id: "report-references", level: 2, text: "References" });
+  entries.push({ id: "report-provenance", level: 2, text: "Provenance" });
   const items = entries.map(({ id, level, text }) => `<li class="level-${level}"><a href="#${escapeHTML(id)}">${text}</a></li>`);
   return `<nav aria-label="Contents"><details open><summary>Contents</summary>\n<ul>\n${items.join("\n")}\n</ul></details></nav>\n`;
 }
@@ -85,7 +85,7 @@ function footnotes(document: ReportDocument, markdown: MarkdownWriter): string {
     const html = markdown.blocks(tokens).trim();
     return `<li id="fn-${number}">${html.endsWith("</p>") ? `${html.slice(0, -4)} ${back}</p>` : `${html} ${back}`}</li>`;
   });
-  return `<section aria-labelledby="footnotes">\n<h2 id="footnotes">Footnotes</h2>\n<ol>\n${items.join("\n")}\n</ol>\n</section>`;
+  return `<section aria-labelledby="report-footnotes">\n<h2 id="report-footnotes">Footnotes</h2>\n<ol>\n${items.join("\n")}\n</ol>\n</section>`;
 }
 
 function references(document: ReportDocument): string {
@@ -97,7 +97,7 @@ function references(document: ReportDocument): string {
       : escapeHTML(title);
     return `<li id="ref-${i + 1}">${escapeHTML(text)}${name}.${rest ? ` <i>${escapeHTML(rest)}</i>.` : ""}</li>`;
   });
-  return `<section aria-labelledby="references">\n<h2 id="references">References</h2>\n<ol class="references">\n${items.join("\n")}\n</ol>\n</section>`;
+  return `<section aria-labelledby="report-references">\n<h2 id="report-references">References</h2>\n<ol class="references">\n${items.join("\n")}\n</ol>\n</section>`;
 }
 
 /** `42 s` or `3 min 05 s`. */

@@ -100,6 +100,20 @@ const SVG_ATTRIBUTES =
   "id transform d x y x1 y1 x2 y2 cx cy r rx ry dx dy width height viewBox preserveAspectRatio points fill fill-opacity fill-rule clip-path clip-rule clipPathUnits stroke stroke-width stroke-opacity stroke-dasharray stroke-dashoffset stroke-linecap stroke-linejoin stroke-miterlimit opacity color font-family font-size font-weight font-style text-anchor dominant-baseline letter-spacing word-spacing textLength lengthAdjust rotate offset stop-color stop-opacity gradientUnits gradientTransform fx fy spreadMethod visibility display vector-effect paint-order shape-rendering xmlns".split(
     " ",
   );
+/** Attributes that a picture may also have as a style. */
+const STYLES = new Set(
+  SVG_ATTRIBUTES.filter((name) =>
+    /^(?:fill|stroke|font|text-anchor|dominant|letter|word|stop|clip|opacity|color|visib|displ|paint)/.test(name),
+  ),
+);
+
+/** The declarations of a `style` that can be attributes, which win as they do in a browser. */
+const declarations = (style: string): [name: string, value: string][] =>
+  style.split(";").flatMap((part): [string, string][] => {
+    const [, name, value] = /^\s*([a-z-]+)\s*:\s*([^!]+?)\s*(?:!\s*important\s*)?$/i.exec(part) ?? [];
+    return name !== undefined && STYLES.has(name.toLowerCase()) ? [[name.toLowerCase(), value!]] : [];
+  });
+
 const LOCAL_URL = /^url\(#[A-Za-z][\w-]*\)$/;
 
 /**
@@ -111,7 +125,7 @@ const LOCAL_URL = /^url\(#[A-Za-z][\w-]*\)$/;
 export function sanitizeSVG(svg: string, prefix: string): string {
   const rename = (tagName: string, attribs: sanitizeHTML.Attributes): sanitizeHTML.Tag => {
     const kept: sanitizeHTML.Attributes = {};
-    for (const [name, value] of Object.entries(attribs)) {
+    for (const [name, value] of [...Object.entries(attribs), ...declarations(attribs.style ?? "")]) {
       if (/url\s*\(/i.test(value)) {
         if (LOCAL_URL.test(value.trim())) kept[name] = value.trim().replace("#", `#${prefix}`);
       } else if (name === "id") {

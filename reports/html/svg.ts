@@ -21,13 +21,14 @@ export function inlineSVG(svg: string, id: string, name: string, alt: string | u
   const label = `<title id="${id}-title">${escapeHTML(name)}</title>${alt ? `<desc id="${id}-desc">${escapeHTML(alt)}</desc>` : ""}`;
   const named = `role="img" aria-labelledby="${id}-title${alt ? ` ${id}-desc` : ""}"`;
   const sized = `${viewBox ? ` viewBox="${viewBox}"` : ""}${width ? ` width="${width}"` : ""}${height ? ` height="${height}"` : ""}`;
-  const body = withoutTitle(clean.slice(open.index + open[0].length).replace(/<\/svg>[\s\S]*$/, ""));
+  const inside = clean.slice(open.index + open[0].length);
+  const body = withoutTitle(inside.slice(0, Math.max(0, inside.lastIndexOf("</svg>")))); // there may be others within
   return `<svg${kept} ${named}${sized}>${label}${compactSVG(themed(body))}</svg>`;
 }
 
 /** A length in pixels; other units are dropped, for the page's width decides. */
 function length(attributes: string, name: string): number | undefined {
-  const found = new RegExp(`\\b${name}="([\\d.]+)(?:px)?"`).exec(attributes);
+  const found = new RegExp(`(?<![\\w-])${name}="([\\d.]+)(?:px)?"`).exec(attributes);
   return found ? Math.ceil(Number(found[1])) : undefined;
 }
 

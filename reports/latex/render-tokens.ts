@@ -42,6 +42,9 @@ type Place = "paragraph" | "line";
 const MAX_LISTS = 4;
 const MAX_INLINE = 20;
 
+/** Characters of a formula that may be wider than a page. */
+const LONG_MATH = 120;
+
 const SECTIONS = ["section", "subsection", "subsubsection", "paragraph", "subparagraph"];
 
 /** Turns a document's tokens into LaTeX in which nothing of the notebook is a command. */
@@ -145,7 +148,8 @@ export class TeXWriter {
   private equation({ tex, label }: MathToken): string {
     const math = safeMath(tex, true);
     if (math === undefined) return codeTeX(`$$${tex}$$`, "");
-    const fitted = this.context.template.name === "two-column" && !math.includes("\\tag") ? `\\fittedmath{${math}}` : math;
+    const long = this.context.template.name === "two-column" || math.length > LONG_MATH;
+    const fitted = long && !math.includes("\\tag") ? `\\fittedmath{${math}}` : math;
     const ours = label && this.context.document.labels.get(label)?.kind === "equation";
     return ours ? `\\begin{equation}\n${fitted}\n\\label{${label}}\n\\end{equation}` : `\\[\n${fitted}\n\\]`;
   }

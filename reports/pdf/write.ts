@@ -28,14 +28,25 @@ export function pdfWriter(paper: Paper): Writer {
   };
 }
 
+/** Lines of a folded output at most that are printed. */
+const PRINTED_LINES = 200;
+
+/** `Printed: 63 lines`: unfolded, or with the place where they are. */
+const unfolded = (details: string, lines: string | undefined): string =>
+  lines === undefined || Number(lines) <= PRINTED_LINES
+    ? details.replace("<details", "<details open")
+    : details.replace("</summary>", ", which are in the notebook</summary>");
+
 /**
- * The page with its own fonts and all code unfolded: paper has no place to click. Figure elements are groups, so that only pictures are
+ * The page with its own fonts, all code and what else is folded but the longest outputs unfolded: paper has no place to click. Figure elements are groups, so that only pictures are
  * tagged as figures, and tables stay tables.
  */
 function printable(html: string): string {
   return html
     .replace("</head>", () => `<style>${fontCSS()}</style>\n</head>`)
     .replaceAll('<details class="code"', '<details open class="code"')
+    .replaceAll(/<details class="output"><summary>[^<]*?(?:(\d+) lines)?<\/summary>/g, unfolded)
+    .replaceAll("<details><summary>Where<", "<details open><summary>Where<")
     .replaceAll(/<a [^<>]*>https?:/g, (link) => link.replace('class="external"', "")) // says its address already
     .replaceAll(/<figure(?=[\s>])/g, '<figure role="group"');
 }

@@ -10,7 +10,7 @@ export function provenanceHTML(provenance: Provenance): string {
   const rows = facts(provenance).map(([name, value]) => `<tr><th scope="row">${escapeHTML(name)}</th><td>${escapeHTML(value)}</td></tr>`);
   const table = `<div class="scroll" tabindex="0" role="group" aria-label="Provenance"><table>\n<tbody>\n${rows.join("\n")}\n</tbody></table></div>`;
   const json = `<details><summary>As JSON</summary>\n${UNSEALED}\n</details>`;
-  return `<section class="provenance" aria-labelledby="provenance">\n<h2 id="provenance">Provenance</h2>\n${table}\n${cellsHTML(provenance)}\n${json}\n</section>`;
+  return `<section class="provenance" aria-labelledby="report-provenance">\n<h2 id="report-provenance">Provenance</h2>\n${table}\n${cellsHTML(provenance)}\n${json}\n</section>`;
 }
 
 /** The code cells, folded: their times and the beginnings of their outputs' SHA-256. */

@@ -73,6 +73,10 @@ async function execute(notebooks: string[], options: Options, command: Command):
   if (sweep.length && output === undefined) command.error("error: --sweep writes many files: needs --output DIR", { exitCode: 2 });
   const swept = sweep.find(({ name }) => name in options.param);
   if (swept) command.error(`error: ${swept.name} has a value by -p and others by --sweep: give one of them`, { exitCode: 2 });
+  const names = notebooks.map((path) => basename(path));
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined && output !== undefined && !sweep.length)
+    command.error(`error: two notebooks have the name ${twice}: --output cannot take both`, { exitCode: 2 });
   const { InterruptedError } = await import("../../reports/execute/execute.js");
   const { progressLine } = await import("../../reports/execute/progress.js");
   const stop = new AbortController();

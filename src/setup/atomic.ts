@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fchmodSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { makeFolders, unwritable } from "./folders.js";
 
@@ -9,7 +9,7 @@ export class FileError extends Error {
 
 /**
  * Writes a file whole or not at all: beside its place, synced, then renamed; its folder is made where missing. A reader sees the old
- * content or the new one, also after a power cut.
+ * content or the new one, also after a power cut. Who may read the file stays as it was.
  *
  * @param chunks parts of the content, taken one at a time, so that a large file is never in memory as a whole
  * @throws FileError `FILE: cannot be written (cause)`, or what `chunks` throws; nothing is left beside the file
@@ -19,8 +19,10 @@ export function writeAtomic(path: string, chunks: Iterable<string | Uint8Array>)
   const beside = join(folder, `.${basename(path)}.${process.pid}.tmp`);
   try {
     makeFolders(folder);
-    const file = openSync(beside, "w");
+    const before = statSync(path, { throwIfNoEntry: false });
+    const file = openSync(beside, "w", before?.isFile() ? before.mode & 0o777 : 0o666);
     try {
+      if (before?.isFile()) fchmodSync(file, before.mode & 0o777); // whatever the umask
       for (const chunk of chunks) writeAll(file, typeof chunk === "string" ? Buffer.from(chunk) : chunk);
       fsyncSync(file);
     } finally {

@@ -66,7 +66,7 @@ browserTest("with the keyboard: the contents are skipped, and what is folded ope
   await page.keyboard.press("Tab");
   expect(await page.evaluate("document.activeElement.textContent")).toBe("Skip to the content");
   await page.keyboard.press("Enter");
-  expect(await page.evaluate("location.hash")).toBe("#content");
+  expect(await page.evaluate("location.hash")).toBe("#report-content");
   await page.focus("details.data > summary");
   await page.keyboard.press("Enter");
   expect(await page.evaluate("document.querySelector('details.data').open")).toBe(true);

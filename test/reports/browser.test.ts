@@ -47,6 +47,19 @@ afterAll(() => browser?.close());
 
 const open = (path: string, width: number, scheme?: "light" | "dark") => openPage(browser!, path, width, scheme);
 
+browserTest("columns of Markdown tables are aligned as they say", async () => {
+  const notebook = writeNotebook([md("# T\n\n| a | b | c |\n|:--|--:|:-:|\n| 1 | 2 | 3 |")]);
+  const output = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  await renderReports([notebook], { output });
+  const { page } = await open(join(output, "nb.html"), 1280);
+  expect(await page.evaluate("[...document.querySelectorAll('main td')].slice(0, 3).map((td) => getComputedStyle(td).textAlign)")).toEqual([
+    "left",
+    "right",
+    "center",
+  ]);
+  await page.close();
+});
+
 browserTest.each([390, 1280])("at %i px nothing is loaded, complained of, or wider than the page", async (width) => {
   const { page, requests, messages } = await open(file, width);
   await openDetails(page);

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync } from "node:fs";
+import { chmodSync, lstatSync, mkdtempSync, readFileSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -8,6 +8,7 @@ import { injectParameters } from "../../reports/execute/parameters.js";
 import { progressText } from "../../reports/execute/progress.js";
 import { parseNotebook, readNotebook } from "../../reports/notebook/read.js";
 import type { CodeCell, Notebook } from "../../reports/notebook/types.js";
+import { erpo } from "./cli.js";
 import { code, md, notebookJSON, writeNotebook } from "./notebooks.js";
 
 const output = () => join(mkdtempSync(join(tmpdir(), "erpo-test-")), "out.ipynb");
@@ -158,6 +159,27 @@ test("a cell that takes too long is interrupted, and so is one whose caller give
   expect(readFileSync(file, "utf8")).toContain("KeyboardInterrupt");
 });
 
+test("a limit beyond what a timer can hold is none", async () => {
+  await executeNotebook(writeNotebook([code("await new Promise((r) => setTimeout(r, 100));")]), { output: output(), timeout: 1e7 });
+});
+
+test("a notebook behind a link is written itself, and stays as private as it was", async () => {
+  const path = writeNotebook([code("1 + 1")]);
+  const link = join(mkdtempSync(join(tmpdir(), "erpo-test-")), "link.ipynb");
+  symlinkSync(path, link);
+  chmodSync(path, 0o600);
+  await executeNotebook(link);
+  expect(lstatSync(link).isSymbolicLink()).toBe(true);
+  expect(codeCells(readNotebook(path).notebook)[0]!.outputs).toHaveLength(1);
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+});
+
+test("two notebooks of one name do not go to one folder", async () => {
+  const [one, two] = [writeNotebook([code("1")]), writeNotebook([code("2")])];
+  const { code: status, stderr } = await erpo(["execute", one, two, "--output", join(one, "..", "out")]);
+  expect([status, stderr]).toEqual([2, "erpo: two notebooks have the name nb.ipynb: --output cannot take both\n"]);
+});
+
 test("what cannot be run is named before a kernel starts", async () => {
   await expect(executeNotebook("/nonexistent.ipynb")).rejects.toThrow("/nonexistent.ipynb: no such file");
   const path = writeNotebook([code("1")]);
@@ -165,4 +187,6 @@ test("what cannot be run is named before a kernel starts", async () => {
     /^nb\.ipynb: kernel "nonesuch" is not installed; there are: erpo/,
   );
   await expect(executeNotebook(path, { output: "/proc/no/out.ipynb" })).rejects.toThrow(/cannot be written/);
+  const inFile = join(path, "out.ipynb");
+  await expect(executeNotebook(path, { output: inFile })).rejects.toThrow(`${inFile}: cannot be written (ENOTDIR: not a directory)`);
 });

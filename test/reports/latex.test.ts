@@ -35,6 +35,7 @@ const awkward: RawCell[] = [
   md(
     "$$\n\\mathcal L = \\sum_{i=1}^{n} \\log \\sigma \\Big( \\beta \\log \\frac{\\pi_\\theta(y^w \\mid x)}{\\pi_{\\text{ref}}(y^w \\mid x)} - \\beta \\log \\frac{\\pi_\\theta(y^l \\mid x)}{\\pi_{\\text{ref}}(y^l \\mid x)} \\Big) + \\lambda \\lVert \\theta \\rVert^2\n$$ {#eq-wide}",
   ),
+  md(`$$${"a_{i} + ".repeat(60)}b$$ {#eq-long}`),
   code(
     `const a = ${JSON.stringify("long ".repeat(60))};\n\tconst b = "${"x".repeat(300)}"; // Grüße, 漢字, α ≤ β → ∞ 😀\n${"    nested(".repeat(30)}`,
   ),

@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -9,6 +9,7 @@ import { overprint } from "../../reports/execute/outputs.js";
 import { mathML } from "../../reports/html/math.js";
 import { formulaCharacters, mathFontCSS } from "../../reports/html/math-font.js";
 import { styled } from "../../reports/html/math-letters.js";
+import { packageRoot } from "../../src/setup/paths.js";
 import { code, contentOf, documentOf, md, shown } from "./notebooks.js";
 
 const label = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_-]{0,8}[A-Za-z0-9]$/);
@@ -110,6 +111,21 @@ test("BibTeX that cannot be read is left out, the rest is kept", () => {
       },
     ),
   );
+});
+
+test("what the notebooks cite has authors, a title and an address", () => {
+  const entries = parseBibTeX(readFileSync(join(packageRoot(), "notebooks", "references.bib"), "utf8"));
+  for (const entry of entries.values())
+    expect(describeEntry(entry)).toMatchObject({ text: expect.stringMatching(/^\S.*\. \d{4}\. $/), url: expect.stringMatching(/^https/) });
+  expect(describeEntry(entries.get("rdpo2024")!).text).toBe("Ryan Park et al. 2024. ");
+});
+
+test("addresses in BibTeX stay as they are", () => {
+  const entries = parseBibTeX(
+    "@misc{a, title={A -- B~C}, url={https://a.org/~me/x--y\\_z?a=1\\&b=%20}}\n@misc{b, title={B}, doi={https://doi.org/10.1/a--b}}",
+  );
+  expect(describeEntry(entries.get("a")!)).toMatchObject({ title: "A – B C", url: "https://a.org/~me/x--y_z?a=1&b=%20" });
+  expect(describeEntry(entries.get("b")!).url).toBe("https://doi.org/10.1/a--b");
 });
 
 test("letters in mathematical styles are Unicode's", () => {

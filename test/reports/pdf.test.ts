@@ -111,6 +111,20 @@ const actions = (pdf: PDFDocument): PDFDict[] =>
 
 const destinations = (pdf: PDFDocument): string[] => pdf.catalog.lookup(PDFName.of("Dests"), PDFDict).keys().map(String);
 
+popplerTest("folded outputs are printed, but for the longest", async () => {
+  const lines = (name: string, count: number) => Array.from({ length: count }, (_, i) => `${name}-${i}`).join("\n");
+  const printed = (text: string) => ({ output_type: "stream", name: "stdout", text });
+  const error = { output_type: "error", ename: "E", evalue: "e", traceback: ["at the place"] };
+  const notebook = writeNotebook([code("1", [printed(lines("some", 60)), error]), code("2", [printed(lines("many", 300))])]);
+  const output = folder();
+  await renderReports([notebook], { output, to: ["pdf"] });
+  const text = poppler("pdftotext", join(output, "nb.pdf"), "-");
+  expect(text).toContain("some-59");
+  expect(text).toContain("at the place");
+  expect(text).toContain("Printed: 300 lines, which are in the notebook");
+  expect(text).not.toContain("many-1");
+});
+
 popplerTest("pages are A4 or letter, numbered, with all code in full and fonts embedded", async () => {
   const file = join(output, "one.pdf");
   expect(poppler("pdfinfo", file)).toMatch(/Tagged: +yes[\s\S]*Page size: +59[45]\.\d+ x 84[12]\.?\d* pts \(A4\)/);

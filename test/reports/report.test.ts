@@ -133,6 +133,29 @@ test("one bad notebook does not stop the others, and each is told in one line", 
   }
 });
 
+test("an id stands once in a page, whatever its headings are called", async () => {
+  const headings = ["Content", "References", "References", "Provenance", "Footnotes", "Cell 2", "Fn 1", "Fnref 1 1", "B2 title", "Fig a"];
+  const text = headings.map((name) => `## ${name}\n\n[to it](#${name.toLowerCase()})`).join("\n\n");
+  const figure = shown({ "image/svg+xml": "<svg/>" }, { label: "fig-a", "fig-cap": "A.", "fig-alt": "a" });
+  const notebook = writeNotebook([md(`# T\n\nA note[^a] [@a].\n\n${text}\n\n[^a]: b`), code("1", [figure])]);
+  writeFileSync(join(notebook, "..", "references.bib"), "@misc{a, title={A}}");
+  const output = folder();
+  await renderReports([notebook], { output });
+  const html = readFileSync(join(output, "nb.html"), "utf8");
+  const ids = [...html.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id!);
+  expect(ids.filter((id, i) => ids.indexOf(id) < i)).toEqual([]);
+  for (const id of ["references", "provenance", "fig-a"]) expect(html).toMatch(new RegExp(`<(?:h2|figure) id="${id}"`));
+  for (const [, id] of html.matchAll(/<li class="level-2"><a href="#([^"]*)"/g)) expect(ids).toContain(id);
+});
+
+test("a notebook called index has its report, but none beside the page that leads to all", async () => {
+  const [index, other] = [writeNotebook([md("# I")], "index.ipynb"), writeNotebook([md("# O")], "other.ipynb")];
+  expect((await renderReports([index], { output: folder() })).failures).toEqual([]);
+  expect((await renderReports([index, other], { output: folder() })).failures).toEqual([
+    "index.ipynb: the page that leads to the reports has this name; rename the notebook, or render it alone",
+  ]);
+});
+
 test("an output folder that cannot be written is named", async () => {
   const good = writeNotebook([md("# Good")]);
   const file = join(folder(), "file");
@@ -155,7 +178,11 @@ test("a notebook that was not run, or not to the end, says so", async () => {
   const output = folder();
   const fresh = writeNotebook([md("# A"), { ...code("1"), execution_count: null }], "a.ipynb");
   const broken = writeNotebook([md("# B"), code("1")], "b.ipynb", { erpo: { execution: { ...execution, complete: false } } });
-  await renderReports([fresh, broken], { output });
+  const stopped = writeNotebook([md("# C"), { ...code("1"), execution_count: null }], "c.ipynb", {
+    erpo: { execution: { ...execution, complete: false } },
+  });
+  await renderReports([fresh, broken, stopped], { output });
+  expect(readFileSync(join(output, "c.html"), "utf8")).toContain("<li>the notebook was not run to the end</li>");
   expect(readFileSync(join(output, "a.html"), "utf8")).toContain("<li>the notebook has not been run</li>");
   expect(readFileSync(join(output, "b.html"), "utf8")).toContain("<li>the notebook was not run to the end</li>");
 });

@@ -4,6 +4,7 @@ import { literal } from "../../../reports/compare/cells.js";
 import { written } from "../../../reports/compare/parameters.js";
 import { declared, distinctNames } from "../../../reports/compare/run-folder.js";
 import { changes } from "../../../reports/compare/samples.js";
+import { inWords } from "../../../reports/compare/setting-cells.js";
 import { MarkdownReader } from "../../../reports/document/markdown.js";
 
 const word = fc.constantFrom("a", "the", "<assess>none;", "end", "a & b", "naïve", ",", "R5:", "\n");
@@ -55,6 +56,13 @@ test("values in tables: digests short, lists joined, long texts cut", () => {
   expect(written(["q_proj", "k_proj"])).toBe("q_proj, k_proj");
   expect(written(undefined)).toBe("–");
   expect(written("x".repeat(200))).toHaveLength(90);
+});
+
+test("differing parameters in words: a run without one has no value", () => {
+  const setting = (values: unknown[]) => inWords({ differing: [{ name: "seed", values }], same: [] });
+  expect(setting([1, 2])).toBe("Parameters that differ: `seed` (`1` and `2`).");
+  expect(setting([1, 2, 1])).toBe("Parameters that differ: `seed` (2 values).");
+  expect(setting([1, undefined, 1])).toBe("Parameters that differ: `seed` (1 value, 1 run without).");
 });
 
 test("a text from a run is code in Markdown, whatever it holds", () => {
