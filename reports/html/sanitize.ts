@@ -110,8 +110,13 @@ const STYLES = new Set(
 /** The declarations of a `style` that can be attributes, which win as they do in a browser. */
 const declarations = (style: string): [name: string, value: string][] =>
   style.split(";").flatMap((part): [string, string][] => {
-    const [, name, value] = /^\s*([a-z-]+)\s*:\s*([^!]+?)\s*(?:!\s*important\s*)?$/i.exec(part) ?? [];
-    return name !== undefined && STYLES.has(name.toLowerCase()) ? [[name.toLowerCase(), value!]] : [];
+    const colon = part.indexOf(":");
+    const name = part.slice(0, Math.max(colon, 0)).trim().toLowerCase();
+    const value = part
+      .slice(colon + 1)
+      .split("!")[0]!
+      .trim();
+    return STYLES.has(name) && value ? [[name, value]] : [];
   });
 
 const LOCAL_URL = /^url\(#[A-Za-z][\w-]*\)$/;

@@ -32,10 +32,12 @@ export function pdfWriter(paper: Paper): Writer {
 const PRINTED_LINES = 200;
 
 /** `Printed: 63 lines`: unfolded, or with the place where they are. */
-const unfolded = (details: string, lines: string | undefined): string =>
-  lines === undefined || Number(lines) <= PRINTED_LINES
+function unfolded(details: string): string {
+  const lines = Number(/ (\d{1,9}) lines</.exec(details)?.[1] ?? 0);
+  return lines <= PRINTED_LINES
     ? details.replace("<details", "<details open")
     : details.replace("</summary>", ", which are in the notebook</summary>");
+}
 
 /**
  * The page with its own fonts, all code and what else is folded but the longest outputs unfolded: paper has no place to click. Figure elements are groups, so that only pictures are
@@ -45,7 +47,7 @@ function printable(html: string): string {
   return html
     .replace("</head>", () => `<style>${fontCSS()}</style>\n</head>`)
     .replaceAll('<details class="code"', '<details open class="code"')
-    .replaceAll(/<details class="output"><summary>[^<]*?(?:(\d+) lines)?<\/summary>/g, unfolded)
+    .replaceAll(/<details class="output"><summary>[^<]*<\/summary>/g, unfolded)
     .replaceAll("<details><summary>Where<", "<details open><summary>Where<")
     .replaceAll(/<a [^<>]*>https?:/g, (link) => link.replace('class="external"', "")) // says its address already
     .replaceAll(/<figure(?=[\s>])/g, '<figure role="group"');

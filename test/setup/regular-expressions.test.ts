@@ -58,7 +58,8 @@ const accepted: Record<string, string[]> = {
     String.raw`^(?:export\s+)?(const|let|var)\s+([\p{L}_$][\p{L}\p{N}_$]*)\s*(:[^=\n]+?)?\s*=`,
     String.raw`[\p{ID_Continue}$]*$`,
     String.raw`\n\/\/# sourceMappingURL=.*\s*$`,
-    String.raw`Cell (In\[[^\]]*\]), line (\d+), column (\d+)`,
+    String.raw`(Cell In\[[^\]]*\]|File .+), line (\d+), column (\d+)`,
+    String.raw`^\s+at (?:.* \()?((?:node:|file:|\/|[A-Z]:).*:\d+:\d+)\)?( \{|,)?$`,
     String.raw`.*(In\[\d+\])`,
   ],
 };
