@@ -1,8 +1,31 @@
 /** What is used of TensorFlow.js's engine, which it keeps in a global. */
 interface Engine {
-  state: { scopeStack: unknown[]; gradientDepth: number; kernelDepth: number; activeTape: unknown };
+  state: State;
   endScope(): void;
+  trackTensor(tensor: Tracked, backend?: unknown): void;
 }
+
+interface State {
+  scopeStack: { track: unknown[] }[];
+  gradientDepth: number;
+  kernelDepth: number;
+  activeTape: unknown;
+  numTensors: number;
+  numBytes: number;
+  numDataBuffers: number;
+  numStringTensors: number;
+  tensorInfo: WeakMap<object, unknown>;
+}
+
+interface Tracked {
+  dataId: object;
+}
+
+const COUNTS = ["numTensors", "numBytes", "numDataBuffers", "numStringTensors"] as const;
+
+/** The tensor that is being counted: terminated there, it would count as alive for good. */
+let counting: { tensor: Tracked; before: Pick<State, (typeof COUNTS)[number]>; known: boolean } | undefined;
+const watched = new WeakSet<Engine>();
 
 /**
  * Remembers how deep TensorFlow.js's scopes are. The function returned rewinds to there and frees the tensors made in between:
@@ -10,11 +33,40 @@ interface Engine {
  */
 export function markTensorScope(): () => void {
   const engine = () => (globalThis as { _tfengine?: Engine })._tfengine;
-  const depth = engine()?.state.scopeStack.length ?? 0;
+  const begun = engine();
+  if (begun) watch(begun);
+  counting = undefined;
+  const depth = begun?.state.scopeStack.length ?? 0;
   return () => {
     const now = engine();
-    if (!now || now.state.scopeStack.length <= depth) return;
+    if (!now) return;
+    forgetCounting(now.state);
+    if (now.state.scopeStack.length <= depth) return;
     while (now.state.scopeStack.length > depth) now.endScope();
     Object.assign(now.state, { gradientDepth: 0, kernelDepth: 0, activeTape: null });
   };
+}
+
+/** Notes which tensor is being counted. */
+function watch(engine: Engine): void {
+  if (watched.has(engine)) return;
+  watched.add(engine);
+  const track = engine.trackTensor;
+  engine.trackTensor = function (tensor, backend) {
+    const { numTensors, numBytes, numDataBuffers, numStringTensors, tensorInfo } = this.state;
+    counting = { tensor, before: { numTensors, numBytes, numDataBuffers, numStringTensors }, known: tensorInfo.has(tensor.dataId) };
+    track.call(this, tensor, backend);
+    counting = undefined;
+  };
+}
+
+/** Takes back what was counted of a tensor whose making was cut off: nobody has it. */
+function forgetCounting(state: State): void {
+  if (!counting) return;
+  const { tensor, before, known } = counting;
+  counting = undefined;
+  const scope = state.scopeStack.at(-1);
+  if (scope?.track.at(-1) === tensor) scope.track.pop();
+  if (!known) state.tensorInfo.delete(tensor.dataId);
+  for (const name of COUNTS) state[name] = before[name];
 }
