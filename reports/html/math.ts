@@ -1,4 +1,4 @@
-import katex from "katex";
+import { katexMathML } from "../document/katex.js";
 import { escapeHTML } from "./escape.js";
 import { moveStylesIntoText } from "./math-letters.js";
 
@@ -8,15 +8,7 @@ import { moveStylesIntoText } from "./math-letters.js";
  */
 export function mathML(tex: string, display: boolean): string {
   try {
-    const html = katex.renderToString(tex, {
-      displayMode: display,
-      output: "mathml",
-      throwOnError: true,
-      strict: false,
-      trust: false,
-      maxExpand: 500,
-      maxSize: 20,
-    });
+    const html = katexMathML(tex, display);
     const bare = html
       .replace(/^<span class="katex">|<\/span>$/g, "")
       .replace(/<annotation[^>]*>[\s\S]*?<\/annotation>/g, "")

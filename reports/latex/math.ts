@@ -1,4 +1,4 @@
-import katex from "katex";
+import { katexMathML } from "../document/katex.js";
 import { mathCommand } from "./characters.js";
 import { escapeTeX } from "./escape.js";
 import { ALIASES, BEFORE_DELIMITER, CONSTRUCTS, CONTROL_SYMBOLS, ENVIRONMENTS, SYMBOLS, TEXTS, WITH_OPTION } from "./math-commands.js";
@@ -12,15 +12,7 @@ import { ALIASES, BEFORE_DELIMITER, CONSTRUCTS, CONTROL_SYMBOLS, ENVIRONMENTS, S
  */
 export function safeMath(tex: string, display: boolean): string | undefined {
   try {
-    katex.renderToString(tex, {
-      displayMode: display,
-      output: "mathml",
-      throwOnError: true,
-      strict: false,
-      trust: false,
-      maxExpand: 500,
-      maxSize: 20,
-    });
+    katexMathML(tex, display);
     const writer = new FormulaWriter(tex, display);
     const written = writer.formula().trim();
     if (written === "") return undefined;

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { test } from "vitest";
+import { machine, median } from "./common.js";
 
 const ROUNDS = 3;
 
@@ -13,14 +13,13 @@ interface Measured {
 }
 
 const script = fileURLToPath(new URL("engine.mjs", import.meta.url));
-const median = (xs: number[]) => [...xs].sort((a, b) => a - b)[xs.length >> 1]!;
 
 test("SmolLM2-135M: training and sampling in both precisions, tokens a second", () => {
   const rounds = Array.from({ length: ROUNDS }, () =>
     ["f32", "bf16"].map((precision) => JSON.parse(execFileSync(process.execPath, [script, precision], { encoding: "utf8" })) as Measured),
   );
   const [f32, bf16] = [0, 1].map((i) => rounds.map((round) => round[i]!));
-  console.log(`${cpus()[0]!.model}, ${cpus().length} cores, Node ${process.versions.node}, ${new Date().toISOString().slice(0, 10)}`);
+  console.log(machine());
   if (bf16![0]!.precision === "f32") console.log("this processor does not multiply BF16: both columns are float32");
   console.log(`medians of ${ROUNDS} interleaved rounds\n\n| | f32 | bf16 | ratio |\n|---|---|---|---|`);
   for (const [what, key] of [

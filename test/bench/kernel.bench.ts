@@ -1,19 +1,18 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "vitest";
 import { install } from "../../kernel/install.js";
 import { packageRoot } from "../../src/setup/paths.js";
 import { makeTestPython, testPython } from "../kernel/python-env.js";
+import { machine, median } from "./common.js";
 
 const ROUNDS = 5;
 
 /** Each kernel's figures, one a round. */
 type Figures = Record<string, Record<string, number[]>>;
-
-const median = (xs: number[]) => [...xs].sort((a, b) => a - b)[xs.length >> 1]!;
 
 test("kernels: start, cells, loops, memory", () => {
   makeTestPython();
@@ -42,7 +41,7 @@ test("kernels: start, cells, loops, memory", () => {
     const other = figures.python3![row];
     return other ? (median(figures.erpo![row]!) / median(other)).toFixed(2) : "";
   };
-  console.log(`${cpus()[0]!.model}, ${cpus().length} cores, Node ${process.versions.node}, ${new Date().toISOString().slice(0, 10)}`);
+  console.log(machine());
   console.log(`medians of ${ROUNDS} rounds (range), ms unless said otherwise\n`);
   console.log(`| | ${kernels.join(" | ")} | erpo / ipykernel |`);
   console.log(`|---|${kernels.map(() => "---").join("|")}|---|`);

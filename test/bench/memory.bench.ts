@@ -1,5 +1,6 @@
 import { test } from "vitest";
-import { machine, measure, median } from "./peers.js";
+import { machine, median } from "./common.js";
+import { measure } from "./peers.js";
 
 interface Steps {
   seconds: number[];

@@ -1,14 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { cpus } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cacheDir, packageRoot } from "../../src/setup/paths.js";
 import makePeers, { peer } from "../peers/python-env.js";
 
 export const ROUNDS = 3;
-
-export const median = (xs: readonly number[]): number => [...xs].sort((a, b) => a - b)[xs.length >> 1]!;
 
 /** SmolLM2 as a folder that transformers loads, made once a cache. */
 export function modelFolder(): string {
@@ -32,7 +29,3 @@ export function measure<T>(script: string, ...words: (string | number)[]): T {
   });
   return JSON.parse(output.trim().split("\n").at(-1)!) as T;
 }
-
-/** Where and when figures were measured. */
-export const machine = (): string =>
-  `${cpus()[0]!.model}, ${cpus().length} cores, Node ${process.versions.node}, ${new Date().toISOString().slice(0, 10)}`;

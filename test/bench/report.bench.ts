@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { intervals, lengthDistribution, trainingCurves } from "../../src/figures/index.js";
@@ -10,6 +10,7 @@ import { tableData, tableHTML, tableText } from "../../src/figures/table.js";
 import { packageRoot } from "../../src/setup/paths.js";
 import { makeTestPython, testPython } from "../kernel/python-env.js";
 import { code, md, notebookJSON, type RawCell, shown } from "../reports/notebooks.js";
+import { machine, median } from "./common.js";
 
 const ROUNDS = 9;
 
@@ -95,8 +96,6 @@ async function notebook(): Promise<string> {
   return file;
 }
 
-const median = (xs: number[]) => [...xs].sort((a, b) => a - b)[xs.length >> 1]!;
-
 test("report: time of the command and size of the page, against nbconvert", async () => {
   makeTestPython();
   const nbconvert = join(dirname(testPython()!), "jupyter-nbconvert");
@@ -120,9 +119,7 @@ test("report: time of the command and size of the page, against nbconvert", asyn
   const size = (name: string) => statSync(join(output, commands[name]!.page)).size;
   const version = execFileSync(nbconvert, ["--version"], { encoding: "utf8" }).trim();
   const ratio = { time: median(seconds.erpo!) / median(seconds.nbconvert!), size: size("erpo") / size("nbconvert") };
-  console.log(
-    `${cpus()[0]!.model}, ${cpus().length} cores, Node ${process.versions.node}, nbconvert ${version}, ${new Date().toISOString().slice(0, 10)}`,
-  );
+  console.log(`${machine()}, nbconvert ${version}`);
   console.log(`medians of ${ROUNDS} rounds (range), in turn\n`);
   console.log("| | erpo report | jupyter nbconvert | ratio |\n|---|---|---|---|");
   const cell = (name: string) => {

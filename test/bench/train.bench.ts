@@ -1,5 +1,6 @@
 import { test } from "vitest";
-import { machine, measure, median, modelFolder, ROUNDS } from "./peers.js";
+import { machine, median } from "./common.js";
+import { measure, modelFolder, ROUNDS } from "./peers.js";
 
 interface Steps {
   seconds: number[];
