@@ -49,15 +49,9 @@ export function fileName(text: string): string {
  */
 export async function figureSVG({ picture, spec }: FigureBlock, width?: number): Promise<string> {
   if (picture.type === "image") throw new Error("a picture of pixels has no SVG");
-  const svg = width && spec ? await redrawn(spec, width) : picture.type === "svg" ? picture.svg : await draw(picture.spec);
+  const svg = width && spec ? await draw(spec, width) : picture.type === "svg" ? picture.svg : await draw(picture.spec);
   const clean = sanitizeSVG(svg, "").trim();
   return clean.includes(' xmlns="') ? clean : clean.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"');
-}
-
-/** What cannot be drawn within the limits of `draw` is not drawn in this thread either. */
-async function redrawn(spec: Record<string, unknown>, width: number): Promise<string> {
-  await draw(spec);
-  return (await import("../src/figures/resize.js")).renderAt(spec, width);
 }
 
 /** A picture of pixels as PNG, with its size; undefined where it cannot be read. */

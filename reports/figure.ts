@@ -1,11 +1,11 @@
 import { basename, resolve } from "node:path";
-import { render } from "../src/figures/render.js";
-import { renderAt, scaledTo, sizeOf } from "../src/figures/resize.js";
+import { scaledTo, sizeOf } from "../src/figures/resize.js";
 import { writeAtomic } from "../src/setup/atomic.js";
 import { buildDocument } from "./document/build.js";
 import { withNames } from "./document/markdown.js";
 import type { FigureBlock } from "./document/model.js";
 import type { FigureFormat } from "./formats.js";
+import { draw } from "./html/draw.js";
 import { escapeHTML } from "./html/escape.js";
 import { sanitizeSVG } from "./html/sanitize.js";
 import { readNotebook } from "./notebook/read.js";
@@ -31,7 +31,7 @@ export interface FigureOptions {
 export async function writeFigure(place: string, { to, width, output }: FigureOptions): Promise<string[]> {
   const [, path = place, label = ""] = /^(.*?)#([^#]*)$/s.exec(place) ?? [];
   const figure = findFigure(path, label);
-  const svg = await draw(figure, basename(path), width);
+  const svg = await sized(figure, basename(path), width);
   const written: string[] = [];
   for (const format of to) {
     const file = resolve(output, `${label}.${format}`);
@@ -62,9 +62,9 @@ function findFigure(path: string, label: string): FigureBlock {
 const LARGEST = 10_000;
 
 /** The figure as SVG that says its width in pixels. */
-async function draw({ picture, spec, label, alt }: FigureBlock, name: string, width: number | undefined): Promise<string> {
+async function sized({ picture, spec, label, alt }: FigureBlock, name: string, width: number | undefined): Promise<string> {
   let svg: string;
-  if (spec) svg = width === undefined ? (await render(spec)).svg : await renderAt(spec, width);
+  if (spec) svg = await draw(spec, width);
   else if (picture.type === "svg") svg = picture.svg;
   else throw new NotebookError(`${name}: ${label} is a bitmap, which cannot be redrawn; show it as SVG or Vega-Lite`);
   const clean = sanitizeSVG(svg, "").trim();

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { packageRoot } from "../../src/setup/paths.js";
+import type { DrawRequest } from "./draw-worker.js";
 
 const SECONDS = 30;
 const MEGABYTES = 512;
@@ -10,9 +11,10 @@ let worker: Worker | undefined;
 
 /**
  * Draws a Vega-Lite specification as SVG in a thread of its own: one that never ends, or fills the memory, ends the thread only.
+ * @param width of the whole picture in CSS pixels, see `renderAt`; as the specification says unless given
  * @throws Error with Vega's reason, or that it took too long or too much memory
  */
-export async function draw(spec: Record<string, unknown>): Promise<string> {
+export async function draw(spec: Record<string, unknown>, width?: number): Promise<string> {
   worker ??= new Worker(join(packageRoot(), "dist", "reports", "html", "draw-worker.js"), {
     execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: MEGABYTES },
@@ -35,7 +37,7 @@ export async function draw(spec: Record<string, unknown>): Promise<string> {
         svg === undefined ? reject(new Error(failure)) : resolve(svg),
       );
       thread.ref();
-      thread.postMessage({ spec, port }, [port]);
+      thread.postMessage({ spec, width, port } satisfies DrawRequest, [port]);
     });
   } finally {
     clearTimeout(timer);
