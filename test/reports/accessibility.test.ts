@@ -45,8 +45,9 @@ const views = [1280, 390].flatMap((width) => (["light", "dark"] as const).map((s
 browserTest.each(["index", ...stems])("%s: axe finds nothing serious, and nothing is wider than the page", async (stem) => {
   for (const [width, scheme] of views) {
     const { page } = await openPage(browser, join(output, `${stem}.html`), width, scheme);
-    await openDetails(page);
     await page.evaluate(axe);
+    expect(await page.evaluate(FINDINGS), `folded, ${width} px, ${scheme}`).toEqual([]);
+    await openDetails(page);
     expect(await page.evaluate(FINDINGS), `${width} px, ${scheme}`).toEqual([]);
     expect(await page.evaluate("document.documentElement.scrollWidth"), `${width} px`).toBeLessThanOrEqual(width);
     await page.close();
