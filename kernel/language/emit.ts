@@ -5,10 +5,31 @@ const REACTIONS = new Set(["then", "catch", "finally"]);
 const LISTENERS = new Set(["on", "once", "addListener", "addEventListener"]);
 const isFunctionLiteral = (node: ts.Node) => ts.isArrowFunction(node) || ts.isFunctionExpression(node);
 
-/** Whether a call's function is Node's own: it calls what it is given when the cell may be long over. */
+/** Whether a type has functions among its values, as far as it says: `any` does not. */
+const isCallable = (type: ts.Type): boolean =>
+  type.isUnion() ? type.types.some(isCallable) : type.getCallSignatures().length > 0 || type.symbol?.name === "Function";
+
+/**
+ * Whether a call's function is Node's own: it calls what it is given when the cell may be long over. One that makes a function, such as
+ * `promisify`, calls it when that one is called.
+ */
 function isNodes(checker: ts.TypeChecker, call: ts.Node): boolean {
-  const declaration = ts.isCallExpression(call) ? checker.getResolvedSignature(call)?.declaration : undefined;
-  return /[/\\]@types[/\\]node[/\\]/.test(declaration?.getSourceFile()?.fileName ?? "");
+  const signature = ts.isCallExpression(call) ? checker.getResolvedSignature(call) : undefined;
+  const file = signature?.declaration?.getSourceFile().fileName ?? "";
+  return /[/\\]@types[/\\]node[/\\]/.test(file) && !isCallable(checker.getReturnTypeOfSignature(signature!));
+}
+
+/** Whether an argument is there to be called, and not to be printed or examined. */
+function isWanted(checker: ts.TypeChecker, argument: ts.Node): boolean {
+  const type = ts.isExpression(argument) ? checker.getContextualType(argument) : undefined;
+  return type !== undefined && isCallable(type);
+}
+
+/** Whether a function uses its own name, by which it wants to be known: `off("change", self)`. */
+function namesItself(node: ts.Node): boolean {
+  const name = ts.isFunctionExpression(node) ? node.name?.text : undefined;
+  const uses = (inner: ts.Node): boolean => (ts.isIdentifier(inner) && inner.text === name) || !!ts.forEachChild(inner, uses);
+  return name !== undefined && uses((node as ts.FunctionExpression).body);
 }
 
 /**
@@ -45,7 +66,9 @@ export function cellTransformer(length: number, shadowing: boolean, checker: ts.
       if (REACTIONS.has(method)) return (argument) => (ts.isSpreadElement(argument) ? argument : call("begun", argument));
       const listening = LISTENERS.has(method);
       const later = node.arguments.some(isFunctionLiteral) && (listening || isNodes(checker, ts.getOriginalNode(node)));
-      return (argument) => (later && isFunctionLiteral(argument) ? call(listening ? "owned" : "begun", argument) : argument);
+      const keeps = (argument: ts.Expression) =>
+        later && isFunctionLiteral(argument) && !namesItself(argument) && (listening || isWanted(checker, ts.getOriginalNode(argument)));
+      return (argument) => (keeps(argument) ? call(listening ? "owned" : "begun", argument) : argument);
     }
 
     const visit = (node: ts.Node): ts.Node => {
@@ -157,7 +180,8 @@ function returning(f: ts.NodeFactory, last: ts.Statement): ts.Statement {
   }
   if (!isLowered(last)) return last;
   const { tryBlock, catchClause, finallyBlock } = last;
-  const at = tryBlock.statements.findLastIndex((statement) => !ts.isEmptyStatement(statement) && !ts.isExportDeclaration(statement));
+  const isNothing = (s: ts.Statement) => ts.isEmptyStatement(s) || ts.isExportDeclaration(s) || ts.isNotEmittedStatement(s);
+  const at = tryBlock.statements.findLastIndex((statement) => !isNothing(statement));
   if (at < 0) return last;
   const statements = tryBlock.statements.map((statement, i) => (i === at ? returning(f, statement) : statement));
   return f.updateTryStatement(last, f.updateBlock(tryBlock, statements), catchClause, finallyBlock);

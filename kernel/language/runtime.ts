@@ -125,7 +125,7 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
 
       let over = false;
       const outcome = new Promise<Outcome>((resolve) => {
-        job(() => {
+        const begin = () => {
           if (over) return;
           const filename = registerScript(label, source, sourceMap);
           try {
@@ -141,7 +141,8 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
           } catch (thrown) {
             resolve({ error: { thrown } });
           }
-        });
+        };
+        job(waiting.owned(begin)); // what ran before it may have been terminated
       });
 
       return {

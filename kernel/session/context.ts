@@ -90,19 +90,29 @@ export function within<T>(context: Context | undefined, work: () => T): T {
   }
 }
 
+type Callable = (...args: never[]) => unknown;
+
+/** `wrapper` with the name of `callback` and as many parameters: some callers ask, `node:test` among them. */
+function alike(callback: Callable, wrapper: Callable): Callable {
+  return Object.defineProperties(wrapper, {
+    name: { value: callback.name, configurable: true },
+    length: { value: callback.length, configurable: true },
+  });
+}
+
 /** `callback` as one that runs on behalf of `context`, whenever it is called. */
 export function owned<T>(context: Context | undefined, callback: T): T {
   if (typeof callback !== "function" || !context) return callback;
-  return function (this: unknown, ...args: unknown[]) {
+  return alike(callback as Callable, function (this: unknown, ...args: unknown[]) {
     return within(context, () => callback.apply(this, args));
-  } as T;
+  }) as T;
 }
 
 /** The same for a callback with which a job of the event loop begins: what it throws is still on behalf of `context` where it is caught. */
 export function begun<T>(context: Context | undefined, callback: T): T {
   const run = owned(context, callback);
   if (run === callback) return callback;
-  return function (this: unknown, ...args: unknown[]) {
+  return alike(callback as Callable, function (this: unknown, ...args: unknown[]) {
     try {
       return (run as (...args: unknown[]) => unknown).apply(this, args);
     } catch (thrown) {
@@ -112,5 +122,5 @@ export function begun<T>(context: Context | undefined, callback: T): T {
       });
       throw thrown;
     }
-  } as T;
+  }) as T;
 }

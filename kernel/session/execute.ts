@@ -9,6 +9,7 @@ import { State } from "../wire/bridge.js";
 import { type Context, enterContext, resetContext } from "./context.js";
 import { describeDiagnostics, describeThrown, type ErrorContent } from "./errors.js";
 import { format } from "./format.js";
+import { showInherited } from "./inherited.js";
 import { KeyboardInterrupt, type Waits } from "./interrupt.js";
 import { warn } from "./outputs.js";
 import { markTensorScope } from "./tensor-scope.js";
@@ -124,6 +125,7 @@ export class Executor {
     current.abandoned = true;
     await this.absorb();
     if (this.current !== current) return;
+    showInherited();
     const error = new KeyboardInterrupt();
     await separately(this.state, () => this.waits.interrupt(current.context, error)); // runs the cell's own catch and finally
     await this.absorb();

@@ -4,6 +4,7 @@ import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { StringDecoder } from "node:string_decoder";
 import { currentContext } from "./context.js";
 
 type Call = (...args: unknown[]) => unknown;
@@ -20,19 +21,19 @@ export function captureInherited(): void {
   prototype.spawn = function (options) {
     const { stdio, inherited } = replaced(options.stdio, () => "pipe");
     const status = spawn.call(this, { ...options, stdio });
-    for (const { at, stream } of inherited) (this.stdio?.[at] as NodeJS.ReadableStream | null)?.on("data", (chunk) => stream.write(chunk));
+    for (const { at, stream } of inherited) {
+      (this.stdio?.[at] as NodeJS.ReadableStream | null)?.setEncoding("utf8").on("data", (text: string) => stream.write(text));
+    }
     return status;
   };
   const functions = childProcess as unknown as Record<string, Call>;
   for (const name of ["spawnSync", "execSync", "execFileSync"]) functions[name] = waitingFor(functions[name]!);
-  fs.writeSync = ((fd: number, data: string | NodeJS.ArrayBufferView, ...rest: [number?, number?]) => {
+  fs.writeSync = ((fd: number, data: string | NodeJS.ArrayBufferView, ...rest: unknown[]) => {
     const stream = streamOf(fd);
-    if (!stream) return writeSync(fd, data as string, ...(rest as []));
-    const bytes =
-      typeof data === "string" ? Buffer.from(data, rest[1] as never) : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    const [start = 0, length = bytes.length - start] = typeof data === "string" ? [] : rest;
-    stream.write(bytes.subarray(start, start + length));
-    return length;
+    const bytes = stream && bytesToWrite(data, rest);
+    if (!bytes) return writeSync(fd, data as string, ...(rest as [])); // Node also tells what is wrong with its arguments
+    stream.write(bytes);
+    return bytes.length;
   }) as typeof fs.writeSync;
   syncBuiltinESMExports();
 }
@@ -57,18 +58,42 @@ function replaced<T>(stdio: StdioOptions | undefined, instead: () => T) {
   return { stdio: (inherited.length ? items : stdio) as StdioOptions, inherited };
 }
 
+/** Files that children which are waited for write to, with the stream that each stands for. */
+const files = new Map<number, NodeJS.WriteStream>();
+
 /** A function that waits for a child, which writes to files what it would have written to this process's standard output and error. */
 function waitingFor(original: Call): Call {
   return (...args) => {
     const options = args.findIndex((arg) => typeof arg === "object" && arg !== null && !Array.isArray(arg));
     const { stdio, inherited } = replaced((args[options] as Stdio | undefined)?.stdio, temporaryFile);
     if (inherited.length) args[options] = { ...(args[options] as Stdio), stdio };
+    for (const { stream, instead } of inherited) files.set(instead, stream);
     try {
       return original(...args);
     } finally {
-      for (const { stream, instead } of inherited) stream.write(contentOf(instead));
+      for (const { instead } of inherited) show(instead);
     }
   };
+}
+
+/** Shows what children wrote that were waited for when the cell's execution was terminated. */
+export function showInherited(): void {
+  for (const file of [...files.keys()]) show(file);
+}
+
+/** Sends what a file holds to the stream that it stands for, and closes it. */
+function show(file: number): void {
+  const stream = files.get(file);
+  if (!stream) return;
+  files.delete(file);
+  const decoder = new StringDecoder("utf8");
+  const chunk = Buffer.alloc(Math.min(fstatSync(file).size, 1 << 20));
+  for (let at = 0, read = 1; chunk.length > 0 && read > 0; at += read) {
+    read = readSync(file, chunk, 0, chunk.length, at);
+    stream.write(decoder.write(chunk.subarray(0, read)));
+  }
+  stream.write(decoder.end());
+  closeSync(file);
 }
 
 /** The descriptor of a file that has no name any more. */
@@ -79,9 +104,16 @@ function temporaryFile(): number {
   return fd;
 }
 
-function contentOf(fd: number): Buffer {
-  const content = Buffer.alloc(fstatSync(fd).size);
-  readSync(fd, content, 0, content.length, 0);
-  closeSync(fd);
-  return content;
+/** What `fs.writeSync(1, data, ...rest)` writes; undefined where Node refuses it. */
+function bytesToWrite(data: unknown, rest: readonly unknown[]): Uint8Array | undefined {
+  if (typeof data === "string") return Buffer.from(data, (rest[1] ?? "utf8") as BufferEncoding);
+  if (!ArrayBuffer.isView(data)) return undefined;
+  const [first, second] = rest;
+  const named = (typeof first === "object" && first) || { offset: first, length: second };
+  const { offset, length } = named as { offset?: number | null; length?: number | null };
+  const start = offset ?? 0;
+  const end = start + (length ?? data.byteLength - start);
+  return start >= 0 && end >= start && end <= data.byteLength
+    ? new Uint8Array(data.buffer, data.byteOffset + start, end - start)
+    : undefined;
 }

@@ -11,7 +11,7 @@ import { type Context, createContext, currentContext, isLate, resetContext, shar
 import { describeThrown } from "./errors.js";
 import { type Executed, Executor, separately } from "./execute.js";
 import { History, type HistoryRequest } from "./history.js";
-import { captureInherited } from "./inherited.js";
+import { captureInherited, showInherited } from "./inherited.js";
 import { Questions } from "./input.js";
 import { KeyboardInterrupt, Waits } from "./interrupt.js";
 import { installListeners } from "./listeners.js";
@@ -203,6 +203,7 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
     }
     if (executor.interrupt()) return;
     void executor.absorb().then(() => {
+      showInherited();
       resetContext(); // a timer's callback may have been what ran
       settled();
     });

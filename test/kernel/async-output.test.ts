@@ -88,6 +88,11 @@ test("a cell's own listener is told of rejections", async () => {
   expect(first).toContain("told of no error");
 });
 
+test("packages that ask for Node's domain see the one that they have set", async () => {
+  const code = "const holder = process as any; const asked = holder.domain; holder.domain = null; [asked, holder.domain]";
+  expect(result(await kernel.run(code))).toBe("[ undefined, null ]");
+});
+
 test.each([
   [
     "spawn",
@@ -103,6 +108,20 @@ test.each([
 ])("what goes to the process's own descriptors is the cell's: %s", async (_, code) => {
   const answer = await kernel.run(`var script = 'echo out; echo err >&2'; ${code} undefined`);
   expect([printed(answer), printed(answer, "stderr")]).toEqual(["out\n", "err\n"]);
+});
+
+test("fs.writeSync takes what Node's takes", async () => {
+  const code = `import * as fs from 'node:fs'; const bytes = Buffer.from('abcdef');
+    const all = [fs.writeSync(1, bytes, null, null), (fs.writeSync as any)(1, bytes, { offset: 4 }), fs.writeSync(1, '61', null, 'hex')];
+    try { fs.writeSync(1, bytes, 7); } catch (error) { all.push(error.code); } all.join()`;
+  const answer = await kernel.run(code);
+  expect([result(answer), printed(answer)]).toEqual(["'6,2,1,ERR_OUT_OF_RANGE'", "abcdefefa"]);
+});
+
+test("characters of children that write at the same time stay whole", async () => {
+  const code = `const child = () => once(spawn('sh', ['-c', "for i in 1 2 3 4 5; do printf '\\\\303'; sleep 0.02; printf '\\\\251'; done"], { stdio: 'inherit' }), 'close');
+    import { spawn } from 'node:child_process'; import { once } from 'node:events'; await Promise.all([child(), child()]); undefined`;
+  expect(printed(await kernel.run(code))).toBe("é".repeat(10));
 });
 
 test("a value that takes its time to show itself is shown in the cell that showed it", async () => {
@@ -147,6 +166,13 @@ test("a function of an earlier cell works for the cell that calls it", async () 
   );
   const answer = await kernel.run("await chatty()");
   expect([result(answer), printed(answer)]).toEqual(["'yes'", "loss\ntimer\nthen\n"]);
+});
+
+test("so does one that Node made of an earlier cell's", async () => {
+  await kernel.run(
+    "import { promisify } from 'node:util'; const told = promisify((done: (error: null) => void) => { console.log('told'); done(null); });",
+  );
+  expect(printed(await kernel.run("await told()"))).toBe("told\n");
 });
 
 test("a silent request takes nobody's output", async () => {

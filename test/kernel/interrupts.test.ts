@@ -112,6 +112,23 @@ test("a callback of Node's that never returns is stopped when its cell is long o
   expect(result(await run("begun"))).toBe("true");
 });
 
+test("what an interrupted child has printed is shown", async () => {
+  await run("import { execSync } from 'node:child_process';");
+  const answer = await kernel.runAndInterrupt("execSync('echo begun; sleep 20; echo', { stdio: 'inherit' });", 200);
+  expect([failed(answer).ename, printed(answer)]).toEqual(["KeyboardInterrupt", "on\nbegun\n"]);
+});
+
+test("a cell that waits for an earlier one's callback, which is stopped, keeps its output", async () => {
+  const first = await run("setTimeout(() => { while (true); }, 20);");
+  const second = run(`${Array.from({ length: 400 }, (_, i) => `const many${i} = { i: ${i} };`).join("\n")} console.log("mine");`);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await kernel.ask("control", "interrupt_request", {});
+  await second;
+  await run("");
+  const parent = first.reply.parentHeader.msg_id;
+  expect(printed({ ...first, outputs: kernel.iopub.filter((m) => m.parentHeader.msg_id === parent) })).toBe("");
+});
+
 test("while nothing runs it is harmless", async () => {
   await kernel.ask("control", "interrupt_request", {});
   kernel.process.kill("SIGINT");

@@ -200,6 +200,22 @@ test.each([
   ["a comment behind the last expression", "1 + 1; // two", "2"],
   ["an empty line behind it", "1 + 1;\n\n", "2"],
   ["using", "const env = { dir: '/tmp' };\nusing d = { [Symbol.dispose]() {} };\nenv.dir", "'/tmp'"],
+  ["using, with a name of an earlier cell", "using e = { [Symbol.dispose]() {} };\nenv.dir", "'/tmp'"],
+  [
+    "listeners that take themselves off",
+    "const target = new EventTarget(); let heard = 0; const hear = () => target.dispatchEvent(new Event('x'));\ntarget.addEventListener('x', function self() { heard++; target.removeEventListener('x', self); });\nhear(); hear(); heard",
+    "1",
+  ],
+  [
+    "functions that Node's functions look at",
+    "import { inspect, types } from 'node:util';\n[inspect(function named() {}), types.isAsyncFunction(async () => {})].join()",
+    "'[Function: named],true'",
+  ],
+  [
+    "functions whose parameters Node counts",
+    "import { promisify } from 'node:util';\nimport { test as nodeTest } from 'node:test';\nawait promisify((done: (error: null, value: string) => void) => nodeTest('x', (_, passed) => { passed(); done(null, 'passed'); }))()",
+    "'passed'",
+  ],
   ["export of a name", "const shared1 = 1; export { shared1 }; shared1", "1"],
   ["a default export with a name", "export default function named() { return 5; }\nnamed()", "5"],
   ["a default export without one", "export default class { size = 3; }\n7", "7"],
