@@ -39,7 +39,7 @@ function namesItself(node: ts.Node): boolean {
  *
  * Variables stay locals, which keeps loops fast; other cells reach them through the declared accessors. `await x` becomes
  * `(await $erpo.wait(x))()`, so that an interrupt can end it and what follows counts as that of the cell that waits; `import` becomes
- * `await $erpo.import`, and functions that are called later become `$erpo.owned(f)` or `$erpo.begun(f)`. A cell that has a name `$erpo` itself sees the kernel
+ * `await $erpo.import`, and functions that are called later become `$erpo.owned(f)`, `$erpo.begun(f)` or `$erpo.given(f)`. A cell that has a name `$erpo` itself sees the kernel
  * under another one.
  *
  * @param length of the reader's own text: what stands behind it in the file is bookkeeping and is left out
@@ -68,7 +68,7 @@ export function cellTransformer(length: number, shadowing: boolean, checker: ts.
       const later = node.arguments.some(isFunctionLiteral) && (listening || isNodes(checker, ts.getOriginalNode(node)));
       const keeps = (argument: ts.Expression) =>
         later && isFunctionLiteral(argument) && !namesItself(argument) && (listening || isWanted(checker, ts.getOriginalNode(argument)));
-      return (argument) => (keeps(argument) ? call(listening ? "owned" : "begun", argument) : argument);
+      return (argument) => (keeps(argument) ? call(listening ? "owned" : "given", argument) : argument);
     }
 
     const visit = (node: ts.Node): ts.Node => {

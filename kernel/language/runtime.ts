@@ -42,6 +42,8 @@ export interface Waiting {
   owned<T>(callback: T): T;
   /** The same for a callback that is called first thing in a job of its own. */
   begun<T>(callback: T): T;
+  /** The same for one that a function of Node's is given. */
+  given<T extends (...args: never[]) => unknown>(callback: T): T;
 }
 
 /** Called first thing behind a wait: the code is then counted as that of whoever waited. */
@@ -111,6 +113,7 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
         iterate: waiting.iterate.bind(waiting),
         owned: waiting.owned.bind(waiting),
         begun: waiting.begun.bind(waiting),
+        given: waiting.given.bind(waiting),
         declare(names: Record<string, Accessor>) {
           began = true;
           for (const [name, [get, set]] of Object.entries(names)) {

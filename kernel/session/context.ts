@@ -90,29 +90,19 @@ export function within<T>(context: Context | undefined, work: () => T): T {
   }
 }
 
-type Callable = (...args: never[]) => unknown;
-
-/** `wrapper` with the name of `callback` and as many parameters: some callers ask, `node:test` among them. */
-function alike(callback: Callable, wrapper: Callable): Callable {
-  return Object.defineProperties(wrapper, {
-    name: { value: callback.name, configurable: true },
-    length: { value: callback.length, configurable: true },
-  });
-}
-
 /** `callback` as one that runs on behalf of `context`, whenever it is called. */
 export function owned<T>(context: Context | undefined, callback: T): T {
   if (typeof callback !== "function" || !context) return callback;
-  return alike(callback as Callable, function (this: unknown, ...args: unknown[]) {
+  return function (this: unknown, ...args: unknown[]) {
     return within(context, () => callback.apply(this, args));
-  }) as T;
+  } as T;
 }
 
 /** The same for a callback with which a job of the event loop begins: what it throws is still on behalf of `context` where it is caught. */
 export function begun<T>(context: Context | undefined, callback: T): T {
   const run = owned(context, callback);
   if (run === callback) return callback;
-  return alike(callback as Callable, function (this: unknown, ...args: unknown[]) {
+  return function (this: unknown, ...args: unknown[]) {
     try {
       return (run as (...args: unknown[]) => unknown).apply(this, args);
     } catch (thrown) {
@@ -122,5 +112,13 @@ export function begun<T>(context: Context | undefined, callback: T): T {
       });
       throw thrown;
     }
-  }) as T;
+  } as T;
+}
+
+/** The same for one that Node is given: it keeps its name and its number of parameters, which `node:test` asks for. */
+export function given<T extends (...args: never[]) => unknown>(context: Context | undefined, callback: T): T {
+  const run = begun(context, callback);
+  if (run === callback) return callback;
+  const { name, length } = callback;
+  return Object.defineProperties(run, { name: { value: name, configurable: true }, length: { value: length, configurable: true } });
 }

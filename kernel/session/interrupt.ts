@@ -1,5 +1,5 @@
 import type { Resume, Waiting } from "../language/runtime.js";
-import { begun, type Context, currentContext, owned, resumeContext } from "./context.js";
+import { begun, type Context, currentContext, given, owned, resumeContext } from "./context.js";
 
 /** The reader pressed stop. */
 export class KeyboardInterrupt extends Error {
@@ -71,6 +71,10 @@ export class Waits implements Waiting {
 
   begun<T>(callback: T): T {
     return begun(currentContext(), callback);
+  }
+
+  given<T extends (...args: never[]) => unknown>(callback: T): T {
+    return given(currentContext(), callback);
   }
 
   /** Rejects all that a cell waits for, once and for all. */
