@@ -139,9 +139,13 @@ function adaptedLayer(
       value,
       gradFunc: (dz: tf.Tensor2D, kept: tf.Tensor[]) => {
         const { saved, context } = restore(kept);
-        const { dx, dAdapters } = layerBackward(dz, w, saved, context, own, wantInput);
+        // a scope, since tfjs has none around a gradient: what this one computes on its way would stay to the end of all
+        const gradients = tf.tidy(() => {
+          const { dx, dAdapters } = layerBackward(dz, w, saved, context, own, wantInput);
+          return dx ? [dx, ...dAdapters] : dAdapters;
+        });
         tf.dispose(kept);
-        return wantInput ? [dx!, ...dAdapters] : dAdapters;
+        return gradients;
       },
     };
   })(...inputs) as tf.Tensor2D;
