@@ -8,8 +8,11 @@ export interface NotebookDuration {
   seconds: number;
 }
 
-/** What does not depend on the device's speed: a kernel starts, cells are type-checked, a model is loaded. */
-const FIXED_SECONDS = 4;
+/**
+ * What a notebook takes for itself: a kernel starts, cells are type-checked, a model is loaded. 4 s on two cores at 243 GFLOP/s, 11 s where other work leaves 89 of
+ * them; a device that computes faster does not shorten it.
+ */
+const ownSeconds = (gflops: number): number => Math.max(4, 970 / gflops);
 
 /** Parameters that SmolLM2-135M multiplies each token with. */
 const SMOLLM2_PARAMETERS = 134.5e6;
@@ -23,7 +26,7 @@ const SMOLLM2_PARAMETERS = 134.5e6;
 const GIGAFLOP: Record<PlannedWork["kind"], number> = { train: 0.28, score: 0.14, sample: 0.5 };
 
 /**
- * Estimated duration of each notebook of the main job: a fixed part, and its tokens at the device's speed.
+ * Estimated duration of each notebook of the main job: its own part, and its tokens at the device's speed.
  *
  * @param gflops what `measure` says of the device
  * @param parameters that the model multiplies each token with (`multipliedParameters`)
@@ -31,7 +34,7 @@ const GIGAFLOP: Record<PlannedWork["kind"], number> = { train: 0.28, score: 0.14
 export function durations(profile: Profile, gflops: number, parameters = SMOLLM2_PARAMETERS): NotebookDuration[] {
   return plan(profile).map(({ notebook, work }) => {
     const gigaflop = work.reduce((sum, { kind, tokens }) => sum + GIGAFLOP[kind] * tokens, 0) * (parameters / SMOLLM2_PARAMETERS);
-    return { notebook, seconds: FIXED_SECONDS + gigaflop / gflops };
+    return { notebook, seconds: ownSeconds(gflops) + gigaflop / gflops };
   });
 }
 

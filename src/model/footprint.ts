@@ -1,5 +1,5 @@
 import type { DecoderConfig } from "./config.js";
-import { LINEAR_NAMES, linearShape } from "./lora.js";
+import { linearNames, linearShape } from "./lora.js";
 import { tensorShapes } from "./weights.js";
 
 /** Rows that go through a decoder together. */
@@ -50,10 +50,10 @@ export const multipliedParameters = (config: DecoderConfig): number =>
 
 /** Numbers in an adapter of all linear layers: A [r, in] and B [out, r] each. */
 export const adapterParameters = (config: DecoderConfig, rank: number, layers: number): number =>
-  layers * LINEAR_NAMES.reduce((sum, name) => sum + rank * (linearShape(config, name)[0] + linearShape(config, name)[1]), 0);
+  layers * linearNames(config).reduce((sum, name) => sum + rank * (linearShape(config, name)[0] + linearShape(config, name)[1]), 0);
 
 const layerParameters = (config: DecoderConfig): number =>
-  LINEAR_NAMES.reduce((sum, name) => sum + linearShape(config, name)[0] * linearShape(config, name)[1], 0);
+  linearNames(config).reduce((sum, name) => sum + linearShape(config, name)[0] * linearShape(config, name)[1], 0);
 
 /** Estimates the largest memory that a pass takes, from what `layerForward` saves and what the other parts are known to hold; for rows as long as the longest. */
 export function footprint(config: DecoderConfig, shape: PassShape, { rank, adaptedLayers, halves }: FootprintOptions): Footprint {

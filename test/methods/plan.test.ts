@@ -37,13 +37,13 @@ test("durations are those measured on two machines: each notebook's to a fifth, 
   within(0.1, totalSeconds(durations(quick, 150)), 19 * 60 + 21, "150 GFLOP/s");
 });
 
-test("a fixed part, and a part that goes with speed and size", () => {
-  const [slow, fast] = [durations(quick, 100), durations(quick, 200)];
-  expect(slow[1]!.seconds).toBe(fast[1]!.seconds); // 01-ex-ante-data computes nothing on the device
-  const fixed = slow[1]!.seconds;
-  const work = (times: typeof slow) => times.map(({ seconds }) => (seconds - fixed).toFixed(6));
-  expect(work(slow)).toEqual(work(fast.map((time) => ({ ...time, seconds: fixed + 2 * (time.seconds - fixed) }))));
-  expect(work(durations(quick, 200, 269e6))).toEqual(work(slow)); // twice SmolLM2's 134.5e6
+test("a part of its own, and a part that goes with speed and size", () => {
+  const own = 1; // 01-ex-ante-data computes nothing on the device
+  const at = (gflops: number, parameters?: number) => durations(quick, gflops, parameters).map(({ seconds }) => seconds);
+  expect([at(97), at(485), at(10_000)].map((seconds) => seconds[own])).toEqual([10, 4, 4]); // 970 / 97
+  const work = (seconds: number[], factor: number) => seconds.map((s) => ((s - seconds[own]!) * factor).toFixed(6));
+  expect(work(at(97), 1)).toEqual(work(at(485), 5));
+  expect(work(at(97), 2)).toEqual(work(at(97, 269e6), 1)); // twice SmolLM2's 134.5e6
 });
 
 test("seconds in words", () => {
