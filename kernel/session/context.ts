@@ -106,7 +106,10 @@ export function begun<T>(context: Context | undefined, callback: T): T {
     try {
       return (run as (...args: unknown[]) => unknown).apply(this, args);
     } catch (thrown) {
-      resumeContext(context);
+      current = context;
+      queueMicrotask(() => {
+        if (current === context) current = foreground;
+      });
       throw thrown;
     }
   } as T;

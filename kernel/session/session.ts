@@ -79,7 +79,10 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
   });
   installRejections();
   process.on("unhandledRejection", reportLate);
-  process.on("uncaughtException", reportLate);
+  process.on("uncaughtException", (thrown) => {
+    reportLate(thrown);
+    resetContext();
+  });
   language.compile("1", () => false); // reads the standard library's types, before anybody waits for them
   const warmUp = setTimeout(() => {
     if (executor.running) warmUp.refresh();
