@@ -17,7 +17,7 @@ export interface FootprintOptions {
   /** LoRA's rank and how many layers it is in, the last ones, on all linear layers. */
   rank: number;
   adaptedLayers: number;
-  /** Whether a BF16 form of the frozen matrices is kept (`freeze`). */
+  /** Whether BF16 forms of the frozen matrices are kept: for training (`freeze`), and packed for sampling (`packFrozen`). */
   halves: boolean;
 }
 
@@ -60,9 +60,9 @@ export function footprint(config: DecoderConfig, shape: PassShape, { rank, adapt
   const { hiddenSize: C, intermediateSize: I, numHeads: H, numKvHeads: KV, headDim: D, vocabSize: V, numLayers } = config;
   const { kind, rows } = shape;
   const T = shape.prompt + shape.completion;
-  const matrix = FLOAT + (halves ? 2 : 0);
+  const forms = halves ? 2 * 2 : 0; // bytes a number, of both BF16 forms
   const frozen = numLayers * layerParameters(config) + V * C;
-  const merged = kind === "sample" ? adaptedLayers * layerParameters(config) * matrix : 0;
+  const merged = kind === "sample" ? adaptedLayers * layerParameters(config) * (FLOAT + forms) : 0;
   const adapter = adapterParameters(config, rank, adaptedLayers) * FLOAT;
 
   const tokens = rows * (kind === "sample" ? shape.prompt : T); // of a pass; a sampled token is a pass of one a row
@@ -75,7 +75,7 @@ export function footprint(config: DecoderConfig, shape: PassShape, { rank, adapt
   const working = tokens * (2 * C + qkv + 2 * H * D + 5 * I) + 2 * scores;
 
   return {
-    weights: parameters(config) * FLOAT + (halves ? frozen * 2 : 0) + V * C * FLOAT + merged,
+    weights: parameters(config) * FLOAT + frozen * forms + V * C * FLOAT + merged,
     adapter: kind === "train" ? 4 * adapter : adapter,
     activations: FLOAT * ((kind === "train" ? adaptedLayers * (kept + lowRank) : kept) + working),
     logits: FLOAT * V * (kind === "sample" ? 4 * rows : 2 * LOGIT_ROWS),
