@@ -1,8 +1,10 @@
-import type { Device } from "../backend/device.js";
+import { type Device, isGpu, openDevice } from "../backend/device.js";
 import { plan } from "../methods/plan.js";
 import type { Profile } from "../methods/profile.js";
 import type { DecoderConfig } from "../model/config.js";
 import { adapterParameters, footprint, parameters, processBytes, tensorBytes } from "../model/footprint.js";
+import { checkModel } from "../model/load.js";
+import { deviceMemory } from "../setup/doctor.js";
 import { inBytes } from "../setup/files.js";
 
 /** What a job is run on. */
@@ -14,11 +16,6 @@ interface Machine {
 
 /** A dry run of a profile: opens the device and reads the model's shape. */
 export async function inspect(profile: Profile, model: string): Promise<string> {
-  const [{ checkModel }, { openDevice }, { deviceMemory }] = await Promise.all([
-    import("../model/load.js"),
-    import("../backend/device.js"),
-    import("../setup/doctor.js"),
-  ]);
   const config = await checkModel(model);
   const device = await openDevice({ precision: "bf16" }); // as runs do
   return describe(profile, model, config, { device, memory: deviceMemory(device) });
@@ -26,9 +23,8 @@ export async function inspect(profile: Profile, model: string): Promise<string> 
 
 /** What a profile computes with a model: shapes, tokens, memory and disk, and whether the device holds it. */
 export function describe(profile: Profile, model: string, config: DecoderConfig, { device, memory }: Machine): string {
-  const gpu = device.name.startsWith("NVIDIA");
   const adaptedLayers = config.numLayers - Math.floor(profile.firstLayer * config.numLayers);
-  const options = { rank: profile.rank, adaptedLayers, halves: device.precision === "bf16" && !gpu };
+  const options = { rank: profile.rank, adaptedLayers, halves: device.precision === "bf16" && !isGpu(device) };
   const numbers = adapterParameters(config, profile.rank, adaptedLayers);
   const adapter = 4 * numbers; // bytes, as stored
   const checkpoint = 3 * adapter; // with both moments

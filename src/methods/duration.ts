@@ -18,10 +18,9 @@ const ownSeconds = (gflops: number): number => Math.max(4, 970 / gflops);
 const SMOLLM2_PARAMETERS = 134.5e6;
 
 /**
- * For a token of SmolLM2-135M, the 10^9 operations that a product of 1024 x 1024 float32 matrices could do in the same time. Chosen on two processors of two cores with
- * BF16 products: what is said for the quick profile is 7% more than its notebooks took at 243 GFLOP/s (27, 4, 236, 88, 128 and 145 s) and 8% less than
- * they took at 150 GFLOP/s (19 minutes in all). Where the processor has no BF16 products it takes up to twice as long; on a GPU, which
- * waits for many small operations, nothing was measured.
+ * For a token of SmolLM2-135M, the 10^9 operations that a product of 1024 x 1024 float32 matrices could do in the same time. Chosen on two machines of two cores with
+ * BF16 products: for the quick profile they give 7% more than its notebooks took at 243 GFLOP/s (27, 4, 236, 88, 128 and 145 s) and 6% less than
+ * at 150 GFLOP/s (19 minutes in all). A processor without BF16 products may take twice as long; a GPU, which waits for many small operations, was not measured.
  */
 const GIGAFLOP: Record<PlannedWork["kind"], number> = { train: 0.28, score: 0.14, sample: 0.5 };
 

@@ -27,7 +27,7 @@ const quick: Profile = {
   answerTokens: 16,
 };
 
-/** The recipe at the size of its trials: for a GPU of 16 GB and up, or an hour of two CPU cores. */
+/** The recipe at the size of its trials: for a GPU of 16 GB and up, or three quarters of an hour of two CPU cores. */
 const full: Profile = {
   ...quick,
   name: "full",

@@ -88,7 +88,7 @@ export const tensorBytes = ({ weights, adapter, activations, logits, cache }: Fo
   weights + adapter + activations + logits + cache;
 
 /**
- * Memory that has to be there for so many bytes of tensors. On a CPU: Node, TensorFlow, the kernel with its type checker, and what the allocator
- * keeps, as peaks of resident memory show it. On a GPU: CUDA's context and its libraries' work space, as much again to be safe; not measured.
+ * Memory that has to be there for so many bytes of tensors: Node, TensorFlow and the kernel with its type checker come to it, and what the allocator keeps;
+ * more than measured peaks of resident memory. On a GPU the same is allowed for CUDA's context and work space, which was not measured.
  */
 export const processBytes = (tensors: number): number => 1e9 + 1.1 * tensors;
