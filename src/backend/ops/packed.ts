@@ -5,7 +5,7 @@ import { hasKernels, run, runToBf16 } from "./native.js";
 const packs = new WeakMap<tf.Tensor, tf.Tensor>();
 
 /** More rows than this are quicker by the library's own product, which sorts the matrix anew each time. */
-const FEW = 96;
+const FEW = 256;
 
 /** Keeps a packed BF16 form of a matrix [K, N] that never changes, 2 bytes a value, until `disposePack`. Needs our kernels. */
 export function pack(matrix: tf.Tensor2D): void {
