@@ -184,6 +184,9 @@ async function openCpu(reason: string): Promise<Device> {
   return { kind: "cpu", name: cpuName(), library: `TensorFlow.js ${tf.version_core}`, reason, precision: "f32" };
 }
 
+/** Whether a device has memory of its own. */
+export const isGpu = ({ name }: Pick<Device, "name">): boolean => name.startsWith("NVIDIA");
+
 const cpuName = (): string => `${cpus()[0]?.model.trim() || process.arch}, ${cpus().length} cores`;
 
 function gpuName(): string {

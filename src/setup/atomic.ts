@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fchmodSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fchmodSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { makeFolders, unwritable } from "./folders.js";
 
@@ -34,6 +34,22 @@ export function writeAtomic(path: string, chunks: Iterable<string | Uint8Array>)
     throw fileError(path, error);
   }
   syncFolder(folder);
+}
+
+/** Removes what `writeAtomic` has left beside files of a folder, and of the folders in it, in processes that were killed. */
+export function removeLeftovers(folder: string): void {
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const pid = /^\..+\.(\d+)\.tmp$/.exec(entry.name)?.[1];
+    if (pid !== undefined && entry.isFile() && !isRunning(Number(pid))) rmSync(join(entry.parentPath, entry.name), { force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM"; // another user's
+  }
 }
 
 /** The file system's error as one that names the file; others as they are. */
