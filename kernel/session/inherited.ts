@@ -23,6 +23,10 @@ export function captureInherited(): void {
     const status = spawn.call(this, { ...options, stdio });
     for (const { at, stream } of inherited) {
       (this.stdio?.[at] as NodeJS.ReadableStream | null)?.setEncoding("utf8").on("data", (text: string) => stream.write(text));
+      const seen = this as { stdio?: unknown[]; stdout: unknown; stderr: unknown }; // as with a child that inherits them
+      if (seen.stdio) seen.stdio[at] = null;
+      if (at === 1) seen.stdout = null;
+      if (at === 2) seen.stderr = null;
     }
     return status;
   };

@@ -110,6 +110,14 @@ test.each([
   expect([printed(answer), printed(answer, "stderr")]).toEqual(["out\n", "err\n"]);
 });
 
+test("a child that inherits has no streams, and is over when all of its output is there", async () => {
+  const code = `import { spawn } from 'node:child_process'; import { once } from 'node:events';
+    const heir = spawn('seq', ['300000'], { stdio: 'inherit' }); const streams = [...heir.stdio, heir.stdout, heir.stderr]; await once(heir, 'close'); streams`;
+  const answer = await kernel.run(code);
+  expect(result(answer)).toBe("[ null, null, null, null, null ]");
+  expect(printed(answer)).toBe(Array.from({ length: 300000 }, (_, i) => `${i + 1}\n`).join(""));
+});
+
 test("fs.writeSync takes what Node's takes", async () => {
   const code = `import * as fs from 'node:fs'; const bytes = Buffer.from('abcdef');
     const all = [fs.writeSync(1, bytes, null, null), (fs.writeSync as any)(1, bytes, { offset: 4 }), fs.writeSync(1, '61', null, 'hex')];
