@@ -4,6 +4,7 @@ import { freemem, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { type Device, openDevice } from "../backend/device.js";
+import { readLast } from "../backend/read.js";
 import { findChromium, noChromium } from "./chromium.js";
 import { freeBytes } from "./files.js";
 import { damagedMembers } from "./packages.js";
@@ -46,16 +47,12 @@ export async function measure(): Promise<{ gflops: number }> {
   await openDevice();
   const size = 1024;
   const [a, b] = [tf.randomUniform([size, size], -1, 1, "float32", 1), tf.randomUniform([size, size], -1, 1, "float32", 2)];
-  const multiply = () => {
-    const product = tf.matMul(a, b); // [size, size]
-    product.dataSync();
-    product.dispose();
-  };
-  multiply();
+  const multiply = () => readLast(tf.matMul(a, b)); // [size, size]
+  await multiply();
   const started = performance.now();
   let products = 0;
   do {
-    multiply();
+    await multiply();
     products++;
   } while (performance.now() - started < 700);
   const elapsed = (performance.now() - started) / 1000; // s
@@ -65,12 +62,9 @@ export async function measure(): Promise<{ gflops: number }> {
 
 /** Looks at the whole machine: opens the device, measures it, verifies what set-up brought. Changes nothing. */
 export async function diagnose(): Promise<Diagnosis> {
-  const { binding, packages } = inventory();
+  const { packages } = inventory();
   const problems: Problem[] = [];
   const setup = `${erpoCommand()} setup`;
-  if (typeof binding === "string" && !process.env.ERPO_BACKEND) {
-    problems.push({ what: `${binding}; computing with WebAssembly, several times slower`, mend: setup, serious: false });
-  }
   for (const { name, version, ready } of packages) {
     if (!ready) problems.push({ what: `${name} ${version} is not downloaded`, mend: setup, serious: true });
     const damaged = ready ? await damagedMembers(name, version) : [];
@@ -84,6 +78,9 @@ export async function diagnose(): Promise<Diagnosis> {
   try {
     device = await openDevice();
     gflops = (await measure()).gflops;
+    if (!process.env.ERPO_BACKEND && device.kind !== "tensorflow") {
+      problems.push({ what: `${device.reason}; computing with ${device.library}`, mend: setup, serious: false });
+    }
   } catch (error) {
     problems.push({ what: `no device: ${(error as Error).message}`, mend: setup, serious: true });
   }
@@ -111,7 +108,7 @@ export async function diagnose(): Promise<Diagnosis> {
 
 function libraryVersions(): Record<string, string> {
   const require = createRequire(import.meta.url);
-  const names = ["@tensorflow/tfjs", "@tensorflow/tfjs-node-gpu", "danfojs-node", "typescript", "vega", "vega-lite"];
+  const names = ["@tensorflow/tfjs", "@tensorflow/tfjs-node-gpu", "webgpu", "danfojs-node", "typescript", "vega", "vega-lite"];
   return Object.fromEntries(names.map((name) => [name, packageVersion(require, name)]));
 }
 

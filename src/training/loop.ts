@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import * as tf from "@tensorflow/tfjs";
+import { readLast } from "../backend/read.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import { checkSettings, newestCheckpoint, type RunSettings, restoreAdapter, saveCheckpoint } from "./checkpoint.js";
@@ -70,7 +71,7 @@ export async function* trainLoop(
     let stored = 0;
     const store = async () => {
       if (!checkpoint || done === stored) return;
-      await saveCheckpoint(checkpoint.dir, { step: done, numTokens, settings: all, optimizer: optimizer.state() }, lora, model.name);
+      await saveCheckpoint(checkpoint.dir, { step: done, numTokens, settings: all, optimizer: await optimizer.state() }, lora, model.name);
       stored = done;
     };
     if (checkpoint) {
@@ -92,9 +93,9 @@ export async function* trainLoop(
       if (signal?.aborted) return void (await store());
       const started = performance.now();
       const work = makeStep(batches[step - 1]!, step);
-      const result = stepGradient(work.parts, lora.variables(), signal);
+      const result = await stepGradient(work.parts, lora.variables(), signal);
       if (!result) return void (await store());
-      const { gradient, norm } = clipByGlobalNorm(result.gradient, maxGradNorm);
+      const { gradient, norm } = await clipByGlobalNorm(result.gradient, maxGradNorm);
       const rate = learningRate * schedule(step, total);
       if (!Number.isFinite(result.loss) || !Number.isFinite(norm)) {
         gradient.dispose();
@@ -128,11 +129,11 @@ export async function* trainLoop(
 }
 
 /** Loss, flat gradient `[P]` and observed numbers of a step's parts; null when the signal ends it. Keeps the gradient only. */
-function stepGradient(
+async function stepGradient(
   parts: readonly StepPart[],
   variables: tf.Variable[],
   signal: AbortSignal | undefined,
-): { loss: number; gradient: tf.Tensor1D; observed: Float32Array[] } | null {
+): Promise<{ loss: number; gradient: tf.Tensor1D; observed: Float32Array[] } | null> {
   let loss = 0;
   let gradient: tf.Tensor1D | null = null;
   const observed: Float32Array[] = [];
@@ -142,19 +143,16 @@ function stepGradient(
       return null;
     }
     let seen: tf.Tensor | undefined;
-    const own = tf.tidy(() => {
+    const { value, gradient: own } = tf.tidy(() => {
       const { value, grads } = tf.variableGrads(() => {
         const { loss, observed } = part();
         seen = observed && tf.keep(tf.clone(observed));
         return loss;
       }, variables);
-      loss += value.dataSync()[0]!;
-      return flatten(variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable)));
+      return { value, gradient: flatten(variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable))) };
     });
-    if (seen) {
-      observed.push(seen.dataSync() as Float32Array);
-      seen.dispose();
-    }
+    loss += (await readLast(value))[0]!;
+    if (seen) observed.push((await readLast(seen)) as Float32Array);
     if (gradient === null) gradient = own;
     else {
       const sum: tf.Tensor1D = tf.add(gradient, own);
