@@ -34,8 +34,12 @@ export function isTensor(value: unknown): value is Tensor {
 
 /** Waits for values that the device gives to nobody who does not wait (WebGPU): then `tensorBundle` finds them. Undefined where it need not. */
 export function awaited(value: unknown): Promise<unknown> | undefined {
-  if (deviceName() !== "webgpu" || !isTensor(value) || value.isDisposed || value.size > PICTURE) return undefined;
-  return value.data().catch(() => {}); // whoever shows it meets the error
+  if (deviceName() !== "webgpu") return undefined;
+  try {
+    return isTensor(value) && !value.isDisposed && value.size <= PICTURE ? value.data().catch(() => {}) : undefined;
+  } catch {
+    return undefined; // whoever shows it meets the error again
+  }
 }
 
 /** Text with shape and device, and a picture of what looks like one. */

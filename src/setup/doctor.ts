@@ -82,7 +82,11 @@ export async function diagnose(): Promise<Diagnosis> {
       problems.push({ what: `${device.reason}; computing with ${device.library}`, mend: setup, serious: false });
     }
   } catch (error) {
-    problems.push({ what: `no device: ${(error as Error).message}`, mend: setup, serious: true });
+    problems.push({
+      what: `no device: ${(error as Error).message}`,
+      mend: process.env.ERPO_BACKEND ? "unset ERPO_BACKEND" : setup,
+      serious: true,
+    });
   }
   const memory = availableMemory();
   if (memory.total < 4e9) problems.push({ what: "less than 4 GB of memory", mend: "a machine with more", serious: false });

@@ -10,7 +10,7 @@ export async function openWasm(reason: string): Promise<Device> {
   const wasm = require("@tensorflow/tfjs-backend-wasm") as typeof import("@tensorflow/tfjs-backend-wasm");
   const folder = dirname(require.resolve("@tensorflow/tfjs-backend-wasm/package.json"));
   wasm.setWasmPaths(`${join(folder, "dist")}/`);
-  if (!(await tf.setBackend("wasm"))) throw new Error("the backend refused to start");
+  if (!(await tf.setBackend("wasm"))) throw new Error("WebAssembly does not start");
   await tf.ready();
   return { kind: "wasm", name: cpuName(), library: `TensorFlow.js WebAssembly ${wasm.version_wasm}`, reason, precision: "f32" };
 }

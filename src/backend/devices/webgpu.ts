@@ -121,16 +121,14 @@ class Backend extends WebGPUBackend {
   override readSync(dataId: object): tf.backend_util.BackendValues {
     const { values } = this.tensorMap.get(dataId);
     if (values) return values;
-    throw new DeviceError(
-      "a GPU's values have to be waited for on WebGPU: use `await tensor.data()` before, or instead of, what reads at once",
-    );
+    throw new DeviceError("WebGPU gives a tensor's values only to those who wait: call `await tensor.data()` before what reads them");
   }
 
   /** @throws DeviceError when any operation before has failed, since WebGPU goes on with zeros */
   override async read(dataId: object): Promise<tf.backend_util.BackendValues> {
     const values = await super.read(dataId);
     if (this.#failure !== undefined)
-      throw new DeviceError(`WebGPU has failed, and goes on in a new process only: ${this.#failure.split("\n")[0]}`);
+      throw new DeviceError(`WebGPU has failed; restart the kernel or the process: ${this.#failure.split("\n")[0]}`);
     return values;
   }
 
