@@ -1,10 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { accessSync, constants, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { capability } from "zeromq";
 import { makeFolders } from "../src/setup/folders.js";
-import { packageRoot } from "../src/setup/paths.js";
+import { home, packageRoot } from "../src/setup/paths.js";
 
 /** A kernelspec cannot be written, found or removed where it was asked for. */
 export class InstallError extends Error {
@@ -21,9 +20,9 @@ const LOGO = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><rect 
 export function dataFolder(place: Place): string {
   if (place === "user") {
     if (process.env.JUPYTER_DATA_DIR) return process.env.JUPYTER_DATA_DIR;
-    if (process.platform === "darwin") return join(homedir(), "Library", "Jupyter");
-    if (process.platform === "win32") return join(process.env.APPDATA ?? homedir(), "jupyter");
-    return join(process.env.XDG_DATA_HOME ?? join(homedir(), ".local", "share"), "jupyter");
+    if (process.platform === "darwin") return join(home(), "Library", "Jupyter");
+    if (process.platform === "win32") return join(process.env.APPDATA ?? home(), "jupyter");
+    return join(process.env.XDG_DATA_HOME ?? join(home(), ".local", "share"), "jupyter");
   }
   if (place !== "sys-prefix") return join(place.prefix, "share", "jupyter");
   for (const python of ["python3", "python"]) {

@@ -67,7 +67,8 @@ export function inspectAt(language: Language, code: string, cursor: number): { s
   if (!info) return undefined;
   const tags = (info.tags ?? []).map((tag) => `@${tag.name} ${ts.displayPartsToString(tag.text)}`.trim());
   const documentation = [ts.displayPartsToString(info.documentation), tags.join("\n")].filter(Boolean).join("\n\n");
-  return { signature: readable(ts.displayPartsToString(info.displayParts)), documentation };
+  const shown = readable(ts.displayPartsToString(info.displayParts));
+  return { signature: shown.replace(/^\(alias\) (.*)\nimport .*$/s, "$1"), documentation };
 }
 
 /** The signature of the call in whose parentheses the cursor stands. */

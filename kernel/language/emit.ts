@@ -1,20 +1,14 @@
 import ts = require("typescript");
 
-/** The name under which a running cell sees the kernel. */
-export const KERNEL = "$erpo";
-
 /** Methods whose arguments are called later, and those whose function literals are. */
 const REACTIONS = new Set(["then", "catch", "finally"]);
 const LISTENERS = new Set(["on", "once", "addListener", "addEventListener"]);
 const isFunctionLiteral = (node: ts.Node) => ts.isArrowFunction(node) || ts.isFunctionExpression(node);
 
-/** Whether a method keeps an argument to call it later. */
-const isKept = (method: string, argument: ts.Node): boolean =>
-  REACTIONS.has(method) ? !ts.isSpreadElement(argument) : LISTENERS.has(method) && isFunctionLiteral(argument);
-
-/** Makes the expression `$erpo.name(arguments)`. */
-function call(f: ts.NodeFactory, name: string, ...args: ts.Expression[]): ts.CallExpression {
-  return f.createCallExpression(f.createPropertyAccessExpression(f.createIdentifier(KERNEL), name), undefined, args);
+/** Whether a call's function is Node's own: it calls what it is given when the cell may be long over. */
+function isNodes(checker: ts.TypeChecker, call: ts.Node): boolean {
+  const declaration = ts.isCallExpression(call) ? checker.getResolvedSignature(call)?.declaration : undefined;
+  return /[/\\]@types[/\\]node[/\\]/.test(declaration?.getSourceFile()?.fileName ?? "");
 }
 
 /**
@@ -24,22 +18,35 @@ function call(f: ts.NodeFactory, name: string, ...args: ts.Expression[]): ts.Cal
  *
  * Variables stay locals, which keeps loops fast; other cells reach them through the declared accessors. `await x` becomes
  * `(await $erpo.wait(x))()`, so that an interrupt can end it and what follows counts as that of the cell that waits; `import` becomes
- * `await $erpo.import`.
+ * `await $erpo.import`, and functions that are called later become `$erpo.owned(f)` or `$erpo.begun(f)`. A cell that has a name `$erpo` itself sees the kernel
+ * under another one.
  *
  * @param length of the reader's own text: what stands behind it in the file is bookkeeping and is left out
  * @param shadowing the cell uses names of earlier cells that hide a global of Node's: they are not on the global object
  */
-export function cellTransformer(length: number, shadowing: boolean): ts.TransformerFactory<ts.SourceFile> {
+export function cellTransformer(length: number, shadowing: boolean, checker: ts.TypeChecker): ts.TransformerFactory<ts.SourceFile> {
   return (context) => (file) => {
     const f = context.factory;
-    let imports = 0;
+    const unique = (name: string) => f.createUniqueName(name, ts.GeneratedIdentifierFlags.Optimistic);
+    const kernel = unique("$erpo");
+    const call = (name: string, ...args: ts.Expression[]) =>
+      f.createCallExpression(f.createPropertyAccessExpression(kernel, name), undefined, args);
 
     const waiting = (node: ts.Node, expression: ts.Expression): ts.Expression =>
       f.createCallExpression(
-        f.createParenthesizedExpression(ts.setTextRange(f.createAwaitExpression(call(f, "wait", expression)), node)),
+        f.createParenthesizedExpression(ts.setTextRange(f.createAwaitExpression(call("wait", expression)), node)),
         undefined,
         [],
       );
+
+    /** An argument of a call as what the call may keep to call it later. */
+    function kept(node: ts.CallExpression): (argument: ts.Expression) => ts.Expression {
+      const method = ts.isPropertyAccessExpression(node.expression) ? node.expression.name.text : "";
+      if (REACTIONS.has(method)) return (argument) => (ts.isSpreadElement(argument) ? argument : call("begun", argument));
+      const listening = LISTENERS.has(method);
+      const later = node.arguments.some(isFunctionLiteral) && (listening || isNodes(checker, ts.getOriginalNode(node)));
+      return (argument) => (later && isFunctionLiteral(argument) ? call(listening ? "owned" : "begun", argument) : argument);
+    }
 
     const visit = (node: ts.Node): ts.Node => {
       if (ts.isAwaitExpression(node)) return waiting(node, ts.visitNode(node.expression, visit, ts.isExpression)!);
@@ -49,36 +56,34 @@ export function cellTransformer(length: number, shadowing: boolean): ts.Transfor
         const item = f.createCallExpression(step, undefined, []);
         const steps = f.createVariableDeclarationList([f.createVariableDeclaration(step)], ts.NodeFlags.Const);
         const body = f.createBlock([bound(f, initializer, item), statement]);
-        return f.updateForOfStatement(node, node.awaitModifier, steps, call(f, "iterate", expression), body);
-      }
-      if (ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression)) {
-        const { name } = node.expression;
-        const visited = ts.visitEachChild(node, visit, context);
-        const args = visited.arguments.map((argument) => (isKept(name.text, argument) ? call(f, "owned", argument) : argument));
-        return f.updateCallExpression(visited, visited.expression, visited.typeArguments, args);
+        return f.updateForOfStatement(node, node.awaitModifier, steps, call("iterate", expression), body);
       }
       if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
-        return call(f, "import", ...ts.visitNodes(node.arguments, visit, ts.isExpression));
+        return call("import", ...ts.visitNodes(node.arguments, visit, ts.isExpression));
+      }
+      if (ts.isCallExpression(node) && node.arguments.length > 0) {
+        const visited = ts.visitEachChild(node, visit, context);
+        return f.updateCallExpression(visited, visited.expression, visited.typeArguments, visited.arguments.map(kept(node)));
       }
       if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword) {
-        return f.createPropertyAccessExpression(f.createIdentifier(KERNEL), "meta");
+        return f.createPropertyAccessExpression(kernel, "meta");
       }
       return ts.visitEachChild(node, visit, context);
     };
 
     /** `const a = await $erpo.import("m"), b = $erpo.pick(a, "b"), ...` */
     function importing(node: ts.ImportDeclaration): { statement: ts.Statement; names: string[] } {
-      const load = waiting(node, call(f, "import", node.moduleSpecifier));
+      const load = waiting(node, call("import", node.moduleSpecifier));
       const clause = node.importClause;
       if (!clause) return { statement: ts.setTextRange(f.createExpressionStatement(load), node), names: [] };
-      const module = `$module${imports++}`;
+      const module = f.createUniqueName("module");
       const bindings: [string, ts.Expression][] = [];
-      const pick = (name: string) => call(f, "pick", f.createIdentifier(module), f.createStringLiteral(name), node.moduleSpecifier);
+      const pick = (name: string) => call("pick", module, f.createStringLiteral(name), node.moduleSpecifier);
       if (clause.name) bindings.push([clause.name.text, pick("default")]);
-      if (clause.namedBindings && ts.isNamespaceImport(clause.namedBindings))
-        bindings.push([clause.namedBindings.name.text, f.createIdentifier(module)]);
+      if (clause.namedBindings && ts.isNamespaceImport(clause.namedBindings)) bindings.push([clause.namedBindings.name.text, module]);
       else for (const e of clause.namedBindings?.elements ?? []) bindings.push([e.name.text, pick((e.propertyName ?? e.name).text)]);
-      const constant = (name: string, value: ts.Expression) => f.createVariableDeclaration(name, undefined, undefined, value);
+      const constant = (name: string | ts.Identifier, value: ts.Expression) =>
+        f.createVariableDeclaration(name, undefined, undefined, value);
       const list = f.createVariableDeclarationList(
         [constant(module, load), ...bindings.map(([name, value]) => constant(name, value))],
         ts.NodeFlags.Const,
@@ -109,19 +114,24 @@ export function cellTransformer(length: number, shadowing: boolean): ts.Transfor
     const at = body.findLastIndex((statement) => ts.getOriginalNode(statement).pos >= 0 || isLowered(statement));
     if (at >= 0) body[at] = returning(f, body[at]!);
     const prologue: ts.Statement[] = [f.createExpressionStatement(f.createStringLiteral("use strict"))];
-    if (names.length) prologue.push(f.createExpressionStatement(call(f, "declare", accessors(f, [...new Set(names)]))));
+    if (names.length) prologue.push(f.createExpressionStatement(call("declare", accessors(f, [...new Set(names)], unique("$erpoValue")))));
     const run = (parameters: ts.ParameterDeclaration[], body: ts.Block) =>
       f.createArrowFunction([f.createModifier(ts.SyntaxKind.AsyncKeyword)], undefined, parameters, undefined, undefined, body);
     const code = f.createBlock([...prologue, ...hoisted, ...body], true);
-    const parameter = f.createParameterDeclaration(undefined, undefined, KERNEL);
-    const cell = shadowing ? withShadows(f, parameter, run([], code)) : run([parameter], code);
+    const parameter = f.createParameterDeclaration(undefined, undefined, kernel);
+    const shadows = f.createPropertyAccessExpression(kernel, "shadows");
+    const cell = shadowing ? withShadows(f, parameter, shadows, run([], code)) : run([parameter], code);
     return f.updateSourceFile(file, [f.createExpressionStatement(f.createParenthesizedExpression(cell))]);
   };
 }
 
 /** `($erpo) => { with ($erpo.shadows) return (async () => { ... })(); }` */
-function withShadows(f: ts.NodeFactory, parameter: ts.ParameterDeclaration, run: ts.ArrowFunction): ts.ArrowFunction {
-  const shadows = f.createPropertyAccessExpression(f.createIdentifier(KERNEL), "shadows");
+function withShadows(
+  f: ts.NodeFactory,
+  parameter: ts.ParameterDeclaration,
+  shadows: ts.Expression,
+  run: ts.ArrowFunction,
+): ts.ArrowFunction {
   const started = f.createReturnStatement(f.createCallExpression(f.createParenthesizedExpression(run), undefined, []));
   const body = f.createBlock([f.createWithStatement(shadows, started)]);
   return f.createArrowFunction(undefined, undefined, [parameter], undefined, undefined, body);
@@ -153,12 +163,14 @@ function returning(f: ts.NodeFactory, last: ts.Statement): ts.Statement {
   return f.updateTryStatement(last, f.updateBlock(tryBlock, statements), catchClause, finallyBlock);
 }
 
-/** `{ x: [() => x, ($erpoValue) => { x = $erpoValue; }], ... }` */
-function accessors(f: ts.NodeFactory, names: readonly string[]): ts.Expression {
+/**
+ * `{ x: [() => x, ($erpoValue) => { x = $erpoValue; }], ... }`
+ * @param value the setter's parameter: no cell's own name, which it would hide
+ */
+function accessors(f: ts.NodeFactory, names: readonly string[], value: ts.Identifier): ts.Expression {
   const arrow = f.createToken(ts.SyntaxKind.EqualsGreaterThanToken);
-  const value = `${KERNEL}Value`; // no cell's own name: the setter's parameter would hide it
   const pair = (name: string) => {
-    const assign = f.createExpressionStatement(f.createAssignment(f.createIdentifier(name), f.createIdentifier(value)));
+    const assign = f.createExpressionStatement(f.createAssignment(f.createIdentifier(name), value));
     return f.createArrayLiteralExpression([
       f.createArrowFunction(undefined, undefined, [], undefined, arrow, f.createIdentifier(name)),
       f.createArrowFunction(

@@ -122,7 +122,7 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
         },
         undefined,
         false,
-        { after: [cellTransformer(code.length, hidden.length > 0)] },
+        { after: [cellTransformer(code.length, hidden.length > 0, program.getTypeChecker())] },
       );
       return {
         ...output,

@@ -40,6 +40,8 @@ export interface Waiting {
   iterate<T>(iterable: AsyncIterable<T> | Iterable<T>): AsyncIterable<Resume<Awaited<T>>>;
   /** A callback as one that runs on behalf of whoever made it; what is no function comes back as it is. */
   owned<T>(callback: T): T;
+  /** The same for a callback that is called first thing in a job of its own. */
+  begun<T>(callback: T): T;
 }
 
 /** Called first thing behind a wait: the code is then counted as that of whoever waited. */
@@ -108,6 +110,7 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
         wait: waiting.wait.bind(waiting),
         iterate: waiting.iterate.bind(waiting),
         owned: waiting.owned.bind(waiting),
+        begun: waiting.begun.bind(waiting),
         declare(names: Record<string, Accessor>) {
           began = true;
           for (const [name, [get, set]] of Object.entries(names)) {

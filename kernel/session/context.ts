@@ -43,6 +43,11 @@ export function currentContext(): Context | undefined {
   return current;
 }
 
+/** Whether it is known that the code on the stack runs on behalf of an earlier request than the last. */
+export function isLate(): boolean {
+  return current !== foreground;
+}
+
 /** Begins a request. The function returned ends a silent one: what comes late is then the earlier one's again. */
 export function enterContext(context: Context): () => void {
   const before = foreground;
@@ -90,5 +95,22 @@ export function owned<T>(context: Context | undefined, callback: T): T {
   if (typeof callback !== "function" || !context) return callback;
   return function (this: unknown, ...args: unknown[]) {
     return within(context, () => callback.apply(this, args));
+  } as T;
+}
+
+/** The same for a callback with which a job of the event loop begins: what it throws is still on behalf of `context` where it is caught. */
+export function begun<T>(context: Context | undefined, callback: T): T {
+  const run = owned(context, callback);
+  if (run === callback) return callback;
+  return function (this: unknown, ...args: unknown[]) {
+    try {
+      return (run as (...args: unknown[]) => unknown).apply(this, args);
+    } catch (thrown) {
+      current = context;
+      queueMicrotask(() => {
+        if (current === context) current = foreground;
+      });
+      throw thrown;
+    }
   } as T;
 }

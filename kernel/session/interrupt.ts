@@ -1,5 +1,5 @@
 import type { Resume, Waiting } from "../language/runtime.js";
-import { type Context, currentContext, owned, resumeContext } from "./context.js";
+import { begun, type Context, currentContext, owned, resumeContext } from "./context.js";
 
 /** The reader pressed stop. */
 export class KeyboardInterrupt extends Error {
@@ -67,6 +67,10 @@ export class Waits implements Waiting {
 
   owned<T>(callback: T): T {
     return owned(currentContext(), callback);
+  }
+
+  begun<T>(callback: T): T {
+    return begun(currentContext(), callback);
   }
 
   /** Rejects all that a cell waits for, once and for all. */

@@ -7,14 +7,16 @@ import { createLanguage } from "../language/language.js";
 import { createRuntime } from "../language/runtime.js";
 import { installStackTraces } from "../language/stack.js";
 import { type Request, State, type ToMain } from "../wire/bridge.js";
-import { type Context, createContext, resetContext, shareState, within } from "./context.js";
+import { type Context, createContext, currentContext, isLate, resetContext, shareState, within } from "./context.js";
 import { describeThrown } from "./errors.js";
 import { type Executed, Executor, separately } from "./execute.js";
 import { History, type HistoryRequest } from "./history.js";
+import { captureInherited } from "./inherited.js";
 import { Questions } from "./input.js";
 import { KeyboardInterrupt, Waits } from "./interrupt.js";
 import { installListeners } from "./listeners.js";
 import { captureStreams, connectFrontend, type Post, publish, warn } from "./outputs.js";
+import { installRejections } from "./rejections.js";
 import { installTimers } from "./timers.js";
 import { connectTslab } from "./tslab.js";
 
@@ -64,6 +66,7 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
   installTimers(reportLate);
   installListeners();
   captureStreams(post);
+  captureInherited();
   connectFrontend(post, state, {
     input: (prompt, password) => questions.ask(prompt, password),
     typeCheck: (level) => {
@@ -74,8 +77,12 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
     prompt: async (question = "", options: { password?: boolean } = {}) => questions.ask(question, options.password ?? false),
     confirm: async (question = "") => /^\s*y(es)?\s*$/i.test(await questions.ask(`${question} [y/N] `, false)),
   });
+  installRejections();
   process.on("unhandledRejection", reportLate);
-  process.on("uncaughtException", reportLate);
+  process.on("uncaughtException", (thrown) => {
+    reportLate(thrown);
+    resetContext();
+  });
   language.compile("1", () => false); // reads the standard library's types, before anybody waits for them
   const warmUp = setTimeout(() => {
     if (executor.running) warmUp.refresh();
@@ -87,7 +94,7 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
     if (thrown instanceof KeyboardInterrupt) return;
     const traceback = describeThrown(thrown).traceback.join("\n");
     const cell = /.*(In\[\d+\])/s.exec(traceback)?.[1]; // the outermost frame's
-    within(contexts.get(cell ?? ""), () => warn(`Uncaught (in the background)\n${traceback}`));
+    within(isLate() ? currentContext() : contexts.get(cell ?? ""), () => warn(`Uncaught (in the background)\n${traceback}`));
   }
 
   async function execute({ header, content }: Request): Promise<{ content: Record<string, unknown>; failed: boolean }> {

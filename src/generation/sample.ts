@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { drawTokens } from "../backend/ops/draw-tokens.js";
 import type { Rng } from "../backend/random.js";
 import { readLast } from "../backend/read.js";
 import type { KvCache } from "../model/cache.js";
@@ -136,25 +137,11 @@ function kept(batch: Batch, stays: readonly number[]): Batch | null {
 /** One token a row: the likeliest at temperature 0, else drawn with the row's own stream. logits [B, V] -> [B] ids. */
 async function chooseTokens(logits: tf.Tensor2D, rngs: readonly Rng[], choice: Choice): Promise<ArrayLike<number>> {
   if (choice.temperature === 0) return readLast(tf.argMax(logits, 1));
-  if (choice.topK === undefined && choice.topP === undefined) return readLast(drawTokens(logits, rngs, choice.temperature));
+  if (choice.topK === undefined && choice.topP === undefined) {
+    const at = rngs.map((rng) => rng.uniform());
+    return readLast(drawTokens(logits, at, choice.temperature));
+  }
   const values = (await logits.data()) as Float32Array;
   const V = logits.shape[1];
   return rngs.map((rng, row) => chooseToken(values.subarray(row * V, (row + 1) * V), choice, rng));
-}
-
-/** Draws from the whole softmax on the device, by inverting its cumulative sum at one uniform number a row. [B, V] -> [B]. */
-function drawTokens(logits: tf.Tensor2D, rngs: readonly Rng[], temperature: number): tf.Tensor {
-  const [B, V] = logits.shape;
-  return tf.tidy(() => {
-    const cumulative = tf.cumsum(tf.softmax(tf.div(logits, temperature)), 1); // [B, V], up to 1
-    const total = tf.slice(cumulative, [0, V - 1], [B, 1]);
-    const at = tf.mul(
-      total,
-      tf.tensor2d(
-        rngs.map((rng) => rng.uniform()),
-        [B, 1],
-      ),
-    );
-    return tf.minimum(tf.sum(tf.cast(tf.lessEqual(cumulative, at), "int32"), 1), V - 1);
-  });
 }

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { disposeFrozen } from "../backend/ops/mat-mul.js";
 import { rmsNorm } from "../backend/ops/rms-norm.js";
 import { spreadRows } from "../backend/ops/rows.js";
 import { tokenLogps } from "../backend/ops/token-logps.js";
@@ -18,6 +19,8 @@ export interface HiddenOptions {
   prefix?: readonly number[];
   /** Real tokens of each row, each >= 1; the pads behind are then not computed and their states are zero. Default: all T. */
   lengths?: readonly number[];
+  /** Of each layer only the input is kept for the backward pass, which computes the rest again (gradient checkpointing, Chen et al. 2016). */
+  recompute?: boolean;
 }
 
 /** A decoder with frozen weights and an optional LoRA adapter. */
@@ -34,7 +37,7 @@ export class Decoder {
    * Gradients flow to the adapter's variables; layers below its first one are run without being recorded.
    * @throws RangeError when a row with its prefix is longer than the model's positions
    */
-  hidden(ids: tf.Tensor2D, { lora = null, prefix = [], lengths }: HiddenOptions = {}): tf.Tensor3D {
+  hidden(ids: tf.Tensor2D, { lora = null, prefix = [], lengths, recompute = false }: HiddenOptions = {}): tf.Tensor3D {
     const [B, T] = ids.shape;
     const { config, weights } = this;
     const P = prefix.length;
@@ -48,7 +51,7 @@ export class Decoder {
         return x;
       });
       for (let l = first; l < config.numLayers; l++) {
-        x = adaptedLayer(weights.layers[l]!, x, contexts[l]!, layerAdapters(config, lora, l), l > first);
+        x = adaptedLayer(weights.layers[l]!, x, contexts[l]!, layerAdapters(config, lora, l), l > first, recompute);
       }
       const { layout } = contexts[0]!;
       const states = rmsNorm(P === 0 ? x : tf.slice(x, [P, 0], [-1, config.hiddenSize]), weights.norm, config.rmsNormEps);
@@ -90,7 +93,7 @@ export class Decoder {
   }
 
   dispose(): void {
-    this.#head?.dispose();
+    if (this.#head) disposeFrozen(this.#head);
     this.weights.dispose();
   }
 
@@ -127,21 +130,26 @@ function adaptedLayer(
   context: PassContext,
   adapters: LayerAdapters | null,
   wantInput: boolean,
+  recompute: boolean,
 ): tf.Tensor2D {
   const own = adapters ?? { qkv: null, o: null, gateUp: null, down: null };
   const inputs = [...(wantInput ? [x] : []), ...adapterTensors(own)];
   return tf.customGrad((...args) => {
     const save = args[args.length - 1] as unknown as tf.GradSaveFunc;
     const { value, saved } = layerForward(w, x, context, adapters);
-    const { tensors, restore } = flatten({ saved, context }); // the context's tensors would not outlive the forward pass
+    const { tensors, restore } = flatten({ x, saved: recompute ? null : saved, context }); // the context's tensors would not outlive the forward pass
     save(tensors);
     return {
       value,
       gradFunc: (dz: tf.Tensor2D, kept: tf.Tensor[]) => {
-        const { saved, context } = restore(kept);
-        const { dx, dAdapters } = layerBackward(dz, w, saved, context, own, wantInput);
+        const { x, saved, context } = restore(kept);
+        // a scope, since tfjs has none around a gradient: what this one computes on its way would stay to the end of all
+        const gradients = tf.tidy(() => {
+          const { dx, dAdapters } = layerBackward(dz, w, saved ?? layerForward(w, x, context, adapters).saved, context, own, wantInput);
+          return dx ? [dx, ...dAdapters] : dAdapters;
+        });
         tf.dispose(kept);
-        return wantInput ? [dx!, ...dAdapters] : dAdapters;
+        return gradients;
       },
     };
   })(...inputs) as tf.Tensor2D;

@@ -56,7 +56,6 @@ interface LayerSaved {
   scale2: tf.Tensor2D;
   lowGateUp: LinearSaved | null;
   gateUp: tf.Tensor2D;
-  act: tf.Tensor2D;
   lowDown: LinearSaved | null;
 }
 
@@ -78,7 +77,7 @@ export function layerForward(
   const { value: gateUp, saved: lowGateUp } = linearForward(h2, w.gateUp, adapters?.gateUp ?? null);
   const act = swigluForward(gateUp);
   const { value: fed, saved: lowDown } = linearForward(act, w.down, adapters?.down ?? null);
-  return { value: tf.add(y, fed), saved: { x, scale1, lowQkv, norms, mix, o, lowO, y, scale2, lowGateUp, gateUp, act, lowDown } };
+  return { value: tf.add(y, fed), saved: { x, scale1, lowQkv, norms, mix, o, lowO, y, scale2, lowGateUp, gateUp, lowDown } };
 }
 
 /** Gradients of `layerForward`: dz [P + N, C] -> dx (null where not wanted) and those of `adapterTensors`. */
@@ -90,7 +89,7 @@ export function layerBackward(
   adapters: LayerAdapters,
   wantInput: boolean,
 ): { dx: tf.Tensor2D | null; dAdapters: tf.Tensor2D[] } {
-  const down = linearBackward(dz, s.act, w.down, adapters.down, s.lowDown);
+  const down = linearBackward(dz, swigluForward(s.gateUp), w.down, adapters.down, s.lowDown);
   const dGateUp = swigluBackward(down.dx!, s.gateUp);
   const gateUp = linearBackward(dGateUp, rmsNormAgain(s.y, s.scale2, w.postNorm), w.gateUp, adapters.gateUp, s.lowGateUp);
   const dy = rmsNormBackward(gateUp.dx!, s.y, s.scale2, w.postNorm, dz);

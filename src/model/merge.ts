@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { disposeFrozen, freeze } from "../backend/ops/mat-mul.js";
+import { disposeFrozen, freeze, packFrozen } from "../backend/ops/mat-mul.js";
 import type { DecoderConfig } from "./config.js";
 import { layerAdapters } from "./layer.js";
 import type { Lora } from "./lora.js";
@@ -41,5 +41,6 @@ export function mergeLora(config: DecoderConfig, weights: DecoderWeights, head: 
     }
     return merged;
   });
+  for (const matrix of [head, ...layers.flatMap((w) => [w.qkv, w.o, w.gateUp, w.down])]) packFrozen(matrix);
   return { embedding: weights.embedding, layers, norm: weights.norm, head, dispose: () => made.forEach(disposeFrozen) };
 }

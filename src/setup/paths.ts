@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { homedir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -18,16 +18,25 @@ export const isCheckout = (): boolean => existsSync(join(packageRoot(), "package
 /** How a reader calls `erpo` here, as words of a shell. */
 export const erpoCommand = (): string => (isCheckout() ? "npm run erpo --" : "npx erpo");
 
+/** The user's home. A user that the machine has no entry for, as in some containers, has a folder of temporary files instead. */
+export function home(): string {
+  try {
+    return homedir();
+  } catch {
+    return join(tmpdir(), `home-${process.getuid?.() ?? "user"}`);
+  }
+}
+
 /**
  * Where the kernel keeps what was typed: `$ERPO_HISTORY`, else `$XDG_STATE_HOME/erpo/history`, else `~/.local/state/erpo/history`. Undefined
  * where `ERPO_HISTORY` is empty: then nothing is kept.
  */
 export function historyDir(): string | undefined {
   if (process.env.ERPO_HISTORY !== undefined) return process.env.ERPO_HISTORY || undefined;
-  return join(process.env.XDG_STATE_HOME ?? join(homedir(), ".local", "state"), "erpo", "history");
+  return join(process.env.XDG_STATE_HOME ?? join(home(), ".local", "state"), "erpo", "history");
 }
 
 /** Where downloads and builds are kept between checkouts: `$ERPO_CACHE`, else `$XDG_CACHE_HOME/erpo`, else `~/.cache/erpo`. */
 export function cacheDir(): string {
-  return process.env.ERPO_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "erpo");
+  return process.env.ERPO_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(home(), ".cache"), "erpo");
 }

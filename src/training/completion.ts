@@ -25,9 +25,10 @@ export interface CompletionLogps {
  *
  * @param rows at least one
  * @param lora adapter to score with; null for the base model
+ * @param recompute see `HiddenOptions`
  * @throws RangeError when a row is longer than the model's positions
  */
-export function completionLogps(decoder: Decoder, rows: readonly CompletionRow[], lora: Lora | null): CompletionLogps {
+export function completionLogps(decoder: Decoder, rows: readonly CompletionRow[], lora: Lora | null, recompute = false): CompletionLogps {
   const inputs = rows.map(({ prompt, completion }) => [...prompt, ...completion.slice(0, -1)]); // the last token predicts nothing here
   const row: number[] = [];
   const position: number[] = [];
@@ -52,7 +53,7 @@ export function completionLogps(decoder: Decoder, rows: readonly CompletionRow[]
       [own.length, T],
       "int32",
     );
-    const states = decoder.hidden(ids, { lora, prefix: inputs[scored[0]!]!.slice(0, P), lengths: own.map((ids) => ids.length) }); // [B, T, C]
+    const states = decoder.hidden(ids, { lora, prefix: inputs[scored[0]!]!.slice(0, P), lengths: own.map((ids) => ids.length), recompute }); // [B, T, C]
     const C = states.shape[2];
     return decoder.tokenLogps(takeRows(tf.reshape(states, [own.length * T, C]), places), tf.tensor1d(targets, "int32"));
   });
@@ -60,9 +61,9 @@ export function completionLogps(decoder: Decoder, rows: readonly CompletionRow[]
 }
 
 /** Sums of log-probabilities over each row's completion, `[B]`, in nats. */
-export function sequenceLogps(decoder: Decoder, rows: readonly CompletionRow[], lora: Lora | null): tf.Tensor1D {
+export function sequenceLogps(decoder: Decoder, rows: readonly CompletionRow[], lora: Lora | null, recompute = false): tf.Tensor1D {
   return tf.tidy(() => {
-    const { logps, row } = completionLogps(decoder, rows, lora);
+    const { logps, row } = completionLogps(decoder, rows, lora, recompute);
     if (row.length === 0) return tf.zeros([rows.length]) as tf.Tensor1D;
     const owner = new Float32Array(rows.length * row.length); // [B, N], 1 where a token is the row's
     row.forEach((b, n) => {

@@ -31,7 +31,7 @@ export async function* trainPreference(
     return {
       tokens: chosen.reduce((sum, p) => sum + 2 * p.prompt.length + p.chosen.length + p.rejected.length, 0),
       parts: pieces(chosen, options.microBatch ?? chosen.length).map((part) => () => {
-        const policy = pairLogps(model, part, options.lora);
+        const policy = pairLogps(model, part, options.lora, options.gradientCheckpointing);
         const reference = pairTensors(part.map((p) => p.reference!));
         const lengths = pairTensors(part.map((p) => ({ chosen: p.chosen.length, rejected: p.rejected.length })));
         const { loss, rewards } = objective(policy, reference, lengths);
@@ -50,11 +50,16 @@ export async function* trainPreference(
 }
 
 /** Log-probs of both completions of pairs, `[B]` each, run as one batch: all chosen ones, then all rejected ones. */
-export function pairLogps(model: LanguageModel, pairs: readonly Omit<TokenPair, "reference">[], lora: Lora | null): PairLogps {
+export function pairLogps(
+  model: LanguageModel,
+  pairs: readonly Omit<TokenPair, "reference">[],
+  lora: Lora | null,
+  recompute = false,
+): PairLogps {
   const B = pairs.length;
   const row = (side: "chosen" | "rejected") => pairs.map((pair) => ({ prompt: pair.prompt, completion: pair[side] }));
   return tf.tidy(() => {
-    const sums = sequenceLogps(model.decoder, [...row("chosen"), ...row("rejected")], lora); // [2 B]
+    const sums = sequenceLogps(model.decoder, [...row("chosen"), ...row("rejected")], lora, recompute); // [2 B]
     return { chosen: tf.slice(sums, 0, B), rejected: tf.slice(sums, B, B) };
   });
 }

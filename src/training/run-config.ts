@@ -39,6 +39,7 @@ export const runConfigSchema = z
     max_steps: z.int().min(1).describe("optimizer steps"),
     batch_size: z.int().min(1).default(8).describe("rows that are computed at a time"),
     gradient_accumulation_steps: z.int().min(1).default(1).describe("an optimizer step has batch_size times this many rows"),
+    gradient_checkpointing: z.boolean().default(false).describe("computes layers again instead of keeping what their gradients need"),
     learning_rate: z.number().positive().optional().describe("peak; left out: 2e-5 for sft, 1e-6 for the others"),
     warmup_ratio: z
       .number()

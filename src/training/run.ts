@@ -80,6 +80,7 @@ function trainOptions(
     lora,
     batches: batchPlan(config, rows, rng),
     microBatch: config.batch_size,
+    gradientCheckpointing: config.gradient_checkpointing,
     learningRate: peakRate(config),
     schedule: scheduleOf(config),
     maxGradNorm: config.max_grad_norm,

@@ -26,7 +26,7 @@ export async function* trainSft(model: LanguageModel, rows: readonly TokenRow[],
     return {
       tokens: chosen.reduce((sum, { prompt, completion }) => sum + prompt.length + completion.length, 0),
       parts: pieces(chosen, options.microBatch ?? chosen.length).map((part) => () => {
-        const { logps, row, position } = completionLogps(model.decoder, part, options.lora);
+        const { logps, row, position } = completionLogps(model.decoder, part, options.lora, options.gradientCheckpointing);
         const weights = row.map((b, n) => part[b]!.weights?.[position[n]!] ?? 1);
         return { loss: sft(logps, tf.tensor1d(weights), total) };
       }),

@@ -97,7 +97,7 @@ const trained = await Promise.all(options.lora.variables().map(async (variable) 
 rmSync(join(scratch, "sft/checkpoint-3"), { recursive: true });
 const resumed = await steps(trainSft(model, data, options));
 const referenced = await referenceLogps(model, pairs, adapter);
-const preference = await steps(trainPreference(model, referenced, (p, r) => dpo(p, r, 0.1), { ...options, batches: [[0, 1]], checkpoint: undefined }));
+const preference = await steps(trainPreference(model, referenced, (p, r) => dpo(p, r, 0.1), { ...options, batches: [[0, 1]], gradientCheckpointing: true, checkpoint: undefined }));
 const leaked = tf.memory().numTensors - before;
 
 await saveAdapter(join(scratch, "adapter"), adapter, "tiny");

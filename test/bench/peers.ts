@@ -22,10 +22,6 @@ export function measure<T>(script: string, ...words: (string | number)[]): T {
   if (script.endsWith(".py")) makePeers();
   const program = script.endsWith(".py") ? peer("python") : process.execPath;
   const path = fileURLToPath(new URL(script, import.meta.url));
-  const output = execFileSync(program, [path, ...words.map(String)], {
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "ignore"],
-    maxBuffer: 1e8,
-  });
+  const output = execFileSync(program, [path, ...words.map(String)], { encoding: "utf8", stdio: "pipe", maxBuffer: 1e8 });
   return JSON.parse(output.trim().split("\n").at(-1)!) as T;
 }

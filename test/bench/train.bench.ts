@@ -8,19 +8,29 @@ interface Steps {
 }
 
 /** Both sides: LoRA r = 16 on all linear layers, no gradient checkpointing, DPO's reference computed before, every row of full length. */
+const [PROMPT, COMPLETION, SEQUENCES] = [96, 160, 8];
 const CASES = [
   ["DPO, 4 pairs of 96 + 160 tokens", "dpo", 4],
   ["SFT, 8 rows of 96 + 160 tokens", "sft", 8],
 ] as const;
+/**
+ * What a step multiplies, 10^9 operations: forward, and the gradient of what stands below, 106 million parameters of the layers with every token and
+ * 28.3 million of the output projection with those that count. Attention and adapters come on top.
+ */
+const GFLOP = (4 * SEQUENCES * (106e6 * (PROMPT + COMPLETION) + 28.3e6 * COMPLETION)) / 1e9;
 
 test("SmolLM2-135M: a step of training against TRL, seconds and peak memory", () => {
   const model = modelFolder();
-  console.log(`${machine()}; medians of ${ROUNDS} interleaved rounds\n`);
-  console.log("| | erpo bf16 | TRL bf16 | erpo / TRL | memory, GB | TRL's | ratio |\n|---|---|---|---|---|---|---|");
+  const { peak } = measure<{ peak: number }>("peak.mjs");
+  console.log(
+    `${machine()}; medians of ${ROUNDS} interleaved rounds; at ${peak.toFixed(0)} GFLOP/s, which a layer's product in BF16 reaches`,
+  );
+  console.log(`here, the ${GFLOP.toFixed(0)} GFLOP of a step's products with frozen weights take ${(GFLOP / peak).toFixed(2)} s\n`);
+  console.log("| | erpo bf16, s | TRL bf16, s | erpo / TRL | memory, GB | TRL's | ratio |\n|---|---|---|---|---|---|---|");
   for (const [name, method, rows] of CASES) {
     const rounds = Array.from({ length: ROUNDS }, () => ({
-      ours: measure<Steps>("train.mjs", method, "bf16", rows, 96, 160),
-      theirs: measure<Steps>("train_peer.py", model, method, "bf16", rows, 96, 160),
+      ours: measure<Steps>("train.mjs", method, "bf16", rows, PROMPT, COMPLETION),
+      theirs: measure<Steps>("train_peer.py", model, method, "bf16", rows, PROMPT, COMPLETION),
     }));
     const seconds = (side: "ours" | "theirs") => median(rounds.flatMap((round) => round[side].seconds));
     const memory = (side: "ours" | "theirs") => Math.max(...rounds.map((round) => round[side].gigabytes));

@@ -31,6 +31,11 @@ class Clock(TrainerCallback):
         self.seconds.append(time.perf_counter() - self.began)
 
 
+class TokenizedDPO(trl.DPOTrainer):
+    def _prepare_dataset(self, dataset, *_):
+        return dataset
+
+
 clock = Clock()
 model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
 options = dict(
@@ -47,6 +52,6 @@ if method == "sft":
 else:
     data = [{"prompt_ids": ids(prompt), "chosen_ids": ids(completion), "rejected_ids": ids(completion)} for _ in range(count)]
     config = trl.DPOConfig(precompute_ref_log_probs=True, **options)
-    trainer = trl.DPOTrainer(model, args=config, train_dataset=Dataset.from_list(data), processing_class=tokenizer, **common)
+    trainer = TokenizedDPO(model, args=config, train_dataset=Dataset.from_list(data), processing_class=tokenizer, **common)
 trainer.train()
 print(json.dumps({"seconds": clock.seconds[1:], "gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2}))

@@ -40,6 +40,14 @@ test.each([
     "a server's handler",
     "import { createServer } from 'node:http'; const server = createServer((_, answer) => { console.log('late'); answer.end(); }).listen(0, () => setTimeout(async () => { await fetch('http://127.0.0.1:' + (server.address() as any).port); server.close(); }, 50));",
   ],
+  [
+    "a callback of Node's",
+    "import { readFile } from 'node:fs'; setTimeout(() => readFile('/dev/null', () => setTimeout(() => console.log('late'))), 50);",
+  ],
+  [
+    "the output of a child",
+    "import { spawn } from 'node:child_process'; spawn('sh', ['-c', 'sleep 0.05; echo late'], { stdio: 'inherit' });",
+  ],
   ["a microtask", "setTimeout(() => queueMicrotask(() => console.log('late')), 50);"],
 ])("%s", async (_, code) => {
   expect(await both(code)).toEqual({ first: "late\n", second: foreign });
@@ -62,6 +70,39 @@ test.each([
   const { first, second } = await both(code);
   expect(first).toMatch(/Uncaught \(in the background\)\nError: late\n {4}at .*Cell In\[\d+\], line \d/);
   expect(second).toBe(foreign);
+});
+
+test.each([
+  ["a promise that a timer rejects", "void new Promise((_, reject) => setTimeout(reject, 50, 'no error'));"],
+  ["an async function", "void (async () => { await sleep(50); throw 'no error'; })();"],
+  ["a reaction", "void sleep(50).then(() => { throw 'no error'; });"],
+  ["a callback of Node's", "import { stat } from 'node:fs'; setTimeout(() => stat('/', () => { throw 'no error'; }), 50);"],
+])("something late that is no Error is reported in the cell that caused it: %s", async (_, code) => {
+  expect(await both(code)).toEqual({ first: expect.stringMatching(/Uncaught \(in the background\)\n.*no error/), second: foreign });
+});
+
+test("a cell's own listener is told of rejections", async () => {
+  const { first } = await both(
+    "process.once('unhandledRejection', (reason) => console.log('told of', reason)); void sleep(50).then(() => { throw 'no error'; });",
+  );
+  expect(first).toContain("told of no error");
+});
+
+test.each([
+  [
+    "spawn",
+    "import { spawn } from 'node:child_process'; import { once } from 'node:events'; await once(spawn('sh', ['-c', script], { stdio: 'inherit' }), 'close');",
+  ],
+  ["spawnSync", "import { spawnSync } from 'node:child_process'; spawnSync('sh', ['-c', script], { stdio: ['ignore', 'inherit', 2] });"],
+  ["execSync", "import { execSync } from 'node:child_process'; execSync(script, { stdio: 'inherit' });"],
+  [
+    "execFileSync",
+    "import { execFileSync } from 'node:child_process'; execFileSync('sh', ['-c', script], { stdio: [0, process.stdout, process.stderr] });",
+  ],
+  ["writeSync", "import { writeSync } from 'node:fs'; writeSync(1, 'out\\n'); writeSync(2, Buffer.from('an err\\n'), 3, 4);"],
+])("what goes to the process's own descriptors is the cell's: %s", async (_, code) => {
+  const answer = await kernel.run(`var script = 'echo out; echo err >&2'; ${code} undefined`);
+  expect([printed(answer), printed(answer, "stderr")]).toEqual(["out\n", "err\n"]);
 });
 
 test("a value that takes its time to show itself is shown in the cell that showed it", async () => {

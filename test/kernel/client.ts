@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { stripVTControlCharacters } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
@@ -34,9 +34,11 @@ const foreign = process.env.ERPO_TEST_KERNEL?.split(" ");
 const ours = [process.execPath, "--no-force-async-hooks-checks", join(packageRoot(), "dist", "kernel", "main.js"), "{connection_file}"];
 
 interface KernelOptions {
-  env?: Record<string, string>;
+  env?: Record<string, string | undefined>;
   /** Started as the child of a process of its own, as a server does: `process` is then that one. */
   parent?: boolean;
+  /** Runs as this user, who may read its folder and not write there; for root only. */
+  uid?: number;
 }
 
 /** A kernel process in a fresh empty folder and a client of it, for tests. */
@@ -75,18 +77,27 @@ export class KernelClient {
 
   /** Starts a kernel, waits for nothing. */
   async spawn(): Promise<void> {
-    const { env, parent } = this.options;
+    const { env, parent, uid } = this.options;
     this.folder = mkdtempSync(join(tmpdir(), "erpo-kernel-"));
     const [shell_port, iopub_port, stdin_port, control_port, hb_port] = (await freePorts(5)) as [number, number, number, number, number];
     const ports = { shell_port, iopub_port, stdin_port, control_port, hb_port };
     this.connection = { transport: "tcp", ip: "127.0.0.1", ...ports, key: randomUUID(), signature_scheme: "hmac-sha256" };
     const file = join(mkdtempSync(join(tmpdir(), "erpo-connection-")), "kernel.json");
     writeFileSync(file, JSON.stringify(this.connection), { mode: 0o600 });
+    if (uid) {
+      for (const folder of [this.folder, dirname(file)]) chmodSync(folder, 0o755);
+      chownSync(file, uid, uid);
+    }
     const words = (foreign ?? ours).map((word) => word.replace("{connection_file}", file));
     const server = `const [program, ...words] = ${JSON.stringify(words)}; const env = { ...process.env, JPY_PARENT_PID: String(process.pid) };
       require("node:child_process").spawn(program, words, { env, stdio: "ignore" }); setInterval(() => {}, 1000);`;
     const [program, ...rest] = parent ? [process.execPath, "-e", server] : words;
-    this.process = spawn(program!, rest, { cwd: this.folder, env: { ...process.env, ...env }, stdio: ["ignore", "ignore", "pipe"] });
+    this.process = spawn(program!, rest, {
+      cwd: this.folder,
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "ignore", "pipe"],
+      ...(uid && { uid, gid: uid }),
+    });
     this.exited = new Promise((resolve) => this.process.once("exit", (code) => resolve(code)));
     this.stderr = "";
     this.process.stderr?.on("data", (chunk) => {

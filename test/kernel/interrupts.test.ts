@@ -103,6 +103,15 @@ test("an interrupt aborts the cells that wait", async () => {
   expect((await second.done).reply.content.status).toBe("aborted");
 });
 
+test("a callback of Node's that never returns is stopped when its cell is long over", async () => {
+  await run("import { readFile } from 'node:fs'; var begun = false; readFile('/dev/null', () => { begun = true; while (true); });");
+  const late = run("begun");
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  await kernel.ask("control", "interrupt_request", {});
+  await late;
+  expect(result(await run("begun"))).toBe("true");
+});
+
 test("while nothing runs it is harmless", async () => {
   await kernel.ask("control", "interrupt_request", {});
   kernel.process.kill("SIGINT");

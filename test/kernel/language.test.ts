@@ -203,6 +203,11 @@ test.each([
   ["export of a name", "const shared1 = 1; export { shared1 }; shared1", "1"],
   ["a default export with a name", "export default function named() { return 5; }\nnamed()", "5"],
   ["a default export without one", "export default class { size = 3; }\n7", "7"],
+  [
+    "the kernel's own names",
+    "import { sep } from 'node:path';\nconst $erpo = 3, $erpoValue = 1, module_1 = sep.length;\n$erpo + $erpoValue + module_1",
+    "5",
+  ],
   ["an alias", "namespace Ns { export const Inner = 4; }\nimport Alias = Ns.Inner;\nAlias", "4"],
   ["labels in for await", "let n = 0; outer: for await (const x of [1, 2, 3]) { for (;;) { n += x; continue outer; } } n", "6"],
   ["for await over what is assigned", "const box = { last: 0 }; for await (box.last of [1, 2]); box.last", "2"],

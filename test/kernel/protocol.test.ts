@@ -135,8 +135,7 @@ test("completion and inspection count code points and know types", async () => {
   expect(completed).toMatchObject({ matches: ["toUpperCase"], cursor_start: 9, cursor_end: 14 });
   expect((await kernel.ask("shell", "complete_request", { code: "doub", cursor_pos: 4 })).content.matches).toContain("doubled");
   const inspected = (await kernel.ask("shell", "inspect_request", { code: "doubled(1)", cursor_pos: 3, detail_level: 0 })).content;
-  expect(inspected.data["text/plain"]).toContain("doubled(value: number): number");
-  expect(inspected.data["text/plain"]).toContain("Doubles.");
+  expect(inspected.data["text/plain"]).toBe("doubled(value: number): number\n\nDoubles.");
   await run("/** How many. */\nconst amount = 3;");
   const constant = (await kernel.ask("shell", "inspect_request", { code: "amount", cursor_pos: 2, detail_level: 0 })).content;
   expect(constant.data["text/plain"]).toBe("const amount: 3\n\nHow many.");

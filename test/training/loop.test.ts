@@ -127,6 +127,31 @@ test("the gradient does not depend on how a batch is cut up", async () => {
   expect(cut[1]).toBeCloseTo(whole[1]!, 4);
 });
 
+test("gradient checkpointing keeps less and changes no bit", async () => {
+  const adapters: number[][] = [];
+  const held: number[] = [];
+  const referenced = await referenceLogps(model, pairs, lora);
+  for (const gradientCheckpointing of [false, true]) {
+    const own = await loadAdapter(fixture("llama-tiny-adapter"), model.config);
+    const before = tf.memory().numBytes;
+    const objective = (...args: Parameters<typeof dpo>) => {
+      held.push(tf.memory().numBytes - before); // all layers are forward
+      return dpo(...args);
+    };
+    const steps = trainPreference(
+      model,
+      referenced,
+      (policy, reference) => objective(policy, reference, 0.1),
+      options({ lora: own, gradientCheckpointing }),
+    );
+    for await (const _ of steps);
+    adapters.push(own.variables().flatMap((variable) => [...variable.dataSync()]));
+    own.dispose();
+  }
+  expect(adapters[1]).toEqual(adapters[0]);
+  expect(held[4]!).toBeLessThan(0.6 * held[0]!); // the first of four steps
+});
+
 test("an aborted run stores its last step; a changed run is not taken for it", async () => {
   const abort = new AbortController();
   const checkpoint = { dir, everySteps: 100 };

@@ -46,7 +46,7 @@ void TF_DeleteTensor(TF_Tensor*);
 
 namespace erpo {
 
-enum Type { FLOAT = 1, BFLOAT16 = 14 };
+enum Type { FLOAT = 1, INT32 = 3, BFLOAT16 = 14 };
 using bf16 = uint16_t;
 
 // ---- ops

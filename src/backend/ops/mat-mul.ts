@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { hasKernels, isNative, run, runToBf16 } from "./native.js";
+import { disposePack, pack, packedProduct } from "./packed.js";
 
 /** The BF16 forms of frozen matrices. */
 const halves = new WeakMap<tf.Tensor, tf.Tensor>();
@@ -13,6 +14,8 @@ tf.env().registerFlag(BF16_FLAG, () => false);
  * are rounded to it (8 bits of mantissa, relative error up to 2^-9), sums are float32 and so is the result, rounded once more.
  */
 export function matMul(a: tf.Tensor2D, b: tf.Tensor2D, transposeA = false, transposeB = false): tf.Tensor2D {
+  const few = transposeA || transposeB ? null : packedProduct(a, b);
+  if (few) return few;
   const product = halfProduct(a, b, transposeA, transposeB);
   if (!product) return matMulF32(a, b, transposeA, transposeB);
   const value = toFloat32(product);
@@ -22,6 +25,8 @@ export function matMul(a: tf.Tensor2D, b: tf.Tensor2D, transposeA = false, trans
 
 /** a b + c, as `matMul` and an addition: the product in BF16 is added as it is widened. */
 export function matMulAdd(a: tf.Tensor2D, b: tf.Tensor2D, c: tf.Tensor2D, transposeA = false, transposeB = false): tf.Tensor2D {
+  const few = transposeA || transposeB ? null : packedProduct(a, b, c);
+  if (few) return few;
   const product = hasKernels() ? halfProduct(a, b, transposeA, transposeB) : null;
   if (!product) return tf.add(c, matMul(a, b, transposeA, transposeB));
   const value = run("ErpoAccumulate", {}, [product, c]) as tf.Tensor2D;
@@ -68,8 +73,14 @@ export function freeze(matrix: tf.Tensor2D): tf.Tensor2D {
   return matrix;
 }
 
-/** Disposes of a matrix and its rounded form. */
+/** Says that products of few rows with a matrix come often: where the process computes in BF16 and has our kernels, a form for them is kept until `disposeFrozen`. */
+export function packFrozen(matrix: tf.Tensor2D): void {
+  if (hasKernels() && tf.env().getBool(BF16_FLAG)) pack(matrix);
+}
+
+/** Disposes of a matrix and its rounded forms. */
 export function disposeFrozen(matrix: tf.Tensor2D): void {
+  disposePack(matrix);
   halves.get(matrix)?.dispose();
   halves.delete(matrix);
   matrix.dispose();

@@ -1,0 +1,22 @@
+import * as tf from "@tensorflow/tfjs";
+import { hasKernels, run } from "./native.js";
+
+/**
+ * Draws a token a row from softmax(logits / temperature) by inverting its cumulative sum at one number a row: logits [B, V], at [B] in [0, 1), temperature > 0 ->
+ * ids [B] int32.
+ */
+export function drawTokens(logits: tf.Tensor2D, at: readonly number[], temperature: number): tf.Tensor1D {
+  return tf.tidy(() => {
+    if (!hasKernels()) return drawTokensPlain(logits, at, temperature);
+    return run("ErpoDraw", { temperature: { float: temperature } }, [logits, tf.tensor1d([...at])]) as tf.Tensor1D;
+  });
+}
+
+/** The plain twin. */
+export function drawTokensPlain(logits: tf.Tensor2D, at: readonly number[], temperature: number): tf.Tensor1D {
+  const [B, V] = logits.shape;
+  const cumulative = tf.cumsum(tf.softmax(tf.div(logits, temperature)), 1); // [B, V], up to 1
+  const total = tf.slice(cumulative, [0, V - 1], [B, 1]);
+  const below = tf.lessEqual(cumulative, tf.mul(total, tf.tensor2d([...at], [B, 1])));
+  return tf.minimum(tf.sum(tf.cast(below, "int32"), 1), V - 1) as tf.Tensor1D;
+}
