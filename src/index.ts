@@ -61,7 +61,7 @@ export { openRun, type Run } from "./methods/run.js";
 export { roundStage, stages } from "./methods/stages.js";
 export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
 export { type LanguageModel, loadModel } from "./model/load.js";
-export { createLora, LINEAR_NAMES, Lora } from "./model/lora.js";
+export { createLora, LINEAR_NAMES, Lora, linearNames } from "./model/lora.js";
 export type { ChatMessage, Tokenizer } from "./model/tokenizer.js";
 // objectives and training
 export { dpo } from "./objectives/dpo.js";

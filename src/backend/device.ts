@@ -112,3 +112,6 @@ async function openRealGpu(reason: string): Promise<Device> {
 
 const findGpu = async () => (await import("./devices/webgpu.js")).findGpu();
 const firstLine = (error: unknown): string => (error as Error).message.split("\n")[0]!;
+
+/** Whether a device has memory of its own. */
+export const isGpu = ({ name }: Pick<Device, "name">): boolean => name.startsWith("NVIDIA");

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import type { NotebookDuration } from "../methods/duration.js";
 import type { Diagnosis } from "../setup/doctor.js";
 
 /** `erpo doctor`: what the machine is, what is missing, and the command that mends it. Exit code 1 when the main job cannot run. */
@@ -10,9 +11,31 @@ export function register(program: Command): void {
     .action(async ({ json }: { json?: boolean }) => {
       const { diagnose } = await import("../setup/doctor.js");
       const diagnosis = await diagnose();
-      process.stdout.write(json ? `${JSON.stringify(diagnosis, null, 2)}\n` : await asTable(diagnosis));
+      const notebooks = diagnosis.gflops === null ? {} : await estimates(diagnosis.gflops);
+      const table = async () => `${await asTable(diagnosis)}\n${await timeTable(notebooks)}`;
+      process.stdout.write(json ? `${JSON.stringify({ ...diagnosis, notebooks }, null, 2)}\n` : await table());
       if (!diagnosis.ok) process.exitCode = 1;
     });
+}
+
+/** Estimated seconds of the notebooks, for each profile that people run. */
+async function estimates(gflops: number): Promise<Record<string, NotebookDuration[]>> {
+  const [{ durations }, { profile }] = await Promise.all([import("../methods/duration.js"), import("../methods/profile.js")]);
+  return Object.fromEntries(["quick", "full"].map((name) => [name, durations(profile(name), gflops)]));
+}
+
+/** A row a notebook, a column a profile. */
+async function timeTable(notebooks: Record<string, NotebookDuration[]>): Promise<string> {
+  const { inWords, totalSeconds } = await import("../methods/duration.js");
+  const profiles = Object.values(notebooks);
+  if (profiles.length === 0) return "";
+  const rows = [
+    ["notebook, about", ...Object.keys(notebooks)],
+    ...profiles[0]!.map(({ notebook }, i) => [notebook, ...profiles.map((times) => inWords(times[i]!.seconds))]),
+    ["all", ...profiles.map((times) => inWords(totalSeconds(times)))],
+  ];
+  const width = Math.max(...rows.map(([name]) => name!.length)) + 2;
+  return rows.map(([name, ...times]) => `${name!.padEnd(width)}${times.map((time) => time.padStart(8)).join("")}\n`).join("");
 }
 
 async function asTable(diagnosis: Diagnosis): Promise<string> {

@@ -9,6 +9,7 @@ interface StartOptions {
   seed: number;
   model: string;
   run?: string;
+  dryRun?: boolean;
 }
 
 /** `erpo start`: the main job, from the notebooks to the reports. */
@@ -20,12 +21,18 @@ export function register(program: Command): void {
     .option("--seed <number>", "seed of every random choice", wholeNumber(0), 1)
     .option("--model <name>", "a built-in name, a .gguf file or a Hugging Face style directory", "smollm2-135m-instruct")
     .option("--run <folder>", "where everything is kept (default: runs/<profile>)")
+    .option("--dry-run", "say what would be computed and whether the device's memory holds it; load no weights, write nothing")
     .action(start);
 }
 
-async function start({ profile: name, seed, model, run }: StartOptions): Promise<void> {
+async function start({ profile: name, seed, model, run, dryRun }: StartOptions): Promise<void> {
   const { profile } = await import("../methods/profile.js");
   const chosen = profile(name);
+  if (dryRun) {
+    const { inspect } = await import("./dry-run.js");
+    process.stdout.write(await inspect(chosen, model));
+    return;
+  }
   const dir = resolve(run ?? join("runs", name));
   const began = performance.now();
   const say = (line: string) => process.stderr.write(`erpo: ${line}\n`);
@@ -33,15 +40,18 @@ async function start({ profile: name, seed, model, run }: StartOptions): Promise
   const { makeReady } = await import("../setup/ready.js");
   await makeReady(say);
   const { checkModel } = await import("../model/load.js");
-  await checkModel(model, { log: say });
+  const config = await checkModel(model, { log: say });
   const { earlierRun } = await import("../methods/run.js");
   earlierRun(dir, name, seed); // before its notebooks are written over
   assertWritable(join(dir, "run.json"));
   const { measure } = await import("../setup/doctor.js");
   const { gflops } = await measure();
-  const { petaflop, fixedMinutes } = chosen.estimate;
-  const minutes = Math.max(1, Math.round(fixedMinutes + (petaflop * 1e6) / gflops / 60));
-  say(`${Math.round(gflops)} GFLOP/s in a matrix product: the ${name} profile takes about ${minutes} minutes here`);
+  const [{ durations, inWords, totalSeconds }, { multipliedParameters }] = await Promise.all([
+    import("../methods/duration.js"),
+    import("../model/footprint.js"),
+  ]);
+  const time = inWords(totalSeconds(durations(chosen, gflops, multipliedParameters(config))));
+  say(`${Math.round(gflops)} GFLOP/s in a matrix product: the ${name} profile takes about ${time} here`);
   say(`everything is kept in ${relative(process.cwd(), dir) || "."}: stop at any time, the same command goes on from there`);
 
   const fromNotebooks = (path: string) => relative(notebookFolder(), resolve(path));

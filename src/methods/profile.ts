@@ -13,11 +13,9 @@ export interface Profile {
   evaluation: { prompts: number; attackPrompts: number; devPrompts: number; gatePrompts: number };
   /** Completions are cut after this many answer tokens. */
   answerTokens: number;
-  /** Floating-point operations of the whole job, in units of 10^15, and the minutes that do not depend on the device; measured. */
-  estimate: { petaflop: number; fixedMinutes: number };
 }
 
-/** Measured on two CPU cores: 10.9 minutes at 243 GFLOP/s; how it scales is an estimate. */
+/** For two CPU cores. */
 const quick: Profile = {
   name: "quick",
   rank: 16,
@@ -27,10 +25,9 @@ const quick: Profile = {
   stage3: { rounds: 2, prompts: 24, samples: 2, rate: 5e-5 },
   evaluation: { prompts: 60, attackPrompts: 20, devPrompts: 100, gatePrompts: 50 },
   answerTokens: 16,
-  estimate: { petaflop: 0.135, fixedMinutes: 2.3 },
 };
 
-/** The recipe at the size of its trials; its time is extrapolated. */
+/** The recipe at the size of its trials: for a GPU of 16 GB and up, or three quarters of an hour of two CPU cores. */
 const full: Profile = {
   ...quick,
   name: "full",
@@ -39,7 +36,6 @@ const full: Profile = {
   stage3: { rounds: 3, prompts: 56, samples: 2, rate: 5e-5 },
   evaluation: { prompts: 100, attackPrompts: 60, devPrompts: 122, gatePrompts: 122 },
   answerTokens: 32,
-  estimate: { petaflop: 0.35, fixedMinutes: 8 },
 };
 
 /** For tests: every stage runs, nothing is learned. */
@@ -53,7 +49,6 @@ const tiny: Profile = {
   stage3: { rounds: 2, prompts: 8, samples: 2, rate: 1e-4 },
   evaluation: { prompts: 4, attackPrompts: 2, devPrompts: 4, gatePrompts: 4 },
   answerTokens: 8,
-  estimate: { petaflop: 0, fixedMinutes: 1 },
 };
 
 /** @throws RangeError for a name that no profile has */

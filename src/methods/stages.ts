@@ -1,5 +1,5 @@
 import type { TokenRow } from "../data/tokens.js";
-import { createLora, LINEAR_NAMES, type Lora } from "../model/lora.js";
+import { createLora, type Lora, linearNames } from "../model/lora.js";
 import { lengthSorted } from "../training/batches.js";
 import type { TrainOptions } from "../training/loop.js";
 import { cosine } from "../training/schedule.js";
@@ -25,7 +25,7 @@ export function freshAdapter(run: Run, purpose: string): Lora {
   const layers = Array.from({ length: numLayers }, (_, l) => l).filter((l) => l >= Math.floor(run.profile.firstLayer * numLayers));
   return createLora(
     run.model.config,
-    { r: run.profile.rank, alpha: 2 * run.profile.rank, targetModules: LINEAR_NAMES, layers },
+    { r: run.profile.rank, alpha: 2 * run.profile.rank, targetModules: linearNames(run.model.config), layers },
     run.rng(purpose),
   );
 }

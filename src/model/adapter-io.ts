@@ -5,7 +5,7 @@ import { writeAtomic } from "../setup/atomic.js";
 import type { DecoderConfig } from "./config.js";
 import { WeightsError } from "./errors.js";
 import { openRanges } from "./files.js";
-import { LINEAR_NAMES, type LinearName, Lora, linearShape, modulePath } from "./lora.js";
+import { type LinearName, Lora, linearNames, linearShape, MODULE_NAMES, modulePath } from "./lora.js";
 import { readSafetensors, writeSafetensors } from "./safetensors.js";
 import { readJson } from "./tokenizer-files.js";
 
@@ -39,7 +39,7 @@ export async function saveAdapter(dir: string, lora: Lora, base: string): Promis
     r,
     lora_alpha: alpha,
     lora_dropout: 0,
-    target_modules: LINEAR_NAMES.filter((m) => lora.config.targetModules.includes(m)),
+    target_modules: MODULE_NAMES.filter((m) => lora.config.targetModules.includes(m)),
     layers_to_transform: [...new Set(lora.config.layers)].sort((a, b) => a - b),
     layers_pattern: "layers",
     bias: "none",
@@ -59,7 +59,7 @@ export async function saveAdapter(dir: string, lora: Lora, base: string): Promis
 }
 
 const KEY = new RegExp(
-  `^base_model\\.model\\.model\\.layers\\.(\\d+)\\.(?:self_attn|mlp)\\.(${LINEAR_NAMES.join("|")})\\.lora_(A|B)\\.weight$`,
+  `^base_model\\.model\\.model\\.layers\\.(\\d+)\\.(?:self_attn|mlp)\\.(${MODULE_NAMES.join("|")})\\.lora_(A|B)\\.weight$`,
 );
 
 /**
@@ -85,7 +85,8 @@ export async function loadAdapter(dir: string, config: DecoderConfig): Promise<L
     const modules = new Set<LinearName>();
     for (const name of stored.names) {
       const [, layer, module, matrix] = KEY.exec(name) ?? [];
-      if (!layer || !module) throw new WeightsError(weightsFile, `unknown key ${name}`, "erpo adapts the linear layers of decoders only");
+      if (!layer || !linearNames(config).includes(module as LinearName))
+        throw new WeightsError(weightsFile, `unknown key ${name}`, "erpo adapts the linear layers of decoders only");
       if (Number(layer) >= config.numLayers)
         throw new WeightsError(weightsFile, `key ${name}: the model has ${config.numLayers} layers`, "use the adapter's own base model");
       const [out, input] = linearShape(config, module as LinearName);
@@ -100,7 +101,7 @@ export async function loadAdapter(dir: string, config: DecoderConfig): Promise<L
       layers.add(Number(layer));
       modules.add(module as LinearName);
     }
-    const targetModules = LINEAR_NAMES.filter((m) => modules.has(m));
+    const targetModules = MODULE_NAMES.filter((m) => modules.has(m));
     const known = new Set(stored.names);
     const key = (layer: number, module: LinearName, matrix: "A" | "B") =>
       `base_model.model.model.layers.${layer}.${modulePath(module)}.lora_${matrix}.weight`;

@@ -41,6 +41,7 @@ const ropeParameters = z.looseObject({
   rope_type: z.string().optional(),
   type: z.string().optional(),
   rope_theta: z.number().positive().optional(),
+  partial_rotary_factor: z.literal(1).optional(),
 });
 const llama3Scaling = z.object({
   factor: z.number().positive(),
@@ -67,6 +68,7 @@ const configJson = z.looseObject({
   max_window_layers: z.number().int().nonnegative().default(28),
   layer_types: z.array(z.enum(["full_attention", "sliding_attention"])).nullish(),
   rope_theta: z.number().positive().nullish(),
+  partial_rotary_factor: z.literal(1).nullish(),
   rope_scaling: ropeParameters.nullish(),
   rope_parameters: ropeParameters.nullish(),
   rms_norm_eps: z.number().positive().default(1e-6),
@@ -177,6 +179,7 @@ export function configToJson(config: DecoderConfig, dtype = "float32"): Record<s
     tie_word_embeddings: config.tieWordEmbeddings,
     max_position_embeddings: config.maxPositions,
     bos_token_id: config.bosTokenId,
+    pad_token_id: null, // transformers' own for Phi-3 is beyond a small vocabulary
     eos_token_id: config.eosTokenIds.length === 1 ? config.eosTokenIds[0] : config.eosTokenIds,
     dtype,
   };

@@ -16,6 +16,8 @@ interface FamilyTraits {
   qkvBias: boolean;
   /** Whether each head of q and k is normed before it is turned. */
   qkNorm: boolean;
+  /** Whether q, k, v are one matrix and gate, up another, in files and for adapters. */
+  fused: boolean;
   /** Size of a head where config.json has none; otherwise hidden_size / num_attention_heads. */
   headDim?: number;
   /** `sliding_window` where config.json lacks the field. */
@@ -30,6 +32,7 @@ const llama: FamilyTraits = {
   interleaved: true,
   qkvBias: false,
   qkNorm: false,
+  fused: false,
   window: null,
   windowed: () => false,
 };
@@ -50,6 +53,7 @@ export const FAMILIES = {
   mistral: { ...llama, className: "MistralForCausalLM", window: 4096, windowed: () => true }, // Jiang et al. 2023: every layer sees a window
   qwen2, // Yang et al. 2024, and Qwen2.5
   qwen3: { ...qwen2, className: "Qwen3ForCausalLM", gguf: "qwen3", qkvBias: false, qkNorm: true, headDim: 128 }, // Yang et al. 2025
+  phi3: { ...llama, className: "Phi3ForCausalLM", gguf: "phi3", interleaved: false, fused: true, windowed: () => true }, // Abdin et al. 2024
 } satisfies Record<string, FamilyTraits>;
 
 export type Family = keyof typeof FAMILIES;

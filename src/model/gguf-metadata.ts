@@ -57,6 +57,10 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
   const pattern = metadata[`${architecture}.attention.sliding_window_pattern`]; // of the layers that have the window
   const family = (window !== null && families.find((name) => traits(name).window !== null)) || families[0]!;
   const headDim = own("attention.key_length", own("rope.dimension_count", hiddenSize / numHeads));
+  if (own("rope.dimension_count", headDim) !== headDim) {
+    const problem = `metadata "${architecture}.rope.dimension_count" is ${own("rope.dimension_count")} of a head's ${headDim}`;
+    throw new WeightsError(file, problem, "use a model that turns whole heads");
+  }
   const ropeTheta = own("rope.freq_base", 10000);
   return checked(
     {

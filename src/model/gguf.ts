@@ -16,6 +16,7 @@ const LAYER_NAMES: Record<string, string> = {
   "self_attn.q_proj.weight": "attn_q.weight",
   "self_attn.k_proj.weight": "attn_k.weight",
   "self_attn.v_proj.weight": "attn_v.weight",
+  "self_attn.qkv_proj.weight": "attn_qkv.weight",
   "self_attn.q_proj.bias": "attn_q.bias",
   "self_attn.k_proj.bias": "attn_k.bias",
   "self_attn.v_proj.bias": "attn_v.bias",
@@ -25,6 +26,7 @@ const LAYER_NAMES: Record<string, string> = {
   "post_attention_layernorm.weight": "ffn_norm.weight",
   "mlp.gate_proj.weight": "ffn_gate.weight",
   "mlp.up_proj.weight": "ffn_up.weight",
+  "mlp.gate_up_proj.weight": "ffn_up.weight", // gate first
   "mlp.down_proj.weight": "ffn_down.weight",
 };
 
@@ -41,7 +43,7 @@ export function ggufName(name: string): string {
 }
 
 /**
- * Opens a GGUF file (architectures llama, qwen2, qwen3; tensor types of `GGML_TYPES`), validated in full first: magic, version,
+ * Opens a GGUF file (architectures llama, qwen2, qwen3, phi3; tensor types of `GGML_TYPES`), validated in full first: magic, version,
  * counts, every tensor's type and extent against the file's length, no overlap, all tensors of the model present, and no others, with the shapes that the metadata says.
  * The header is parsed by @huggingface/gguf once its counts and lengths are known to fit.
  * @throws WeightsError

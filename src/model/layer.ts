@@ -3,7 +3,7 @@ import { type LinearSaved, type LowRank, linearBackward, linearForward } from ".
 import { rmsNormAgain, rmsNormBackward, rmsNormForward } from "../backend/ops/rms-norm.js";
 import { swigluBackward, swigluForward } from "../backend/ops/swiglu.js";
 import type { DecoderConfig } from "./config.js";
-import { type LinearName, type Lora, linearShape } from "./lora.js";
+import { type Lora, linearShape, moduleGroups } from "./lora.js";
 import { type MixSaved, mixBackward, mixForward } from "./mix.js";
 import type { PassContext } from "./pass.js";
 import { type QkvSaved, qkvBackward, qkvForward } from "./qkv.js";
@@ -12,20 +12,14 @@ import type { LayerWeights } from "./weights.js";
 /** The adapters of one layer, by stacked weight. */
 export type LayerAdapters = Record<"qkv" | "o" | "gateUp" | "down", LowRank | null>;
 
-const GROUPS: Record<keyof LayerAdapters, LinearName[]> = {
-  qkv: ["q_proj", "k_proj", "v_proj"],
-  o: ["o_proj"],
-  gateUp: ["gate_proj", "up_proj"],
-  down: ["down_proj"],
-};
-
 /** The adapters of a layer, or null where it has none. */
 export function layerAdapters(config: DecoderConfig, lora: Lora | null, layer: number): LayerAdapters | null {
   if (!lora) return null;
-  const group = (modules: LinearName[]): LowRank | null => {
+  const groups = moduleGroups(config);
+  const group = (name: keyof LayerAdapters): LowRank | null => {
     let offset = 0;
     const parts: LowRank["parts"] = [];
-    for (const module of modules) {
+    for (const module of groups[name]) {
       const A = lora.A(layer, module);
       const B = lora.B(layer, module);
       if (A && B) parts.push({ A, B, offset });
@@ -33,7 +27,7 @@ export function layerAdapters(config: DecoderConfig, lora: Lora | null, layer: n
     }
     return parts.length ? { parts, scale: lora.scale } : null;
   };
-  const adapters = { qkv: group(GROUPS.qkv), o: group(GROUPS.o), gateUp: group(GROUPS.gateUp), down: group(GROUPS.down) };
+  const adapters = { qkv: group("qkv"), o: group("o"), gateUp: group("gateUp"), down: group("down") };
   return Object.values(adapters).some((a) => a) ? adapters : null;
 }
 

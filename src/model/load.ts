@@ -56,11 +56,12 @@ export async function loadModel(model: string, { log }: { log?: (line: string) =
   }
 }
 
-/** Validates a model's files in full, without a device. @throws WeightsError as `loadModel` */
-export async function checkModel(model: string, { log }: { log?: (line: string) => void } = {}): Promise<void> {
+/** Validates a model's files in full, without a device. @returns its shape @throws WeightsError as `loadModel` */
+export async function checkModel(model: string, { log }: { log?: (line: string) => void } = {}): Promise<DecoderConfig> {
   const { files, source } = await openFiles(model, log);
   files.close();
   createTokenizer(files.tokenizer, source);
+  return files.config;
 }
 
 /**

@@ -1,10 +1,35 @@
 import * as tf from "@tensorflow/tfjs";
 import type { Rng } from "../backend/random.js";
 import type { DecoderConfig } from "./config.js";
+import { traits } from "./families.js";
 
-/** The linear layers of a decoder layer, in the order of its computation. */
+/** The linear layers of a decoder layer, in the order of its computation; where matrices are fused (`linearNames`), it has others. */
 export const LINEAR_NAMES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"] as const;
-export type LinearName = (typeof LINEAR_NAMES)[number];
+
+/** Those of all families, in the same order. */
+export const MODULE_NAMES = [
+  "qkv_proj",
+  "q_proj",
+  "k_proj",
+  "v_proj",
+  "o_proj",
+  "gate_up_proj",
+  "gate_proj",
+  "up_proj",
+  "down_proj",
+] as const;
+export type LinearName = (typeof MODULE_NAMES)[number];
+
+/** Linear layers by the matrix that their outputs lie side by side in. */
+type ModuleGroups = Record<"qkv" | "o" | "gateUp" | "down", readonly LinearName[]>;
+
+const SPLIT: ModuleGroups = { qkv: ["q_proj", "k_proj", "v_proj"], o: ["o_proj"], gateUp: ["gate_proj", "up_proj"], down: ["down_proj"] };
+const FUSED: ModuleGroups = { ...SPLIT, qkv: ["qkv_proj"], gateUp: ["gate_up_proj"] };
+
+export const moduleGroups = ({ family }: Pick<DecoderConfig, "family">): ModuleGroups => (traits(family).fused ? FUSED : SPLIT);
+
+/** The linear layers that a decoder's layers have, in the order of computation: PEFT's "all-linear". */
+export const linearNames = (config: Pick<DecoderConfig, "family">): readonly LinearName[] => Object.values(moduleGroups(config)).flat();
 
 /** Low-rank adaptation (Hu et al. 2022): y = W x + (alpha / r) B A x. */
 export interface LoraConfig {
@@ -26,19 +51,22 @@ export function linearShape(c: DecoderConfig, module: LinearName): [number, numb
     case "k_proj":
     case "v_proj":
       return [kv, c.hiddenSize];
+    case "qkv_proj":
+      return [attention + 2 * kv, c.hiddenSize];
     case "o_proj":
       return [c.hiddenSize, attention];
     case "gate_proj":
     case "up_proj":
       return [c.intermediateSize, c.hiddenSize];
+    case "gate_up_proj":
+      return [2 * c.intermediateSize, c.hiddenSize];
     case "down_proj":
       return [c.hiddenSize, c.intermediateSize];
   }
 }
 
 /** `self_attn.q_proj` and so on: a linear layer's path below its decoder layer. */
-export const modulePath = (module: LinearName): string =>
-  module.length === 6 && module !== "up_proj" ? `self_attn.${module}` : `mlp.${module}`;
+export const modulePath = (module: LinearName): string => (/^(q|k|v|qkv|o)_proj$/.test(module) ? `self_attn.${module}` : `mlp.${module}`);
 
 interface Pair {
   layer: number;
@@ -64,7 +92,7 @@ export class Lora {
       return v;
     };
     this.#pairs = layers.flatMap((layer) =>
-      LINEAR_NAMES.filter((m) => config.targetModules.includes(m)).map((module) => ({
+      MODULE_NAMES.filter((m) => config.targetModules.includes(m)).map((module) => ({
         layer,
         module,
         A: variable(values(layer, module, "A")),
@@ -124,8 +152,9 @@ export function createLora(decoder: DecoderConfig, config: LoraConfig, rng: Rng)
   if (!(config.alpha > 0)) throw new RangeError(`LoRA: alpha must be > 0, got ${config.alpha}`);
   const layer = config.layers.find((l) => !Number.isInteger(l) || l < 0 || l >= decoder.numLayers);
   if (layer !== undefined) throw new RangeError(`LoRA: layer ${layer} is not among the decoder's 0..${decoder.numLayers - 1}`);
-  const module = config.targetModules.find((m) => !LINEAR_NAMES.includes(m));
-  if (module !== undefined) throw new RangeError(`LoRA: unknown module ${module}; the decoder has ${LINEAR_NAMES.join(", ")}`);
+  const names = linearNames(decoder);
+  const module = config.targetModules.find((m) => !names.includes(m));
+  if (module !== undefined) throw new RangeError(`LoRA: unknown module ${module}; the decoder has ${names.join(", ")}`);
   if (config.layers.length === 0 || config.targetModules.length === 0) throw new RangeError("LoRA: no layer or no module is adapted");
   return new Lora(config, (_, name, matrix) => {
     const [out, input] = linearShape(decoder, name);

@@ -3,6 +3,7 @@ import { disposeFrozen, freeze } from "../backend/ops/mat-mul.js";
 import { readLast } from "../backend/read.js";
 import type { DecoderConfig } from "./config.js";
 import { WeightsError } from "./errors.js";
+import { type LinearName, linearNames, linearShape, moduleGroups, modulePath } from "./lora.js";
 
 /** One layer's weights, [in, out] (PyTorch's transposed); q, k, v and gate, up lie side by side. */
 export interface LayerWeights {
@@ -44,9 +45,7 @@ export function tensorShapes(c: DecoderConfig): Map<string, number[]> {
   for (let l = 0; l < c.numLayers; l++) {
     const p = `model.layers.${l}.`;
     shapes.set(`${p}input_layernorm.weight`, [c.hiddenSize]);
-    shapes.set(`${p}self_attn.q_proj.weight`, [c.numHeads * c.headDim, c.hiddenSize]);
-    shapes.set(`${p}self_attn.k_proj.weight`, [c.numKvHeads * c.headDim, c.hiddenSize]);
-    shapes.set(`${p}self_attn.v_proj.weight`, [c.numKvHeads * c.headDim, c.hiddenSize]);
+    for (const module of linearNames(c)) shapes.set(`${p}${modulePath(module)}.weight`, linearShape(c, module));
     if (c.qkvBias) {
       shapes.set(`${p}self_attn.q_proj.bias`, [c.numHeads * c.headDim]);
       shapes.set(`${p}self_attn.k_proj.bias`, [c.numKvHeads * c.headDim]);
@@ -56,11 +55,7 @@ export function tensorShapes(c: DecoderConfig): Map<string, number[]> {
       shapes.set(`${p}self_attn.q_norm.weight`, [c.headDim]);
       shapes.set(`${p}self_attn.k_norm.weight`, [c.headDim]);
     }
-    shapes.set(`${p}self_attn.o_proj.weight`, [c.hiddenSize, c.numHeads * c.headDim]);
     shapes.set(`${p}post_attention_layernorm.weight`, [c.hiddenSize]);
-    shapes.set(`${p}mlp.gate_proj.weight`, [c.intermediateSize, c.hiddenSize]);
-    shapes.set(`${p}mlp.up_proj.weight`, [c.intermediateSize, c.hiddenSize]);
-    shapes.set(`${p}mlp.down_proj.weight`, [c.hiddenSize, c.intermediateSize]);
   }
   shapes.set("model.norm.weight", [c.hiddenSize]);
   if (!c.tieWordEmbeddings) shapes.set("lm_head.weight", [c.vocabSize, c.hiddenSize]);
@@ -111,18 +106,20 @@ export function uploadWeights(config: DecoderConfig, read: (name: string) => Sto
         return tf.concat([each(q, config.numHeads), each(k, config.numKvHeads)], 0);
       }),
     );
+  const groups = moduleGroups(config);
+  const stack = (p: string, group: keyof typeof groups) => matrix(...groups[group].map((module) => `${p}${modulePath(module)}.weight`));
   const embedding = table("model.embed_tokens.weight");
   const layers = Array.from({ length: config.numLayers }, (_, l): LayerWeights => {
     const p = `model.layers.${l}.`;
     return {
       inputNorm: vector(`${p}input_layernorm.weight`),
-      qkv: matrix(`${p}self_attn.q_proj.weight`, `${p}self_attn.k_proj.weight`, `${p}self_attn.v_proj.weight`),
+      qkv: stack(p, "qkv"),
       qkvBias: config.qkvBias ? vector(`${p}self_attn.q_proj.bias`, `${p}self_attn.k_proj.bias`, `${p}self_attn.v_proj.bias`) : null,
       headGains: config.qkNorm ? gains(`${p}self_attn.q_norm.weight`, `${p}self_attn.k_norm.weight`) : null,
-      o: matrix(`${p}self_attn.o_proj.weight`),
+      o: stack(p, "o"),
       postNorm: vector(`${p}post_attention_layernorm.weight`),
-      gateUp: matrix(`${p}mlp.gate_proj.weight`, `${p}mlp.up_proj.weight`),
-      down: matrix(`${p}mlp.down_proj.weight`),
+      gateUp: stack(p, "gateUp"),
+      down: stack(p, "down"),
     };
   });
   const norm = vector("model.norm.weight");
@@ -143,17 +140,14 @@ export function uploadWeights(config: DecoderConfig, read: (name: string) => Sto
  * @param weights the decoder's own, or those with an adapter merged in; they must live until the values have been asked for
  */
 export function storedTensors(config: DecoderConfig, weights: Omit<DecoderWeights, "dispose">): WritableTensor[] {
-  const { numHeads: H, numKvHeads: KV, headDim: D, intermediateSize: I } = config;
-  const column = { q_proj: 0, k_proj: H * D, v_proj: (H + KV) * D, o_proj: 0, gate_proj: 0, up_proj: I, down_proj: 0 };
-  const group = {
-    q_proj: "qkv",
-    k_proj: "qkv",
-    v_proj: "qkv",
-    o_proj: "o",
-    gate_proj: "gateUp",
-    up_proj: "gateUp",
-    down_proj: "down",
-  } as const;
+  const { numHeads: H, headDim: D } = config;
+  const groups = Object.entries(moduleGroups(config)) as [keyof ReturnType<typeof moduleGroups>, readonly LinearName[]][];
+  /** The stacked matrix that holds a module, and its first column there. */
+  const place = (module: LinearName) => {
+    const [group, members] = groups.find(([, members]) => members.includes(module))!;
+    const before = members.slice(0, members.indexOf(module));
+    return { group, from: before.reduce((sum, m) => sum + linearShape(config, m)[0], 0) };
+  };
   const find = (name: string, shape: readonly number[]): tf.Tensor => {
     if (name === "model.embed_tokens.weight") return tf.clone(weights.embedding);
     if (name === "lm_head.weight") return tf.clone(weights.head);
@@ -164,9 +158,9 @@ export function storedTensors(config: DecoderConfig, weights: Omit<DecoderWeight
     if (module === "post_attention_layernorm") return tf.clone(w.postNorm);
     if (module === "q_norm") return tf.slice(w.headGains!, [0, 0], [1, D]);
     if (module === "k_norm") return tf.slice(w.headGains!, [H, 0], [1, D]);
-    const from = column[module as keyof typeof column];
+    const { group, from } = place(module as LinearName);
     if (kind === "bias") return tf.slice(w.qkvBias!, from, shape[0]!);
-    return tf.transpose(tf.slice(w[group[module as keyof typeof group]], [0, from], [shape[1]!, shape[0]!]));
+    return tf.transpose(tf.slice(w[group], [0, from], [shape[1]!, shape[0]!]));
   };
   const values = async (name: string, shape: readonly number[]) => (await readLast(tf.tidy(() => find(name, shape)))) as Float32Array;
   return [...tensorShapes(config)].map(([name, shape]) => ({ name, shape, data: () => values(name, shape) }));

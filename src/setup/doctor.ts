@@ -1,9 +1,10 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { freemem, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import { type Device, openDevice } from "../backend/device.js";
+import { type Device, isGpu, openDevice } from "../backend/device.js";
 import { readLast } from "../backend/read.js";
 import { findChromium, noChromium } from "./chromium.js";
 import { freeBytes } from "./files.js";
@@ -128,6 +129,17 @@ function availableMemory(): { total: number; free: number } {
   const limit = process.constrainedMemory?.() ?? 0;
   const total = limit > 0 && limit < totalmem() ? limit : totalmem();
   return { total, free: Math.min(total, process.availableMemory?.() ?? freemem()) };
+}
+
+/** Bytes that the device computes in: a GPU's own (null where nvidia-smi does not say; WebGPU does not either), the 4 GB that WebAssembly can address, or the machine's. */
+export function deviceMemory(device: Device): number | null {
+  if (isGpu(device)) {
+    const { stdout } = spawnSync("nvidia-smi", ["--query-gpu=memory.total", "--format=csv,noheader,nounits"], { encoding: "utf8" });
+    return Number.parseInt(stdout ?? "", 10) * 2 ** 20 || null; // MiB of the first card
+  }
+  if (device.kind === "webgpu") return null;
+  const { total } = availableMemory();
+  return device.kind === "wasm" ? Math.min(total, 2 ** 32) : total;
 }
 
 function existing(dir: string): string {

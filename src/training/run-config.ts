@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { LINEAR_NAMES } from "../model/lora.js";
+import { MODULE_NAMES } from "../model/lora.js";
 import { TrainingError } from "./errors.js";
 
 const lora = z
@@ -9,7 +9,7 @@ const lora = z
     alpha: z.number().positive().default(32).describe("the product B A is scaled by alpha / r"),
     dropout: z.literal(0, "must be 0: erpo trains without dropout").default(0),
     target_modules: z
-      .union([z.literal("all-linear"), z.array(z.enum(LINEAR_NAMES)).min(1)], `must be "all-linear" or some of ${LINEAR_NAMES.join(", ")}`)
+      .union([z.literal("all-linear"), z.array(z.enum(MODULE_NAMES)).min(1)], `must be "all-linear" or some of ${MODULE_NAMES.join(", ")}`)
       .default("all-linear")
       .describe("linear layers that get an adapter"),
     layers_to_transform: z

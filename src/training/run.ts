@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { createRng, type Rng } from "../backend/random.js";
 import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
 import type { LanguageModel } from "../model/load.js";
-import { createLora, LINEAR_NAMES, type Lora, type LoraConfig } from "../model/lora.js";
+import { createLora, type Lora, type LoraConfig, linearNames } from "../model/lora.js";
 import { dpo } from "../objectives/dpo.js";
 import { ipo } from "../objectives/ipo.js";
 import { lengthMargin } from "../objectives/length-margin.js";
@@ -147,7 +147,7 @@ export async function startAdapter(config: RunConfig, model: LanguageModel, rng:
   const wanted: LoraConfig = {
     r,
     alpha,
-    targetModules: target_modules === "all-linear" ? LINEAR_NAMES : target_modules,
+    targetModules: target_modules === "all-linear" ? linearNames(model.config) : target_modules,
     layers: layers_to_transform ?? Array.from({ length: model.config.numLayers }, (_, i) => i),
   };
   const beyond = wanted.layers.find((layer) => layer >= model.config.numLayers);

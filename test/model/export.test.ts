@@ -86,7 +86,7 @@ test.each([
   expect(tensors["output_norm.weight"]!.dtype).toBe(0);
 });
 
-test.each(["qwen2", "qwen3", "mistral"])("a GGUF file of %s is the same decoder", async (name) => {
+test.each(["qwen2", "qwen3", "mistral", "phi3"])("a GGUF file of %s is the same decoder", async (name) => {
   const folder = join(dir, name);
   await cp(fixture(`families/${name}`), folder, { recursive: true });
   for (const file of ["tokenizer.json", "tokenizer_config.json"]) await cp(fixture(`llama-tiny/${file}`), join(folder, file));

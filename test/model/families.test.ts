@@ -4,20 +4,22 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { KERNELS_FLAG } from "../../src/backend/ops/native.js";
+import { createRng } from "../../src/backend/random.js";
 import { loadAdapter, saveAdapter } from "../../src/model/adapter-io.js";
 import { configFromJson } from "../../src/model/config.js";
 import { openDirectory } from "../../src/model/directory.js";
 import { openRanges } from "../../src/model/files.js";
 import { openGguf } from "../../src/model/gguf.js";
+import { configFromGguf } from "../../src/model/gguf-metadata.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
-import type { Lora } from "../../src/model/lora.js";
+import { createLora, type LinearName, type Lora, linearNames } from "../../src/model/lora.js";
 import { readSafetensors } from "../../src/model/safetensors.js";
 import { saveModel } from "../../src/model/save.js";
 import { tensorShapes } from "../../src/model/weights.js";
 import { fixture } from "./open.js";
 
 /** Families beside Llama (decoder.test.ts) against transformers and PEFT: test/fixtures/families_fixture.py. */
-const families = ["qwen2", "qwen3", "mistral", "llama3"];
+const families = ["qwen2", "qwen3", "mistral", "llama3", "phi3"];
 
 /** Largest difference of two lists of numbers. */
 const apart = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
@@ -173,6 +175,7 @@ describe.each(families)("%s", (name) => {
       for (const field of ["model_type", "architectures", "head_dim", "sliding_window"]) {
         if (theirs[field] !== undefined) expect(config[field]).toEqual(theirs[field]);
       }
+      expect(config.pad_token_id).toBeNull();
       const again = await loadModel(saved);
       expect(again.config).toEqual(model.config);
       expect(apart(logps(again, rows, null), want.flat())).toBeLessThan(1e-4);
@@ -185,12 +188,13 @@ describe.each(families)("%s", (name) => {
   });
 });
 
-test.each(["qwen2", "qwen3"])("a GGUF file of %s holds the same decoder", async (name) => {
+test.each(["qwen2", "qwen3", "phi3"])("a GGUF file of %s holds the same decoder", async (name) => {
   const dir = await mkdtemp(join(tmpdir(), "erpo-gguf-"));
   await cp(fixture(`families/${name}`), dir, { recursive: true });
   for (const file of ["tokenizer.json", "tokenizer_config.json"]) await cp(fixture(`llama-tiny/${file}`), join(dir, file));
   const [a, b] = [await openGguf(fixture(`families/${name}.gguf`)), await openDirectory(dir)];
-  expect(a.config).toEqual({ ...b.config, windows: [null, null] }); // llama.cpp's files of Qwen2 have no windows
+  const windows = name === "phi3" ? [5, 5] : [null, null]; // llama.cpp's files of Qwen2 have no windows
+  expect(a.config).toEqual({ ...b.config, windows });
   for (const tensor of tensorShapes(b.config).keys()) expect(a.read(tensor)).toEqual(b.read(tensor));
   a.close();
   b.close();
@@ -208,4 +212,32 @@ test("config.json says which layers have a window, by list, by count, or by the 
   expect(windows({ ...qwen2, use_sliding_window: true })).toEqual([null, 7, 7]);
   const layer_types = ["sliding_attention", "full_attention", "full_attention"];
   expect(windows({ ...qwen2, use_sliding_window: true, layer_types })).toEqual([7, null, null]);
+});
+
+test("heads that are turned in part are refused", () => {
+  const phi3 = { model_type: "phi3", vocab_size: 8, hidden_size: 8, intermediate_size: 8, num_hidden_layers: 1, num_attention_heads: 2 };
+  expect(configFromJson({ ...phi3, partial_rotary_factor: 1 }, "config.json").windows).toEqual([null]);
+  for (const fields of [{ partial_rotary_factor: 0.75 }, { rope_parameters: { rope_theta: 1e4, partial_rotary_factor: 0.75 } }])
+    expect(() => configFromJson({ ...phi3, ...fields }, "config.json")).toThrow(/partial_rotary_factor/);
+  const metadata = {
+    ...{ "general.architecture": "phi3", "phi3.embedding_length": 256, "phi3.feed_forward_length": 8, "phi3.block_count": 1 },
+    ...{ "phi3.attention.head_count": 2, "phi3.context_length": 8, "phi3.attention.layer_norm_rms_epsilon": 1e-5, "phi3.vocab_size": 8 },
+  };
+  const read = (more: object) => configFromGguf({ ...metadata, "phi3.attention.key_length": 128, ...more }, "X.gguf", false).headDim;
+  expect(read({ "phi3.rope.dimension_count": 128 })).toBe(128);
+  expect(() => read({ "phi3.rope.dimension_count": 96 })).toThrow(/"phi3.rope.dimension_count" is 96 of a head's 128/);
+});
+
+test("adapters of fused matrices have their names", async () => {
+  const files = await readFile(fixture("families/phi3/config.json"), "utf8");
+  const config = configFromJson(JSON.parse(files), "config.json");
+  const create = (targetModules: readonly LinearName[]) => createLora(config, { r: 2, alpha: 4, targetModules, layers: [1] }, createRng(1));
+  const lora = create(linearNames(config));
+  const stem = "base_model.model.model.layers.1";
+  expect(lora.names().filter((name) => name.includes("lora_A"))).toEqual(
+    ["self_attn.qkv_proj", "self_attn.o_proj", "mlp.gate_up_proj", "mlp.down_proj"].map((path) => `${stem}.${path}.lora_A.weight`),
+  );
+  lora.dispose();
+  expect(() => create(["q_proj"])).toThrow("unknown module q_proj; the decoder has qkv_proj, o_proj, gate_up_proj, down_proj");
+  await expect(loadAdapter(fixture("families/llama3-adapter"), config)).rejects.toThrow(/unknown key base_model/);
 });

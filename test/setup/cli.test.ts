@@ -33,5 +33,9 @@ test("doctor tells a program the device, its speed and what is missing", () => {
   const diagnosis = JSON.parse(stdout);
   expect(diagnosis.device).toMatchObject({ kind: "wasm", reason: "ERPO_BACKEND=wasm", precision: "f32" });
   expect(diagnosis.gflops).toBeGreaterThan(0);
+  for (const times of [diagnosis.notebooks.quick, diagnosis.notebooks.full]) {
+    expect(times.map(({ notebook }: { notebook: string }) => notebook.slice(0, 2))).toEqual(["00", "01", "02", "03", "04", "05"]);
+    expect(times.every(({ seconds }: { seconds: number }) => seconds > 0)).toBe(true);
+  }
   expect(diagnosis.problems.every((problem: { mend: string }) => problem.mend.length > 0)).toBe(true);
 });

@@ -30,7 +30,7 @@ test.each([
   [{ max_steps: undefined }, 'RUN.json: field "max_steps": is missing'],
   [{ max_steps: 0 }, 'RUN.json: field "max_steps": Too small: expected number to be >=1'],
   [{ lora: { r: 8, dropout: 0.1 } }, 'RUN.json: field "lora.dropout": must be 0: erpo trains without dropout'],
-  [{ lora: { target_modules: ["foo"] } }, 'RUN.json: field "lora.target_modules": must be "all-linear" or some of q_proj, '],
+  [{ lora: { target_modules: ["foo"] } }, 'RUN.json: field "lora.target_modules": must be "all-linear" or some of qkv_proj, q_proj, '],
   [{ lora: { rank: 8 } }, 'RUN.json: field "lora.rank": there is no such field; see src/training/run.schema.json'],
   [{ method: "ppo" }, 'RUN.json: field "method": Invalid option: expected one of "sft"|"dpo"|"length-controlled-dpo"'],
   [{ length_alpha: 1 }, 'RUN.json: field "length_alpha": belongs to method length-controlled-dpo'],

@@ -1,0 +1,84 @@
+import { type Device, isGpu, openDevice } from "../backend/device.js";
+import { plan } from "../methods/plan.js";
+import type { Profile } from "../methods/profile.js";
+import type { DecoderConfig } from "../model/config.js";
+import { adapterParameters, footprint, parameters, processBytes, tensorBytes } from "../model/footprint.js";
+import { checkModel } from "../model/load.js";
+import { deviceMemory } from "../setup/doctor.js";
+import { inBytes } from "../setup/files.js";
+
+/** What a job is run on. */
+interface Machine {
+  device: Pick<Device, "name" | "precision">;
+  /** Bytes that the device computes in; null where it does not say. */
+  memory: number | null;
+}
+
+/** A dry run of a profile: opens the device and reads the model's shape. */
+export async function inspect(profile: Profile, model: string): Promise<string> {
+  const config = await checkModel(model);
+  const device = await openDevice({ precision: "bf16" }); // as runs do
+  return describe(profile, model, config, { device, memory: deviceMemory(device) });
+}
+
+/** What a profile computes with a model: shapes, tokens, memory and disk, and whether the device holds it. */
+export function describe(profile: Profile, model: string, config: DecoderConfig, { device, memory }: Machine): string {
+  const adaptedLayers = config.numLayers - Math.floor(profile.firstLayer * config.numLayers);
+  const options = { rank: profile.rank, adaptedLayers, halves: device.precision === "bf16" && !isGpu(device) };
+  const numbers = adapterParameters(config, profile.rank, adaptedLayers);
+  const adapter = 4 * numbers; // bytes, as stored
+  const checkpoint = 3 * adapter; // with both moments
+  const notebooks = plan(profile).map(({ notebook, work }) => ({
+    notebook,
+    work: work.map((part) => ({ ...part, bytes: footprint(config, part, options) })),
+  }));
+  const all = notebooks.flatMap(({ work }) => work);
+  const largest = all.reduce((a, b) => (tensorBytes(b.bytes) > tensorBytes(a.bytes) ? b : a));
+  const need = processBytes(tensorBytes(largest.bytes));
+  const trained = all.filter(({ kind }) => kind === "train");
+
+  const rows = [
+    ["", "", "rows x longest", "tokens", "weights", "adapter", "activations", "logits", "cache", "all"],
+    ...notebooks.flatMap(({ notebook, work }) => [
+      [notebook, ...Array<string>(9).fill("")],
+      ...work.map(({ name, kind, rows, prompt, completion, tokens, bytes }) => [
+        `  ${name}`,
+        kind,
+        `${rows} x (${prompt} + ${completion})`,
+        tokens.toLocaleString("en"),
+        ...[bytes.weights, bytes.adapter, bytes.activations, bytes.logits, bytes.cache, tensorBytes(bytes)].map((n) =>
+          n === 0 ? "-" : inBytes(n),
+        ),
+      ]),
+    ]),
+  ];
+  const fits =
+    memory === null
+      ? "the device does not say how much it has"
+      : `${need <= memory ? "fits" : "does not fit"} the ${inBytes(memory)} of the device`;
+  return [
+    `profile   ${profile.name}`,
+    `model     ${model}: ${config.numLayers} layers, ${config.hiddenSize} channels, ${config.numHeads} heads, ${config.vocabSize} tokens; ${millions(parameters(config))} parameters`,
+    `adapter   rank ${profile.rank} on the last ${adaptedLayers} layers: ${millions(numbers)} parameters, ${inBytes(adapter)}`,
+    `device    ${device.name}, ${device.precision}`,
+    "",
+    ...columns(rows),
+    "",
+    `memory    ${largest.name} takes most: about ${inBytes(need)} with the process and its libraries; ${fits}`,
+    `disk      a checkpoint takes ${inBytes(checkpoint)}; two of each of ${trained.length} stages, and the adapters: ${inBytes(trained.length * (2 * checkpoint + adapter) + adapter)}`,
+    "",
+  ].join("\n");
+}
+
+const millions = (n: number): string => `${(n / 1e6).toPrecision(3)} million`;
+
+/** Lines with aligned columns: the first two to the left, the others to the right. */
+function columns(rows: readonly string[][]): string[] {
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
+  return rows.map((row) =>
+    row
+      .map((cell, i) => (i < 2 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+      .join("  ")
+      .trimEnd(),
+  );
+}

@@ -1,0 +1,35 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { describe as describeRun } from "../../src/cli/dry-run.js";
+import { plan } from "../../src/methods/plan.js";
+import { profile } from "../../src/methods/profile.js";
+import { checkModel } from "../../src/model/load.js";
+
+const root = resolve(import.meta.dirname, "../..");
+const tiny = join(root, "test/fixtures/llama-tiny");
+const scratch = mkdtempSync(join(tmpdir(), "erpo-dry-"));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+test("start --dry-run says what the full profile would compute and writes nothing", () => {
+  const args = ["start", "--profile", "full", "--dry-run", "--model", tiny, "--run", join(scratch, "run")];
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, "src/setup/bootstrap.mjs"), ...args], { encoding: "utf8" });
+  expect(status, stderr).toBe(0);
+  for (const { notebook, work } of plan(profile("full"))) {
+    expect(stdout).toContain(`\n${notebook}\n`);
+    for (const { name, tokens } of work) expect(stdout).toMatch(new RegExp(`\n  ${name} .* ${tokens.toLocaleString("en")} `));
+  }
+  expect(stdout).toMatch(/; fits the [\d.]+ GB of the device\n/);
+  expect(existsSync(join(scratch, "run")) || readdirSync(scratch).length > 0).toBe(false);
+});
+
+test("whether a device's memory holds the job", async () => {
+  const config = await checkModel(tiny);
+  const on = (memory: number | null) =>
+    describeRun(profile("full"), "m", config, { device: { name: "NVIDIA GPU", precision: "bf16" }, memory });
+  expect(on(16e9)).toContain("fits the 16.0 GB of the device");
+  expect(on(5e8)).toContain("does not fit the 500 MB of the device");
+  expect(on(null)).toContain("the device does not say how much it has");
+});
