@@ -55,7 +55,7 @@ async function asFixture(folder, adapterFolder, expected) {
 
 async function completions(model, lora, prompts, options) {
   const rows = [];
-  const all = { maxNewTokens: 3, batchSize: 2, temperature: 0, rng: createRng(3), ...options };
+  const all = { maxNewTokens: 2, batchSize: 2, temperature: 0, rng: createRng(3), ...options };
   for await (const { index, ids } of sample(model, lora, prompts, all)) rows[index] = ids;
   return rows;
 }
@@ -78,13 +78,13 @@ const data = sequences.map((row) => ({ prompt: row.slice(0, 5), completion: row.
 const pairs = sequences.map((row) => ({ prompt: row.slice(0, 4), chosen: row.slice(4), rejected: row.slice(3, 6) }));
 const options = {
   lora: adapter.clone(),
-  batches: [[0, 1], [2], [1, 2, 0]],
+  batches: [[0, 1], [1, 2, 0]],
   microBatch: 2,
   learningRate: 1e-2,
   schedule: constant(),
   maxGradNorm: 1,
   weightDecay: 0.01,
-  checkpoint: { dir: join(scratch, "sft"), everySteps: 2 },
+  checkpoint: { dir: join(scratch, "sft"), everySteps: 1 },
 };
 const steps = async (rows) => {
   const metrics = [];
@@ -94,7 +94,7 @@ const steps = async (rows) => {
 const before = tf.memory().numTensors;
 const sft = await steps(trainSft(model, data, options));
 const trained = await Promise.all(options.lora.variables().map(async (variable) => [...(await variable.data())]));
-rmSync(join(scratch, "sft/checkpoint-3"), { recursive: true });
+rmSync(join(scratch, "sft/checkpoint-2"), { recursive: true });
 const resumed = await steps(trainSft(model, data, options));
 const referenced = await referenceLogps(model, pairs, adapter);
 const preference = await steps(trainPreference(model, referenced, (p, r) => dpo(p, r, 0.1), { ...options, batches: [[0, 1]], gradientCheckpointing: true, checkpoint: undefined }));
@@ -106,7 +106,7 @@ const result = {
   device,
   llama,
   qwen3: await qwen3(),
-  greedy: (await completions(model, null, [expected.greedy.slice(0, 6)], { maxNewTokens: 9 }))[0],
+  greedy: (await completions(model, null, [expected.greedy.slice(0, 6)], { maxNewTokens: 6 }))[0],
   batch: await completions(model, adapter, prompts),
   drawn: await completions(model, adapter, prompts, { temperature: 1 }),
   sft,

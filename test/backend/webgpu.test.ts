@@ -77,8 +77,8 @@ describe.skipIf(!vulkan)(`tiny models on each device${skipped}`, () => {
     for (const [name, values] of Object.entries(ours.gradients)) agree(values, [...stored.read(name).data], ROUNDING);
     expect(Object.keys(ours.gradients).length).toBe(stored.names.length);
     file.close();
-    expect(greedy).toEqual(llama.greedy.slice(6, 15));
-    expect(resumed).toEqual(sft.slice(2)); // from a checkpoint, bit for bit
+    expect(greedy).toEqual(llama.greedy.slice(6, 12));
+    expect(resumed).toEqual(sft.slice(1)); // from a checkpoint, bit for bit
     expect(leaked).toBe(0);
   });
 
@@ -90,7 +90,7 @@ describe.skipIf(!vulkan)(`tiny models on each device${skipped}`, () => {
     agree(ours.sft, theirs.sft, ROUNDING);
     agree(ours.reference, theirs.reference, ROUNDING);
     agree(ours.preference, theirs.preference, ROUNDING);
-    agree(ours.trained, theirs.trained, 1e-4); // a hundredth of a step of AdamW, which makes much of a small gradient's rounding
+    agree(ours.trained, theirs.trained, 2.5e-5); // 5e-6 here: AdamW makes much of a small gradient's rounding
     for (const file of ["adapter/adapter_model.safetensors", "model.gguf"]) {
       expect(readFileSync(join(scratch, kind, file)).equals(readFileSync(join(scratch, "tensorflow", file))), file).toBe(true);
     }
@@ -148,7 +148,7 @@ test.skipIf(!vulkan)(`an operation that the GPU could not do is an error when it
 test.skipIf(!vulkan)(`memory of tensors that are gone is given back, whatever their sizes${skipped}`, () => {
   const script = `
     shown = [];
-    for (let i = 0; i < 10; i++) {
+    for (let i = 0; i < 8; i++) {
       const squares = tf.tidy(() => tf.square(tf.fill([10_000_000 + i], i))); // two buffers of 40 MB
       shown.push((await tf.tidy(() => tf.slice(squares, [9_999_999], [1])).data())[0]);
       squares.dispose();
@@ -157,8 +157,8 @@ test.skipIf(!vulkan)(`memory of tensors that are gone is given back, whatever th
   const { shown, error } = opened({ ...vulkan, ERPO_BACKEND: "webgpu" }, script);
   expect(error).toBe(undefined);
   const [bytes, ...squares] = (shown as number[]).reverse();
-  expect(squares.reverse()).toEqual([0, 1, 4, 9, 16, 25, 36, 49, 64, 81]);
-  expect(bytes).toBeLessThan(600e6); // of 800 MB
+  expect(squares.reverse()).toEqual([0, 1, 4, 9, 16, 25, 36, 49]);
+  expect(bytes).toBeLessThan(600e6); // of 640 MB
 });
 
 test.skipIf(!vulkan)(`the kernel waits for the values that it shows${skipped}`, () => {
