@@ -72,12 +72,7 @@ export function appendJsonl(path: string): JsonlAppender {
     }
   };
   writing(() => makeFolders(dirname(path)));
-  const bytes = existsSync(path) ? readFileSync(path) : Buffer.alloc(0);
-  const end = bytes.lastIndexOf(newline) + 1;
-  const rest = bytes.subarray(end).toString("utf8");
-  const whole = rest !== "" && isObject(rest);
-  const rows = parseJsonl(bytes.subarray(0, end).toString("utf8") + (whole ? rest : ""), path).map(({ value }) => value);
-
+  const { rows, end, rest, whole } = appended(path);
   const file = writing(() => openSync(path, "a"));
   writing(() => {
     if (whole) writeAll(file, Buffer.from("\n"));
@@ -95,6 +90,22 @@ export function appendJsonl(path: string): JsonlAppender {
     },
     close: () => closeSync(file),
   };
+}
+
+/**
+ * The rows of a file that `appendJsonl` or nobody has written. A last line that an interruption has torn is left out, and stays in the file.
+ * @throws DataError when an earlier line is not a JSON object
+ */
+export const readAppended = (path: string): Record<string, unknown>[] => appended(path).rows;
+
+/** Rows, where the last whole line ends, and what stands behind it: a torn row, or a whole one without its newline. */
+function appended(path: string): { rows: Record<string, unknown>[]; end: number; rest: string; whole: boolean } {
+  const bytes = existsSync(path) ? readFileSync(path) : Buffer.alloc(0);
+  const end = bytes.lastIndexOf(newline) + 1;
+  const rest = bytes.subarray(end).toString("utf8");
+  const whole = rest !== "" && isObject(rest);
+  const rows = parseJsonl(bytes.subarray(0, end).toString("utf8") + (whole ? rest : ""), path).map(({ value }) => value);
+  return { rows, end, rest, whole };
 }
 
 function parseObject(text: string, where: string): Record<string, unknown> {

@@ -15,6 +15,8 @@ export interface SampleOptions extends Choice {
   batchSize: number;
   /** Each prompt gets its own stream, forked by its index: what is sampled does not depend on the order of the others. */
   rng: Rng;
+  /** Index of the prompts' first one in a longer list, which they are a piece of; default 0. */
+  first?: number;
   /** Ends a completion early: called with its tokens so far after each one. */
   stop?: (ids: readonly number[], index: number) => boolean;
   signal?: AbortSignal;
@@ -72,7 +74,7 @@ async function* sampleMerged(
   { decoder, tokenizer, config }: LanguageModel,
   weights: SamplingWeights,
   prompts: readonly number[][],
-  { maxNewTokens, batchSize, rng, stop, signal, ...choice }: SampleOptions,
+  { maxNewTokens, batchSize, rng, first = 0, stop, signal, ...choice }: SampleOptions,
 ): AsyncGenerator<Completion> {
   const ends = new Set([tokenizer.eosId, ...config.eosTokenIds]);
   const waiting = prompts.map((_, i) => i).sort((a, b) => prompts[a]!.length - prompts[b]!.length);
@@ -81,7 +83,9 @@ async function* sampleMerged(
     while (batch || waiting.length > 0) {
       const places: number = batchSize - (batch?.rows.length ?? 0);
       if (waiting.length > 0 && places >= batchSize / 2) {
-        const rows = waiting.splice(0, places).map((index) => ({ index, rng: rng.fork(String(index)), ids: [], since: performance.now() }));
+        const rows = waiting
+          .splice(0, places)
+          .map((index) => ({ index, rng: rng.fork(String(first + index)), ids: [], since: performance.now() }));
         const begun = decoder.prefill(
           weights,
           rows.map(({ index }) => prompts[index]!),

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import type { PromptRow } from "../data/types.js";
 import { type Auc, auc } from "../evaluation/auc.js";
 import { type Proportion, share } from "../evaluation/intervals.js";
@@ -49,6 +50,7 @@ export async function devAnswers(run: Run, stage: string, signal?: AbortSignal):
     const lora = await run.adapter(stage);
     try {
       const file = run.path(stage, "dev-answers.jsonl");
+      rmSync(file, { force: true }); // answers to a part of the prompts, in other batches, would be rounded otherwise
       const options = { thoughtTokens: 130, batchSize: 96, rng: run.rng("dev answers"), signal };
       const { rows: judged } = report(rows, await responses(run.model, lora, { rows, answerTokens: 12, file }, options));
       const refused = (label: PromptRow["label"]) =>

@@ -1,9 +1,10 @@
 import type { Rng } from "../backend/random.js";
-import { appendJsonl } from "../data/jsonl.js";
+import { formatJsonl, readAppended } from "../data/jsonl.js";
 import type { PromptRow } from "../data/types.js";
 import { judgeAnswer } from "../exante/judge.js";
 import { type LabelledPrompt, promptIds } from "../exante/rows.js";
 import { sample } from "../generation/sample.js";
+import { writeAtomic } from "../setup/atomic.js";
 import type { Run } from "./run.js";
 
 /** The base model's opening words of an answer, in tokens. */
@@ -25,29 +26,27 @@ function labelled(row: PromptRow): LabelledPrompt {
 
 /**
  * Reference answers of safe prompts: the base model's own first words, so that training keeps its way to answer. Kept in the run's
- * data folder; an interrupted call goes on where it was.
+ * data folder when a call is through.
  */
 export async function withAnswers(run: Run, prompts: readonly LabelledPrompt[], signal?: AbortSignal): Promise<LabelledPrompt[]> {
   const { model } = run;
   const { tokenizer } = model;
-  const file = appendJsonl(run.path("data", "answers.jsonl"));
-  try {
-    const known = new Map(file.rows.map((row) => [row.id as string, row as unknown as { text: string; finished: boolean }]));
-    const missing = prompts.filter((p) => p.label === "safe" && !known.has(p.id));
-    const ids = missing.map((p) => promptIds(p.prompt, tokenizer));
-    const options = { maxNewTokens: answerTokens, temperature: 0, batchSize: 96, rng: run.rng("answers"), signal };
-    for await (const completion of sample(model, null, ids, options)) {
-      const row = { id: missing[completion.index]!.id, text: tokenizer.decode(completion.ids).trim(), finished: completion.finished };
-      file.append(row);
-      known.set(row.id, row);
-    }
-    return prompts.map((p) => {
-      const answer = known.get(p.id);
-      return answer && helps(answer.text) ? { ...p, answer: { text: answer.text, finished: answer.finished } } : p;
-    });
-  } finally {
-    file.close();
+  const file = run.path("data", "answers.jsonl");
+  const rows = readAppended(file) as { id: string; text: string; finished: boolean }[];
+  const known = new Map(rows.map((row) => [row.id, row]));
+  const missing = prompts.filter((p) => p.label === "safe" && !known.has(p.id));
+  const ids = missing.map((p) => promptIds(p.prompt, tokenizer));
+  const options = { maxNewTokens: answerTokens, temperature: 0, batchSize: 96, rng: run.rng("answers"), signal };
+  for await (const completion of sample(model, null, ids, options)) {
+    const row = { id: missing[completion.index]!.id, text: tokenizer.decode(completion.ids).trim(), finished: completion.finished };
+    rows.push(row);
+    known.set(row.id, row);
   }
+  if (missing.length > 0) writeAtomic(file, [formatJsonl(rows)]);
+  return prompts.map((p) => {
+    const answer = known.get(p.id);
+    return answer && helps(answer.text) ? { ...p, answer: { text: answer.text, finished: answer.finished } } : p;
+  });
 }
 
 /** The base model apologises to many harmless prompts; such an answer must not become a reference. */

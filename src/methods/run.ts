@@ -10,7 +10,7 @@ import { loadDatasets, writeDatasets } from "../data/store.js";
 import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
 import { type LanguageModel, loadModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
-import { writeAtomic } from "../setup/atomic.js";
+import { removeLeftovers, writeAtomic } from "../setup/atomic.js";
 import { readMetrics, type StepMetrics } from "../training/metrics.js";
 import { type Profile, profile } from "./profile.js";
 
@@ -68,6 +68,7 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
   const { seed = 1, log } = options;
   const chosen = profile(options.profile ?? "quick");
   const before = earlierRun(dir, chosen.name, seed);
+  if (before) removeLeftovers(dir);
 
   const device = await openDevice({ precision: "bf16", log });
   const model = await loadModel(options.model ?? "smollm2-135m-instruct", { log });

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fchmodSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fchmodSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { makeFolders, unwritable } from "./folders.js";
 
@@ -26,7 +26,7 @@ export function writeAtomic(path: string, chunks: Iterable<string | Uint8Array>)
 
 /** The same with chunks that have to be waited for. */
 export async function writeAtomicFrom(path: string, chunks: AsyncIterable<string | Uint8Array>): Promise<void> {
-  const file = begin(path);
+  const file = begin(path, `.${++turn}`); // meanwhile another write of the file may begin
   try {
     for await (const chunk of chunks) file.write(chunk);
     file.commit();
@@ -35,12 +35,12 @@ export async function writeAtomicFrom(path: string, chunks: AsyncIterable<string
   }
 }
 
-let begun = 0;
+let turn = 0;
 
 /** Opens a file beside a path, which takes its place or goes. */
-function begin(path: string) {
+function begin(path: string, mark = "") {
   const folder = dirname(path);
-  const beside = join(folder, `.${basename(path)}.${process.pid * 1e6 + ++begun}.tmp`); // a number of its own in every process
+  const beside = join(folder, `.${basename(path)}${mark}.${process.pid}.tmp`);
   let file: number | undefined;
   const close = () => {
     if (file !== undefined) closeSync(file);
@@ -68,6 +68,22 @@ function begin(path: string) {
     throw abandon(error);
   }
   return { write, commit, abandon };
+}
+
+/** Removes what `writeAtomic` has left beside files of a folder, and of the folders in it, in processes that were killed. */
+export function removeLeftovers(folder: string): void {
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const pid = /^\..+\.(\d+)\.tmp$/.exec(entry.name)?.[1];
+    if (pid !== undefined && entry.isFile() && !isRunning(Number(pid))) rmSync(join(entry.parentPath, entry.name), { force: true });
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM"; // another user's
+  }
 }
 
 /** The file system's error as one that names the file; others as they are. */

@@ -2,12 +2,13 @@ import { existsSync, readdirSync } from "node:fs";
 import { open, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
+import { z } from "zod";
 import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
 import type { DecoderConfig } from "../model/config.js";
 import { openRanges, sha256 } from "../model/files.js";
 import type { Lora } from "../model/lora.js";
 import { readSafetensors, writeSafetensors } from "../model/safetensors.js";
-import { writeAtomic } from "../setup/atomic.js";
+import { removeLeftovers, writeAtomic } from "../setup/atomic.js";
 import { TrainingError } from "./errors.js";
 import type { AdamWState } from "./optimizer.js";
 
@@ -29,20 +30,20 @@ export interface Checkpoint extends TrainingState {
   dir: string;
 }
 
-interface Manifest {
-  format: 1;
-  files: Record<string, { bytes: number; sha256: string }>;
-}
-
-/** Whole checkpoints that are kept: the newest, and one more in case that the disk damages it. */
-const KEPT = 2;
+const manifestSchema = z.object({
+  format: z.literal(1),
+  files: z.record(z.string(), z.object({ bytes: z.number(), sha256: z.string() })),
+});
+type Manifest = z.infer<typeof manifestSchema>;
 
 /**
  * Writes `DIR/checkpoint-N/`: the adapter in PEFT's format, optimizer.safetensors, state.json, and manifest.json with the SHA-256 of each. It is made beside its
- * place, synced, files and folders, and renamed: a crash leaves the whole checkpoint or none. Then older ones but the last are removed.
+ * place, synced, files and folders, and renamed: a crash leaves the whole checkpoint or none. Then the others are removed but the one before it, which is kept
+ * in case that the disk damages the newest.
  * @param base the model that the adapter is for
+ * @param before step of the whole checkpoint that the run has gone on from, or has stored last; 0 for none
  */
-export async function saveCheckpoint(dir: string, state: TrainingState, lora: Lora, base: string): Promise<string> {
+export async function saveCheckpoint(dir: string, state: TrainingState, lora: Lora, base: string, before: number): Promise<string> {
   const target = join(dir, `checkpoint-${state.step}`);
   const beside = join(dir, `tmp-checkpoint-${state.step}-${process.pid}`);
   await rm(beside, { recursive: true, force: true });
@@ -55,7 +56,8 @@ export async function saveCheckpoint(dir: string, state: TrainingState, lora: Lo
   await rm(target, { recursive: true, force: true }); // only a broken one can be there
   await rename(beside, target);
   await syncFolder(dir);
-  for (const step of steps(dir).slice(KEPT)) await rm(join(dir, `checkpoint-${step}`), { recursive: true, force: true });
+  for (const step of steps(dir).filter((step) => step !== state.step && step !== before))
+    await rm(join(dir, `checkpoint-${step}`), { recursive: true, force: true });
   return target;
 }
 
@@ -77,7 +79,7 @@ async function writeCheckpoint(beside: string, state: TrainingState, lora: Lora,
 }
 
 /**
- * The newest checkpoint of a folder whose files are all as its manifest says, or null. What a crash left half-written is cleared away.
+ * The newest checkpoint of a folder whose files are all as its manifest says, or null. What a crash left half-written in the folder is cleared away.
  * @returns also the broken ones that were skipped, a line each: `FOLDER: cause`
  */
 export async function newestCheckpoint(dir: string): Promise<{ checkpoint: Checkpoint | null; broken: string[] }> {
@@ -86,6 +88,7 @@ export async function newestCheckpoint(dir: string): Promise<{ checkpoint: Check
   for (const name of readdirSync(dir).filter((name) => /^tmp-checkpoint-\d+-\d+$/.test(name))) {
     await rm(join(dir, name), { recursive: true, force: true });
   }
+  removeLeftovers(dir);
   for (const step of steps(dir)) {
     const folder = join(dir, `checkpoint-${step}`);
     try {
@@ -134,8 +137,7 @@ export function checkSettings(checkpoint: Checkpoint, settings: RunSettings): vo
 }
 
 async function readCheckpoint(dir: string): Promise<Checkpoint> {
-  const manifest = JSON.parse(await readFile(join(dir, "manifest.json"), "utf8")) as Manifest;
-  if (manifest.format !== 1) throw new Error(`manifest.json: unknown format ${manifest.format}`);
+  const manifest = await readManifest(join(dir, "manifest.json"));
   for (const needed of ["adapter_config.json", "adapter_model.safetensors", "optimizer.safetensors", "state.json"]) {
     const entry = manifest.files[needed];
     if (!entry) throw new Error(`manifest.json does not list ${needed}`);
@@ -143,7 +145,7 @@ async function readCheckpoint(dir: string): Promise<Checkpoint> {
     if (!existsSync(path)) throw new Error(`${needed} is missing`);
     const { size } = await stat(path);
     if (size !== entry.bytes) throw new Error(`${needed} has ${size} bytes instead of ${entry.bytes}`);
-    if ((await sha256(path)) !== entry.sha256) throw new Error(`${needed} has changed since it was written`);
+    if ((await sha256(path)) !== entry.sha256) throw new Error(`${needed} is not what manifest.json says: its SHA-256 differs`);
   }
   const state = JSON.parse(await readFile(join(dir, "state.json"), "utf8"));
   if (`checkpoint-${state.step}` !== basename(dir)) throw new Error(`state.json is of step ${state.step}`);
@@ -154,6 +156,15 @@ async function readCheckpoint(dir: string): Promise<Checkpoint> {
     return { dir, step: state.step, numTokens: state.numTokens, settings: state.settings, optimizer };
   } finally {
     file.close();
+  }
+}
+
+async function readManifest(path: string): Promise<Manifest> {
+  if (!existsSync(path)) throw new Error("manifest.json is missing");
+  try {
+    return manifestSchema.parse(JSON.parse(await readFile(path, "utf8")));
+  } catch {
+    throw new Error("manifest.json is damaged");
   }
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import * as tf from "@tensorflow/tfjs";
 import { readLast } from "../backend/read.js";
+import { releaseTape } from "../backend/tape.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import { checkSettings, newestCheckpoint, type RunSettings, restoreAdapter, saveCheckpoint } from "./checkpoint.js";
@@ -29,7 +30,10 @@ export interface TrainOptions {
   weightDecay: number;
   /** AdamW's decay rates; default 0.9, 0.999. */
   betas?: [number, number];
-  /** Where the run keeps checkpoint-N/ and metrics.jsonl. It goes on from the newest whole checkpoint, if there is one, and stores the last step too. */
+  /**
+   * Where the run keeps checkpoint-N/ and metrics.jsonl. It goes on from the newest whole checkpoint, if there is one, and stores the last step too. `log` receives
+   * what it goes on from; broken checkpoints are named to it, else to `console.warn`.
+   */
   checkpoint?: { dir: string; everySteps: number; log?: (line: string) => void };
   /** Ends the run quietly between two micro-batches; the step that was under way is dropped, the one before it is stored. */
   signal?: AbortSignal;
@@ -73,21 +77,23 @@ export async function* trainLoop(
     let stored = 0;
     const store = async () => {
       if (!checkpoint || done === stored) return;
-      await saveCheckpoint(checkpoint.dir, { step: done, numTokens, settings: all, optimizer: await optimizer.state() }, lora, model.name);
+      const state = { step: done, numTokens, settings: all, optimizer: await optimizer.state() };
+      await saveCheckpoint(checkpoint.dir, state, lora, model.name, stored);
       stored = done;
     };
     if (checkpoint) {
-      const { checkpoint: found, broken } = await newestCheckpoint(checkpoint.dir);
-      for (const line of broken) checkpoint.log?.(`skipped a broken checkpoint: ${line}`);
+      const { dir, log, log: warn = console.warn } = checkpoint;
+      const { checkpoint: found, broken } = await newestCheckpoint(dir);
+      for (const line of broken) warn(`skipped a broken checkpoint: ${line}`);
       if (found) {
         checkSettings(found, all);
         await restoreAdapter(found, lora, model.config);
         optimizer.restore(found.optimizer);
         ({ step: done, numTokens } = found);
         stored = done;
-        checkpoint.log?.(`going on from ${found.dir}`);
-      }
-      metricsFile = openMetrics(checkpoint.dir, done);
+        log?.(`going on from ${found.dir}`);
+      } else if (broken.length > 0) warn(`${dir} has no whole checkpoint left: starting over`);
+      metricsFile = openMetrics(dir, done);
     }
     while (done < total) {
       const step = done + 1;
@@ -145,21 +151,27 @@ async function stepGradient(
       return null;
     }
     let seen: tf.Tensor | undefined;
-    const { value, gradient: own } = tf.tidy(() => {
-      const { value, grads } = tf.variableGrads(() => {
-        const { loss, observed } = part();
-        seen = observed && tf.keep(tf.clone(observed));
-        return loss;
-      }, variables);
-      return { value, gradient: flatten(variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable))) };
-    });
-    loss += (await readLast(value))[0]!;
-    if (seen) observed.push((await readLast(seen)) as Float32Array);
-    if (gradient === null) gradient = own;
-    else {
-      const sum: tf.Tensor1D = tf.add(gradient, own);
-      tf.dispose([gradient, own]);
+    try {
+      const { value, sum } = tf.tidy(() => {
+        const { value, grads } = tf.variableGrads(() => {
+          const { loss, observed } = part();
+          seen = observed && tf.keep(tf.clone(observed));
+          return loss;
+        }, variables);
+        const own = flatten(variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable)));
+        const sum: tf.Tensor1D = gradient ? tf.add(gradient, own) : own;
+        return { value, sum };
+      });
+      gradient?.dispose();
       gradient = sum;
+      loss += (await readLast(value))[0]!;
+      if (seen) observed.push((await readLast(seen)) as Float32Array);
+    } catch (error) {
+      gradient?.dispose();
+      releaseTape();
+      throw error;
+    } finally {
+      seen?.dispose();
     }
   }
   return { loss, gradient: gradient!, observed };

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { appendJsonl, formatJsonl, type JsonlAppender, readJsonl } from "../data/jsonl.js";
+import { appendJsonl, formatJsonl, type JsonlAppender, readAppended } from "../data/jsonl.js";
 import { writeAtomic } from "../setup/atomic.js";
 
 /** One optimizer step, under TRL's names. The rewards and log-probs are there for preference losses only; all are means over the step's pairs. */
@@ -31,10 +31,8 @@ export interface StepMetrics {
 
 const file = (dir: string): string => join(dir, "metrics.jsonl");
 
-/** The rows of a run's metrics.jsonl, none where there is no such file. @throws DataError when a line is broken */
-export function readMetrics(dir: string): StepMetrics[] {
-  return existsSync(file(dir)) ? readJsonl(file(dir)).map(({ value }) => value as unknown as StepMetrics) : [];
-}
+/** The rows of a run's metrics.jsonl, none where there is no such file; a torn last one is left out. @throws DataError when another line is broken */
+export const readMetrics = (dir: string): StepMetrics[] => readAppended(file(dir)) as unknown as StepMetrics[];
 
 /**
  * Opens a run's metrics.jsonl to go on behind step `after`: later rows, which a killed run wrote after its last checkpoint, are cut off; 0 starts anew.
@@ -42,14 +40,8 @@ export function readMetrics(dir: string): StepMetrics[] {
  */
 export function openMetrics(dir: string, after: number): JsonlAppender {
   if (existsSync(file(dir))) {
-    const kept = after === 0 ? [] : appendedRows(dir).filter((row) => Number(row.step) <= after);
+    const kept = after === 0 ? [] : readMetrics(dir).filter(({ step }) => step <= after);
     writeAtomic(file(dir), [formatJsonl(kept)]);
   }
   return appendJsonl(file(dir));
-}
-
-function appendedRows(dir: string): Record<string, unknown>[] {
-  const appender = appendJsonl(file(dir)); // mends a torn last line
-  appender.close();
-  return appender.rows;
 }

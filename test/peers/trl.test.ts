@@ -2,9 +2,11 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { formatJsonl, readJsonl } from "../../src/data/jsonl.js";
 import { packageRoot } from "../../src/setup/paths.js";
+import { modelFolder } from "../bench/peers.js";
+import { makePeftAdapter } from "./python.js";
 import { peer } from "./python-env.js";
 
 /** `erpo export trl`, run by the real TRL in two processes (gloo) and by erpo in one: the same losses, and adapters that score the same. */
@@ -29,8 +31,13 @@ const pairs = [
 ].map(([prompt, chosen, rejected]) => ({ prompt: user(prompt!), chosen: assistant(chosen!), rejected: assistant(rejected!) }));
 const rows = pairs.map(({ prompt, chosen }) => ({ prompt, completion: chosen }));
 
-const common = { max_steps: 4, learning_rate: 0.01, warmup_ratio: 0.1, lr_scheduler_type: "cosine", max_length: 64, weight_decay: 0.01 };
+const common = { max_steps: 8, learning_rate: 0.01, warmup_ratio: 0.1, lr_scheduler_type: "cosine", max_length: 64, weight_decay: 0.01 };
 const adapter = join(fixtures, "llama-tiny-adapter");
+const tiny = join(fixtures, "llama-tiny");
+/** A real model, whose first adapter is PEFT's, at rates as it is trained with. */
+const real = { model: "smollm2-135m-instruct", batch_size: 4, init_adapter: join(root, "peft"), learning_rate: 2e-4 };
+
+beforeAll(() => makePeftAdapter(modelFolder(), real.init_adapter));
 
 test.each([
   ["sft", { method: "sft", batch_size: 2, gradient_accumulation_steps: 2, init_adapter: adapter }],
@@ -41,7 +48,10 @@ test.each([
     "length-controlled dpo with NLL",
     { method: "length-controlled-dpo", batch_size: 4, init_adapter: adapter, beta: 0.3, length_alpha: 0.05, nll_weight: 0.2 },
   ],
+  ["sft of SmolLM2", { ...real, method: "sft" }],
+  ["dpo of SmolLM2", { ...real, method: "dpo", beta: 0.1 }],
 ])("%s", (name, fields) => {
+  const model = "model" in fields ? fields.model : tiny;
   const folder = join(root, name.replace(/\W+/g, "-"));
   const [config, data, ours, theirs] = ["run.json", "data.jsonl", "ours", "theirs"].map((file) => `${folder}-${file}`) as [
     string,
@@ -50,14 +60,16 @@ test.each([
     string,
   ];
   writeFileSync(data, formatJsonl(fields.method === "sft" ? rows : pairs));
-  writeFileSync(config, JSON.stringify({ ...common, ...fields, model: join(fixtures, "llama-tiny"), data, output_dir: ours }));
+  writeFileSync(config, JSON.stringify({ ...common, ...fields, model, data, output_dir: ours }));
   erpo("train", config);
   erpo("export", "trl", config, "--output", theirs);
   execFileSync(peer("torchrun"), ["--nproc_per_node", "2", join(theirs, "train.py")], { stdio: ["ignore", "ignore", "inherit"] });
 
   const log = (JSON.parse(readFileSync(join(theirs, "log.json"), "utf8")) as Record<string, number>[]).filter((row) => "loss" in row);
   const metrics = readJsonl(join(ours, "metrics.jsonl")).map(({ value }) => value as Record<string, number>);
-  expect(log.length).toBe(4);
+  expect(log.length).toBe(8);
+  const difference = (key: string, i: number) => Math.abs(metrics[i]![key]! / log[i]![key]! - 1);
+  console.log(`${name}: losses differ by ${Math.max(...log.map((_, i) => difference("loss", i))).toExponential(1)} of themselves at most`);
   for (const [i, step] of log.entries()) {
     for (const key of ["loss", "grad_norm", "learning_rate"]) {
       expect(Math.abs(metrics[i]![key]! - step[key]!), `${key} of step ${i + 1}`).toBeLessThanOrEqual(1e-4 * Math.abs(step[key]!) + 1e-7);
@@ -67,7 +79,7 @@ test.each([
   if (!existsSync(pairFile)) writeFileSync(pairFile, formatJsonl(pairs));
   const [a, b] = [ours, join(theirs, "adapter")].map((dir, i) => {
     const output = `${folder}-score-${i}.jsonl`;
-    erpo("score", "--model", join(fixtures, "llama-tiny"), "--adapter", dir, "--data", pairFile, "--output", output);
+    erpo("score", "--model", model, "--adapter", dir, "--data", pairFile, "--output", output);
     return readJsonl(output).map(({ value }) => value as Record<string, number>);
   });
   for (const [i, row] of a!.entries()) {

@@ -1,4 +1,5 @@
-// A training run that may kill itself with SIGKILL: node killed-run.mjs DIR STEPS KILL_AFTER [MOMENT], compiled sources in dist/.
+// A training run that may kill itself with SIGKILL: node killed-run.mjs DIR STEPS KILL_AFTER, or at any of moments.mjs's moments; compiled sources in dist/.
+import "./moments.mjs";
 import { readFileSync } from "node:fs";
 import { createRng } from "../../dist/src/backend/random.js";
 import { loadModel } from "../../dist/src/model/load.js";
@@ -18,6 +19,7 @@ const objective = (p, r, n) => lengthMargin(p, r, n, { beta: 0.1, alpha: 0.02 })
 const options = {
   lora,
   batches: shuffled(pairs.length, 2, steps, createRng(2)),
+  microBatch: 1,
   learningRate: 0.02,
   schedule: cosine({ warmup: 0.1, floor: 0.05 }),
   maxGradNorm: 1,

@@ -8,6 +8,7 @@ import { loadAdapter } from "../../src/model/adapter-io.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
 import type { Lora } from "../../src/model/lora.js";
 import { dpo } from "../../src/objectives/dpo.js";
+import type { PreferenceObjective } from "../../src/objectives/types.js";
 import { completionLogps, sequenceLogps } from "../../src/training/completion.js";
 import type { TrainOptions } from "../../src/training/loop.js";
 import { readMetrics } from "../../src/training/metrics.js";
@@ -100,6 +101,14 @@ test("no tensor stays behind: between steps, at the end, after break, abort and 
     if (step === 2) abort.abort();
   }
   expect(seen).toEqual([1, 2]);
+  expect(tf.memory().numTensors).toBe(before);
+
+  let calls = 0;
+  const failing: PreferenceObjective = (policy, reference) => {
+    if (++calls === 2) throw new Error("no memory left");
+    return dpo(policy, reference, 0.1);
+  };
+  await expect(trainPreference(model, filled, failing, options({ microBatch: 1 })).next()).rejects.toThrow("no memory left");
   expect(tf.memory().numTensors).toBe(before);
 
   const endless = async () => {
