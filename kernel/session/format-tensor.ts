@@ -7,6 +7,7 @@ interface Tensor {
   dtype: string;
   size: number;
   isDisposed: boolean;
+  data(): Promise<unknown>;
   dataSync(): ArrayLike<number>;
   toString(): string;
 }
@@ -31,6 +32,16 @@ export function isTensor(value: unknown): value is Tensor {
   );
 }
 
+/** Waits for values that the device gives to nobody who does not wait (WebGPU): then `tensorBundle` finds them. Undefined where it need not. */
+export function awaited(value: unknown): Promise<unknown> | undefined {
+  if (deviceName() !== "webgpu") return undefined;
+  try {
+    return isTensor(value) && !value.isDisposed && value.size <= PICTURE ? value.data().catch(() => {}) : undefined;
+  } catch {
+    return undefined; // whoever shows it meets the error again
+  }
+}
+
 /** Text with shape and device, and a picture of what looks like one. */
 export function tensorBundle(tensor: Tensor): MimeBundle {
   const bundle: MimeBundle = { "text/plain": tensorText(tensor) };
@@ -45,9 +56,11 @@ export function tensorBundle(tensor: Tensor): MimeBundle {
   return bundle;
 }
 
+const deviceName = () => (globalThis as { _tfengine?: { backendName?: string } })._tfengine?.backendName;
+
 /** `Tensor float32 [2, 3] on tensorflow`, and the values of a small one. */
 function tensorText(tensor: Tensor): string {
-  const device = (globalThis as { _tfengine?: { backendName?: string } })._tfengine?.backendName;
+  const device = deviceName();
   const title = `${tensor.constructor.name} ${tensor.dtype} [${tensor.shape.join(", ")}]${device ? ` on ${device}` : ""}`;
   if (tensor.isDisposed) return `${title} (disposed)`;
   if (tensor.size > SMALL) return `${title}, ${tensor.size} values`;

@@ -3,7 +3,7 @@ import { imageType } from "../../src/frontend/formats.js";
 import type { MimeBundle, Shown } from "../../src/frontend/frontend.js";
 import { ownDisplay } from "../../src/frontend/shown.js";
 import { frameHTML, isFrame } from "./format-frame.js";
-import { isTensor, tensorBundle } from "./format-tensor.js";
+import { awaited, isTensor, tensorBundle } from "./format-tensor.js";
 
 const MAX_TEXT = 100_000;
 
@@ -11,6 +11,8 @@ const MAX_TEXT = 100_000;
 export function format(value: unknown): Shown | Promise<Shown> {
   const own = ownDisplay(value);
   if (own instanceof Promise) return own.then((shown) => complete(shown, value));
+  const values = own ? undefined : awaited(value);
+  if (values) return values.then(() => complete(own, value));
   return complete(own, value);
 }
 

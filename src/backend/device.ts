@@ -1,18 +1,12 @@
-import { existsSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { cpus } from "node:os";
-import { dirname, join } from "node:path";
-import * as tf from "@tensorflow/tfjs";
-import { addonPackage, type Binding, findBinding } from "../setup/binding.js";
-import { kernelsFile } from "../setup/kernels.js";
+import { findBinding } from "../setup/binding.js";
 import { erpoCommand } from "../setup/paths.js";
-import { BF16_FLAG } from "./ops/mat-mul.js";
-import { KERNELS_FLAG } from "./ops/native.js";
-import { loadAddon, mendUtil } from "./shim.js";
+import { openCpu } from "./devices/cpu.js";
+import { openTensorflow } from "./devices/tensorflow.js";
+import { openWasm } from "./devices/wasm.js";
 
 /** What this process computes on. */
 export interface Device {
-  kind: "tensorflow" | "wasm" | "cpu";
+  kind: "tensorflow" | "webgpu" | "wasm" | "cpu";
   /** the hardware, as people call it */
   name: string;
   /** the library that computes, with its version, and whether our kernels work in it: sums differ in their last bits */
@@ -29,6 +23,7 @@ export class DeviceError extends Error {
 }
 
 type Precision = Device["precision"];
+type Log = (line: string) => void;
 const opened = Symbol.for("erpo.device");
 
 /** Kept on the global object: the native library's settings belong to the process, however many copies of this module it holds. */
@@ -36,14 +31,14 @@ const state = globalThis as { [opened]?: { device: Promise<Device>; precision: P
 const mend = `\`${erpoCommand()} setup\` mends it`;
 
 /**
- * Opens the best device there is, once in a process: native TensorFlow, else WebAssembly, else plain JavaScript. `ERPO_BACKEND` =
- * `tensorflow`, `wasm` or `cpu` forces one. Downloads and builds nothing.
+ * Opens the best device there is, once in a process: native TensorFlow, on an NVIDIA GPU where its build has CUDA, else WebGPU on a real GPU, else
+ * WebAssembly, else plain JavaScript. `ERPO_BACKEND` = `tensorflow`, `webgpu`, `wasm` or `cpu` forces one. Downloads and builds nothing.
  *
  * @param options.precision fixed when the device opens; "f32" by default; "bf16" is a permission, which only some processors use
- * @param options.log receives a line when a slower device than native TensorFlow is opened
+ * @param options.log receives a line when another device than native TensorFlow is opened
  * @throws DeviceError when a forced device does not open, or when another precision is asked for later
  */
-export async function openDevice(options: { precision?: Precision; log?: (line: string) => void } = {}): Promise<Device> {
+export async function openDevice(options: { precision?: Precision; log?: Log } = {}): Promise<Device> {
   const { precision, log = () => {} } = options;
   const before = state[opened];
   if (!before) {
@@ -60,141 +55,63 @@ export async function openDevice(options: { precision?: Precision; log?: (line: 
   return before.device;
 }
 
-async function open(precision: Precision, log: (line: string) => void): Promise<Device> {
+type Way = (reason: string, precision: Precision, log: Log) => Promise<Device>;
+
+/** How each kind is opened. Throws an error that says why it cannot be. */
+const ways: Record<Device["kind"], Way> = {
+  tensorflow: openNative,
+  webgpu: async (reason) => (await findGpu()).open(reason),
+  wasm: openWasm,
+  cpu: openCpu,
+};
+
+async function open(precision: Precision, log: Log): Promise<Device> {
   const forced = process.env.ERPO_BACKEND;
-  if (forced !== undefined && forced !== "tensorflow" && forced !== "wasm" && forced !== "cpu") {
-    throw new DeviceError(`ERPO_BACKEND is "${forced}": use tensorflow, wasm or cpu`);
-  }
-  const why = forced ? `ERPO_BACKEND=${forced}` : undefined;
-  let reason = why;
-  if (!forced || forced === "tensorflow") {
-    const binding = findBinding();
-    if (typeof binding !== "string") {
-      try {
-        const device = await openTensorflow(binding, precision, why);
-        if (precision === "f32" && device.precision !== "f32")
-          log("matrix products round below float32 here, although that was switched off");
-        return device;
-      } catch (error) {
-        reason = `native TensorFlow does not load: ${(error as Error).message.split("\n")[0]}`;
-      }
-    } else reason = binding;
-    if (forced) throw new DeviceError(`${reason}; ${mend}`);
-    log(`${reason}; ${mend}; going on with WebAssembly, which is several times slower`);
-  }
-  if (forced !== "cpu") {
+  if (forced !== undefined) return openForced(forced, precision, log);
+  const causes: string[] = [];
+  for (const way of [openNative, openRealGpu, openWasm, openCpu]) {
     try {
-      return await openWasm(reason ?? "");
+      const device = await way(causes.join("; "), precision, log);
+      if (causes.length > 0) log(`${causes.join("; ")}; ${mend}; going on with ${device.library}${slowness[device.kind]}`);
+      return device;
     } catch (error) {
-      const cause = `WebAssembly does not open: ${(error as Error).message.split("\n")[0]}`;
-      if (forced) throw new DeviceError(cause);
-      log(`${cause}; going on with plain JavaScript, which is very slow`);
-      reason = `${reason}; ${cause}`;
+      causes.push(firstLine(error));
     }
   }
-  return openCpu(reason ?? "");
+  throw new DeviceError(causes.join("; "));
 }
 
-/** Nothing below float32 is done that is not asked for, whatever the user's environment says; read once, when the library loads. */
-function setPrecision(precision: Precision): void {
-  for (const name of ["TF_SET_ONEDNN_FPMATH_MODE", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"]) delete process.env[name];
-  if (precision === "bf16") delete process.env.NVIDIA_TF32_OVERRIDE;
-  else process.env.NVIDIA_TF32_OVERRIDE = "0";
-}
+const slowness = { tensorflow: "", webgpu: "", wasm: ", which is several times slower", cpu: ", which is very slow" };
 
-/** Whether the processor multiplies BF16 numbers; without that they are slower than float32. */
-function multipliesBf16(): boolean {
+async function openForced(kind: string, precision: Precision, log: Log): Promise<Device> {
+  const kinds = Object.keys(ways);
+  if (!kinds.includes(kind)) throw new DeviceError(`ERPO_BACKEND is "${kind}": use ${kinds.slice(0, -1).join(", ")} or ${kinds.at(-1)}`);
   try {
-    return /^flags\s*:.*\b(avx512_bf16|amx_bf16)\b/m.test(readFileSync("/proc/cpuinfo", "utf8"));
-  } catch {
-    return false; // not Linux
+    return await ways[kind as Device["kind"]](`ERPO_BACKEND=${kind}`, precision, log);
+  } catch (error) {
+    throw new DeviceError(`${firstLine(error)}${kind === "tensorflow" ? `; ${mend}` : ""}`);
   }
 }
 
-interface Loader {
-  quiet(): void;
-  loud(): void;
-  preload(path: string): boolean;
-}
-
-async function openTensorflow(binding: Binding, precision: Precision, why: string | undefined): Promise<Device> {
-  setPrecision(precision);
-  process.env.TF_CPP_MIN_LOG_LEVEL ??= "3";
-  mendUtil();
-  const require = createRequire(import.meta.url);
-  const loader: Loader | undefined = binding.loader === undefined ? undefined : require(binding.loader);
-  preloadAll(loader, binding.cuda);
-  if (process.env.TF_CPP_MIN_LOG_LEVEL !== "0") loader?.quiet();
-  try {
-    loadAddon(addonPackage(), binding.file);
-    await tf.ready();
-  } finally {
-    loader?.loud();
-  }
-  const backend = tf.backend() as unknown as { binding: { TF_Version: string }; isUsingGpuDevice: boolean };
-  const gpu = backend.isUsingGpuDevice;
-  const bf16 = precision === "bf16" && !gpu && multipliesBf16();
-  tf.env().set(BF16_FLAG, bf16);
-  const kernels = gpu ? undefined : kernelsFile(binding);
-  const ours = kernels !== undefined && existsSync(kernels) && (loader?.preload(kernels) ?? false);
-  tf.env().set(KERNELS_FLAG, ours);
-  return {
-    kind: "tensorflow",
-    name: gpu ? gpuName() : cpuName(),
-    library: `TensorFlow ${backend.binding.TF_Version}${ours ? " with our kernels" : ""}`,
-    reason:
-      why ??
-      `native TensorFlow (${binding.origin === "built" ? "built by set-up" : "the official binary"}) loads${gpu ? " and sees a GPU" : ""}`,
-    precision: bf16 ? "bf16" : observePrecision(),
-  };
-}
-
-/** 1.001 is 1 in BF16 and 1.00098 in TF32, so a product of matrices of 1.001 tells: 512 * 1.001^2 = 513.0245 in float32. */
-function observePrecision(): Precision {
-  const sum = tf.tidy(() => {
-    const matrix = tf.fill([512, 512], 1.001);
-    return tf.matMul(matrix, matrix).dataSync()[0]!;
+async function openNative(reason: string, precision: Precision, log: Log): Promise<Device> {
+  const binding = findBinding();
+  if (typeof binding === "string") throw new Error(binding);
+  const device = await openTensorflow(binding, precision, reason).catch((error) => {
+    throw new Error(`native TensorFlow does not load: ${firstLine(error)}`);
   });
-  return Math.abs(sum - 513.0245) < 0.01 ? "f32" : "bf16";
+  if (precision === "f32" && device.precision !== "f32") log("matrix products round below float32 here, although that was switched off");
+  return device;
 }
 
-/** Loads libraries that need each other in whatever order works. */
-function preloadAll(loader: Loader | undefined, files: readonly string[]): void {
-  let left = files;
-  while (loader && left.length > 0) {
-    const failed = left.filter((file) => !loader.preload(file));
-    if (failed.length === left.length) return; // TensorFlow looks for itself, and goes on with the CPU if it must
-    left = failed;
-  }
+/** WebGPU where it is faster than WebAssembly. */
+async function openRealGpu(reason: string): Promise<Device> {
+  const gpu = await findGpu();
+  if (gpu.software) throw new Error(`WebGPU finds no GPU, only ${gpu.name}`);
+  return gpu.open(reason);
 }
 
-async function openWasm(reason: string): Promise<Device> {
-  const wasm = createRequire(import.meta.url)("@tensorflow/tfjs-backend-wasm") as typeof import("@tensorflow/tfjs-backend-wasm");
-  const folder = dirname(createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm/package.json"));
-  wasm.setWasmPaths(`${join(folder, "dist")}/`);
-  if (!(await tf.setBackend("wasm"))) throw new Error("the backend refused to start");
-  await tf.ready();
-  return { kind: "wasm", name: cpuName(), library: `TensorFlow.js WebAssembly ${wasm.version_wasm}`, reason, precision: "f32" };
-}
-
-async function openCpu(reason: string): Promise<Device> {
-  await tf.setBackend("cpu");
-  await tf.ready();
-  (tf.backend() as unknown as { firstUse: boolean }).firstUse = false; // else its first operation prints an advertisement
-  return { kind: "cpu", name: cpuName(), library: `TensorFlow.js ${tf.version_core}`, reason, precision: "f32" };
-}
+const findGpu = async () => (await import("./devices/webgpu.js")).findGpu();
+const firstLine = (error: unknown): string => (error as Error).message.split("\n")[0]!;
 
 /** Whether a device has memory of its own. */
 export const isGpu = ({ name }: Pick<Device, "name">): boolean => name.startsWith("NVIDIA");
-
-const cpuName = (): string => `${cpus()[0]?.model.trim() || process.arch}, ${cpus().length} cores`;
-
-function gpuName(): string {
-  try {
-    // "Model:  \t NVIDIA H100 80GB HBM3"
-    const cards = readFileSync("/proc/driver/nvidia/version", "utf8").split("\n")[0];
-    return `NVIDIA GPU (${cards?.replace(/^NVRM version: /, "").trim()})`;
-  } catch {
-    return "NVIDIA GPU";
-  }
-}

@@ -39,7 +39,7 @@ async function exportGguf(options: ExportOptions & { type: "f16" | "bf16" | "q8_
   const { openModel } = await import("./model.js");
   const { model, lora, close } = await openModel({ ...options, precision: "f32" });
   try {
-    saveGguf(options.output, model, lora, options.type);
+    await saveGguf(options.output, model, lora, options.type);
     const window = model.config.windows.find((positions) => positions !== null);
     if (window)
       process.stderr.write(`erpo: llama.cpp knows no windows of this family: beyond ${window} tokens it computes something else\n`);

@@ -10,7 +10,7 @@ export function register(program: Command): void {
       const { cacheDir } = await import("../setup/paths.js");
       const log = (line: string) => void process.stderr.write(`erpo: ${line}\n`);
       const { binding, packages } = await makeReady(log);
-      const device = typeof binding === "string" ? "WebAssembly" : "native TensorFlow";
+      const device = typeof binding === "string" ? "no native TensorFlow" : "native TensorFlow";
       log(`ready: ${device}, ${packages.map(({ name, version }) => `${name} ${version}`).join(", ")} in ${cacheDir()}`);
     });
 }

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { drawTokens } from "../backend/ops/draw-tokens.js";
 import type { Rng } from "../backend/random.js";
+import { readLast } from "../backend/read.js";
 import type { KvCache } from "../model/cache.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
@@ -139,20 +140,12 @@ function kept(batch: Batch, stays: readonly number[]): Batch | null {
 
 /** One token a row: the likeliest at temperature 0, else drawn with the row's own stream. logits [B, V] -> [B] ids. */
 async function chooseTokens(logits: tf.Tensor2D, rngs: readonly Rng[], choice: Choice): Promise<ArrayLike<number>> {
-  if (choice.temperature === 0) return read(tf.argMax(logits, 1));
+  if (choice.temperature === 0) return readLast(tf.argMax(logits, 1));
   if (choice.topK === undefined && choice.topP === undefined) {
     const at = rngs.map((rng) => rng.uniform());
-    return read(drawTokens(logits, at, choice.temperature));
+    return readLast(drawTokens(logits, at, choice.temperature));
   }
   const values = (await logits.data()) as Float32Array;
   const V = logits.shape[1];
   return rngs.map((rng, row) => chooseToken(values.subarray(row * V, (row + 1) * V), choice, rng));
-}
-
-async function read(ids: tf.Tensor): Promise<ArrayLike<number>> {
-  try {
-    return await ids.data();
-  } finally {
-    ids.dispose();
-  }
 }

@@ -53,7 +53,7 @@ export async function saveAdapter(dir: string, lora: Lora, base: string): Promis
   const variables = lora.variables();
   const tensors = lora
     .names()
-    .map((name, i) => ({ name, shape: variables[i]!.shape, data: () => variables[i]!.dataSync() as Float32Array }));
+    .map((name, i) => ({ name, shape: variables[i]!.shape, data: () => variables[i]!.data() as Promise<Float32Array> }));
   writeAtomic(join(dir, "adapter_config.json"), [`${JSON.stringify(config, null, 2)}\n`]);
   await writeSafetensors(join(dir, "adapter_model.safetensors"), tensors);
 }

@@ -1,6 +1,6 @@
 import { serializeGgufMetadata } from "@huggingface/gguf";
 import { frequencyFactors } from "../backend/ops/rotary.js";
-import { writeAtomic } from "../setup/atomic.js";
+import { writeAtomicFrom } from "../setup/atomic.js";
 import type { DecoderConfig } from "./config.js";
 import { traits } from "./families.js";
 import { GGML_TYPES, quantizeQ80 } from "./ggml-types.js";
@@ -31,7 +31,7 @@ const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNM
  * @param lora an adapter to merge into the weights, or null
  * @throws WeightsError when GGUF has no counterpart of the model's tokenizer
  */
-export function saveGguf(path: string, model: LanguageModel, lora: Lora | null, type: MatrixType): void {
+export async function saveGguf(path: string, model: LanguageModel, lora: Lora | null, type: MatrixType): Promise<void> {
   const { config, decoder, tokenizer, name, source } = model;
   const entries = {
     ...configToGguf(config),
@@ -46,7 +46,7 @@ export function saveGguf(path: string, model: LanguageModel, lora: Lora | null, 
     const own = storedTensors(config, { ...decoder.weights, layers: merged.layers }).map((tensor) => ({
       ...tensor,
       name: ggufName(tensor.name),
-      data: () => rotaryRows(config, tensor.name, tensor.data()),
+      data: async () => rotaryRows(config, tensor.name, await tensor.data()),
     }));
     const factors = { name: ROPE_FACTORS, shape: [config.headDim / 2], data: () => Float32Array.from(frequencyFactors(config)) };
     const tensors = [...own, ...(config.ropeScaling ? [factors] : [])].map((tensor) => {
@@ -61,15 +61,15 @@ export function saveGguf(path: string, model: LanguageModel, lora: Lora | null, 
       serializeGgufMetadata(typedMetadata(entries, tensors.length), { alignment: 1 }), // the list of tensors follows without a gap
       ...tensors.map(({ name, shape, number, at }) => tensorInfo(name, shape, number, at)),
     ]);
-    function* chunks() {
+    async function* chunks() {
       yield padded(header);
       for (const { name, shape, size, encode, data } of tensors) {
-        const bytes = encode(data());
+        const bytes = encode(await data());
         if (bytes.length !== size) throw new RangeError(`${name}: ${bytes.length} bytes for shape [${shape}]`);
         yield padded(bytes);
       }
     }
-    writeAtomic(path, chunks());
+    await writeAtomicFrom(path, chunks());
   } finally {
     merged.dispose();
   }

@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { writeAtomic } from "../setup/atomic.js";
+import { writeAtomicFrom } from "../setup/atomic.js";
 import { WeightsError } from "./errors.js";
 import type { RangeFile } from "./files.js";
 import { floats } from "./ggml-types.js";
@@ -143,14 +143,14 @@ export async function writeSafetensors(
   padded.set(bytes);
   const length = new Uint8Array(8);
   new DataView(length.buffer).setBigUint64(0, BigInt(padded.length), true);
-  function* chunks() {
+  async function* chunks() {
     yield length;
     yield padded;
     for (const { name, shape, data } of tensors) {
-      const values = ENCODINGS[type].encode(data());
+      const values = ENCODINGS[type].encode(await data());
       if (values.length !== shape.reduce((a, b) => a * b, 1)) throw new RangeError(`${name}: ${values.length} values for shape [${shape}]`);
       yield new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     }
   }
-  writeAtomic(path, chunks());
+  await writeAtomicFrom(path, chunks());
 }

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { disposeFrozen, freeze } from "../backend/ops/mat-mul.js";
+import { readLast } from "../backend/read.js";
 import type { DecoderConfig } from "./config.js";
 import { WeightsError } from "./errors.js";
 import { type LinearName, linearNames, linearShape, moduleGroups, modulePath } from "./lora.js";
@@ -31,11 +32,11 @@ export interface StoredTensor {
   data: Float32Array;
 }
 
-/** A tensor to be written; its values are asked for when their turn comes. */
+/** A tensor to be written; its values are asked for, and waited for, when their turn comes. */
 export interface WritableTensor {
   name: string;
   shape: readonly number[];
-  data(): Float32Array;
+  data(): Float32Array | Promise<Float32Array>;
 }
 
 /** Names and shapes, in PyTorch's spelling, of all tensors of a decoder. */
@@ -161,11 +162,6 @@ export function storedTensors(config: DecoderConfig, weights: Omit<DecoderWeight
     if (kind === "bias") return tf.slice(w.qkvBias!, from, shape[0]!);
     return tf.transpose(tf.slice(w[group], [0, from], [shape[1]!, shape[0]!]));
   };
-  const values = (name: string, shape: readonly number[]): Float32Array => {
-    const tensor = tf.tidy(() => find(name, shape)); // the numbers do not pass through tidy: it would walk them one by one
-    const data = tensor.dataSync() as Float32Array;
-    tensor.dispose();
-    return data;
-  };
+  const values = async (name: string, shape: readonly number[]) => (await readLast(tf.tidy(() => find(name, shape)))) as Float32Array;
   return [...tensorShapes(config)].map(([name, shape]) => ({ name, shape, data: () => values(name, shape) }));
 }

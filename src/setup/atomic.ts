@@ -15,25 +15,59 @@ export class FileError extends Error {
  * @throws FileError `FILE: cannot be written (cause)`, or what `chunks` throws; nothing is left beside the file
  */
 export function writeAtomic(path: string, chunks: Iterable<string | Uint8Array>): void {
+  const file = begin(path);
+  try {
+    for (const chunk of chunks) file.write(chunk);
+    file.commit();
+  } catch (error) {
+    throw file.abandon(error);
+  }
+}
+
+/** The same with chunks that have to be waited for. */
+export async function writeAtomicFrom(path: string, chunks: AsyncIterable<string | Uint8Array>): Promise<void> {
+  const file = begin(path, `.${++turn}`); // meanwhile another write of the file may begin
+  try {
+    for await (const chunk of chunks) file.write(chunk);
+    file.commit();
+  } catch (error) {
+    throw file.abandon(error);
+  }
+}
+
+let turn = 0;
+
+/** Opens a file beside a path, which takes its place or goes. */
+function begin(path: string, mark = "") {
   const folder = dirname(path);
-  const beside = join(folder, `.${basename(path)}.${process.pid}.tmp`);
+  const beside = join(folder, `.${basename(path)}${mark}.${process.pid}.tmp`);
+  let file: number | undefined;
+  const close = () => {
+    if (file !== undefined) closeSync(file);
+    file = undefined;
+  };
+  /** @returns the error to throw */
+  const abandon = (error: unknown): unknown => {
+    close();
+    if (existsSync(beside)) rmSync(beside);
+    return fileError(path, error);
+  };
+  const write = (chunk: string | Uint8Array) => writeAll(file!, typeof chunk === "string" ? Buffer.from(chunk) : chunk);
+  const commit = () => {
+    fsyncSync(file!);
+    close();
+    renameSync(beside, path);
+    syncFolder(folder);
+  };
   try {
     makeFolders(folder);
     const before = statSync(path, { throwIfNoEntry: false });
-    const file = openSync(beside, "w", before?.isFile() ? before.mode & 0o777 : 0o666);
-    try {
-      if (before?.isFile()) fchmodSync(file, before.mode & 0o777); // whatever the umask
-      for (const chunk of chunks) writeAll(file, typeof chunk === "string" ? Buffer.from(chunk) : chunk);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(beside, path);
+    file = openSync(beside, "w", before?.isFile() ? before.mode & 0o777 : 0o666);
+    if (before?.isFile()) fchmodSync(file, before.mode & 0o777); // whatever the umask
   } catch (error) {
-    if (existsSync(beside)) rmSync(beside);
-    throw fileError(path, error);
+    throw abandon(error);
   }
-  syncFolder(folder);
+  return { write, commit, abandon };
 }
 
 /** Removes what `writeAtomic` has left beside files of a folder, and of the folders in it, in processes that were killed. */

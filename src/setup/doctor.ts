@@ -5,6 +5,7 @@ import { freemem, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { type Device, isGpu, openDevice } from "../backend/device.js";
+import { readLast } from "../backend/read.js";
 import { findChromium, noChromium } from "./chromium.js";
 import { freeBytes } from "./files.js";
 import { damagedMembers } from "./packages.js";
@@ -47,16 +48,12 @@ export async function measure(): Promise<{ gflops: number }> {
   await openDevice();
   const size = 1024;
   const [a, b] = [tf.randomUniform([size, size], -1, 1, "float32", 1), tf.randomUniform([size, size], -1, 1, "float32", 2)];
-  const multiply = () => {
-    const product = tf.matMul(a, b); // [size, size]
-    product.dataSync();
-    product.dispose();
-  };
-  multiply();
+  const multiply = () => readLast(tf.matMul(a, b)); // [size, size]
+  await multiply();
   const started = performance.now();
   let products = 0;
   do {
-    multiply();
+    await multiply();
     products++;
   } while (performance.now() - started < 700);
   const elapsed = (performance.now() - started) / 1000; // s
@@ -66,12 +63,9 @@ export async function measure(): Promise<{ gflops: number }> {
 
 /** Looks at the whole machine: opens the device, measures it, verifies what set-up brought. Changes nothing. */
 export async function diagnose(): Promise<Diagnosis> {
-  const { binding, packages } = inventory();
+  const { packages } = inventory();
   const problems: Problem[] = [];
   const setup = `${erpoCommand()} setup`;
-  if (typeof binding === "string" && !process.env.ERPO_BACKEND) {
-    problems.push({ what: `${binding}; computing with WebAssembly, several times slower`, mend: setup, serious: false });
-  }
   for (const { name, version, ready } of packages) {
     if (!ready) problems.push({ what: `${name} ${version} is not downloaded`, mend: setup, serious: true });
     const damaged = ready ? await damagedMembers(name, version) : [];
@@ -85,8 +79,15 @@ export async function diagnose(): Promise<Diagnosis> {
   try {
     device = await openDevice();
     gflops = (await measure()).gflops;
+    if (!process.env.ERPO_BACKEND && device.kind !== "tensorflow") {
+      problems.push({ what: `${device.reason}; computing with ${device.library}`, mend: setup, serious: false });
+    }
   } catch (error) {
-    problems.push({ what: `no device: ${(error as Error).message}`, mend: setup, serious: true });
+    problems.push({
+      what: `no device: ${(error as Error).message}`,
+      mend: process.env.ERPO_BACKEND ? "unset ERPO_BACKEND" : setup,
+      serious: true,
+    });
   }
   const memory = availableMemory();
   if (memory.total < 4e9) problems.push({ what: "less than 4 GB of memory", mend: "a machine with more", serious: false });
@@ -112,7 +113,7 @@ export async function diagnose(): Promise<Diagnosis> {
 
 function libraryVersions(): Record<string, string> {
   const require = createRequire(import.meta.url);
-  const names = ["@tensorflow/tfjs", "@tensorflow/tfjs-node-gpu", "danfojs-node", "typescript", "vega", "vega-lite"];
+  const names = ["@tensorflow/tfjs", "@tensorflow/tfjs-node-gpu", "webgpu", "danfojs-node", "typescript", "vega", "vega-lite"];
   return Object.fromEntries(names.map((name) => [name, packageVersion(require, name)]));
 }
 
@@ -130,12 +131,13 @@ function availableMemory(): { total: number; free: number } {
   return { total, free: Math.min(total, process.availableMemory?.() ?? freemem()) };
 }
 
-/** Bytes that the device computes in: a GPU's own (null where nvidia-smi does not say), the 4 GB that WebAssembly can address, or the machine's. */
+/** Bytes that the device computes in: a GPU's own (null where nvidia-smi does not say; WebGPU does not either), the 4 GB that WebAssembly can address, or the machine's. */
 export function deviceMemory(device: Device): number | null {
   if (isGpu(device)) {
     const { stdout } = spawnSync("nvidia-smi", ["--query-gpu=memory.total", "--format=csv,noheader,nounits"], { encoding: "utf8" });
     return Number.parseInt(stdout ?? "", 10) * 2 ** 20 || null; // MiB of the first card
   }
+  if (device.kind === "webgpu") return null;
   const { total } = availableMemory();
   return device.kind === "wasm" ? Math.min(total, 2 ** 32) : total;
 }

@@ -22,17 +22,17 @@ export function inventory(): Inventory {
 
 /**
  * Makes the machine ready: native library, default model, data packages; what is there already is left alone. Without a native library
- * the job still runs, slower, and a line says why; `ERPO_BACKEND=wasm` or `cpu` does without it on purpose.
+ * the job still runs, slower, and a line says why; another `ERPO_BACKEND` does without it on purpose.
  *
  * @returns what is there afterwards
  * @throws SetupError when the model or the data cannot be brought
  */
 export async function makeReady(log: Log): Promise<Inventory> {
-  const withoutNative = process.env.ERPO_BACKEND === "wasm" || process.env.ERPO_BACKEND === "cpu";
+  const withoutNative = (process.env.ERPO_BACKEND ?? "tensorflow") !== "tensorflow";
   let binding: Binding | string = findBinding();
   if (!withoutNative) {
     binding = await ensureNative(log);
-    if (typeof binding === "string") log(`no native TensorFlow: ${binding}; going on with WebAssembly, which is several times slower`);
+    if (typeof binding === "string") log(`no native TensorFlow: ${binding}; going on with WebGPU or WebAssembly, which is slower`);
     else {
       const reason = await ensureKernels(binding, log);
       if (reason !== undefined) log(`${reason}; going on without, which takes half as long again`);

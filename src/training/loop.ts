@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import * as tf from "@tensorflow/tfjs";
+import { readLast } from "../backend/read.js";
 import { releaseTape } from "../backend/tape.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
@@ -76,7 +77,7 @@ export async function* trainLoop(
     let stored = 0;
     const store = async () => {
       if (!checkpoint || done === stored) return;
-      const state = { step: done, numTokens, settings: all, optimizer: optimizer.state() };
+      const state = { step: done, numTokens, settings: all, optimizer: await optimizer.state() };
       await saveCheckpoint(checkpoint.dir, state, lora, model.name, stored);
       stored = done;
     };
@@ -100,9 +101,9 @@ export async function* trainLoop(
       if (signal?.aborted) return void (await store());
       const started = performance.now();
       const work = makeStep(batches[step - 1]!, step);
-      const result = stepGradient(work.parts, lora.variables(), signal);
+      const result = await stepGradient(work.parts, lora.variables(), signal);
       if (!result) return void (await store());
-      const { gradient, norm } = clipByGlobalNorm(result.gradient, maxGradNorm);
+      const { gradient, norm } = await clipByGlobalNorm(result.gradient, maxGradNorm);
       const rate = learningRate * schedule(step, total);
       if (!Number.isFinite(result.loss) || !Number.isFinite(norm)) {
         gradient.dispose();
@@ -136,11 +137,11 @@ export async function* trainLoop(
 }
 
 /** Loss, flat gradient `[P]` and observed numbers of a step's parts; null when the signal ends it. Keeps the gradient only. */
-function stepGradient(
+async function stepGradient(
   parts: readonly StepPart[],
   variables: tf.Variable[],
   signal: AbortSignal | undefined,
-): { loss: number; gradient: tf.Tensor1D; observed: Float32Array[] } | null {
+): Promise<{ loss: number; gradient: tf.Tensor1D; observed: Float32Array[] } | null> {
   let loss = 0;
   let gradient: tf.Tensor1D | null = null;
   const observed: Float32Array[] = [];
@@ -151,19 +152,20 @@ function stepGradient(
     }
     let seen: tf.Tensor | undefined;
     try {
-      const own: tf.Tensor1D = tf.tidy(() => {
+      const { value, sum } = tf.tidy(() => {
         const { value, grads } = tf.variableGrads(() => {
           const { loss, observed } = part();
           seen = observed && tf.keep(tf.clone(observed));
           return loss;
         }, variables);
-        loss += value.dataSync()[0]!;
-        if (seen) observed.push(seen.dataSync() as Float32Array);
-        const flat = flatten(variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable)));
-        return gradient ? tf.add(gradient, flat) : flat;
+        const own = flatten(variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable)));
+        const sum: tf.Tensor1D = gradient ? tf.add(gradient, own) : own;
+        return { value, sum };
       });
       gradient?.dispose();
-      gradient = own;
+      gradient = sum;
+      loss += (await readLast(value))[0]!;
+      if (seen) observed.push((await readLast(seen)) as Float32Array);
     } catch (error) {
       gradient?.dispose();
       releaseTape();

@@ -73,8 +73,9 @@ export class AdamW {
     });
   }
 
-  state(): AdamWState {
-    return { step: this.#step, m: this.#m.dataSync() as Float32Array, v: this.#v.dataSync() as Float32Array };
+  async state(): Promise<AdamWState> {
+    const [m, v] = (await Promise.all([this.#m.data(), this.#v.data()])) as Float32Array[];
+    return { step: this.#step, m: m!, v: v! };
   }
 
   /** Goes on from a state, bit for bit. @throws RangeError when it belongs to other variables */

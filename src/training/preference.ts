@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { readLast } from "../backend/read.js";
 import type { TokenPair } from "../data/tokens.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
@@ -81,16 +82,14 @@ export async function referenceLogps(
   for (const batch of pieces(order, batchSize)) {
     await new Promise((resolve) => setImmediate(resolve));
     signal?.throwIfAborted();
-    const logps = tf.tidy(() => {
-      const { chosen, rejected } = pairLogps(
-        model,
-        batch.map((i) => pairs[i]!),
-        lora,
-      );
-      return { chosen: chosen.dataSync(), rejected: rejected.dataSync() };
-    });
+    const logps = pairLogps(
+      model,
+      batch.map((i) => pairs[i]!),
+      lora,
+    );
+    const [chosen, rejected] = await Promise.all([readLast(logps.chosen), readLast(logps.rejected)]);
     batch.forEach((i, k) => {
-      result[i] = { ...pairs[i]!, reference: { chosen: logps.chosen[k]!, rejected: logps.rejected[k]! } };
+      result[i] = { ...pairs[i]!, reference: { chosen: chosen[k]!, rejected: rejected[k]! } };
     });
     done += batch.length;
     onBatch?.(done, pairs.length);

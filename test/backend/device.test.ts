@@ -49,5 +49,5 @@ test("float32 is asked of the native library whatever the environment says, and 
 });
 
 test("what cannot be opened is named with what mends it", () => {
-  expect(elsewhere({ ERPO_BACKEND: "abacus" }).device.error).toBe('ERPO_BACKEND is "abacus": use tensorflow, wasm or cpu');
+  expect(elsewhere({ ERPO_BACKEND: "abacus" }).device.error).toBe('ERPO_BACKEND is "abacus": use tensorflow, webgpu, wasm or cpu');
 });

@@ -40,7 +40,7 @@ async function contents(path: string) {
 }
 
 test("a GGUF file in F32 is what the gguf package writes of the same model, bit by bit", async () => {
-  saveGguf(join(dir, "f32.gguf"), model, null, "f32");
+  await saveGguf(join(dir, "f32.gguf"), model, null, "f32");
   const [ours, theirs] = [await contents(join(dir, "f32.gguf")), await contents(fixture("llama-tiny.gguf"))];
   expect(ours.tensors).toEqual(theirs.tensors);
   for (const [key, value] of Object.entries(theirs.metadata)) {
@@ -50,7 +50,7 @@ test("a GGUF file in F32 is what the gguf package writes of the same model, bit 
 
 test("with the adapter merged it scores as PEFT, and the tokenizer is the same", async () => {
   const lora = await loadAdapter(fixture("llama-tiny-adapter"), model.config);
-  saveGguf(join(dir, "merged.gguf"), model, lora, "f32");
+  await saveGguf(join(dir, "merged.gguf"), model, lora, "f32");
   lora.dispose();
   const merged = await loadModel(join(dir, "merged.gguf"));
   const row = expected.rows[0]!;
@@ -70,7 +70,7 @@ test.each([
   ["q8_0", 1 / 250],
 ] as const)("matrices in %s are within its rounding of the largest value, vectors exact", async (type, within) => {
   const path = join(dir, `${type}.gguf`);
-  saveGguf(path, model, null, type);
+  await saveGguf(path, model, null, type);
   const [written, plain] = [await openGguf(path), await openDirectory(fixture("llama-tiny"))];
   for (const [name, shape] of tensorShapes(model.config)) {
     const [got, want] = [written.read(name).data, plain.read(name).data];
@@ -91,7 +91,7 @@ test.each(["qwen2", "qwen3", "mistral", "phi3"])("a GGUF file of %s is the same 
   await cp(fixture(`families/${name}`), folder, { recursive: true });
   for (const file of ["tokenizer.json", "tokenizer_config.json"]) await cp(fixture(`llama-tiny/${file}`), join(folder, file));
   const family = await loadModel(folder);
-  saveGguf(join(dir, `${name}.gguf`), family, null, "f32");
+  await saveGguf(join(dir, `${name}.gguf`), family, null, "f32");
   const [again, plain] = [await openGguf(join(dir, `${name}.gguf`)), await openDirectory(folder)];
   expect(again.config).toEqual(family.config);
   for (const tensor of tensorShapes(family.config).keys()) expect(again.read(tensor)).toEqual(plain.read(tensor));
@@ -100,12 +100,14 @@ test.each(["qwen2", "qwen3", "mistral", "phi3"])("a GGUF file of %s is the same 
   family.dispose();
 });
 
-test("a tokenizer that GGUF has no name for is refused by the model's name", () => {
+test("a tokenizer that GGUF has no name for is refused by the model's name", async () => {
   const tokenizer = createTokenizer(
     { ...model.tokenizer.files, tokenizer: { ...model.tokenizer.files.tokenizer, pre_tokenizer: null } },
     "X",
   );
-  expect(() => saveGguf(join(dir, "no.gguf"), { ...model, tokenizer }, null, "f16")).toThrow(/its tokenizer has no counterpart in GGUF/);
+  await expect(saveGguf(join(dir, "no.gguf"), { ...model, tokenizer }, null, "f16")).rejects.toThrow(
+    /its tokenizer has no counterpart in GGUF/,
+  );
 });
 
 test.each(["F32", "F16", "BF16"] as const)("shards in %s hold the same model; a later save in one file takes their place", async (type) => {
@@ -134,10 +136,10 @@ test.each(["F32", "F16", "BF16"] as const)("shards in %s hold the same model; a 
 test("stretched frequencies of Llama 3.1 and 3.2 survive the way through a GGUF file; others are refused", async () => {
   const path = join(dir, "stretched.gguf");
   const config = { ...model.config, ropeTheta: 1e7, ropeScaling: { factor: 32, low: 1, high: 4, original: 8192 } };
-  saveGguf(path, { ...model, config }, null, "f32");
+  await saveGguf(path, { ...model, config }, null, "f32");
   const again = await openGguf(path);
   again.close();
   expect(again.config).toEqual(config);
-  saveGguf(path, { ...model, config: { ...config, ropeScaling: { ...config.ropeScaling, original: 100 } } }, null, "f32");
+  await saveGguf(path, { ...model, config: { ...config, ropeScaling: { ...config.ropeScaling, original: 100 } } }, null, "f32");
   await expect(openGguf(path)).rejects.toThrow(/tensor rope_freqs.weight is not Llama 3.1's scaling; use a Hugging Face directory/);
 });

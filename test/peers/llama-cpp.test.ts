@@ -58,7 +58,7 @@ test.each<[string, MatrixType, number]>([
   const model = await loadModel(modelFolder(name));
   const lora = await loadAdapter(fixture(name === "llama-tiny" ? `${name}-adapter` : `families/${name}-adapter`), model.config);
   const file = join(scratch, `${name}-${type}.gguf`);
-  saveGguf(file, model, lora, type);
+  await saveGguf(file, model, lora, type);
   const ids = [...Array(20).keys()].map((i) => 3 + ((i * 37) % 250));
   const ours = tf.tidy(() => {
     const states = model.decoder.hidden(tf.tensor2d([ids], [1, ids.length], "int32"), { lora });

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { FileError, writeAtomic } from "../../src/setup/atomic.js";
+import { FileError, writeAtomic, writeAtomicFrom } from "../../src/setup/atomic.js";
 
 const folder = () => mkdtempSync(join(tmpdir(), "erpo-atomic-"));
 
@@ -25,6 +25,22 @@ test("a write that fails leaves the old file and no trace", () => {
   expect(() => writeAtomic(path, failing())).toThrow("disk on fire");
   expect(readFileSync(path, "utf8")).toBe("old");
   expect(readdirSync(dir)).toEqual(["kept.txt"]);
+});
+
+test("two writes of a file that are waited for do not mix; the later one stays, and one that fails leaves no trace", async () => {
+  const dir = folder();
+  const path = join(dir, "f.txt");
+  async function* slow(text: string, ms: number, failure?: Error) {
+    for (const letter of text) {
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      yield letter;
+    }
+    if (failure) throw failure;
+  }
+  await Promise.all([writeAtomicFrom(path, slow("short", 1)), writeAtomicFrom(path, slow("the longer one", 4))]);
+  await expect(writeAtomicFrom(path, slow("new", 1, new Error("disk on fire")))).rejects.toThrow("disk on fire");
+  expect(readFileSync(path, "utf8")).toBe("the longer one");
+  expect(readdirSync(dir)).toEqual(["f.txt"]);
 });
 
 test("a file that cannot be written is named with the cause", () => {

@@ -1,0 +1,96 @@
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import * as tf from "@tensorflow/tfjs";
+import { addonPackage, type Binding } from "../../setup/binding.js";
+import { kernelsFile } from "../../setup/kernels.js";
+import type { Device } from "../device.js";
+import { BF16_FLAG } from "../ops/mat-mul.js";
+import { KERNELS_FLAG } from "../ops/native.js";
+import { loadAddon, mendUtil } from "../shim.js";
+import { cpuName } from "./cpu.js";
+
+type Precision = Device["precision"];
+
+/** Nothing below float32 is done that is not asked for, whatever the user's environment says; read once, when the library loads. */
+function setPrecision(precision: Precision): void {
+  for (const name of ["TF_SET_ONEDNN_FPMATH_MODE", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"]) delete process.env[name];
+  if (precision === "bf16") delete process.env.NVIDIA_TF32_OVERRIDE;
+  else process.env.NVIDIA_TF32_OVERRIDE = "0";
+}
+
+/** Whether the processor multiplies BF16 numbers; without that they are slower than float32. */
+function multipliesBf16(): boolean {
+  try {
+    return /^flags\s*:.*\b(avx512_bf16|amx_bf16)\b/m.test(readFileSync("/proc/cpuinfo", "utf8"));
+  } catch {
+    return false; // not Linux
+  }
+}
+
+interface Loader {
+  quiet(): void;
+  loud(): void;
+  preload(path: string): boolean;
+}
+
+/** Loads the native library. `reason` is why it was to be this device; where it is empty, that it loads is. */
+export async function openTensorflow(binding: Binding, precision: Precision, reason: string): Promise<Device> {
+  setPrecision(precision);
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= "3";
+  mendUtil();
+  const require = createRequire(import.meta.url);
+  const loader: Loader | undefined = binding.loader === undefined ? undefined : require(binding.loader);
+  preloadAll(loader, binding.cuda);
+  if (process.env.TF_CPP_MIN_LOG_LEVEL !== "0") loader?.quiet();
+  try {
+    loadAddon(addonPackage(), binding.file);
+    await tf.ready();
+  } finally {
+    loader?.loud();
+  }
+  const backend = tf.backend() as unknown as { binding: { TF_Version: string }; isUsingGpuDevice: boolean };
+  const gpu = backend.isUsingGpuDevice;
+  const bf16 = precision === "bf16" && !gpu && multipliesBf16();
+  tf.env().set(BF16_FLAG, bf16);
+  const kernels = gpu ? undefined : kernelsFile(binding);
+  const ours = kernels !== undefined && existsSync(kernels) && (loader?.preload(kernels) ?? false);
+  tf.env().set(KERNELS_FLAG, ours);
+  return {
+    kind: "tensorflow",
+    name: gpu ? gpuName() : cpuName(),
+    library: `TensorFlow ${backend.binding.TF_Version}${ours ? " with our kernels" : ""}`,
+    reason:
+      reason ||
+      `native TensorFlow (${binding.origin === "built" ? "built by set-up" : "the official binary"}) loads${gpu ? " and sees a GPU" : ""}`,
+    precision: bf16 ? "bf16" : observePrecision(),
+  };
+}
+
+/** 1.001 is 1 in BF16 and 1.00098 in TF32, so a product of matrices of 1.001 tells: 512 * 1.001^2 = 513.0245 in float32. */
+function observePrecision(): Precision {
+  const sum = tf.tidy(() => {
+    const matrix = tf.fill([512, 512], 1.001);
+    return tf.matMul(matrix, matrix).dataSync()[0]!;
+  });
+  return Math.abs(sum - 513.0245) < 0.01 ? "f32" : "bf16";
+}
+
+/** Loads libraries that need each other in whatever order works. */
+function preloadAll(loader: Loader | undefined, files: readonly string[]): void {
+  let left = files;
+  while (loader && left.length > 0) {
+    const failed = left.filter((file) => !loader.preload(file));
+    if (failed.length === left.length) return; // TensorFlow looks for itself, and goes on with the CPU if it must
+    left = failed;
+  }
+}
+
+function gpuName(): string {
+  try {
+    // "Model:  \t NVIDIA H100 80GB HBM3"
+    const cards = readFileSync("/proc/driver/nvidia/version", "utf8").split("\n")[0];
+    return `NVIDIA GPU (${cards?.replace(/^NVRM version: /, "").trim()})`;
+  } catch {
+    return "NVIDIA GPU";
+  }
+}
