@@ -40,9 +40,9 @@ export interface Waiting {
   iterate<T>(iterable: AsyncIterable<T> | Iterable<T>): AsyncIterable<Resume<Awaited<T>>>;
   /** A callback as one that runs on behalf of whoever made it; what is no function comes back as it is. */
   owned<T>(callback: T): T;
-  /** The same for a callback that is called first thing in a job of its own. */
+  /** The same for a reaction of a promise. */
   begun<T>(callback: T): T;
-  /** The same for one that a function of Node's is given. */
+  /** The same for a function that one of Node's is given. */
   given<T extends (...args: never[]) => unknown>(callback: T): T;
 }
 

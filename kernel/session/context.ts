@@ -32,6 +32,8 @@ let current: Context | undefined;
 /** The request that was begun last: what belongs to nobody in particular is counted as its. */
 let foreground: Context | undefined;
 let shared: Int32Array = createState();
+/** What code of a request has thrown out of its job, until somebody asks. */
+let escaped: { thrown: unknown; context: Context | undefined } | undefined;
 
 /** Says where `State.UserCode` is kept: code of cells may be terminated, the kernel's own may not. */
 export function shareState(state: Int32Array): void {
@@ -80,14 +82,25 @@ export function resumeContext(context: Context | undefined): void {
 /** Runs `work`, code of a cell, on behalf of `context`; what goes on in the meantime stays as it was. */
 export function within<T>(context: Context | undefined, work: () => T): T {
   const before = current;
+  const earlier = escaped;
   const running = Atomics.exchange(shared, State.UserCode, 1);
   current = context ?? before;
   try {
     return work();
+  } catch (thrown) {
+    if (escaped === earlier || !Object.is(escaped?.thrown, thrown)) escaped = { thrown, context: current }; // the innermost counts
+    throw thrown;
   } finally {
     current = before;
     Atomics.store(shared, State.UserCode, running);
   }
+}
+
+/** On whose behalf the code ran that has thrown this, as far as it is known. */
+export function throwerOf(thrown: unknown): Context | undefined {
+  const { context } = escaped && Object.is(escaped.thrown, thrown) ? escaped : { context: undefined };
+  escaped = undefined;
+  return context;
 }
 
 /** `callback` as one that runs on behalf of `context`, whenever it is called. */
@@ -98,7 +111,7 @@ export function owned<T>(context: Context | undefined, callback: T): T {
   } as T;
 }
 
-/** The same for a callback with which a job of the event loop begins: what it throws is still on behalf of `context` where it is caught. */
+/** The same for a promise's reaction: that its promise is rejected with what it throws is still on behalf of `context`. */
 export function begun<T>(context: Context | undefined, callback: T): T {
   const run = owned(context, callback);
   if (run === callback) return callback;
@@ -115,9 +128,9 @@ export function begun<T>(context: Context | undefined, callback: T): T {
   } as T;
 }
 
-/** The same for one that Node is given: it keeps its name and its number of parameters, which `node:test` asks for. */
+/** `owned` for a function that Node is given: it keeps its name and its number of parameters, which `node:test` asks for. */
 export function given<T extends (...args: never[]) => unknown>(context: Context | undefined, callback: T): T {
-  const run = begun(context, callback);
+  const run = owned(context, callback);
   if (run === callback) return callback;
   const { name, length } = callback;
   return Object.defineProperties(run, { name: { value: name, configurable: true }, length: { value: length, configurable: true } });

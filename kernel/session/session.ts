@@ -7,7 +7,7 @@ import { createLanguage } from "../language/language.js";
 import { createRuntime } from "../language/runtime.js";
 import { installStackTraces } from "../language/stack.js";
 import { type Request, State, type ToMain } from "../wire/bridge.js";
-import { type Context, createContext, currentContext, isLate, resetContext, shareState, within } from "./context.js";
+import { type Context, createContext, currentContext, isLate, resetContext, shareState, throwerOf, within } from "./context.js";
 import { describeThrown } from "./errors.js";
 import { type Executed, Executor, separately } from "./execute.js";
 import { History, type HistoryRequest } from "./history.js";
@@ -79,10 +79,7 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
   });
   installRejections();
   process.on("unhandledRejection", reportLate);
-  process.on("uncaughtException", (thrown) => {
-    reportLate(thrown);
-    resetContext();
-  });
+  process.on("uncaughtException", (thrown) => within(throwerOf(thrown), () => reportLate(thrown)));
   language.compile("1", () => false); // reads the standard library's types, before anybody waits for them
   const warmUp = setTimeout(() => {
     if (executor.running) warmUp.refresh();

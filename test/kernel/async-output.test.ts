@@ -76,6 +76,10 @@ test.each([
   ["a promise that a timer rejects", "void new Promise((_, reject) => setTimeout(reject, 50, 'no error'));"],
   ["an async function", "void (async () => { await sleep(50); throw 'no error'; })();"],
   ["a reaction", "void sleep(50).then(() => { throw 'no error'; });"],
+  [
+    "a listener",
+    "import { EventEmitter } from 'node:events'; const failing = new EventEmitter(); failing.on('x', () => { throw 'no error'; }); import { stat as early } from 'node:fs'; setTimeout(() => early('/', () => failing.emit('x')), 50);",
+  ],
   ["a callback of Node's", "import { stat } from 'node:fs'; setTimeout(() => stat('/', () => { throw 'no error'; }), 50);"],
 ])("something late that is no Error is reported in the cell that caused it: %s", async (_, code) => {
   expect(await both(code)).toEqual({ first: expect.stringMatching(/Uncaught \(in the background\)\n.*no error/), second: foreign });
