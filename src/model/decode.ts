@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { matMul, matMulAdd } from "../backend/ops/mat-mul.js";
+import { matMulFew } from "../backend/ops/mat-mul.js";
 import { rmsNormForward } from "../backend/ops/rms-norm.js";
 import { rotaryTables } from "../backend/ops/rotary.js";
 import { commonPrefix } from "../backend/ops/rows.js";
@@ -67,12 +67,12 @@ export function decodeStep(config: DecoderConfig, weights: SamplingWeights, cach
 
 /** One decoder layer for one token a row: x [B, C] -> the same shape. */
 function layerStep(w: LayerWeights, x: tf.Tensor2D, eps: number, attend: (qkv: tf.Tensor2D) => tf.Tensor2D): tf.Tensor2D {
-  const product = matMul(rmsNormForward(x, w.inputNorm, eps).value, w.qkv); // [B, (H + 2 KV) D]
-  const y = matMulAdd(attend(qkvForward(product, w, eps).value), w.o, x);
-  const gateUp = matMul(rmsNormForward(y, w.postNorm, eps).value, w.gateUp); // [B, 2 I]
-  return matMulAdd(swigluForward(gateUp), w.down, y);
+  const product = matMulFew(rmsNormForward(x, w.inputNorm, eps).value, w.qkv); // [B, (H + 2 KV) D]
+  const y = matMulFew(attend(qkvForward(product, w, eps).value), w.o, x);
+  const gateUp = matMulFew(rmsNormForward(y, w.postNorm, eps).value, w.gateUp); // [B, 2 I]
+  return matMulFew(swigluForward(gateUp), w.down, y);
 }
 
 /** Final norm and output projection: [B, C] -> [B, V]. */
 const output = (config: DecoderConfig, { norm, head }: SamplingWeights, x: tf.Tensor2D): tf.Tensor2D =>
-  matMul(rmsNormForward(x, norm, config.rmsNormEps).value, head);
+  matMulFew(rmsNormForward(x, norm, config.rmsNormEps).value, head);

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
 import { type Device, openDevice } from "../../src/backend/device.js";
-import { disposeFrozen, freeze, matMul, matMulF32 } from "../../src/backend/ops/mat-mul.js";
+import { disposeFrozen, freeze, matMul, matMulAdd, matMulF32, matMulFew, packFrozen } from "../../src/backend/ops/mat-mul.js";
 
 /** In a process of its own, since a precision is for good. Where the processor does not multiply BF16, everything is float32. */
 
@@ -33,6 +33,17 @@ test.each([
   expect(tf.memory().numTensors).toBe(before + 1 + (device.precision === "bf16" ? 1 : 0)); // the last product, and the rounded form
   disposeFrozen(weight);
   expect(tf.memory().numTensors).toBe(before);
+});
+
+test("what training and scoring compute does not depend on what has been packed for sampling", () => {
+  const [a, c, weight] = [random(20, 300, 3), random(20, 40, 4), freeze(random(300, 40, 5))];
+  const products = () => [matMul(a, weight), matMulAdd(a, weight, c)].map((product) => [...product.dataSync()]);
+  const before = products();
+  packFrozen(weight);
+  expect(products()).toEqual(before);
+  const few = matMulFew(a, weight, c).dataSync();
+  expect(Math.max(...few.map((value, i) => Math.abs(value - before[1]![i]!)))).toBeLessThan(0.25);
+  disposeFrozen(weight);
 });
 
 test("what BF16 can hold is exact", () => {

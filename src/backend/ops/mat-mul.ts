@@ -14,8 +14,6 @@ tf.env().registerFlag(BF16_FLAG, () => false);
  * are rounded to it (8 bits of mantissa, relative error up to 2^-9), sums are float32 and so is the result, rounded once more.
  */
 export function matMul(a: tf.Tensor2D, b: tf.Tensor2D, transposeA = false, transposeB = false): tf.Tensor2D {
-  const few = transposeA || transposeB ? null : packedProduct(a, b);
-  if (few) return few;
   const product = halfProduct(a, b, transposeA, transposeB);
   if (!product) return matMulF32(a, b, transposeA, transposeB);
   const value = toFloat32(product);
@@ -25,14 +23,19 @@ export function matMul(a: tf.Tensor2D, b: tf.Tensor2D, transposeA = false, trans
 
 /** a b + c, as `matMul` and an addition: the product in BF16 is added as it is widened. */
 export function matMulAdd(a: tf.Tensor2D, b: tf.Tensor2D, c: tf.Tensor2D, transposeA = false, transposeB = false): tf.Tensor2D {
-  const few = transposeA || transposeB ? null : packedProduct(a, b, c);
-  if (few) return few;
   const product = hasKernels() ? halfProduct(a, b, transposeA, transposeB) : null;
   if (!product) return tf.add(c, matMul(a, b, transposeA, transposeB));
   const value = run("ErpoAccumulate", {}, [product, c]) as tf.Tensor2D;
   product.dispose();
   return value;
 }
+
+/**
+ * a b, or c + a b, for a step of sampling: where b is packed (`packFrozen`) both factors are rounded to BF16 and the product is not. Training and scoring leave
+ * packed forms alone, so that their numbers do not depend on what has been sampled before.
+ */
+export const matMulFew = (a: tf.Tensor2D, b: tf.Tensor2D, c?: tf.Tensor2D): tf.Tensor2D =>
+  packedProduct(a, b, c) ?? (c ? matMulAdd(a, b, c) : matMul(a, b));
 
 /** a b for an a that is in BF16 already; b must be frozen in a process that computes in BF16 (`isHalved`). */
 export function matMulHalf(a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor2D {
@@ -73,7 +76,7 @@ export function freeze(matrix: tf.Tensor2D): tf.Tensor2D {
   return matrix;
 }
 
-/** Says that products of few rows with a matrix come often: where the process computes in BF16 and has our kernels, a form for them is kept until `disposeFrozen`. */
+/** Says that products of few rows with a matrix come often (`matMulFew`): where the process computes in BF16 and has our kernels, a form for them is kept until `disposeFrozen`. */
 export function packFrozen(matrix: tf.Tensor2D): void {
   if (hasKernels() && tf.env().getBool(BF16_FLAG)) pack(matrix);
 }
