@@ -39,6 +39,7 @@ export interface Completion {
  *
  * @param lora merged into a copy of the weights for the time of the call
  * @param prompts token ids, each >= 1
+ * @throws RangeError for a temperature below 0, and when a prompt with its completion is longer than the model's positions
  */
 export async function* sample(
   model: LanguageModel,
@@ -46,6 +47,7 @@ export async function* sample(
   prompts: readonly number[][],
   options: SampleOptions,
 ): AsyncGenerator<Completion> {
+  if (!(options.temperature >= 0)) throw new RangeError(`sample: the temperature must be >= 0, got ${options.temperature}`);
   const weights = model.decoder.merged(lora);
   try {
     yield* sampleMerged(model, weights, prompts, options);

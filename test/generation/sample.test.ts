@@ -104,6 +104,10 @@ test("timers and signals get their turn while it runs", async () => {
   await expect(collect({ maxNewTokens: 4000, signal: controller.signal, stop: () => false })).rejects.toThrow("stopped");
 });
 
+test.each([-1, Number.NaN])("a temperature of %d is refused", async (temperature) => {
+  await expect(collect({ temperature })).rejects.toThrow(`sample: the temperature must be >= 0, got ${temperature}`);
+});
+
 test("top-k and top-p leave out what they should", () => {
   // probabilities 0.5, 0.25, 0.15, 0.1
   const logits = Float32Array.from([0.5, 0.25, 0.15, 0.1], Math.log);

@@ -27,7 +27,7 @@ struct Draw {
         for (int64_t b = 0; b < blocks; b++) {
           const float* from = x + b * BLOCK;
           const int64_t n = std::min(BLOCK, V - b * BLOCK);
-          float sum = 0;
+          double sum = 0; // in float32 a block could come out larger than what is then gone through
 #pragma omp simd reduction(+ : sum)
           for (int64_t i = 0; i < n; i++) sum += exponential((from[i] - most) / temperature);
           sums[b] = sum;

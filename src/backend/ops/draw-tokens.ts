@@ -1,14 +1,21 @@
 import * as tf from "@tensorflow/tfjs";
 import { hasKernels, run } from "./native.js";
 
+/** The largest float32 below 1: what lies between would be rounded to 1, where no token is. */
+const BELOW_ONE = 1 - 2 ** -24;
+/** Takes the likeliest token, as anything colder would if float32 held it. */
+const COLDEST = 1e-30;
+
 /**
  * Draws a token a row from softmax(logits / temperature) by inverting its cumulative sum at one number a row: logits [B, V], at [B] in [0, 1), temperature > 0 ->
  * ids [B] int32.
  */
 export function drawTokens(logits: tf.Tensor2D, at: readonly number[], temperature: number): tf.Tensor1D {
+  const places = at.map((x) => Math.min(x, BELOW_ONE));
+  const warm = Math.max(temperature, COLDEST);
   return tf.tidy(() => {
-    if (!hasKernels()) return drawTokensPlain(logits, at, temperature);
-    return run("ErpoDraw", { temperature: { float: temperature } }, [logits, tf.tensor1d([...at])]) as tf.Tensor1D;
+    if (!hasKernels()) return drawTokensPlain(logits, places, warm);
+    return run("ErpoDraw", { temperature: { float: warm } }, [logits, tf.tensor1d(places)]) as tf.Tensor1D;
   });
 }
 

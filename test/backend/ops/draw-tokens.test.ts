@@ -15,10 +15,12 @@ function margins(logits: Float32Array, temperature: number, at: number, id: numb
   return [at - before, before + powers[id]! / total - at];
 }
 
-test.each([
+const draws: [string, typeof drawTokens][] = [
   ["with our kernels", drawTokens],
   ["by the plain twin", (...args: Parameters<typeof drawTokens>) => tf.tidy(() => drawTokensPlain(...args))],
-])("the cumulative probability passes the drawn number at the token: %s", (_, draw) => {
+];
+
+test.each(draws)("the cumulative probability passes the drawn number at the token: %s", (_, draw) => {
   const number = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
   const rows = fc.record({
     at: fc.array(number, { minLength: 1, maxLength: 5 }),
@@ -36,4 +38,18 @@ test.each([
       });
     }),
   );
+});
+
+test("a number that float32 would round to 1 draws no token that the softmax leaves out", () => {
+  const tail = Float32Array.from({ length: 256 }, (_, id) => (id === 0 ? 0 : id === 255 ? -80 : Math.log(7e-8))); // 1, 254 of 7e-8, e^-80
+  expect(drawTokens(tf.tensor2d(tail, [1, 256]), [1 - 2 ** -53], 1).dataSync()[0]).toBeLessThan(255);
+  const one = Float32Array.from({ length: 1000 }, (_, id) => (id === 3 ? 0 : -80));
+  expect([...drawTokens(tf.tensor2d(one, [1, 1000]), [1 - 2 ** -53], 1).dataSync()]).toEqual([3]);
+});
+
+test("a temperature near 0 takes the likeliest token", () => {
+  const logits = tf.tensor2d(values(600, 1), [2, 300]);
+  for (const temperature of [1e-6, 1e-40, 1e-300]) {
+    expect([...drawTokens(logits, [0.1, 0.9], temperature).dataSync()]).toEqual([...tf.argMax(logits, 1).dataSync()]);
+  }
 });
