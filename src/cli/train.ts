@@ -21,8 +21,8 @@ export function register(program: Command): void {
       process.once("SIGINT", interrupt);
       await openIn(config.precision, log);
       const model = await loadModel(config.model, { log });
+      let last = 0;
       try {
-        let last = 0;
         for await (const step of runTraining(config, model, { log, signal: abort.signal })) {
           last = step.step;
           if (process.stderr.isTTY) {
@@ -35,13 +35,16 @@ export function register(program: Command): void {
           }
         }
         if (process.stderr.isTTY) process.stderr.write("\n");
-        if (abort.signal.aborted) {
-          log(`stopped after step ${last} of ${config.max_steps}; "resume": true goes on from there`);
-          process.exitCode = 130;
-        }
+      } catch (error) {
+        if (error !== abort.signal.reason) throw error; // stopped while it computed the reference
       } finally {
         model.dispose();
         process.removeListener("SIGINT", interrupt);
+      }
+      if (abort.signal.aborted) {
+        const stopped = last > 0 ? `after step ${last} of ${config.max_steps}; "resume": true goes on from there` : "before its first step";
+        log(`stopped ${stopped}`);
+        process.exitCode = 130;
       }
     });
 }

@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createRng, type Rng } from "../backend/random.js";
+import type { TokenPair } from "../data/tokens.js";
 import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
 import type { LanguageModel } from "../model/load.js";
 import { createLora, type Lora, type LoraConfig, linearNames } from "../model/lora.js";
@@ -46,19 +47,30 @@ export async function* runTraining(
   const lora = await startAdapter(config, model, rng.fork("lora"));
   try {
     writeAtomic(join(config.output_dir, "train.json"), [`${JSON.stringify(config, null, 2)}\n`]);
+    const pairs = preferences && (await withReference(config, model, preferences.rows, lora, signal));
     if (!config.resume) await startOver(config);
     const options = trainOptions(config, lora, rows.length, rng.fork("data"), { log, signal });
     if (sft) yield* trainSft(model, sft.rows, options);
-    else {
-      const reference = config.reference_adapter ? await loadAdapter(config.reference_adapter, model.config) : null;
-      const against = config.reference_adapter === undefined ? lora : reference;
-      const pairs = await referenceLogps(model, preferences!.rows, against, { batchSize: config.batch_size, signal });
-      reference?.dispose();
-      yield* trainPreference(model, pairs, objectiveOf(config), options, objectiveLabel(config));
-    }
+    else yield* trainPreference(model, pairs!, objectiveOf(config), options, objectiveLabel(config));
     if (!signal?.aborted) await saveAdapter(config.output_dir, lora, config.model);
   } finally {
     lora.dispose();
+  }
+}
+
+/** The pairs with their log-probs under what the run measures against: `reference_adapter`, or the policy as it is at the start. */
+async function withReference(
+  { reference_adapter: path, batch_size: batchSize }: RunConfig,
+  model: LanguageModel,
+  pairs: readonly TokenPair[],
+  policy: Lora,
+  signal?: AbortSignal,
+): Promise<TokenPair[]> {
+  const other = path ? await loadAdapter(path, model.config) : null;
+  try {
+    return await referenceLogps(model, pairs, path === undefined ? policy : other, { batchSize, signal });
+  } finally {
+    other?.dispose();
   }
 }
 
