@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -74,7 +74,8 @@ test.each([
   ],
   ["an epoch that ends in a smaller batch", { batch_size: 3 }, "step 2 ends an epoch with 1 of 3 rows"],
 ])("%s is refused in a line", (name, fields, message) => {
-  const { status, stderr } = exported(name.replace(/\W/g, ""), fields);
+  const { dir, status, stderr } = exported(name.replace(/\W/g, ""), fields);
   expect([status, stderr.split("\n").length]).toEqual([1, 2]);
   expect(stderr).toContain(message);
+  expect(existsSync(dir)).toBe(false);
 });

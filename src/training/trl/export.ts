@@ -31,13 +31,6 @@ export async function exportTrl(config: RunConfig, model: LanguageModel, output:
   const { rows, leftOut } = tokenized(config.data, model.tokenizer, cut);
   const raw = (config.method === "sft" ? sftRows(config.data) : readPreferences(config.data)).filter((_, i) => !leftOut.includes(i + 1));
   const rng = createRng(config.seed);
-  const lora = await startAdapter(config, model, rng.fork("lora"));
-  try {
-    await saveAdapter(join(output, "init_adapter"), lora, "model");
-  } finally {
-    lora.dispose();
-  }
-  await saveModel(join(output, "model"), model);
   const plan = batchPlan(config, rows.length, rng.fork("data"));
   const size = config.batch_size * config.gradient_accumulation_steps;
   const short = plan.findIndex((batch) => batch.length !== size);
@@ -45,6 +38,13 @@ export async function exportTrl(config: RunConfig, model: LanguageModel, output:
     const message = `step ${short + 1} ends an epoch with ${plan[short]!.length} of ${size} rows, which TRL would fill up`;
     throw new TrainingError(`${config.data}: ${message}: choose a batch_size that divides the ${rows.length} rows, or fewer max_steps`);
   }
+  const lora = await startAdapter(config, model, rng.fork("lora"));
+  try {
+    await saveAdapter(join(output, "init_adapter"), lora, "model");
+  } finally {
+    lora.dispose();
+  }
+  await saveModel(join(output, "model"), model);
   const ordered = plan.flat().map((i) => raw[i]!);
   writeAtomic(join(output, "train.jsonl"), [formatJsonl(ordered)]);
   const { model: _, data: __, output_dir: ___, init_adapter: ____, reference_adapter, ...kept } = config;
