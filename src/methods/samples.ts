@@ -4,7 +4,7 @@ import { type LabelledPrompt, promptIds } from "../exante/rows.js";
 import { sample } from "../generation/sample.js";
 import type { Lora } from "../model/lora.js";
 import { writeAtomic } from "../setup/atomic.js";
-import { pieces } from "../training/loop.js";
+import { pieces } from "../training/batches.js";
 import type { Run } from "./run.js";
 
 export interface SampleSpec {

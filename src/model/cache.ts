@@ -14,8 +14,9 @@ export class KvCache {
   #capacity: number;
 
   /**
-   * @param keys and values of each layer, [B, KV, S, D]: disposed here
-   * @param lengths tokens of each row so far, <= S
+   * @param lengths tokens of each row so far, <= capacity
+   * @param keys and values of each layer, [B KV M, D], which the cache takes over
+   * @param capacity M
    */
   constructor(
     readonly config: DecoderConfig,

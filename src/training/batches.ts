@@ -24,9 +24,9 @@ export function shuffled(rows: number, batchSize: number, steps: number, rng: Rn
 export function lengthSorted(lengths: readonly number[], batchSize: number, rng: Rng): Plan {
   check(lengths.length, batchSize);
   const order = rng.shuffle(lengths.map((_, i) => i));
-  return chunks(order, 8 * batchSize).flatMap((block) => {
+  return pieces(order, 8 * batchSize).flatMap((block) => {
     const sorted = block.sort((a, b) => lengths[a]! - lengths[b]!);
-    return rng.shuffle(chunks(sorted, batchSize));
+    return rng.shuffle(pieces(sorted, batchSize));
   });
 }
 
@@ -54,7 +54,7 @@ export function balanced(groups: readonly (readonly number[])[], batchSize: numb
 function epochs(rows: number, batchSize: number, steps: number, order: (indices: number[]) => number[]): Plan {
   check(rows, batchSize);
   const plan: Plan = [];
-  while (plan.length < steps) plan.push(...chunks(order(Array.from({ length: rows }, (_, i) => i)), batchSize));
+  while (plan.length < steps) plan.push(...pieces(order(Array.from({ length: rows }, (_, i) => i)), batchSize));
   return plan.slice(0, steps);
 }
 
@@ -64,5 +64,6 @@ function check(rows: number, batchSize: number): void {
     throw new RangeError(`batches: the batch size must be a whole number >= 1, got ${batchSize}`);
 }
 
-const chunks = <T>(xs: readonly T[], size: number): T[][] =>
+/** Consecutive pieces of a list; the last may be smaller. */
+export const pieces = <T>(xs: readonly T[], size: number): T[][] =>
   Array.from({ length: Math.ceil(xs.length / size) }, (_, i) => xs.slice(i * size, (i + 1) * size));

@@ -197,7 +197,3 @@ function runSettings(model: LanguageModel, options: TrainOptions, settings: RunS
 
 /** SHA-256 of a value's JSON. */
 export const digest = (value: unknown): string => createHash("sha256").update(JSON.stringify(value)).digest("hex");
-
-/** Consecutive pieces of a batch. */
-export const pieces = <T>(xs: readonly T[], size: number): T[][] =>
-  Array.from({ length: Math.ceil(xs.length / size) }, (_, i) => xs.slice(i * size, (i + 1) * size));

@@ -4,9 +4,10 @@ import type { TokenPair } from "../data/tokens.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import type { PairLogps, PreferenceObjective } from "../objectives/types.js";
+import { pieces } from "./batches.js";
 import { sequenceLogps } from "./completion.js";
 import { TrainingError } from "./errors.js";
-import { digest, pieces, type Step, type TrainOptions, trainLoop } from "./loop.js";
+import { digest, type Step, type TrainOptions, trainLoop } from "./loop.js";
 import type { StepMetrics } from "./metrics.js";
 
 /**

@@ -2,9 +2,10 @@ import * as tf from "@tensorflow/tfjs";
 import type { TokenRow } from "../data/tokens.js";
 import type { LanguageModel } from "../model/load.js";
 import { sft } from "../objectives/sft.js";
+import { pieces } from "./batches.js";
 import { completionLogps } from "./completion.js";
 import { TrainingError } from "./errors.js";
-import { digest, pieces, type Step, type TrainOptions, trainLoop } from "./loop.js";
+import { digest, type Step, type TrainOptions, trainLoop } from "./loop.js";
 import type { StepMetrics } from "./metrics.js";
 
 /**
@@ -37,5 +38,6 @@ export async function* trainSft(model: LanguageModel, rows: readonly TokenRow[],
 
 /** Sum of the weights of the tokens that can be scored: without a prompt nothing predicts the first one. */
 function rowWeight({ prompt, completion, weights }: TokenRow): number {
-  return completion.slice(prompt.length === 0 ? 1 : 0).reduce((sum, _, k) => sum + (weights?.[prompt.length === 0 ? k + 1 : k] ?? 1), 0);
+  const from = prompt.length === 0 ? 1 : 0;
+  return completion.slice(from).reduce((sum, _, k) => sum + (weights?.[from + k] ?? 1), 0);
 }

@@ -56,7 +56,7 @@ struct SoftmaxGrad {
   }
 };
 
-/** How P tokens of a prefix and then the rows' own tokens, [P + N, ...], stand to heads of padded rows. See src/model/rows.ts. */
+/** How P tokens of a prefix and then the rows' own tokens, [P + N, ...], stand to heads of padded rows. See src/backend/ops/rows.ts. */
 struct Layout {
   int H, KV, D, P, T;
   explicit Layout(Attributes& a)
