@@ -65,7 +65,7 @@ const KEY = new RegExp(
 /**
  * Loads an adapter that PEFT or `saveAdapter` wrote.
  * @param config of the decoder that it is for
- * @throws WeightsError when a file is missing or broken, a key is unknown or missing, or a shape does not fit the decoder
+ * @throws WeightsError when a file is missing or broken, a key is unknown or missing, a shape does not fit the decoder, or a number is not finite
  */
 export async function loadAdapter(dir: string, config: DecoderConfig): Promise<Lora> {
   const configFile = join(dir, "adapter_config.json");
@@ -98,6 +98,8 @@ export async function loadAdapter(dir: string, config: DecoderConfig): Promise<L
           "use the adapter's own base model",
         );
       }
+      if (!stored.read(name).data.every(Number.isFinite))
+        throw new WeightsError(weightsFile, `key ${name} holds a number that is not finite`, "use another adapter");
       layers.add(Number(layer));
       modules.add(module as LinearName);
     }

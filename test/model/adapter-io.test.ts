@@ -70,6 +70,18 @@ test("refuses an adapter of another model, and names an unknown key", async () =
   await expect(loadAdapter(odd, model.config)).rejects.toThrow(/unknown key base_model.model.model.layers.0.self_attn.x_proj/);
 });
 
+test("refuses numbers that are not finite", async () => {
+  const diverged = join(dir, "diverged");
+  await cp(fixture("llama-tiny-adapter"), diverged, { recursive: true });
+  const weights = join(diverged, "adapter_model.safetensors");
+  const bytes = await readFile(weights);
+  bytes.writeFloatLE(Number.NaN, bytes.length - 4);
+  await writeFile(weights, bytes);
+  await expect(loadAdapter(diverged, model.config)).rejects.toThrow(
+    /key base_model\S+ holds a number that is not finite; use another adapter/,
+  );
+});
+
 test("a saved model is the same model; with an adapter merged, the adapted one", async () => {
   const lora = await loadAdapter(fixture("llama-tiny-adapter"), model.config);
   for (const [name, adapter, logps] of [
