@@ -69,6 +69,7 @@ export function pairLogps(
  * The pairs with their log-probs under the reference, computed once, in batches of like length.
  * @param lora the reference's adapter: the policy's as it is now, another one, or null for the base model
  * @param options.batchSize pairs at a time; default 8
+ * @throws TrainingError when a log-prob is not finite
  */
 export async function referenceLogps(
   model: LanguageModel,
@@ -90,6 +91,8 @@ export async function referenceLogps(
     );
     const [chosen, rejected] = await Promise.all([readLast(logps.chosen), readLast(logps.rejected)]);
     batch.forEach((i, k) => {
+      if (!Number.isFinite(chosen[k]! + rejected[k]!))
+        throw new TrainingError(`pair ${i + 1}: its log-probs are ${chosen[k]} and ${rejected[k]}: the weights or the adapter are damaged`);
       result[i] = { ...pairs[i]!, reference: { chosen: chosen[k]!, rejected: rejected[k]! } };
     });
     done += batch.length;

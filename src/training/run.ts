@@ -145,8 +145,12 @@ function objectiveOf(config: RunConfig): PreferenceObjective {
   return (policy, reference, lengths) => withNll(loss(policy, reference, lengths), policy, lengths, config.nll_weight);
 }
 
-const objectiveLabel = ({ method, loss_type, beta, label_smoothing, length_alpha, nll_weight, reference_adapter }: RunConfig): string =>
-  JSON.stringify([method, loss_type, beta, label_smoothing, length_alpha ?? null, nll_weight, reference_adapter ?? "start"]);
+/** What a preference run's losses depend on, its reference included: the start is that of `init_adapter`. */
+function objectiveLabel(config: RunConfig): string {
+  const { method, loss_type, beta, label_smoothing, length_alpha, nll_weight, reference_adapter, init_adapter } = config;
+  const reference = reference_adapter === undefined ? { start: init_adapter } : reference_adapter;
+  return JSON.stringify([method, loss_type, beta, label_smoothing, length_alpha ?? null, nll_weight, reference]);
+}
 
 /** The adapter that training starts from: `init_adapter`, or a fresh one. */
 export async function startAdapter(config: RunConfig, model: LanguageModel, rng: Rng): Promise<Lora> {

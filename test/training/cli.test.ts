@@ -1,4 +1,5 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,16 +12,14 @@ import { fixture } from "../model/open.js";
 const dir = mkdtempSync(join(tmpdir(), "erpo-train-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
+const main = pathToFileURL(join(packageRoot(), "dist/src/cli/main.js")).href;
+const script = `import { run } from ${JSON.stringify(main)}; process.exitCode = await run(process.argv.slice(1));`;
+const words = (args: string[]) => ["--input-type=module", "-e", script, ...args];
+const surroundings = { cwd: dir, env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: "3" } };
+
 /** Runs the compiled command line as a user does. */
-function erpo(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  const main = pathToFileURL(join(packageRoot(), "dist/src/cli/main.js")).href;
-  const script = `import { run } from ${JSON.stringify(main)}; process.exitCode = await run(process.argv.slice(1));`;
-  return spawnSync(process.execPath, ["--input-type=module", "-e", script, ...args], {
-    cwd: dir,
-    encoding: "utf8",
-    env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: "3" },
-  });
-}
+const erpo = (...args: string[]): { status: number | null; stdout: string; stderr: string } =>
+  spawnSync(process.execPath, words(args), { ...surroundings, encoding: "utf8" });
 
 const write = (name: string, value: unknown) => writeFileSync(join(dir, name), JSON.stringify(value));
 const writeLines = (name: string, rows: readonly unknown[]) =>
@@ -87,6 +86,42 @@ test("a fresh adapter, length control, an NLL term, then a second stage on top",
   }
   const { r, target_modules, layers_to_transform } = JSON.parse(readFileSync(join(dir, "second/adapter_config.json"), "utf8"));
   expect({ r, target_modules, layers_to_transform }).toEqual({ r: 2, target_modules: ["q_proj"], layers_to_transform: [1] });
+});
+
+test("Ctrl-C while the reference is computed stops quietly and leaves the adapter before it alone", async () => {
+  writeLines("many.jsonl", Array(6000).fill({ prompt: "a", chosen: "b ".repeat(20), rejected: "c ".repeat(20) }));
+  write("stopped.json", {
+    method: "dpo",
+    model: fixture("llama-tiny"),
+    data: "many.jsonl",
+    max_steps: 2,
+    batch_size: 1,
+    output_dir: "stopped",
+  });
+  mkdirSync(join(dir, "stopped"));
+  writeFileSync(join(dir, "stopped/adapter_model.safetensors"), "an earlier run's");
+  const child = spawn(process.execPath, words(["train", "stopped.json"]), surroundings);
+  let stderr = "";
+  child.stderr.on("data", (bytes) => {
+    stderr += bytes;
+  });
+  while (!existsSync(join(dir, "stopped/train.json")) && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 20));
+  child.kill("SIGINT");
+  expect([...(await once(child, "close")), stderr]).toEqual([130, null, "stopped before its first step\n"]);
+  expect(readdirSync(join(dir, "stopped")).sort()).toEqual(["adapter_model.safetensors", "train.json"]);
+});
+
+test("another reference is not gone on with", () => {
+  const base = { method: "dpo", model: fixture("llama-tiny"), data: "pairs.jsonl", max_steps: 2, batch_size: 2, output_dir: "reference" };
+  writeLines("pairs.jsonl", trl.runs[2]!.rows);
+  const begun = { ...base, init_adapter: fixture("llama-tiny-adapter") };
+  write("begun.json", begun);
+  expect(erpo("train", "begun.json").status).toBe(0);
+  for (const other of [{ reference_adapter: null }, { init_adapter: "reference" }]) {
+    write("other.json", { ...begun, ...other, resume: true });
+    const { status, stderr } = erpo("train", "other.json");
+    expect([status, stderr]).toEqual([1, expect.stringContaining("checkpoint-2: made with another method")]);
+  }
 });
 
 test("erpo score gives the log-probs that the first step of training logs", () => {
