@@ -1,36 +1,6 @@
 import ts = require("typescript");
 
-/** Methods whose arguments are called later, and those whose function literals are. */
-const REACTIONS = new Set(["then", "catch", "finally"]);
-const LISTENERS = new Set(["on", "once", "addListener", "addEventListener"]);
-const isFunctionLiteral = (node: ts.Node) => ts.isArrowFunction(node) || ts.isFunctionExpression(node);
-
-/** Whether a type has functions among its values, as far as it says: `any` does not. */
-const isCallable = (type: ts.Type): boolean =>
-  type.isUnion() ? type.types.some(isCallable) : type.getCallSignatures().length > 0 || type.symbol?.name === "Function";
-
-/**
- * Whether a call's function is Node's own: it calls what it is given when the cell may be long over. One that makes a function, such as
- * `promisify`, calls it when that one is called.
- */
-function isNodes(checker: ts.TypeChecker, call: ts.Node): boolean {
-  const signature = ts.isCallExpression(call) ? checker.getResolvedSignature(call) : undefined;
-  const file = signature?.declaration?.getSourceFile().fileName ?? "";
-  return /[/\\]@types[/\\]node[/\\]/.test(file) && !isCallable(checker.getReturnTypeOfSignature(signature!));
-}
-
-/** Whether an argument is there to be called, and not to be printed or examined. */
-function isWanted(checker: ts.TypeChecker, argument: ts.Node): boolean {
-  const type = ts.isExpression(argument) ? checker.getContextualType(argument) : undefined;
-  return type !== undefined && isCallable(type);
-}
-
-/** Whether a function uses its own name, by which it wants to be known: `off("change", self)`. */
-function namesItself(node: ts.Node): boolean {
-  const name = ts.isFunctionExpression(node) ? node.name?.text : undefined;
-  const uses = (inner: ts.Node): boolean => (ts.isIdentifier(inner) && inner.text === name) || !!ts.forEachChild(inner, uses);
-  return name !== undefined && uses((node as ts.FunctionExpression).body);
-}
+import { callbackKind } from "./callbacks.js";
 
 /**
  * Turns a compiled module into the body of one async function:
@@ -39,8 +9,8 @@ function namesItself(node: ts.Node): boolean {
  *
  * Variables stay locals, which keeps loops fast; other cells reach them through the declared accessors. `await x` becomes
  * `(await $erpo.wait(x))()`, so that an interrupt can end it and what follows counts as that of the cell that waits; `import` becomes
- * `await $erpo.import`, and functions that are called later become `$erpo.owned(f)`, `$erpo.begun(f)` or `$erpo.given(f)`. A cell that has a name `$erpo` itself sees the kernel
- * under another one.
+ * `await $erpo.import`, and functions that are called later become `$erpo.owned(f)`, `$erpo.begun(f)` or `$erpo.given(f)` (callbacks.ts). A cell
+ * that has a name `$erpo` itself sees the kernel under another one.
  *
  * @param length of the reader's own text: what stands behind it in the file is bookkeeping and is left out
  * @param shadowing the cell uses names of earlier cells that hide a global of Node's: they are not on the global object
@@ -60,17 +30,6 @@ export function cellTransformer(length: number, shadowing: boolean, checker: ts.
         [],
       );
 
-    /** An argument of a call as what the call may keep to call it later. */
-    function kept(node: ts.CallExpression): (argument: ts.Expression) => ts.Expression {
-      const method = ts.isPropertyAccessExpression(node.expression) ? node.expression.name.text : "";
-      if (REACTIONS.has(method)) return (argument) => (ts.isSpreadElement(argument) ? argument : call("begun", argument));
-      const listening = LISTENERS.has(method);
-      const later = node.arguments.some(isFunctionLiteral) && (listening || isNodes(checker, ts.getOriginalNode(node)));
-      const keeps = (argument: ts.Expression) =>
-        later && isFunctionLiteral(argument) && !namesItself(argument) && (listening || isWanted(checker, ts.getOriginalNode(argument)));
-      return (argument) => (keeps(argument) ? call(listening ? "owned" : "given", argument) : argument);
-    }
-
     const visit = (node: ts.Node): ts.Node => {
       if (ts.isAwaitExpression(node)) return waiting(node, ts.visitNode(node.expression, visit, ts.isExpression)!);
       if (ts.isForOfStatement(node) && node.awaitModifier) {
@@ -86,7 +45,12 @@ export function cellTransformer(length: number, shadowing: boolean, checker: ts.
       }
       if (ts.isCallExpression(node) && node.arguments.length > 0) {
         const visited = ts.visitEachChild(node, visit, context);
-        return f.updateCallExpression(visited, visited.expression, visited.typeArguments, visited.arguments.map(kept(node)));
+        const kindOf = callbackKind(checker, node);
+        const args = visited.arguments.map((argument) => {
+          const kind = kindOf(argument);
+          return kind ? call(kind, argument) : argument;
+        });
+        return f.updateCallExpression(visited, visited.expression, visited.typeArguments, args);
       }
       if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword) {
         return f.createPropertyAccessExpression(kernel, "meta");

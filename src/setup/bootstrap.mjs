@@ -71,7 +71,7 @@ function installed() {
 async function install() {
   const started = Date.now();
   const count = Object.keys(JSON.parse(read(join(root, "package-lock.json"))).packages).length - 1;
-  progress(`installing ${count} npm packages (about 500 MB in node_modules, a minute or so)`);
+  progress(`installing ${count} npm packages (about 1.2 GB in node_modules, a minute or so)`);
   const viaNpm = /npm-cli\.[cm]?js$/.test(process.env.npm_execpath ?? "");
   const command = viaNpm ? [process.execPath, process.env.npm_execpath] : ["npm"];
   const result = await run(command[0], [...command.slice(1), "ci", "--loglevel=error"]).catch((error) => ({
