@@ -170,6 +170,9 @@ export async function startAdapter(config: RunConfig, model: LanguageModel, rng:
   if (beyond !== undefined) {
     throw new TrainingError(`field "lora.layers_to_transform": the model's layers are 0 to ${model.config.numLayers - 1}, not ${beyond}`);
   }
+  const names = linearNames(model.config);
+  const unknown = wanted.targetModules.find((module) => !names.includes(module));
+  if (unknown) throw new TrainingError(`field "lora.target_modules": the model's linear layers are ${names.join(", ")}, not ${unknown}`);
   if (config.init_adapter === null) return createLora(model.config, wanted, rng);
   const lora = await loadAdapter(config.init_adapter, model.config);
   if (config.lora && (lora.config.r !== r || lora.config.alpha !== alpha)) {

@@ -192,6 +192,10 @@ test("a run that starts over leaves the adapter before it alone until it has beg
   write("wrong.json", { ...base, lora: { layers_to_transform: [7] } });
   const wrong = erpo("train", "wrong.json");
   expect([wrong.status, wrong.stderr]).toEqual([1, `erpo: field "lora.layers_to_transform": the model's layers are 0 to 1, not 7\n`]);
+  write("wrong.json", { ...base, lora: { target_modules: ["qkv_proj"] } });
+  expect(erpo("train", "wrong.json").stderr).toMatch(
+    /^erpo: field "lora.target_modules": the model's linear layers are q_proj, .*, not qkv_proj\n$/,
+  );
   expect(readdirSync(join(dir, "over"))).toEqual(files);
 
   rmSync(join(dir, "over/metrics.jsonl"));
