@@ -69,7 +69,7 @@ export function sequenceLogps(decoder: Decoder, rows: readonly CompletionRow[], 
     row.forEach((b, n) => {
       owner[b * row.length + n] = 1;
     });
-    return tf.reshape(tf.matMul(tf.tensor2d(owner, [rows.length, row.length]), tf.reshape(logps, [row.length, 1])), [rows.length]);
+    return tf.sum(tf.mul(tf.tensor2d(owner, [rows.length, row.length]), logps), 1); // not a product: a GPU may round its factors
   });
 }
 
