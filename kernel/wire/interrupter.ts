@@ -16,7 +16,7 @@ const BLOCKED = 500;
  * job of the event loop, and no `catch` or `finally` sees it.
  *
  * A termination takes effect a little after it was sent. `State.Terminating` covers that time: the main thread lets nothing of its own run
- * while it is set, and this side sends none once `State.UserCode` is 0.
+ * while it is set, and this side sends none once `State.UserCode` is 0, or `State.Interrupt`: what was to be stopped is over then.
  *
  * `execSync` and the like see no termination: the processes that they wait for get the signal that a terminal would send.
  */
@@ -87,7 +87,7 @@ export class Interrupter {
   private terminate(): void {
     Atomics.store(this.state, State.Terminating, 1);
     this.terminatingSince = performance.now();
-    if (Atomics.load(this.state, State.UserCode) === 0) {
+    if (Atomics.load(this.state, State.UserCode) === 0 || Atomics.load(this.state, State.Interrupt) === 0) {
       Atomics.store(this.state, State.Terminating, 0);
       return;
     }

@@ -27,7 +27,7 @@ export interface Completion {
   index: number;
   /** New tokens, the end token included. */
   ids: number[];
-  /** Whether the model or `stop` ended it, rather than `maxNewTokens`. */
+  /** Whether the model or `stop` ended it, rather than `maxNewTokens` or the end of the model's positions. */
   finished: boolean;
   /** From when its prompt was taken into the batch to its last token. */
   seconds: number;
@@ -39,7 +39,7 @@ export interface Completion {
  *
  * @param lora merged into a copy of the weights for the time of the call
  * @param prompts token ids, each >= 1
- * @throws RangeError for a temperature below 0, and when a prompt with its completion is longer than the model's positions
+ * @throws RangeError before anything is sampled: for a temperature below 0, and when a prompt is longer than the model's positions
  */
 export async function* sample(
   model: LanguageModel,
@@ -48,6 +48,11 @@ export async function* sample(
   options: SampleOptions,
 ): AsyncGenerator<Completion> {
   if (!(options.temperature >= 0)) throw new RangeError(`sample: the temperature must be >= 0, got ${options.temperature}`);
+  const { maxPositions } = model.config;
+  const long = prompts.findIndex((prompt) => prompt.length > maxPositions);
+  if (long >= 0) {
+    throw new RangeError(`sample: prompt ${long + 1} has ${prompts[long]!.length} tokens, the model's positions end at ${maxPositions}`);
+  }
   const weights = model.decoder.merged(lora);
   try {
     yield* sampleMerged(model, weights, prompts, options);
@@ -79,6 +84,7 @@ async function* sampleMerged(
   { maxNewTokens, batchSize, rng, first = 0, stop, signal, ...choice }: SampleOptions,
 ): AsyncGenerator<Completion> {
   const ends = new Set([tokenizer.eosId, ...config.eosTokenIds]);
+  const room = (index: number) => Math.min(maxNewTokens, config.maxPositions - prompts[index]!.length + 1); // the last token has no position
   const waiting = prompts.map((_, i) => i).sort((a, b) => prompts[a]!.length - prompts[b]!.length);
   let batch: Batch | null = null;
   try {
@@ -106,7 +112,7 @@ async function* sampleMerged(
       for (const [at, { index, ids, since }] of rows.entries()) {
         ids.push(next[at]!);
         const finished = ends.has(next[at]!) || (stop?.(ids, index) ?? false);
-        if (finished || ids.length === maxNewTokens) yield { index, ids, finished, seconds: (performance.now() - since) / 1000 };
+        if (finished || ids.length === room(index)) yield { index, ids, finished, seconds: (performance.now() - since) / 1000 };
         else stays.push(at);
       }
       batch = kept(batch!, stays);

@@ -1,5 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { join } from "node:path";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { expect, test } from "vitest";
 import { type Device, DeviceError, openDevice } from "../../src/backend/device.js";
@@ -46,6 +48,15 @@ test("float32 is asked of the native library whatever the environment says, and 
   expect(device.precision).toBe("f32");
   expect(product).toEqual([7, 10, 15, 22]);
   if (device.reason.includes("built by set-up")) expect(stderr).toBe("");
+});
+
+test("where NVIDIA's driver is and CUDA's libraries are not, it computes on the processor and says why", () => {
+  const folder = mkdtempSync(join(tmpdir(), "erpo-driver-"));
+  writeFileSync(join(folder, "nvidia-smi"), "#!/bin/sh\nexit 9\n", { mode: 0o755 });
+  const { device, product } = elsewhere({ PATH: `${folder}${delimiter}${process.env.PATH}` });
+  expect(product).toEqual([7, 10, 15, 22]);
+  expect(device.name).not.toContain("NVIDIA");
+  if (device.kind === "tensorflow") expect(device.reason).toMatch(/loads, but sees no GPU, although there is NVIDIA's driver$/);
 });
 
 test("what cannot be opened is named with what mends it", () => {

@@ -104,6 +104,17 @@ test("timers and signals get their turn while it runs", async () => {
   await expect(collect({ maxNewTokens: 4000, signal: controller.signal, stop: () => false })).rejects.toThrow("stopped");
 });
 
+test("a completion ends where the model's positions do; a prompt beyond them is named before anything is sampled", async () => {
+  const short = Object.create(model, { config: { value: { ...model.config, maxPositions: 20 } } }) as LanguageModel;
+  const lengths: number[] = [];
+  const options = { maxNewTokens: 50, batchSize: 2, temperature: 1, rng: createRng(3), stop: () => false };
+  const all = [12, 20, 5].map((n) => Array.from({ length: n }, (_, i) => i));
+  for await (const { index, ids, finished } of sample(short, null, all, options)) if (!finished) lengths[index] = ids.length;
+  expect(lengths).toEqual([9, 1, 16]);
+  const far = [[1], Array.from({ length: 21 }, () => 1)];
+  await expect(sample(short, null, far, options).next()).rejects.toThrow("prompt 2 has 21 tokens, the model's positions end at 20");
+});
+
 test.each([-1, Number.NaN])("a temperature of %d is refused", async (temperature) => {
   await expect(collect({ temperature })).rejects.toThrow(`sample: the temperature must be >= 0, got ${temperature}`);
 });

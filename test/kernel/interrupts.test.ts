@@ -17,6 +17,9 @@ function lives(pid: number): boolean {
   }
 }
 
+/** Waits until the loop of a request has begun. */
+const turning = (id: string | undefined) => kernel.until((m) => m.parentHeader.msg_id === id && m.content.text?.includes("turning"));
+
 const stop = (code: string) => kernel.runAndInterrupt(code);
 
 test.each([
@@ -67,16 +70,18 @@ test.each([
 });
 
 test("a loop that a finished cell has left behind can be stopped", async () => {
-  await run("void (async () => { await new Promise((r) => setTimeout(r, 50)); while (true) {} })();");
-  await new Promise((resolve) => setTimeout(resolve, 150));
+  const { header } = kernel.begin(
+    "void (async () => { await new Promise((r) => setTimeout(r, 50)); console.log('turning'); while (true) {} })();",
+  );
+  await turning(header.msg_id);
   await kernel.ask("control", "interrupt_request", {});
   expect(result(await run("'alive'"))).toBe("'alive'");
 });
 
 test("a handler of a comm can be stopped", async () => {
-  await run("import { comms } from 'erpo'; comms.registerTarget('spin', () => { while (true) {} });");
-  kernel.send("shell", "comm_open", { comm_id: "spinning", target_name: "spin", data: {} });
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await run("import { comms } from 'erpo'; comms.registerTarget('spin', () => { console.log('turning'); while (true) {} });");
+  const { header } = kernel.send("shell", "comm_open", { comm_id: "spinning", target_name: "spin", data: {} });
+  await turning(header.msg_id);
   await kernel.ask("control", "interrupt_request", {});
   expect(result(await run("'alive'"))).toBe("'alive'");
 });
@@ -104,12 +109,14 @@ test("an interrupt aborts the cells that wait", async () => {
 });
 
 test("a callback of Node's that never returns is stopped when its cell is long over", async () => {
-  await run("import { readFile } from 'node:fs'; var begun = false; readFile('/dev/null', () => { begun = true; while (true); });");
-  const late = run("begun");
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await run(
+    "import { readFile } from 'node:fs'; const spin = () => readFile('/dev/null', () => { console.log('turning'); while (true); });",
+  );
+  const { header, done } = kernel.begin("setTimeout(spin, 100); 'over'");
+  await turning(header.msg_id);
+  expect(result(await done)).toBe("'over'");
   await kernel.ask("control", "interrupt_request", {});
-  await late;
-  expect(result(await run("begun"))).toBe("true");
+  expect(result(await run("'alive'"))).toBe("'alive'");
 });
 
 test("what an interrupted child has printed is shown", async () => {

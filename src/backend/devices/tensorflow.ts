@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import * as tf from "@tensorflow/tfjs";
-import { addonPackage, type Binding } from "../../setup/binding.js";
+import { addonPackage, type Binding, nvidiaDriver } from "../../setup/binding.js";
 import { kernelsFile } from "../../setup/kernels.js";
 import type { Device } from "../device.js";
 import { BF16_FLAG } from "../ops/mat-mul.js";
@@ -37,6 +37,7 @@ interface Loader {
 export async function openTensorflow(binding: Binding, precision: Precision, reason: string): Promise<Device> {
   setPrecision(precision);
   process.env.TF_CPP_MIN_LOG_LEVEL ??= "3";
+  process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= "true"; // else it takes all of a GPU's memory at once
   mendUtil();
   const require = createRequire(import.meta.url);
   const loader: Loader | undefined = binding.loader === undefined ? undefined : require(binding.loader);
@@ -55,13 +56,12 @@ export async function openTensorflow(binding: Binding, precision: Precision, rea
   const kernels = gpu ? undefined : kernelsFile(binding);
   const ours = kernels !== undefined && existsSync(kernels) && (loader?.preload(kernels) ?? false);
   tf.env().set(KERNELS_FLAG, ours);
+  const sees = gpu ? " and sees a GPU" : nvidiaDriver() ? ", but sees no GPU, although there is NVIDIA's driver" : "";
   return {
     kind: "tensorflow",
     name: gpu ? gpuName() : cpuName(),
     library: `TensorFlow ${backend.binding.TF_Version}${ours ? " with our kernels" : ""}`,
-    reason:
-      reason ||
-      `native TensorFlow (${binding.origin === "built" ? "built by set-up" : "the official binary"}) loads${gpu ? " and sees a GPU" : ""}`,
+    reason: reason || `native TensorFlow (${binding.origin === "built" ? "built by set-up" : "the official binary"}) loads${sees}`,
     precision: bf16 ? "bf16" : observePrecision(),
   };
 }
