@@ -208,6 +208,7 @@ export function createSession(folder: string, state: Int32Array, post: Post): Se
 
   async function respond(id: number, request: Request): Promise<void> {
     if (request.header.msg_type === "execute_request") executing = id;
+    await executor.absorb(); // a callback that was terminated has not said that its code is over
     try {
       const { type, content, failed } = await handle(request);
       if (Atomics.load(state, State.Interrupt) === 1) settled();

@@ -126,14 +126,24 @@ test("what an interrupted child has printed is shown", async () => {
 });
 
 test("a cell that waits for an earlier one's callback, which is stopped, keeps its output", async () => {
-  const first = await run("setTimeout(() => { while (true); }, 20);");
-  const second = run(`${Array.from({ length: 400 }, (_, i) => `const many${i} = { i: ${i} };`).join("\n")} console.log("mine");`);
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  const first = kernel.begin("setTimeout(() => { console.log('turning'); while (true); }, 100); 0");
+  const second = kernel.begin(`${Array.from({ length: 400 }, (_, i) => `const many${i} = { i: ${i} };`).join("\n")} console.log("mine");`);
+  await turning(first.header.msg_id);
   await kernel.ask("control", "interrupt_request", {});
-  await second;
+  await Promise.all([first.done, second.done]);
   await run("");
-  const parent = first.reply.parentHeader.msg_id;
-  expect(printed({ ...first, outputs: kernel.iopub.filter((m) => m.parentHeader.msg_id === parent) })).toBe("");
+  const outputs = kernel.iopub.filter((m) => m.parentHeader.msg_id === first.header.msg_id);
+  expect(printed({ ...(await first.done), outputs })).toBe("turning\n");
+});
+
+test("a cell that is sent while an earlier one's callback turns is not stopped half-way into the kernel", async () => {
+  const { header, done } = kernel.begin("setTimeout(() => { console.log('turning'); while (true); }, 100); 0");
+  await done;
+  await turning(header.msg_id);
+  const long = kernel.begin(Array.from({ length: 4000 }, (_, i) => `const more${i} = { i: ${i} };`).join("\n"));
+  await kernel.ask("control", "interrupt_request", {});
+  await long.done;
+  expect(result(await run("'alive'"))).toBe("'alive'");
 });
 
 test("while nothing runs it is harmless", async () => {
