@@ -98,7 +98,7 @@ export function within<T>(context: Context | undefined, work: () => T): T {
 
 /** On whose behalf the code ran that has thrown this, as far as it is known. */
 export function throwerOf(thrown: unknown): Context | undefined {
-  const { context } = escaped && Object.is(escaped.thrown, thrown) ? escaped : { context: undefined };
+  const context = escaped && Object.is(escaped.thrown, thrown) ? escaped.context : undefined;
   escaped = undefined;
   return context;
 }

@@ -165,7 +165,7 @@ async function stepGradient(
       gradient?.dispose();
       gradient = sum;
       loss += (await readLast(value))[0]!;
-      if (seen) observed.push((await readLast(seen)) as Float32Array);
+      if (seen) observed.push((await seen.data()) as Float32Array);
     } catch (error) {
       gradient?.dispose();
       releaseTape();

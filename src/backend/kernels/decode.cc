@@ -74,9 +74,8 @@ struct CachedAttention {
 
   /** w = e^(w - max(w)); their sum. */
   static inline float exponentials(float* w, int64_t S) {
-    float most = w[0], sum = 0;
-#pragma omp simd reduction(max : most)
-    for (int64_t j = 0; j < S; j++) most = std::max(most, w[j]);
+    const float most = largest(w, S);
+    float sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t j = 0; j < S; j++) {
       w[j] = exponential(w[j] - most);

@@ -20,9 +20,7 @@ struct Draw {
       std::vector<double> sums(blocks);
       for (int64_t row = begin; row < end; row++) {
         const float* x = logits + row * V;
-        float most = x[0];
-#pragma omp simd reduction(max : most)
-        for (int64_t i = 0; i < V; i++) most = std::max(most, x[i]);
+        const float most = largest(x, V);
         double total = 0;
         for (int64_t b = 0; b < blocks; b++) {
           const float* from = x + b * BLOCK;

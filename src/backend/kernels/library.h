@@ -256,6 +256,13 @@ inline float exponential(float x) {
   p = p * r + 5.0000001201e-1f;
   return (p * r * r + r + 1.0f) * bits(static_cast<uint32_t>((static_cast<int32_t>(n) + 127) << 23));
 }
+/** The largest of n numbers, n >= 1. */
+inline float largest(const float* x, int64_t n) {
+  float most = x[0];
+#pragma omp simd reduction(max : most)
+  for (int64_t i = 0; i < n; i++) most = std::max(most, x[i]);
+  return most;
+}
 inline float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
 /** y = the D numbers of a head turned by its position's angles, times `scale`; `sign` -1 turns back. */
 inline void turn(float* y, const float* x, const float* cos, const float* sin, int64_t half, float scale, float sign) {

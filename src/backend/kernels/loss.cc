@@ -24,9 +24,7 @@ struct TokenLogps {
       std::vector<float> powers(V);
       for (int64_t row = begin; row < end; row++) {
         const float* x = logits + row * V;
-        float most = x[0];
-#pragma omp simd reduction(max : most)
-        for (int64_t i = 0; i < V; i++) most = std::max(most, x[i]);
+        const float most = largest(x, V);
         float sum = 0;
         float* p = powers.data();
 #pragma omp simd reduction(+ : sum)
