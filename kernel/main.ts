@@ -41,7 +41,8 @@ process.on("exit", () => {
 
 if (process.env.ERPO_FILE_TRACE) (await import("./session/file-trace.js")).traceFiles();
 const { preloadTypescript } = await import("./language/preload.js");
-preloadTypescript();
+const keepCode = preloadTypescript();
+if (keepCode) setTimeout(keepCode, 4000).unref(); // with what the first cells have needed
 const { endChildrenAtExit } = await import("./session/children.js");
 endChildrenAtExit(post);
 const { createSession } = await import("./session/session.js");

@@ -5,14 +5,12 @@ import vm from "node:vm";
 import { writeAtomic } from "../../src/setup/atomic.js";
 import { cacheDir } from "../../src/setup/paths.js";
 
-const WRITE_AFTER_MS = 4000;
-
 /**
- * Loads TypeScript's nine megabytes with the machine code that V8 made of them last time, a quarter of a second faster; the first
- * kernel of a machine makes that file in erpo's cache. V8 itself refuses what another Node or another TypeScript has made.
- * `require("typescript")` finds the module loaded.
+ * Loads TypeScript's nine megabytes with the machine code that V8 made of them before, kept in erpo's cache: a tenth of a second faster.
+ * V8 itself refuses what another Node or another TypeScript has made. `require("typescript")` finds the module loaded.
+ * @returns what keeps the code that has been needed until it is called, or nothing when there was code to load
  */
-export function preloadTypescript(): void {
+export function preloadTypescript(): (() => void) | undefined {
   const require = createRequire(import.meta.url);
   const file = require.resolve("typescript");
   const source = readFileSync(file, "utf8");
@@ -29,13 +27,13 @@ export function preloadTypescript(): void {
   module.loaded = true;
   require.cache[file] = module;
   if (cachedData && !script.cachedDataRejected) return;
-  setTimeout(() => {
+  return () => {
     try {
-      writeAtomic(cache, [script.createCachedData()]); // by now with what the first cells have needed
+      writeAtomic(cache, [script.createCachedData()]);
     } catch {
-      // a full or read-only cache costs the next kernel a quarter of a second
+      // a full or read-only cache costs the next kernel a tenth of a second
     }
-  }, WRITE_AFTER_MS).unref();
+  };
 }
 
 function bytes(file: string): Buffer | undefined {

@@ -1,3 +1,4 @@
+import { isBuiltin } from "node:module";
 import { dirname, join } from "node:path";
 
 import ts = require("typescript"); // an ES import would first scan its nine megabytes for exports: half a second
@@ -75,6 +76,7 @@ export function createService(folder: string, current: string, cancelled: () => 
     if (specifier === "erpo") {
       return { resolvedModule: { resolvedFileName: library.types, extension: ts.Extension.Dts, isExternalLibraryImport: false } };
     }
+    if (isBuiltin(specifier)) return { resolvedModule: undefined }; // declared by Node's types, whatever packages there are of that name
     const own = isKernelPackage(specifier);
     const first = ts.resolveModuleName(specifier, own ? kernelImporter : importer, settings, moduleHost, cache);
     if (first.resolvedModule && !(isJavaScript(first.resolvedModule) && !own)) return first;

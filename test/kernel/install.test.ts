@@ -1,7 +1,7 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { InstallError, install, listKernels, uninstall } from "../../kernel/install.js";
 
 const fresh = () => mkdtempSync(join(tmpdir(), "erpo-prefix-"));
@@ -17,6 +17,19 @@ test("the kernelspec has absolute paths and asks for interrupts by message", () 
   expect(isAbsolute(spec.argv[2])).toBe(true);
   expect(spec.argv.at(-1)).toBe("{connection_file}");
   expect(listKernels(prefix).find(({ name }) => name === "erpo")?.folder).toBe(folder);
+});
+
+test("the first kernel of a machine starts as fast as later ones: TypeScript's compiled code is kept", () => {
+  vi.stubEnv("ERPO_CACHE", fresh());
+  try {
+    install({ prefix: fresh() });
+    const [code, ...rest] = readdirSync(join(process.env.ERPO_CACHE!, "code"));
+    expect(rest).toEqual([]);
+    expect(code).toContain(process.version);
+    expect(statSync(join(process.env.ERPO_CACHE!, "code", code!)).size).toBeGreaterThan(1e6);
+  } finally {
+    vi.unstubAllEnvs();
+  }
 });
 
 test("it goes away again, and nothing but ours does", () => {

@@ -108,6 +108,14 @@ test("local files: TypeScript, read again after a change, and JSON; the notebook
   expect(result(await run("import { marked } from 'marked'; marked"))).toBe(`"the folder's own"`);
 });
 
+test("a package with the name of one of Node's modules hides neither the module nor its types", async () => {
+  mkdirSync(join(kernel.folder, "node_modules", "events"), { recursive: true });
+  writeFileSync(join(kernel.folder, "node_modules", "events", "package.json"), '{"name":"events","types":"index.d.ts"}');
+  writeFileSync(join(kernel.folder, "node_modules", "events", "index.d.ts"), "export const EventEmitter: 1;");
+  expect(result(await run("import { EventEmitter } from 'events'; new EventEmitter().listenerCount('x')"))).toBe("0");
+  expect(result(await run("import { once } from 'node:events'; typeof once"))).toBe("'function'");
+});
+
 test("what a local file imports is read again after a change, too: modules and JSON", async () => {
   writeFileSync(join(kernel.folder, "table.json"), '{"n": 1}');
   writeFileSync(join(kernel.folder, "plain.mjs"), "export const m = 1;\n");
