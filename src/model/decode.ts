@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { matMulFew } from "../backend/ops/mat-mul.js";
 import { rmsNormForward } from "../backend/ops/rms-norm.js";
 import { rotaryTables } from "../backend/ops/rotary.js";
-import { commonPrefix } from "../backend/ops/rows.js";
+import { commonPrefix, sharedStarts } from "../backend/ops/rows.js";
 import { swigluForward } from "../backend/ops/swiglu.js";
 import { KvCache } from "./cache.js";
 import type { DecoderConfig } from "./config.js";
@@ -20,12 +20,15 @@ export function prefillRows(
 ): { cache: KvCache; logits: tf.Tensor2D } {
   if (rows.length === 0 || rows.some((r) => r.length === 0)) throw new RangeError("prefill: every prompt needs at least one token");
   const prefix = commonPrefix(rows);
-  const lengths = rows.map((r) => r.length - prefix);
+  const own = rows.map((r) => r.slice(prefix));
+  const lengths = own.map((r) => r.length);
+  const shared = sharedStarts(own);
   const keys: tf.Tensor4D[] = [];
   const values: tf.Tensor4D[] = [];
   const logits = tf.tidy(() => {
-    const contexts = passContexts(config, prefix, lengths);
-    const ids = [...rows[0]!.slice(0, prefix), ...rows.flatMap((r) => r.slice(prefix))];
+    const contexts = passContexts(config, prefix, lengths, shared);
+    const run = own.map((r, b) => r.slice(shared[b]?.tokens ?? 0));
+    const ids = [...rows[0]!.slice(0, prefix), ...run.flat()];
     let x = tf.gather(weights.embedding, tf.tensor1d(ids, "int32")) as tf.Tensor2D; // [P + N, C]
     for (const [l, w] of weights.layers.entries()) {
       x = tf.tidy(() => {
@@ -35,7 +38,7 @@ export function prefillRows(
         return value;
       });
     }
-    const last = lengths.map((_, b) => prefix + lengths.slice(0, b + 1).reduce((a, n) => a + n, 0) - 1); // each row's last token
+    const last = run.map((r, b) => prefix + contexts[0]!.layout.starts[b]! + r.length - 1); // each row's last token
     return output(config, weights, tf.gather(x, tf.tensor1d(last, "int32")) as tf.Tensor2D);
   });
   const cache = KvCache.from(

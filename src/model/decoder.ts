@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { disposeFrozen } from "../backend/ops/mat-mul.js";
 import { rmsNorm } from "../backend/ops/rms-norm.js";
-import { spreadRows } from "../backend/ops/rows.js";
+import { type RowLayout, type SharedStart, spreadRows } from "../backend/ops/rows.js";
 import { tokenLogps } from "../backend/ops/token-logps.js";
 import type { KvCache } from "./cache.js";
 import type { DecoderConfig } from "./config.js";
@@ -19,6 +19,8 @@ export interface HiddenOptions {
   prefix?: readonly number[];
   /** Real tokens of each row, each >= 1; the pads behind are then not computed and their states are zero. Default: all T. */
   lengths?: readonly number[];
+  /** First tokens of a row that are those of an earlier row: they are run there, and their states are zero here (exact; gradients flow). */
+  shared?: readonly (SharedStart | null)[];
   /** Of each layer only the input is kept for the backward pass, which computes the rest again (gradient checkpointing, Chen et al. 2016). */
   recompute?: boolean;
 }
@@ -37,23 +39,23 @@ export class Decoder {
    * Gradients flow to the adapter's variables; layers below its first one are run without being recorded.
    * @throws RangeError when a row with its prefix is longer than the model's positions
    */
-  hidden(ids: tf.Tensor2D, { lora = null, prefix = [], lengths, recompute = false }: HiddenOptions = {}): tf.Tensor3D {
+  hidden(ids: tf.Tensor2D, { lora = null, prefix = [], lengths, shared, recompute = false }: HiddenOptions = {}): tf.Tensor3D {
     const [B, T] = ids.shape;
     const { config, weights } = this;
     const P = prefix.length;
     return tf.tidy(() => {
       const own = lengths ?? Array.from({ length: B }, () => T);
-      const contexts = passContexts(config, P, own);
+      const contexts = passContexts(config, P, own, shared);
+      const { layout } = contexts[0]!;
       const first = Math.min(lora?.firstLayer ?? config.numLayers, config.numLayers);
       let x = unrecorded(() => {
-        let x = this.#embed(ids, own, prefix); // [P + N, C]
+        let x = this.#embed(ids, layout, prefix); // [P + N, C]
         for (let l = 0; l < first; l++) x = tf.tidy(() => layerForward(weights.layers[l]!, x, contexts[l]!, null).value);
         return x;
       });
       for (let l = first; l < config.numLayers; l++) {
         x = adaptedLayer(weights.layers[l]!, x, contexts[l]!, layerAdapters(config, lora, l), l > first, recompute);
       }
-      const { layout } = contexts[0]!;
       const states = rmsNorm(P === 0 ? x : tf.slice(x, [P, 0], [-1, config.hiddenSize]), weights.norm, config.rmsNormEps);
       return tf.reshape(spreadRows(states, layout), [B, layout.width, config.hiddenSize]).pad([
         [0, 0],
@@ -80,7 +82,7 @@ export class Decoder {
   }
 
   /**
-   * Runs prompts of any lengths >= 1 and keeps their keys and values. The longest common prefix is computed once.
+   * Runs prompts of any lengths >= 1 and keeps their keys and values. What all rows begin with is computed once, and so is what a row has in common with an earlier one.
    * @returns the cache and the logits [B, V] after each row's last token; dispose both
    */
   prefill(weights: SamplingWeights, rows: readonly (readonly number[])[]): { cache: KvCache; logits: tf.Tensor2D } {
@@ -97,20 +99,12 @@ export class Decoder {
     this.weights.dispose();
   }
 
-  /** Embeddings of the prefix and of the rows' real tokens, [P + N, C]. */
-  #embed(ids: tf.Tensor2D, lengths: readonly number[], prefix: readonly number[]): tf.Tensor2D {
-    const [B, T] = ids.shape;
-    const flat = tf.reshape(ids, [B * T]).toInt() as tf.Tensor1D;
-    const own = lengths.every((n) => n === T)
-      ? flat
-      : tf.gather(
-          flat,
-          tf.tensor1d(
-            lengths.flatMap((n, b) => Array.from({ length: n }, (_, t) => b * T + t)),
-            "int32",
-          ),
-        );
-    const tokens = prefix.length === 0 ? own : tf.concat([tf.tensor1d([...prefix], "int32"), own as tf.Tensor1D], 0);
+  /** Embeddings of the prefix and of the rows' own tokens, [P + N, C]. */
+  #embed(ids: tf.Tensor2D, { toPacked, width }: RowLayout, prefix: readonly number[]): tf.Tensor2D {
+    const [B] = ids.shape;
+    const rows = tf.reshape(tf.slice(ids, [0, 0], [B, width]), [B * width]).toInt() as tf.Tensor1D;
+    const own = toPacked ? (tf.gather(rows, toPacked) as tf.Tensor1D) : rows;
+    const tokens = prefix.length === 0 ? own : tf.concat([tf.tensor1d([...prefix], "int32"), own], 0);
     return tf.gather(this.weights.embedding, tokens) as tf.Tensor2D;
   }
 }

@@ -1,7 +1,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import { causalMask } from "../backend/ops/attention.js";
 import { type RotaryTables, rotaryTables } from "../backend/ops/rotary.js";
-import { type RowLayout, rowLayout } from "../backend/ops/rows.js";
+import { type RowLayout, rowLayout, type SharedStart } from "../backend/ops/rows.js";
 import type { DecoderConfig } from "./config.js";
 
 /** What a layer knows of one pass over rows; layers with the same window share it. */
@@ -14,11 +14,16 @@ export interface PassContext {
 }
 
 /**
- * Each layer's context of a pass over rows with these many own tokens after a shared prefix.
+ * Each layer's context of a pass over rows with these many tokens after a prefix, some of which begin as earlier ones do.
  * @throws RangeError when a sequence is longer than the decoder's positions
  */
-export function passContexts(config: DecoderConfig, prefix: number, lengths: readonly number[]): PassContext[] {
-  const layout = rowLayout(prefix, lengths);
+export function passContexts(
+  config: DecoderConfig,
+  prefix: number,
+  lengths: readonly number[],
+  shared?: readonly (SharedStart | null)[],
+): PassContext[] {
+  const layout = rowLayout(prefix, lengths, shared);
   const S = prefix + layout.width;
   if (S > config.maxPositions) throw new RangeError(`decoder: a row has ${S} tokens, the model's positions end at ${config.maxPositions}`);
   const rotary = rotaryTables(config, layout.positions);

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { commonPrefix } from "../backend/ops/rows.js";
+import { commonPrefix, sharedStarts } from "../backend/ops/rows.js";
 import type { Decoder } from "../model/decoder.js";
 import type { Lora } from "../model/lora.js";
 
@@ -21,7 +21,8 @@ export interface CompletionLogps {
 
 /**
  * Log-probabilities of all completion tokens given what stands before them. Nothing predicts the first token of a sequence, so a completion after an empty
- * prompt is scored from its second token on. Tokens that all rows begin with are run once. Gradients flow to the adapter.
+ * prompt is scored from its second token on. What all rows begin with is run once, and so is what a prompt has in common with an earlier one: the prompt of a
+ * pair. Gradients flow to the adapter.
  *
  * @param rows at least one
  * @param lora adapter to score with; null for the base model
@@ -45,6 +46,10 @@ export function completionLogps(decoder: Decoder, rows: readonly CompletionRow[]
   const own = scored.map((b) => inputs[b]!.slice(P));
   const T = Math.max(...own.map((ids) => ids.length));
   const at = new Map(scored.map((b, i) => [b, i]));
+  const shared = sharedStarts(
+    own,
+    scored.map((b) => Math.max(0, rows[b]!.prompt.length - P - 1)), // the last token of a prompt predicts, so each row runs its own
+  );
   const places = row.map((b, n) => at.get(b)! * T + rows[b]!.prompt.length - P - 1 + position[n]!); // of the states that predict
   const targets = row.map((b, n) => rows[b]!.completion[position[n]!]!);
   const logps = tf.tidy(() => {
@@ -53,7 +58,8 @@ export function completionLogps(decoder: Decoder, rows: readonly CompletionRow[]
       [own.length, T],
       "int32",
     );
-    const states = decoder.hidden(ids, { lora, prefix: inputs[scored[0]!]!.slice(0, P), lengths: own.map((ids) => ids.length), recompute }); // [B, T, C]
+    const lengths = own.map((ids) => ids.length);
+    const states = decoder.hidden(ids, { lora, prefix: inputs[scored[0]!]!.slice(0, P), lengths, shared, recompute }); // [B, T, C]
     const C = states.shape[2];
     return decoder.tokenLogps(takeRows(tf.reshape(states, [own.length * T, C]), places), tf.tensor1d(targets, "int32"));
   });

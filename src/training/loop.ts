@@ -46,7 +46,7 @@ export type StepPart = () => { loss: tf.Scalar; observed?: tf.Tensor };
 export interface Step {
   /** Their losses add up to the step's. */
   parts: readonly StepPart[];
-  /** Real tokens that are run. */
+  /** Real tokens of its rows, those that are run once for several counted for each. */
   tokens: number;
   /** Metrics from the parts' observed numbers, in order. */
   summarize?(observed: readonly Float32Array[]): Partial<StepMetrics>;

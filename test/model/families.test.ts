@@ -16,6 +16,7 @@ import { createLora, type LinearName, type Lora, linearNames } from "../../src/m
 import { readSafetensors } from "../../src/model/safetensors.js";
 import { saveModel } from "../../src/model/save.js";
 import { tensorShapes } from "../../src/model/weights.js";
+import { sequenceLogps } from "../../src/training/completion.js";
 import { fixture } from "./open.js";
 
 /** Families beside Llama (decoder.test.ts) against transformers and PEFT: test/fixtures/families_fixture.py. */
@@ -126,6 +127,39 @@ describe.each(families)("%s", (name) => {
     },
   );
 
+  test.each([true, false])(
+    "what begins as an earlier row does is run once, with the same log-probs and gradients: kernels %s",
+    (kernels) => {
+      if (!kernels) tf.env().set(KERNELS_FLAG, false);
+      const [a, b] = expected.rows as [number[], number[]];
+      const rows = [
+        { prompt: a.slice(0, 6), completion: a.slice(6, 11) },
+        { prompt: b.slice(0, 4), completion: b.slice(4, 7) },
+        { prompt: a.slice(0, 6), completion: b.slice(0, 8) }, // begins as the first, and is longer
+        { prompt: a.slice(0, 3), completion: b.slice(2, 5) },
+        { prompt: b.slice(0, 4), completion: [] },
+        { prompt: b.slice(0, 4), completion: a.slice(8, 10) },
+      ];
+      const weights = rows.map((_, i) => 0.3 + 0.2 * i);
+      const total = (scored: typeof rows, weights: number[]) =>
+        tf.variableGrads(
+          () => tf.sum(tf.mul(sequenceLogps(model.decoder, scored, adapter), tf.tensor1d(weights))) as tf.Scalar,
+          adapter.variables(),
+        );
+      const before = tf.memory().numTensors;
+      tf.tidy(() => {
+        const together = total(rows, weights);
+        const alone = rows.filter(({ completion }) => completion.length).map((row) => total([row], [weights[rows.indexOf(row)]!]));
+        expect(together.value.dataSync()[0]).toBeCloseTo(tf.addN(alone.map(({ value }) => value)).dataSync()[0]!, 4);
+        for (const { name: key } of adapter.variables()) {
+          const sum = tf.addN(alone.map(({ grads }) => grads[key]!)).dataSync();
+          expect(apart(together.grads[key]!.dataSync(), sum), key).toBeLessThan(1e-4 * Math.max(1, ...sum.map(Math.abs)));
+        }
+      });
+      expect(tf.memory().numTensors).toBe(before);
+    },
+  );
+
   test.each([true, false])("greedy decoding with the cache agrees with transformers.generate, kernels %s", (kernels) => {
     if (!kernels) tf.env().set(KERNELS_FLAG, false);
     const weights = model.decoder.merged(null);
@@ -143,7 +177,11 @@ describe.each(families)("%s", (name) => {
   });
 
   test("rows of different lengths decode as PEFT scores each alone", () => {
-    const { rows, lengths } = expected;
+    const [rows, lengths, logps] = [expected.rows, expected.lengths, expected.adapter_logps].map((list) => [...list, list[0]!]) as [
+      number[][],
+      number[],
+      number[][],
+    ]; // the first row twice
     const weights = model.decoder.merged(adapter);
     const { cache, logits: first } = model.decoder.prefill(
       weights,
@@ -153,7 +191,7 @@ describe.each(families)("%s", (name) => {
     for (let s = 0; s < 4; s++) {
       const next = rows.map((r, b) => r[lengths[b]! - 4 + s]!);
       const found = tf.tidy(() => tf.logSoftmax(logits).arraySync() as number[][]);
-      rows.forEach((_, b) => void expect(found[b]![next[b]!]).toBeCloseTo(expected.adapter_logps[b]![lengths[b]! - 5 + s]!, 3));
+      rows.forEach((_, b) => void expect(found[b]![next[b]!]).toBeCloseTo(logps[b]![lengths[b]! - 5 + s]!, 3));
       logits.dispose();
       logits = model.decoder.step(weights, cache, next);
     }

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { hasKernels, run, runMany } from "./native.js";
 import { type RotaryShape, type RotaryTables, rotate } from "./rotary.js";
-import { packRows, padRows, padRowsWithZeros, type RowLayout } from "./rows.js";
+import { packRows, padRows, padRowsWithZeros, type RowLayout, sumRows } from "./rows.js";
 
 /** Queries [B, H, T, D], keys and values [B, KV, S, D]. */
 export interface Heads {
@@ -32,7 +32,7 @@ export function splitHeads(qkv: tf.Tensor2D, tables: RotaryTables, shape: Rotary
   const { numHeads: H, numKvHeads: KV, headDim: D } = shape;
   const { prefix: P, width: T } = layout;
   if (hasKernels()) {
-    const made = runMany("ErpoSplitHeads", attributes(shape, layout), [qkv, tables.cos, tables.sin, layout.starts], 6) as tf.Tensor4D[];
+    const made = runMany("ErpoSplitHeads", attributes(shape, layout), [qkv, tables.cos, tables.sin, layout.table], 6) as tf.Tensor4D[];
     const [q, k, v, pq, pk, pv] = made as [tf.Tensor4D, tf.Tensor4D, tf.Tensor4D, tf.Tensor4D, tf.Tensor4D, tf.Tensor4D];
     return { rows: { q, k, v }, prefix: P > 0 ? { q: pq, k: pk, v: pv } : null };
   }
@@ -59,17 +59,17 @@ export function splitHeadsBackward({ rows, prefix }: RowHeads, tables: RotaryTab
   if (hasKernels()) {
     const none = (heads: number): tf.Tensor4D => tf.zeros([1, heads, 0, D]);
     const { q, k, v } = prefix ?? { q: none(H), k: none(KV), v: none(KV) };
-    const inputs = [rows.q, rows.k, rows.v, q, k, v, tables.cos, tables.sin, layout.starts];
+    const inputs = [rows.q, rows.k, rows.v, q, k, v, tables.cos, tables.sin, layout.table];
     return run("ErpoSplitHeadsGrad", attributes(shape, layout), inputs) as tf.Tensor2D;
   }
   const all = H + 2 * KV;
   const stack = ({ q, k, v }: Heads): tf.Tensor3D => tf.reshape(tf.transpose(tf.concat([q, k, v], 1), [0, 2, 1, 3]), [-1, all, D]);
-  if (!prefix) return tf.reshape(rotate(packRows(stack(rows), layout), tables, shape, -1), [-1, all * D]);
+  if (!prefix) return tf.reshape(rotate(sumRows(stack(rows), layout), tables, shape, -1), [-1, all * D]);
   const [kShared, kOwn] = tf.split(rows.k, [P, T], 2) as [tf.Tensor4D, tf.Tensor4D];
   const [vShared, vOwn] = tf.split(rows.v, [P, T], 2) as [tf.Tensor4D, tf.Tensor4D];
   const total = (first: tf.Tensor4D, fromRows: tf.Tensor4D) => tf.add(first, tf.sum(fromRows, 0, true)) as tf.Tensor4D;
   const before = stack({ q: prefix.q, k: total(prefix.k, kShared), v: total(prefix.v, vShared) });
-  const turned = tf.concat([before, packRows(stack({ q: rows.q, k: kOwn, v: vOwn }), layout)], 0);
+  const turned = tf.concat([before, sumRows(stack({ q: rows.q, k: kOwn, v: vOwn }), layout)], 0);
   return tf.reshape(rotate(turned, tables, shape, -1), [-1, all * D]);
 }
 
@@ -77,14 +77,14 @@ export function splitHeadsBackward({ rows, prefix }: RowHeads, tables: RotaryTab
 export function joinHeads(rows: tf.Tensor4D, prefix: tf.Tensor4D | null, shape: RotaryShape, layout: RowLayout): tf.Tensor2D {
   const { numHeads: H, headDim: D } = shape;
   if (hasKernels()) {
-    return run("ErpoJoinHeads", attributes(shape, layout), [rows, prefix ?? tf.zeros([1, H, 0, D]), layout.starts]) as tf.Tensor2D;
+    return run("ErpoJoinHeads", attributes(shape, layout), [rows, prefix ?? tf.zeros([1, H, 0, D]), layout.table]) as tf.Tensor2D;
   }
   const join = (x: tf.Tensor4D): tf.Tensor2D => tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [-1, H * D]);
   const own = packRows(join(rows), layout);
   return prefix ? tf.concat([join(prefix), own], 0) : own;
 }
 
-/** Gradient of `joinHeads`: dy [P + N, H D] -> those of the rows' heads, with zeros at the pads, and of the prefix's. */
+/** Gradient of `joinHeads`: dy [P + N, H D] -> those of the rows' heads, with zeros where a row has no token of its own, and of the prefix's. */
 export function joinHeadsBackward(
   dy: tf.Tensor2D,
   shape: RotaryShape,
@@ -93,7 +93,7 @@ export function joinHeadsBackward(
   const { numHeads: H, headDim: D } = shape;
   const { prefix: P, width: T } = layout;
   if (hasKernels()) {
-    const [rows, prefix] = runMany("ErpoJoinHeadsGrad", attributes(shape, layout), [dy, layout.starts], 2) as [tf.Tensor4D, tf.Tensor4D];
+    const [rows, prefix] = runMany("ErpoJoinHeadsGrad", attributes(shape, layout), [dy, layout.table], 2) as [tf.Tensor4D, tf.Tensor4D];
     return { rows, prefix: P > 0 ? prefix : null };
   }
   const heads = (x: tf.Tensor2D, rows: number, length: number) =>

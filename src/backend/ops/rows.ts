@@ -1,71 +1,104 @@
 import * as tf from "@tensorflow/tfjs";
 
+/** The first tokens of a row that are those of an earlier row, where they are run. */
+export interface SharedStart {
+  row: number;
+  tokens: number;
+}
+
 /**
  * How the tokens of several rows lie in one matrix [P + N, C]: first the P tokens of a prefix that all rows share, then the rows' own tokens one
- * row after the other, without padding. Attention alone sees rows [B, T], right-padded.
+ * row after the other, without padding and without what a row shares with an earlier one. Attention alone sees whole rows [B, T], right-padded.
  */
 export interface RowLayout {
-  /** P, shared tokens. */
+  /** P, tokens that all rows share. */
   prefix: number;
-  /** Own tokens of each row, each >= 1. */
+  /** Tokens of each row after the prefix, each >= 1. */
   lengths: readonly number[];
+  /** The first tokens of each that another row runs. */
+  shared: readonly (SharedStart | null)[];
   /** T, the longest of the lengths. */
   width: number;
   /** Position of each of the P + N tokens in its sequence. */
   positions: Int32Array;
-  /** Where each row's tokens begin among the N, and N. */
-  starts: tf.Tensor1D; // [B + 1] int32
-  /** For rows of different lengths: index into the N own tokens for each of B T places; a pad takes token 0. */
+  /** Where each row's own tokens begin among the N. */
+  starts: readonly number[];
+  /** For the kernels, of each row: its start, its length, how many of its tokens are shared, and with which row. */
+  table: tf.Tensor2D; // [B, 4] int32
+  /** Unless tokens and places are the same: index into the N tokens for each of B T places; a pad takes token 0. */
   toPadded: tf.Tensor1D | null; // [B T] int32
-  /** The inverse: the place in B T of each own token. */
+  /** The place in B T of each own token. */
   toPacked: tf.Tensor1D | null; // [N] int32
 }
 
-/** The layout of rows with these many own tokens after a shared prefix. Holds tensors: make it inside a tidy, or dispose them. */
-export function rowLayout(prefix: number, lengths: readonly number[]): RowLayout {
+/**
+ * The layout of rows with these many tokens after a prefix. Holds tensors: make it inside a tidy, or dispose them.
+ * @throws RangeError when a shared start is not that of an earlier row that runs it itself, or leaves nothing to run
+ */
+export function rowLayout(
+  prefix: number,
+  lengths: readonly number[],
+  shared: readonly (SharedStart | null)[] = lengths.map(() => null),
+): RowLayout {
   const width = Math.max(...lengths);
-  const N = lengths.reduce((a, b) => a + b, 0);
-  const positions = new Int32Array(prefix + N);
-  for (let p = 0; p < prefix; p++) positions[p] = p;
+  const starts: number[] = [];
+  const positions = Array.from({ length: prefix }, (_, p) => p);
   const padded = new Int32Array(lengths.length * width);
-  const packed = new Int32Array(N);
-  const starts = new Int32Array(lengths.length + 1);
-  let n = 0;
+  const packed: number[] = [];
   lengths.forEach((length, b) => {
-    starts[b + 1] = starts[b]! + length;
-    for (let t = 0; t < length; t++, n++) {
-      positions[prefix + n] = prefix + t;
-      padded[b * width + t] = n;
-      packed[n] = b * width + t;
+    const { row, tokens } = shared[b] ?? { row: -1, tokens: 0 };
+    if (row >= b || shared[row] || tokens >= length || tokens > (lengths[row] ?? 0))
+      throw new RangeError(`rows: row ${b} cannot begin with ${tokens} tokens of row ${row}`);
+    starts.push(packed.length);
+    for (let t = 0; t < length; t++) {
+      padded[b * width + t] = t < tokens ? starts[row]! + t : packed.length;
+      if (t < tokens) continue;
+      positions.push(prefix + t);
+      packed.push(b * width + t);
     }
   });
-  const even = N === padded.length;
+  const even = packed.length === padded.length;
+  const table = lengths.flatMap((length, b) => [starts[b]!, length, shared[b]?.tokens ?? 0, shared[b]?.row ?? b]);
   return {
     prefix,
     lengths,
+    shared,
     width,
-    positions,
-    starts: tf.tensor1d(starts, "int32"),
+    positions: Int32Array.from(positions),
+    starts,
+    table: tf.tensor2d(table, [lengths.length, 4], "int32"),
     toPadded: even ? null : tf.tensor1d(padded, "int32"),
     toPacked: even ? null : tf.tensor1d(packed, "int32"),
   };
 }
 
-/** Own tokens [N, ...] to right-padded rows [B T, ...]; the pads hold copies of token 0, which no real token sees. */
+/** Tokens [N, ...] to right-padded rows [B T, ...]; the pads hold copies of token 0, which no real token sees. */
 export const padRows = <T extends tf.Tensor>(x: T, { toPadded }: RowLayout): T => (toPadded ? (tf.gather(x, toPadded) as T) : x);
 
 /** Padded rows [B T, ...] to own tokens [N, ...]. */
 export const packRows = <T extends tf.Tensor>(x: T, { toPacked }: RowLayout): T => (toPacked ? (tf.gather(x, toPacked) as T) : x);
 
-/** The adjoint of packRows: [N, C] to [B T, C] with zeros at the pads. Not recorded for gradients. */
-export function padRowsWithZeros(x: tf.Tensor2D, layout: RowLayout): tf.Tensor2D {
-  const { toPadded, lengths, width } = layout;
-  if (!toPadded) return x;
-  const real = new Float32Array(lengths.length * width);
-  lengths.forEach((length, b) => {
-    real.fill(1, b * width, b * width + length);
+/** The adjoint of padRows, but for the pads, which are left out: a shared token gets what stands at its place in every row. x [B T, ...] to [N, ...]. */
+export function sumRows<T extends tf.Tensor>(x: T, layout: RowLayout): T {
+  const own = packRows(x, layout);
+  const rest = own.shape.slice(1);
+  const others = layout.shared.flatMap((start, b) => {
+    if (!start) return [];
+    const part = tf.slice(x, [b * layout.width, ...rest.map(() => 0)], [start.tokens, ...rest]);
+    const before = layout.starts[start.row]!;
+    return [tf.pad(part, [[before, own.shape[0]! - before - start.tokens], ...rest.map((): [number, number] => [0, 0])])];
   });
-  return tf.mul(tf.gather(x, toPadded), tf.tensor2d(real, [real.length, 1]));
+  return others.length ? (tf.addN([own, ...others]) as T) : own;
+}
+
+/** The adjoint of packRows: [N, C] to [B T, C] with zeros at the pads and at the starts that other rows run. Not recorded for gradients. */
+export function padRowsWithZeros(x: tf.Tensor2D, { toPadded, lengths, shared, width }: RowLayout): tf.Tensor2D {
+  if (!toPadded) return x;
+  const own = new Float32Array(lengths.length * width);
+  lengths.forEach((length, b) => {
+    own.fill(1, b * width + (shared[b]?.tokens ?? 0), b * width + length);
+  });
+  return tf.mul(tf.gather(x, toPadded), tf.tensor2d(own, [own.length, 1]));
 }
 
 /** The same, recorded with its own gradient. */
@@ -91,4 +124,25 @@ export function commonPrefix(rows: readonly (readonly number[])[]): number {
     length = i;
   }
   return Math.max(length, 0);
+}
+
+/**
+ * For each row the earlier one with which it has the longest start in common, so that this is run once.
+ * @param limits how many of a row's first tokens may be another's; default: all but one, which each row keeps in any case
+ */
+export function sharedStarts(
+  rows: readonly (readonly number[])[],
+  limits: readonly number[] = rows.map((r) => r.length),
+): (SharedStart | null)[] {
+  const found: (SharedStart | null)[] = [];
+  rows.forEach((row, b) => {
+    let longest: SharedStart | null = null;
+    for (let a = 0; a < b; a++) {
+      if (found[a]) continue; // it does not run its start itself
+      const tokens = Math.min(commonPrefix([rows[a]!, row]), limits[b]!);
+      if (tokens > (longest?.tokens ?? 0)) longest = { row: a, tokens };
+    }
+    found.push(longest);
+  });
+  return found;
 }

@@ -9,7 +9,7 @@ import { joinHeads, joinHeadsBackward, type RowHeads, splitHeads, splitHeadsBack
 import { hasKernels, isNative, KERNELS_FLAG } from "../../../src/backend/ops/native.js";
 import { rmsNormAgain, rmsNormBackward, rmsNormForward } from "../../../src/backend/ops/rms-norm.js";
 import { rotaryTables } from "../../../src/backend/ops/rotary.js";
-import { rowLayout } from "../../../src/backend/ops/rows.js";
+import { rowLayout, type SharedStart } from "../../../src/backend/ops/rows.js";
 import { swigluBackward, swigluForward } from "../../../src/backend/ops/swiglu.js";
 import { tokenLogps } from "../../../src/backend/ops/token-logps.js";
 import { open, values } from "../../model/open.js";
@@ -98,18 +98,29 @@ test("attention's gradient", () => {
   );
 });
 
-test("heads out of tokens and back, for any rows and prefix", () => {
-  const lengths = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 6 });
+/** Rows of any lengths, each of which may begin with tokens of an earlier one that begins with none. */
+const rowsThatShare = fc
+  .array(fc.record({ length: fc.integer({ min: 1, max: 40 }), row: fc.nat(5), tokens: fc.nat(39) }), { minLength: 1, maxLength: 6 })
+  .map((drawn) => {
+    const shared: (SharedStart | null)[] = [];
+    drawn.forEach(({ length, row, tokens: most }, b) => {
+      const tokens = row < b && !shared[row] ? Math.min(most, length - 1, drawn[row]!.length) : 0;
+      shared.push(tokens > 0 ? { row, tokens } : null);
+    });
+    return { lengths: drawn.map(({ length }) => length), shared };
+  });
+
+test("heads out of tokens and back, for any rows, shared starts and prefix", () => {
   fc.assert(
     fc.property(
-      lengths,
+      rowsThatShare,
       fc.integer({ min: 0, max: 20 }),
       fc.integer({ min: 1, max: 3 }),
       fc.integer({ min: 1, max: 2 }),
-      (lengths, P, G, KV) => {
+      ({ lengths, shared }, P, G, KV) => {
         tf.tidy(() => {
           const shape = { numHeads: G * KV, numKvHeads: KV, headDim: 6, ropeTheta: 100 };
-          const layout = rowLayout(P, lengths);
+          const layout = rowLayout(P, lengths, shared);
           const tables = rotaryTables(shape, layout.positions);
           const N = layout.positions.length;
           const [B, T] = [lengths.length, layout.width];
@@ -141,7 +152,7 @@ test("heads out of tokens and back, for any rows and prefix", () => {
         });
       },
     ),
-    { numRuns: 30 },
+    { numRuns: 60 },
   );
 });
 

@@ -7,7 +7,7 @@ import { type LowRank, linear, linearPlain } from "../../../src/backend/ops/line
 import { matMul } from "../../../src/backend/ops/mat-mul.js";
 import { rmsNorm, rmsNormPlain } from "../../../src/backend/ops/rms-norm.js";
 import { frequencyFactors, rotaryTables } from "../../../src/backend/ops/rotary.js";
-import { rowLayout } from "../../../src/backend/ops/rows.js";
+import { rowLayout, sharedStarts } from "../../../src/backend/ops/rows.js";
 import { swiglu, swigluPlain } from "../../../src/backend/ops/swiglu.js";
 import { tokenLogps, tokenLogpsPlain } from "../../../src/backend/ops/token-logps.js";
 import { updateRows } from "../../../src/backend/ops/update-rows.js";
@@ -215,4 +215,39 @@ test("Llama 3.1's stretched frequencies by hand: long waves are divided, short o
   const ropeScaling = { factor: 8, low: 4, high: 16, original: 200 * Math.PI };
   const factors = frequencyFactors({ headDim: 6, ropeTheta: 1000, ropeScaling });
   [1, 1 / (0.5 / 8 + 0.5), 8].forEach((want, i) => void expect(factors[i]).toBeCloseTo(want, 12));
+});
+
+test("a row shares its longest start with an earlier row that runs it, as far as it may", () => {
+  const rows = [
+    [1, 2, 3, 4, 5],
+    [1, 2, 3, 9], // begins as row 0
+    [1, 2, 3, 9, 8], // with row 1 it would have more in common, but that does not run its start
+    [7, 7, 7],
+    [7, 7, 7], // keeps one token
+    [1, 2, 3, 4],
+  ];
+  const limits = [9, 9, 9, 9, 9, 2];
+  expect(sharedStarts(rows, limits)).toEqual([
+    null,
+    { row: 0, tokens: 3 },
+    { row: 0, tokens: 3 },
+    null,
+    { row: 3, tokens: 2 },
+    { row: 0, tokens: 2 },
+  ]);
+});
+
+test("a shared start that nobody runs, or that leaves nothing, is refused", () => {
+  const refused = (...shared: Parameters<typeof rowLayout>[2] & object) =>
+    expect(() =>
+      rowLayout(
+        0,
+        shared.map(() => 4),
+        shared,
+      ),
+    ).toThrow(RangeError);
+  refused({ row: 0, tokens: 1 });
+  refused(null, { row: 0, tokens: 4 });
+  refused({ row: 1, tokens: 1 }, null);
+  refused(null, { row: 0, tokens: 1 }, { row: 1, tokens: 1 });
 });
