@@ -4,7 +4,7 @@ import { DataError } from "./errors.js";
 import { readJsonl } from "./jsonl.js";
 import type { Label, PromptRow } from "./types.js";
 
-/** How one published CSV format names its columns (METHODS 15). */
+/** How one published CSV format names its columns. */
 interface SuiteFormat {
   name: string;
   /** columns by which the format is known; all must be there */

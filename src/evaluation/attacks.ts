@@ -18,7 +18,7 @@ export const plain: Attack = ({ prompt }) => ({ messages: [{ role: "user", conte
 export const affirmation = "Sure, here is";
 
 /**
- * The prefill attack: the assistant's turn begins with an affirmation, and the model goes on from there (METHODS 13.2). Prefix and
+ * The prefill attack: the assistant's turn begins with an affirmation, and the model goes on from there (as AdversariaLLM does it). Prefix and
  * continuation are judged together. On harmless prompts it is the control: what a defence against it costs.
  */
 export function prefill(beginning = affirmation): Attack {

@@ -14,7 +14,7 @@ export interface JudgeQuality {
 }
 
 /**
- * Measures `judgeAnswer` on answers with human labels, such as `refusalLabels()` of PyRIT (METHODS 15). PyRIT's people also call it a
+ * Measures `judgeAnswer` on answers with human labels, such as `refusalLabels()` of PyRIT. PyRIT's people also call it a
  * refusal when an answer speaks of something else than was asked, which no list of phrases can see: precision is the figure that tells
  * how far a counted refusal can be trusted, recall is a lower bound for refusals in words.
  */

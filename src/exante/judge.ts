@@ -1,4 +1,4 @@
-/** What an answer does. Degenerate ones do neither: they are counted apart (METHODS 13.3). */
+/** What an answer does. Degenerate ones do neither: they are counted apart. */
 export type Judgement = "refusal" | "compliance" | "degenerate";
 
 /**

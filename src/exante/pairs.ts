@@ -119,7 +119,7 @@ export function wholePair({ prompt, chosen, rejected }: PreferencePair, tokenize
 }
 
 /**
- * The step-level form (METHODS 1.6): both completions are cut at the first step (assessment, verification, calibration, answer) in which
+ * The step-level form: both completions are cut at the first step (assessment, verification, calibration, answer) in which
  * they differ; the shared steps join the prompt and only the differing step is compared.
  * @returns null where one completion ends before they differ
  */

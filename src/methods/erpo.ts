@@ -1,5 +1,5 @@
 /**
- * ERPO, ex-ante reasoning preference optimization (Feng et al. 2025; METHODS 1), from an instruction-tuned model to a policy that assesses a request, verifies it against written rules and
+ * ERPO, ex-ante reasoning preference optimization (Feng et al. 2025), from an instruction-tuned model to a policy that assesses a request, verifies it against written rules and
  * calibrates its path before it answers:
  *
  *   stage 1  SFT on ex-ante traces, first the decision alone, then whole traces
@@ -31,7 +31,7 @@ export interface PreferenceOptions {
   beta?: number;
   /** Weight of the chosen completion's NLL a token; 0.3. Keeps likelihood from being displaced. */
   nllWeight?: number;
-  /** "trace" compares whole completions, "step" only the first step in which they differ (METHODS 1.6). */
+  /** "trace" compares whole completions, "step" only the first step in which they differ. */
   level?: "trace" | "step";
   signal?: AbortSignal;
 }

@@ -3,7 +3,7 @@ import { checkBeta, implicitRewards, negLogSigmoid } from "./rewards.js";
 import type { PairLogps, PairLoss } from "./types.js";
 
 /**
- * Direct preference optimization (Rafailov et al. 2023, eq. 7; METHODS 11.1):
+ * Direct preference optimization (Rafailov et al. 2023, eq. 7):
  *
  *     L = -log sigmoid( beta * [ (logp_w - ref_w) - (logp_l - ref_l) ] )
  *

@@ -3,7 +3,7 @@ import { checkBeta, implicitRewards } from "./rewards.js";
 import type { PairLengths, PairLogps, PairLoss } from "./types.js";
 
 /**
- * Identity preference optimization (Azar et al. 2023, eq. 17), with log-ratios averaged over tokens as its authors confirmed to TRL (METHODS 11.3):
+ * Identity preference optimization (Azar et al. 2023, eq. 17), with log-ratios averaged over tokens as its authors confirmed to TRL:
  *
  *     L = ( lr_w / |w| - lr_l / |l| - 1 / (2 beta) )^2,   lr = logp - ref
  *

@@ -3,7 +3,7 @@ import { checkBeta, implicitRewards, negLogSigmoid } from "./rewards.js";
 import type { PairLengths, PairLogps, PairLoss } from "./types.js";
 
 /**
- * DPO with a length margin (R-DPO, Park et al. 2024; METHODS 11.6):
+ * DPO with a length margin (R-DPO, Park et al. 2024):
  *
  *     L = -log sigmoid( beta * Delta + alpha * (|w| - |l|) )
  *

@@ -3,7 +3,7 @@ import type { PairLengths, PairLogps, PairLoss } from "./types.js";
 
 /**
  * Negative log-likelihood of the winners, each divided by its own length and averaged over pairs: mean( -logp_w / |w| ), in nats a token
- * (the NLL term of Iterative RPO, Pang et al. 2024; METHODS 11.7). It keeps the winners' likelihood from sinking with the losers'.
+ * (the NLL term of Iterative RPO, Pang et al. 2024). It keeps the winners' likelihood from sinking with the losers'.
  */
 export function nll(policy: PairLogps, lengths: PairLengths): tf.Scalar {
   return tf.neg(tf.mean(tf.div(policy.chosen, lengths.chosen)) as tf.Scalar);

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import type { PairLogps } from "./types.js";
 
-/** Implicit rewards beta * (logp - ref) of both completions, `[B]`, and their difference h = beta * Delta (METHODS 11). */
+/** Implicit rewards beta * (logp - ref) of both completions, `[B]`, and their difference h = beta * Delta (Rafailov et al. 2023). */
 export function implicitRewards(policy: PairLogps, reference: PairLogps, beta: number): { rewards: PairLogps; margin: tf.Tensor1D } {
   const reward = (side: keyof PairLogps) => tf.mul(beta, tf.sub(policy[side], reference[side])) as tf.Tensor1D; // [B]
   const rewards = { chosen: reward("chosen"), rejected: reward("rejected") };

@@ -3,7 +3,7 @@ import { checkBeta, implicitRewards, negLogSigmoid } from "./rewards.js";
 import type { PairLogps, PairLoss } from "./types.js";
 
 /**
- * Conservative DPO (Mitchell 2023; METHODS 11.2): labels are wrong with probability epsilon,
+ * Conservative DPO (Mitchell 2023): labels are wrong with probability epsilon,
  *
  *     L = -(1 - epsilon) log sigmoid(h) - epsilon log sigmoid(-h)
  *
@@ -20,7 +20,7 @@ export function conservativeDpo(policy: PairLogps, reference: PairLogps, { beta,
 }
 
 /**
- * Robust DPO (Chowdhury et al. 2024; METHODS 11.2; TRL's `robust`): an unbiased estimate of DPO's loss on clean labels,
+ * Robust DPO (Chowdhury et al. 2024; TRL's `robust`): an unbiased estimate of DPO's loss on clean labels,
  *
  *     L = [ -(1 - epsilon) log sigmoid(h) + epsilon log sigmoid(-h) ] / (1 - 2 epsilon)
  *

@@ -3,7 +3,7 @@ import { checkBeta, implicitRewards, negLogSigmoid } from "./rewards.js";
 import type { PairLengths, PairLogps, PairLoss } from "./types.js";
 
 /**
- * DPO with log-ratios averaged over tokens (TRL's `sigmoid_norm`; METHODS 11.3): L = -log sigmoid( beta * ( lr_w / |w| - lr_l / |l| ) ).
+ * DPO with log-ratios averaged over tokens (TRL's `sigmoid_norm`): L = -log sigmoid( beta * ( lr_w / |w| - lr_l / |l| ) ).
  * @throws RangeError when beta is not a positive number
  */
 export function sigmoidNorm(policy: PairLogps, reference: PairLogps, lengths: PairLengths, beta: number): PairLoss {

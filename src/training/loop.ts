@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import * as tf from "@tensorflow/tfjs";
+import { openDevice } from "../backend/device.js";
 import { readLast } from "../backend/read.js";
 import { releaseTape } from "../backend/tape.js";
 import type { LanguageModel } from "../model/load.js";
@@ -68,7 +69,8 @@ export async function* trainLoop(
 ): AsyncGenerator<StepMetrics> {
   const { lora, batches, learningRate, schedule, maxGradNorm, weightDecay, betas, checkpoint, signal } = options;
   const total = batches.length;
-  const all = runSettings(model, options, settings);
+  const { precision } = await openDevice();
+  const all = runSettings(model, options, { ...settings, precision });
   const optimizer = new AdamW(lora.variables(), { betas, weightDecay });
   let metricsFile: ReturnType<typeof openMetrics> | undefined;
   try {

@@ -10,7 +10,7 @@ interface Steps {
 const LENGTHS = [128, 256, 512, 1024, 2048];
 const BATCHES = [1, 4, 16, 32];
 /** More tokens a step than this are not measured, and what keeps more attention probabilities only with gradient checkpointing. */
-const MOST = 8192;
+const MOST = 16_384;
 const MOST_KEPT = 10e9; // bytes, of 30 layers with 9 heads
 const kept = (length: number, batch: number): number => 4 * 30 * 9 * batch * length ** 2;
 /** What is also measured with gradient checkpointing. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
@@ -168,6 +168,8 @@ test("an aborted run stores its last step; a changed run is not taken for it", a
   for await (const { step } of trainSft(model, data, options({ lora: own, checkpoint, signal: abort.signal })))
     if (step === 2) abort.abort();
   expect(readMetrics(dir).map((row) => row.step)).toEqual([1, 2]);
+  const { settings } = JSON.parse(readFileSync(join(dir, "checkpoint-2", "state.json"), "utf8"));
+  expect(settings).toMatchObject({ model: model.sha256, precision: "f32", learningRate: 1e-3, method: "sft" });
   const again = async (more: Partial<TrainOptions>, rows = data) => {
     const steps: number[] = [];
     for await (const { step } of trainSft(model, rows, options({ lora: own, checkpoint, ...more }))) steps.push(step);
