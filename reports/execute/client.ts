@@ -11,6 +11,9 @@ export interface Executed {
   times: Record<string, string>;
 }
 
+/** The order in which the moments are recorded: shell and iopub are two sockets, whose messages may arrive in any. */
+const MOMENTS = ["iopub.status.busy", "iopub.execute_input", "shell.execute_reply", "iopub.status.idle"] as const;
+
 const READY_MS = 60_000;
 const ASK_AGAIN_MS = 500;
 const SHUTDOWN_MS = 5_000;
@@ -59,24 +62,21 @@ export class KernelClient {
    */
   async execute(code: string, onStart: (id: string) => void): Promise<Executed> {
     const header = createHeader("execute_request", this.session);
-    const times: Record<string, string> = {};
+    const times = new Map<string, string>();
+    const mark = (moment: (typeof MOMENTS)[number]) => void times.set(moment, new Date().toISOString());
     const idle = new Promise<void>((resolve) => this.waiting.set(`idle ${header.msg_id}`, () => resolve()));
-    this.waiting.set(`busy ${header.msg_id}`, () => {
-      times["iopub.status.busy"] = new Date().toISOString();
-    });
-    this.waiting.set(`input ${header.msg_id}`, () => {
-      times["iopub.execute_input"] = new Date().toISOString();
-    });
+    this.waiting.set(`busy ${header.msg_id}`, () => mark("iopub.status.busy"));
+    this.waiting.set(`input ${header.msg_id}`, () => mark("iopub.execute_input"));
     const answer = new Promise<Message>((resolve) => this.waiting.set(`reply ${header.msg_id}`, resolve));
     onStart(header.msg_id);
     const content = { code, silent: false, store_history: true, user_expressions: {}, allow_stdin: false, stop_on_error: false };
     try {
       await this.shell.send(encode(this.kernel.connection, { header, content }) as Buffer[]);
       const reply = await this.orDeath(answer);
-      times["shell.execute_reply"] = new Date().toISOString();
+      mark("shell.execute_reply");
       await this.orDeath(idle);
-      times["iopub.status.idle"] = new Date().toISOString();
-      return { reply, times };
+      mark("iopub.status.idle");
+      return { reply, times: Object.fromEntries(MOMENTS.flatMap((moment) => (times.has(moment) ? [[moment, times.get(moment)!]] : []))) };
     } finally {
       for (const what of ["idle", "busy", "input", "reply"]) this.waiting.delete(`${what} ${header.msg_id}`);
     }
