@@ -69,7 +69,7 @@ export function install(place: Place, name = "erpo"): string {
       `${folder}: cannot be written (${(error as NodeJS.ErrnoException).code}); choose another with --prefix DIR or --user`,
     );
   }
-  spawnSync(process.execPath, [join(packageRoot(), "dist", "kernel", "language", "warm.js")], { stdio: "ignore" });
+  spawnSync(process.execPath, [join(packageRoot(), "dist", "kernel", "language", "warm.js")], { cwd: packageRoot(), stdio: "ignore" });
   return folder;
 }
 

@@ -34,6 +34,9 @@ const options: ts.CompilerOptions = {
   removeComments: true,
 };
 
+/** Modules of Node's that its types do not declare. */
+const UNTYPED = /^(sys$|_)/;
+
 /** A TypeScript language service over virtual files beside those on disk. */
 export interface Service {
   readonly languageService: ts.LanguageService;
@@ -76,11 +79,10 @@ export function createService(folder: string, current: string, cancelled: () => 
     if (specifier === "erpo") {
       return { resolvedModule: { resolvedFileName: library.types, extension: ts.Extension.Dts, isExternalLibraryImport: false } };
     }
-    if (isBuiltin(specifier)) return { resolvedModule: undefined }; // declared by Node's types, whatever packages there are of that name
+    if (isBuiltin(specifier) && !UNTYPED.test(specifier)) return { resolvedModule: undefined }; // whatever packages there are of that name
     const own = isKernelPackage(specifier);
     const first = ts.resolveModuleName(specifier, own ? kernelImporter : importer, settings, moduleHost, cache);
     if (first.resolvedModule && !(isJavaScript(first.resolvedModule) && !own)) return first;
-    cache.clear(); // what is missing now may be installed or written before the next cell
     if (own || !isBare(specifier)) return first;
     const second = ts.resolveModuleName(specifier, kernelImporter, settings, moduleHost, cache);
     return second.resolvedModule ? second : first;
@@ -113,7 +115,10 @@ export function createService(folder: string, current: string, cancelled: () => 
     getCurrentDirectory: () => folder,
     getDefaultLibFileName: (settings) => ts.getDefaultLibFilePath(settings),
     getCancellationToken: () => ({ isCancellationRequested: cancelled }),
-    resolveModuleNameLiterals: (literals, importer) => literals.map((literal) => resolve(literal.text, importer)),
+    resolveModuleNameLiterals: (literals, importer) => {
+      if (!isPackaged(importer)) cache.clear(); // files may have moved, and packages been installed, since the last cell
+      return literals.map((literal) => resolve(literal.text, importer));
+    },
   };
 
   const languageService = ts.createLanguageService(host, documents.registry);

@@ -33,10 +33,10 @@ export function home(): string {
  */
 export function historyDir(): string | undefined {
   if (process.env.ERPO_HISTORY !== undefined) return process.env.ERPO_HISTORY || undefined;
-  return join(process.env.XDG_STATE_HOME ?? join(home(), ".local", "state"), "erpo", "history");
+  return join(process.env.XDG_STATE_HOME || join(home(), ".local", "state"), "erpo", "history");
 }
 
 /** Where downloads and builds are kept between checkouts: `$ERPO_CACHE`, else `$XDG_CACHE_HOME/erpo`, else `~/.cache/erpo`. */
 export function cacheDir(): string {
-  return process.env.ERPO_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(home(), ".cache"), "erpo");
+  return process.env.ERPO_CACHE || join(process.env.XDG_CACHE_HOME || join(home(), ".cache"), "erpo");
 }

@@ -130,7 +130,7 @@ export function checkSettings(checkpoint: Checkpoint, settings: RunSettings): vo
   for (const key of new Set([...Object.keys(checkpoint.settings), ...Object.keys(settings)])) {
     const [was, now] = [JSON.stringify(checkpoint.settings[key]), JSON.stringify(settings[key])];
     if (was !== now) {
-      const values = `${was}${now}`.length <= 80 ? ` (${was}, now ${now})` : "";
+      const values = `${was}${now}`.length <= 80 ? ` (${was ?? "not recorded"}, now ${now})` : "";
       throw new TrainingError(`${checkpoint.dir}: made with another ${key}${values}: remove the folder, or use another one, to start over`);
     }
   }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { expect, test, vi } from "vitest";
@@ -19,14 +19,23 @@ test("the kernelspec has absolute paths and asks for interrupts by message", () 
   expect(listKernels(prefix).find(({ name }) => name === "erpo")?.folder).toBe(folder);
 });
 
-test("the first kernel of a machine starts as fast as later ones: TypeScript's compiled code is kept", () => {
+test("the first kernel of a machine starts as fast as later ones: TypeScript's compiled code is kept, and made again where it is damaged", () => {
   vi.stubEnv("ERPO_CACHE", fresh());
   try {
     install({ prefix: fresh() });
     const [code, ...rest] = readdirSync(join(process.env.ERPO_CACHE!, "code"));
     expect(rest).toEqual([]);
     expect(code).toContain(process.version);
-    expect(statSync(join(process.env.ERPO_CACHE!, "code", code!)).size).toBeGreaterThan(1e6);
+    const file = join(process.env.ERPO_CACHE!, "code", code!);
+    const kept = readFileSync(file);
+    expect(kept.length).toBeGreaterThan(1e6);
+    writeFileSync(file, Buffer.from(kept).fill(0, 500_000, 600_000)); // V8 dies of it
+    install({ prefix: fresh() });
+    expect(
+      readFileSync(file)
+        .subarray(500_000, 600_000)
+        .every((byte) => byte === 0),
+    ).toBe(false);
   } finally {
     vi.unstubAllEnvs();
   }

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { failed, printed, result, types, useKernel } from "./client.js";
@@ -106,14 +106,28 @@ test("local files: TypeScript, read again after a change, and JSON; the notebook
   writeFileSync(join(kernel.folder, "helper.ts"), "export const level = 11;\n");
   expect(result(await run("import { level as again } from './outer'; again"))).toBe("11");
   expect(result(await run("import { marked } from 'marked'; marked"))).toBe(`"the folder's own"`);
+  rmSync(join(kernel.folder, "helper.ts"));
+  mkdirSync(join(kernel.folder, "helper"));
+  writeFileSync(join(kernel.folder, "helper", "index.ts"), "export const level = 'moved';\n");
+  expect(result(await run("import { level as moved } from './helper'; moved.length"))).toBe("5");
 });
 
-test("a package with the name of one of Node's modules hides neither the module nor its types", async () => {
+test("packages: one with the name of Node's module hides neither it nor its types, and an upgraded one has its new types", async () => {
   mkdirSync(join(kernel.folder, "node_modules", "events"), { recursive: true });
   writeFileSync(join(kernel.folder, "node_modules", "events", "package.json"), '{"name":"events","types":"index.d.ts"}');
   writeFileSync(join(kernel.folder, "node_modules", "events", "index.d.ts"), "export const EventEmitter: 1;");
   expect(result(await run("import { EventEmitter } from 'events'; new EventEmitter().listenerCount('x')"))).toBe("0");
   expect(result(await run("import { once } from 'node:events'; typeof once"))).toBe("'function'");
+  mkdirSync(join(kernel.folder, "node_modules", "late"), { recursive: true });
+  const types = (file: string, text: string) => {
+    writeFileSync(join(kernel.folder, "node_modules", "late", "package.json"), `{"name":"late","main":"index.js","types":"${file}"}`);
+    writeFileSync(join(kernel.folder, "node_modules", "late", file), text);
+  };
+  writeFileSync(join(kernel.folder, "node_modules", "late", "index.js"), "exports.a = exports.b = 1;");
+  types("index.d.ts", "export const a: 1;");
+  expect(result(await run("import { a } from 'late'; a"))).toBe("1");
+  types("newer.d.ts", "export const b: 1;"); // another version is installed
+  expect(result(await run("import { b } from 'late'; b"))).toBe("1");
 });
 
 test("what a local file imports is read again after a change, too: modules and JSON", async () => {

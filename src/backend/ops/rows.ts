@@ -127,22 +127,23 @@ export function commonPrefix(rows: readonly (readonly number[])[]): number {
 }
 
 /**
- * For each row the earlier one with which it has the longest start in common, so that this is run once.
+ * For each row an earlier one with which it has a start in common, so that this is run once: the longest first, since a row that lends its start runs it itself.
  * @param limits how many of a row's first tokens may be another's; default: all but one, which each row keeps in any case
  */
 export function sharedStarts(
   rows: readonly (readonly number[])[],
   limits: readonly number[] = rows.map((r) => r.length),
 ): (SharedStart | null)[] {
-  const found: (SharedStart | null)[] = [];
-  rows.forEach((row, b) => {
-    let longest: SharedStart | null = null;
-    for (let a = 0; a < b; a++) {
-      if (found[a]) continue; // it does not run its start itself
-      const tokens = Math.min(commonPrefix([rows[a]!, row]), limits[b]!);
-      if (tokens > (longest?.tokens ?? 0)) longest = { row: a, tokens };
-    }
-    found.push(longest);
-  });
+  const found: (SharedStart | null)[] = rows.map(() => null);
+  const ways = rows.flatMap((row, b) =>
+    rows.slice(0, b).map((other, a) => ({ b, row: a, tokens: Math.min(commonPrefix([other, row]), limits[b]!) })),
+  );
+  ways.sort((x, y) => y.tokens - x.tokens);
+  const lends = new Set<number>();
+  for (const { b, row, tokens } of ways) {
+    if (tokens === 0 || found[b] || found[row] || lends.has(b)) continue;
+    found[b] = { row, tokens };
+    lends.add(row);
+  }
   return found;
 }

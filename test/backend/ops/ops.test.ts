@@ -237,6 +237,17 @@ test("a row shares its longest start with an earlier row that runs it, as far as
   ]);
 });
 
+test("the prompts of pairs are run once each, though two of them begin alike", () => {
+  const prompts = [
+    [4, 5, 6, 7],
+    [1, 5, 6, 7],
+    [1, 8, 9, 3],
+  ];
+  const rows = [...prompts.map((p) => [...p, 20]), ...prompts.map((p) => [...p, 21])]; // chosen, then rejected
+  expect(sharedStarts(rows).slice(3)).toEqual([0, 1, 2].map((row) => ({ row, tokens: 4 })));
+  expect(sharedStarts(rows).slice(0, 3)).toEqual([null, null, null]);
+});
+
 test("a shared start that nobody runs, or that leaves nothing, is refused", () => {
   const refused = (...shared: Parameters<typeof rowLayout>[2] & object) =>
     expect(() =>
