@@ -75,6 +75,8 @@ def main():
     trainer.save_model(str(HERE / "adapter"))
     if processes.is_main_process:
         (HERE / "log.json").write_text(json.dumps(trainer.state.log_history, indent=1) + "\n")
+    processes.wait_for_everyone()
+    processes.destroy_process_group()  # a process that ends with its group open may abort, and torchrun then ends the others
 
 
 def with_adapter(model):
