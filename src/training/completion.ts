@@ -44,7 +44,8 @@ export function completionLogps(decoder: Decoder, rows: readonly CompletionRow[]
   const scored = [...new Set(row)]; // rows that have something to score
   const P = Math.min(commonPrefix(scored.map((b) => inputs[b]!)), ...scored.map((b) => Math.max(0, rows[b]!.prompt.length - 1)));
   const own = scored.map((b) => inputs[b]!.slice(P));
-  const T = Math.max(...own.map((ids) => ids.length));
+  const lengths = own.map((ids) => ids.length);
+  const T = Math.max(...lengths);
   const at = new Map(scored.map((b, i) => [b, i]));
   const shared = sharedStarts(
     own,
@@ -58,7 +59,6 @@ export function completionLogps(decoder: Decoder, rows: readonly CompletionRow[]
       [own.length, T],
       "int32",
     );
-    const lengths = own.map((ids) => ids.length);
     const states = decoder.hidden(ids, { lora, prefix: inputs[scored[0]!]!.slice(0, P), lengths, shared, recompute }); // [B, T, C]
     const C = states.shape[2];
     return decoder.tokenLogps(takeRows(tf.reshape(states, [own.length * T, C]), places), tf.tensor1d(targets, "int32"));
