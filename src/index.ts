@@ -48,17 +48,11 @@ export {
 } from "./frontend/index.js";
 export { type Endpoint, type RemoteCompletion, type RemoteOptions, sampleRemote } from "./generation/remote.js";
 export { type Completion, type SampleOptions, sample } from "./generation/sample.js";
-
-// ERPO, as a run that is kept in a folder
-export { type DevAnswers, type DevScore, devAnswers, devScore } from "./methods/dev.js";
-export { answersOnly, stage1, stage1Prompts, stage2, stage3 } from "./methods/erpo.js";
-export { roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo-pairs.js";
-export { attackTrials, evaluateStage, stageBalance, stagePerplexity, suiteTrials, type TrialResult } from "./methods/evaluate.js";
-export { type Round, rounds } from "./methods/gate.js";
+export { answersOnly, stage1, stage1Prompts, stage2, stage3 } from "./methods/erpo/erpo.js";
+export { type Round, rounds } from "./methods/erpo/gate.js";
+export { roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";
+export { roundStage, stages } from "./methods/erpo/stages.js";
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
-export { type Profile, profile } from "./methods/profile.js";
-export { openRun, type Run } from "./methods/run.js";
-export { roundStage, stages } from "./methods/stages.js";
 export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
 export { type LanguageModel, loadModel } from "./model/load.js";
 export { createLora, LINEAR_NAMES, Lora, linearNames } from "./model/lora.js";
@@ -72,6 +66,11 @@ export { sft } from "./objectives/sft.js";
 export { simpo } from "./objectives/simpo.js";
 export { stepDpo, stepPair } from "./objectives/step-dpo.js";
 export type { PairLengths, PairLogps, PairLoss, PreferenceObjective } from "./objectives/types.js";
+// ERPO, as a run that is kept in a folder
+export { type DevAnswers, type DevScore, devAnswers, devScore } from "./runs/dev.js";
+export { attackTrials, evaluateStage, stageBalance, stagePerplexity, suiteTrials, type TrialResult } from "./runs/evaluate.js";
+export { type Profile, profile } from "./runs/profile.js";
+export { openRun, type Run } from "./runs/run.js";
 export { balanced, lengthSorted, sequential, shuffled } from "./training/batches.js";
 export type { StepMetrics } from "./training/metrics.js";
 export { referenceLogps, trainPreference } from "./training/preference.js";

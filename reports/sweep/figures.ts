@@ -4,7 +4,7 @@ import type { VegaLiteSpec } from "../../src/figures/spec.js";
 import { escapeHTML } from "../html/escape.js";
 import { inlineSVG } from "../html/svg.js";
 import type { Axis } from "./axes.js";
-import type { Member } from "./run.js";
+import type { Member } from "./member.js";
 
 /**
  * A figure for each number that two or more whole runs have named: the number against the parameter with the most values, a colour for each

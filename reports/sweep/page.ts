@@ -5,7 +5,7 @@ import { escapeHTML } from "../html/escape.js";
 import { duration, pageHTML } from "../html/page.js";
 import type { Axis } from "./axes.js";
 import { sweepFigures } from "./figures.js";
-import type { Member } from "./run.js";
+import type { Member } from "./member.js";
 
 /** The page of a sweep: a row a run, with its parameters, how it ended and the numbers that its cells have named; then a figure a number. */
 export async function sweepHTML(members: readonly Member[], axes: readonly Axis[], fixed: Parameters): Promise<string> {

@@ -1,33 +1,16 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { writeAtomic } from "../../src/setup/atomic.js";
 import { alone } from "../execute/alone.js";
-import { type ExecuteOptions, type ExecuteResult, executeNotebook, InterruptedError } from "../execute/execute.js";
+import { type ExecuteOptions, executeNotebook, InterruptedError } from "../execute/execute.js";
 import { findKernel } from "../execute/kernelspec.js";
-import { injectParameters, type Parameters } from "../execute/parameters.js";
+import { injectParameters } from "../execute/parameters.js";
 import { readNotebook } from "../notebook/read.js";
 import { NotebookError } from "../notebook/types.js";
 import { renderReports } from "../report.js";
 import { type Axis, combinations, memberName } from "./axes.js";
+import type { Member } from "./member.js";
 import { sweepHTML } from "./page.js";
-import { type NamedValue, namedValues } from "./values.js";
-
-/** One notebook with one combination of parameters. */
-export interface Member {
-  /** The source notebook. */
-  path: string;
-  /** The values of the swept parameters. */
-  swept: Parameters;
-  /** The executed copy. */
-  output: string;
-  /** `skipped`: a notebook before it, with the same parameters, failed. */
-  status: "waiting" | "done" | "failed" | "skipped" | "interrupted";
-  /** Why it failed or was skipped, in one line. */
-  message?: string;
-  result?: ExecuteResult;
-  values: ReadonlyMap<string, NamedValue>;
-  /** File name of its report. */
-  report?: string;
-}
+import { namedValues } from "./values.js";
 
 /** How a sweep is run. */
 export interface SweepOptions extends Omit<ExecuteOptions, "output" | "cache"> {

@@ -1,26 +1,11 @@
 import { findBinding } from "../setup/binding.js";
 import { erpoCommand } from "../setup/paths.js";
 import { openCpu } from "./devices/cpu.js";
+import { type Device, DeviceError } from "./devices/device.js";
 import { openTensorflow } from "./devices/tensorflow.js";
 import { openWasm } from "./devices/wasm.js";
 
-/** What this process computes on. */
-export interface Device {
-  kind: "tensorflow" | "webgpu" | "wasm" | "cpu";
-  /** the hardware, as people call it */
-  name: string;
-  /** the library that computes, with its version, and whether our kernels work in it: sums differ in their last bits */
-  library: string;
-  /** why this one, in one line */
-  reason: string;
-  /** "bf16" when products with frozen matrices round their inputs to BF16, or all products do (on NVIDIA cards to TF32); "f32" when nothing does */
-  precision: "f32" | "bf16";
-}
-
-/** The device asked for cannot be opened: which, why, and what mends it. */
-export class DeviceError extends Error {
-  override name = "DeviceError";
-}
+export { type Device, DeviceError } from "./devices/device.js";
 
 type Precision = Device["precision"];
 type Log = (line: string) => void;

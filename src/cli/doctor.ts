@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { NotebookDuration } from "../methods/duration.js";
+import type { NotebookDuration } from "../methods/erpo/duration.js";
 import type { Diagnosis } from "../setup/doctor.js";
 
 /** `erpo doctor`: what the machine is, what is missing, and the command that mends it. Exit code 1 when the main job cannot run. */
@@ -20,13 +20,13 @@ export function register(program: Command): void {
 
 /** Estimated seconds of the notebooks, for each profile that people run. */
 async function estimates(gflops: number): Promise<Record<string, NotebookDuration[]>> {
-  const [{ durations }, { profile }] = await Promise.all([import("../methods/duration.js"), import("../methods/profile.js")]);
+  const [{ durations }, { profile }] = await Promise.all([import("../methods/erpo/duration.js"), import("../runs/profile.js")]);
   return Object.fromEntries(["quick", "full"].map((name) => [name, durations(profile(name), gflops)]));
 }
 
 /** A row a notebook, a column a profile. */
 async function timeTable(notebooks: Record<string, NotebookDuration[]>): Promise<string> {
-  const { inWords, totalSeconds } = await import("../methods/duration.js");
+  const { inWords, totalSeconds } = await import("../methods/erpo/duration.js");
   const profiles = Object.values(notebooks);
   if (profiles.length === 0) return "";
   const rows = [

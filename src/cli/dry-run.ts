@@ -1,9 +1,9 @@
 import { type Device, isGpu, openDevice } from "../backend/device.js";
-import { plan } from "../methods/plan.js";
-import type { Profile } from "../methods/profile.js";
+import { plan } from "../methods/erpo/plan.js";
 import type { DecoderConfig } from "../model/config.js";
 import { adapterParameters, footprint, parameters, processBytes, tensorBytes } from "../model/footprint.js";
 import { checkModel } from "../model/load.js";
+import type { Profile } from "../runs/profile.js";
 import { deviceMemory } from "../setup/doctor.js";
 import { inBytes } from "../setup/files.js";
 

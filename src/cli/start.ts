@@ -26,7 +26,7 @@ export function register(program: Command): void {
 }
 
 async function start({ profile: name, seed, model, run, dryRun }: StartOptions): Promise<void> {
-  const { profile } = await import("../methods/profile.js");
+  const { profile } = await import("../runs/profile.js");
   const chosen = profile(name);
   if (dryRun) {
     const { inspect } = await import("./dry-run.js");
@@ -41,13 +41,13 @@ async function start({ profile: name, seed, model, run, dryRun }: StartOptions):
   await makeReady(say);
   const { checkModel } = await import("../model/load.js");
   const config = await checkModel(model, { log: say });
-  const { earlierRun } = await import("../methods/run.js");
+  const { earlierRun } = await import("../runs/run.js");
   earlierRun(dir, name, seed); // before its notebooks are written over
   assertWritable(join(dir, "run.json"));
   const { measure } = await import("../setup/doctor.js");
   const { gflops } = await measure();
   const [{ durations, inWords, totalSeconds }, { multipliedParameters }] = await Promise.all([
-    import("../methods/duration.js"),
+    import("../methods/erpo/duration.js"),
     import("../model/footprint.js"),
   ]);
   const time = inWords(totalSeconds(durations(chosen, gflops, multipliedParameters(config))));
@@ -66,7 +66,7 @@ async function start({ profile: name, seed, model, run, dryRun }: StartOptions):
   if (failures.length > 0) throw new Error(failures[0]);
 
   say(`done in ${((performance.now() - began) / 60_000).toFixed(1)} minutes`);
-  const { runSummary } = await import("../methods/summary.js");
+  const { runSummary } = await import("../methods/erpo/summary.js");
   process.stdout.write(`${runSummary(dir)}\n\nreport: ${relative(process.cwd(), join(reports, "index.html"))}\n`);
 }
 

@@ -1,4 +1,4 @@
-import type { MimeBundle, Shown } from "./frontend.js";
+import type { MimeBundle, Shown } from "./types.js";
 
 /** The method by which a value shows itself: `[Symbol.for("Jupyter.display")]()`, sync or async. */
 export const DISPLAY = Symbol.for("Jupyter.display");

@@ -1,8 +1,8 @@
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { inspect } from "node:util";
-import type { Frontend, MimeBundle, Shown } from "./frontend.js";
 import { ownDisplay } from "./shown.js";
+import type { Frontend, MimeBundle, Shown } from "./types.js";
 
 const never = new AbortController().signal;
 let lastId = "";

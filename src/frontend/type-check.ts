@@ -1,7 +1,7 @@
 import { currentFrontend } from "./frontend.js";
+import type { TypeCheck } from "./types.js";
 
-/** What faults that the type checker finds do to a cell: `strict` keeps it from running, `warn` tells of them and runs it, `off` finds none. */
-export type TypeCheck = "strict" | "warn" | "off";
+export type { TypeCheck } from "./types.js";
 
 export const typeCheckLevels: readonly TypeCheck[] = ["strict", "warn", "off"];
 

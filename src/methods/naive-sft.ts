@@ -5,11 +5,11 @@
  */
 import type { TokenRow } from "../data/tokens.js";
 import { answerRow, promptIds } from "../exante/rows.js";
+import { balancedPrompts, withAnswers, withinTokens } from "../runs/prompts.js";
+import { type Run, trainOnce } from "../runs/run.js";
 import type { StepMetrics } from "../training/metrics.js";
 import { trainSft } from "../training/sft.js";
-import { balancedPrompts, withAnswers, withinTokens } from "./prompts.js";
-import { type Run, trainOnce } from "./run.js";
-import { freshAdapter, sftOptions } from "./stages.js";
+import { freshAdapter, sftOptions } from "./erpo/stages.js";
 
 /** Folder of the stage in a run. */
 export const naiveStage = "baseline-naive-sft";

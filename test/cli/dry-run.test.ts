@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { describe as describeRun } from "../../src/cli/dry-run.js";
-import { plan } from "../../src/methods/plan.js";
-import { profile } from "../../src/methods/profile.js";
+import { plan } from "../../src/methods/erpo/plan.js";
 import { checkModel } from "../../src/model/load.js";
+import { profile } from "../../src/runs/profile.js";
 
 const root = resolve(import.meta.dirname, "../..");
 const tiny = join(root, "test/fixtures/llama-tiny");

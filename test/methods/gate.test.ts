@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { wilson } from "../../src/evaluation/intervals.js";
-import { scoreReadout } from "../../src/methods/dev.js";
-import { judgeRound } from "../../src/methods/gate.js";
-import { withinTokens } from "../../src/methods/prompts.js";
+import { judgeRound } from "../../src/methods/erpo/gate.js";
+import { scoreReadout } from "../../src/runs/dev.js";
+import { withinTokens } from "../../src/runs/prompts.js";
 
 /** 100 + 100 prompts of which `unsafe` and `safe` are refused. */
 const score = (unsafe: number, safe: number) => {

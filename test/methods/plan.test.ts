@@ -1,9 +1,9 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { durations, inWords, totalSeconds } from "../../src/methods/duration.js";
-import { plan } from "../../src/methods/plan.js";
-import { profile } from "../../src/methods/profile.js";
+import { durations, inWords, totalSeconds } from "../../src/methods/erpo/duration.js";
+import { plan } from "../../src/methods/erpo/plan.js";
+import { profile } from "../../src/runs/profile.js";
 
 const quick = profile("quick");
 

@@ -19,11 +19,12 @@ const allowed: Record<string, string[]> = {
   "src/figures": ["src/setup", "src/frontend"],
 };
 const core = [...Object.keys(allowed)];
-allowed["src/methods"] = core.filter((part) => part !== "src/frontend" && part !== "src/figures");
-allowed["src/index.ts"] = [...core, "src/methods"];
+allowed["src/runs"] = core.filter((part) => part !== "src/frontend" && part !== "src/figures");
+allowed["src/methods"] = [...allowed["src/runs"], "src/runs"];
+allowed["src/index.ts"] = [...core, "src/runs", "src/methods"];
 allowed.kernel = ["src/index.ts", "src/frontend", "src/figures", "src/setup"];
 allowed.reports = ["src/index.ts", "src/frontend", "src/figures", "src/setup", "kernel"];
-allowed["src/cli"] = [...core, "src/methods", "src/index.ts", "kernel", "reports"];
+allowed["src/cli"] = [...core, "src/runs", "src/methods", "src/index.ts", "kernel", "reports"];
 
 const partOf = (file: string): string => {
   const path = relative(root, file);
@@ -37,17 +38,37 @@ const sources = (folder: string): string[] =>
 
 const files = ["src", "kernel", "reports"].flatMap(sources);
 
+/** The files that a file imports, types included. */
+const imports = (file: string): string[] =>
+  [...readFileSync(file, "utf8").matchAll(/(?:from|import)\s*\(?\s*"(\.{1,2}\/[^"]+)"/g)].map(([, specifier]) =>
+    resolve(dirname(file), specifier!).replace(/\.js$/, ".ts"),
+  );
+
 test("imports point one way", () => {
   const wrong: string[] = [];
   for (const file of files) {
     const part = partOf(file);
-    for (const [, specifier] of readFileSync(file, "utf8").matchAll(/(?:from|import)\s*\(?\s*"(\.{1,2}\/[^"]+)"/g)) {
-      if (file.endsWith("src/setup/doctor.ts")) continue; // says what the opened device is
-      const target = partOf(resolve(dirname(file), specifier!).replace(/\.js$/, ".ts"));
-      if (target !== part && !allowed[part]?.includes(target)) wrong.push(`${relative(root, file)} imports ${specifier}`);
+    if (file.endsWith("src/setup/doctor.ts")) continue; // says what the opened device is
+    for (const imported of imports(file)) {
+      const target = partOf(imported);
+      if (target !== part && !allowed[part]?.includes(target)) wrong.push(`${relative(root, file)} imports ${relative(root, imported)}`);
     }
   }
   expect(wrong).toEqual([]);
+});
+
+test("no files import each other in a circle", () => {
+  const circles: string[] = [];
+  const done = new Set<string>();
+  const visit = (file: string, path: readonly string[]): void => {
+    const at = path.indexOf(file);
+    if (at >= 0) circles.push([...path.slice(at), file].map((f) => relative(root, f)).join(" > "));
+    if (at >= 0 || done.has(file)) return;
+    for (const imported of imports(file)) if (files.includes(imported)) visit(imported, [...path, file]);
+    done.add(file);
+  };
+  for (const file of files) visit(file, []);
+  expect(circles).toEqual([]);
 });
 
 test("a file holds one concept: at most 350 lines", () => {

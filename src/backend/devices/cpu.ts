@@ -1,6 +1,6 @@
 import { cpus } from "node:os";
 import * as tf from "@tensorflow/tfjs";
-import type { Device } from "../device.js";
+import type { Device } from "./device.js";
 
 /** Plain JavaScript, which opens everywhere. */
 export async function openCpu(reason: string): Promise<Device> {

@@ -3,11 +3,11 @@ import { createRequire } from "node:module";
 import * as tf from "@tensorflow/tfjs";
 import { addonPackage, type Binding, nvidiaDriver } from "../../setup/binding.js";
 import { kernelsFile } from "../../setup/kernels.js";
-import type { Device } from "../device.js";
 import { BF16_FLAG } from "../ops/mat-mul.js";
 import { KERNELS_FLAG } from "../ops/native.js";
 import { loadAddon, mendUtil } from "../shim.js";
 import { cpuName } from "./cpu.js";
+import type { Device } from "./device.js";
 
 type Precision = Device["precision"];
 

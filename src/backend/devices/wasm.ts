@@ -1,8 +1,8 @@
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
-import type { Device } from "../device.js";
 import { cpuName } from "./cpu.js";
+import type { Device } from "./device.js";
 
 /** @throws Error when WebAssembly, or the package, does not load */
 export async function openWasm(reason: string): Promise<Device> {

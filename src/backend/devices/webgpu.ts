@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
-import { type Device, DeviceError } from "../device.js";
+import { type Device, DeviceError } from "./device.js";
 
 /** What is used of npm's `webgpu`, which is Dawn, Chromium's WebGPU, for Node. */
 interface Dawn {

@@ -1,5 +1,5 @@
+import type { Profile } from "../../runs/profile.js";
 import { type PlannedWork, plan } from "./plan.js";
-import type { Profile } from "./profile.js";
 
 /** How long a notebook of the main job takes. */
 export interface NotebookDuration {

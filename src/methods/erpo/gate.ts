@@ -1,5 +1,5 @@
-import type { DevAnswers } from "./dev.js";
-import { once, type Run } from "./run.js";
+import type { DevAnswers } from "../../runs/dev.js";
+import { once, type Run } from "../../runs/run.js";
 import { roundStage } from "./stages.js";
 
 /** A round of stage 3 and what became of it. */

@@ -1,5 +1,5 @@
-import type { Rng } from "../backend/random.js";
-import type { TokenPair } from "../data/tokens.js";
+import type { Rng } from "../../backend/random.js";
+import type { TokenPair } from "../../data/tokens.js";
 import {
   type CheckedSample,
   checkSample,
@@ -8,14 +8,14 @@ import {
   type PreferencePair,
   stepLevelPair,
   wholePair,
-} from "../exante/pairs.js";
-import { type LabelledPrompt, thoughtFor } from "../exante/rows.js";
-import type { Lora } from "../model/lora.js";
-import { balanced } from "../training/batches.js";
-import { referenceLogps } from "../training/preference.js";
-import { balancedPrompts, withAnswers } from "./prompts.js";
-import { once, type Run } from "./run.js";
-import { sampleOnce } from "./samples.js";
+} from "../../exante/pairs.js";
+import { type LabelledPrompt, thoughtFor } from "../../exante/rows.js";
+import type { Lora } from "../../model/lora.js";
+import { balancedPrompts, withAnswers } from "../../runs/prompts.js";
+import { once, type Run } from "../../runs/run.js";
+import { sampleOnce } from "../../runs/samples.js";
+import { balanced } from "../../training/batches.js";
+import { referenceLogps } from "../../training/preference.js";
 import { roundStage, stages } from "./stages.js";
 
 /** Stage 2's pairs with their reference log-probs, kept in 2-dpo/pairs.json. */

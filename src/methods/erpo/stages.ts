@@ -1,9 +1,9 @@
-import type { TokenRow } from "../data/tokens.js";
-import { createLora, type Lora, linearNames } from "../model/lora.js";
-import { lengthSorted } from "../training/batches.js";
-import type { TrainOptions } from "../training/loop.js";
-import { cosine } from "../training/schedule.js";
-import type { Run } from "./run.js";
+import type { TokenRow } from "../../data/tokens.js";
+import { createLora, type Lora, linearNames } from "../../model/lora.js";
+import type { Run } from "../../runs/run.js";
+import { lengthSorted } from "../../training/batches.js";
+import type { TrainOptions } from "../../training/loop.js";
+import { cosine } from "../../training/schedule.js";
 
 /** Folders of the stages in a run; each holds an adapter for the base model when its stage is through. */
 export const stages = {

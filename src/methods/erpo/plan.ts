@@ -1,4 +1,4 @@
-import type { Profile } from "./profile.js";
+import type { Profile } from "../../runs/profile.js";
 
 /** A part of the main job that keeps the device busy. */
 export interface PlannedWork {

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { readJson } from "../data/jsonl.js";
-import type { DevScore } from "./dev.js";
-import type { TrialResult } from "./evaluate.js";
+import { readJson } from "../../data/jsonl.js";
+import type { DevScore } from "../../runs/dev.js";
+import type { TrialResult } from "../../runs/evaluate.js";
 import { stages } from "./stages.js";
 
 const shown = [

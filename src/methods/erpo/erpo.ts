@@ -9,20 +9,20 @@
  * The paper's exact pairs, weights and length term are not public; what is done here is this project's reconstruction. Each stage is an
  * async generator of its training steps; its results are in the run's folder, and running it again continues or repeats them.
  */
-import { answerRow, decisionRow, type LabelledPrompt, traceRow } from "../exante/rows.js";
-import { saveAdapter } from "../model/adapter-io.js";
-import { dpo } from "../objectives/dpo.js";
-import { lengthMargin } from "../objectives/length-margin.js";
-import { withNll } from "../objectives/nll.js";
-import type { PreferenceObjective } from "../objectives/types.js";
-import type { StepMetrics } from "../training/metrics.js";
-import { trainPreference } from "../training/preference.js";
-import { trainSft } from "../training/sft.js";
-import { devAnswers } from "./dev.js";
-import { pairBatches, roundPairs, stage2Pairs } from "./erpo-pairs.js";
+import { answerRow, decisionRow, type LabelledPrompt, traceRow } from "../../exante/rows.js";
+import { saveAdapter } from "../../model/adapter-io.js";
+import { dpo } from "../../objectives/dpo.js";
+import { lengthMargin } from "../../objectives/length-margin.js";
+import { withNll } from "../../objectives/nll.js";
+import type { PreferenceObjective } from "../../objectives/types.js";
+import { devAnswers } from "../../runs/dev.js";
+import { balancedPrompts, withAnswers, withinTokens } from "../../runs/prompts.js";
+import { once, type Run, trainOnce } from "../../runs/run.js";
+import type { StepMetrics } from "../../training/metrics.js";
+import { trainPreference } from "../../training/preference.js";
+import { trainSft } from "../../training/sft.js";
 import { judgeRound } from "./gate.js";
-import { balancedPrompts, withAnswers, withinTokens } from "./prompts.js";
-import { once, type Run, trainOnce } from "./run.js";
+import { pairBatches, roundPairs, stage2Pairs } from "./pairs.js";
 import { freshAdapter, preferenceOptions, roundStage, rowTokens, sftOptions, stages } from "./stages.js";
 
 /** What a notebook may vary. */
