@@ -39,7 +39,8 @@ export interface IdentityDifference {
 
 /** All places where two identities differ, in alphabetical order, as deep as both have fields. */
 export function identityDifferences(was: IdentityValue | undefined, now: IdentityValue | undefined, field = ""): IdentityDifference[] {
-  if (!isRecord(was) || !isRecord(now)) return canonicalJson(was) === canonicalJson(now) ? [] : [{ field, was, now }];
+  const same = (was === undefined) === (now === undefined) && canonicalJson(was) === canonicalJson(now);
+  if (!isRecord(was) || !isRecord(now)) return same ? [] : [{ field, was, now }];
   const names = [...new Set([...Object.keys(was), ...Object.keys(now)])].sort();
   return names.flatMap((name) => identityDifferences(was[name], now[name], field === "" ? name : `${field}.${name}`));
 }
