@@ -152,7 +152,9 @@ test("whatever comes in whatever order: one reply for each, in turn; what was ab
       const finish = (name: string, how: "ends" | "fails") => {
         const inTurn = script.running() === name;
         const waiting = [...types].filter(([other, type]) => type === "execute" && !begun().has(other)).map(([other]) => other);
-        take(script[how](name));
+        const steps = script[how](name);
+        expect(steps.slice(0, 2)).toEqual([`reply ${name}`, `idle ${name}`]);
+        take(steps);
         const aborted = waiting.filter((other) => log.includes(`abort ${other}`));
         if (how === "fails") expect(aborted).toEqual(inTurn ? waiting : []);
         else expect(aborted).toEqual([]);
