@@ -72,8 +72,8 @@ function reply(channel: "shell" | "control", request: Message, type: string, con
 const queue = new RequestQueue();
 let executions = 0;
 
-/** @param answered what the main thread has replied, for the step that sends it */
-function take(steps: readonly Step[], answered?: FromMain & { type: "reply" }): void {
+/** @param replied by the main thread, for the step that sends it */
+function take(steps: readonly Step[], replied?: FromMain & { type: "reply" }): void {
   for (const { do: what, job } of steps) {
     const { channel, message } = job;
     if (what === "busy" || what === "idle") publish("status", { execution_state: what }, message.header);
@@ -85,7 +85,7 @@ function take(steps: readonly Step[], answered?: FromMain & { type: "reply" }): 
       reply(channel, message, "execute_reply", content);
     } else {
       streams.flush();
-      if (answered?.content) reply(channel, message, answered.replyType, answered.content);
+      if (replied?.content) reply(channel, message, replied.replyType, replied.content);
     }
   }
 }
@@ -122,10 +122,10 @@ function forward(job: Job): void {
   post({ type: "request", id: job.id, request: { header, metadata, content, buffers } });
 }
 
-async function finish(answered: FromMain & { type: "reply" }): Promise<void> {
-  if (typeof answered.content?.execution_count === "number") executions = answered.content.execution_count;
-  if (answered.failed) await received(shell);
-  take(queue.finished(answered.id, answered), answered);
+async function finish(replied: FromMain & { type: "reply" }): Promise<void> {
+  if (typeof replied.content?.execution_count === "number") executions = replied.content.execution_count;
+  if (replied.failed) await received(shell);
+  take(queue.finished(replied.id, replied), replied);
 }
 
 /** Lets the receiving loop take in all that lies ready on the socket. */

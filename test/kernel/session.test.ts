@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Context } from "../../kernel/session/context.js";
+import { Outputs } from "../../kernel/session/outputs.js";
 import { type Collaborators, type Executed, Session } from "../../kernel/session/session.js";
+import type { FromMain } from "../../kernel/wire/bridge.js";
 import { createHeader } from "../../kernel/wire/messages.js";
 
 const text = (shown: string) => ({ data: { "text/plain": shown }, metadata: {} });
@@ -106,6 +108,16 @@ describe("execute", () => {
     await execute("%%timeit\nf()");
     expect(ran).toContain("In[2] %%timeit\nf()");
     expect(sent.at(-1)![0]).toBe("execute_input");
+  });
+
+  test("what a silent cell shows and takes goes to nobody, not even to the cell before it", async () => {
+    const posted: FromMain[] = [];
+    const { execute } = createScene({ "//time\n1": { result: text("1") } }, { outputs: new Outputs((message) => posted.push(message)) });
+    await execute("%%time\n1", { silent: true });
+    expect(posted).toEqual([]);
+    await execute("%%time\n1");
+    const types = posted.map((message) => (message.type === "publish" ? message.msgType : message.type));
+    expect(types).toEqual(["execute_input", "stream", "execute_result"]);
   });
 
   test("a value that has shown itself leaves nothing; one that cannot be sent is the cell's error", async () => {
