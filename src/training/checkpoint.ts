@@ -12,7 +12,7 @@ import { removeLeftovers, writeAtomic } from "../setup/atomic.js";
 import { TrainingError } from "./errors.js";
 import type { AdamWState } from "./optimizer.js";
 
-/** What decides a run's numbers; a checkpoint is good only for the same. Values are compared as JSON. */
+/** What decides a run's numbers; a checkpoint is good only for the same. Values are plain JSON. */
 export type RunSettings = Record<string, unknown>;
 
 /** Where a run stands: everything beside the adapter that the next step needs. */
@@ -127,13 +127,24 @@ export async function restoreAdapter(checkpoint: Checkpoint, lora: Lora, config:
  * @throws TrainingError naming the first setting that differs
  */
 export function checkSettings(checkpoint: Checkpoint, settings: RunSettings): void {
-  for (const key of new Set([...Object.keys(checkpoint.settings), ...Object.keys(settings)])) {
-    const [was, now] = [JSON.stringify(checkpoint.settings[key]), JSON.stringify(settings[key])];
-    if (was !== now) {
-      const values = `${was}${now}`.length <= 80 ? ` (${was ?? "not recorded"}, now ${now})` : "";
-      throw new TrainingError(`${checkpoint.dir}: made with another ${key}${values}: remove the folder, or use another one, to start over`);
-    }
+  const other = difference(checkpoint.settings, settings);
+  if (!other) return;
+  const [was, now] = [JSON.stringify(other.was), JSON.stringify(other.now)];
+  const values = `${was}${now}`.length <= 80 ? ` (${was ?? "not recorded"}, now ${now ?? "not given"})` : "";
+  throw new TrainingError(
+    `${checkpoint.dir}: made with another ${other.path}${values}: remove the folder, or use another one, to start over`,
+  );
+}
+
+/** The first place where two settings differ: `objective.beta`. */
+function difference(was: unknown, now: unknown, path = ""): { path: string; was: unknown; now: unknown } | null {
+  const isObject = (value: unknown): value is RunSettings => typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!isObject(was) || !isObject(now)) return JSON.stringify(was) === JSON.stringify(now) ? null : { path, was, now };
+  for (const key of new Set([...Object.keys(was), ...Object.keys(now)])) {
+    const found = difference(was[key], now[key], path === "" ? key : `${path}.${key}`);
+    if (found) return found;
   }
+  return null;
 }
 
 async function readCheckpoint(dir: string): Promise<Checkpoint> {

@@ -30,7 +30,7 @@ const readLines = (name: string) =>
     .split("\n")
     .map((line) => JSON.parse(line));
 
-test.each(trl.runs)("erpo train logs what TRL logs: $name", (run) => {
+test.each(trl.runs.filter((run) => !run.eval_rows))("erpo train logs what TRL logs: $name", (run) => {
   const name = run.name.replace(/\W+/g, "-");
   writeLines(`${name}.jsonl`, run.rows);
   const { method, batch_size, gradient_accumulation_steps, warmup_ratio, lr_scheduler_type, max_length } = run;
@@ -42,7 +42,9 @@ test.each(trl.runs)("erpo train logs what TRL logs: $name", (run) => {
     warmup_ratio,
     lr_scheduler_type,
     max_length,
-    ...(method === "dpo" ? { beta: run.beta, loss_type: run.loss_type } : {}),
+    ...(method === "sft" ? {} : { beta: run.beta }),
+    ...(method === "dpo" ? { loss_type: run.loss_type } : {}),
+    ...run.more,
     ...(run.reference === "base" ? { reference_adapter: null } : run.reference ? { reference_adapter: fixture("llama-tiny-adapter") } : {}),
     model: fixture("llama-tiny"),
     init_adapter: fixture("llama-tiny-adapter"),
@@ -88,6 +90,19 @@ test("a fresh adapter, length control, an NLL term, then a second stage on top",
   expect({ r, target_modules, layers_to_transform }).toEqual({ r: 2, target_modules: ["q_proj"], layers_to_transform: [1] });
 });
 
+test("SimPO's rewards are measured against nothing", () => {
+  writeLines("pairs.jsonl", trl.runs[2]!.rows);
+  const base = { method: "dpo", model: fixture("llama-tiny"), data: "pairs.jsonl", max_steps: 2, batch_size: 2, output_dir: "simpo" };
+  const simpo = { ...base, loss_type: "simpo", beta: 2, simpo_gamma: 1, init_adapter: fixture("llama-tiny-adapter"), shuffle: false };
+  write("simpo.json", simpo);
+  const { status, stderr } = erpo("train", "simpo.json");
+  expect(status, stderr).toBe(0);
+  const [first] = readLines("simpo/metrics.jsonl");
+  // SimPO's reward is beta times the mean log-prob of a token, not measured against anything
+  expect(first["rewards/chosen"]).toBeLessThan(-1);
+  expect(first["rewards/margins"]).toBeCloseTo(first["rewards/chosen"] - first["rewards/rejected"], 4);
+});
+
 test("Ctrl-C while the reference is computed stops quietly and leaves the adapter before it alone", async () => {
   writeLines("many.jsonl", Array(6000).fill({ prompt: "a", chosen: "b ".repeat(20), rejected: "c ".repeat(20) }));
   write("stopped.json", {
@@ -120,7 +135,7 @@ test("another reference is not gone on with", () => {
   for (const other of [{ reference_adapter: null }, { init_adapter: "reference" }]) {
     write("other.json", { ...begun, ...other, resume: true });
     const { status, stderr } = erpo("train", "other.json");
-    expect([status, stderr]).toEqual([1, expect.stringContaining("checkpoint-2: made with another method")]);
+    expect([status, stderr]).toEqual([1, expect.stringContaining("checkpoint-2: made with another objective")]);
   }
 });
 

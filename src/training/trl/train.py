@@ -58,9 +58,12 @@ def main():
     if run["method"] == "sft":
         trainer = trl.SFTTrainer(with_adapter(model), args=trl.SFTConfig(**options), **common)
     else:
-        losses = [run["loss_type"]] + (["sft"] if run["nll_weight"] else [])
+        losses = run["loss_type"] if isinstance(run["loss_type"], list) else [run["loss_type"]]
+        weights = run.get("loss_weights") or [1.0] * len(losses)
+        if run["nll_weight"]:
+            losses, weights = losses + ["sft"], weights + [run["nll_weight"]]
         config = trl.DPOConfig(
-            beta=run["beta"], loss_type=losses, loss_weights=[1.0, run["nll_weight"]][: len(losses)], label_smoothing=run["label_smoothing"],
+            beta=run["beta"], loss_type=losses, loss_weights=weights, label_smoothing=run["label_smoothing"], ld_alpha=run["ld_alpha"],
             precompute_ref_log_probs=True, **options,
         )
         if run["reference"] == "start":
