@@ -88,13 +88,14 @@ export { openRun, type Run } from "./runs/run.js";
 // training
 export { balanced, lengthSorted, sequential, shuffled } from "./training/batches.js";
 export { train } from "./training/loop.js";
-export type { ObjectiveMetrics, StepMetrics } from "./training/metrics.js";
+export type { EvaluationMetrics, ObjectiveMetrics, StepMetrics } from "./training/metrics.js";
 export type { Objective, RowsLoss, ScoredBatch, Settings } from "./training/objective.js";
-export type { TrainOptions } from "./training/options.js";
+export type { CheckpointOptions, TrainOptions } from "./training/options.js";
 export { type PairBatch, pairObjective } from "./training/pair-objective.js";
 export { referenceLogps, trainPreference } from "./training/preference.js";
 export { type CutOptions, type Tokenized, tokenizePairs, tokenizeRows, tokenizeUnpaired } from "./training/rows.js";
 export { constant, cosine, linear } from "./training/schedule.js";
 export { trainSft } from "./training/sft.js";
+export { evaluateRows } from "./training/step.js";
 export { sftObjective, type TokenLogps, tokenObjective } from "./training/token-objective.js";
 export { ktoObjective, mismatch, unpairedObjective } from "./training/unpaired-objective.js";

@@ -22,6 +22,8 @@ export interface TrainingState {
   /** Real tokens so far. */
   numTokens: number;
   settings: RunSettings;
+  /** The stored step that is the best so far, where the run looks for one. */
+  best?: { step: number; value: number };
   optimizer: AdamWState;
 }
 
@@ -38,12 +40,18 @@ type Manifest = z.infer<typeof manifestSchema>;
 
 /**
  * Writes `DIR/checkpoint-N/`: the adapter in PEFT's format, optimizer.safetensors, state.json, and manifest.json with the SHA-256 of each. It is made beside its
- * place, synced, files and folders, and renamed: a crash leaves the whole checkpoint or none. Then the others are removed but the one before it, which is kept
- * in case that the disk damages the newest.
+ * place, synced, files and folders, and renamed: a crash leaves the whole checkpoint or none. Then the others are removed but the newest and the best.
  * @param base the model that the adapter is for
- * @param before step of the whole checkpoint that the run has gone on from, or has stored last; 0 for none
+ * @param keep.limit how many are kept, this one included
+ * @param keep.before step of the whole checkpoint that the run has gone on from, or has stored last, 0 for none: those between it and this one are broken
  */
-export async function saveCheckpoint(dir: string, state: TrainingState, lora: Lora, base: string, before: number): Promise<string> {
+export async function saveCheckpoint(
+  dir: string,
+  state: TrainingState,
+  lora: Lora,
+  base: string,
+  keep: { limit: number; before: number },
+): Promise<string> {
   const target = join(dir, `checkpoint-${state.step}`);
   const beside = join(dir, `tmp-checkpoint-${state.step}-${process.pid}`);
   await rm(beside, { recursive: true, force: true });
@@ -56,7 +64,9 @@ export async function saveCheckpoint(dir: string, state: TrainingState, lora: Lo
   await rm(target, { recursive: true, force: true }); // only a broken one can be there
   await rename(beside, target);
   await syncFolder(dir);
-  for (const step of steps(dir).filter((step) => step !== state.step && step !== before))
+  const older = steps(dir).filter((step) => step <= keep.before);
+  const kept = [state.step, ...older.slice(0, keep.limit - 1), state.best?.step];
+  for (const step of steps(dir).filter((step) => !kept.includes(step)))
     await rm(join(dir, `checkpoint-${step}`), { recursive: true, force: true });
   return target;
 }
@@ -147,6 +157,16 @@ function difference(was: unknown, now: unknown, path = ""): { path: string; was:
   return null;
 }
 
+/** The checkpoint of a step. @throws TrainingError when it is not there, or not whole */
+export async function openCheckpoint(dir: string, step: number): Promise<Checkpoint> {
+  const folder = join(dir, `checkpoint-${step}`);
+  try {
+    return await readCheckpoint(folder);
+  } catch (error) {
+    throw new TrainingError(`${folder}: ${(error as Error).message.split("\n")[0]}: start the run over`);
+  }
+}
+
 async function readCheckpoint(dir: string): Promise<Checkpoint> {
   const manifest = await readManifest(join(dir, "manifest.json"));
   for (const needed of ["adapter_config.json", "adapter_model.safetensors", "optimizer.safetensors", "state.json"]) {
@@ -164,7 +184,7 @@ async function readCheckpoint(dir: string): Promise<Checkpoint> {
   try {
     const stored = readSafetensors(file);
     const optimizer = { step: state.optimizer.step, m: stored.read("exp_avg").data, v: stored.read("exp_avg_sq").data };
-    return { dir, step: state.step, numTokens: state.numTokens, settings: state.settings, optimizer };
+    return { dir, step: state.step, numTokens: state.numTokens, settings: state.settings, best: state.best, optimizer };
   } finally {
     file.close();
   }

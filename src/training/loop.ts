@@ -1,12 +1,12 @@
 import { openDevice } from "../backend/device.js";
 import type { LanguageModel } from "../model/load.js";
-import { checkSettings, newestCheckpoint, restoreAdapter, saveCheckpoint } from "./checkpoint.js";
+import { checkSettings, newestCheckpoint, openCheckpoint, restoreAdapter, saveCheckpoint, type TrainingState } from "./checkpoint.js";
 import { clipByGlobalNorm } from "./clip.js";
 import { TrainingError } from "./errors.js";
 import { openMetrics, type StepMetrics } from "./metrics.js";
 import type { Objective } from "./objective.js";
 import { AdamW } from "./optimizer.js";
-import { runSettings, type TrainOptions } from "./options.js";
+import { type BestChoice, runSettings, type TrainOptions } from "./options.js";
 import { scoredTokens, stepGradient, summary, totalWeight } from "./step.js";
 
 export type { TrainOptions } from "./options.js";
@@ -27,20 +27,22 @@ export async function* train<Row>(
   options: TrainOptions,
 ): AsyncGenerator<StepMetrics> {
   checkRows(rows, objective);
-  const { lora, batches, learningRate, schedule, maxGradNorm, weightDecay, betas, checkpoint, signal } = options;
+  const { lora, batches, learningRate, schedule, maxGradNorm, weightDecay, betas, epsilon, evaluation, checkpoint, signal } = options;
   const total = batches.length;
   const { precision } = await openDevice();
   const settings = runSettings(model, rows, objective, options, precision);
-  const optimizer = new AdamW(lora.variables(), { betas, weightDecay });
+  const optimizer = new AdamW(lora.variables(), { betas, eps: epsilon, weightDecay });
   let metricsFile: ReturnType<typeof openMetrics> | undefined;
   try {
     let done = 0;
     let numTokens = 0;
     let stored = 0;
-    const store = async () => {
+    let best: TrainingState["best"];
+    const store = async (metrics?: StepMetrics) => {
       if (!checkpoint || done === stored) return;
-      const state = { step: done, numTokens, settings, optimizer: await optimizer.state() };
-      await saveCheckpoint(checkpoint.dir, state, lora, model.name, stored);
+      best = better(best, metrics, checkpoint.best);
+      const state = { step: done, numTokens, settings, best, optimizer: await optimizer.state() };
+      await saveCheckpoint(checkpoint.dir, state, lora, model.name, { limit: checkpoint.limit ?? 2, before: stored });
       stored = done;
     };
     if (checkpoint) {
@@ -51,7 +53,7 @@ export async function* train<Row>(
         checkSettings(found, settings);
         await restoreAdapter(found, lora, model.config);
         optimizer.restore(found.optimizer);
-        ({ step: done, numTokens } = found);
+        ({ step: done, numTokens, best } = found);
         stored = done;
         log?.(`going on from ${found.dir}`);
       } else if (broken.length > 0) warn(`${dir} has no whole checkpoint left: starting over`);
@@ -61,6 +63,7 @@ export async function* train<Row>(
       const step = done + 1;
       await new Promise((resolve) => setImmediate(resolve)); // timers and signals get their turn
       if (signal?.aborted) return void (await store());
+      const isDue = (every: number) => step % every === 0 || step === total;
       const started = performance.now();
       const chosen = batches[step - 1]!.map((i) => rows[i]!);
       if (!(totalWeight(objective, chosen) > 0)) {
@@ -92,15 +95,32 @@ export async function* train<Row>(
         peak_rss_bytes: process.resourceUsage().maxRSS * 1024,
         numTokens,
       };
+      if (evaluation && isDue(evaluation.everySteps)) Object.assign(metrics, await evaluation.measure());
       metricsFile?.append(metrics);
       done = step;
-      if (checkpoint && (step % checkpoint.everySteps === 0 || step === total)) await store();
+      if (checkpoint && isDue(checkpoint.everySteps)) await store(metrics);
       yield metrics;
+    }
+    if (checkpoint?.best && best && best.step !== total) {
+      await restoreAdapter(await openCheckpoint(checkpoint.dir, best.step), lora, model.config);
+      checkpoint.log?.(`took step ${best.step}, whose ${checkpoint.best.metric} of ${best.value} is the ${checkpoint.best.wanted}`);
     }
   } finally {
     metricsFile?.close();
     optimizer.dispose();
   }
+}
+
+/** The better one of the best stored step and the one that is about to be stored; the earlier one where they are equal. */
+function better(best: TrainingState["best"], metrics: StepMetrics | undefined, choice: BestChoice | undefined): TrainingState["best"] {
+  if (!choice || !metrics) return best;
+  const value = (metrics as unknown as Record<string, number | undefined>)[choice.metric];
+  if (value === undefined) {
+    const names = Object.keys(metrics).join(", ");
+    throw new TrainingError(`step ${metrics.step} has no metric ${choice.metric} to choose the best checkpoint by: it has ${names}`);
+  }
+  const isBetter = !best || (choice.wanted === "lowest" ? value < best.value : value > best.value);
+  return isBetter ? { step: metrics.step, value } : best;
 }
 
 /** @throws TrainingError that names the first row that cannot be trained on */

@@ -11,11 +11,14 @@ export interface ObjectiveMetrics {
   kl?: number;
 }
 
+/** What held-out rows say of a step's adapter: `eval_loss`, and the objective's own metrics with `eval_` before their names. */
+export type EvaluationMetrics = { [name: `eval_${string}`]: number | undefined };
+
 /**
  * One optimizer step, under TRL's names. The rewards and log-probs are there for preference losses only; all are means over the step's pairs, or over the desirable and
  * the undesirable ones of its labelled completions.
  */
-export interface StepMetrics extends ObjectiveMetrics {
+export interface StepMetrics extends ObjectiveMetrics, EvaluationMetrics {
   /** From 1. */
   step: number;
   loss: number;

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import type { RunSettings } from "./checkpoint.js";
+import type { EvaluationMetrics } from "./metrics.js";
 import type { Objective } from "./objective.js";
 import type { Schedule } from "./schedule.js";
 
@@ -24,13 +25,35 @@ export interface TrainOptions {
   weightDecay: number;
   /** AdamW's decay rates; default 0.9, 0.999. */
   betas?: [number, number];
+  /** Added to the root of AdamW's second moment; default 1e-8. */
+  epsilon?: number;
+  /** Measures the adapter as it is after every so many steps, and after the last one: `evaluateRows` of held-out rows. What it gives joins the step's metrics. */
+  evaluation?: { everySteps: number; measure: () => Promise<EvaluationMetrics> };
   /**
-   * Where the run keeps checkpoint-N/ and metrics.jsonl. It goes on from the newest whole checkpoint, if there is one, and stores the last step too. `log` receives
-   * what it goes on from; broken checkpoints are named to it, else to `console.warn`.
+   * Where the run keeps checkpoint-N/ and metrics.jsonl. It goes on from the newest whole checkpoint, if there is one, and stores the last step too.
    */
-  checkpoint?: { dir: string; everySteps: number; log?: (line: string) => void };
+  checkpoint?: CheckpointOptions;
   /** Ends the run quietly between two micro-batches; the step that was under way is dropped, the one before it is stored. */
   signal?: AbortSignal;
+}
+
+/** When checkpoints are written, and which are kept. */
+export interface CheckpointOptions {
+  dir: string;
+  everySteps: number;
+  /** How many are kept, the newest; default 2: one more in case that the disk damages the newest. */
+  limit?: number;
+  /** When the last step is done the adapter becomes that of the checkpoint whose step has the lowest value of a metric (or the highest), which is kept too. */
+  best?: BestChoice;
+  /** Receives what the run goes on from, and broken checkpoints, which are otherwise named to `console.warn`. */
+  log?: (line: string) => void;
+}
+
+/** What makes a checkpoint the best one. */
+export interface BestChoice {
+  /** A name among the step's metrics, such as `eval_loss`. */
+  metric: string;
+  wanted: "lowest" | "highest";
 }
 
 /** What decides the numbers of a run, by names that an error can show. */
@@ -41,7 +64,7 @@ export function runSettings<Row>(
   options: TrainOptions,
   precision: string,
 ): RunSettings {
-  const { lora, batches, microBatch, learningRate, schedule, maxGradNorm, weightDecay, betas } = options;
+  const { lora, batches, microBatch, learningRate, schedule, maxGradNorm, weightDecay, betas, epsilon } = options;
   return {
     model: model.sha256,
     lora: lora.config,
@@ -53,6 +76,7 @@ export function runSettings<Row>(
     maxGradNorm,
     weightDecay,
     betas: betas ?? null,
+    epsilon: epsilon ?? null,
     precision,
     objective: { name: objective.name, ...objective.settings },
     data: digest(rows, (key, value) => (key === "reference" ? undefined : value)), // what a model says of the rows, not the rows themselves

@@ -41,23 +41,22 @@ export const runConfigSchema = z
       .describe("JSON Lines: {prompt, completion} for sft, {prompt, completion, label} for kto, {prompt, chosen, rejected} for the others"),
     output_dir: z.string().min(1).describe("gets the adapter, metrics.jsonl, checkpoint-N/ and train.json"),
     seed: z.int().default(42),
-    max_steps: z.int().min(1).describe("optimizer steps"),
+    max_steps: z.int().min(1).optional().describe("optimizer steps; this or num_train_epochs"),
+    num_train_epochs: z.number().positive().optional().describe("passes over the data, also parts of one; this or max_steps"),
     batch_size: z.int().min(1).default(8).describe("rows that are computed at a time"),
     gradient_accumulation_steps: z.int().min(1).default(1).describe("an optimizer step has batch_size times this many rows"),
     gradient_checkpointing: z.boolean().default(false).describe("computes layers again instead of keeping what their gradients need"),
     learning_rate: z.number().positive().optional().describe("peak; left out: 2e-5 for sft, 1e-6 for the others"),
-    warmup_ratio: z
-      .number()
-      .min(0)
-      .max(1)
-      .default(0)
-      .describe("warm-up takes ceil(max_steps * ratio) steps, the first with learning rate 0"),
+    warmup_ratio: z.number().min(0).max(1).default(0).describe("warm-up takes ceil(steps * ratio) steps, the first with learning rate 0"),
     lr_scheduler_type: z.enum(["linear", "cosine", "cosine_with_min_lr", "constant", "constant_with_warmup"]).default("linear"),
     lr_scheduler_kwargs: z
       .strictObject({ min_lr_rate: z.number().min(0).max(1) })
       .optional()
       .describe("of cosine_with_min_lr: the last learning rate as a share of the peak"),
     weight_decay: z.number().min(0).default(0),
+    adam_beta1: z.number().min(0).lt(1).default(0.9).describe("AdamW's decay rate of the mean of gradients"),
+    adam_beta2: z.number().min(0).lt(1).default(0.999).describe("and of their squares"),
+    adam_epsilon: z.number().positive().default(1e-8).describe("added to the root of the squares"),
     max_grad_norm: z.number().min(0).default(1).describe("gradients are scaled down to this global norm; 0: not at all"),
     max_length: z
       .int()
@@ -92,7 +91,16 @@ export const runConfigSchema = z
     undesirable_weight: z.number().min(0).default(1).describe("of kto: factor of the others' losses"),
     precision: z.enum(["f32", "bf16"]).default("f32"),
     shuffle: z.boolean().default(true).describe("false: file order, then from the top"),
+    eval_data: z.string().min(1).nullable().default(null).describe("held-out rows of the same kind as data: eval_loss and eval_ metrics"),
+    eval_steps: z.int().min(1).optional().describe("steps between evaluations; the last step is always evaluated; left out: save_steps"),
     save_steps: z.int().min(1).default(500).describe("steps between checkpoints; the last step is always stored"),
+    save_total_limit: z.int().min(1).nullable().default(2).describe("the newest checkpoints that are kept, beside the best; null: all"),
+    load_best_model_at_end: z.boolean().default(false).describe("output_dir gets the adapter of the best checkpoint instead of the last"),
+    metric_for_best_model: z
+      .string()
+      .default("eval_loss")
+      .describe("what makes a checkpoint the best one: eval_loss, eval_rewards/margins, ..."),
+    greater_is_better: z.boolean().optional().describe("of metric_for_best_model; left out: true unless its name ends in loss"),
     resume: z.boolean().default(false).describe("go on from the newest whole checkpoint of output_dir, if there is one"),
   })
   .superRefine((config, context) => {
@@ -102,6 +110,17 @@ export const runConfigSchema = z
     if (!floor && config.lr_scheduler_kwargs) refuse("lr_scheduler_kwargs", "belongs to cosine_with_min_lr");
     if (config.length_alpha !== undefined && config.method !== "length-controlled-dpo") {
       refuse("length_alpha", "belongs to method length-controlled-dpo");
+    }
+    if (config.max_steps === undefined && config.num_train_epochs === undefined) {
+      refuse("max_steps", "is missing: give max_steps or num_train_epochs");
+    }
+    if (config.max_steps !== undefined && config.num_train_epochs !== undefined) {
+      refuse("num_train_epochs", "give max_steps or num_train_epochs, not both");
+    }
+    if (config.eval_steps !== undefined && !config.eval_data) refuse("eval_steps", "needs eval_data");
+    if (config.load_best_model_at_end && !config.eval_data) refuse("load_best_model_at_end", "needs eval_data");
+    if (config.load_best_model_at_end && config.save_steps % evalSteps(config) !== 0) {
+      refuse("save_steps", `must be a multiple of eval_steps ${config.eval_steps} for load_best_model_at_end`);
     }
     const losses = lossTypes(config);
     if (config.method === "length-controlled-dpo" && losses.join() !== "sigmoid") {
@@ -120,6 +139,9 @@ export const runConfigSchema = z
 
 /** A RUN.json with its defaults filled in. */
 export type RunConfig = z.infer<typeof runConfigSchema>;
+
+/** Steps between evaluations. */
+export const evalSteps = ({ eval_steps, save_steps }: Pick<RunConfig, "eval_steps" | "save_steps">): number => eval_steps ?? save_steps;
 
 /** The losses of a run as a list. */
 export const lossTypes = ({ loss_type }: Pick<RunConfig, "loss_type">): z.infer<typeof lossType>[] => [loss_type].flat();

@@ -11,15 +11,18 @@ import { train } from "./loop.js";
 import type { StepMetrics } from "./metrics.js";
 import type { TrainOptions } from "./options.js";
 import { referenceLogps } from "./preference.js";
-import type { RunConfig } from "./run-config.js";
+import { evalSteps, type RunConfig } from "./run-config.js";
 import { ktoMethod, type Method, pairMethod, type ReferenceLogps, sftMethod } from "./run-methods.js";
 import { constant, cosine, linear, type Schedule } from "./schedule.js";
 import { startAdapter } from "./start-adapter.js";
+import { evaluateRows } from "./step.js";
 
 /** What a run is told from outside: where lines for its reader go, and when to stop. */
 export interface RunOptions {
   log: (line: string) => void;
   signal?: AbortSignal;
+  /** Is told the steps of the whole run, before the first. */
+  onPlan?: (steps: number) => void;
 }
 
 /**
@@ -42,18 +45,28 @@ async function* runMethod<Row>(
 ): AsyncGenerator<StepMetrics> {
   const { log, signal } = options;
   const rng = createRng(config.seed);
-  const read = method.read(config.data, model, { maxLength: config.max_length });
-  if (read.leftOut.length > 0) {
-    const few = read.leftOut.slice(0, 10).join(", ") + (read.leftOut.length > 10 ? ", ..." : "");
-    log(`${config.data}: left out ${read.leftOut.length} rows whose prompts alone fill max_length ${config.max_length}: rows ${few}`);
-  }
-  const arranged = method.arrange?.(read.rows, rng.fork("order")) ?? read.rows;
+  const read = (path: string) => {
+    const { rows, leftOut } = method.read(path, model, { maxLength: config.max_length });
+    const few = leftOut.slice(0, 10).join(", ") + (leftOut.length > 10 ? ", ..." : "");
+    if (few) log(`${path}: left out ${leftOut.length} rows whose prompts alone fill max_length ${config.max_length}: rows ${few}`);
+    return rows;
+  };
+  const data = read(config.data);
+  const arranged = method.arrange?.(data, rng.fork("order")) ?? data;
+  const held = config.eval_data === null ? null : read(config.eval_data);
   const lora = await startAdapter(config, model, rng.fork("lora"));
   try {
     writeAtomic(join(config.output_dir, "train.json"), [`${JSON.stringify(config, null, 2)}\n`]);
-    const rows = await withReference(config, model, lora, signal, (reference) => method.complete(arranged, reference));
+    const [rows, heldOut] = await withReference(config, model, lora, signal, async (reference) => [
+      await method.complete(arranged, reference),
+      held && (await method.complete(held, reference)),
+    ]);
     if (!config.resume) await startOver(config);
-    yield* train(model, rows, method.objective, trainOptions(config, lora, rows.length, rng.fork("data"), options));
+    const batches = batchPlan(config, rows.length, rng.fork("data"));
+    options.onPlan?.(batches.length);
+    const measure = heldOut && (() => evaluateRows(model, heldOut, method.objective, { lora, size: config.batch_size }));
+    const evaluation = measure ? { everySteps: evalSteps(config), measure } : undefined;
+    yield* train(model, rows, method.objective, { ...trainOptions(config, log), lora, batches, evaluation, signal });
     if (!signal?.aborted) await saveAdapter(config.output_dir, lora, config.model);
   } finally {
     lora.dispose();
@@ -83,26 +96,35 @@ async function startOver({ output_dir: dir, init_adapter, reference_adapter }: R
   if (!used) await rm(join(dir, "adapter_model.safetensors"), { force: true });
 }
 
-function trainOptions(config: RunConfig, lora: Lora, rows: number, rng: Rng, { log, signal }: RunOptions): TrainOptions {
+function trainOptions(config: RunConfig, log: (line: string) => void): Omit<TrainOptions, "lora" | "batches"> {
+  const { metric_for_best_model: name } = config;
+  const metric = name.startsWith("eval_") ? name : `eval_${name}`; // as transformers reads it
+  const highest = config.greater_is_better ?? !metric.endsWith("loss");
   return {
-    lora,
-    batches: batchPlan(config, rows, rng),
     microBatch: config.batch_size,
     gradientCheckpointing: config.gradient_checkpointing,
     learningRate: peakRate(config),
     schedule: scheduleOf(config),
     maxGradNorm: config.max_grad_norm,
     weightDecay: config.weight_decay,
-    checkpoint: { dir: config.output_dir, everySteps: config.save_steps, log },
-    signal,
+    betas: [config.adam_beta1, config.adam_beta2],
+    epsilon: config.adam_epsilon,
+    checkpoint: {
+      dir: config.output_dir,
+      everySteps: config.save_steps,
+      limit: config.save_total_limit ?? Number.POSITIVE_INFINITY,
+      best: config.load_best_model_at_end ? { metric, wanted: highest ? "highest" : "lowest" } : undefined,
+      log,
+    },
   };
 }
 
-/** The rows of each step. */
+/** The rows of each step. Epochs are of whole steps, as in transformers: one and a half epochs of three steps are five. */
 export function batchPlan(config: RunConfig, rows: number, rng: Rng): Plan {
   const size = config.batch_size * config.gradient_accumulation_steps;
+  const steps = config.max_steps ?? Math.ceil(config.num_train_epochs! * Math.ceil(rows / size));
   const inOrder = !config.shuffle || config.method === "kto"; // whose rows were shuffled before
-  return inOrder ? sequential(rows, size, config.max_steps) : shuffled(rows, size, config.max_steps, rng);
+  return inOrder ? sequential(rows, size, steps) : shuffled(rows, size, steps, rng);
 }
 
 /** TRL's defaults where the run names none. */

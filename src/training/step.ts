@@ -6,7 +6,7 @@ import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import { pieces } from "./batches.js";
 import { completionLogps, rowSums, sequenceLogps } from "./completion.js";
-import type { ObjectiveMetrics } from "./metrics.js";
+import type { EvaluationMetrics, ObjectiveMetrics } from "./metrics.js";
 import type { Objective } from "./objective.js";
 import { flatten } from "./optimizer.js";
 
@@ -88,6 +88,39 @@ export async function stepGradient<Row>(
   return { ...outcome, gradient: gradient! };
 }
 
+/**
+ * What an objective says of rows that are not trained on: its loss, a mean over all of them, as `eval_loss`, and its metrics. Gradients are not computed.
+ * @param options.lora the policy
+ * @param options.size rows that are run at a time
+ */
+export async function evaluateRows<Row>(
+  model: LanguageModel,
+  rows: readonly Row[],
+  objective: Objective<Row>,
+  options: { lora: Lora; size: number },
+): Promise<EvaluationMetrics> {
+  const outcome: Outcome = { loss: 0, columns: {} };
+  for (const part of weighted(objective, rows, options.size)) {
+    await new Promise((resolve) => setImmediate(resolve)); // timers and signals get their turn
+    const observed = observedSums(model, part.rows, objective, options.lora);
+    let seen: Seen | undefined;
+    try {
+      const value = tf.tidy(() => {
+        const { loss, ...columns } = score(model, part, objective, options, observed);
+        seen = columns;
+        return loss;
+      });
+      outcome.loss += (await readLast(value))[0]!;
+      if (seen) await addColumns(outcome, seen);
+    } finally {
+      observed.dispose();
+      seen?.values?.dispose();
+    }
+  }
+  const own = Object.entries(summary(objective, outcome)).map(([name, value]) => [`eval_${name}`, value]);
+  return { eval_loss: outcome.loss, ...Object.fromEntries(own) };
+}
+
 /** Some of a step's rows, and which share of the step's weight they have. */
 interface Part<Row> {
   rows: readonly Row[];
@@ -114,7 +147,7 @@ function score<Row>(
   model: LanguageModel,
   { rows, weight, share }: Part<Row>,
   objective: Objective<Row>,
-  { lora, gradientCheckpointing }: ScoreOptions,
+  { lora, gradientCheckpointing }: Omit<ScoreOptions, "size">,
   observed: tf.Tensor1D,
 ): Seen & { loss: tf.Scalar } {
   const completions: readonly CompletionRow[] = objective.completions(rows);

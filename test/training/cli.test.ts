@@ -30,12 +30,16 @@ const readLines = (name: string) =>
     .split("\n")
     .map((line) => JSON.parse(line));
 
-test.each(trl.runs.filter((run) => !run.eval_rows))("erpo train logs what TRL logs: $name", (run) => {
+test.each(trl.runs)("erpo train logs what TRL logs: $name", (run) => {
   const name = run.name.replace(/\W+/g, "-");
   writeLines(`${name}.jsonl`, run.rows);
   const { method, batch_size, gradient_accumulation_steps, warmup_ratio, lr_scheduler_type, max_length } = run;
+  const { max_steps, ...options } = run.options;
+  if (run.eval_rows) writeLines("held-out.jsonl", run.eval_rows);
   write(`${name}.json`, {
-    ...run.options,
+    ...options,
+    ...(run.more?.num_train_epochs === undefined ? { max_steps } : {}),
+    ...(run.eval_rows ? { eval_data: "held-out.jsonl" } : {}),
     method,
     batch_size,
     gradient_accumulation_steps,
@@ -167,6 +171,8 @@ test.each([
   [["train", "field.json"], 'erpo: field.json: field "method": Invalid option'],
   [["train", "no-data.json"], "erpo: nowhere.jsonl: no such file\n"],
   [["train", "bad-row.json"], 'erpo: bad-row.jsonl:2: missing field "completion"\n'],
+  [["train", "no-eval.json"], "erpo: nowhere.jsonl: no such file\n"],
+  [["train", "no-label.json"], 'erpo: rows.jsonl:1: missing field "label"\n'],
   [["train", "no-model.json"], "erpo: nowhere: no such file or directory"],
 ])("one line for a mistake: erpo %s", (args, message) => {
   writeFileSync(join(dir, "broken.json"), "{");
@@ -175,6 +181,8 @@ test.each([
   writeLines("bad-row.jsonl", [{ prompt: "a", completion: "b" }, { prompt: "a" }]);
   write("field.json", { ...base, method: "rl" });
   write("no-data.json", { ...base, data: "nowhere.jsonl" });
+  write("no-eval.json", { ...base, eval_data: "nowhere.jsonl" });
+  write("no-label.json", { ...base, method: "kto" });
   write("bad-row.json", { ...base, data: "bad-row.jsonl" });
   write("no-model.json", { ...base, model: "nowhere" });
   const { status, stderr, stdout } = erpo(...args);

@@ -28,6 +28,12 @@ test("fills in TRL's defaults", () => {
 test.each([
   [{ learning_rate: "fast" }, 'RUN.json: field "learning_rate": Invalid input: expected number, received string'],
   [{ max_steps: undefined }, 'RUN.json: field "max_steps": is missing'],
+  [{ num_train_epochs: 2 }, 'RUN.json: field "num_train_epochs": give max_steps or num_train_epochs, not both'],
+  [{ load_best_model_at_end: true }, 'RUN.json: field "load_best_model_at_end": needs eval_data'],
+  [
+    { eval_data: "e", eval_steps: 3, save_steps: 4, load_best_model_at_end: true },
+    'RUN.json: field "save_steps": must be a multiple of eval_steps 3',
+  ],
   [{ max_steps: 0 }, 'RUN.json: field "max_steps": Too small: expected number to be >=1'],
   [{ lora: { r: 8, dropout: 0.1 } }, 'RUN.json: field "lora.dropout": must be 0: erpo trains without dropout'],
   [{ lora: { target_modules: ["foo"] } }, 'RUN.json: field "lora.target_modules": must be "all-linear" or some of qkv_proj, q_proj, '],

@@ -31,6 +31,7 @@ export async function exportTrl(config: RunConfig, model: LanguageModel, output:
   const unlike =
     config.method === "dpo" && (lossTypes(config).includes("simpo") ? "simpo" : conservative(config) && "sigmoid with label_smoothing");
   if (unlike) throw new TrainingError(`loss_type: TRL's DPO has no ${unlike}`);
+  if (config.eval_data) throw new TrainingError(`eval_data: ${config.eval_data}: is not exported: leave it out`);
   const tokenized = config.method === "sft" ? readTokenRows : readTokenPairs;
   const { rows, leftOut } = tokenized(config.data, model, { maxLength: config.max_length });
   const read = config.method === "sft" ? readCompletions : readPreferences;
@@ -52,9 +53,10 @@ export async function exportTrl(config: RunConfig, model: LanguageModel, output:
   await saveModel(join(output, "model"), model);
   const ordered = plan.flat().map((i) => raw[i]!);
   writeAtomic(join(output, "train.jsonl"), [formatJsonl(ordered)]);
-  const { model: _, data: __, output_dir: ___, init_adapter: ____, reference_adapter, ...kept } = config;
+  const { model: _, data: __, output_dir: ___, init_adapter: ____, reference_adapter, num_train_epochs, ...kept } = config;
   const run = {
     ...kept,
+    max_steps: plan.length,
     learning_rate: peakRate(config),
     length_alpha: config.length_alpha ?? 0.02,
     reference: reference_adapter === null ? "base" : "start",
