@@ -11,9 +11,16 @@ export { readSuite } from "./data/csv.js";
 // prompts and ex-ante traces
 export { buildDatasets, type Datasets } from "./data/dataset.js";
 export { refusalLabels } from "./data/packages.js";
-export { readPreferences } from "./data/preferences.js";
+export {
+  type PreferenceRow,
+  type PromptCompletionRow,
+  readCompletions,
+  readPreferences,
+  readUnpaired,
+  type UnpairedRow,
+} from "./data/preferences.js";
 export { redact, redactText } from "./data/redact.js";
-export type { TokenPair, TokenRow } from "./data/tokens.js";
+export type { CompletionRow, TokenPair, TokenRow, TokenUnpaired } from "./data/tokens.js";
 export type { GeneralRow, Label, PromptRow } from "./data/types.js";
 // evaluation
 export { type Attack, noAttack, persona, prefill } from "./evaluation/attacks.js";
@@ -67,15 +74,22 @@ export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
 export { type LanguageModel, loadModel } from "./model/load.js";
 export { createLora, LINEAR_NAMES, Lora, linearNames } from "./model/lora.js";
 export type { ChatMessage, Tokenizer } from "./model/tokenizer.js";
-// objectives and training
+// losses: pure functions of log-probs
+export { apoDown, apoZero } from "./objectives/apo.js";
 export { dpo } from "./objectives/dpo.js";
+export { hinge } from "./objectives/hinge.js";
 export { ipo } from "./objectives/ipo.js";
+export { kto, type UnpairedBatch, type UnpairedLoss } from "./objectives/kto.js";
+export { lengthDesensitized } from "./objectives/ld-dpo.js";
 export { lengthMargin } from "./objectives/length-margin.js";
-export { withNll } from "./objectives/nll.js";
+export { nll, tokenNll, withNll } from "./objectives/nll.js";
+export { conservativeDpo, robustDpo } from "./objectives/robust.js";
 export { sft } from "./objectives/sft.js";
+export { sigmoidNorm } from "./objectives/sigmoid-norm.js";
 export { simpo } from "./objectives/simpo.js";
 export { stepDpo, stepPair } from "./objectives/step-dpo.js";
 export type { PairLengths, PairLogps, PairLoss, PreferenceObjective } from "./objectives/types.js";
+export { weightedLosses } from "./objectives/weighted.js";
 // ERPO, as a run that is kept in a folder
 export { type DevAnswers, type DevScore, devAnswers, devScore } from "./runs/dev.js";
 export { evaluate, keptPerplexity, policyBalance, type TrialResult } from "./runs/evaluate.js";
@@ -84,8 +98,17 @@ export { loadPolicy, savePolicy } from "./runs/policy-folder.js";
 export { type Profile, profile } from "./runs/profile.js";
 export { openRun, type Run } from "./runs/run.js";
 export { attackTrials, builtInTrial, suiteTrials, type TrialName } from "./runs/trials.js";
+// training
 export { balanced, lengthSorted, sequential, shuffled } from "./training/batches.js";
-export type { StepMetrics } from "./training/metrics.js";
+export { train } from "./training/loop.js";
+export type { EvaluationMetrics, ObjectiveMetrics, StepMetrics } from "./training/metrics.js";
+export type { Objective, RowsLoss, ScoredBatch, Settings } from "./training/objective.js";
+export type { CheckpointOptions, TrainOptions } from "./training/options.js";
+export { type PairBatch, pairObjective } from "./training/pair-objective.js";
 export { referenceLogps, trainPreference } from "./training/preference.js";
+export { type CutOptions, type Tokenized, tokenizePairs, tokenizeRows, tokenizeUnpaired } from "./training/rows.js";
 export { constant, cosine, linear } from "./training/schedule.js";
 export { trainSft } from "./training/sft.js";
+export { evaluateRows } from "./training/step.js";
+export { sftObjective, type TokenLogps, tokenObjective } from "./training/token-objective.js";
+export { ktoObjective, mismatch, unpairedObjective } from "./training/unpaired-objective.js";

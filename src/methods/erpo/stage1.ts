@@ -1,11 +1,11 @@
 import type { TokenRow } from "../../data/tokens.js";
-import { answerRow, decisionRow, type LabelledPrompt, traceRow, traceWeights } from "../../exante/rows.js";
+import { answerRow, decisionRow, type LabelledPrompt, traceRow } from "../../exante/rows.js";
 import { balancedPrompts, withAnswers, withinTokens } from "../../runs/prompts.js";
 import type { Run } from "../../runs/run.js";
 import { type Training, trainKept } from "../../runs/training.js";
 import { lengthSorted } from "../../training/batches.js";
 import type { StepMetrics } from "../../training/metrics.js";
-import { trainSft } from "../../training/sft.js";
+import { sftObjective } from "../../training/token-objective.js";
 import { stage1 as knobs, sftOptimizer, version, wordings } from "./recipe.js";
 import { stages } from "./stages.js";
 
@@ -44,17 +44,22 @@ export async function* answersOnly(run: Run, signal?: AbortSignal): AsyncGenerat
 }
 
 /** One epoch of SFT in batches of rows of like length. */
-export function sftTraining(run: Run, recipe: string, start: Training["start"], rows: TokenRow[], learningRate: number): Training {
+export function sftTraining(
+  run: Run,
+  recipe: string,
+  start: Training<TokenRow>["start"],
+  rows: TokenRow[],
+  learningRate: number,
+): Training<TokenRow> {
   return {
     recipe,
     version,
     start,
-    objective: { loss: "sft", weights: rows.some((row) => row.weights) ? { ...traceWeights } : "equal" },
+    objective: sftObjective,
     rows,
     batches: lengthSorted(rows.map(rowTokens), knobs.batchSize, run.rng("sft batches")),
     optimizer: sftOptimizer(learningRate),
     everySteps: knobs.everySteps,
-    steps: (options) => trainSft(run.model, rows, options),
   };
 }
 
