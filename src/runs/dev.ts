@@ -1,4 +1,5 @@
 import { rmSync } from "node:fs";
+import { needed } from "../data/dataset.js";
 import type { PromptRow } from "../data/types.js";
 import { type Auc, auc } from "../evaluation/auc.js";
 import { type Proportion, share } from "../evaluation/intervals.js";
@@ -81,6 +82,6 @@ export function scoreReadout(rows: readonly Pick<PromptRow, "label">[], logOdds:
 
 /** The dev prompts that choices are made on, `count` of each label. */
 function devPrompts(run: Run, count: number): PromptRow[] {
-  const rows = run.rng("dev").shuffle(run.data.dev);
+  const rows = run.rng("dev").shuffle(needed(run.data, "dev"));
   return (["safe", "unsafe"] as const).flatMap((label) => rows.filter((row) => row.label === label).slice(0, count));
 }

@@ -9,6 +9,7 @@
  * The paper's exact pairs, weights and length term are not public; what is done here is this project's reconstruction. Each stage is an
  * async generator of its training steps; its results are in the run's folder, and running it again continues or repeats them.
  */
+import { needed } from "../../data/dataset.js";
 import { answerRow, decisionRow, type LabelledPrompt, traceRow } from "../../exante/rows.js";
 import { saveAdapter } from "../../model/adapter-io.js";
 import { dpo } from "../../objectives/dpo.js";
@@ -40,8 +41,8 @@ export interface PreferenceOptions {
 
 /** Prompts of stage 1, every beginning of the list half benign, with reference answers where the budget reaches. */
 export async function stage1Prompts(run: Run, signal?: AbortSignal): Promise<LabelledPrompt[]> {
-  const all = balancedPrompts([...run.data.train1, ...run.data.general.train1], run.rng("stage 1"));
-  const reached = withinTokens(all, (p) => rowTokens(decisionRow(p, run.model.tokenizer)), run.profile.stage1.decisionTokens);
+  const all = balancedPrompts([...needed(run.data, "train1"), ...run.data.general.train1], run.rng("stage 1"));
+  const reached = withinTokens(all, (p) => rowTokens(decisionRow(p, run.writer)), run.profile.stage1.decisionTokens);
   return withAnswers(run, reached, signal);
 }
 
@@ -50,7 +51,7 @@ export async function* stage1(run: Run, signal?: AbortSignal): AsyncGenerator<St
   const { model, profile } = run;
   const prompts = await stage1Prompts(run, signal);
 
-  const decisions = prompts.map((p) => decisionRow(p, model.tokenizer));
+  const decisions = prompts.map((p) => decisionRow(p, run.writer));
   const decision = trainOnce(
     run,
     stages.decision,
@@ -61,7 +62,7 @@ export async function* stage1(run: Run, signal?: AbortSignal): AsyncGenerator<St
   for await (const step of decision) yield { ...step, phase: "decision" };
 
   const variants = run.rng("stage 1 wording");
-  const written = prompts.map((p, i) => traceRow(p, (i >> 1) % 4 === 3 ? "verbose" : "terse", variants.integer(0, 11), model.tokenizer));
+  const written = prompts.map((p, i) => traceRow(p, (i >> 1) % 4 === 3 ? "verbose" : "terse", variants.integer(0, 11), run.writer));
   const traces = withinTokens(written, rowTokens, profile.stage1.traceTokens);
   const trace = trainOnce(
     run,
@@ -77,7 +78,7 @@ export async function* stage1(run: Run, signal?: AbortSignal): AsyncGenerator<St
 export async function* answersOnly(run: Run, signal?: AbortSignal): AsyncGenerator<StepMetrics> {
   const prompts = await stage1Prompts(run, signal);
   const variants = run.rng("baseline wording");
-  const rows = prompts.map((p) => answerRow(p, variants.integer(0, 11), run.model.tokenizer));
+  const rows = prompts.map((p) => answerRow(p, variants.integer(0, 11), run.writer));
   yield* trainOnce(
     run,
     stages.baseline,

@@ -1,4 +1,5 @@
 import type { Rng } from "../../backend/random.js";
+import { needed } from "../../data/dataset.js";
 import type { TokenPair } from "../../data/tokens.js";
 import {
   type CheckedSample,
@@ -26,7 +27,7 @@ export async function stage2Pairs(run: Run, level: "trace" | "step" = "trace", s
     const policy = await run.adapter(stages.sft);
     try {
       const forced = (right: boolean) => (p: LabelledPrompt) =>
-        `<assess>${right === (p.label === "unsafe") ? thoughtFor(p, "unsafe").risk : "none"}`;
+        `<assess>${right === (p.label === "unsafe") ? thoughtFor(p, run.rules, "unsafe").risk : "none"}`;
       const draw = (name: string, start: (p: LabelledPrompt) => string, temperature: number) =>
         sampleOnce(run, policy, prompts, {
           file: run.path(stages.dpo, `samples-${name}.jsonl`),
@@ -41,8 +42,8 @@ export async function stage2Pairs(run: Run, level: "trace" | "step" = "trace", s
         const samples = drawn.map((ids) => checkSample(ids[i]!, prompt.label, tokenizer));
         const variant = variants.integer(0, 11);
         return present([
-          decisionPair(prompt, samples, tokenizer, variant, 8),
-          i % 4 < 2 ? efficiencyPair(prompt, samples, tokenizer, variant) : null,
+          decisionPair(prompt, samples, run.writer, variant, 8),
+          i % 4 < 2 ? efficiencyPair(prompt, samples, run.writer, variant) : null,
         ]);
       });
       return await storedPairs(run, pairs, policy, level, signal);
@@ -84,7 +85,7 @@ export async function roundPairs(
       const pairs = prompts.flatMap((prompt, i) => {
         const samples: CheckedSample[] = drawn.map((ids) => checkSample(ids[i]!, prompt.label, tokenizer));
         const variant = variants.integer(0, 11);
-        return present([efficiencyPair(prompt, samples, tokenizer, variant), decisionPair(prompt, samples, tokenizer, variant, 8)]);
+        return present([efficiencyPair(prompt, samples, run.writer, variant), decisionPair(prompt, samples, run.writer, variant, 8)]);
       });
       return await storedPairs(run, pairs, policy, level, signal);
     } finally {
@@ -131,7 +132,7 @@ async function storedPairs(
 
 /** `count` prompts of each label from stage 2's set, after the first `skip` of each; from the top again where the set ends. */
 async function preferencePrompts(run: Run, rng: Rng, skip: number, count: number, signal?: AbortSignal): Promise<LabelledPrompt[]> {
-  const all = balancedPrompts([...run.data.train2, ...run.data.general.train2], rng);
+  const all = balancedPrompts([...needed(run.data, "train2"), ...run.data.general.train2], rng);
   return withAnswers(
     run,
     Array.from({ length: 2 * count }, (_, i) => all[(2 * skip + i) % all.length]!),
