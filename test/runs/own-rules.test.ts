@@ -59,6 +59,13 @@ test("other rules, other prompts and prompts that were not given before are refu
   expect((await openRun(dir, options)).data.train1).toHaveLength(36); // what is not said is as it was
 });
 
+test("a branch has the rules and prompts of its run, which has to be opened with them", async () => {
+  const branch = await (await openRun(dir, { ...options, data: { train1 } })).branch(join(scratch, "branch"));
+  expect([branch.rules.name, branch.data.train1.length]).toEqual(["medical", 36]);
+  const message = `${dir} was made with own prompts for train1 (train1.jsonl): open it with them to branch it`;
+  await expect((await openRun(dir, options)).branch(join(scratch, "other-branch"))).rejects.toThrow(message);
+});
+
 test("a stage whose prompts nobody gave says so before it computes", async () => {
   const run = await openRun(dir, options);
   await expect(stage2Pairs(run)).rejects.toThrow(
