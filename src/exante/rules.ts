@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { DataError, wrong } from "../data/errors.js";
-import { textSha256 } from "../data/manifest.js";
+import { digestOf } from "../data/identity.js";
 
 const text = (meaning: string) => z.string(wrong("must be text: put it in quotes")).trim().min(1, "is empty").describe(meaning);
 
@@ -77,7 +77,7 @@ export function ruleSet(content: RuleSetContent): RuleSet {
   return {
     ...parsed.data,
     ids,
-    digest: textSha256(JSON.stringify(parsed.data, sortedKeys)),
+    digest: digestOf(parsed.data),
     has: (id) => byId.has(id),
     get(id) {
       const rule = byId.get(id);
@@ -98,11 +98,6 @@ function fault({ issues }: z.ZodError): { path: PropertyKey[]; cause: string } {
   if (issue.code === "unrecognized_keys") return { path: [...issue.path, issue.keys[0]!], cause: "there is no such field" };
   return { path: issue.path, cause: issue.code === "invalid_type" && issue.expected === "object" ? "must have fields" : issue.message };
 }
-
-const sortedKeys = (_: string, value: unknown) =>
-  value !== null && typeof value === "object" && !Array.isArray(value)
-    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-    : value;
 
 /** The JSON Schema of a rule set's file: what src/exante/rules.schema.json holds. */
 export function rulesJsonSchema(): object {
