@@ -10,6 +10,7 @@ export { createRng, type Rng } from "./backend/random.js";
 export { readSuite } from "./data/csv.js";
 // prompts and ex-ante traces
 export { buildDatasets, type Datasets } from "./data/dataset.js";
+export type { PromptFiles } from "./data/own.js";
 export { refusalLabels } from "./data/packages.js";
 export {
   type PreferenceRow,
@@ -35,8 +36,9 @@ export type { Trial } from "./evaluation/trial.js";
 export { answerStop } from "./exante/answer-stop.js";
 export { judgeAnswer, refuses } from "./exante/judge.js";
 export { checkSample, decisionPair, efficiencyPair, type PreferencePair } from "./exante/pairs.js";
-export { decisionRow, type LabelledPrompt, promptIds, thoughtFor, traceRow, traceWeights } from "./exante/rows.js";
-export { type Rule, rule, rules } from "./exante/rules.js";
+export { decisionRow, type LabelledPrompt, promptIds, type TraceWriter, thoughtFor, traceRow, traceWeights } from "./exante/rows.js";
+export { defaultRules, readRules } from "./exante/rule-file.js";
+export { type Rule, type RuleSet, type RuleSetContent, ruleSet } from "./exante/rules.js";
 export { answerOf, type ParsedTrace, parseTrace, type Thought, writeThought } from "./exante/trace.js";
 export { figure, intervals, lengthDistribution, palette, table, trainingCurves, type ValueOptions, value } from "./figures/index.js";
 // a reader: notebook or terminal

@@ -83,7 +83,7 @@ function trainingIdentity<Row>(run: Run, { recipe, version, start, objective, ro
     rows: digestOf(rows as unknown as IdentityValue),
     batches: digestOf(batches),
     model: model.sha256,
-    rules: run.rules,
+    rules: run.rules.digest,
     seed,
     precision: device.precision,
     ...("stage" in start

@@ -57,7 +57,7 @@ test("another precision, seed, rule set, model, profile value or data row is nam
   const seeded = but({ seed: 2 });
   await named(finish(stage1(seeded)), "1-sft/decision was trained with seed 1, not 2: use");
   await named(stage2Pairs(seeded), "2-dpo/samples-free.jsonl was made with seed 1, not 2: use");
-  await named(finish(stage2(but({ rules: "another" }))), "2-dpo was trained with rules");
+  await named(finish(stage2(but({ rules: { ...run.rules, digest: "0".repeat(64) } }))), "2-dpo was trained with rules");
   const faster = { ...profile, stage2: { ...profile.stage2, rate: 1 } };
   await named(finish(stage2(but({ profile: faster }))), "2-dpo was trained with learningRate 0.0001, not 1: use");
   const otherRow = but({ data: { ...data, train1: data.train1.map((row) => ({ ...row, prompt: `${row.prompt}!` })) } });
