@@ -54,6 +54,8 @@ export { roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.
 export { roundStage, stages } from "./methods/erpo/stages.js";
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
 export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
+export type { Decoder, ForwardOptions, ForwardStates } from "./model/decoder.js";
+export type { StateEdit, StateEdits, StatePlace } from "./model/edit.js";
 export { type LanguageModel, loadModel } from "./model/load.js";
 export { createLora, LINEAR_NAMES, Lora, linearNames } from "./model/lora.js";
 export type { ChatMessage, Tokenizer } from "./model/tokenizer.js";
