@@ -54,10 +54,12 @@ export { roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.
 export { roundStage, stages } from "./methods/erpo/stages.js";
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
 export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
-export type { Decoder, ForwardOptions, ForwardStates } from "./model/decoder.js";
+export type { KvCache } from "./model/cache.js";
+export type { Decoder, EditOptions, ForwardOptions, ForwardStates } from "./model/decoder.js";
 export type { StateEdit, StateEdits, StatePlace } from "./model/edit.js";
 export { type LanguageModel, loadModel } from "./model/load.js";
 export { createLora, LINEAR_NAMES, Lora, linearNames } from "./model/lora.js";
+export type { SamplingWeights } from "./model/merge.js";
 export type { ChatMessage, Tokenizer } from "./model/tokenizer.js";
 // objectives and training
 export { dpo } from "./objectives/dpo.js";

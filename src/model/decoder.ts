@@ -1,12 +1,12 @@
 import * as tf from "@tensorflow/tfjs";
 import { disposeFrozen } from "../backend/ops/mat-mul.js";
 import { rmsNorm } from "../backend/ops/rms-norm.js";
-import { gatherRows, type RowLayout, type SharedStart, spreadRows } from "../backend/ops/rows.js";
+import type { RowLayout, SharedStart } from "../backend/ops/rows.js";
 import { tokenLogps } from "../backend/ops/token-logps.js";
 import type { KvCache } from "./cache.js";
 import type { DecoderConfig } from "./config.js";
 import { decodeStep, prefillRows } from "./decode.js";
-import { checkLayers, editedLayers, editStates, type StateEdits } from "./edit.js";
+import { checkLayers, editedLayers, editPacked, rowsOf, type StateEdits } from "./edit.js";
 import type { Lora } from "./lora.js";
 import { mergeLora, type SamplingWeights } from "./merge.js";
 import { type PassContext, passContexts } from "./pass.js";
@@ -35,6 +35,9 @@ export interface ForwardOptions<Layer extends number = number> {
   capture?: readonly Layer[];
   edit?: StateEdits;
 }
+
+/** How states are replaced while sampling. */
+export type EditOptions = Pick<ForwardOptions, "edit">;
 
 /** States of a pass. */
 export interface ForwardStates<Layer extends number = number> {
@@ -78,17 +81,15 @@ export class Decoder {
     const edits = editedLayers(edit);
     const stops = [...new Set<number>([...edits, ...capture])].sort((a, b) => a - b);
     checkLayers(this.config, stops);
-    const place = { positions: lengths.map(() => 0), lengths };
     const captured = new Set<number>(capture);
     return tf.tidy(() => {
       const contexts = passContexts(this.config, 0, lengths);
       const { layout } = contexts[0]!;
       const layers: Record<number, tf.Tensor3D> = {};
       const visit = (layer: number, x: tf.Tensor2D): tf.Tensor2D => {
-        const before = unpacked(x, layout);
-        const after = editStates(edit, layer, before, place);
-        if (captured.has(layer)) layers[layer] = padTo(after, ids.shape[1]);
-        return after === before ? x : gatherRows(tf.reshape(after, [-1, x.shape[1]]), layout);
+        const after = editPacked(edit, layer, x, layout);
+        if (captured.has(layer)) layers[layer] = padTo(rowsOf(after, layout), ids.shape[1]);
+        return after;
       };
       const lowestEdit = edits[0] ?? Number.POSITIVE_INFINITY;
       const states = this.#run(ids, contexts, [], lora, false, { layers: stops, lowestEdit, visit });
@@ -114,15 +115,21 @@ export class Decoder {
 
   /**
    * Runs prompts of any lengths >= 1 and keeps their keys and values. What all rows begin with is computed once, and so is what a row has in common with an earlier one.
+   * @param options with edits every row is run whole; the steps that follow need the same ones
    * @returns the cache and the logits [B, V] after each row's last token; dispose both
+   * @throws RangeError when there is no row, a row is empty or longer than the model's positions, the decoder lacks an edited layer, or an edit gives another shape
    */
-  prefill(weights: SamplingWeights, rows: readonly (readonly number[])[]): { cache: KvCache; logits: tf.Tensor2D } {
-    return prefillRows(this.config, weights, rows);
+  prefill(
+    weights: SamplingWeights,
+    rows: readonly (readonly number[])[],
+    { edit = {} }: EditOptions = {},
+  ): { cache: KvCache; logits: tf.Tensor2D } {
+    return prefillRows(this.config, weights, rows, edit);
   }
 
-  /** Appends one token to every row of the cache: ids [B] -> logits [B, V] after it. */
-  step(weights: SamplingWeights, cache: KvCache, ids: ArrayLike<number>): tf.Tensor2D {
-    return decodeStep(this.config, weights, cache, ids);
+  /** Appends one token to every row of the cache: ids [B] -> logits [B, V] after it. Edits see [B, 1, C] at the rows' positions. */
+  step(weights: SamplingWeights, cache: KvCache, ids: ArrayLike<number>, { edit = {} }: EditOptions = {}): tf.Tensor2D {
+    return decodeStep(this.config, weights, cache, ids, edit);
   }
 
   dispose(): void {
@@ -143,7 +150,7 @@ export class Decoder {
     const { layout } = contexts[0]!;
     const x = runLayers(weights, () => this.#embed(ids, layout, prefix), contexts, lora, recompute, visits);
     const own = prefix.length === 0 ? x : tf.slice(x, [prefix.length, 0], [-1, config.hiddenSize]);
-    return padTo(unpacked(rmsNorm(own, weights.norm, config.rmsNormEps), layout), ids.shape[1]);
+    return padTo(rowsOf(rmsNorm(own, weights.norm, config.rmsNormEps), layout), ids.shape[1]);
   }
 
   /** Embeddings of the prefix and of the rows' own tokens, [P + N, C]. */
@@ -157,10 +164,6 @@ export class Decoder {
 }
 
 const allOf = ({ shape: [B, T] }: tf.Tensor2D): number[] => new Array<number>(B).fill(T);
-
-/** Own tokens [N, C] as rows [B, T', C], T' the longest's length, with zeros at the pads. */
-const unpacked = (x: tf.Tensor2D, layout: RowLayout): tf.Tensor3D =>
-  tf.reshape(spreadRows(x, layout), [layout.lengths.length, layout.width, x.shape[1]]);
 
 /** Rows [B, T', C] with zeros behind, to T. */
 const padTo = (x: tf.Tensor3D, T: number): tf.Tensor3D =>

@@ -1,4 +1,5 @@
-import type * as tf from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
+import { gatherRows, type RowLayout, spreadRows } from "../backend/ops/rows.js";
 import type { DecoderConfig } from "./config.js";
 
 /** Which states an edit is given: those of B rows, each right-padded to T. */
@@ -38,4 +39,16 @@ export function editStates(edits: StateEdits, layer: number, states: tf.Tensor3D
   if (edited.shape.join() !== states.shape.join())
     throw new RangeError(`edit after layer ${layer}: the states are [${states.shape}], it gave [${edited.shape}]; return the same shape`);
   return edited;
+}
+
+/** Own tokens [N, C] of rows without a prefix as [B, T, C], T being the longest row's length, with zeros at the pads. */
+export const rowsOf = (x: tf.Tensor2D, layout: RowLayout): tf.Tensor3D =>
+  tf.reshape(spreadRows(x, layout), [layout.lengths.length, layout.width, x.shape[1]]);
+
+/** The same for whole rows that lie in one matrix: states x [N, C] after a layer -> [N, C]. The layout has no prefix and no shared starts. */
+export function editPacked(edits: StateEdits, layer: number, x: tf.Tensor2D, layout: RowLayout): tf.Tensor2D {
+  if (!edits[layer]) return x;
+  const { lengths } = layout;
+  const edited = editStates(edits, layer, rowsOf(x, layout), { positions: lengths.map(() => 0), lengths });
+  return gatherRows(tf.reshape(edited, [-1, x.shape[1]]), layout);
 }
