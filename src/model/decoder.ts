@@ -3,6 +3,7 @@ import { disposeFrozen } from "../backend/ops/mat-mul.js";
 import { rmsNorm } from "../backend/ops/rms-norm.js";
 import type { RowLayout, SharedStart } from "../backend/ops/rows.js";
 import { tokenLogps } from "../backend/ops/token-logps.js";
+import { releaseTape } from "../backend/tape.js";
 import type { KvCache } from "./cache.js";
 import type { DecoderConfig } from "./config.js";
 import { decodeStep, prefillRows } from "./decode.js";
@@ -95,6 +96,42 @@ export class Decoder {
       const states = this.#run(ids, contexts, [], lora, false, { layers: stops, lowestEdit, visit });
       return { states, layers };
     });
+  }
+
+  /**
+   * Gradient of a loss by the input embeddings of one row, [T, C], in the loss's unit (such as nats) per unit of embedding.
+   * @param ids the row, at least one token
+   * @param loss a scalar of the states [T, C] after the final norm, such as minus the mean of their `tokenLogps`
+   */
+  inputGradient(
+    ids: readonly number[],
+    loss: (states: tf.Tensor2D) => tf.Scalar,
+    { lora = null }: Pick<ForwardOptions, "lora"> = {},
+  ): tf.Tensor2D {
+    const shape: [number, number] = [ids.length, this.config.hiddenSize];
+    try {
+      return tf.tidy(() => {
+        const row = tf.tensor2d([...ids], [1, ids.length], "int32");
+        const moved = (by: tf.Tensor2D) => this.forward(row, { lora, edit: { [-1]: (x) => tf.add(x, by) } });
+        return tf.grad((by) => loss(tf.reshape(moved(by as tf.Tensor2D).states, shape)))(tf.zeros(shape)) as tf.Tensor2D;
+      });
+    } catch (error) {
+      releaseTape();
+      throw error;
+    }
+  }
+
+  /**
+   * Gradient of a loss by the one-hot vectors of a row's tokens, [T, V]: the input gradient times the embedding matrix, transposed. Its difference between two tokens
+   * is, to first order, what the loss changes by when one replaces the other (HotFlip, Ebrahimi et al. 2018; GCG, Zou et al. 2023, section 2.2). Parameters as
+   * of `inputGradient`.
+   */
+  oneHotGradient(
+    ids: readonly number[],
+    loss: (states: tf.Tensor2D) => tf.Scalar,
+    options: Pick<ForwardOptions, "lora"> = {},
+  ): tf.Tensor2D {
+    return tf.tidy(() => tf.matMul(this.inputGradient(ids, loss, options), this.weights.embedding, false, true));
   }
 
   /** Log-probabilities of given next tokens: states [N, C], targets [N] int32 -> [N], in nats. Never keeps [N, V]. */
