@@ -3,6 +3,7 @@ import { disposeFrozen } from "../backend/ops/mat-mul.js";
 import { rmsNorm } from "../backend/ops/rms-norm.js";
 import type { RowLayout, SharedStart } from "../backend/ops/rows.js";
 import { tokenLogps } from "../backend/ops/token-logps.js";
+import { embedTokens, type TokenRows, timesTokens } from "../backend/ops/token-rows.js";
 import { releaseTape } from "../backend/tape.js";
 import type { KvCache } from "./cache.js";
 import type { DecoderConfig } from "./config.js";
@@ -131,17 +132,25 @@ export class Decoder {
     loss: (states: tf.Tensor2D) => tf.Scalar,
     options: Pick<ForwardOptions, "lora"> = {},
   ): tf.Tensor2D {
-    return tf.tidy(() => tf.matMul(this.inputGradient(ids, loss, options), this.weights.embedding, false, true));
+    return tf.tidy(() => timesTokens(this.inputGradient(ids, loss, options), this.weights.embedding, options.lora?.tokens ?? null));
   }
 
-  /** Log-probabilities of given next tokens: states [N, C], targets [N] int32 -> [N], in nats. Never keeps [N, V]. */
-  tokenLogps(states: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D {
-    return tokenLogps(states, this.weights.head, targets);
+  /**
+   * Log-probabilities of given next tokens: states [N, C], targets [N] int32 -> [N], in nats. Never keeps [N, V].
+   * @param lora the adapter that the states were computed with: where it trains tokens and the head is tied, their rows are the head's
+   */
+  tokenLogps(states: tf.Tensor2D, targets: tf.Tensor1D, lora: Lora | null = null): tf.Tensor1D {
+    return tokenLogps(states, this.weights.head, targets, this.#headRows(lora));
   }
 
-  /** Next-token logits: [N, C] -> [N, V]. */
-  logits(states: tf.Tensor2D): tf.Tensor2D {
-    return tf.matMul(states, this.weights.head, false, true);
+  /** Next-token logits: [N, C] -> [N, V]. `lora` as in `tokenLogps`. */
+  logits(states: tf.Tensor2D, lora: Lora | null = null): tf.Tensor2D {
+    return timesTokens(states, this.weights.head, this.#headRows(lora));
+  }
+
+  /** Embeddings of tokens, [n, C]: a copy of the model's own. */
+  embeddings(ids: readonly number[]): tf.Tensor2D {
+    return tf.tidy(() => tf.gather(this.weights.embedding, tf.tensor1d([...ids], "int32")));
   }
 
   /** Weights for sampling: W + (alpha / r) B A where there is an adapter, the decoder's own otherwise. Dispose them when done. */
@@ -174,6 +183,11 @@ export class Decoder {
     this.weights.dispose();
   }
 
+  /** The rows that an adapter has in the head. */
+  #headRows(lora: Lora | null): TokenRows | null {
+    return this.config.tieWordEmbeddings ? (lora?.tokens ?? null) : null;
+  }
+
   /** Final-norm states [B, T, C] of the rows. */
   #run(
     ids: tf.Tensor2D,
@@ -185,18 +199,18 @@ export class Decoder {
   ): tf.Tensor3D {
     const { weights, config } = this;
     const { layout } = contexts[0]!;
-    const x = runLayers(weights, () => this.#embed(ids, layout, prefix), contexts, lora, recompute, visits);
+    const x = runLayers(weights, () => this.#embed(ids, layout, prefix, lora?.tokens ?? null), contexts, lora, recompute, visits);
     const own = prefix.length === 0 ? x : tf.slice(x, [prefix.length, 0], [-1, config.hiddenSize]);
     return padTo(rowsOf(rmsNorm(own, weights.norm, config.rmsNormEps), layout), ids.shape[1]);
   }
 
   /** Embeddings of the prefix and of the rows' own tokens, [P + N, C]. */
-  #embed(ids: tf.Tensor2D, { toPacked, width }: RowLayout, prefix: readonly number[]): tf.Tensor2D {
+  #embed(ids: tf.Tensor2D, { toPacked, width }: RowLayout, prefix: readonly number[], trained: TokenRows | null): tf.Tensor2D {
     const [B] = ids.shape;
     const rows = tf.reshape(tf.slice(ids, [0, 0], [B, width]), [B * width]).toInt() as tf.Tensor1D;
     const own = toPacked ? (tf.gather(rows, toPacked) as tf.Tensor1D) : rows;
     const tokens = prefix.length === 0 ? own : tf.concat([tf.tensor1d([...prefix], "int32"), own], 0);
-    return tf.gather(this.weights.embedding, tokens) as tf.Tensor2D;
+    return embedTokens(this.weights.embedding, tokens, trained);
   }
 }
 

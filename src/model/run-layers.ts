@@ -18,7 +18,8 @@ export interface Visits {
 export const NO_VISITS: Visits = { layers: [], lowestEdit: Number.POSITIVE_INFINITY, visit: (_, x) => x };
 
 /**
- * The residual stream after the last layer, [P + N, C]. Layers below the first adapter and the first edit are not recorded for gradients.
+ * The residual stream after the last layer, [P + N, C]. Layers below the first adapter and the first edit are not recorded for gradients;
+ * the embedding is where the adapter has tokens of its own.
  * @param embed gives the embeddings [P + N, C]
  * @param contexts of each layer
  * @param recompute see `HiddenOptions`
@@ -32,11 +33,11 @@ export function runLayers(
   { layers, lowestEdit, visit }: Visits,
 ): tf.Tensor2D {
   const L = contexts.length;
-  const first = Math.min(lora?.firstLayer ?? L, lowestEdit + 1, L); // the first that is recorded
+  const first = Math.min(lora?.firstLayer ?? L, lowestEdit + 1, L); // the first that is recorded, -1 with the embedding
   const visited = new Set(layers);
   const after = (layer: number, x: tf.Tensor2D) => (visited.has(layer) ? visit(layer, x) : x);
-  const stops = [...layers.filter((layer) => layer < first - 1), first - 1];
-  let x: tf.Tensor2D | null = null;
+  const stops = first < 0 ? [] : [...layers.filter((layer) => layer < first - 1), first - 1]; // where unrecorded stretches end
+  let x: tf.Tensor2D | null = first < 0 ? after(-1, embed()) : null;
   stops.forEach((stop, i) => {
     const [before, from] = [x, i === 0 ? 0 : stops[i - 1]! + 1];
     const run = unrecorded(() => {
@@ -46,7 +47,7 @@ export function runLayers(
     });
     x = after(stop, run);
   });
-  for (let l = first; l < L; l++) {
+  for (let l = Math.max(first, 0); l < L; l++) {
     const adapters = layerAdapters(contexts[l]!.config, lora, l);
     const wantInput = l > first || lowestEdit === first - 1;
     x = after(l, recordedLayer(weights.layers[l]!, x!, contexts[l]!, { adapters, wantInput, recompute }));
