@@ -153,7 +153,7 @@ export class Decoder {
     return tf.tidy(() => tf.gather(this.weights.embedding, tf.tensor1d([...ids], "int32")));
   }
 
-  /** Weights for sampling: W + (alpha / r) B A where there is an adapter, the decoder's own otherwise. Dispose them when done. */
+  /** Weights for sampling: W + (alpha / r) B A and trained rows where there is an adapter, the decoder's own otherwise. Dispose them when done. */
   merged(lora: Lora | null): SamplingWeights {
     this.#head ??= tf.keep(tf.tidy(() => tf.transpose(this.weights.head)));
     return mergeLora(this.config, this.weights, this.#head, lora);

@@ -41,11 +41,11 @@ export function editStates(edits: StateEdits, layer: number, states: tf.Tensor3D
   return edited;
 }
 
-/** Own tokens [N, C] of rows without a prefix as [B, T, C], T being the longest row's length, with zeros at the pads. */
+/** The rows' own tokens [N, C] as [B, T, C], T being the longest row's length, with zeros at the pads and at starts that other rows run. */
 export const rowsOf = (x: tf.Tensor2D, layout: RowLayout): tf.Tensor3D =>
   tf.reshape(spreadRows(x, layout), [layout.lengths.length, layout.width, x.shape[1]]);
 
-/** The same for whole rows that lie in one matrix: states x [N, C] after a layer -> [N, C]. The layout has no prefix and no shared starts. */
+/** `editStates` for whole rows that lie in one matrix: states x [N, C] after a layer -> [N, C]. The layout has no prefix and no shared starts. */
 export function editPacked(edits: StateEdits, layer: number, x: tf.Tensor2D, layout: RowLayout): tf.Tensor2D {
   if (!edits[layer]) return x;
   const { lengths } = layout;

@@ -12,6 +12,7 @@ import { createLora, type Lora } from "../../src/model/lora.js";
 import { readSafetensors } from "../../src/model/safetensors.js";
 import { saveModel } from "../../src/model/save.js";
 import { completionLogps } from "../../src/training/completion.js";
+import { trainSft } from "../../src/training/sft.js";
 import expected from "../fixtures/token-rows.json" with { type: "json" }; // made by test/fixtures/token_rows_fixture.py
 import { fixture } from "./open.js";
 
@@ -156,6 +157,38 @@ test("saved and loaded again it is the same, with PEFT's field and key; other to
   await expect(withIndices([279, 17])).rejects.toThrow(/trainable_tokens_delta is \[3,32\], the model and r = 2 need \[2,32\]/);
   await expect(withIndices(null)).rejects.toThrow(/unknown key base_model.model.model.embed_tokens.token_adapter/);
   await expect(withIndices({ lm_head: [1] })).rejects.toThrow(/field "trainable_token_indices/);
+});
+
+test("training moves the rows with the matrices, and goes on from a checkpoint bit for bit", async () => {
+  const rows = expected.rows.map((ids) => ({ prompt: ids.slice(0, 3), completion: ids.slice(3) }));
+  const train = async (folder: string, steps: number): Promise<number[]> => {
+    const lora = adapter.clone();
+    const options = {
+      ...{
+        lora,
+        batches: [
+          [0, 1],
+          [2, 0],
+          [1, 2],
+          [0, 2],
+        ],
+        learningRate: 0.01,
+        schedule: () => 1,
+        maxGradNorm: 1,
+        weightDecay: 0,
+      },
+      checkpoint: { dir: join(dir, folder), everySteps: 2 },
+    };
+    for await (const { step } of trainSft(model, rows, options)) if (step === steps) break;
+    const values = lora.variables().flatMap((variable) => [...variable.dataSync()]);
+    lora.dispose();
+    return values;
+  };
+  const once = await train("once", 4);
+  const moved = tf.tidy(() => tf.abs(tf.sub(tf.tensor(once.slice(-96)), tf.reshape(adapter.tokens!.rows, [-1]))).dataSync());
+  expect(Math.min(...moved)).toBeGreaterThan(1e-4); // of all three tokens: 120 is only ever a target
+  await train("twice", 3); // step 3 is lost
+  expect(await train("twice", 4)).toEqual(once);
 });
 
 test("models exported with the adapter merged score as PEFT", async () => {
