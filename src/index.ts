@@ -16,11 +16,15 @@ export { redact, redactText } from "./data/redact.js";
 export type { TokenPair, TokenRow } from "./data/tokens.js";
 export type { GeneralRow, Label, PromptRow } from "./data/types.js";
 // evaluation
+export { type Attack, noAttack, persona, prefill } from "./evaluation/attacks.js";
 export { auc } from "./evaluation/auc.js";
 export { judgeQuality } from "./evaluation/calibration.js";
 export { balancedAccuracy, type Estimate, mcnemar, type Proportion, share, wilson } from "./evaluation/intervals.js";
+export { type Judge, phraseJudge } from "./evaluation/judges.js";
 export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifference } from "./evaluation/paired.js";
+export { policyLogps } from "./evaluation/policy-logps.js";
 export type { JudgedRow, SuiteMetrics } from "./evaluation/report.js";
+export type { Trial } from "./evaluation/trial.js";
 export { answerStop } from "./exante/answer-stop.js";
 export { judgeAnswer, refuses } from "./exante/judge.js";
 export { checkSample, decisionPair, efficiencyPair, type PreferencePair } from "./exante/pairs.js";
@@ -46,11 +50,17 @@ export {
   type TypeCheck,
   typeCheck,
 } from "./frontend/index.js";
+export type { Asking, Prompt, Question } from "./generation/asking.js";
+export { contrast, type Decoding, type LogitsRule, plain, searching, withLogits } from "./generation/decoding.js";
+export { type Policy, policy, policyIdentity } from "./generation/policy.js";
 export { type Endpoint, type RemoteCompletion, type RemoteOptions, sampleRemote } from "./generation/remote.js";
 export { type Completion, type SampleOptions, sample } from "./generation/sample.js";
-export { answersOnly, stage1, stage1Prompts, stage2, stage3 } from "./methods/erpo/erpo.js";
+export { bestOf, type Candidate, type Search } from "./generation/search.js";
 export { type Round, rounds } from "./methods/erpo/gate.js";
 export { roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";
+export { answersOnly, stage1, stage1Prompts } from "./methods/erpo/stage1.js";
+export { type PreferenceOptions, stage2 } from "./methods/erpo/stage2.js";
+export { stage3 } from "./methods/erpo/stage3.js";
 export { roundStage, stages } from "./methods/erpo/stages.js";
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
 export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
@@ -72,9 +82,12 @@ export { stepDpo, stepPair } from "./objectives/step-dpo.js";
 export type { PairLengths, PairLogps, PairLoss, PreferenceObjective } from "./objectives/types.js";
 // ERPO, as a run that is kept in a folder
 export { type DevAnswers, type DevScore, devAnswers, devScore } from "./runs/dev.js";
-export { attackTrials, evaluateStage, stageBalance, stagePerplexity, suiteTrials, type TrialResult } from "./runs/evaluate.js";
+export { evaluate, keptPerplexity, policyBalance, type TrialResult } from "./runs/evaluate.js";
+export { KeptError, keep } from "./runs/keep.js";
+export { loadPolicy, savePolicy } from "./runs/policy-folder.js";
 export { type Profile, profile } from "./runs/profile.js";
 export { openRun, type Run } from "./runs/run.js";
+export { attackTrials, builtInTrial, suiteTrials, type TrialName } from "./runs/trials.js";
 export { balanced, lengthSorted, sequential, shuffled } from "./training/batches.js";
 export type { StepMetrics } from "./training/metrics.js";
 export { referenceLogps, trainPreference } from "./training/preference.js";

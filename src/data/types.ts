@@ -8,6 +8,12 @@ export type Split = "train1" | "train2" | "dev" | "test";
 
 export type Label = "safe" | "unsafe";
 
+/** One turn of a conversation. */
+export interface ChatMessage {
+  role: "system" | "user" | "assistant";
+  content: string;
+}
+
 /** One prompt of a training or evaluation set. Stored as a line of JSON. */
 export interface PromptRow {
   /** unique within a built data set, stable from build to build */
@@ -21,6 +27,8 @@ export interface PromptRow {
   /** where the prompt comes from: "authored", "do-not-answer", "advbench", "harmbench", or a file */
   source: string;
   split: Split;
+  /** what stands before the prompt in its conversation: a system turn, earlier turns */
+  before?: readonly ChatMessage[];
   /** what is really asked, 2 to 6 words: what a trace's assessment says */
   sense?: string;
   /** whom or what it is aimed at, 1 to 4 words */

@@ -6,8 +6,9 @@ import type { DecoderConfig } from "./config.js";
 import { WeightsError } from "./errors.js";
 import { openRanges } from "./files.js";
 import { type LinearName, Lora, linearNames, linearShape, MODULE_NAMES, modulePath, TOKEN_ROWS_KEY, wrongToken } from "./lora.js";
-import { readSafetensors, writeSafetensors } from "./safetensors.js";
+import { readSafetensors, safetensorsBytes, writeSafetensors } from "./safetensors.js";
 import { readJson } from "./tokenizer-files.js";
+import type { WritableTensor } from "./weights.js";
 
 const tokenIds = z.array(z.number().int().nonnegative());
 
@@ -53,12 +54,16 @@ export async function saveAdapter(dir: string, lora: Lora, base: string): Promis
     use_rslora: false,
     ...(lora.tokens && { trainable_token_indices: lora.tokens.ids }),
   };
-  const variables = lora.variables();
-  const tensors = lora
-    .names()
-    .map((name, i) => ({ name, shape: variables[i]!.shape, data: () => variables[i]!.data() as Promise<Float32Array> }));
   writeAtomic(join(dir, "adapter_config.json"), [`${JSON.stringify(config, null, 2)}\n`]);
-  await writeSafetensors(join(dir, "adapter_model.safetensors"), tensors);
+  await writeSafetensors(join(dir, "adapter_model.safetensors"), storedTensors(lora));
+}
+
+/** The bytes of the adapter_model.safetensors that `saveAdapter` writes. */
+export const adapterBytes = (lora: Lora): AsyncGenerator<Uint8Array> => safetensorsBytes(storedTensors(lora));
+
+function storedTensors(lora: Lora): WritableTensor[] {
+  const variables = lora.variables();
+  return lora.names().map((name, i) => ({ name, shape: variables[i]!.shape, data: () => variables[i]!.data() as Promise<Float32Array> }));
 }
 
 const KEY = new RegExp(

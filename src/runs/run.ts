@@ -4,15 +4,22 @@ import { type Device, openDevice } from "../backend/device.js";
 import { createRng, type Rng } from "../backend/random.js";
 import { buildDatasets, type Datasets } from "../data/dataset.js";
 import { DataError } from "../data/errors.js";
+import { digestOf, type IdentityValue } from "../data/identity.js";
 import { readJson } from "../data/jsonl.js";
 import { textSha256 } from "../data/manifest.js";
 import { loadDatasets, writeDatasets } from "../data/store.js";
-import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
+import { rules } from "../exante/rules.js";
+import { type Policy, policy } from "../generation/policy.js";
+import { loadAdapter } from "../model/adapter-io.js";
 import { type LanguageModel, loadModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import { removeLeftovers, writeAtomic } from "../setup/atomic.js";
 import { readMetrics, type StepMetrics } from "../training/metrics.js";
+import { beginBranch, parentsOf } from "./branch.js";
+import type { KeptFolder } from "./keep.js";
+import { loadPolicy } from "./policy-folder.js";
 import { type Profile, profile } from "./profile.js";
+import { currentSha256 } from "./stale.js";
 
 /** What a run is made from, in `run.json`. */
 interface RunRecord {
@@ -35,8 +42,7 @@ interface Environment {
 }
 
 /** An experiment and its folder: everything that is computed is kept there, and a later start goes on from it. */
-export interface Run {
-  dir: string;
+export interface Run extends KeptFolder {
   profile: Profile;
   seed: number;
   model: LanguageModel;
@@ -46,17 +52,28 @@ export interface Run {
   rng(purpose: string): Rng;
   /** A path in the run's folder. */
   path(...parts: string[]): string;
-  /** The adapter of a finished stage, such as "1-sft"; dispose it when done. */
+  /** SHA-256 of the rule set. */
+  rules: string;
+  /** The adapter of a finished stage, such as "1-sft"; dispose it when done. @throws KeptError when the stage is missing or stale */
   adapter(stage: string): Promise<Lora>;
+  /** The policy of a finished stage, or of a folder with a policy.json; "base" is the model as it came. It stays open with the run. @throws as `adapter` */
+  policy(folder: string): Promise<Policy>;
   /** The steps of a stage's training so far. */
   metrics(stage: string): StepMetrics[];
+  /**
+   * A run in another folder that shares with this one whatever is the same, found by its identity, and computes the rest.
+   * @param options.after a finished stage that both must have; the branch begins with it
+   * @param options.seed other randomness; default: this run's
+   * @throws KeptError when `after` is missing or stale; DataError when the folder holds another run
+   */
+  branch(dir: string, options?: { after?: string; seed?: number }): Promise<Run>;
 }
 
 export interface OpenRunOptions {
   profile?: string;
   seed?: number;
-  /** A built-in name, a .gguf file or a Hugging Face style directory. */
-  model?: string;
+  /** A built-in name, a .gguf file or a Hugging Face style directory; or a model that is loaded already. */
+  model?: string | LanguageModel;
   log?: (line: string) => void;
 }
 
@@ -71,7 +88,8 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
   if (before) removeLeftovers(dir);
 
   const device = await openDevice({ precision: "bf16", log });
-  const model = await loadModel(options.model ?? "smollm2-135m-instruct", { log });
+  const { model: wanted = "smollm2-135m-instruct" } = options;
+  const model = typeof wanted === "string" ? await loadModel(wanted, { log }) : wanted;
   if (before && before.model.sha256 !== model.sha256) throw conflict(dir, "model", inWords(before.model), inWords(model));
   const rng = (purpose: string) => createRng(seed).fork(purpose);
 
@@ -92,18 +110,38 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
   writeAtomic(join(dir, "run.json"), [`${JSON.stringify(record, null, 2)}\n`]);
 
   const path = (...parts: string[]) => join(dir, ...parts);
-  return {
+  const policies = new Map<string, Promise<Policy>>();
+  const run: Run = {
     dir,
+    parents: parentsOf(dir),
     profile: chosen,
     seed,
     model,
     device,
     data,
+    rules: digestOf(rules() as unknown as IdentityValue),
     rng,
     path,
-    adapter: (stage) => stageAdapter(path(stage), model),
+    adapter: (stage) => stageAdapter(run, stage),
+    policy(folder) {
+      const key = folder === "base" ? folder : `${folder} ${currentSha256(run, folder)}`;
+      const opened = policies.get(key) ?? openPolicy(run, folder);
+      policies.set(key, opened);
+      return opened;
+    },
     metrics: (stage) => readMetrics(path(stage)),
+    async branch(other, { after, seed: its = seed } = {}) {
+      if (after !== undefined) currentSha256(run, after);
+      beginBranch(dir, other);
+      return openRun(other, { profile: chosen.name, seed: its, model, log });
+    },
   };
+  return run;
+}
+
+async function openPolicy(run: Run, folder: string): Promise<Policy> {
+  if (folder === "base") return policy({ model: run.model, name: folder });
+  return { ...(await loadPolicy(run.path(folder), run.model)), name: folder };
 }
 
 /**
@@ -134,57 +172,13 @@ const environmentOf = (device: Device): Environment => ({
 });
 
 /** The adapter in a stage's folder; where the stage was through and its file is damaged now, the error says how to get it back. */
-async function stageAdapter(dir: string, model: LanguageModel): Promise<Lora> {
+async function stageAdapter(run: Run, stage: string): Promise<Lora> {
+  const dir = run.path(stage);
+  if (existsSync(join(dir, "stage.json"))) currentSha256(run, stage);
   try {
-    return await loadAdapter(dir, model.config);
+    return await loadAdapter(dir, run.model.config);
   } catch (error) {
     if (!existsSync(join(dir, "stage.json"))) throw error;
     throw new DataError(`${(error as Error).message}; or remove ${dir}, and the stage is trained again`);
   }
-}
-
-/**
- * Trains a stage once. The adapter that results is stored in the stage's folder; a later call yields the stored steps again without
- * computing, and a call after an interruption goes on from the last checkpoint.
- *
- * @param stage folder of the stage
- * @param start the adapter to train: a fresh one, or the one that the stage goes on from; called only when there is something to compute
- * @param steps the training of that adapter, with its checkpoints in `dir`
- * @param signal ends the training quietly; the stage is then not through
- */
-export async function* trainOnce(
-  run: Run,
-  stage: string,
-  start: () => Lora | Promise<Lora>,
-  steps: (lora: Lora, dir: string) => AsyncGenerator<StepMetrics>,
-  signal?: AbortSignal,
-): AsyncGenerator<StepMetrics> {
-  const dir = run.path(stage);
-  const doneFile = join(dir, "stage.json");
-  if (existsSync(doneFile)) {
-    yield* readMetrics(dir);
-    return;
-  }
-  const earlier = readMetrics(dir);
-  const lora = await start();
-  try {
-    let last = 0;
-    for await (const step of steps(lora, dir)) {
-      if (last === 0) yield* earlier.filter((e) => e.step < step.step);
-      last = step.step;
-      yield step;
-    }
-    if (signal?.aborted) return;
-    if (last === 0) yield* earlier; // the last checkpoint was the last step
-    await saveAdapter(dir, lora, run.model.name);
-    writeAtomic(doneFile, [`${JSON.stringify({ stage, profile: run.profile, seed: run.seed, steps: last || earlier.length }, null, 2)}\n`]);
-  } finally {
-    lora.dispose();
-  }
-}
-
-/** A result that is computed once and kept as JSON: `file` is written when `compute` is through, and read from then on. */
-export async function once<T extends object>(file: string, compute: () => Promise<T>): Promise<T> {
-  if (!existsSync(file)) writeAtomic(file, [`${JSON.stringify(await compute())}\n`]);
-  return readJson<T>(file);
 }
