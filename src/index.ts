@@ -73,8 +73,12 @@ export { stage3 } from "./methods/erpo/stage3.js";
 export { roundStage, stages } from "./methods/erpo/stages.js";
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
 export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
+export type { KvCache } from "./model/cache.js";
+export type { Decoder, EditOptions, ForwardOptions, ForwardStates } from "./model/decoder.js";
+export type { StateEdit, StateEdits, StatePlace } from "./model/edit.js";
 export { type LanguageModel, loadModel } from "./model/load.js";
 export { createLora, LINEAR_NAMES, Lora, linearNames } from "./model/lora.js";
+export type { SamplingWeights } from "./model/merge.js";
 export type { ChatMessage, Tokenizer } from "./model/tokenizer.js";
 // losses: pure functions of log-probs
 export { apoDown, apoZero } from "./objectives/apo.js";

@@ -95,7 +95,7 @@ function lastLogits({ decoder }: LanguageModel, lora: Lora | null, prompts: read
     lengths.map((length, b) => b * T + length - 1),
     "int32",
   );
-  return decoder.logits(tf.gather(tf.reshape(states, [own.length * T, C]), last) as tf.Tensor2D);
+  return decoder.logits(tf.gather(tf.reshape(states, [own.length * T, C]), last) as tf.Tensor2D, lora);
 }
 
 /** log P(set) - log P(not in set): logits [B, V] -> [B]. Both sums are taken apart, so that odds beyond float32's 1 - p are exact too. */
