@@ -60,7 +60,17 @@ export {
   typeCheck,
 } from "./frontend/index.js";
 export type { Asking, Prompt, Question } from "./generation/asking.js";
-export { contrast, type Decoding, type LogitsRule, plain, searching, withLogits } from "./generation/decoding.js";
+export {
+  contrast,
+  type Decoding,
+  type LogitsRule,
+  plain,
+  type StateRule,
+  type StateRules,
+  searching,
+  withEdits,
+  withLogits,
+} from "./generation/decoding.js";
 export { type Policy, policy, policyIdentity } from "./generation/policy.js";
 export { type Endpoint, type RemoteCompletion, type RemoteOptions, sampleRemote } from "./generation/remote.js";
 export { type Completion, type SampleOptions, sample } from "./generation/sample.js";
