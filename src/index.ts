@@ -72,6 +72,9 @@ export { attackTrials, evaluateStage, stageBalance, stagePerplexity, suiteTrials
 export { type Profile, profile } from "./runs/profile.js";
 export { openRun, type Run } from "./runs/run.js";
 export { balanced, lengthSorted, sequential, shuffled } from "./training/batches.js";
+export { logMetrics, type MetricsLogger } from "./training/loggers/logger.js";
+export { type MlflowOptions, mlflowLogger } from "./training/loggers/mlflow.js";
+export { tensorBoardLogger } from "./training/loggers/tensorboard.js";
 export type { StepMetrics } from "./training/metrics.js";
 export { referenceLogps, trainPreference } from "./training/preference.js";
 export { constant, cosine, linear } from "./training/schedule.js";

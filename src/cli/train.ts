@@ -9,6 +9,8 @@ export function register(program: Command): void {
     .action(async (file: string) => {
       const { readRunConfig } = await import("../training/run-config.js");
       const config = readRunConfig(file);
+      const { checkReportTo, reported } = await import("../training/loggers/report-to.js");
+      checkReportTo(config);
       const { readText } = await import("../data/jsonl.js");
       readText(config.data); // a missing file is named before a model is loaded
       const { loadModel } = await import("../model/load.js");
@@ -23,7 +25,7 @@ export function register(program: Command): void {
       const model = await loadModel(config.model, { log });
       let last = 0;
       try {
-        for await (const step of runTraining(config, model, { log, signal: abort.signal })) {
+        for await (const step of reported(runTraining(config, model, { log, signal: abort.signal }), config, log)) {
           last = step.step;
           if (process.stderr.isTTY) {
             const parts = [

@@ -21,6 +21,8 @@ const lora = z
   })
   .describe("a fresh adapter, where init_adapter is null");
 
+const TRACKER = z.enum(["tensorboard", "mlflow"]);
+
 /** One stage of training: the fields of a RUN.json with TRL's names, meanings and defaults. */
 export const runConfigSchema = z
   .strictObject({
@@ -70,6 +72,11 @@ export const runConfigSchema = z
     shuffle: z.boolean().default(true).describe("false: file order, then from the top"),
     save_steps: z.int().min(1).default(500).describe("steps between checkpoints; the last step is always stored"),
     resume: z.boolean().default(false).describe("go on from the newest whole checkpoint of output_dir, if there is one"),
+    report_to: z
+      .union([z.literal("none"), TRACKER, z.array(TRACKER)], 'must be "none", "tensorboard", "mlflow", or a list of the latter two')
+      .optional()
+      .describe("where steps go beside metrics.jsonl; mlflow: to the server of MLFLOW_TRACKING_URI; left out: none"),
+    logging_dir: z.string().min(1).optional().describe("gets tensorboard's event file; left out: output_dir/runs"),
   })
   .superRefine((config, context) => {
     const refuse = (field: string, message: string) => context.addIssue({ code: "custom", path: [field], message });
