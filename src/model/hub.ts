@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { ReadableStream } from "node:stream/web";
@@ -149,7 +149,7 @@ async function download(access: Access, dir: string, log: Log): Promise<void> {
   makeFolder(staging);
   for (const file of small) await fetchFile(access, file, staging);
   configFromJson(await readJson(join(staging, "config.json")), `${place}/config.json`);
-  const large = (weights === SINGLE ? [SINGLE] : await shards(join(staging, INDEX))).map(entry);
+  const large = (weights === SINGLE ? [SINGLE] : await shards(join(staging, INDEX), place)).map(entry);
 
   const all = [...small, ...large];
   const total = all.reduce((sum, { size }) => sum + size, 0);
@@ -170,9 +170,13 @@ async function download(access: Access, dir: string, log: Log): Promise<void> {
   log(`downloaded ${repo}`);
 }
 
-async function shards(index: string): Promise<string[]> {
+/** The weights files that an index names, in its own folder. */
+async function shards(index: string, place: string): Promise<string[]> {
   const { weight_map: map } = await readJson(index);
-  return [...new Set(Object.values((map ?? {}) as Record<string, string>))];
+  const names = [...new Set(Object.values(map ?? {}))];
+  const wrong = names.find((name) => typeof name !== "string" || basename(name) !== name);
+  if (names.length > 0 && wrong === undefined) return names as string[];
+  throw new WeightsError(`${place}/${INDEX}`, 'field "weight_map" does not map tensors to files of the same folder', "take another model");
 }
 
 /** Attempts in a row that bring nothing, before a download is given up. */
@@ -189,27 +193,34 @@ async function fetchFile(access: Access, file: ListFileEntry, staging: string): 
   if (sizeOf(path) > file.size) rmSync(path);
   for (let idle = 0; sizeOf(path) < file.size; ) {
     const before = sizeOf(path);
-    try {
-      const { downloadFile } = await library();
-      const blob = await downloadFile({ ...access, path: file.path, xet: false }); // plain HTTP has ranges, so it can go on
-      const rest = blob!.slice(before).stream() as ReadableStream<Uint8Array>;
-      await pipeline(Readable.fromWeb(rest), createWriteStream(path, { flags: "a", flush: true }));
-    } catch (error) {
-      if (error instanceof WeightsError && !(error instanceof HubUnreachable)) throw error;
-      if ((error as NodeJS.ErrnoException | undefined)?.code === "ENOSPC") throw error;
-      idle = sizeOf(path) > before ? 0 : idle + 1;
-      if (idle === ATTEMPTS) {
-        if (error instanceof HubUnreachable) throw error;
-        const cause = error instanceof Error ? error.message : String(error);
-        throw new WeightsError(access.repo, `${file.path} breaks off at byte ${before} (${cause})`, "the same command goes on there");
-      }
-      if (idle > 0) await sleep(250 * 2 ** (idle - 1));
+    const error = await append(access, file.path, path, before);
+    idle = sizeOf(path) > before ? 0 : idle + 1;
+    if (idle === ATTEMPTS) {
+      if (error instanceof HubUnreachable) throw error;
+      const cause = error === undefined ? "the hub sends nothing" : error instanceof Error ? error.message : String(error);
+      throw new WeightsError(access.repo, `${file.path} breaks off at byte ${before} (${cause})`, "the same command goes on there");
     }
+    if (idle > 0) await sleep(250 * 2 ** (idle - 1));
   }
   const found = await digest(path, file);
   if (found === digestOf(file)) return;
   rmSync(path);
   throw new WeightsError(access.repo, `${file.path} has ${found}, not the hub's ${digestOf(file)}`, "it was removed; try again");
+}
+
+/** Adds what a file has from a byte on. @returns why it broke off, undefined where it did not @throws what another attempt cannot mend */
+async function append(access: Access, name: string, path: string, from: number): Promise<unknown> {
+  const { downloadFile } = await library();
+  try {
+    const blob = await downloadFile({ ...access, path: name, xet: false }); // plain HTTP has ranges, so it can go on
+    const rest = blob!.slice(from).stream() as ReadableStream<Uint8Array>;
+    await pipeline(Readable.fromWeb(rest), createWriteStream(path, { flags: "a", flush: true }));
+    return undefined;
+  } catch (error) {
+    if (error instanceof WeightsError && !(error instanceof HubUnreachable)) throw error;
+    if ((error as NodeJS.ErrnoException | undefined)?.code === "ENOSPC") throw error;
+    return error;
+  }
 }
 
 const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;

@@ -15,6 +15,7 @@ import { uploadWeights } from "./weights.js";
 
 /** A loaded language model. */
 export interface LanguageModel {
+  /** What loads it again where it is known by a name; else the file's or directory's name. */
   name: string;
   /** The file or directory it was read from. */
   source: string;
@@ -116,5 +117,5 @@ async function locate(model: string, log?: (line: string) => void): Promise<{ so
     );
   }
   const { dir, commit } = await fetchModel(hubId, log);
-  return { source: dir, name: hubId.repository, hub: { repository: hubId.repository, commit } };
+  return { source: dir, name: model, hub: { repository: hubId.repository, commit } };
 }

@@ -126,8 +126,11 @@ export function safetensorsProvenance({ baseModel, baseSha256, hub, license, ada
   };
 }
 
-/** A model card: README.md with the hub's front matter, what was merged, and how to check it. */
-export function modelCard(name: string, made: Provenance): string {
+/**
+ * A model card: README.md with the hub's front matter, what was merged, and how to check it.
+ * @param type of `erpo export safetensors --type`
+ */
+export function modelCard(name: string, made: Provenance, type: string): string {
   const { baseModel, baseSha256, hub, license, merged, adapterSha256 } = made;
   const fields = {
     base_model: baseModel,
@@ -159,7 +162,7 @@ names them. An adapter's is that of adapter_model.safetensors; \`sha256sum\` com
 To check the weights, write them again from the same files and compare:
 
 \`\`\`sh
-erpo export safetensors --model BASE ${merged ? "--adapter ADAPTER " : ""}--output again
+erpo export safetensors --model BASE ${merged ? "--adapter ADAPTER " : ""}--type ${type} --output again
 \`\`\`
 `;
 }

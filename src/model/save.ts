@@ -38,7 +38,7 @@ export async function saveModel(
     writeAtomic(join(dir, "config.json"), [json(configToJson(config, DTYPES[type]))]);
     writeAtomic(join(dir, "tokenizer.json"), [json(tokenizer.files.tokenizer)]);
     writeAtomic(join(dir, "tokenizer_config.json"), [json(tokenizer.files.config)]);
-    writeAtomic(join(dir, "README.md"), [modelCard(basename(resolve(dir)), made)]);
+    writeAtomic(join(dir, "README.md"), [modelCard(basename(resolve(dir)), made, type.toLowerCase())]);
     await writeWeights(dir, tensors, { type, maxBytes: maxShardBytes, metadata: safetensorsProvenance(made) });
   } finally {
     merged.dispose();

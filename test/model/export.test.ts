@@ -235,7 +235,7 @@ test("a licence goes on from an export to the next one; none is made up, and no 
 });
 
 test("the same export again is the same, byte for byte, as the card says", async () => {
-  await saveModel(join(dir, "once"), model);
-  await saveModel(join(dir, "twice"), model);
+  for (const name of ["once", "twice"]) await saveModel(join(dir, name), model, null, { type: "BF16" });
+  expect(await readFile(join(dir, "once/README.md"), "utf8")).toContain("erpo export safetensors --model BASE --type bf16 --output again");
   expect(await digest(join(dir, "once/model.safetensors"))).toBe(await digest(join(dir, "twice/model.safetensors")));
 });

@@ -92,6 +92,9 @@ test("a repository is the model that its folder is; its commit and digest are kn
   expect(asked).toEqual([]);
   await checkModel("me/tiny");
   expect(asked).toEqual(["/api/models/me/tiny/revision/main"]);
+  const tagged = await loadModel("me/tiny@v1");
+  tagged.dispose();
+  expect(await weightsSha256(tagged.name)).toBe(model.sha256); // the name loads it again
 });
 
 test("a folder of that name comes before the hub", async () => {
@@ -172,6 +175,23 @@ test("shards are those that the index names, and nothing else is downloaded", as
   expect(readdirSync(kept(COMMIT))).not.toContain("consolidated.safetensors");
   expect(await weightsSha256("me/tiny")).toBe(sha256(files["model-00001-of-00001.safetensors"]));
 });
+
+test("an index that leads out of its folder is refused, and nothing is written there", async () => {
+  delete files["model.safetensors"];
+  files["../evil.safetensors"] = Buffer.alloc(8);
+  files["model.safetensors.index.json"] = Buffer.from(JSON.stringify({ weight_map: { a: "../evil.safetensors" } }));
+  await expect(checkModel("me/tiny")).rejects.toThrow(
+    'me/tiny@0123456789ab/model.safetensors.index.json: field "weight_map" does not map tensors to files of the same folder',
+  );
+  expect(existsSync(kept("evil.safetensors"))).toBe(false);
+});
+
+test("a hub that sends nothing is given up", async () => {
+  instead = (request, response) => isWeights(request) && !!response.writeHead(200).end();
+  await expect(checkModel("me/tiny")).rejects.toThrow(
+    "me/tiny: model.safetensors breaks off at byte 0 (the hub sends nothing); the same command goes on there",
+  );
+}, 20_000);
 
 test("what Python's huggingface_hub has of it is copied, unless it is damaged", async () => {
   const blobs = join(dir, "python/hub/models--me--tiny/blobs");
