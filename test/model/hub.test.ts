@@ -261,6 +261,11 @@ test("a repository without safetensors, or of a family that erpo does not run, i
   expect(asked.filter((path) => path.endsWith("/model.safetensors"))).toEqual([]);
 });
 
+test("a cache that cannot be written is named", async () => {
+  process.env.ERPO_CACHE = "/proc/erpo";
+  await expect(checkModel("me/tiny")).rejects.toThrow(/^\/proc\/erpo.* cannot be written: set ERPO_CACHE to a folder that can$/);
+});
+
 test("the token goes to the hub, and not to the server that it sends us to", async () => {
   process.env.HF_TOKEN = "any-form";
   const seen: (string | undefined)[] = [];

@@ -2,7 +2,8 @@ import { join } from "node:path";
 import { readMetrics, type StepMetrics } from "../metrics.js";
 import type { RunConfig } from "../run-config.js";
 import type { MetricsLogger } from "./logger.js";
-import { mlflowLogger, trackingServer } from "./mlflow.js";
+import { mlflowLogger } from "./mlflow.js";
+import { trackingServer } from "./mlflow-client.js";
 import { tensorBoardLogger } from "./tensorboard.js";
 
 const namesOf = ({ report_to = "none" }: RunConfig): string[] => (typeof report_to === "string" ? [report_to] : report_to);

@@ -1,10 +1,13 @@
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { packageRoot } from "../../../src/setup/paths.js";
 import { checkReportTo, reported } from "../../../src/training/loggers/report-to.js";
 import type { StepMetrics } from "../../../src/training/metrics.js";
 import { parseRunConfig } from "../../../src/training/run-config.js";
+import { fixture } from "../../model/open.js";
 import { MlflowServer } from "./mlflow-server.js";
 
 const environment = { ...process.env };
@@ -99,3 +102,28 @@ test("an address that MLflow has not is named before training; so is a tracker t
     'RUN.json: field "report_to": must be "none", "tensorboard", "mlflow", or a list of the latter two',
   );
 });
+
+test("erpo train reports, and refuses before it computes", () => {
+  const run = {
+    method: "sft",
+    model: fixture("llama-tiny"),
+    data: join(dir, "rows.jsonl"),
+    output_dir: join(dir, "out"),
+    max_steps: 2,
+    batch_size: 1,
+  };
+  writeFileSync(run.data, '{"prompt": "a", "completion": " b"}\n');
+  const erpo = (fields: object) => {
+    writeFileSync(join(dir, "RUN.json"), JSON.stringify({ ...run, ...fields }));
+    const env = { ...process.env, MLFLOW_TRACKING_URI: "" };
+    return spawnSync(process.execPath, [join(packageRoot(), "src/setup/bootstrap.mjs"), "train", join(dir, "RUN.json")], {
+      encoding: "utf8",
+      env,
+    });
+  };
+  const refused = erpo({ report_to: "mlflow" });
+  expect(refused.status).toBe(1);
+  expect(refused.stderr).toBe("erpo: MLFLOW_TRACKING_URI: not set: set it to the http address of an MLflow server\n");
+  expect(erpo({ report_to: "tensorboard" }).status).toBe(0);
+  expect(readdirSync(join(dir, "out/runs"))).toHaveLength(1);
+}, 120_000);
