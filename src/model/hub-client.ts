@@ -61,8 +61,8 @@ export function hubFetch({ repository, revision }: { repository: string; revisio
     const { status } = response;
     const reason = response.headers.get("X-Error-Code");
     if (reason === "GatedRepo" || status === 403) {
-      const next = token ? "the token's account has not been let in" : "then set HF_TOKEN";
-      throw new WeightsError(repository, "the repository is gated", `ask for access at ${endpoint}/${repository}: ${next}`);
+      const problem = token ? "the repository is gated, and the token's account has not been let in" : "the repository is gated";
+      throw new WeightsError(repository, problem, `ask for access at ${endpoint}/${repository}${token ? "" : ", then set HF_TOKEN"}`);
     }
     if (reason === "RevisionNotFound")
       throw new WeightsError(repository, `no revision ${revision} at ${endpoint}`, "check the name behind @");

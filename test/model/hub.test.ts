@@ -236,8 +236,13 @@ test.each([
     "nor a repository at http://HOST; check the name; a private one the token may not read",
   ],
   ["a revision that is not there", coded(404, "RevisionNotFound"), undefined, "no revision main at http://HOST; check the name behind @"],
-  ["a gated one", coded(401, "GatedRepo"), undefined, "the repository is gated; ask for access at http://HOST/me/tiny: then set HF_TOKEN"],
-  ["a gated one for this account", coded(403, "GatedRepo"), "hf_x", "http://HOST/me/tiny: the token's account has not been let in"],
+  ["a gated one", coded(401, "GatedRepo"), undefined, "the repository is gated; ask for access at http://HOST/me/tiny, then set HF_TOKEN"],
+  [
+    "a gated one for this account",
+    coded(403, "GatedRepo"),
+    "hf_x",
+    "the repository is gated, and the token's account has not been let in; ask for access at http://HOST/me/tiny",
+  ],
   ["a hub that is down", coded(500, ""), undefined, "HOST answers with status 500; try again later, or give a folder"],
 ] as const)("%s ends in one line", async (_, respond, token, line) => {
   if (token) process.env.HF_TOKEN = token;

@@ -24,7 +24,7 @@ export function trackingServer(given = process.env.MLFLOW_TRACKING_URI): string 
 /** The calls of MLflow's REST API 2.0 (mlflow.org/docs, "REST API"). */
 export function connect({ trackingUri, experiment, token }: MlflowServer) {
   const uri = trackingServer(trackingUri);
-  const name = experiment ?? process.env.MLFLOW_EXPERIMENT_NAME;
+  const name = experiment ?? (process.env.MLFLOW_EXPERIMENT_NAME || undefined);
   const bearer = token ?? process.env.MLFLOW_TRACKING_TOKEN;
   /** Undefined where there is no such thing. */
   const ask = async (method: "GET" | "POST", path: string, body?: object): Promise<unknown> => {
