@@ -116,6 +116,9 @@ export { openRun, type Run } from "./runs/run.js";
 export { attackTrials, builtInTrial, suiteTrials, type TrialName } from "./runs/trials.js";
 // training
 export { balanced, lengthSorted, sequential, shuffled } from "./training/batches.js";
+export { logMetrics, type MetricsLogger } from "./training/loggers/logger.js";
+export { type MlflowOptions, mlflowLogger } from "./training/loggers/mlflow.js";
+export { tensorBoardLogger } from "./training/loggers/tensorboard.js";
 export { train } from "./training/loop.js";
 export type { EvaluationMetrics, ObjectiveMetrics, StepMetrics } from "./training/metrics.js";
 export type { Objective, RowsLoss, ScoredBatch, Settings } from "./training/objective.js";
