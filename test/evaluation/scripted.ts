@@ -41,7 +41,8 @@ export function scriptedModel(
             ),
             config.vocabSize,
           )
-          .toFloat() as tf.Tensor2D,
+          .toFloat()
+          .mul(1000) as tf.Tensor2D, // nothing else is drawn at any temperature
     );
   const decoder = {
     hidden: model.decoder.hidden.bind(model.decoder),
