@@ -46,7 +46,10 @@ test("stage 2: a decision pair per prompt and an efficiency pair for each second
   const pairs = await stage2Pairs(run);
   // 8 prompts of each label; efficiency for the first two of each four
   expect(counts(pairs)).toEqual({ "efficiency, safe": 4, "efficiency, unsafe": 4, "safety, unsafe": 8, "usefulness, safe": 8 });
-  expect(new Set(pairs.constructed)).toEqual(new Set(["none"]));
+  // a long risk word makes the short thought too long for the ratio: only there a loser is written
+  expect(
+    pairs.goals.filter((goal, i) => pairs.constructed[i] !== "none" && !(goal === "efficiency" && pairs.labels[i] === "unsafe")),
+  ).toEqual([]);
   const { tokenizer } = run.model;
   for (const [i, { chosen, rejected, reference }] of pairs.tokens.entries()) {
     const [w, l] = [chosen, rejected].map((ids) => parseTrace(tokenizer.decode(ids))!);
