@@ -33,28 +33,9 @@ export function readPrompts(path: string): PromptLine[] {
  * through the model's template and open the assistant's turn, or, where the last message is the assistant's, go on with it.
  */
 export function promptTokens(prompt: string | ChatMessage[], tokenizer: Tokenizer): number[] {
-  if (typeof prompt === "string") {
-    const { before, after } = addedTokens(tokenizer);
-    return [...before, ...tokenizer.encode(prompt), ...after];
-  }
+  if (typeof prompt === "string") return tokenizer.encode(prompt, { addSpecialTokens: true });
   const last = prompt.at(-1)!;
   const begun = last.role === "assistant" ? last.content : "";
   const turns = last.role === "assistant" ? prompt.slice(0, -1) : prompt;
   return tokenizer.encode(tokenizer.chat(turns, { addGenerationPrompt: true }) + begun);
-}
-
-interface PostProcessor {
-  type?: string;
-  processors?: PostProcessor[];
-  single?: { SpecialToken?: { id: string }; Sequence?: object }[];
-}
-
-/** The special tokens that tokenizer.json puts around a text. */
-function addedTokens(tokenizer: Tokenizer): { before: number[]; after: number[] } {
-  const find = (step: PostProcessor | null | undefined): PostProcessor | undefined =>
-    step?.type === "TemplateProcessing" ? step : step?.processors?.map(find).find(Boolean);
-  const pieces = find((tokenizer.files.tokenizer as { post_processor?: PostProcessor }).post_processor)?.single ?? [];
-  const text = pieces.findIndex((piece) => piece.Sequence);
-  const ids = (part: typeof pieces) => part.flatMap(({ SpecialToken }) => (SpecialToken && tokenizer.id(SpecialToken.id)) ?? []);
-  return { before: ids(pieces.slice(0, Math.max(0, text))), after: ids(pieces.slice(text + 1)) };
 }

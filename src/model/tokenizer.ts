@@ -8,8 +8,12 @@ export type { ChatMessage } from "../data/types.js";
 
 /** Text to token ids and back, and the model's chat template. */
 export interface Tokenizer {
-  /** Token ids; nothing is added; special strings in the text, such as `<|im_end|>`, become their tokens. */
-  encode(text: string): number[];
+  /**
+   * Token ids. Special strings in the text, such as `<|im_end|>`, become their tokens.
+   * @param options.addSpecialTokens puts around the text what the tokenizer's post-processor does, such as a beginning-of-text token: for a text by itself,
+   *   as transformers' `tokenizer(text)` does; not for a rendered chat, whose template has written them. Default false.
+   */
+  encode(text: string, options?: { addSpecialTokens?: boolean }): number[];
   /** Text without the special tokens, untrimmed. */
   decode(ids: readonly number[]): string;
   /** A token's id by its exact string. */
@@ -53,7 +57,8 @@ export function createTokenizer(files: TokenizerFiles, source: string): Tokenize
   return {
     files,
     eosId,
-    encode: (text) => (text === "" ? [] : inner.encode(text, { add_special_tokens: false }).ids),
+    encode: (text, { addSpecialTokens = false } = {}) =>
+      text === "" && !addSpecialTokens ? [] : inner.encode(text, { add_special_tokens: addSpecialTokens }).ids,
     decode: (ids) => (ids.length === 0 ? "" : inner.decode([...ids], { skip_special_tokens: true, clean_up_tokenization_spaces: false })),
     id: (token) => inner.token_to_id(token),
     chat(messages, { addGenerationPrompt = false, template: other } = {}) {

@@ -7,7 +7,8 @@ export type Text = string | readonly ChatMessage[];
 /**
  * Token ids of a prompt and its completions, with TRL 1.16's meaning. Prompt and completion are tokenised together; the completions start where the prompt's ids and any
  * of the joint sequences part, so that a token that grows over the seam belongs to the completion, and one completion moves the seam for all.
- * Strings get the end-of-sequence token unless they end in it; chats go through the model's template, whose end of turn belongs to the completion.
+ * Strings get what the tokenizer itself adds, such as a beginning-of-text token, and the end-of-sequence token unless they end in it; chats go through the model's
+ * template, whose end of turn belongs to the completion.
  *
  * @param completions at least one, all of the prompt's kind: strings or messages
  * @throws DataError when kinds are mixed
@@ -23,9 +24,10 @@ export function tokenizeCompletions(
   return { prompt: alone.slice(0, start), completions: joint.map((ids) => ids.slice(start)) };
 }
 
-/** Token ids of a prompt by itself: a string as it is, a chat with the opening of the assistant's turn. */
+/** Token ids of a prompt by itself: a string with what the tokenizer adds, a chat with the opening of the assistant's turn. */
 export function promptIds(tokenizer: Tokenizer, prompt: Text): number[] {
-  return tokenizer.encode(typeof prompt === "string" ? prompt : tokenizer.chat([...prompt], { addGenerationPrompt: true }));
+  if (typeof prompt === "string") return tokenizer.encode(prompt, { addSpecialTokens: true });
+  return tokenizer.encode(tokenizer.chat([...prompt], { addGenerationPrompt: true }));
 }
 
 /**
@@ -41,7 +43,7 @@ export function keepStart<T extends { prompt: readonly number[]; completion: rea
 function jointIds(tokenizer: Tokenizer, prompt: Text, completion: Text): number[] {
   if (typeof prompt === "string" && typeof completion === "string") {
     const end = tokenizer.files.config.eos_token;
-    return tokenizer.encode(prompt + completion + (completion.endsWith(end) ? "" : end));
+    return tokenizer.encode(prompt + completion + (completion.endsWith(end) ? "" : end), { addSpecialTokens: true });
   }
   if (typeof prompt === "string" || typeof completion === "string") {
     throw new DataError("prompt and completion must both be strings, or both be messages");

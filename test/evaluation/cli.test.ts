@@ -63,18 +63,6 @@ test("strings get no template; messages do, and an assistant's last message is g
   expect(promptTokens([user, { role: "assistant", content: "Sure" }], tokenizer)).toEqual(tokenizer.encode(`${opened}Sure`));
 });
 
-test("a string gets the special tokens that tokenizer.json adds", () => {
-  const special = (id: string) => ({ SpecialToken: { id, type_id: 0 } });
-  const eos = tiny.tokenizer.files.config.eos_token;
-  const single = [special(eos), { Sequence: { id: "A", type_id: 0 } }];
-  const files = {
-    ...tiny.tokenizer.files,
-    tokenizer: { post_processor: { type: "Sequence", processors: [{ type: "ByteLevel" }, { type: "TemplateProcessing", single }] } },
-  };
-  const tokenizer = { ...tiny.tokenizer, files: files as unknown as typeof tiny.tokenizer.files };
-  expect(promptTokens("Hi", tokenizer)).toEqual([tokenizer.eosId, ...tokenizer.encode("Hi")]);
-});
-
 test("a bad line, an empty or too long prompt and an unwritable output are named, and nothing is left", async () => {
   const bad = async (text: string, output: string, message: string) => {
     writeFileSync(at("bad.jsonl"), text);

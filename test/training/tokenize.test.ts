@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, expect, test } from "vitest";
+import { promptTokens } from "../../src/evaluation/prompt-file.js";
 import { createTokenizer, type Tokenizer } from "../../src/model/tokenizer.js";
-import { keepStart, promptIds, tokenizeCompletions } from "../../src/training/tokenize.js";
+import { keepStart, promptIds, type Text, tokenizeCompletions } from "../../src/training/tokenize.js";
+import special from "../fixtures/special-tokens.json" with { type: "json" }; // made by test/fixtures/special_tokens_fixture.py
 import { fixture } from "../model/open.js";
 
 // trl.test.ts compares token ids with TRL's; here are the rules one by one.
@@ -17,6 +19,19 @@ test("strings end in the end-of-sequence token, once", () => {
   expect(plain).toEqual(ended);
   expect(plain!.filter((id) => id === tokenizer.eosId)).toEqual([plain!.at(-1)]);
 });
+
+test.each(special.families)(
+  "strings get what the tokenizer adds, chats what the template does: $name",
+  ({ post_processor, texts, pairs }) => {
+    const files = { tokenizer: { ...json("tokenizer.json"), post_processor }, config: json("tokenizer_config.json") };
+    const family = createTokenizer(files, "llama-tiny");
+    for (const { text, ids } of texts) expect([promptIds(family, text), promptTokens(text, family)], text).toEqual([ids, ids]);
+    for (const { prompt, chosen, rejected, ids } of pairs) {
+      const ours = tokenizeCompletions(family, prompt as Text, [chosen as Text, rejected as Text]);
+      expect({ prompt: ours.prompt, chosen: ours.completions[0], rejected: ours.completions[1] }).toEqual(ids);
+    }
+  },
+);
 
 test("a token that grows over the seam belongs to every completion", () => {
   // " c" is one token, " b" two
