@@ -108,8 +108,8 @@ async function prepare({ prompts, output }: GenerateOptions) {
   const rows = readPrompts(prompts);
   assertWritable(output);
   const replaced = rows.filter(({ fields }) => "policy" in fields).length;
-  if (replaced > 0)
-    process.stderr.write(`erpo: ${prompts}: the field "policy" of ${replaced} rows is replaced by that of the completion\n`);
+  const what = `the field "policy", in ${replaced} of ${rows.length} rows, is replaced by that of the completion`;
+  if (replaced > 0) process.stderr.write(`erpo: ${prompts}: ${what}\n`);
   return {
     rows,
     write: (results: readonly object[]) => writeOutput(output, formatJsonl(results)),

@@ -78,10 +78,7 @@ test("an evaluation is held to its policy, its prompts, its judge and its length
   const shout = { name: "shout", ask: (row: { prompt: string }, i: number) => noAttack.ask({ prompt: row.prompt.toUpperCase() }, i) };
   await named(finish(evaluate(run, asked, [{ ...trial, attack: shout }])), "was made with attack none, not shout");
   const judge = { name: "all comply", settings: {}, judge: (answers: readonly unknown[]) => answers.map(() => "compliance" as const) };
-  await named(
-    finish(evaluate(run, asked, [{ ...trial, judge }])),
-    "was made with name refusal phrases, not all comply, and with another version",
-  );
+  await named(finish(evaluate(run, asked, [{ ...trial, judge }])), "was made with name refusal phrases, not all comply, and with another version");
   await named(finish(evaluate(run, asked, [{ ...trial, answerTokens: 99 }])), "with answerTokens 8, not 99");
 });
 
