@@ -52,11 +52,17 @@ export function bestOf({
         const own = candidates[index]!;
         own[tried.index % n] = { ...tried, index, text: tokenizer.decode(tried.ids) };
         if (own.filter(Boolean).length < n) continue;
-        const scores = await score(own, index);
+        const scores = checked(await score(own, index), own.length, "bestOf");
         const { ids, finished } = own[scores.indexOf(Math.max(...scores))]!;
         yield { index, ids, finished, seconds: Math.max(...own.map(({ seconds }) => seconds)) };
         candidates[index] = [];
       }
     },
   };
+}
+
+function checked(scores: readonly number[], candidates: number, name: string): readonly number[] {
+  if (scores.length !== candidates) throw new RangeError(`${name}: score gave ${scores.length} numbers for ${candidates} candidates`);
+  if (scores.some(Number.isNaN)) throw new RangeError(`${name}: score gave NaN`);
+  return scores;
 }

