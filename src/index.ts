@@ -16,7 +16,7 @@ export { redact, redactText } from "./data/redact.js";
 export type { TokenPair, TokenRow } from "./data/tokens.js";
 export type { GeneralRow, Label, PromptRow } from "./data/types.js";
 // evaluation
-export { type Attack, noAttack, persona, prefill } from "./evaluation/attacks.js";
+export { type Attack, type AttackName, builtInAttack, noAttack, persona, prefill } from "./evaluation/attacks.js";
 export { auc } from "./evaluation/auc.js";
 export { judgeQuality } from "./evaluation/calibration.js";
 export { balancedAccuracy, type Estimate, mcnemar, type Proportion, share, wilson } from "./evaluation/intervals.js";
@@ -51,11 +51,12 @@ export {
   typeCheck,
 } from "./frontend/index.js";
 export type { Asking, Prompt, Question } from "./generation/asking.js";
+export { beam } from "./generation/beam.js";
 export { contrast, type Decoding, type LogitsRule, plain, searching, withLogits } from "./generation/decoding.js";
 export { type Policy, policy, policyIdentity } from "./generation/policy.js";
 export { type Endpoint, type RemoteCompletion, type RemoteOptions, sampleRemote } from "./generation/remote.js";
 export { type Completion, type SampleOptions, sample } from "./generation/sample.js";
-export { bestOf, type Candidate, type Search } from "./generation/search.js";
+export { bestOf, type Candidate, type Score, type Search } from "./generation/search.js";
 export { type Round, rounds } from "./methods/erpo/gate.js";
 export { roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";
 export { answersOnly, stage1, stage1Prompts } from "./methods/erpo/stage1.js";
