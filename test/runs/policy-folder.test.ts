@@ -4,13 +4,12 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
-import type { LogitsRule } from "../../src/generation/decoding.js";
-import { contrast, type Decoding, plain, withLogits } from "../../src/generation/decoding.js";
+import { contrast, type Decoding, type LogitsRule, plain, withLogits } from "../../src/generation/decoding.js";
 import { type Policy, policy, policyIdentity } from "../../src/generation/policy.js";
 import { sample } from "../../src/generation/sample.js";
-import { loadAdapter } from "../../src/model/adapter-io.js";
+import { loadAdapter, saveAdapter } from "../../src/model/adapter-io.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
-import type { Lora } from "../../src/model/lora.js";
+import { createLora, type Lora } from "../../src/model/lora.js";
 import { loadPolicy, savePolicy } from "../../src/runs/policy-folder.js";
 import { fixture } from "../model/open.js";
 
@@ -84,7 +83,7 @@ test.each([
     (r) => ({ ...r, decoding: { kind: "contrast", against: "x", alpha: -1, temperature: 0 } }),
     "decoding.alpha: Too small",
   ],
-  ["a field too many", (r) => ({ ...r, sytem: "Be kind." }), 'Unrecognized key: "sytem"'],
+  ["a field too many", (r) => ({ ...r, sytem: "Be kind." }), 'policy.json: Unrecognized key: "sytem"'],
   ["a field too few", ({ name, ...r }) => r, "name: Invalid input"],
   ["another format", (r) => ({ ...r, format: 2 }), "format: Invalid input"],
   ["a torn file", (r) => JSON.stringify(r).slice(0, 40), "not JSON"],
@@ -105,6 +104,25 @@ test.each([
     expect(error.message).not.toContain("\n");
   },
 );
+
+test("the adapter in the folder counts only if it is the policy's own; a file written by hand takes what lies there", async () => {
+  const dir = join(root, "reused");
+  await savePolicy(dir, policy({ model, adapter }));
+  const whole = readFileSync(join(dir, "policy.json"), "utf8");
+  await savePolicy(dir, policy({ model })); // the adapter's files are still there
+  expect((await loadPolicy(dir, model)).adapter).toBeNull();
+  const { adapter: _, ...byHand } = JSON.parse(whole);
+  writeFileSync(join(dir, "policy.json"), JSON.stringify(byHand));
+  const loaded = await loadPolicy(dir, model);
+  expect(await policyIdentity(loaded)).toEqual(await policyIdentity(policy({ model, adapter })));
+  loaded.adapter!.dispose();
+  const { r, alpha, targetModules, layers } = adapter.config;
+  const other = createLora(model.config, { r, alpha, targetModules, layers }, createRng(1));
+  await saveAdapter(dir, other, model.name); // as a savePolicy does that is killed before it writes policy.json
+  other.dispose();
+  writeFileSync(join(dir, "policy.json"), whole);
+  await expect(loadPolicy(dir, model)).rejects.toThrow("policy.json: the adapter beside it is another one than the policy was saved with");
+});
 
 test("an adapter that is broken, and a folder that is none, are named", async () => {
   const dir = join(root, "half");
