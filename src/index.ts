@@ -10,10 +10,18 @@ export { createRng, type Rng } from "./backend/random.js";
 export { readSuite } from "./data/csv.js";
 // prompts and ex-ante traces
 export { buildDatasets, type Datasets } from "./data/dataset.js";
+export type { PromptFiles } from "./data/own.js";
 export { refusalLabels } from "./data/packages.js";
-export { readPreferences } from "./data/preferences.js";
+export {
+  type PreferenceRow,
+  type PromptCompletionRow,
+  readCompletions,
+  readPreferences,
+  readUnpaired,
+  type UnpairedRow,
+} from "./data/preferences.js";
 export { redact, redactText } from "./data/redact.js";
-export type { TokenPair, TokenRow } from "./data/tokens.js";
+export type { CompletionRow, TokenPair, TokenRow, TokenUnpaired } from "./data/tokens.js";
 export type { GeneralRow, Label, PromptRow } from "./data/types.js";
 // evaluation
 export { type Attack, type AttackName, builtInAttack, noAttack, persona, prefill } from "./evaluation/attacks.js";
@@ -28,8 +36,9 @@ export type { Trial } from "./evaluation/trial.js";
 export { answerStop } from "./exante/answer-stop.js";
 export { judgeAnswer, refuses } from "./exante/judge.js";
 export { checkSample, decisionPair, efficiencyPair, type PreferencePair } from "./exante/pairs.js";
-export { decisionRow, type LabelledPrompt, promptIds, thoughtFor, traceRow, traceWeights } from "./exante/rows.js";
-export { type Rule, rule, rules } from "./exante/rules.js";
+export { decisionRow, type LabelledPrompt, promptIds, type TraceWriter, thoughtFor, traceRow, traceWeights } from "./exante/rows.js";
+export { defaultRules, readRules } from "./exante/rule-file.js";
+export { type Rule, type RuleSet, type RuleSetContent, ruleSet } from "./exante/rules.js";
 export { answerOf, type ParsedTrace, parseTrace, type Thought, writeThought } from "./exante/trace.js";
 export { figure, intervals, lengthDistribution, palette, table, trainingCurves, type ValueOptions, value } from "./figures/index.js";
 // a reader: notebook or terminal
@@ -65,18 +74,29 @@ export { stage3 } from "./methods/erpo/stage3.js";
 export { roundStage, stages } from "./methods/erpo/stages.js";
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
 export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
+export type { KvCache } from "./model/cache.js";
+export type { Decoder, EditOptions, ForwardOptions, ForwardStates } from "./model/decoder.js";
+export type { StateEdit, StateEdits, StatePlace } from "./model/edit.js";
 export { type LanguageModel, loadModel } from "./model/load.js";
 export { createLora, LINEAR_NAMES, Lora, linearNames } from "./model/lora.js";
+export type { SamplingWeights } from "./model/merge.js";
 export type { ChatMessage, Tokenizer } from "./model/tokenizer.js";
-// objectives and training
+// losses: pure functions of log-probs
+export { apoDown, apoZero } from "./objectives/apo.js";
 export { dpo } from "./objectives/dpo.js";
+export { hinge } from "./objectives/hinge.js";
 export { ipo } from "./objectives/ipo.js";
+export { kto, type UnpairedBatch, type UnpairedLoss } from "./objectives/kto.js";
+export { lengthDesensitized } from "./objectives/ld-dpo.js";
 export { lengthMargin } from "./objectives/length-margin.js";
-export { withNll } from "./objectives/nll.js";
+export { nll, tokenNll, withNll } from "./objectives/nll.js";
+export { conservativeDpo, robustDpo } from "./objectives/robust.js";
 export { sft } from "./objectives/sft.js";
+export { sigmoidNorm } from "./objectives/sigmoid-norm.js";
 export { simpo } from "./objectives/simpo.js";
 export { stepDpo, stepPair } from "./objectives/step-dpo.js";
 export type { PairLengths, PairLogps, PairLoss, PreferenceObjective } from "./objectives/types.js";
+export { weightedLosses } from "./objectives/weighted.js";
 // ERPO, as a run that is kept in a folder
 export { type DevAnswers, type DevScore, devAnswers, devScore } from "./runs/dev.js";
 export { evaluate, keptPerplexity, policyBalance, type TrialResult } from "./runs/evaluate.js";
@@ -85,8 +105,17 @@ export { loadPolicy, savePolicy } from "./runs/policy-folder.js";
 export { type Profile, profile } from "./runs/profile.js";
 export { openRun, type Run } from "./runs/run.js";
 export { attackTrials, builtInTrial, suiteTrials, type TrialName } from "./runs/trials.js";
+// training
 export { balanced, lengthSorted, sequential, shuffled } from "./training/batches.js";
-export type { StepMetrics } from "./training/metrics.js";
+export { train } from "./training/loop.js";
+export type { EvaluationMetrics, ObjectiveMetrics, StepMetrics } from "./training/metrics.js";
+export type { Objective, RowsLoss, ScoredBatch, Settings } from "./training/objective.js";
+export type { CheckpointOptions, TrainOptions } from "./training/options.js";
+export { type PairBatch, pairObjective } from "./training/pair-objective.js";
 export { referenceLogps, trainPreference } from "./training/preference.js";
+export { type CutOptions, type Tokenized, tokenizePairs, tokenizeRows, tokenizeUnpaired } from "./training/rows.js";
 export { constant, cosine, linear } from "./training/schedule.js";
 export { trainSft } from "./training/sft.js";
+export { evaluateRows } from "./training/step.js";
+export { sftObjective, type TokenLogps, tokenObjective } from "./training/token-objective.js";
+export { ktoObjective, mismatch, unpairedObjective } from "./training/unpaired-objective.js";

@@ -10,7 +10,7 @@ export function register(program: Command): void {
       const { readRunConfig } = await import("../training/run-config.js");
       const config = readRunConfig(file);
       const { readText } = await import("../data/jsonl.js");
-      readText(config.data); // a missing file is named before a model is loaded
+      for (const file of [config.data, config.eval_data]) if (file) readText(file); // a missing file is named before a model is loaded
       const { loadModel } = await import("../model/load.js");
       const { openIn } = await import("./model.js");
       const { runTraining } = await import("../training/run.js");
@@ -21,16 +21,15 @@ export function register(program: Command): void {
       process.once("SIGINT", interrupt);
       await openIn(config.precision, log);
       const model = await loadModel(config.model, { log });
-      let last = 0;
+      let [last, total] = [0, 0];
+      const onPlan = (steps: number) => {
+        total = steps;
+      };
       try {
-        for await (const step of runTraining(config, model, { log, signal: abort.signal })) {
+        for await (const step of runTraining(config, model, { log, signal: abort.signal, onPlan })) {
           last = step.step;
           if (process.stderr.isTTY) {
-            const parts = [
-              `step ${step.step}/${config.max_steps}`,
-              `loss ${step.loss.toFixed(4)}`,
-              `${step.tokens_per_second.toFixed(0)} tokens/s`,
-            ];
+            const parts = [`step ${step.step}/${total}`, `loss ${step.loss.toFixed(4)}`, `${step.tokens_per_second.toFixed(0)} tokens/s`];
             process.stderr.write(`\r${parts.join("  ")}   `);
           }
         }
@@ -42,7 +41,7 @@ export function register(program: Command): void {
         process.removeListener("SIGINT", interrupt);
       }
       if (abort.signal.aborted) {
-        const stopped = last > 0 ? `after step ${last} of ${config.max_steps}; "resume": true goes on from there` : "before its first step";
+        const stopped = last > 0 ? `after step ${last} of ${total}; "resume": true goes on from there` : "before its first step";
         log(`stopped ${stopped}`);
         process.exitCode = 130;
       }

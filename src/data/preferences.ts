@@ -7,12 +7,43 @@ export interface Message {
   content: string;
 }
 
+/** A prompt and its completion with TRL's columns: strings, or messages. */
+export interface PromptCompletionRow {
+  prompt: string | Message[];
+  completion: string | Message[];
+}
+
+/** A completion with a label with TRL's columns: whether it is a desirable one. */
+export interface UnpairedRow extends PromptCompletionRow {
+  label: boolean;
+}
+
 /** A preference pair with TRL's columns: strings, or messages. */
 export interface PreferenceRow {
   prompt: string | Message[];
   chosen: string | Message[];
   rejected: string | Message[];
 }
+
+/** Rows {prompt, completion} of JSON Lines. @throws DataError `FILE:LINE: FIELD: cause` */
+export const readCompletions = (path: string): PromptCompletionRow[] =>
+  readJsonl(path).map(({ line, value }) => promptCompletion(value, `${path}:${line}`));
+
+/** Rows {prompt, completion, label} of JSON Lines. @throws DataError `FILE:LINE: FIELD: cause` */
+export function readUnpaired(path: string): UnpairedRow[] {
+  return readJsonl(path).map(({ line, value }) => {
+    const where = `${path}:${line}`;
+    const row = promptCompletion(value, where);
+    if (value.label === undefined) throw new DataError(`${where}: missing field "label"`);
+    if (typeof value.label !== "boolean") throw new DataError(`${where}: label: must be true or false`);
+    return { ...row, label: value.label };
+  });
+}
+
+const promptCompletion = (value: Record<string, unknown>, where: string): PromptCompletionRow => ({
+  prompt: turns(value.prompt, "prompt", where),
+  completion: turns(value.completion, "completion", where),
+});
 
 /**
  * Preference pairs from JSON Lines of three kinds, told apart by their fields:

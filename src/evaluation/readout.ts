@@ -1,6 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
 import { commonPrefix } from "../backend/ops/rows.js";
-import { ruleIds } from "../data/types.js";
 import { writeRefusal } from "../exante/rows.js";
 import { isIds, type Prompt, promptTokens } from "../generation/asking.js";
 import type { Policy } from "../generation/policy.js";
@@ -69,9 +68,9 @@ export function noneToken(tokenizer: Tokenizer): number {
   return firstAfter("<assess>", "none", tokenizer);
 }
 
-/** The first tokens of the refusals that training writes ("I", "Sorry"), for the read-out of a model that answers without a trace. */
+/** The first tokens of the refusals that training writes, whatever the rule ("I", "Sorry"): the read-out of a model that answers without a trace. */
 export function refusalTokens(tokenizer: Tokenizer): number[] {
-  const refusals = ruleIds.flatMap((id) => [0, 1, 2, 3].map((variant) => writeRefusal(id, variant)));
+  const refusals = [0, 1, 2, 3].map((variant) => writeRefusal({ refusal: "this" }, variant));
   return [...new Set(refusals.map((text) => tokenizer.encode(text)[0]!))];
 }
 
@@ -96,7 +95,7 @@ function lastLogits({ decoder }: LanguageModel, lora: Lora | null, prompts: read
     lengths.map((length, b) => b * T + length - 1),
     "int32",
   );
-  return decoder.logits(tf.gather(tf.reshape(states, [own.length * T, C]), last) as tf.Tensor2D);
+  return decoder.logits(tf.gather(tf.reshape(states, [own.length * T, C]), last) as tf.Tensor2D, lora);
 }
 
 /** log P(set) - log P(not in set): logits [B, V] -> [B]. Both sums are taken apart, so that odds beyond float32's 1 - p are exact too. */

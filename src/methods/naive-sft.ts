@@ -3,6 +3,7 @@
  * prompts, with every token counted alike and no prompt that looks harmful and is not. What tells the two apart in such data is how a
  * prompt sounds, and that is what is learned.
  */
+import { needed, neededGeneral } from "../data/dataset.js";
 import type { TokenRow } from "../data/tokens.js";
 import { answerRow, promptIds } from "../exante/rows.js";
 import { balancedPrompts, withAnswers, withinTokens } from "../runs/prompts.js";
@@ -24,8 +25,8 @@ const answerTokens = 16;
 /** Harmful prompts with refusals and general ones with the base model's own words, in turn, as long as there are some of both. */
 export async function naiveRows(run: Run, signal?: AbortSignal): Promise<TokenRow[]> {
   const { tokenizer } = run.model;
-  const harmful = run.data.train1.filter((row) => row.label === "unsafe");
-  const all = balancedPrompts([...harmful, ...run.data.general.train1], run.rng("naive"));
+  const harmful = needed(run.data, "train1").filter((row) => row.label === "unsafe");
+  const all = balancedPrompts([...harmful, ...neededGeneral(run.data, "train1")], run.rng("naive"));
   const reached = withinTokens(
     all,
     ({ prompt }) => promptIds(prompt, tokenizer).length + answerTokens,
@@ -33,7 +34,7 @@ export async function naiveRows(run: Run, signal?: AbortSignal): Promise<TokenRo
   );
   const variants = run.rng("naive wording");
   return (await withAnswers(run, "naive", reached, signal)).map((row) => {
-    const { prompt, completion } = answerRow(row, variants.integer(0, wordings - 1), tokenizer, answerTokens);
+    const { prompt, completion } = answerRow(row, variants.integer(0, wordings - 1), run.writer, answerTokens);
     return { prompt, completion }; // no weights: every token counts alike
   });
 }

@@ -2,11 +2,18 @@ import * as tf from "@tensorflow/tfjs";
 import type { PairLengths, PairLogps, PairLoss } from "./types.js";
 
 /**
- * Negative log-likelihood of the winners, each divided by its own length and averaged over pairs: mean( -logp_w / |w| ), in nats a token
+ * Negative log-likelihood of the winners, each divided by its own length and averaged over pairs: mean( -logp_w / |w| ), in nats per token
  * (the NLL term of Iterative RPO, Pang et al. 2024). It keeps the winners' likelihood from sinking with the losers'.
  */
 export function nll(policy: PairLogps, lengths: PairLengths): tf.Scalar {
   return tf.neg(tf.mean(tf.div(policy.chosen, lengths.chosen)) as tf.Scalar);
+}
+
+/**
+ * Negative log-likelihood of the winners, the mean over all their tokens, in nats per token (`sft` among TRL's losses of DPO): long ones count more than in `nll`.
+ */
+export function tokenNll(policy: PairLogps, lengths: PairLengths): tf.Scalar {
+  return tf.neg(tf.div(tf.sum(policy.chosen), tf.sum(lengths.chosen)) as tf.Scalar);
 }
 
 /**

@@ -1,6 +1,6 @@
 import type * as tf from "@tensorflow/tfjs";
 
-/** Sums of log-probabilities over completion tokens, one value a pair. Shapes `[B]`, in nats. */
+/** Sums of log-probabilities over completion tokens, one value per pair. Shapes `[B]`, in nats. */
 export interface PairLogps {
   chosen: tf.Tensor1D;
   rejected: tf.Tensor1D;

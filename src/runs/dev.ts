@@ -1,3 +1,4 @@
+import { needed } from "../data/dataset.js";
 import { digestOf, type Identity } from "../data/identity.js";
 import type { PromptRow } from "../data/types.js";
 import { type Auc, auc } from "../evaluation/auc.js";
@@ -89,6 +90,6 @@ export function scoreReadout(rows: readonly Pick<PromptRow, "label">[], logOdds:
 
 /** The dev prompts that choices are made on, `count` of each label. */
 function devPrompts(run: Run, count: number): PromptRow[] {
-  const rows = run.rng("dev").shuffle(run.data.dev);
+  const rows = run.rng("dev").shuffle(needed(run.data, "dev"));
   return (["safe", "unsafe"] as const).flatMap((label) => rows.filter((row) => row.label === label).slice(0, count));
 }

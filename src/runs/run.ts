@@ -4,11 +4,13 @@ import { type Device, openDevice } from "../backend/device.js";
 import { createRng, type Rng } from "../backend/random.js";
 import { buildDatasets, type Datasets } from "../data/dataset.js";
 import { DataError } from "../data/errors.js";
-import { digestOf, type IdentityValue } from "../data/identity.js";
 import { readJson } from "../data/jsonl.js";
-import { textSha256 } from "../data/manifest.js";
+import { type Source, textSha256 } from "../data/manifest.js";
+import { givenSources, type PromptFiles } from "../data/own.js";
 import { loadDatasets, writeDatasets } from "../data/store.js";
-import { rules } from "../exante/rules.js";
+import type { TraceWriter } from "../exante/rows.js";
+import { defaultRules } from "../exante/rule-file.js";
+import type { RuleSet } from "../exante/rules.js";
 import { type Policy, policy } from "../generation/policy.js";
 import { loadAdapter } from "../model/adapter-io.js";
 import { type LanguageModel, loadModel } from "../model/load.js";
@@ -27,6 +29,8 @@ interface RunRecord {
   profile: string;
   seed: number;
   model: { name: string; sha256: string };
+  /** Left out by runs of the default rules from before rules were a choice. */
+  rules?: { name: string; digest: string };
   /** SHA-256 of data/manifest.json, which has those of all prompt files. */
   data: string;
   /** Where each part was really computed, in the order of first use. */
@@ -47,13 +51,15 @@ export interface Run extends KeptFolder {
   seed: number;
   model: LanguageModel;
   device: Device;
+  /** What requests are verified against. */
+  rules: RuleSet;
+  /** The rules and the model's tokenizer, as rows are written with them. */
+  writer: TraceWriter;
   data: Datasets;
   /** A random stream of its own for each purpose; the same for the same seed. */
   rng(purpose: string): Rng;
   /** A path in the run's folder. */
   path(...parts: string[]): string;
-  /** SHA-256 of the rule set. */
-  rules: string;
   /** The adapter of a finished stage, such as "1-sft"; dispose it when done. @throws KeptError when the stage is missing or stale */
   adapter(stage: string): Promise<Lora>;
   /** The policy of a finished stage, or of a folder with a policy.json; "base" is the model as it came. It stays open with the run. @throws as `adapter` */
@@ -64,7 +70,7 @@ export interface Run extends KeptFolder {
    * A run in another folder that shares with this one whatever is the same, found by its identity, and computes the rest.
    * @param options.after a finished stage that both must have; the branch begins with it
    * @param options.seed other randomness; default: this run's
-   * @throws KeptError when `after` is missing or stale; DataError when the folder holds another run
+   * @throws KeptError when `after` is missing or stale; DataError when the folder holds another run, or this one was opened without the prompts that were given to it
    */
   branch(dir: string, options?: { after?: string; seed?: number }): Promise<Run>;
 }
@@ -74,17 +80,27 @@ export interface OpenRunOptions {
   seed?: number;
   /** A built-in name, a .gguf file or a Hugging Face style directory; or a model that is loaded already. */
   model?: string | LanguageModel;
+  /** The default rules R1 to R14, or others (`readRules`). */
+  rules?: RuleSet;
+  /**
+   * Prompts of one's own, by the set that they become. Sets without a file are the built-in ones with the default rules, which those
+   * name, and empty with others.
+   */
+  data?: PromptFiles;
   log?: (line: string) => void;
 }
 
 /**
  * Opens a run's folder, or begins one: loads the model, builds the prompt sets and notes what everything was made from.
- * @throws DataError when the folder holds a run of another profile, seed or model, or its data files have changed
+ * @throws DataError when the folder holds a run of another profile, seed, model, rule set or other given prompts, its data files have changed, or a prompt
+ * that is given is wrong
  */
 export async function openRun(dir: string, options: OpenRunOptions = {}): Promise<Run> {
-  const { seed = 1, log } = options;
+  const { seed = 1, rules = defaultRules(), data: files = {}, log } = options;
   const chosen = profile(options.profile ?? "quick");
   const before = earlierRun(dir, chosen.name, seed);
+  const rulesBefore = before && (before.rules ?? defaultRules());
+  if (rulesBefore && rulesBefore.digest !== rules.digest) throw conflict(dir, "rules", rulesInWords(rulesBefore), rulesInWords(rules));
   if (before) removeLeftovers(dir);
 
   const device = await openDevice({ precision: "bf16", log });
@@ -94,8 +110,12 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
   const rng = (purpose: string) => createRng(seed).fork(purpose);
 
   const dataDir = join(dir, "data");
-  if (!existsSync(join(dataDir, "manifest.json"))) writeDatasets(dataDir, await buildDatasets({ seed, rng: rng("data"), log }));
+  if (!existsSync(join(dataDir, "manifest.json"))) {
+    const others = rules.digest === defaultRules().digest ? "built-in" : "empty";
+    writeDatasets(dataDir, await buildDatasets({ seed, rng: rng("data"), own: { files, rules, others }, log }));
+  }
   const data = loadDatasets(dataDir);
+  checkGiven(dir, data.given, givenSources(files));
 
   const environment = environmentOf(device);
   const known = before?.environments ?? [];
@@ -104,6 +124,7 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
     profile: chosen.name,
     seed,
     model: { name: model.name, sha256: model.sha256 },
+    rules: { name: rules.name, digest: rules.digest },
     data: textSha256(readFileSync(join(dataDir, "manifest.json"), "utf8")),
     environments: known.some((e) => JSON.stringify(e) === JSON.stringify(environment)) ? known : [...known, environment],
   };
@@ -118,8 +139,9 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
     seed,
     model,
     device,
+    rules,
+    writer: { rules, tokenizer: model.tokenizer },
     data,
-    rules: digestOf(rules() as unknown as IdentityValue),
     rng,
     path,
     adapter: (stage) => stageAdapter(run, stage),
@@ -132,8 +154,11 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
     metrics: (stage) => readMetrics(path(stage)),
     async branch(other, { after, seed: its = seed } = {}) {
       if (after !== undefined) currentSha256(run, after);
+      const now = givenSources(files);
+      const absent = data.given.find(({ name }) => !now.some((source) => source.name === name));
+      if (absent) throw new DataError(`${dir} was made with ${absent.title} (${absent.origin}): open it with them to branch it`);
       beginBranch(dir, other);
-      return openRun(other, { profile: chosen.name, seed: its, model, log });
+      return openRun(other, { profile: chosen.name, seed: its, model, rules, data: files, log });
     },
   };
   return run;
@@ -162,6 +187,17 @@ const conflict = (dir: string, what: string, was: unknown, now: unknown) =>
   new DataError(`${dir} holds a run with ${what} ${was}, not ${now}: choose another folder, or remove this one`);
 
 const inWords = ({ name, sha256 }: { name: string; sha256: string }) => `${name} (SHA-256 ${sha256.slice(0, 12)})`;
+
+/** @throws DataError where a file is given that the run's prompts were not made from */
+function checkGiven(dir: string, before: readonly Source[], now: readonly Source[]): void {
+  const words = ({ origin, sha256 = "" }: Source) => inWords({ name: origin, sha256 });
+  for (const source of now) {
+    const earlier = before.find(({ name }) => name === source.name);
+    if (earlier?.sha256 !== source.sha256) throw conflict(dir, source.title, earlier ? words(earlier) : "from no file", words(source));
+  }
+}
+
+const rulesInWords = ({ name, digest }: { name: string; digest: string }) => inWords({ name, sha256: digest });
 
 const environmentOf = (device: Device): Environment => ({
   node: process.version,

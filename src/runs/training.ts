@@ -1,11 +1,10 @@
-import { existsSync } from "node:fs";
 import { digestOf, type Identity, type IdentityValue } from "../data/identity.js";
-import type { TokenPair, TokenRow } from "../data/tokens.js";
 import { saveAdapter } from "../model/adapter-io.js";
 import { createLora, type Lora, linearNames } from "../model/lora.js";
 import { writeAtomic } from "../setup/atomic.js";
-import type { TrainOptions } from "../training/loop.js";
+import { type TrainOptions, train } from "../training/loop.js";
 import { readMetrics, type StepMetrics } from "../training/metrics.js";
+import type { Objective } from "../training/objective.js";
 import { cosine } from "../training/schedule.js";
 import { claim } from "./keep.js";
 import type { Run } from "./run.js";
@@ -24,22 +23,19 @@ export interface OptimizerSettings {
 }
 
 /** A stage's training, as data: everything that its adapter depends on. */
-export interface Training {
+export interface Training<Row> {
   /** Which recipe, and its version: a number that is raised when the same settings would give something else. */
   recipe: string;
   version: number;
   /** The stage whose adapter is trained on, or the random stream that a fresh adapter is drawn with. */
   start: { stage: string } | { stream: string };
-  /** The loss with its hyperparameters, in readable form. */
-  objective: Identity;
-  rows: readonly TokenRow[] | readonly TokenPair[];
+  objective: Objective<Row>;
+  rows: readonly Row[];
   /** Rows of each step. */
   batches: number[][];
   optimizer: OptimizerSettings;
   /** Steps between checkpoints; changes no number. */
   everySteps: number;
-  /** The loop over these rows. */
-  steps(options: TrainOptions, label: string): AsyncGenerator<StepMetrics>;
 }
 
 /**
@@ -50,7 +46,7 @@ export interface Training {
  * @param signal ends the training quietly; the stage is then not through
  * @throws KeptError when the folder holds a stage that was trained otherwise, naming what differs, or when the stage that it starts from is missing or stale
  */
-export async function* trainKept(run: Run, stage: string, training: Training, signal?: AbortSignal): AsyncGenerator<StepMetrics> {
+export async function* trainKept<Row>(run: Run, stage: string, training: Training<Row>, signal?: AbortSignal): AsyncGenerator<StepMetrics> {
   const dir = run.path(stage);
   const doneFile = run.path(stage, "stage.json");
   const files = ["stage.json", "adapter_model.safetensors", "adapter_config.json", "metrics.jsonl"].map((file) => `${stage}/${file}`);
@@ -62,7 +58,7 @@ export async function* trainKept(run: Run, stage: string, training: Training, si
   const lora = await startAdapter(run, training);
   try {
     let last = 0;
-    for await (const step of training.steps(trainOptions(training, lora, dir, signal), digestOf(training.objective as IdentityValue))) {
+    for await (const step of train(run.model, training.rows, training.objective, trainOptions(training, lora, dir, signal))) {
       if (last === 0) yield* earlier.filter((e) => e.step < step.step);
       last = step.step;
       yield step;
@@ -76,21 +72,18 @@ export async function* trainKept(run: Run, stage: string, training: Training, si
   }
 }
 
-/** Whether a stage is through. */
-export const isThrough = (run: Run, stage: string): boolean => existsSync(run.path(stage, "stage.json"));
-
-function trainingIdentity(run: Run, { recipe, version, start, objective, rows, batches, optimizer }: Training): Identity {
+function trainingIdentity<Row>(run: Run, { recipe, version, start, objective, rows, batches, optimizer }: Training<Row>): Identity {
   const { model, seed, profile, device } = run;
   return {
     recipe,
     version,
-    objective,
+    objective: { loss: objective.name, ...objective.settings },
     optimizer: { ...optimizer },
     steps: batches.length,
     rows: digestOf(rows as unknown as IdentityValue),
     batches: digestOf(batches),
     model: model.sha256,
-    rules: run.rules,
+    rules: run.rules.digest,
     seed,
     precision: device.precision,
     ...("stage" in start
@@ -99,7 +92,7 @@ function trainingIdentity(run: Run, { recipe, version, start, objective, rows, b
   };
 }
 
-async function startAdapter(run: Run, { start }: Training): Promise<Lora> {
+async function startAdapter(run: Run, { start }: Pick<Training<unknown>, "start">): Promise<Lora> {
   return "stage" in start ? run.adapter(start.stage) : freshAdapter(run, start.stream);
 }
 
@@ -111,7 +104,12 @@ function freshAdapter(run: Run, stream: string): Lora {
   return createLora(config, { r: rank, alpha: 2 * rank, targetModules: linearNames(config), layers }, run.rng(stream));
 }
 
-function trainOptions({ batches, optimizer, everySteps }: Training, lora: Lora, dir: string, signal?: AbortSignal): TrainOptions {
+function trainOptions(
+  { batches, optimizer, everySteps }: Pick<Training<unknown>, "batches" | "optimizer" | "everySteps">,
+  lora: Lora,
+  dir: string,
+  signal?: AbortSignal,
+): TrainOptions {
   const { learningRate, warmup, floor, maxGradNorm, weightDecay, betas } = optimizer;
   return {
     lora,

@@ -12,7 +12,7 @@ import { removeLeftovers, writeAtomic } from "../setup/atomic.js";
 import { TrainingError } from "./errors.js";
 import type { AdamWState } from "./optimizer.js";
 
-/** What decides a run's numbers; a checkpoint is good only for the same. Values are compared as JSON. */
+/** What decides a run's numbers; a checkpoint is good only for the same. Values are plain JSON. */
 export type RunSettings = Record<string, unknown>;
 
 /** Where a run stands: everything beside the adapter that the next step needs. */
@@ -22,6 +22,8 @@ export interface TrainingState {
   /** Real tokens so far. */
   numTokens: number;
   settings: RunSettings;
+  /** The stored step that is the best so far, where the run looks for one. */
+  best?: { step: number; value: number };
   optimizer: AdamWState;
 }
 
@@ -38,12 +40,18 @@ type Manifest = z.infer<typeof manifestSchema>;
 
 /**
  * Writes `DIR/checkpoint-N/`: the adapter in PEFT's format, optimizer.safetensors, state.json, and manifest.json with the SHA-256 of each. It is made beside its
- * place, synced, files and folders, and renamed: a crash leaves the whole checkpoint or none. Then the others are removed but the one before it, which is kept
- * in case that the disk damages the newest.
+ * place, synced, files and folders, and renamed: a crash leaves the whole checkpoint or none. Then the others are removed but the newest and the best.
  * @param base the model that the adapter is for
- * @param before step of the whole checkpoint that the run has gone on from, or has stored last; 0 for none
+ * @param keep.limit how many are kept, this one included
+ * @param keep.before step of the whole checkpoint that the run has gone on from, or has stored last, 0 for none: those between it and this one are broken
  */
-export async function saveCheckpoint(dir: string, state: TrainingState, lora: Lora, base: string, before: number): Promise<string> {
+export async function saveCheckpoint(
+  dir: string,
+  state: TrainingState,
+  lora: Lora,
+  base: string,
+  keep: { limit: number; before: number },
+): Promise<string> {
   const target = join(dir, `checkpoint-${state.step}`);
   const beside = join(dir, `tmp-checkpoint-${state.step}-${process.pid}`);
   await rm(beside, { recursive: true, force: true });
@@ -56,7 +64,9 @@ export async function saveCheckpoint(dir: string, state: TrainingState, lora: Lo
   await rm(target, { recursive: true, force: true }); // only a broken one can be there
   await rename(beside, target);
   await syncFolder(dir);
-  for (const step of steps(dir).filter((step) => step !== state.step && step !== before))
+  const older = steps(dir).filter((step) => step <= keep.before);
+  const kept = [state.step, ...older.slice(0, keep.limit - 1), state.best?.step];
+  for (const step of steps(dir).filter((step) => !kept.includes(step)))
     await rm(join(dir, `checkpoint-${step}`), { recursive: true, force: true });
   return target;
 }
@@ -127,12 +137,33 @@ export async function restoreAdapter(checkpoint: Checkpoint, lora: Lora, config:
  * @throws TrainingError naming the first setting that differs
  */
 export function checkSettings(checkpoint: Checkpoint, settings: RunSettings): void {
-  for (const key of new Set([...Object.keys(checkpoint.settings), ...Object.keys(settings)])) {
-    const [was, now] = [JSON.stringify(checkpoint.settings[key]), JSON.stringify(settings[key])];
-    if (was !== now) {
-      const values = `${was}${now}`.length <= 80 ? ` (${was ?? "not recorded"}, now ${now})` : "";
-      throw new TrainingError(`${checkpoint.dir}: made with another ${key}${values}: remove the folder, or use another one, to start over`);
-    }
+  const other = difference(checkpoint.settings, settings);
+  if (!other) return;
+  const [was, now] = [JSON.stringify(other.was), JSON.stringify(other.now)];
+  const values = `${was}${now}`.length <= 80 ? ` (${was ?? "not recorded"}, now ${now ?? "not given"})` : "";
+  throw new TrainingError(
+    `${checkpoint.dir}: made with another ${other.path}${values}: remove the folder, or use another one, to start over`,
+  );
+}
+
+/** The first place where two settings differ: `objective.beta`. */
+function difference(was: unknown, now: unknown, path = ""): { path: string; was: unknown; now: unknown } | null {
+  const isObject = (value: unknown): value is RunSettings => typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!isObject(was) || !isObject(now)) return JSON.stringify(was) === JSON.stringify(now) ? null : { path, was, now };
+  for (const key of new Set([...Object.keys(was), ...Object.keys(now)])) {
+    const found = difference(was[key], now[key], path === "" ? key : `${path}.${key}`);
+    if (found) return found;
+  }
+  return null;
+}
+
+/** The checkpoint of a step. @throws TrainingError when it is not there, or not whole */
+export async function openCheckpoint(dir: string, step: number): Promise<Checkpoint> {
+  const folder = join(dir, `checkpoint-${step}`);
+  try {
+    return await readCheckpoint(folder);
+  } catch (error) {
+    throw new TrainingError(`${folder}: ${(error as Error).message.split("\n")[0]}: start the run over`);
   }
 }
 
@@ -153,7 +184,7 @@ async function readCheckpoint(dir: string): Promise<Checkpoint> {
   try {
     const stored = readSafetensors(file);
     const optimizer = { step: state.optimizer.step, m: stored.read("exp_avg").data, v: stored.read("exp_avg_sq").data };
-    return { dir, step: state.step, numTokens: state.numTokens, settings: state.settings, optimizer };
+    return { dir, step: state.step, numTokens: state.numTokens, settings: state.settings, best: state.best, optimizer };
   } finally {
     file.close();
   }

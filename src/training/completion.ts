@@ -1,13 +1,10 @@
 import * as tf from "@tensorflow/tfjs";
 import { commonPrefix, sharedStarts } from "../backend/ops/rows.js";
+import type { CompletionRow } from "../data/tokens.js";
 import type { Decoder } from "../model/decoder.js";
 import type { Lora } from "../model/lora.js";
 
-/** A prompt and what follows it, as token ids. */
-export interface CompletionRow {
-  prompt: readonly number[];
-  completion: readonly number[];
-}
+export type { CompletionRow } from "../data/tokens.js";
 
 /** Log-probs of completion tokens of several rows, one after the other, and where each comes from. */
 export interface CompletionLogps {
@@ -21,7 +18,7 @@ export interface CompletionLogps {
 
 /**
  * Log-probabilities of all completion tokens given what stands before them. Nothing predicts the first token of a sequence, so a completion after an empty
- * prompt is scored from its second token on. What all rows begin with is run once, and so is what a prompt has in common with an earlier one: the prompt of a
+ * prompt is scored from its second token on. Where a row has targets, they are scored in place of its completion's tokens. What all rows begin with is run once, and so is what a prompt has in common with an earlier one: the prompt of a
  * pair. Gradients flow to the adapter.
  *
  * @param rows at least one
@@ -52,7 +49,7 @@ export function completionLogps(decoder: Decoder, rows: readonly CompletionRow[]
     scored.map((b) => Math.max(0, rows[b]!.prompt.length - P - 1)), // the last token of a prompt predicts, so each row runs its own
   );
   const places = row.map((b, n) => at.get(b)! * T + rows[b]!.prompt.length - P - 1 + position[n]!); // of the states that predict
-  const targets = row.map((b, n) => rows[b]!.completion[position[n]!]!);
+  const targets = row.map((b, n) => (rows[b]!.targets ?? rows[b]!.completion)[position[n]!]!);
   const logps = tf.tidy(() => {
     const ids = tf.tensor2d(
       Int32Array.from(own.flatMap((ids) => [...ids, ...new Array(T - ids.length).fill(0)])),
@@ -61,23 +58,30 @@ export function completionLogps(decoder: Decoder, rows: readonly CompletionRow[]
     );
     const states = decoder.hidden(ids, { lora, prefix: inputs[scored[0]!]!.slice(0, P), lengths, shared, recompute }); // [B, T, C]
     const C = states.shape[2];
-    return decoder.tokenLogps(takeRows(tf.reshape(states, [own.length * T, C]), places), tf.tensor1d(targets, "int32"));
+    return decoder.tokenLogps(takeRows(tf.reshape(states, [own.length * T, C]), places), tf.tensor1d(targets, "int32"), lora);
   });
   return { logps, row, position };
 }
 
-/** Sums of log-probabilities over each row's completion, `[B]`, in nats. */
+/** Sums of log-probabilities over each row's completion, times its tokens' weights, `[B]`, in nats. */
 export function sequenceLogps(decoder: Decoder, rows: readonly CompletionRow[], lora: Lora | null, recompute = false): tf.Tensor1D {
+  return tf.tidy(() => rowSums(completionLogps(decoder, rows, lora, recompute), rows));
+}
+
+/** The same from the log-probs of the rows' tokens. */
+export function rowSums({ logps, row, position }: CompletionLogps, rows: readonly CompletionRow[]): tf.Tensor1D {
   return tf.tidy(() => {
-    const { logps, row } = completionLogps(decoder, rows, lora, recompute);
     if (row.length === 0) return tf.zeros([rows.length]) as tf.Tensor1D;
-    const owner = new Float32Array(rows.length * row.length); // [B, N], 1 where a token is the row's
+    const share = new Float32Array(rows.length * row.length); // [B, N], the token's weight where it is the row's
     row.forEach((b, n) => {
-      owner[b * row.length + n] = 1;
+      share[b * row.length + n] = tokenWeight(rows[b]!, position[n]!);
     });
-    return tf.sum(tf.mul(tf.tensor2d(owner, [rows.length, row.length]), logps), 1); // not a product: a GPU may round its factors
+    return tf.sum(tf.mul(tf.tensor2d(share, [rows.length, row.length]), logps), 1); // not a product: a GPU may round its factors
   });
 }
+
+/** How much a token of a completion counts. */
+export const tokenWeight = ({ weights }: CompletionRow, position: number): number => weights?.[position] ?? 1;
 
 /** Different rows of a matrix: x [M, C], indices < M -> [N, C]. tf.gather's own gradient needs an operation that WebAssembly lacks. */
 function takeRows(x: tf.Tensor2D, indices: readonly number[]): tf.Tensor2D {

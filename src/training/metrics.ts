@@ -3,8 +3,22 @@ import { join } from "node:path";
 import { appendJsonl, formatJsonl, type JsonlAppender, readAppended } from "../data/jsonl.js";
 import { writeAtomic } from "../setup/atomic.js";
 
-/** One optimizer step, under TRL's names. The rewards and log-probs are there for preference losses only; all are means over the step's pairs. */
-export interface StepMetrics {
+/** What objectives say of a step. */
+export interface ObjectiveMetrics {
+  /** An objective's own metrics have a slash in their names. */
+  [own: `${string}/${string}`]: number | undefined;
+  /** Estimated divergence of the policy from the reference, in nats, >= 0; of KTO. */
+  kl?: number;
+}
+
+/** What held-out rows say of a step's adapter: `eval_loss`, and the objective's own metrics with `eval_` before their names. */
+export type EvaluationMetrics = { [name: `eval_${string}`]: number | undefined };
+
+/**
+ * One optimizer step, under TRL's names. The rewards and log-probs are there for preference losses only; all are means over the step's pairs, or over the desirable and
+ * the undesirable ones of its labelled completions.
+ */
+export interface StepMetrics extends ObjectiveMetrics, EvaluationMetrics {
   /** From 1. */
   step: number;
   loss: number;
@@ -21,7 +35,7 @@ export interface StepMetrics {
   "logps/chosen"?: number;
   "logps/rejected"?: number;
   step_seconds: number;
-  /** Real tokens of prompts and completions a second, pads not counted. */
+  /** Real tokens of prompts and completions per second, pads not counted. */
   tokens_per_second: number;
   /** The process's largest resident memory so far, in bytes. */
   peak_rss_bytes: number;

@@ -1,77 +1,81 @@
-import { z } from "zod";
 import { DataError } from "../data/errors.js";
-import { readJsonl } from "../data/jsonl.js";
-import { readPreferences } from "../data/preferences.js";
-import type { TokenPair, TokenRow } from "../data/tokens.js";
-import type { Tokenizer } from "../model/tokenizer.js";
+import {
+  type PreferenceRow,
+  type PromptCompletionRow,
+  readCompletions,
+  readPreferences,
+  readUnpaired,
+  type UnpairedRow,
+} from "../data/preferences.js";
+import type { TokenPair, TokenRow, TokenUnpaired } from "../data/tokens.js";
+import type { LanguageModel } from "../model/load.js";
 import { keepStart, type Text, tokenizeCompletions } from "./tokenize.js";
 
-const message = z.object({ role: z.enum(["system", "user", "assistant"]), content: z.string() });
-const text = z.union([z.string(), z.array(message).min(1)], "must be a string or a list of messages {role, content}");
-const sftRow = z.object({ prompt: text, completion: text });
+/** Of a model, what token ids depend on. */
+export type RowModel = Pick<LanguageModel, "tokenizer" | "config">;
 
 /** How rows are cut. */
 export interface CutOptions {
   /** Tokens of prompt and completion that are kept, from the start; null for all. */
   maxLength: number | null;
-  /** The model's positions: no row may be longer. */
-  maxPositions: number;
 }
 
-/** Tokenized rows, and which of the file's rows (from 1) are not among them, since their prompts alone fill `maxLength`. */
+/** Tokenized rows, and which of the given rows (from 1) are not among them, since their prompts alone fill `maxLength`. */
 export interface Tokenized<T> {
   rows: T[];
   leftOut: number[];
 }
 
 /**
- * Rows {prompt, completion} of a JSON Lines file as token ids.
- * @throws DataError when a row is broken, does not fit the model, or none is left
+ * TRL's rows {prompt, completion} as token ids, as TRL tokenises and cuts them.
+ * @param rows strings or messages
+ * @throws DataError `row N: cause` when a row mixes strings and messages, does not fit the model, or none is left
  */
-export function readTokenRows(path: string, tokenizer: Tokenizer, options: CutOptions): Tokenized<TokenRow> {
-  const rows = readJsonl(path).map(({ line, value }) => {
-    const parsed = sftRow.safeParse(value);
-    if (parsed.success) return parsed.data;
-    const field = String(parsed.error.issues[0]!.path[0]);
-    throw new DataError(`${path}:${line}: ${field in value ? `${field}: ${parsed.error.issues[0]!.message}` : `missing field "${field}"`}`);
-  });
-  return cutAll(path, rows, options, (row) => {
-    const [cut] = tokenizeCut(tokenizer, row.prompt, [row.completion], options);
-    return cut ?? null;
-  });
-}
+export const tokenizeRows = (model: RowModel, rows: readonly PromptCompletionRow[], options: CutOptions): Tokenized<TokenRow> =>
+  cutAll(rows, options, ({ prompt, completion }) => tokenizeCut(model, prompt, [completion], options)[0] ?? null);
 
-/**
- * Rows {prompt, chosen, rejected} of a JSON Lines file as token ids.
- * @throws DataError when a row is broken, does not fit the model, or none is left
- */
-export function readTokenPairs(path: string, tokenizer: Tokenizer, options: CutOptions): Tokenized<TokenPair> {
-  return cutAll(path, readPreferences(path), options, (row) => {
-    const [chosen, rejected] = tokenizeCut(tokenizer, row.prompt, [row.chosen, row.rejected], options);
+/** TRL's rows {prompt, completion, label} as token ids; see `tokenizeRows`. */
+export const tokenizeUnpaired = (model: RowModel, rows: readonly UnpairedRow[], options: CutOptions): Tokenized<TokenUnpaired> =>
+  cutAll(rows, options, ({ prompt, completion, label }) => {
+    const [cut] = tokenizeCut(model, prompt, [completion], options);
+    return cut ? { ...cut, label } : null;
+  });
+
+/** TRL's rows {prompt, chosen, rejected} as token ids; see `tokenizeRows`. */
+export const tokenizePairs = (model: RowModel, rows: readonly PreferenceRow[], options: CutOptions): Tokenized<TokenPair> =>
+  cutAll(rows, options, (row) => {
+    const [chosen, rejected] = tokenizeCut(model, row.prompt, [row.chosen, row.rejected], options);
     return chosen && rejected ? { prompt: chosen.prompt, chosen: chosen.completion, rejected: rejected.completion } : null;
   });
-}
+
+/** The same from a JSON Lines file. @throws DataError `FILE:LINE: cause` when a row is broken, `FILE: row N: cause` as `tokenizeRows` */
+export const readTokenRows = (path: string, model: RowModel, options: CutOptions): Tokenized<TokenRow> =>
+  ofFile(path, () => tokenizeRows(model, readCompletions(path), options));
+export const readTokenUnpaired = (path: string, model: RowModel, options: CutOptions): Tokenized<TokenUnpaired> =>
+  ofFile(path, () => tokenizeUnpaired(model, readUnpaired(path), options));
+export const readTokenPairs = (path: string, model: RowModel, options: CutOptions): Tokenized<TokenPair> =>
+  ofFile(path, () => tokenizePairs(model, readPreferences(path), options));
 
 /** A prompt with each of its completions, cut to `maxLength`; empty when the prompt alone fills it. */
 export function tokenizeCut(
-  tokenizer: Tokenizer,
+  { tokenizer, config }: RowModel,
   prompt: Text,
   completions: readonly Text[],
-  { maxLength, maxPositions }: CutOptions,
+  { maxLength }: CutOptions,
 ): { prompt: number[]; completion: number[] }[] {
   const ids = tokenizeCompletions(tokenizer, prompt, completions);
   return ids.completions.flatMap((completion) => {
     const row = { prompt: ids.prompt, completion };
     const kept = maxLength === null ? row : keepStart(row, maxLength);
     const tokens = kept ? kept.prompt.length + kept.completion.length : 0;
-    if (tokens > maxPositions)
-      throw new DataError(`${tokens} tokens, but the model has ${maxPositions} positions: set a smaller max_length`);
+    if (tokens > config.maxPositions)
+      throw new DataError(`${tokens} tokens, but the model has ${config.maxPositions} positions: set a smaller max_length`);
     return kept ?? [];
   });
 }
 
-function cutAll<R, T>(path: string, rows: readonly R[], { maxLength }: CutOptions, cut: (row: R) => T | null): Tokenized<T> {
-  if (rows.length === 0) throw new DataError(`${path}: there are no rows`);
+function cutAll<R, T>(rows: readonly R[], { maxLength }: CutOptions, cut: (row: R) => T | null): Tokenized<T> {
+  if (rows.length === 0) throw new DataError("there are no rows");
   const leftOut: number[] = [];
   const kept = rows.flatMap((row, i) => {
     try {
@@ -79,10 +83,18 @@ function cutAll<R, T>(path: string, rows: readonly R[], { maxLength }: CutOption
       if (tokens === null) leftOut.push(i + 1);
       return tokens ?? [];
     } catch (error) {
-      if (error instanceof DataError) throw new DataError(`${path}: row ${i + 1}: ${error.message}`);
-      throw error;
+      throw error instanceof DataError ? new DataError(`row ${i + 1}: ${error.message}`) : error;
     }
   });
-  if (kept.length === 0) throw new DataError(`${path}: the prompts alone fill max_length ${maxLength} in all ${rows.length} rows`);
+  if (kept.length === 0) throw new DataError(`the prompts alone fill max_length ${maxLength} in all ${rows.length} rows`);
   return { rows: kept, leftOut };
+}
+
+/** Puts the file before errors that do not name it. */
+function ofFile<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof DataError && !error.message.startsWith(`${path}:`) ? new DataError(`${path}: ${error.message}`) : error;
+  }
 }

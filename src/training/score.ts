@@ -25,10 +25,9 @@ export async function scorePairs(
   lora: Lora | null,
   options: { batchSize: number; maxLength: number | null; source: string; onBatch?: (done: number, total: number) => void },
 ): Promise<PairScore[]> {
-  const cut = { maxLength: options.maxLength, maxPositions: model.config.maxPositions };
   const pairs = rows.map(({ prompt, chosen, rejected }, i): TokenPair => {
     try {
-      const [w, l] = tokenizeCut(model.tokenizer, prompt, [chosen, rejected], cut);
+      const [w, l] = tokenizeCut(model, prompt, [chosen, rejected], options);
       return { prompt: w?.prompt ?? [], chosen: w?.completion ?? [], rejected: l?.completion ?? [] };
     } catch (error) {
       if (error instanceof DataError) throw new DataError(`${options.source}: row ${i + 1}: ${error.message}`);

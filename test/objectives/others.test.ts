@@ -1,11 +1,18 @@
+import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { apoDown, apoZero } from "../../src/objectives/apo.js";
 import { dpo } from "../../src/objectives/dpo.js";
+import { hinge } from "../../src/objectives/hinge.js";
 import { ipo } from "../../src/objectives/ipo.js";
+import { kto } from "../../src/objectives/kto.js";
+import { lengthDesensitized } from "../../src/objectives/ld-dpo.js";
+import { tokenNll } from "../../src/objectives/nll.js";
 import { conservativeDpo, robustDpo } from "../../src/objectives/robust.js";
 import { sigmoidNorm } from "../../src/objectives/sigmoid-norm.js";
 import { simpo } from "../../src/objectives/simpo.js";
 import type { PreferenceObjective } from "../../src/objectives/types.js";
+import { weightedLosses } from "../../src/objectives/weighted.js";
 import trl from "../fixtures/dpo-trl.json" with { type: "json" }; // made by test/fixtures/dpo_trl.py
 import torch from "../fixtures/losses-torch.json" with { type: "json" }; // made by test/fixtures/losses_torch.py
 import { evaluate, expectClose, pair, pairOf } from "./pairs.js";
@@ -28,6 +35,24 @@ const losses: Record<string, (c: Case) => PreferenceObjective> = {
     ({ beta, gamma }) =>
     (p, _, n) =>
       simpo(p, n, { beta, gamma: gamma! }),
+  hinge:
+    ({ beta }) =>
+    (p, r) =>
+      hinge(p, r, beta),
+  apo_zero:
+    ({ beta }) =>
+    (p, r) =>
+      apoZero(p, r, beta),
+  apo_down:
+    ({ beta }) =>
+    (p, r) =>
+      apoDown(p, r, beta),
+  "sigmoid apo_zero sft":
+    ({ beta, loss_weights }) =>
+    (p, r, n) => {
+      const first = dpo(p, r, beta);
+      return weightedLosses([first, apoZero(p, r, beta), { ...first, loss: tokenNll(p, n) }], loss_weights!);
+    },
 };
 
 test.each(trl.cases.filter((c) => c.loss_type in losses))("agrees with TRL 1.16: $name", (c) => {
@@ -49,6 +74,28 @@ test("by hand", () => {
   // h = 0.3: 0.8 * 0.554355 + 0.2 * 0.854355 = 0.614355;  (0.9 * 0.554355 - 0.1 * 0.854355) / 0.8 = 0.516855
   expect(conservativeDpo(policy, reference, { beta: 0.1, epsilon: 0.2 }).loss.dataSync()[0]).toBeCloseTo(0.614355, 5);
   expect(robustDpo(policy, reference, { beta: 0.1, epsilon: 0.1 }).loss.dataSync()[0]).toBeCloseTo(0.516855, 5);
+  // 1 - 0.3 = 0.7; at beta 0.5 h is 1.5, and nothing is left to push
+  expect(hinge(policy, reference, 0.1).loss.dataSync()[0]).toBeCloseTo(0.7, 6);
+  expect(hinge(policy, reference, 0.5).loss.dataSync()[0]).toBe(0);
+  // r_w = 0.2, r_l = -0.1: 1 - 0.549834 + 0.475021 = 0.925187;  0.549834 + 1 - 0.574443 = 0.975391
+  expect(apoZero(policy, reference, 0.1).loss.dataSync()[0]).toBeCloseTo(0.925187, 5);
+  expect(apoDown(policy, reference, 0.1).loss.dataSync()[0]).toBeCloseTo(0.975391, 5);
+});
+
+test("KTO by hand", () => {
+  // log-ratios 2 and -1, KL 0.5, beta 0.1. desirable: 1 - sigmoid(0.1 * (2 - 0.5)) = 0.462570; other: 1 - sigmoid(0.1 * (0.5 - -1)) = 0.462570
+  const batch = { policy: tf.tensor1d([-10, -9]), reference: tf.tensor1d([-12, -8]), labels: tf.tensor1d([1, 0]), kl: tf.scalar(0.5) };
+  expect(kto(batch, { beta: 0.1 }).loss.dataSync()[0]).toBeCloseTo(0.46257, 5);
+  // weights 2 and 0.5: 0.462570 * 2.5 / 2
+  const { loss, rewards } = kto(batch, { beta: 0.1, desirableWeight: 2, undesirableWeight: 0.5 });
+  expect(loss.dataSync()[0]).toBeCloseTo(0.578212, 5);
+  expectClose([...rewards.dataSync()], [0.2, -0.1]);
+});
+
+test("LD-DPO counts what is behind the shorter completion alpha times", () => {
+  const pair = { prompt: [1], chosen: [2, 3, 4, 5], rejected: [6, 7] };
+  expect(lengthDesensitized([pair], 0.25)).toEqual([{ ...pair, weights: { chosen: [1, 1, 0.25, 0.25], rejected: [1, 1] } }]);
+  expect(() => lengthDesensitized([pair], 1.5)).toThrow("lengthDesensitized: alpha must be in [0, 1], got 1.5");
 });
 
 test("conservative DPO agrees with PyTorch", () => {
@@ -73,4 +120,7 @@ test("wrong hyperparameters are named", () => {
   const p = pair([0], [0]);
   expect(() => robustDpo(p, p, { beta: 0.1, epsilon: 0.5 })).toThrow("robustDpo: epsilon must be in [0, 0.5), got 0.5");
   expect(() => simpo(p, p, { beta: 2, gamma: -1 })).toThrow("simpo: gamma must be >= 0, got -1");
+  const batch = { policy: p.chosen, reference: p.chosen, labels: p.chosen, kl: tf.scalar(0) };
+  expect(() => kto(batch, { beta: 0.1, desirableWeight: -1 })).toThrow("kto: weights must be >= 0, got -1");
+  expect(() => weightedLosses([dpo(p, p, 0.1)], [1, 2])).toThrow("weightedLosses: 2 weights for 1 losses");
 });

@@ -57,7 +57,7 @@ test("another precision, seed, rule set, model, profile value or data row is nam
   const seeded = but({ seed: 2 });
   await named(finish(stage1(seeded)), "1-sft/decision was trained with seed 1, not 2: use");
   await named(stage2Pairs(seeded), "2-dpo/samples-free.jsonl was made with seed 1, not 2: use");
-  await named(finish(stage2(but({ rules: "another" }))), "2-dpo was trained with rules");
+  await named(finish(stage2(but({ rules: { ...run.rules, digest: "0".repeat(64) } }))), "2-dpo was trained with rules");
   const faster = { ...profile, stage2: { ...profile.stage2, rate: 1 } };
   await named(finish(stage2(but({ profile: faster }))), "2-dpo was trained with learningRate 0.0001, not 1: use");
   const otherRow = but({ data: { ...data, train1: data.train1.map((row) => ({ ...row, prompt: `${row.prompt}!` })) } });
@@ -78,7 +78,10 @@ test("an evaluation is held to its policy, its prompts, its judge and its length
   const shout = { name: "shout", ask: (row: { prompt: string }, i: number) => noAttack.ask({ prompt: row.prompt.toUpperCase() }, i) };
   await named(finish(evaluate(run, asked, [{ ...trial, attack: shout }])), "was made with attack none, not shout");
   const judge = { name: "all comply", settings: {}, judge: (answers: readonly unknown[]) => answers.map(() => "compliance" as const) };
-  await named(finish(evaluate(run, asked, [{ ...trial, judge }])), "was made with name refusal phrases, not all comply, and with another version");
+  await named(
+    finish(evaluate(run, asked, [{ ...trial, judge }])),
+    "was made with name refusal phrases, not all comply, and with another version",
+  );
   await named(finish(evaluate(run, asked, [{ ...trial, answerTokens: 99 }])), "with answerTokens 8, not 99");
 });
 

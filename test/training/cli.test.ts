@@ -34,15 +34,21 @@ test.each(trl.runs)("erpo train logs what TRL logs: $name", (run) => {
   const name = run.name.replace(/\W+/g, "-");
   writeLines(`${name}.jsonl`, run.rows);
   const { method, batch_size, gradient_accumulation_steps, warmup_ratio, lr_scheduler_type, max_length } = run;
+  const { max_steps, ...options } = run.options;
+  if (run.eval_rows) writeLines("held-out.jsonl", run.eval_rows);
   write(`${name}.json`, {
-    ...run.options,
+    ...options,
+    ...(run.more?.num_train_epochs === undefined ? { max_steps } : {}),
+    ...(run.eval_rows ? { eval_data: "held-out.jsonl" } : {}),
     method,
     batch_size,
     gradient_accumulation_steps,
     warmup_ratio,
     lr_scheduler_type,
     max_length,
-    ...(method === "dpo" ? { beta: run.beta, loss_type: run.loss_type } : {}),
+    ...(method === "sft" ? {} : { beta: run.beta }),
+    ...(method === "dpo" ? { loss_type: run.loss_type } : {}),
+    ...run.more,
     ...(run.reference === "base" ? { reference_adapter: null } : run.reference ? { reference_adapter: fixture("llama-tiny-adapter") } : {}),
     model: fixture("llama-tiny"),
     init_adapter: fixture("llama-tiny-adapter"),
@@ -88,6 +94,19 @@ test("a fresh adapter, length control, an NLL term, then a second stage on top",
   expect({ r, target_modules, layers_to_transform }).toEqual({ r: 2, target_modules: ["q_proj"], layers_to_transform: [1] });
 });
 
+test("SimPO's rewards are measured against nothing", () => {
+  writeLines("pairs.jsonl", trl.runs[2]!.rows);
+  const base = { method: "dpo", model: fixture("llama-tiny"), data: "pairs.jsonl", max_steps: 2, batch_size: 2, output_dir: "simpo" };
+  const simpo = { ...base, loss_type: "simpo", beta: 2, simpo_gamma: 1, init_adapter: fixture("llama-tiny-adapter"), shuffle: false };
+  write("simpo.json", simpo);
+  const { status, stderr } = erpo("train", "simpo.json");
+  expect(status, stderr).toBe(0);
+  const [first] = readLines("simpo/metrics.jsonl");
+  // SimPO's reward is beta times the mean log-prob of a token, not measured against anything
+  expect(first["rewards/chosen"]).toBeLessThan(-1);
+  expect(first["rewards/margins"]).toBeCloseTo(first["rewards/chosen"] - first["rewards/rejected"], 4);
+});
+
 test("Ctrl-C while the reference is computed stops quietly and leaves the adapter before it alone", async () => {
   writeLines("many.jsonl", Array(6000).fill({ prompt: "a", chosen: "b ".repeat(20), rejected: "c ".repeat(20) }));
   write("stopped.json", {
@@ -120,7 +139,7 @@ test("another reference is not gone on with", () => {
   for (const other of [{ reference_adapter: null }, { init_adapter: "reference" }]) {
     write("other.json", { ...begun, ...other, resume: true });
     const { status, stderr } = erpo("train", "other.json");
-    expect([status, stderr]).toEqual([1, expect.stringContaining("checkpoint-2: made with another method")]);
+    expect([status, stderr]).toEqual([1, expect.stringContaining("checkpoint-2: made with another objective")]);
   }
 });
 
@@ -152,6 +171,8 @@ test.each([
   [["train", "field.json"], 'erpo: field.json: field "method": Invalid option'],
   [["train", "no-data.json"], "erpo: nowhere.jsonl: no such file\n"],
   [["train", "bad-row.json"], 'erpo: bad-row.jsonl:2: missing field "completion"\n'],
+  [["train", "no-eval.json"], "erpo: nowhere.jsonl: no such file\n"],
+  [["train", "no-label.json"], 'erpo: rows.jsonl:1: missing field "label"\n'],
   [["train", "no-model.json"], "erpo: nowhere: no such file or directory"],
 ])("one line for a mistake: erpo %s", (args, message) => {
   writeFileSync(join(dir, "broken.json"), "{");
@@ -160,6 +181,8 @@ test.each([
   writeLines("bad-row.jsonl", [{ prompt: "a", completion: "b" }, { prompt: "a" }]);
   write("field.json", { ...base, method: "rl" });
   write("no-data.json", { ...base, data: "nowhere.jsonl" });
+  write("no-eval.json", { ...base, eval_data: "nowhere.jsonl" });
+  write("no-label.json", { ...base, method: "kto" });
   write("bad-row.json", { ...base, data: "bad-row.jsonl" });
   write("no-model.json", { ...base, model: "nowhere" });
   const { status, stderr, stdout } = erpo(...args);

@@ -10,11 +10,13 @@ import type { Lora } from "../../src/model/lora.js";
 import { dpo } from "../../src/objectives/dpo.js";
 import type { PreferenceObjective } from "../../src/objectives/types.js";
 import { completionLogps, sequenceLogps } from "../../src/training/completion.js";
-import type { TrainOptions } from "../../src/training/loop.js";
+import { train } from "../../src/training/loop.js";
 import { readMetrics } from "../../src/training/metrics.js";
+import type { TrainOptions } from "../../src/training/options.js";
 import { referenceLogps, trainPreference } from "../../src/training/preference.js";
 import { constant } from "../../src/training/schedule.js";
 import { trainSft } from "../../src/training/sft.js";
+import { tokenObjective } from "../../src/training/token-objective.js";
 import transformers from "../fixtures/llama-tiny.json" with { type: "json" }; // made by test/fixtures/llama_fixture.py
 import { fixture } from "../model/open.js";
 
@@ -169,7 +171,7 @@ test("an aborted run stores its last step; a changed run is not taken for it", a
     if (step === 2) abort.abort();
   expect(readMetrics(dir).map((row) => row.step)).toEqual([1, 2]);
   const { settings } = JSON.parse(readFileSync(join(dir, "checkpoint-2", "state.json"), "utf8"));
-  expect(settings).toMatchObject({ model: model.sha256, precision: "f32", learningRate: 1e-3, method: "sft" });
+  expect(settings).toMatchObject({ model: model.sha256, precision: "f32", learningRate: 1e-3, objective: { name: "sft" } });
   const again = async (more: Partial<TrainOptions>, rows = data) => {
     const steps: number[] = [];
     for await (const { step } of trainSft(model, rows, options({ lora: own, checkpoint, ...more }))) steps.push(step);
@@ -179,6 +181,9 @@ test("an aborted run stores its last step; a changed run is not taken for it", a
     `${join(dir, "checkpoint-2")}: made with another learningRate (0.001, now 0.002): remove the folder, or use another one, to start over`,
   );
   await expect(again({}, data.slice(0, 2))).rejects.toThrow("made with another data");
+  const focal = (gamma: number) => tokenObjective({ name: "focal", settings: { gamma }, loss: ({ logps }) => tf.neg(tf.mean(logps)) });
+  const other = train(model, data, focal(2), options({ lora: own, checkpoint }));
+  await expect(other.next()).rejects.toThrow('made with another objective.name ("sft", now "focal")');
   expect(await again({})).toEqual([3, 4]);
   expect(readMetrics(dir).map((row) => row.step)).toEqual([1, 2, 3, 4]);
   expect(await again({})).toEqual([]); // it is done
@@ -187,8 +192,8 @@ test("an aborted run stores its last step; a changed run is not taken for it", a
 
 test("rows that cannot be trained on are named", async () => {
   const first = async (rows: TokenRow[]) => (await trainSft(model, rows, options({ batches: [[0]] })).next()).value;
-  await expect(first([{ prompt: [1], completion: [2, 3], weights: [1] }])).rejects.toThrow("row 1: 1 weights for 2 completion tokens");
+  await expect(first([{ prompt: [1], completion: [2, 3], weights: [1] }])).rejects.toThrow("row 1 has 1 weights for 2 completion tokens");
   await expect(first([{ prompt: [1], completion: [2], weights: [0] }])).rejects.toThrow("step 1: no completion token of its rows counts");
   const bare = trainPreference(model, pairs, (p, r) => dpo(p, r, 0.1), options());
-  await expect(bare.next()).rejects.toThrow("pair 1 has no reference log-probs: call referenceLogps first");
+  await expect(bare.next()).rejects.toThrow("row 1 has no reference log-probs: call referenceLogps first");
 });

@@ -28,14 +28,31 @@ test("fills in TRL's defaults", () => {
 test.each([
   [{ learning_rate: "fast" }, 'RUN.json: field "learning_rate": Invalid input: expected number, received string'],
   [{ max_steps: undefined }, 'RUN.json: field "max_steps": is missing'],
+  [{ num_train_epochs: 2 }, 'RUN.json: field "num_train_epochs": give max_steps or num_train_epochs, not both'],
+  [{ load_best_model_at_end: true }, 'RUN.json: field "load_best_model_at_end": needs eval_data'],
+  [
+    { eval_data: "e", eval_steps: 3, save_steps: 4, load_best_model_at_end: true },
+    'RUN.json: field "save_steps": must be a multiple of eval_steps 3',
+  ],
   [{ max_steps: 0 }, 'RUN.json: field "max_steps": Too small: expected number to be >=1'],
   [{ lora: { r: 8, dropout: 0.1 } }, 'RUN.json: field "lora.dropout": must be 0: erpo trains without dropout'],
   [{ lora: { target_modules: ["foo"] } }, 'RUN.json: field "lora.target_modules": must be "all-linear" or some of qkv_proj, q_proj, '],
   [{ lora: { rank: 8 } }, 'RUN.json: field "lora.rank": there is no such field; see src/training/run.schema.json'],
-  [{ method: "ppo" }, 'RUN.json: field "method": Invalid option: expected one of "sft"|"dpo"|"length-controlled-dpo"'],
+  [{ method: "ppo" }, 'RUN.json: field "method": Invalid option: expected one of "sft"|"dpo"|"length-controlled-dpo"|"kto"'],
   [{ length_alpha: 1 }, 'RUN.json: field "length_alpha": belongs to method length-controlled-dpo'],
   [{ lr_scheduler_type: "cosine_with_min_lr" }, 'RUN.json: field "lr_scheduler_kwargs": cosine_with_min_lr needs min_lr_rate'],
   [{ method: "length-controlled-dpo", loss_type: "ipo" }, 'RUN.json: field "loss_type": method length-controlled-dpo has the loss sigmoid'],
+  [{ loss_type: "hinge" }, 'RUN.json: field "loss_type": belongs to method dpo'],
+  [{ method: "dpo", loss_type: "dpo" }, 'RUN.json: field "loss_type": must be one or a list of sigmoid, hinge, ipo, '],
+  [
+    { method: "dpo", loss_type: ["sigmoid", "sft"], loss_weights: [1] },
+    'RUN.json: field "loss_weights": must have as many numbers as loss_type has losses, 2',
+  ],
+  [
+    { method: "dpo", loss_type: "ipo", label_smoothing: 0.1 },
+    'RUN.json: field "label_smoothing": belongs to loss_type robust or sigmoid of method dpo',
+  ],
+  [{ method: "kto", batch_size: 1 }, 'RUN.json: field "batch_size": must be 2 or more for kto'],
 ])("names the field: %o", (more, message) => {
   expect(() => parseRunConfig({ ...run, ...more }, "RUN.json")).toThrow(message);
 });

@@ -1,4 +1,5 @@
 import type { Rng } from "../../backend/random.js";
+import { needed } from "../../data/dataset.js";
 import { digestOf, type IdentityValue } from "../../data/identity.js";
 import type { TokenPair } from "../../data/tokens.js";
 import {
@@ -29,7 +30,7 @@ export async function stage2Pairs(run: Run, level: PairLevel = "trace", signal?:
   const { tokenizer } = run.model;
   const prompts = await preferencePrompts(run, "stage-2", 0, run.profile.stage2.prompts, signal);
   const forced = (right: boolean) => (p: LabelledPrompt) =>
-    `<assess>${right === (p.label === "unsafe") ? thoughtFor(p, "unsafe").risk : "none"}`;
+    `<assess>${right === (p.label === "unsafe") ? thoughtFor(p, run.rules, "unsafe").risk : "none"}`;
   const draw = (name: string, start: (p: LabelledPrompt) => string, temperature: number) =>
     sampleKept(run, prompts, { path: `${stages.dpo}/samples-${name}.jsonl`, stage: stages.sft, start, temperature, ...sampling, signal });
   const drawn = [await draw("right", forced(true), 0), await draw("wrong", forced(false), 0), await draw("free", () => "", 1)];
@@ -38,8 +39,8 @@ export async function stage2Pairs(run: Run, level: PairLevel = "trace", signal?:
     const samples = drawn.map((ids) => checkSample(ids[i]!, prompt.label, tokenizer));
     const variant = variants.integer(0, wordings - 1);
     return present([
-      decisionPair(prompt, samples, tokenizer, variant, sampling.answerTokens),
-      knobs.efficiency(i) ? efficiencyPair(prompt, samples, tokenizer, variant, knobs.lengthRatio) : null,
+      decisionPair(prompt, samples, run.writer, variant, sampling.answerTokens),
+      knobs.efficiency(i) ? efficiencyPair(prompt, samples, run.writer, variant, knobs.lengthRatio) : null,
     ]);
   });
   return keptPairs(run, `${stages.dpo}/pairs.json`, pairs, stages.sft, level, signal);
@@ -69,8 +70,8 @@ export async function roundPairs(
     const samples: CheckedSample[] = drawn.map((ids) => checkSample(ids[i]!, prompt.label, tokenizer));
     const variant = variants.integer(0, wordings - 1);
     return present([
-      efficiencyPair(prompt, samples, tokenizer, variant, knobs.lengthRatio),
-      decisionPair(prompt, samples, tokenizer, variant, sampling.answerTokens),
+      efficiencyPair(prompt, samples, run.writer, variant, knobs.lengthRatio),
+      decisionPair(prompt, samples, run.writer, variant, sampling.answerTokens),
     ]);
   });
   return keptPairs(run, `${stage}/pairs.json`, pairs, current, level, signal);
@@ -127,7 +128,7 @@ async function keptPairs(
 
 /** `count` prompts of each label from stage 2's set, after the first `skip` of each; from the top again where the set ends. */
 async function preferencePrompts(run: Run, name: string, skip: number, count: number, signal?: AbortSignal): Promise<LabelledPrompt[]> {
-  const all = balancedPrompts([...run.data.train2, ...run.data.general.train2], run.rng("stage 2"));
+  const all = balancedPrompts([...needed(run.data, "train2"), ...run.data.general.train2], run.rng("stage 2"));
   return withAnswers(
     run,
     name,

@@ -1,10 +1,9 @@
 import { dpo } from "../../objectives/dpo.js";
 import { withNll } from "../../objectives/nll.js";
-import type { PreferenceObjective } from "../../objectives/types.js";
 import type { Run } from "../../runs/run.js";
 import { trainKept } from "../../runs/training.js";
 import type { StepMetrics } from "../../training/metrics.js";
-import { trainPreference } from "../../training/preference.js";
+import { pairObjective } from "../../training/pair-objective.js";
 import { type PairLevel, pairBatches, stage2Pairs } from "./pairs.js";
 import { pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
 import { stages } from "./stages.js";
@@ -31,7 +30,6 @@ export async function* stage2(
   { beta = 0.1, nllWeight = 0.3, level = "trace", signal }: PreferenceOptions = {},
 ): AsyncGenerator<StepMetrics> {
   const pairs = await stage2Pairs(run, level, signal);
-  const objective: PreferenceObjective = (policy, reference, lengths) => withNll(dpo(policy, reference, beta), policy, lengths, nllWeight);
   yield* trainKept(
     run,
     stages.dpo,
@@ -39,12 +37,15 @@ export async function* stage2(
       recipe: "ERPO, preferences",
       version,
       start: { stage: stages.sft },
-      objective: { loss: "dpo", beta, nllWeight, level, reference: "start" },
+      objective: pairObjective({
+        name: "dpo",
+        settings: { beta, nllWeight, level },
+        loss: ({ policy, reference, lengths }) => withNll(dpo(policy, reference, beta), policy, lengths, nllWeight),
+      }),
       rows: pairs.tokens,
       batches: pairBatches(pairs, run.rng("stage 2 batches")),
       optimizer: preferenceOptimizer(run.profile.stage2.rate),
       everySteps: knobs.everySteps,
-      steps: (options, label) => trainPreference(run.model, pairs.tokens, objective, options, label),
     },
     signal,
   );

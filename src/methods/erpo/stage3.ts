@@ -1,13 +1,12 @@
 import { saveAdapter } from "../../model/adapter-io.js";
 import { lengthMargin } from "../../objectives/length-margin.js";
 import { withNll } from "../../objectives/nll.js";
-import type { PreferenceObjective } from "../../objectives/types.js";
 import { claim } from "../../runs/keep.js";
 import type { Run } from "../../runs/run.js";
 import { currentSha256 } from "../../runs/stale.js";
 import { trainKept } from "../../runs/training.js";
 import type { StepMetrics } from "../../training/metrics.js";
-import { trainPreference } from "../../training/preference.js";
+import { pairObjective } from "../../training/pair-objective.js";
 import { gate } from "./gate.js";
 import { pairBatches, roundPairs } from "./pairs.js";
 import { pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
@@ -29,8 +28,12 @@ export async function* stage3(
   run: Run,
   { beta = 0.1, alpha = 0.02, nllWeight = 0.3, level = "trace", signal }: PreferenceOptions & { alpha?: number } = {},
 ): AsyncGenerator<StepMetrics & { round: number }> {
-  const objective: PreferenceObjective = (policy, reference, lengths) =>
-    withNll(lengthMargin(policy, reference, lengths, { beta, alpha }), policy, lengths, nllWeight);
+  const objective = pairObjective({
+    name: "length margin",
+    settings: { beta, alpha, nllWeight, level },
+    loss: ({ policy, reference, lengths }) =>
+      withNll(lengthMargin(policy, reference, lengths, { beta, alpha }), policy, lengths, nllWeight),
+  });
   let current: string = stages.dpo;
   for (let round = 1; round <= run.profile.stage3.rounds; round++) {
     const stage = roundStage(round);
@@ -42,12 +45,11 @@ export async function* stage3(
         recipe: "ERPO, length control",
         version,
         start: { stage: current },
-        objective: { loss: "length margin", beta, alpha, nllWeight, level, reference: "start" },
+        objective,
         rows: pairs.tokens,
         batches: pairBatches(pairs, run.rng(`stage 3 batches ${round}`)),
         optimizer: preferenceOptimizer(run.profile.stage3.rate),
         everySteps: knobs.everySteps,
-        steps: (options, label) => trainPreference(run.model, pairs.tokens, objective, options, label),
       },
       signal,
     );

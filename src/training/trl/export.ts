@@ -1,8 +1,8 @@
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { createRng } from "../../backend/random.js";
-import { formatJsonl, readJsonl } from "../../data/jsonl.js";
-import { readPreferences } from "../../data/preferences.js";
+import { formatJsonl } from "../../data/jsonl.js";
+import { readCompletions, readPreferences } from "../../data/preferences.js";
 import { saveAdapter } from "../../model/adapter-io.js";
 import type { LanguageModel } from "../../model/load.js";
 import { saveModel } from "../../model/save.js";
@@ -10,8 +10,9 @@ import { writeAtomic } from "../../setup/atomic.js";
 import { packageRoot } from "../../setup/paths.js";
 import { TrainingError } from "../errors.js";
 import { readTokenPairs, readTokenRows } from "../rows.js";
-import { batchPlan, peakRate, startAdapter } from "../run.js";
-import type { RunConfig } from "../run-config.js";
+import { batchPlan, peakRate } from "../run.js";
+import { lossTypes, type RunConfig } from "../run-config.js";
+import { startAdapter } from "../start-adapter.js";
 
 /** TRL's release whose meaning of the options is the exported one's. */
 const TRL = "1.16.0";
@@ -26,10 +27,15 @@ export async function exportTrl(config: RunConfig, model: LanguageModel, output:
   if (config.reference_adapter) {
     throw new TrainingError(`reference_adapter: ${config.reference_adapter}: TRL measures against the start or, with null, the base model`);
   }
-  const cut = { maxLength: config.max_length, maxPositions: model.config.maxPositions };
+  if (config.method === "kto") throw new TrainingError("method: kto: is not exported: its batches are of one process");
+  const unlike =
+    config.method === "dpo" && (lossTypes(config).includes("simpo") ? "simpo" : conservative(config) && "sigmoid with label_smoothing");
+  if (unlike) throw new TrainingError(`loss_type: TRL's DPO has no ${unlike}`);
+  if (config.eval_data) throw new TrainingError(`eval_data: ${config.eval_data}: is not exported: leave it out`);
   const tokenized = config.method === "sft" ? readTokenRows : readTokenPairs;
-  const { rows, leftOut } = tokenized(config.data, model.tokenizer, cut);
-  const raw = (config.method === "sft" ? sftRows(config.data) : readPreferences(config.data)).filter((_, i) => !leftOut.includes(i + 1));
+  const { rows, leftOut } = tokenized(config.data, model, { maxLength: config.max_length });
+  const read = config.method === "sft" ? readCompletions : readPreferences;
+  const raw = read(config.data).filter((_, i) => !leftOut.includes(i + 1));
   const rng = createRng(config.seed);
   const plan = batchPlan(config, rows.length, rng.fork("data"));
   const size = config.batch_size * config.gradient_accumulation_steps;
@@ -47,9 +53,10 @@ export async function exportTrl(config: RunConfig, model: LanguageModel, output:
   await saveModel(join(output, "model"), model);
   const ordered = plan.flat().map((i) => raw[i]!);
   writeAtomic(join(output, "train.jsonl"), [formatJsonl(ordered)]);
-  const { model: _, data: __, output_dir: ___, init_adapter: ____, reference_adapter, ...kept } = config;
+  const { model: _, data: __, output_dir: ___, init_adapter: ____, reference_adapter, num_train_epochs, ...kept } = config;
   const run = {
     ...kept,
+    max_steps: plan.length,
     learning_rate: peakRate(config),
     length_alpha: config.length_alpha ?? 0.02,
     reference: reference_adapter === null ? "base" : "start",
@@ -64,7 +71,8 @@ export async function exportTrl(config: RunConfig, model: LanguageModel, output:
   copyFileSync(join(packageRoot(), "src", "training", "trl", "train.py"), join(output, "train.py"));
 }
 
-const sftRows = (path: string): object[] => readJsonl(path).map(({ value: { prompt, completion } }) => ({ prompt, completion }));
+/** DPO's loss for labels that may be wrong, which TRL had once. */
+const conservative = (config: RunConfig): boolean => config.label_smoothing > 0 && lossTypes(config).includes("sigmoid");
 
 /** How processes share the work; accelerate's fields, which `accelerate launch` can override. */
 const ACCELERATE: Record<string, object> = {

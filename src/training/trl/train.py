@@ -47,8 +47,9 @@ def main():
     options = dict(
         output_dir=str(HERE / "checkpoints"), per_device_train_batch_size=size, gradient_accumulation_steps=accumulation, max_steps=run["max_steps"],
         learning_rate=run["learning_rate"], warmup_steps=run["warmup_ratio"], lr_scheduler_type=run["lr_scheduler_type"],
-        lr_scheduler_kwargs=run.get("lr_scheduler_kwargs"), weight_decay=run["weight_decay"], max_grad_norm=run["max_grad_norm"], max_length=run["max_length"],
-        seed=run["seed"], bf16=run["precision"] == "bf16", train_sampling_strategy="sequential", save_steps=run["save_steps"], save_total_limit=2,
+        lr_scheduler_kwargs=run.get("lr_scheduler_kwargs"), weight_decay=run["weight_decay"], adam_beta1=run["adam_beta1"],
+        adam_beta2=run["adam_beta2"], adam_epsilon=run["adam_epsilon"], max_grad_norm=run["max_grad_norm"], max_length=run["max_length"],
+        seed=run["seed"], bf16=run["precision"] == "bf16", train_sampling_strategy="sequential", save_steps=run["save_steps"], save_total_limit=run["save_total_limit"],
         logging_steps=1, report_to="none", use_cpu=on_cpu, gradient_checkpointing=not on_cpu,
     )
     data = load_dataset("json", data_files=str(HERE / "train.jsonl"), split="train", cache_dir=str(HERE / "cache"))
@@ -58,9 +59,12 @@ def main():
     if run["method"] == "sft":
         trainer = trl.SFTTrainer(with_adapter(model), args=trl.SFTConfig(**options), **common)
     else:
-        losses = [run["loss_type"]] + (["sft"] if run["nll_weight"] else [])
+        losses = run["loss_type"] if isinstance(run["loss_type"], list) else [run["loss_type"]]
+        weights = run.get("loss_weights") or [1.0] * len(losses)
+        if run["nll_weight"]:
+            losses, weights = losses + ["sft"], weights + [run["nll_weight"]]
         config = trl.DPOConfig(
-            beta=run["beta"], loss_type=losses, loss_weights=[1.0, run["nll_weight"]][: len(losses)], label_smoothing=run["label_smoothing"],
+            beta=run["beta"], loss_type=losses, loss_weights=weights, label_smoothing=run["label_smoothing"], ld_alpha=run["ld_alpha"],
             precompute_ref_log_probs=True, **options,
         )
         if run["reference"] == "start":

@@ -1,0 +1,88 @@
+import { createHash } from "node:crypto";
+import type { LanguageModel } from "../model/load.js";
+import type { Lora } from "../model/lora.js";
+import type { RunSettings } from "./checkpoint.js";
+import type { EvaluationMetrics } from "./metrics.js";
+import type { Objective } from "./objective.js";
+import type { Schedule } from "./schedule.js";
+
+/** How a stage is trained, whatever its objective. */
+export interface TrainOptions {
+  /** The adapter that is trained, in place. */
+  lora: Lora;
+  /** Row indices of every optimizer step: the caller's plan (batches.ts). */
+  batches: readonly (readonly number[])[];
+  /** Rows that are computed at a time, to save memory: a step's gradient is the same whatever it is. Default: the whole batch. */
+  microBatch?: number;
+  /** Computes each layer a second time instead of keeping what its backward pass needs: about a third more time, for long rows. Changes no number. */
+  gradientCheckpointing?: boolean;
+  /** Peak learning rate; a step's is this times the schedule's factor. */
+  learningRate: number;
+  schedule: Schedule;
+  /** Global norm that gradients are scaled down to; 0 for none. */
+  maxGradNorm: number;
+  /** AdamW's decoupled weight decay. */
+  weightDecay: number;
+  /** AdamW's decay rates; default 0.9, 0.999. */
+  betas?: [number, number];
+  /** Added to the root of AdamW's second moment; default 1e-8. */
+  epsilon?: number;
+  /** Measures the adapter as it is after every so many steps, and after the last one: `evaluateRows` of held-out rows. What it gives joins the step's metrics. */
+  evaluation?: { everySteps: number; measure: () => Promise<EvaluationMetrics> };
+  /**
+   * Where the run keeps checkpoint-N/ and metrics.jsonl. It goes on from the newest whole checkpoint, if there is one, and stores the last step too.
+   */
+  checkpoint?: CheckpointOptions;
+  /** Ends the run quietly between two micro-batches; the step that was under way is dropped, the one before it is stored. */
+  signal?: AbortSignal;
+}
+
+/** When checkpoints are written, and which are kept. */
+export interface CheckpointOptions {
+  dir: string;
+  everySteps: number;
+  /** How many are kept, the newest; default 2: one more in case that the disk damages the newest. */
+  limit?: number;
+  /** When the last step is done the adapter becomes that of the checkpoint whose step has the lowest value of a metric (or the highest), which is kept too. */
+  best?: BestChoice;
+  /** Receives what the run goes on from, and broken checkpoints, which are otherwise named to `console.warn`. */
+  log?: (line: string) => void;
+}
+
+/** What makes a checkpoint the best one. */
+export interface BestChoice {
+  /** A name among the step's metrics, such as `eval_loss`. */
+  metric: string;
+  wanted: "lowest" | "highest";
+}
+
+/** What decides the numbers of a run, by names that an error can show. */
+export function runSettings<Row>(
+  model: LanguageModel,
+  rows: readonly Row[],
+  objective: Objective<Row>,
+  options: TrainOptions,
+  precision: string,
+): RunSettings {
+  const { lora, batches, microBatch, learningRate, schedule, maxGradNorm, weightDecay, betas, epsilon } = options;
+  return {
+    model: model.sha256,
+    lora: lora.config,
+    steps: batches.length,
+    batches: digest(batches),
+    microBatch: microBatch ?? null,
+    learningRate,
+    schedule: digest(batches.map((_, i) => schedule(i + 1, batches.length))),
+    maxGradNorm,
+    weightDecay,
+    betas: betas ?? null,
+    epsilon: epsilon ?? null,
+    precision,
+    objective: { name: objective.name, ...objective.settings },
+    data: digest(rows, (key, value) => (key === "reference" ? undefined : value)), // what a model says of the rows, not the rows themselves
+  };
+}
+
+/** SHA-256 of a value's JSON. */
+const digest = (value: unknown, replacer?: (key: string, value: unknown) => unknown): string =>
+  createHash("sha256").update(JSON.stringify(value, replacer)).digest("hex");

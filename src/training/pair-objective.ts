@@ -1,0 +1,88 @@
+import * as tf from "@tensorflow/tfjs";
+import type { CompletionRow, TokenPair } from "../data/tokens.js";
+import type { PairLengths, PairLogps, PairLoss } from "../objectives/types.js";
+import type { Objective, Settings } from "./objective.js";
+
+/** Sums of log-probs of a batch's pairs. */
+export interface PairBatch {
+  /** Under the model being trained, each token's times its weight. */
+  policy: PairLogps;
+  /** The same under the reference; zeros where the objective has none. */
+  reference: PairLogps;
+  /** Tokens of each completion. */
+  lengths: PairLengths;
+  /** Under the model being trained, each token counted once. */
+  unweighted: PairLogps;
+}
+
+/**
+ * An objective of a loss per pair, as a function of the sums of log-probs of its two completions.
+ *
+ *     pairObjective({ name: "dpo", settings: { beta: 0.1 }, loss: ({ policy, reference }, { beta }) => dpo(policy, reference, beta) })
+ *
+ * Its metrics are TRL's: rewards, their margins and accuracies, and log-probs.
+ *
+ * @param kind.reference "none" for a loss that has none (SimPO): the pairs then need no reference log-probs
+ */
+export function pairObjective<S extends Settings>(kind: {
+  name: string;
+  settings: S;
+  reference?: "none";
+  /** The mean over pairs. */
+  loss: (pairs: PairBatch, settings: S) => PairLoss;
+}): Objective<TokenPair> {
+  const { name, settings, loss } = kind;
+  const free = kind.reference === "none";
+  return {
+    name,
+    settings,
+    completions: bothSides,
+    lacks: ({ reference }) => (reference || free ? undefined : "has no reference log-probs: call referenceLogps first"),
+    loss: ({ rows: pairs, sums }) => {
+      const policy = halves(sums()); // [2 B]
+      const unweighted = pairs.some(({ weights }) => weights) ? halves(sums({ unweighted: true })) : policy;
+      const reference = tensors(pairs.map((pair) => (free ? { chosen: 0, rejected: 0 } : pair.reference!)));
+      const lengths = tensors(pairs.map(({ chosen, rejected }) => ({ chosen: chosen.length, rejected: rejected.length })));
+      const { loss: mean, rewards } = loss({ policy, reference, lengths, unweighted }, settings);
+      return {
+        loss: mean,
+        columns: { chosen: rewards.chosen, rejected: rewards.rejected, chosenLogps: policy.chosen, rejectedLogps: policy.rejected },
+      };
+    },
+    summarize,
+  };
+}
+
+/** All chosen completions, then all rejected ones, as rows to score. */
+export const bothSides = (pairs: readonly TokenPair[]): CompletionRow[] =>
+  (["chosen", "rejected"] as const).flatMap((side) =>
+    pairs.map((pair) => ({ prompt: pair.prompt, completion: pair[side], ...(pair.weights && { weights: pair.weights[side] }) })),
+  );
+
+/** [2 B] -> the first and the second half, [B] each. */
+function halves(both: tf.Tensor1D): PairLogps {
+  const B = both.size / 2;
+  return { chosen: tf.slice(both, 0, B), rejected: tf.slice(both, B, B) };
+}
+
+const tensors = (values: readonly { chosen: number; rejected: number }[]): PairLogps => ({
+  chosen: tf.tensor1d(values.map((v) => v.chosen)),
+  rejected: tf.tensor1d(values.map((v) => v.rejected)),
+});
+
+/** Differences of rewards, in nats, that are rounding's: before the first update all are 0, and count as no preference, as in TRL. */
+const ROUNDING = 1e-4;
+
+function summarize(columns: Readonly<Record<string, readonly number[]>>) {
+  const { chosen = [], rejected = [], chosenLogps = [], rejectedLogps = [] } = columns;
+  return {
+    "rewards/chosen": mean(chosen),
+    "rewards/rejected": mean(rejected),
+    "rewards/margins": mean(chosen.map((x, i) => x - rejected[i]!)),
+    "rewards/accuracies": mean(chosen.map((x, i) => (x - rejected[i]! > ROUNDING ? 1 : 0))),
+    "logps/chosen": mean(chosenLogps),
+    "logps/rejected": mean(rejectedLogps),
+  };
+}
+
+const mean = (xs: readonly number[]) => xs.reduce((a, b) => a + b, 0) / xs.length;

@@ -1,0 +1,119 @@
+import type { Rng } from "../backend/random.js";
+import type { TokenPair, TokenRow, TokenUnpaired } from "../data/tokens.js";
+import { apoDown, apoZero } from "../objectives/apo.js";
+import { dpo } from "../objectives/dpo.js";
+import { hinge } from "../objectives/hinge.js";
+import { ipo } from "../objectives/ipo.js";
+import { lengthDesensitized } from "../objectives/ld-dpo.js";
+import { lengthMargin } from "../objectives/length-margin.js";
+import { tokenNll, withNll } from "../objectives/nll.js";
+import { implicitRewards } from "../objectives/rewards.js";
+import { conservativeDpo, robustDpo } from "../objectives/robust.js";
+import { sigmoidNorm } from "../objectives/sigmoid-norm.js";
+import { simpo } from "../objectives/simpo.js";
+import type { PairLoss } from "../objectives/types.js";
+import { weightedLosses } from "../objectives/weighted.js";
+import type { Objective, Settings } from "./objective.js";
+import { type PairBatch, pairObjective } from "./pair-objective.js";
+import { type CutOptions, type RowModel, readTokenPairs, readTokenRows, readTokenUnpaired, type Tokenized } from "./rows.js";
+import { lossTypes, type RunConfig } from "./run-config.js";
+import { sftObjective } from "./token-objective.js";
+import { ktoObjective, mismatch } from "./unpaired-objective.js";
+
+/** What a RUN.json's method makes of a file, and what it minimises. */
+export interface Method<Row> {
+  read(path: string, model: RowModel, cut: CutOptions): Tokenized<Row>;
+  /** The order of the rows before the first epoch; left out: the file's. */
+  arrange?(rows: Row[], rng: Rng): Row[];
+  /** The rows with all that the objective needs. */
+  complete(rows: Row[], reference: ReferenceLogps): Promise<Row[]>;
+  objective: Objective<Row>;
+}
+
+/** Gives rows their log-probs under the run's reference. */
+export type ReferenceLogps = <Row extends TokenPair | TokenUnpaired>(rows: Row[]) => Promise<Row[]>;
+
+export const sftMethod: Method<TokenRow> = { read: readTokenRows, complete: async (rows) => rows, objective: sftObjective };
+
+/** DPO's family. */
+export const pairMethod = (config: RunConfig): Method<TokenPair> => ({
+  read: readTokenPairs,
+  complete: async (rows, reference) => {
+    const pairs = config.ld_alpha === null ? rows : lengthDesensitized(rows, config.ld_alpha);
+    return needsReference(config) ? reference(pairs) : pairs;
+  },
+  objective: pairRunObjective(config),
+});
+
+/** KTO. A row's mismatched completion is one of its own batch, so rows are put in a random order once and keep it. */
+export const ktoMethod = (config: RunConfig): Method<TokenUnpaired> => ({
+  read: readTokenUnpaired,
+  arrange: (rows, rng) => (config.shuffle ? rng.shuffle(rows) : rows),
+  complete: (rows, reference) => reference(mismatch(rows, config.batch_size)),
+  objective: ktoRunObjective(config),
+});
+
+type LossType = ReturnType<typeof lossTypes>[number];
+
+/** Preference losses by their RUN.json names. */
+const LOSSES: Record<LossType, (pairs: PairBatch, config: RunConfig) => PairLoss> = {
+  sigmoid: ({ policy, reference }, { beta, label_smoothing: epsilon }) =>
+    epsilon > 0 ? conservativeDpo(policy, reference, { beta, epsilon }) : dpo(policy, reference, beta),
+  hinge: ({ policy, reference }, { beta }) => hinge(policy, reference, beta),
+  ipo: ({ policy, reference, lengths }, { beta }) => ipo(policy, reference, lengths, beta),
+  sigmoid_norm: ({ policy, reference, lengths }, { beta }) => sigmoidNorm(policy, reference, lengths, beta),
+  robust: ({ policy, reference }, { beta, label_smoothing: epsilon }) => robustDpo(policy, reference, { beta, epsilon }),
+  apo_zero: ({ policy, reference }, { beta }) => apoZero(policy, reference, beta),
+  apo_down: ({ policy, reference }, { beta }) => apoDown(policy, reference, beta),
+  simpo: ({ policy, lengths }, { beta, simpo_gamma: gamma }) => simpo(policy, lengths, { beta, gamma }),
+  sft: ({ policy, reference, lengths, unweighted }, { beta }) => ({
+    loss: tokenNll(unweighted, lengths),
+    rewards: implicitRewards(policy, reference, beta).rewards,
+  }),
+};
+
+/** Losses that measure against nothing. */
+const FREE: readonly LossType[] = ["simpo", "sft"];
+
+/** Whether a run of pairs needs the log-probs of a reference. */
+const needsReference = (config: RunConfig): boolean => lossTypes(config).some((loss) => !FREE.includes(loss));
+
+function pairRunObjective(config: RunConfig): Objective<TokenPair> {
+  const { method, beta, loss_type, label_smoothing, ld_alpha, simpo_gamma, nll_weight } = config;
+  const losses = lossTypes(config);
+  const alpha = config.length_alpha ?? 0.02;
+  const lossWeights = config.loss_weights ?? losses.map(() => 1);
+  const one = (pairs: PairBatch): PairLoss =>
+    method === "length-controlled-dpo"
+      ? lengthMargin(pairs.policy, pairs.reference, pairs.lengths, { beta, alpha })
+      : weightedLosses(
+          losses.map((loss) => LOSSES[loss](pairs, config)),
+          lossWeights,
+        );
+  return pairObjective({
+    name: method,
+    settings: {
+      loss_type,
+      loss_weights: lossWeights,
+      beta,
+      label_smoothing,
+      ld_alpha,
+      simpo_gamma,
+      length_alpha: alpha,
+      nll_weight,
+      reference: referenceName(config),
+    },
+    reference: needsReference(config) ? undefined : "none",
+    loss: (pairs) => withNll(one(pairs), pairs.unweighted, pairs.lengths, nll_weight),
+  });
+}
+
+function ktoRunObjective(config: RunConfig): Objective<TokenUnpaired> {
+  const { beta, desirable_weight: desirableWeight, undesirable_weight: undesirableWeight, batch_size } = config;
+  const objective = ktoObjective({ beta, desirableWeight, undesirableWeight });
+  return { ...objective, settings: { ...objective.settings, mismatchedAmong: batch_size, reference: referenceName(config) } };
+}
+
+/** What log-probs are measured against: the start is that of `init_adapter`. */
+const referenceName = ({ reference_adapter, init_adapter }: RunConfig): Settings[string] =>
+  reference_adapter === undefined ? { start: init_adapter } : reference_adapter;

@@ -1,0 +1,203 @@
+import * as tf from "@tensorflow/tfjs";
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import {
+  constant,
+  type LanguageModel,
+  type Lora,
+  loadAdapter,
+  loadModel,
+  mismatch,
+  type Objective,
+  pairObjective,
+  referenceLogps,
+  type StepMetrics,
+  type TokenPair,
+  type TokenRow,
+  tokenObjective,
+  train,
+  trainSft,
+  unpairedObjective,
+} from "../../src/index.js";
+import { completionLogps, sequenceLogps } from "../../src/training/completion.js";
+import transformers from "../fixtures/llama-tiny.json" with { type: "json" }; // made by test/fixtures/llama_fixture.py
+import { fixture } from "../model/open.js";
+
+let model: LanguageModel;
+let lora: Lora;
+beforeAll(async () => {
+  model = await loadModel(fixture("llama-tiny"));
+  lora = await loadAdapter(fixture("llama-tiny-adapter"), model.config);
+});
+afterAll(() => {
+  lora.dispose();
+  model.dispose();
+});
+
+const sequences = transformers.rows.map((ids, b) => ids.slice(0, transformers.lengths[b]));
+const rows: TokenRow[] = sequences.map((ids) => ({ prompt: ids.slice(0, 5), completion: ids.slice(5) }));
+const pairs: TokenPair[] = sequences.map((ids) => ({ prompt: ids.slice(0, 4), chosen: ids.slice(4), rejected: ids.slice(3, 6) }));
+
+/** Three steps from the same adapter; the metrics that do not depend on the clock. */
+async function steps<Row>(data: readonly Row[], objective: Objective<Row>, microBatch?: number): Promise<Partial<StepMetrics>[]> {
+  const own = lora.clone();
+  const options = {
+    lora: own,
+    batches: [[0, 1, 2], [2, 0], [1]],
+    learningRate: 0.01,
+    schedule: constant(),
+    maxGradNorm: 1,
+    weightDecay: 0,
+  };
+  const before = tf.memory().numTensors;
+  const result: Partial<StepMetrics>[] = [];
+  for await (const { step_seconds, tokens_per_second, peak_rss_bytes, ...rest } of train(model, data, objective, {
+    ...options,
+    microBatch,
+  }))
+    result.push(rest);
+  expect(tf.memory().numTensors).toBe(before);
+  own.dispose();
+  return result;
+}
+
+test("an objective of one's own, in a cell's few lines", async () => {
+  const shy: Objective<TokenRow> = {
+    name: "shy",
+    settings: { rate: 2 },
+    completions: (rows) => rows,
+    loss: ({ sums, rows }) => {
+      const perRow = tf.neg(sums()); // [B]
+      return { loss: tf.mul(2, tf.mean(perRow)), columns: { "shy/lengths": tf.tensor1d(rows.map((row) => row.completion.length)) } };
+    },
+  };
+  const seen = await steps(rows, shy);
+  // twice the mean of -log p over rows, from transformers' log-probs of each token
+  const { adapter_logps } = transformers;
+  const nll = rows.map((row, b) => row.completion.reduce((sum, _, k) => sum - adapter_logps[b]![4 + k]!, 0));
+  expect(seen[0]!.loss).toBeCloseTo((2 * (nll[0]! + nll[1]! + nll[2]!)) / 3, 3);
+  expect(seen.map((step) => step["shy/lengths"])).toEqual([(7 + 4 + 1) / 3, (1 + 7) / 2, 4]);
+  const cut = await steps(rows, shy, 1);
+  for (const [i, { loss }] of cut.entries()) expect(loss).toBeCloseTo(seen[i]!.loss!, 3);
+});
+
+test("a loss per token that is SFT's gives SFT's numbers, bit for bit", async () => {
+  const own = tokenObjective({
+    name: "mine",
+    settings: {},
+    loss: ({ logps, weights, total }) => tf.neg(tf.div(tf.sum(tf.mul(logps, weights)), total)) as tf.Scalar,
+  });
+  const weighted = rows.map((row) => ({ ...row, weights: row.completion.map((_, k) => (k === 0 ? 12 : 0.2)) }));
+  const copy = lora.clone();
+  const options = {
+    lora: copy,
+    batches: [[0, 1, 2], [2, 0], [1]],
+    learningRate: 0.01,
+    schedule: constant(),
+    maxGradNorm: 1,
+    weightDecay: 0,
+  };
+  const sft: number[] = [];
+  for await (const step of trainSft(model, weighted, options)) sft.push(step.loss, step.grad_norm);
+  copy.dispose();
+  expect((await steps(weighted, own)).flatMap((step) => [step.loss, step.grad_norm])).toEqual(sft);
+});
+
+test("rows that count for nothing are left out of a step, and of its mean", async () => {
+  const silent = rows.map((row, i) => (i === 0 ? row : { ...row, weights: row.completion.map(() => 0) }));
+  const objective = tokenObjective({
+    name: "mean",
+    settings: {},
+    loss: ({ logps, weights, total }) => tf.neg(tf.div(tf.dot(logps, weights), total)) as tf.Scalar,
+  });
+  const own = async (data: TokenRow[], batch: number[], microBatch: number) => {
+    const copy = lora.clone();
+    const plan = { lora: copy, batches: [batch], learningRate: 0.01, schedule: constant(), maxGradNorm: 0, weightDecay: 0, microBatch };
+    const { value } = await train(model, data, objective, plan).next();
+    copy.dispose();
+    return value as StepMetrics;
+  };
+  const alone = await own(rows, [0], 1);
+  const among = await own(silent, [1, 0, 2], 1);
+  expect(among.loss).toBeCloseTo(alone.loss, 5);
+  expect(among.grad_norm).toBeCloseTo(alone.grad_norm, 4);
+});
+
+test("targets are scored in place of the completion, which is read", () => {
+  const target = 42;
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 2 }), fc.integer({ min: 1, max: 6 }), (b, length) => {
+      const { prompt, completion: all } = rows[b]!;
+      const completion = all.slice(0, length);
+      tf.tidy(() => {
+        const together = completionLogps(
+          model.decoder,
+          [{ prompt, completion, targets: completion.map(() => target) }],
+          lora,
+        ).logps.dataSync();
+        // DeRTa, eq. 2: log P(target | prompt, completion before t) at every t
+        const prefixes = completion.map((_, t) => ({ prompt: [...prompt, ...completion.slice(0, t)], completion: [target] }));
+        const alone = sequenceLogps(model.decoder, prefixes, lora).dataSync();
+        together.forEach((x, t) => void expect(x).toBeCloseTo(alone[t]!, 3));
+      });
+    }),
+    { numRuns: 10 },
+  );
+});
+
+test("an objective of pairs has TRL's metrics, and one without reference needs none", async () => {
+  const chase = pairObjective({
+    name: "chase",
+    settings: { speed: 0.5 },
+    reference: "none",
+    loss: ({ policy }, { speed }) => ({ loss: tf.mul(speed, tf.mean(tf.sub(policy.rejected, policy.chosen))), rewards: policy }),
+  });
+  const [first] = await steps(pairs, chase);
+  const mean = (xs: number[]) => xs.reduce((a, b) => a + b, 0) / xs.length;
+  const sums = (side: "chosen" | "rejected") =>
+    tf.tidy(() => [
+      ...sequenceLogps(
+        model.decoder,
+        pairs.map((p) => ({ prompt: p.prompt, completion: p[side] })),
+        lora,
+      ).dataSync(),
+    ]);
+  expect(first!["logps/chosen"]).toBeCloseTo(mean(sums("chosen")), 3);
+  expect(first!["rewards/margins"]).toBeCloseTo(mean(sums("chosen")) - mean(sums("rejected")), 3);
+  expect(first!.loss).toBeCloseTo(-0.5 * first!["rewards/margins"]!, 3);
+});
+
+test("labelled completions: the KL is of mismatched ones, without a gradient of its own, and never negative", async () => {
+  const labelled = rows.map((row, i) => ({ prompt: row.prompt, completion: row.completion, label: i !== 1 }));
+  const mixed = mismatch(labelled, 2);
+  expect(mixed.map(({ mismatched }) => mismatched)).toEqual([rows[1], rows[0], rows[2]].map((row) => row!.completion));
+  const filled = await referenceLogps(model, mixed, null);
+  const klOnly = unpairedObjective({
+    name: "kl",
+    settings: {},
+    loss: ({ policy, kl }) => ({ loss: tf.add(kl, tf.mul(0, tf.mean(policy))), rewards: policy }),
+  });
+  const seen = await steps(filled, klOnly);
+  const apart = tf.tidy(() => {
+    const sums = (adapter: Lora | null) =>
+      sequenceLogps(
+        model.decoder,
+        mixed.map((m) => ({ prompt: m.prompt, completion: m.mismatched! })),
+        adapter,
+      );
+    return tf.mean(tf.sub(sums(lora), sums(null))).dataSync()[0]!;
+  });
+  expect(seen[0]!.loss).toBeCloseTo(Math.max(0, apart), 3);
+  expect(seen[0]!.kl).toBe(seen[0]!.loss);
+  expect(seen.map((step) => step.grad_norm)).toEqual([0, 0, 0]);
+  expect(Object.keys(seen[2]!)).not.toContain("rewards/chosen"); // its one row is not desirable
+  const bare = train(model, labelled, klOnly, {
+    lora,
+    batches: [[0]],
+    learningRate: 0,
+    schedule: constant(),
+    maxGradNorm: 0,
+    weightDecay: 0,
+  });
+  await expect(bare.next()).rejects.toThrow("row 1 has no mismatched completion: call mismatch first");
+});
