@@ -60,10 +60,7 @@ export async function scorePolicyPairs(policy: Policy, rows: readonly Preference
 function givenPair({ model, asking, decoding }: Policy, row: PreferenceRow, maxLength: number | null): [GivenCompletion, GivenCompletion] {
   const { tokenizer, config } = model;
   const cut = (way: Asking, longest: number | null) =>
-    tokenizeCut(askingTokenizer(tokenizer, way), row.prompt, [row.chosen, row.rejected], {
-      maxLength: longest,
-      maxPositions: config.maxPositions,
-    });
+    tokenizeCut({ config, tokenizer: askingTokenizer(tokenizer, way) }, row.prompt, [row.chosen, row.rejected], { maxLength: longest });
   const own = cut(asking, maxLength);
   const others = decoding.contexts.map((way) => cut(way, null));
   const given = (side: 0 | 1): GivenCompletion => {

@@ -30,7 +30,7 @@ const policySchema = z.strictObject({
   system: z.string().optional(),
   template: z.string().optional(),
   /** Without it, as in a file that somebody writes by hand, an adapter that lies in the folder is the policy's. */
-  adapter: z.strictObject({ sha256: z.string(), r: z.number(), alpha: z.number() }).nullable().optional(),
+  adapter: z.looseObject({ sha256: z.string() }).nullable().optional(),
   decoding: z.looseObject({ kind: z.string() }),
 });
 
@@ -89,7 +89,7 @@ export async function loadPolicy(dir: string, model: LanguageModel, read: Decodi
   const decoded = read(decoding as Identity, file);
   const hasAdapter = kept !== null && (kept !== undefined || existsSync(join(dir, "adapter_config.json")));
   const adapter = hasAdapter ? await loadAdapter(dir, model.config) : null;
-  if (adapter && kept && digestOf((await adapterIdentity(adapter)) as IdentityValue) !== digestOf(kept)) {
+  if (adapter && kept && digestOf((await adapterIdentity(adapter)) as IdentityValue) !== digestOf(kept as IdentityValue)) {
     adapter.dispose();
     throw new DataError(`${file}: the adapter beside it is another one than the policy was saved with: save the policy again`);
   }
