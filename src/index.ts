@@ -61,7 +61,17 @@ export {
 } from "./frontend/index.js";
 export type { Asking, Prompt, Question } from "./generation/asking.js";
 export { beam } from "./generation/beam.js";
-export { contrast, type Decoding, type LogitsRule, plain, searching, withLogits } from "./generation/decoding.js";
+export {
+  contrast,
+  type Decoding,
+  type LogitsRule,
+  plain,
+  type StateRule,
+  type StateRules,
+  searching,
+  withEdits,
+  withLogits,
+} from "./generation/decoding.js";
 export { type Policy, policy, policyIdentity } from "./generation/policy.js";
 export { type Endpoint, type RemoteCompletion, type RemoteOptions, sampleRemote } from "./generation/remote.js";
 export { type Completion, type SampleOptions, sample } from "./generation/sample.js";
@@ -107,6 +117,9 @@ export { openRun, type Run } from "./runs/run.js";
 export { attackTrials, builtInTrial, suiteTrials, type TrialName } from "./runs/trials.js";
 // training
 export { balanced, lengthSorted, sequential, shuffled } from "./training/batches.js";
+export { logMetrics, type MetricsLogger } from "./training/loggers/logger.js";
+export { type MlflowOptions, mlflowLogger } from "./training/loggers/mlflow.js";
+export { tensorBoardLogger } from "./training/loggers/tensorboard.js";
 export { train } from "./training/loop.js";
 export type { EvaluationMetrics, ObjectiveMetrics, StepMetrics } from "./training/metrics.js";
 export type { Objective, RowsLoss, ScoredBatch, Settings } from "./training/objective.js";

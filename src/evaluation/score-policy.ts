@@ -20,7 +20,7 @@ export interface ScoreOptions {
 
 /**
  * Scores preference pairs under a policy, in their order, as `scorePairs` does under a model: messages are asked in the policy's way, and where its decoding rewrites
- * logits the log-probs are those of the rewritten ones. A search does not count.
+ * logits or edits states the log-probs are those of what comes of it. A search does not count.
  * @throws DataError as `scorePairs`, and for a string where the policy needs messages
  */
 export async function scorePolicyPairs(policy: Policy, rows: readonly PreferenceRow[], options: ScoreOptions): Promise<PairScore[]> {
@@ -28,7 +28,8 @@ export async function scorePolicyPairs(policy: Policy, rows: readonly Preference
   const why = whyMessages(policy);
   const text = rows.findIndex(({ prompt }) => typeof prompt === "string");
   if (why && text >= 0) throw new DataError(`${options.source}: row ${text + 1}: prompt: ${why}`);
-  if (!decoding.logits) return scorePairs({ ...model, tokenizer: askingTokenizer(model.tokenizer, asking) }, rows, adapter, options);
+  if (!decoding.logits && !decoding.edits)
+    return scorePairs({ ...model, tokenizer: askingTokenizer(model.tokenizer, asking) }, rows, adapter, options);
 
   const given = rows.map((row, i) => {
     try {

@@ -47,9 +47,9 @@ export async function policyIdentity({ model, adapter, asking, decoding }: Polic
   };
 }
 
-/** An adapter's weights, as the SHA-256 of the adapter_model.safetensors that `saveAdapter` writes of it, and its scale. */
+/** An adapter's weights, as the SHA-256 of the adapter_model.safetensors that `saveAdapter` writes of it, its scale and the tokens that it has rows for. */
 export async function adapterIdentity(adapter: Lora): Promise<Identity> {
   const hash = createHash("sha256");
   for await (const chunk of adapterBytes(adapter)) hash.update(chunk);
-  return { sha256: hash.digest("hex"), r: adapter.config.r, alpha: adapter.config.alpha };
+  return { sha256: hash.digest("hex"), r: adapter.config.r, alpha: adapter.config.alpha, tokens: adapter.tokens?.ids };
 }

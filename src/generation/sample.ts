@@ -7,7 +7,7 @@ import type { LanguageModel } from "../model/load.js";
 import type { SamplingWeights } from "../model/merge.js";
 import { isIds, promptTokens } from "./asking.js";
 import { type Choice, chooseToken } from "./choose.js";
-import type { Decoding, LogitsRule } from "./decoding.js";
+import { boundEdits, type Decoding, type LogitsRule } from "./decoding.js";
 import type { Policy } from "./policy.js";
 import type { Completion, Prompt, SampleOptions } from "./types.js";
 
@@ -71,7 +71,7 @@ async function* sampleMerged(
   { decoder, tokenizer, config }: LanguageModel,
   weights: SamplingWeights,
   asked: readonly (readonly (readonly number[])[])[],
-  { choice, logits: rule }: Decoding,
+  { choice, logits: rule, edits }: Decoding,
   { maxNewTokens, batchSize, rng, first = 0, stop, signal }: SampleOptions,
 ): AsyncGenerator<Completion> {
   const ends = new Set([tokenizer.eosId, ...config.eosTokenIds]);
@@ -92,6 +92,7 @@ async function* sampleMerged(
           decoder.prefill(
             weights,
             rows.map(({ index }) => prompts[index]!),
+            { edit: boundEdits(edits, rows) },
           ),
         );
         batch = batch ? joined(batch, { rows, streams }) : { rows, streams };
@@ -114,11 +115,14 @@ async function* sampleMerged(
         else stays.push(at);
       }
       batch = kept(batch!, stays);
-      for (const stream of batch?.streams ?? [])
+      if (!batch) continue;
+      const edit = boundEdits(edits, batch.rows);
+      for (const stream of batch.streams)
         stream.logits = decoder.step(
           weights,
           stream.cache,
           stays.map((at) => next[at]!),
+          { edit },
         );
     }
   } finally {

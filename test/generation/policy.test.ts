@@ -5,7 +5,7 @@ import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
 import { digestOf, type IdentityValue } from "../../src/data/identity.js";
-import { contrast, type LogitsRule, plain, searching, withLogits } from "../../src/generation/decoding.js";
+import { contrast, type LogitsRule, plain, searching, withEdits, withLogits } from "../../src/generation/decoding.js";
 import { type Policy, policy, policyIdentity } from "../../src/generation/policy.js";
 import { bestOf } from "../../src/generation/search.js";
 import { loadAdapter, saveAdapter } from "../../src/model/adapter-io.js";
@@ -56,6 +56,8 @@ test("each part changes the identity", async () => {
     policy({ model, decoding: withLogits(rule, { weight: 2 }) }),
     policy({ model, decoding: withLogits(rule, {}, { contexts: [{ system: "x" }] }) }),
     policy({ model, decoding: withLogits(rule, {}, { temperature: 1 }) }),
+    policy({ model, decoding: withEdits({ 0: (states) => tf.mul(states, 2) }, {}) }),
+    policy({ model, decoding: withEdits({ 1: (states) => tf.mul(states, 2) }, {}) }),
     policy({ model, decoding: contrast({ against: "x", alpha: 1 }) }),
     policy({ model, decoding: contrast({ against: "y", alpha: 1 }) }),
     policy({ model, decoding: contrast({ against: "x", alpha: 2 }) }),
