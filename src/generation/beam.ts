@@ -80,20 +80,19 @@ export function beam({
           const { index, place, from, end } = tries[k]!;
           const ids = [...from.ids, ...added];
           drawn.get(index)![place] = {
-            ...{ index, ids, text: tokenizer.decode(ids), seconds: from.seconds + seconds },
+            index,
+            ids,
+            text: tokenizer.decode(ids),
             finished: finished && (end === undefined || end === "caller"), // without a reason of ours the model ended it
             ended: !finished || end !== "step",
+            seconds: from.seconds + seconds,
           };
         }
         for (const [index, beam] of beams) {
           const candidates = [...beam.filter(({ ended }) => ended), ...drawn.get(index)!];
-          const scores = checkedScores("beam", await score(candidates, index), candidates);
-          const best = [...candidates.keys()].sort((a, b) => scores[b]! - scores[a]!).slice(0, width);
-          const kept = best.map((at) => candidates[at]!);
-          if (step < maxSteps && kept.some(({ ended }) => !ended)) {
-            beams.set(index, kept);
-            continue;
-          }
+          const kept = best(candidates, checkedScores("beam", await score(candidates, index), candidates), width);
+          beams.set(index, kept);
+          if (step < maxSteps && kept.some(({ ended }) => !ended)) continue;
           beams.delete(index);
           const { ids, finished, seconds } = kept[0]!;
           yield { index, ids, finished, seconds };
@@ -102,6 +101,13 @@ export function beam({
     },
   };
 }
+
+/** The candidates with the highest scores, the highest first, of equal ones the first. */
+const best = (candidates: readonly Branch[], scores: readonly number[], width: number): Branch[] =>
+  [...candidates.keys()]
+    .sort((a, b) => scores[b]! - scores[a]!)
+    .slice(0, width)
+    .map((at) => candidates[at]!);
 
 /** The steps to draw for a prompt: behind each branch that goes on, or its first ones. */
 function triesOf(index: number, beam: readonly Branch[], width: number, branches: number): Try[] {
