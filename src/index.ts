@@ -32,6 +32,7 @@ export { type Judge, phraseJudge } from "./evaluation/judges.js";
 export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifference } from "./evaluation/paired.js";
 export { policyLogps } from "./evaluation/policy-logps.js";
 export type { JudgedRow, SuiteMetrics } from "./evaluation/report.js";
+export { scorePolicyPairs } from "./evaluation/score-policy.js";
 export type { Trial } from "./evaluation/trial.js";
 export { answerStop } from "./exante/answer-stop.js";
 export { judgeAnswer, refuses } from "./exante/judge.js";
