@@ -45,8 +45,8 @@ const keepCode = preloadTypescript();
 if (keepCode) setTimeout(keepCode, 4000).unref(); // with what the first cells have needed
 const { endChildrenAtExit } = await import("./session/children.js");
 endChildrenAtExit(post);
-const { createSession } = await import("./session/session.js");
-const session = createSession(process.cwd(), state, post);
-receive = (message) => session.receive(message);
+const { startSession } = await import("./session/start.js");
+const dispatcher = startSession(process.cwd(), state, post);
+receive = (message) => dispatcher.receive(message);
 early.forEach(receive);
 process.on("SIGINT", () => post({ type: "interrupt" }));

@@ -10,6 +10,7 @@ export { createRng, type Rng } from "./backend/random.js";
 export { readSuite } from "./data/csv.js";
 // prompts and ex-ante traces
 export { buildDatasets, type Datasets } from "./data/dataset.js";
+export type { PromptFiles } from "./data/own.js";
 export { refusalLabels } from "./data/packages.js";
 export {
   type PreferenceRow,
@@ -23,16 +24,21 @@ export { redact, redactText } from "./data/redact.js";
 export type { CompletionRow, TokenPair, TokenRow, TokenUnpaired } from "./data/tokens.js";
 export type { GeneralRow, Label, PromptRow } from "./data/types.js";
 // evaluation
+export { type Attack, noAttack, persona, prefill } from "./evaluation/attacks.js";
 export { auc } from "./evaluation/auc.js";
 export { judgeQuality } from "./evaluation/calibration.js";
 export { balancedAccuracy, type Estimate, mcnemar, type Proportion, share, wilson } from "./evaluation/intervals.js";
+export { type Judge, phraseJudge } from "./evaluation/judges.js";
 export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifference } from "./evaluation/paired.js";
+export { policyLogps } from "./evaluation/policy-logps.js";
 export type { JudgedRow, SuiteMetrics } from "./evaluation/report.js";
+export type { Trial } from "./evaluation/trial.js";
 export { answerStop } from "./exante/answer-stop.js";
 export { judgeAnswer, refuses } from "./exante/judge.js";
 export { checkSample, decisionPair, efficiencyPair, type PreferencePair } from "./exante/pairs.js";
-export { decisionRow, type LabelledPrompt, promptIds, thoughtFor, traceRow, traceWeights } from "./exante/rows.js";
-export { type Rule, rule, rules } from "./exante/rules.js";
+export { decisionRow, type LabelledPrompt, promptIds, type TraceWriter, thoughtFor, traceRow, traceWeights } from "./exante/rows.js";
+export { defaultRules, readRules } from "./exante/rule-file.js";
+export { type Rule, type RuleSet, type RuleSetContent, ruleSet } from "./exante/rules.js";
 export { answerOf, type ParsedTrace, parseTrace, type Thought, writeThought } from "./exante/trace.js";
 export { figure, intervals, lengthDistribution, palette, table, trainingCurves, type ValueOptions, value } from "./figures/index.js";
 // a reader: notebook or terminal
@@ -53,16 +59,36 @@ export {
   type TypeCheck,
   typeCheck,
 } from "./frontend/index.js";
+export type { Asking, Prompt, Question } from "./generation/asking.js";
+export {
+  contrast,
+  type Decoding,
+  type LogitsRule,
+  plain,
+  type StateRule,
+  type StateRules,
+  searching,
+  withEdits,
+  withLogits,
+} from "./generation/decoding.js";
+export { type Policy, policy, policyIdentity } from "./generation/policy.js";
 export { type Endpoint, type RemoteCompletion, type RemoteOptions, sampleRemote } from "./generation/remote.js";
 export { type Completion, type SampleOptions, sample } from "./generation/sample.js";
-export { answersOnly, stage1, stage1Prompts, stage2, stage3 } from "./methods/erpo/erpo.js";
+export { bestOf, type Candidate, type Search } from "./generation/search.js";
 export { type Round, rounds } from "./methods/erpo/gate.js";
 export { roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";
+export { answersOnly, stage1, stage1Prompts } from "./methods/erpo/stage1.js";
+export { type PreferenceOptions, stage2 } from "./methods/erpo/stage2.js";
+export { stage3 } from "./methods/erpo/stage3.js";
 export { roundStage, stages } from "./methods/erpo/stages.js";
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
 export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
+export type { KvCache } from "./model/cache.js";
+export type { Decoder, EditOptions, ForwardOptions, ForwardStates } from "./model/decoder.js";
+export type { StateEdit, StateEdits, StatePlace } from "./model/edit.js";
 export { type LanguageModel, loadModel } from "./model/load.js";
 export { createLora, LINEAR_NAMES, Lora, linearNames } from "./model/lora.js";
+export type { SamplingWeights } from "./model/merge.js";
 export type { ChatMessage, Tokenizer } from "./model/tokenizer.js";
 // losses: pure functions of log-probs
 export { apoDown, apoZero } from "./objectives/apo.js";
@@ -82,9 +108,12 @@ export type { PairLengths, PairLogps, PairLoss, PreferenceObjective } from "./ob
 export { weightedLosses } from "./objectives/weighted.js";
 // ERPO, as a run that is kept in a folder
 export { type DevAnswers, type DevScore, devAnswers, devScore } from "./runs/dev.js";
-export { attackTrials, evaluateStage, stageBalance, stagePerplexity, suiteTrials, type TrialResult } from "./runs/evaluate.js";
+export { evaluate, keptPerplexity, policyBalance, type TrialResult } from "./runs/evaluate.js";
+export { KeptError, keep } from "./runs/keep.js";
+export { loadPolicy, savePolicy } from "./runs/policy-folder.js";
 export { type Profile, profile } from "./runs/profile.js";
 export { openRun, type Run } from "./runs/run.js";
+export { attackTrials, builtInTrial, suiteTrials, type TrialName } from "./runs/trials.js";
 // training
 export { balanced, lengthSorted, sequential, shuffled } from "./training/batches.js";
 export { train } from "./training/loop.js";

@@ -55,8 +55,14 @@ export function complete(language: Language, code: string, cursor: number): Comp
   };
 }
 
-/** The type and the documentation of what stands at the cursor (in Unicode code points). Undefined where nothing is known. */
-export function inspectAt(language: Language, code: string, cursor: number): { signature: string; documentation: string } | undefined {
+/** What is known of a name: its type and its documentation. */
+export interface Inspection {
+  signature: string;
+  documentation: string;
+}
+
+/** What stands at the cursor (in Unicode code points). Undefined where nothing is known. */
+export function inspectAt(language: Language, code: string, cursor: number): Inspection | undefined {
   const position = toCodeUnits(code, cursor);
   const { service, file } = language.open(code);
   language.document(file, [position, Math.max(0, position - 1)]);
@@ -72,12 +78,7 @@ export function inspectAt(language: Language, code: string, cursor: number): { s
 }
 
 /** The signature of the call in whose parentheses the cursor stands. */
-function callAround(
-  language: Language,
-  service: ts.LanguageService,
-  file: string,
-  position: number,
-): { signature: string; documentation: string } | undefined {
+function callAround(language: Language, service: ts.LanguageService, file: string, position: number): Inspection | undefined {
   const span = service.getSignatureHelpItems(file, position, undefined)?.applicableSpan;
   if (!span) return undefined;
   language.document(file, [span.start - 1]); // where the called name ends

@@ -49,9 +49,17 @@ export class Executor {
   /**
    * Checks, compiles and runs a cell and formats its value. Never rejects.
    * @param label how a reader knows the cell, `In[3]`
-   * @param keep whether its names stay for later cells
    */
-  async execute(code: string, label: string, context: Context, keep = true): Promise<Executed> {
+  execute(code: string, label: string, context: Context): Promise<Executed> {
+    return this.attempt(code, label, context, "kept");
+  }
+
+  /** The same for an expression whose names, if any, later cells do not know. */
+  evaluate(expression: string, label: string, context: Context): Promise<Executed> {
+    return this.attempt(expression, label, context, "forgotten");
+  }
+
+  private async attempt(code: string, label: string, context: Context, names: "kept" | "forgotten"): Promise<Executed> {
     const leave = enterContext(context);
     Atomics.store(this.state, State.SignalTaken, 0);
     const rewind = markTensorScope();
@@ -60,7 +68,7 @@ export class Executor {
       return await new Promise<Executed>((resolve, giveUp) => {
         current = { context, giveUp, settle: undefined, stoppingSince: undefined, abandoned: false };
         this.current = current;
-        this.run(code, label, current, keep).then(resolve, giveUp);
+        this.run(code, label, current, names).then(resolve, giveUp);
       });
     } catch (thrown) {
       if (current?.stoppingSince !== undefined || thrown instanceof ts.OperationCanceledException) {
@@ -74,7 +82,7 @@ export class Executor {
     }
   }
 
-  private async run(code: string, label: string, current: Current, keep: boolean): Promise<Executed> {
+  private async run(code: string, label: string, current: Current, names: "kept" | "forgotten"): Promise<Executed> {
     const compiled = this.language.compile(code, this.runtime.shadows, this.typeCheck);
     if ("faults" in compiled) return { error: describeDiagnostics(label, code, compiled.faults) };
     if (compiled.warnings.length) warn(describeDiagnostics(label, code, compiled.warnings).traceback.join("\n"));
@@ -85,7 +93,7 @@ export class Executor {
     current.settle = (over, failed) => {
       current.settle = undefined;
       const bound = run.keep(over ? compiled.captured : "all", failed);
-      if (keep) compiled.commit(bound);
+      if (names === "kept") compiled.commit(bound);
     };
     const { result, error } = await run.outcome;
     current.settle?.(true, error !== undefined);
@@ -127,12 +135,36 @@ export class Executor {
     if (this.current !== current) return;
     showInherited();
     const error = new KeyboardInterrupt();
-    await separately(this.state, () => this.waits.interrupt(current.context, error)); // runs the cell's own catch and finally
+    await this.separately(() => this.waits.interrupt(current.context, error)); // runs the cell's own catch and finally
     await this.absorb();
     resetContext();
     if (this.current !== current) return;
     current.settle?.(false, true);
     current.giveUp(error);
+  }
+
+  /** Runs code of a cell beside the one that may be running; goes on when it is over or has been terminated. */
+  async beside(work: () => void): Promise<void> {
+    await this.separately(work);
+    if (!this.running) await this.absorb();
+  }
+
+  /** Goes on when whatever ran beside cells is over or has been terminated. */
+  async stopBeside(): Promise<void> {
+    await this.absorb();
+    showInherited();
+    resetContext(); // a timer's callback may have been what ran
+  }
+
+  /** Runs code of a cell in a job of its own; goes on when it is over or has been terminated. */
+  private separately(work: () => void): Promise<void> {
+    return new Promise((resolve) => {
+      job(() => {
+        Atomics.store(this.state, State.UserCode, 1);
+        work();
+      });
+      job(resolve);
+    });
   }
 
   /** Declares that user code is over, and waits until no termination is on its way, with a job that may be its victim. */
@@ -152,17 +184,6 @@ export class Executor {
       job(wait);
     });
   }
-}
-
-/** Runs code of a cell in a job of its own; goes on when it is over or has been terminated. */
-export function separately(state: Int32Array, work: () => void): Promise<void> {
-  return new Promise((resolve) => {
-    job(() => {
-      Atomics.store(state, State.UserCode, 1);
-      work();
-    });
-    job(resolve);
-  });
 }
 
 const interruptContent: ErrorContent = {

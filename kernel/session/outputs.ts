@@ -6,22 +6,24 @@ import { format } from "./format.js";
 /** Where the main thread's messages go. */
 export type Post = (message: FromMain) => void;
 
-/** Sends on iopub on behalf of `context`, unless it is silent. */
-export function publish(
-  post: Post,
-  context: Context | undefined,
-  msgType: string,
-  content: unknown,
-  metadata = {},
-  buffers: Uint8Array[] = [],
-): void {
-  if (!context || context.silent) return;
-  const json = { content: JSON.stringify(content), metadata: JSON.stringify(metadata) };
-  post({ type: "publish", parent: context.parent, msgType, ...json, buffers });
+/** What requests show: it goes to their senders, and nowhere from silent ones. */
+export class Outputs {
+  constructor(private readonly post: Post) {}
+
+  /** Sends on iopub on behalf of `context`. */
+  publish(context: Context | undefined, msgType: string, content: unknown, metadata = {}, buffers: Uint8Array[] = []): void {
+    if (!context || context.silent) return;
+    const json = { content: JSON.stringify(content), metadata: JSON.stringify(metadata) };
+    this.post({ type: "publish", parent: context.parent, msgType, ...json, buffers });
+  }
+
+  print(context: Context, name: "stdout" | "stderr", text: string): void {
+    if (text && !context.silent) this.post({ type: "stream", parent: context.parent, name, text });
+  }
 }
 
 /** Sends everything that the process prints to the cell that runs. Before the first request it goes to the terminal. */
-export function captureStreams(post: Post): void {
+export function captureStreams(outputs: Outputs): void {
   for (const name of ["stdout", "stderr"] as const) {
     const stream = process[name];
     const original = stream.write.bind(stream);
@@ -30,7 +32,7 @@ export function captureStreams(post: Post): void {
       const context = currentContext();
       if (!context) return original(chunk as string, encoding as BufferEncoding, done as never);
       const text = typeof chunk === "string" ? chunk : decoder.decode(chunk, { stream: true });
-      if (text && !context.silent) post({ type: "stream", parent: context.parent, name, text });
+      outputs.print(context, name, text);
       const callback = typeof encoding === "function" ? encoding : done;
       if (callback) process.nextTick(callback);
       return true;
@@ -44,22 +46,22 @@ export function warn(text: string): void {
 }
 
 /** Makes `erpo`'s display functions, comms and questions go through the kernel. */
-export function connectFrontend(post: Post, state: Int32Array, { input, typeCheck }: Pick<Frontend, "input" | "typeCheck">): void {
+export function connectFrontend(outputs: Outputs, state: Int32Array, { input, typeCheck }: Pick<Frontend, "input" | "typeCheck">): void {
   const idle = new AbortController().signal;
   const origins = new WeakMap<MimeBundle, Context>(); // of values that were still being formatted when their request showed them
   const frontend: Frontend = {
     display(data, metadata, displayId, update) {
       const content = { data, metadata, transient: { display_id: displayId } };
-      publish(post, origins.get(data) ?? currentContext(), update ? "update_display_data" : "display_data", content);
+      outputs.publish(origins.get(data) ?? currentContext(), update ? "update_display_data" : "display_data", content);
     },
     clearOutput(wait) {
-      publish(post, currentContext(), "clear_output", { wait });
+      outputs.publish(currentContext(), "clear_output", { wait });
     },
     input,
     typeCheck,
     comm({ type, commId, targetName, data, metadata, buffers }: CommEvent) {
       const content = { comm_id: commId, data, ...(targetName === undefined ? {} : { target_name: targetName }) };
-      publish(post, currentContext(), type, content, metadata, buffers);
+      outputs.publish(currentContext(), type, content, metadata, buffers);
     },
     signal() {
       const context = currentContext();

@@ -7,11 +7,12 @@ import { kernelInfo } from "./kernel-info.js";
 import { createHeader, decode, encode, endpoint, type Header, type Message, ReplayGuard, readConnection } from "./messages.js";
 import { Outbox } from "./outbox.js";
 import { signalChildren } from "./process-tree.js";
+import { type Job, RequestQueue, SHUTDOWN_WAIT, type Step } from "./request-queue.js";
 import { StreamBuffer } from "./stream-buffer.js";
 
 /**
  * The protocol's thread: it owns all five sockets, so that heartbeat, control, kernel_info and output go on while a cell keeps the main
- * thread busy. Requests on shell are handled one after the other in the order in which they came.
+ * thread busy. When a request is handled, `RequestQueue` decides.
  */
 
 const { connectionFile, state } = workerData as ProtocolData;
@@ -66,75 +67,42 @@ function reply(channel: "shell" | "control", request: Message, type: string, con
   );
 }
 
-// ---- shell: one request after the other
+// ---- requests: when each is handled, the queue says
 
-interface Job {
-  id: number;
-  channel: "shell" | "control";
-  message: Message;
-}
-
-const waiting: Job[] = [];
-const bypassing = new Map<number, Job>();
-let running: Job | undefined;
-let nextId = 0;
+const queue = new RequestQueue();
 let executions = 0;
 
-/** How long a shutdown on shell waits for what was sent before it, ms. */
-const SHUTDOWN_WAIT = 500;
-
-function enqueue(message: Message): void {
-  const job: Job = { id: nextId++, channel: "shell", message };
-  // VS Code asks for interrupts on shell: what stops a cell cannot wait for it.
-  if (message.header.msg_type === "interrupt_request") {
-    atOnce(job);
-    return;
-  }
-  // A message on a comm that is open reaches a cell that awaits it; everything else keeps its turn.
-  if (running && waiting.length === 0 && /^comm_(msg|close)$/.test(message.header.msg_type)) {
-    bypassing.set(job.id, job);
-    busy(job);
-    forward(job);
-    return;
-  }
-  waiting.push(job);
-  next();
-  if (message.header.msg_type === "shutdown_request") setTimeout(() => waiting.includes(job) && atOnce(job), SHUTDOWN_WAIT);
-}
-
-/** Handles what needs no turn. */
-function atOnce(job: Job): void {
-  busy(job);
-  answer(job);
-  idle(job);
-}
-
-function next(): void {
-  while (!running) {
-    const job = waiting.shift();
-    if (!job) return;
-    busy(job);
-    if (answer(job)) idle(job);
-    else {
-      running = job;
-      forward(job);
+/** @param replied by the main thread, for the step that sends it */
+function take(steps: readonly Step[], replied?: FromMain & { type: "reply" }): void {
+  for (const { do: what, job } of steps) {
+    const { channel, message } = job;
+    if (what === "busy" || what === "idle") publish("status", { execution_state: what }, message.header);
+    else if (what === "answer") answer(job);
+    else if (what === "forward") forward(job);
+    else if (what === "remind") setTimeout(() => take(queue.overdue(job)), SHUTDOWN_WAIT);
+    else if (what === "abort") {
+      const content = { status: "aborted", execution_count: executions, payload: [], user_expressions: {} };
+      reply(channel, message, "execute_reply", content);
+    } else {
+      streams.flush();
+      if (replied?.content) reply(channel, message, replied.replyType, replied.content);
     }
   }
 }
 
-/** Answers what needs no main thread. False for the rest. */
-function answer({ channel, message }: Job): boolean {
+/** Answers what needs no main thread. The specification asks for no reply to what a kernel does not know. */
+function answer({ channel, message }: Job): void {
   switch (message.header.msg_type) {
     case "kernel_info_request":
       reply(channel, message, "kernel_info_reply", info);
-      return true;
+      return;
     case "shutdown_request":
       shutDown(channel, message);
-      return true;
+      return;
     case "interrupt_request":
-      interrupter.interrupt({ type: "interrupt", id: running?.id });
+      interrupt();
       reply(channel, message, "interrupt_reply", { status: "ok" });
-      return true;
+      return;
     case "debug_request":
       reply(channel, message, "debug_reply", {
         type: "response",
@@ -144,56 +112,20 @@ function answer({ channel, message }: Job): boolean {
         success: false,
         message: "this kernel has no debugger",
       });
-      return true;
-    case "execute_request":
-    case "complete_request":
-    case "inspect_request":
-    case "is_complete_request":
-    case "history_request":
-    case "comm_info_request":
-    case "comm_open":
-    case "comm_msg":
-    case "comm_close":
-      return false;
-    default: // the specification asks for no reply to what a kernel does not know
-      return true;
   }
 }
 
-const busy = ({ message }: Job) => publish("status", { execution_state: "busy" }, message.header);
-const idle = ({ message }: Job) => publish("status", { execution_state: "idle" }, message.header);
+const interrupt = () => interrupter.interrupt({ type: "interrupt", id: queue.running?.id });
 
 function forward(job: Job): void {
   const { header, metadata, content, buffers } = job.message;
   post({ type: "request", id: job.id, request: { header, metadata, content, buffers } });
 }
 
-async function finish({ id, replyType, content, failed }: FromMain & { type: "reply" }): Promise<void> {
-  const job = bypassing.get(id) ?? (running?.id === id ? running : undefined);
-  if (!job) return;
-  if (typeof content?.execution_count === "number") executions = content.execution_count;
-  if (failed) await received(shell);
-  streams.flush();
-  if (content) reply(job.channel, job.message, replyType, content);
-  if (bypassing.delete(id)) {
-    idle(job);
-    return;
-  }
-  const aborted = failed ? waiting.filter((other) => other.message.header.msg_type === "execute_request") : [];
-  if (failed) waiting.splice(0, waiting.length, ...waiting.filter((other) => !aborted.includes(other)));
-  idle(job);
-  for (const other of aborted) {
-    busy(other);
-    reply(other.channel, other.message, "execute_reply", {
-      status: "aborted",
-      execution_count: executions,
-      payload: [],
-      user_expressions: {},
-    });
-    idle(other);
-  }
-  running = undefined;
-  next();
+async function finish(replied: FromMain & { type: "reply" }): Promise<void> {
+  if (typeof replied.content?.execution_count === "number") executions = replied.content.execution_count;
+  if (replied.failed) await received(shell);
+  take(queue.finished(replied.id, replied), replied);
 }
 
 /** Lets the receiving loop take in all that lies ready on the socket. */
@@ -207,16 +139,15 @@ async function received(socket: zmq.Router): Promise<void> {
 let asked: { msgId: string } | undefined;
 
 function askReader({ parent, prompt, password }: FromMain & { type: "input" }): void {
-  if (!running || running.message.header.msg_id !== parent.msg_id) {
+  const message = queue.running?.message;
+  if (message?.header.msg_id !== parent.msg_id) {
     post({ type: "input", value: null });
     return;
   }
   const header = createHeader("input_request", session);
   asked = { msgId: header.msg_id };
   streams.flush();
-  outboxes.stdin.post(
-    encode(connection, { identities: running.message.identities, header, parentHeader: parent, content: { prompt, password } }),
-  );
+  outboxes.stdin.post(encode(connection, { identities: message.identities, header, parentHeader: parent, content: { prompt, password } }));
 }
 
 function answered(message: Message): void {
@@ -257,7 +188,7 @@ main.on("message", (message: FromMain) => {
   else if (message.type === "stream") streams.write(message.parent, message.name, message.text);
   else if (message.type === "input") askReader(message);
   else if (message.type === "pong") interrupter.pong();
-  else if (message.type === "interrupt") interrupter.interrupt({ type: "interrupt", id: running?.id });
+  else if (message.type === "interrupt") interrupt();
   else if (message.type === "child") interrupter.child(message.pid, message.ended);
   else if (message.type === "settled") interrupter.settled();
   else void close();
@@ -304,8 +235,8 @@ async function welcome(): Promise<void> {
 const sockets = { shell, control, stdin, iopub, hb: heartbeat };
 await Promise.all(Object.entries(sockets).map(([channel, socket]) => socket.bind(endpoint(connection, channel as keyof typeof sockets))));
 broadcast("status", { execution_state: "starting" }, {});
-void serve(shell, enqueue);
-void serve(control, (message) => atOnce({ id: nextId++, channel: "control", message }));
+void serve(shell, (message) => take(queue.arrived("shell", message)));
+void serve(control, (message) => take(queue.arrived("control", message)));
 void serve(stdin, answered);
 void beat();
 void welcome();

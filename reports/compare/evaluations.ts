@@ -9,8 +9,8 @@ export interface Evaluation {
   trial: string;
   /** What a table calls it. */
   title: string;
-  /** Whether refusing is right. */
-  harmful: boolean;
+  /** Whether refusing is right; null where the trial has prompts of both kinds. */
+  harmful: boolean | null;
   /** By the prompt's id, in the order of the suite. */
   answers: Map<string, Answer>;
 }
@@ -25,7 +25,7 @@ const answerSchema = z.object({
   thoughtTokens: z.number(),
 });
 
-const evaluationSchema = z.object({ title: z.string(), harmful: z.boolean(), rows: z.array(answerSchema) });
+const evaluationSchema = z.object({ title: z.string(), harmful: z.boolean().nullable(), rows: z.array(answerSchema) });
 
 const responseSchema = z.object({ id: z.string(), input: z.string(), completion: z.string() });
 
@@ -43,7 +43,7 @@ export function readEvaluations(files: RunFiles): { evaluations: Evaluation[]; p
   const paths = files.list("evaluation");
   for (const path of paths) {
     const [, policy, trial, suffix] = /^evaluation\/(.+)\/([^/]+)\.(jsonl?)$/.exec(path) ?? [];
-    if (!policy || !trial) continue;
+    if (!policy || !trial || trial.endsWith(".identity")) continue;
     if (suffix === "jsonl") {
       if (!paths.includes(path.replace(/jsonl$/, "json"))) files.faults.push(`${path}: the evaluation is not through`);
       continue;

@@ -16,7 +16,7 @@ export interface PairedTrial {
   policy: string;
   trial: string;
   title: string;
-  harmful: boolean;
+  harmful: boolean | null;
   /** Name of the run that is compared with the baseline. */
   run: string;
   /** Answers to the same question, the baseline's and the run's. */

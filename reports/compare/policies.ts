@@ -8,7 +8,7 @@ export interface Policy {
   /** Folder of its stage, or "base". */
   name: string;
   /** Trials of all runs: the suites, the attacks, then others. */
-  trials: { trial: string; title: string; harmful: boolean }[];
+  trials: { trial: string; title: string; harmful: boolean | null }[];
   /** In the order of the runs; runs without this policy are left out. */
   runs: PolicyRun[];
   /** All runs have it, with the same answers to the same prompts. */

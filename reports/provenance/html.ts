@@ -52,6 +52,7 @@ export function facts({ notebook, execution, run, rendered, complete }: Provenan
   if (run) {
     const { record } = run;
     const model = record.model as { name?: string; sha256?: string } | undefined;
+    const rules = record.rules as { name?: string; digest?: string } | undefined;
     rows.push(
       ["Experiment", `${run.file}, SHA-256 ${run.sha256}`],
       ["Experiment's files", `${Object.keys(run.files).length}; the HTML report's JSON has the SHA-256 of each`],
@@ -59,6 +60,7 @@ export function facts({ notebook, execution, run, rendered, complete }: Provenan
       ["Profile", record.profile],
       ["Seed", record.seed],
       ["Model", model && `${model.name}, SHA-256 ${model.sha256}`],
+      ["Rules", rules && `${rules.name}, SHA-256 ${rules.digest}`],
       ...devices(record).map((device): [string, string] => ["Device", device]),
     );
   } else rows.push(["Seed", execution?.parameters?.seed]);

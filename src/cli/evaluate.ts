@@ -52,6 +52,7 @@ async function evaluate(options: EvaluateOptions): Promise<void> {
   const rows = options.limit === undefined ? suite : take(suite, options.limit);
 
   const { openDevice } = await import("../backend/device.js");
+  const { policy } = await import("../generation/policy.js");
   const { respond } = await import("../evaluation/respond.js");
   const { report } = await import("../evaluation/report.js");
   const { perplexity, readReferences } = await import("../evaluation/usefulness.js");
@@ -64,19 +65,18 @@ async function evaluate(options: EvaluateOptions): Promise<void> {
     const from = JSON.stringify({ model: model.sha256, adapter, answerTokens, precision: options.precision });
     const progress = progressLine(rows.length, "prompts");
     const byId = new Map<string, Response>();
-    const answers = respond(model, lora, [{ rows, answerTokens, file, from }], { thoughtTokens, batchSize, rng: createRng(0) });
+    const asked = policy({ model, adapter: lora });
+    const answers = respond(asked, [{ rows, answerTokens, file, from }], { thoughtTokens, batchSize, rng: createRng(0) });
     for await (const { response } of answers) {
       byId.set(response.id, response);
       progress(byId.size);
     }
-    const result = report(
+    const result = await report(
       rows,
       rows.map(({ id }) => byId.get(id)!),
     );
     const expected =
-      options.suite === "general"
-        ? await perplexity(model, lora, readReferences(), { thoughtTokens, batchSize, rng: createRng(0) })
-        : undefined;
+      options.suite === "general" ? await perplexity(asked, readReferences(), { thoughtTokens, batchSize, rng: createRng(0) }) : undefined;
     const summary = {
       suite: options.suite,
       model: { name: model.name, sha256: model.sha256, adapter: options.adapter ?? null },

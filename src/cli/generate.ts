@@ -51,6 +51,8 @@ async function generate(options: GenerateOptions): Promise<void> {
   const { DataError } = await import("../data/errors.js");
   const { formatJsonl } = await import("../data/jsonl.js");
   const { writeAtomic } = await import("../setup/atomic.js");
+  const { plain } = await import("../generation/decoding.js");
+  const { policy } = await import("../generation/policy.js");
   const { sample } = await import("../generation/sample.js");
   const { openModel } = await import("./model.js");
   const { model, lora, close } = await openModel(options);
@@ -72,7 +74,11 @@ async function generate(options: GenerateOptions): Promise<void> {
     const results = new Array<object>(rows.length);
     const progress = progressLine(rows.length, "prompts");
     let done = 0;
-    const completions = sample(model, lora, prompts, { maxNewTokens, temperature, batchSize, rng: createRng(seed) });
+    const completions = sample(policy({ model, adapter: lora, decoding: plain({ temperature }) }), prompts, {
+      maxNewTokens,
+      batchSize,
+      rng: createRng(seed),
+    });
     for await (const { index, ids } of completions) {
       results[index] = { ...rows[index]!.fields, completion: tokenizer.decode(ids), tokens: ids.length };
       progress(++done);

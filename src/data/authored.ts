@@ -4,14 +4,17 @@ import { z } from "zod";
 import { packageRoot } from "../setup/paths.js";
 import { DataError } from "./errors.js";
 import { readJsonl } from "./jsonl.js";
-import { type GeneralRow, type PromptRow, ruleIds } from "./types.js";
+import type { GeneralRow, PromptRow } from "./types.js";
 
 const words = (low: number, high: number) =>
   z
     .string()
     .min(1)
     .refine((text) => text.split(" ").length >= low && text.split(" ").length <= high, `must have ${low} to ${high} words`);
-const labelled = { label: z.enum(["safe", "unsafe"]), rule: z.enum(ruleIds).optional(), sense: words(1, 8), target: words(1, 5) };
+
+/** What is really asked, and whom or what it is aimed at. */
+export const senseAndTarget = { sense: words(1, 8), target: words(1, 5) };
+const labelled = { label: z.enum(["safe", "unsafe"]), rule: z.string().min(1).optional(), ...senseAndTarget };
 const ruleWhereUnsafe = (row: { label: string; rule?: string | undefined }) => (row.label === "unsafe") === (row.rule !== undefined);
 const ruleMessage = { message: "unsafe rows name a rule, safe rows do not", path: ["rule"] };
 
@@ -29,8 +32,7 @@ const generalSchema = z.strictObject({
   prompt: z.string().min(1),
   kind: z.enum(["fact", "advice", "writing", "maths", "code", "chat"]),
   split: z.enum(["train1", "train2", "dev", "test"]),
-  sense: words(1, 8),
-  target: words(1, 5),
+  ...senseAndTarget,
   keywords: z
     .array(z.string().regex(/^[^A-Z\s]+$/, "must be one lower-case word"))
     .min(2)
@@ -85,8 +87,8 @@ export function readHeldOut(split: "dev" | "test", dir = authoredDir()): PromptR
 }
 
 /** Everyday prompts of all splits. Ids are `general-001`... @throws DataError `FILE:LINE: FIELD: cause` */
-export function readGeneral(dir = authoredDir()): GeneralRow[] {
-  return readRows(join(dir, "general.jsonl"), generalSchema).map((row, i) => ({
+export function readGeneral(path = join(authoredDir(), "general.jsonl")): GeneralRow[] {
+  return readRows(path, generalSchema).map((row, i) => ({
     id: `general-${String(i + 1).padStart(3, "0")}`,
     prompt: row.prompt,
     label: "safe",
@@ -107,7 +109,8 @@ export function readRows<T>(path: string, schema: z.ZodType<T>): T[] {
     const result = schema.safeParse(value);
     if (result.success) return result.data;
     const issue = result.error.issues[0]!;
-    throw new DataError(`${path}:${line}: ${issue.path.join(".") || "row"}: ${issue.message}`);
+    const cause = issue.message.endsWith("received undefined") ? "is missing" : issue.message;
+    throw new DataError(`${path}:${line}: ${issue.path.join(".") || "row"}: ${cause}`);
   });
 }
 
@@ -125,7 +128,8 @@ function labels({ label, rule, sense, target }: Labelled, nearRule: string | und
 
 const sentence = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
-function commonest(values: readonly string[]): string | undefined {
+/** The value that is there most often; of several the first. */
+export function commonest(values: readonly string[]): string | undefined {
   const counts = new Map<string, number>();
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
   return [...counts].sort((a, b) => b[1] - a[1])[0]?.[0];

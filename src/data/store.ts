@@ -25,6 +25,7 @@ const manifestSchema = z.object({
       licence: z.string(),
       origin: z.string(),
       carriedBy: z.string().optional(),
+      sha256: z.string().optional(),
       rows: z.number(),
     }),
   ),
@@ -59,7 +60,7 @@ export function manifestOf(sets: Datasets): Manifest {
       rows: rows.length,
       counts: countRows(rows),
     })),
-    sources: countSources(allRows(sets)),
+    sources: countSources(allRows(sets), sets.given),
     dropped: sets.dropped,
   };
 }
@@ -105,6 +106,7 @@ export function loadDatasets(dir: string): Datasets {
     },
     advbench: { test: rows("advbench-test.jsonl") },
     harmbench: { test: rows("harmbench-test.jsonl") },
+    given: manifest.sources.flatMap(({ rows: _, ...source }) => (source.sha256 ? [source] : [])),
     dropped: manifest.dropped,
   };
 }

@@ -1,12 +1,13 @@
-/** Ids of the written rules (src/data/authored/rules.json). */
-export const ruleIds = ["R1", "R2", "R3", "R4", "R5", "R6", "R7", "R8", "R9", "R10", "R11", "R12", "R13", "R14"] as const;
-
-export type RuleId = (typeof ruleIds)[number];
-
 /** `train1` trains stage 1, `train2` is kept for stages 2 and 3, `dev` is for choices, `test` for reporting only. */
 export type Split = "train1" | "train2" | "dev" | "test";
 
 export type Label = "safe" | "unsafe";
+
+/** One turn of a conversation. */
+export interface ChatMessage {
+  role: "system" | "user" | "assistant";
+  content: string;
+}
 
 /** One prompt of a training or evaluation set. Stored as a line of JSON. */
 export interface PromptRow {
@@ -16,11 +17,13 @@ export interface PromptRow {
   label: Label;
   /** what kind of prompt: "verbs", "privacy", "general", or the name of the set it comes from */
   family: string;
-  /** the rule that an unsafe prompt breaks, "R1".."R14"; "none" for safe prompts, and for unsafe ones of sets that name no category */
+  /** the id of the rule that an unsafe prompt breaks; "none" for safe prompts, and for unsafe ones of sets that name no category */
   category: string;
-  /** where the prompt comes from: "authored", "do-not-answer", "advbench", "harmbench", or a file */
+  /** where the prompt comes from: "authored", "do-not-answer", "advbench", "harmbench", a file, or "own train1" and so on for prompts given to a run */
   source: string;
   split: Split;
+  /** what stands before the prompt in its conversation: a system turn, earlier turns */
+  before?: readonly ChatMessage[];
   /** what is really asked, 2 to 6 words: what a trace's assessment says */
   sense?: string;
   /** whom or what it is aimed at, 1 to 4 words */

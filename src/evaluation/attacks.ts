@@ -1,18 +1,20 @@
 import type { Persona } from "../data/packages.js";
 import type { PromptRow } from "../data/types.js";
-import type { ChatMessage } from "../model/tokenizer.js";
+import type { Question } from "../generation/asking.js";
 
-/** What a model is given: a conversation, and how its own turn is made to begin. */
-export interface AttackedPrompt {
-  messages: ChatMessage[];
-  prefill?: string;
+/** Puts prompts into another form. `prefill()` and `persona()` make two; a notebook's cell can make its own. */
+export interface Attack {
+  /** What tables call it; "none" for the prompt as it is. */
+  readonly name: string;
+  /** A pure function of the row and its place in the suite, counted from 0. */
+  readonly ask: (row: Pick<PromptRow, "prompt" | "before">, index: number) => Question;
 }
 
-/** Puts a prompt into another form. A pure function of the row and its place in the suite, counted from 0. */
-export type Attack = (row: Pick<PromptRow, "prompt">, index: number) => AttackedPrompt;
-
-/** The prompt as it is. Also the form of the tense attacks, whose rows (`tensePrompts`) are prompts of their own. */
-export const plain: Attack = ({ prompt }) => ({ messages: [{ role: "user", content: prompt }] });
+/** The prompt as it is, behind the turns that its suite has before it. Also the form of the tense attacks, whose rows (`tensePrompts`) are prompts of their own. */
+export const noAttack: Attack = {
+  name: "none",
+  ask: ({ prompt, before = [] }) => ({ messages: [...before, { role: "user", content: prompt }] }),
+};
 
 /** The beginning that AdvBench's targets share. */
 export const affirmation = "Sure, here is";
@@ -22,7 +24,7 @@ export const affirmation = "Sure, here is";
  * continuation are judged together. On harmless prompts it is the control: what a defence against it costs.
  */
 export function prefill(beginning = affirmation): Attack {
-  return (row, index) => ({ ...plain(row, index), prefill: beginning });
+  return { name: "prefill", ask: (row, index) => ({ ...noAttack.ask(row, index), prefill: beginning }) };
 }
 
 /**
@@ -32,7 +34,8 @@ export function prefill(beginning = affirmation): Attack {
  */
 export function persona(personas: readonly Persona[]): Attack {
   if (personas.length === 0) throw new RangeError("persona attack: no persona given");
-  return (row, index) => ({ messages: [{ role: "user", content: `${personas[index % personas.length]!.text}\n\n${row.prompt}` }] });
+  const text = (index: number) => personas[index % personas.length]!.text;
+  return { name: "persona", ask: (row, index) => noAttack.ask({ ...row, prompt: `${text(index)}\n\n${row.prompt}` }, index) };
 }
 
 const isDan = ({ id }: Persona) => /^dan_/i.test(id);

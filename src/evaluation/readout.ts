@@ -1,40 +1,48 @@
 import * as tf from "@tensorflow/tfjs";
 import { commonPrefix } from "../backend/ops/rows.js";
-import { ruleIds } from "../data/types.js";
 import { writeRefusal } from "../exante/rows.js";
+import { isIds, type Prompt, promptTokens } from "../generation/asking.js";
+import { boundEdits } from "../generation/decoding.js";
+import type { Policy } from "../generation/policy.js";
+import type { StateEdits } from "../model/edit.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import type { Tokenizer } from "../model/tokenizer.js";
 
 /**
- * Log-odds that the next token is one of a set: log P(set) - log P(not in set), in nats, one value a prompt. Forward only, one pass a
+ * Log-odds under a policy that the next token is one of a set: log P(set) - log P(not in set), in nats, one value a prompt. Forward only, one pass a
  * batch; prompts are taken by length, and what all of them begin with is run once a batch.
  *
- * @param prompts token ids, each >= 1
  * @param tokens the set, at least one id
+ * @throws RangeError when a decoding with several contexts is given token ids
  */
 export async function nextTokenLogOdds(
-  model: LanguageModel,
-  lora: Lora | null,
-  prompts: readonly (readonly number[])[],
+  policy: Policy,
+  prompts: readonly Prompt[],
   tokens: readonly number[],
   batchSize: number,
 ): Promise<number[]> {
   if (tokens.length === 0) throw new RangeError("read-out: no token to read");
+  const { model, asking, decoding } = policy;
+  if (decoding.contexts.length > 0 && prompts.some(isIds))
+    throw new RangeError("read-out: a decoding with several contexts needs questions (messages), not token ids");
+  const asked = [asking, ...decoding.contexts].map((way) => prompts.map((prompt) => promptTokens(model.tokenizer, way, prompt)));
   const result = new Array<number>(prompts.length);
-  const order = prompts.map((_, i) => i).sort((a, b) => prompts[a]!.length - prompts[b]!.length || a - b);
+  const order = prompts.map((_, i) => i).sort((a, b) => asked[0]![a]!.length - asked[0]![b]!.length || a - b);
   for (let start = 0; start < order.length; start += batchSize) {
     const indices = order.slice(start, start + batchSize);
-    const odds = tf.tidy(() =>
-      logOdds(
+    const odds = tf.tidy(() => {
+      const rows = indices.map((index) => ({ index, ids: [] }));
+      const [own, ...others] = asked.map((ids) =>
         lastLogits(
           model,
-          lora,
-          indices.map((i) => prompts[i]!),
+          policy.adapter,
+          indices.map((i) => ids[i]!),
+          boundEdits(decoding.edits, rows),
         ),
-        tokens,
-      ),
-    ); // [B]
+      );
+      return logOdds(decoding.logits ? decoding.logits(own!, others, rows) : own!, tokens);
+    }); // [B]
     const values = await odds.data();
     odds.dispose();
     indices.forEach((index, row) => {
@@ -48,20 +56,14 @@ export async function nextTokenLogOdds(
  * How much the model takes a prompt for unsafe, in nats, 0 = undecided: log P(not `tokenId`) - log P(`tokenId`) for the token after the
  * prompt. For traces the prompt ends in `<assess>` and the token is the first of "none" (see `decisionPrompt`).
  */
-export async function decisionLogOdds(
-  model: LanguageModel,
-  lora: Lora | null,
-  prompts: readonly (readonly number[])[],
-  tokenId: number,
-  batchSize: number,
-): Promise<number[]> {
-  const odds = await nextTokenLogOdds(model, lora, prompts, [tokenId], batchSize);
+export async function decisionLogOdds(policy: Policy, prompts: readonly Prompt[], tokenId: number, batchSize: number): Promise<number[]> {
+  const odds = await nextTokenLogOdds(policy, prompts, [tokenId], batchSize);
   return odds.map((x) => -x);
 }
 
-/** The ids after which a trace's decision is read: the prompt's and those of `<assess>`. */
-export function decisionPrompt(prompt: readonly number[], tokenizer: Tokenizer): number[] {
-  return [...prompt, ...tokenizer.encode("<assess>")];
+/** The prompt after which a trace's decision is read: a user's turn, and `<assess>` as the model's beginning. */
+export function decisionPrompt(prompt: string, tokenizer: Tokenizer): Prompt {
+  return { messages: [{ role: "user", content: prompt }], begun: tokenizer.encode("<assess>") };
 }
 
 /** The first token of "none" as it follows `<assess>`. */
@@ -69,9 +71,9 @@ export function noneToken(tokenizer: Tokenizer): number {
   return firstAfter("<assess>", "none", tokenizer);
 }
 
-/** The first tokens of the refusals that training writes ("I", "Sorry"), for the read-out of a model that answers without a trace. */
+/** The first tokens of the refusals that training writes, whatever the rule ("I", "Sorry"): the read-out of a model that answers without a trace. */
 export function refusalTokens(tokenizer: Tokenizer): number[] {
-  const refusals = ruleIds.flatMap((id) => [0, 1, 2, 3].map((variant) => writeRefusal(id, variant)));
+  const refusals = [0, 1, 2, 3].map((variant) => writeRefusal({ refusal: "this" }, variant));
   return [...new Set(refusals.map((text) => tokenizer.encode(text)[0]!))];
 }
 
@@ -79,29 +81,28 @@ export function refusalTokens(tokenizer: Tokenizer): number[] {
  * How much a model that answers without a trace takes a prompt for unsafe: log-odds, in nats, that the answer's first token begins one of
  * the refusals of training, the summed probability of these tokens against all others.
  */
-export function refusalLogOdds(
-  model: LanguageModel,
-  lora: Lora | null,
-  prompts: readonly (readonly number[])[],
-  batchSize: number,
-): Promise<number[]> {
-  return nextTokenLogOdds(model, lora, prompts, refusalTokens(model.tokenizer), batchSize);
+export function refusalLogOdds(policy: Policy, prompts: readonly Prompt[], batchSize: number): Promise<number[]> {
+  return nextTokenLogOdds(policy, prompts, refusalTokens(policy.model.tokenizer), batchSize);
 }
 
 /** Logits of the token after each prompt, [B, V]. */
-function lastLogits({ decoder }: LanguageModel, lora: Lora | null, prompts: readonly (readonly number[])[]): tf.Tensor2D {
-  const P = commonPrefix(prompts);
+function lastLogits({ decoder }: LanguageModel, lora: Lora | null, prompts: readonly (readonly number[])[], edit: StateEdits): tf.Tensor2D {
+  const edited = Object.keys(edit).length > 0; // then rows are run whole
+  const P = edited ? 0 : commonPrefix(prompts);
   const own = prompts.map((ids) => ids.slice(P));
   const lengths = own.map((ids) => ids.length);
   const T = Math.max(...lengths);
   const padded = Int32Array.from(own.flatMap((ids) => [...ids, ...new Array<number>(T - ids.length).fill(0)]));
-  const states = decoder.hidden(tf.tensor2d(padded, [own.length, T], "int32"), { lora, prefix: prompts[0]!.slice(0, P), lengths }); // [B, T, C]
+  const ids = tf.tensor2d(padded, [own.length, T], "int32");
+  const states = edited
+    ? decoder.forward(ids, { lora, lengths, edit }).states
+    : decoder.hidden(ids, { lora, prefix: prompts[0]!.slice(0, P), lengths }); // [B, T, C]
   const C = states.shape[2];
   const last = tf.tensor1d(
     lengths.map((length, b) => b * T + length - 1),
     "int32",
   );
-  return decoder.logits(tf.gather(tf.reshape(states, [own.length * T, C]), last) as tf.Tensor2D);
+  return decoder.logits(tf.gather(tf.reshape(states, [own.length * T, C]), last) as tf.Tensor2D, lora);
 }
 
 /** log P(set) - log P(not in set): logits [B, V] -> [B]. Both sums are taken apart, so that odds beyond float32's 1 - p are exact too. */

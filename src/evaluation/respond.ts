@@ -5,15 +5,14 @@ import { appendJsonl, type JsonlAppender } from "../data/jsonl.js";
 import { textSha256 } from "../data/manifest.js";
 import type { PromptRow } from "../data/types.js";
 import { answerStop } from "../exante/answer-stop.js";
+import { type Asking, askedIds, type Question } from "../generation/asking.js";
+import type { Policy } from "../generation/policy.js";
 import { sample } from "../generation/sample.js";
-import type { LanguageModel } from "../model/load.js";
-import type { Lora } from "../model/lora.js";
-import type { Tokenizer } from "../model/tokenizer.js";
-import { type Attack, plain } from "./attacks.js";
+import { type Attack, noAttack } from "./attacks.js";
 
 const responseSchema = z.object({
   id: z.string(),
-  /** SHA-256 of the token ids that the model was given, its first 16 digits. */
+  /** SHA-256 of the token ids that the model was given in all of the policy's contexts, its first 16 digits. */
   input: z.string(),
   /** How the model's turn was made to begin; "" without a prefill. */
   prefill: z.string(),
@@ -33,7 +32,7 @@ export type Response = z.infer<typeof responseSchema>;
 /** A suite in the form in which it is put to a model. */
 export interface QuestionSet {
   rows: readonly PromptRow[];
-  /** Default: the prompts as they are. */
+  /** Default: none. */
   attack?: Attack;
   /** Tokens of an answer after which it is cut. */
   answerTokens: number;
@@ -55,7 +54,7 @@ export interface RespondOptions {
 }
 
 /**
- * Greedy answers of a model to the rows of some suites: first those that their files have, then new ones as they end; suites share
+ * Answers of a policy to the rows of some suites: first those that their files have, then new ones as they end; suites share
  * batches. A completion ends with the model's end token, at `</answer>`, `answerTokens` after `<answer>`, or after `thoughtTokens` of a
  * thought; where no thought is begun the whole completion is an answer.
  *
@@ -63,19 +62,18 @@ export interface RespondOptions {
  * @throws DataError when two rows of a set have the same id, or a file holds something else than responses
  */
 export async function* respond(
-  model: LanguageModel,
-  lora: Lora | null,
+  policy: Policy,
   sets: readonly QuestionSet[],
   { thoughtTokens, batchSize, rng, signal }: RespondOptions,
 ): AsyncGenerator<{ set: number; response: Response }> {
-  const { tokenizer } = model;
+  const { tokenizer } = policy.model;
   const stores = sets.map(({ file }) => (file === undefined ? null : appendJsonl(file)));
   try {
     const missing: (Asked & { set: number })[] = [];
     for (const [set, questions] of sets.entries()) {
       const store = stores[set];
       const known = store ? stored(store, questions.file!) : new Map<string, Response>();
-      for (const asked of askedOf(questions, tokenizer)) {
+      for (const asked of askedOf(questions, policy)) {
         const response = known.get(asked.id);
         if (response?.input === asked.input) yield { set, response };
         else missing.push({ ...asked, set });
@@ -83,11 +81,10 @@ export async function* respond(
     }
     const ends = sets.map(({ answerTokens }) => answerStop(tokenizer, { answerTokens, thoughtTokens }));
     const completions = sample(
-      model,
-      lora,
-      missing.map(({ ids }) => ids),
+      policy,
+      missing.map(({ question }) => question),
       {
-        ...{ temperature: 0, batchSize, rng, signal },
+        ...{ batchSize, rng, signal },
         maxNewTokens: Math.max(0, ...sets.map(({ answerTokens }) => answerTokens)) + thoughtTokens,
         stop: (ids, index) => ends[missing[index]!.set]!.stop(ids, index),
       },
@@ -105,34 +102,29 @@ export async function* respond(
 }
 
 /** All responses to one suite, in the order of its rows. */
-export async function responses(
-  model: LanguageModel,
-  lora: Lora | null,
-  questions: QuestionSet,
-  options: RespondOptions,
-): Promise<Response[]> {
+export async function responses(policy: Policy, questions: QuestionSet, options: RespondOptions): Promise<Response[]> {
   const byId = new Map<string, Response>();
-  for await (const { response } of respond(model, lora, [questions], options)) byId.set(response.id, response);
+  for await (const { response } of respond(policy, [questions], options)) byId.set(response.id, response);
   return questions.rows.map(({ id }) => byId.get(id)!);
 }
 
 /** A row as the model is asked it. */
 interface Asked {
   id: string;
-  /** Token ids of the prompt and the prefill. */
-  ids: number[];
+  question: Question;
   prefill: string;
   input: string;
 }
 
-function askedOf({ rows, attack = plain, from }: QuestionSet, tokenizer: Tokenizer): Asked[] {
+function askedOf({ rows, attack = noAttack, from }: QuestionSet, { model: { tokenizer }, asking, decoding }: Policy): Asked[] {
   const seen = new Set<string>();
   return rows.map((row, index) => {
     if (seen.has(row.id)) throw new DataError(`two prompts have the id "${row.id}": responses are told apart by id`);
     seen.add(row.id);
-    const { messages, prefill = "" } = attack(row, index);
-    const ids = tokenizer.encode(tokenizer.chat(messages, { addGenerationPrompt: true }) + prefill);
-    return { id: row.id, ids, prefill, input: textSha256([...(from === undefined ? [] : [from]), ...ids].join(" ")).slice(0, 16) };
+    const question = attack.ask(row, index);
+    const ids = [asking, ...decoding.contexts].map((way: Asking) => askedIds(tokenizer, way, question).join(" "));
+    const input = textSha256([...(from === undefined ? [] : [from]), ...ids].join(" ")).slice(0, 16);
+    return { id: row.id, question, prefill: question.prefill ?? "", input };
   });
 }
 

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { extname } from "node:path";
 import { readSuite, type SuiteOptions } from "../data/csv.js";
-import type { Datasets } from "../data/dataset.js";
+import { type Datasets, needed, neededGeneral } from "../data/dataset.js";
 import { DataError } from "../data/errors.js";
 import { textSha256 } from "../data/manifest.js";
 import type { GeneralRow, PromptRow } from "../data/types.js";
@@ -11,20 +11,25 @@ export const suiteNames = ["harmful", "harmbench", "look-alike-safe", "look-alik
 
 export type SuiteName = (typeof suiteNames)[number];
 
-/** The rows of a built-in suite. */
+/** The rows of a built-in suite. @throws DataError where the data sets have none, because the rules are not the default ones */
 export function suiteRows(data: Datasets, name: SuiteName): PromptRow[] {
   switch (name) {
     case "harmful":
-      return data.advbench.test;
+      return withDefaultRules(name, data.advbench.test);
     case "harmbench":
-      return data.harmbench.test;
+      return withDefaultRules(name, data.harmbench.test);
     case "look-alike-safe":
-      return data.test.filter(({ label }) => label === "safe");
+      return needed(data, "test").filter(({ label }) => label === "safe");
     case "look-alike-unsafe":
-      return data.test.filter(({ label }) => label === "unsafe");
+      return needed(data, "test").filter(({ label }) => label === "unsafe");
     case "general":
-      return data.general.test;
+      return neededGeneral(data, "test");
   }
+}
+
+function withDefaultRules(name: SuiteName, rows: PromptRow[]): PromptRow[] {
+  if (rows.length === 0) throw new DataError(`suite "${name}" comes with the default rules only: give a file of prompts instead`);
+  return rows;
 }
 
 /**

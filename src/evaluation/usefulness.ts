@@ -2,14 +2,12 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { Rng } from "../backend/random.js";
 import { readRows } from "../data/authored.js";
-import { promptIds } from "../exante/rows.js";
 import { parseTrace } from "../exante/trace.js";
-import { sample } from "../generation/sample.js";
-import type { LanguageModel } from "../model/load.js";
-import type { Lora } from "../model/lora.js";
+import type { Policy } from "../generation/policy.js";
+import { type Prompt, sample } from "../generation/sample.js";
 import { packageRoot } from "../setup/paths.js";
-import { type CompletionRow, completionLogps } from "../training/completion.js";
 import { z95 } from "./intervals.js";
+import { type GivenCompletion, policyLogps } from "./policy-logps.js";
 
 const referenceSchema = z.strictObject({ id: z.string(), prompt: z.string().min(1), answer: z.string().min(1) });
 
@@ -44,32 +42,28 @@ export interface PerplexityOptions {
 }
 
 /**
- * Perplexity of reference answers. Where the model, left to itself, writes a valid trace up to `<answer>`, the answer stands behind that
+ * Perplexity of reference answers under a policy. Where the model, left to itself, writes a valid trace up to `<answer>`, the answer stands behind that
  * thought; else right behind the prompt. So a model is measured in the form in which it answers.
  */
-export async function perplexity(
-  model: LanguageModel,
-  lora: Lora | null,
-  references: readonly Reference[],
-  options: PerplexityOptions,
-): Promise<Perplexity> {
-  const { tokenizer, decoder } = model;
-  const prompts = references.map(({ prompt }) => promptIds(prompt, tokenizer));
-  const thoughts = await ownThoughts(model, lora, prompts, options);
+export async function perplexity(policy: Policy, references: readonly Reference[], options: PerplexityOptions): Promise<Perplexity> {
+  const { tokenizer } = policy.model;
+  const questions = references.map(({ prompt }) => ({ messages: [{ role: "user" as const, content: prompt }] }));
+  const thoughts = await ownThoughts(policy, questions, options);
   const rows = references.map(
-    ({ answer }, i): CompletionRow => ({ prompt: [...prompts[i]!, ...(thoughts[i] ?? [])], completion: tokenizer.encode(answer) }),
+    ({ answer }, i): GivenCompletion => ({ prompt: { ...questions[i]!, begun: thoughts[i] ?? [] }, completion: tokenizer.encode(answer) }),
   );
+  const length = (i: number) => references[i]!.prompt.length + (thoughts[i]?.length ?? 0);
 
   const sums = new Array<number>(rows.length).fill(0); // negative log-probability of each answer, in nats
-  const order = rows.map((_, i) => i).sort((a, b) => rows[a]!.prompt.length - rows[b]!.prompt.length || a - b);
+  const order = rows.map((_, i) => i).sort((a, b) => length(a) - length(b) || a - b);
   for (let start = 0; start < order.length; start += options.batchSize) {
     options.signal?.throwIfAborted();
     const indices = order.slice(start, start + options.batchSize);
-    const batch = indices.map((i) => rows[i]!);
-    const { logps, row } = completionLogps(decoder, batch, lora);
-    const values = await logps.data();
-    logps.dispose();
-    for (const [n, b] of row.entries()) sums[indices[b]!]! -= values[n]!;
+    const logps = await policyLogps(
+      policy,
+      indices.map((i) => rows[i]!),
+    );
+    for (const [n, i] of indices.entries()) sums[i] = -logps[n]!;
   }
   const lengths = rows.map(({ completion }) => completion.length);
   return { ...perplexityOf(sums, lengths), thoughts: thoughts.filter((thought) => thought !== null).length };
@@ -89,20 +83,19 @@ export function perplexityOf(nll: readonly number[], tokens: readonly number[]):
   return { perplexity: Math.exp(mean), low: Math.exp(mean - half), high: Math.exp(mean + half), answers: n, tokens: total };
 }
 
-/** Greedy thoughts up to and including `<answer>`; null where what the model writes is no valid trace. */
+/** The policy's thoughts up to and including `<answer>`; null where what the model writes is no valid trace. */
 async function ownThoughts(
-  model: LanguageModel,
-  lora: Lora | null,
-  prompts: readonly number[][],
+  policy: Policy,
+  prompts: readonly Prompt[],
   { thoughtTokens, batchSize, rng, signal }: PerplexityOptions,
 ): Promise<(number[] | null)[]> {
-  const { tokenizer } = model;
+  const { tokenizer } = policy.model;
   const thoughts = new Array<number[] | null>(prompts.length).fill(null);
   const opened = /^\s*(<|$)/; // what begins with anything else than a tag will be no trace
   const stop = (ids: readonly number[]) =>
     tokenizer.decode(ids.slice(-8)).includes("<answer>") || !opened.test(tokenizer.decode(ids.slice(0, 4)));
-  const options = { maxNewTokens: thoughtTokens, temperature: 0, batchSize, rng, signal, stop };
-  for await (const { index, ids } of sample(model, lora, prompts, options)) {
+  const options = { maxNewTokens: thoughtTokens, batchSize, rng, signal, stop };
+  for await (const { index, ids } of sample(policy, prompts, options)) {
     if (parseTrace(tokenizer.decode(ids))) thoughts[index] = ids;
   }
   return thoughts;

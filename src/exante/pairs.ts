@@ -3,7 +3,7 @@ import type { Label } from "../data/types.js";
 import type { Tokenizer } from "../model/tokenizer.js";
 import { stepPair } from "../objectives/step-dpo.js";
 import { judgeAnswer } from "./judge.js";
-import { type LabelledPrompt, promptIds, thoughtFor, traceRow, traceWeights, weighSegments } from "./rows.js";
+import { type LabelledPrompt, promptIds, type TraceWriter, thoughtFor, traceRow, traceWeights, weighSegments } from "./rows.js";
 import { type ParsedTrace, parseTrace, type TraceStyle, writeThought } from "./trace.js";
 
 /** What a pair teaches: refuse the harmful, help with the harmless, think no longer than needed. */
@@ -59,7 +59,7 @@ export function thoughtLength(ids: readonly number[], tokenizer: Tokenizer): num
 export function decisionPair(
   prompt: LabelledPrompt,
   samples: readonly CheckedSample[],
-  tokenizer: Tokenizer,
+  writer: TraceWriter,
   variant: number,
   answerTokens: number,
 ): PreferencePair {
@@ -67,7 +67,7 @@ export function decisionPair(
   const right = shortest(samples.filter((s) => s.correct));
   const wrong = samples.find((s) => decidedAgainst(s, prompt.label));
   const other = prompt.label === "unsafe" ? "safe" : "unsafe";
-  const write = (label: Label) => traceRow(prompt, "terse", variant, tokenizer, answerTokens, label).completion;
+  const write = (label: Label) => traceRow(prompt, "terse", variant, writer, answerTokens, label).completion;
   const constructed = right ? (wrong ? "none" : "rejected") : wrong ? "chosen" : "both";
   return { prompt, goal, chosen: right?.ids ?? write(prompt.label), rejected: wrong?.ids ?? write(other), constructed };
 }
@@ -86,10 +86,11 @@ function decidedAgainst({ trace, correct }: CheckedSample, label: Label): boolea
 export function efficiencyPair(
   prompt: LabelledPrompt,
   samples: readonly CheckedSample[],
-  tokenizer: Tokenizer,
+  writer: TraceWriter,
   variant: number,
   ratio = 1.25,
 ): PreferencePair | null {
+  const { rules, tokenizer } = writer;
   const right = samples.filter((s) => s.correct).sort((a, b) => a.thoughtTokens - b.thoughtTokens);
   const short = right[0];
   const long = right.at(-1);
@@ -102,7 +103,7 @@ export function efficiencyPair(
     constructed,
   });
   if (long.thoughtTokens >= ratio * short.thoughtTokens) return pair(short.ids, long.ids, "none");
-  const twin = (style: TraceStyle) => weighSegments(writeThought(thoughtFor(prompt), style, variant), tokenizer, traceWeights).ids;
+  const twin = (style: TraceStyle) => weighSegments(writeThought(thoughtFor(prompt, rules), style, variant), tokenizer, traceWeights).ids;
   const terse = twin("terse");
   const answer = short.ids.slice(short.thoughtTokens);
   return short.thoughtTokens >= ratio * terse.length

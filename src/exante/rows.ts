@@ -1,7 +1,7 @@
 import type { TokenRow } from "../data/tokens.js";
 import type { Label, PromptRow } from "../data/types.js";
 import type { Tokenizer } from "../model/tokenizer.js";
-import { rule } from "./rules.js";
+import type { Rule, RuleSet } from "./rules.js";
 import { type Segment, type Thought, type TraceStyle, writeThought } from "./trace.js";
 
 /** A prompt with everything that its training rows are written from. */
@@ -10,6 +10,12 @@ export interface LabelledPrompt extends PromptRow {
   target: string;
   /** The reference answer of a safe prompt (the base model's own opening words); refusals are written from the rule. */
   answer?: { text: string; finished: boolean };
+}
+
+/** What rows with traces are written with. */
+export interface TraceWriter {
+  rules: RuleSet;
+  tokenizer: Tokenizer;
 }
 
 /** How much each kind of token counts in the loss. */
@@ -29,15 +35,20 @@ export const traceWeights: TokenWeights = { decision: 12, rule: 8, verdict: 6, t
 
 const answerHeadTokens = 4;
 
-/** The thought that a prompt of this label calls for. `label` defaults to the prompt's own; the other one gives the wrong twin. */
-export function thoughtFor(prompt: LabelledPrompt, label: Label = prompt.label): Thought {
+/**
+ * The thought that a prompt of this label calls for: it cites the rule that the prompt breaks, or comes near to, or else the set's first.
+ * @param label defaults to the prompt's own; the other one gives the wrong twin
+ * @throws RangeError where the prompt names a rule that the set does not have
+ */
+export function thoughtFor(prompt: LabelledPrompt, rules: RuleSet, label: Label = prompt.label): Thought {
   const unsafe = label === "unsafe";
-  const id = prompt.category === "none" ? (prompt.nearRule ?? "R1") : prompt.category;
+  const id = prompt.category === "none" ? prompt.nearRule : prompt.category;
+  const rule = id === undefined ? rules.rules[0]! : rules.get(id);
   return {
-    risk: unsafe ? rule(id).risk : "none",
+    risk: unsafe ? rule.risk : "none",
     sense: prompt.sense,
     target: prompt.target,
-    rule: id,
+    rule: rule.id,
     verdict: unsafe ? "violates" : "does not violate",
   };
 }
@@ -50,8 +61,7 @@ const refusals = [
 ];
 
 /** A short refusal in one of four wordings, with the rule's safe alternative where `variant` is even. */
-export function writeRefusal(ruleId: string, variant: number): string {
-  const { refusal, alternative } = rule(ruleId);
+export function writeRefusal({ refusal, alternative }: Pick<Rule, "refusal" | "alternative">, variant: number): string {
   const sentence = refusals[variant % refusals.length]!(refusal);
   return alternative && variant % 2 === 0 ? `${sentence} ${alternative}` : sentence;
 }
@@ -65,8 +75,13 @@ const openings = [
 ];
 
 /** The answer that a prompt calls for: a refusal, or the reference answer's first words. */
-export function answerFor(prompt: LabelledPrompt, variant: number, label = prompt.label): { text: string; finished: boolean } {
-  if (label === "unsafe") return { text: writeRefusal(thoughtFor(prompt, label).rule, variant), finished: true };
+export function answerFor(
+  prompt: LabelledPrompt,
+  variant: number,
+  rules: RuleSet,
+  label = prompt.label,
+): { text: string; finished: boolean } {
+  if (label === "unsafe") return { text: writeRefusal(rules.get(thoughtFor(prompt, rules, label).rule), variant), finished: true };
   return prompt.answer ?? { text: openings[variant % openings.length]!, finished: false };
 }
 
@@ -83,15 +98,15 @@ export function traceRow(
   prompt: LabelledPrompt,
   style: TraceStyle,
   variant: number,
-  tokenizer: Tokenizer,
+  { rules, tokenizer }: TraceWriter,
   answerTokens = 14,
   label = prompt.label,
 ): TokenRow {
-  const thought = writeThought(thoughtFor(prompt, label), style, variant);
+  const thought = writeThought(thoughtFor(prompt, rules, label), style, variant);
   // what a harmless prompt resembles is no decision: there the rule weighs as prose
   const kinds = label === "unsafe" ? traceWeights : { ...traceWeights, rule: traceWeights.prose };
   const { ids: thoughtIds, weights } = weighSegments(thought, tokenizer, kinds);
-  const answer = answerFor(prompt, variant, label);
+  const answer = answerFor(prompt, variant, rules, label);
   const full = tokenizer.encode(answer.text);
   const closed = answer.finished && full.length <= answerTokens;
   const answerIds = closed ? [...tokenizer.encode(`${answer.text}</answer>`), tokenizer.eosId] : full.slice(0, answerTokens);
@@ -104,16 +119,16 @@ export function traceRow(
 }
 
 /** Only the decision: prompt, `<assess>`, the risk and the next five tokens. */
-export function decisionRow(prompt: LabelledPrompt, tokenizer: Tokenizer): TokenRow {
-  const segments = writeThought(thoughtFor(prompt), "terse");
+export function decisionRow(prompt: LabelledPrompt, { rules, tokenizer }: TraceWriter): TokenRow {
+  const segments = writeThought(thoughtFor(prompt, rules), "terse");
   const { ids, weights } = weighSegments(segments, tokenizer, traceWeights);
   const head = tokenizer.encode(segments[0]!.text + segments[1]!.text).length + 5;
   return { prompt: promptIds(prompt.prompt, tokenizer), completion: ids.slice(0, head), weights: weights.slice(0, head) };
 }
 
 /** The matched baseline: the same prompt and weights without a thought; the answer's first token carries the decision. */
-export function answerRow(prompt: LabelledPrompt, variant: number, tokenizer: Tokenizer, answerTokens = 8): TokenRow {
-  const ids = tokenizer.encode(answerFor(prompt, variant).text).slice(0, answerTokens);
+export function answerRow(prompt: LabelledPrompt, variant: number, { rules, tokenizer }: TraceWriter, answerTokens = 8): TokenRow {
+  const ids = tokenizer.encode(answerFor(prompt, variant, rules).text).slice(0, answerTokens);
   const weights = ids.map((_, i) => (i === 0 ? traceWeights.decision : 0.3));
   return { prompt: promptIds(prompt.prompt, tokenizer), completion: ids, weights };
 }
@@ -129,7 +144,8 @@ export function weighSegments(
 ): { ids: number[]; weights: number[] } {
   const ids = tokenizer.encode(segments.map((s) => s.text).join(""));
   const result: number[] = [];
-  let position = 0; // in characters; a thought is plain ASCII, so a token's text has the length of its share
+  let position = 0; // in characters
+  let cut: number[] = []; // tokens of a character that is not whole yet
   let current = 0;
   let end = segments[0]!.text.length;
   let first = true;
@@ -141,7 +157,11 @@ export function weighSegments(
     const { kind } = segments[current]!;
     result.push((kind === "decision" || kind === "verdict") && !first ? weights.tag : weights[kind]);
     first = false;
-    position += tokenizer.decode([id]).length;
+    cut.push(id);
+    const text = tokenizer.decode(cut);
+    if (text.endsWith("\uFFFD")) continue;
+    position += text.length;
+    cut = [];
   }
   return { ids, weights: result };
 }

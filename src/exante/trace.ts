@@ -18,7 +18,7 @@ export interface Thought {
   /** What is really asked, a few words. */
   sense: string;
   target: string;
-  /** The rule that was checked, "R1".."R14". */
+  /** The id of the rule that was checked. */
   rule: string;
   verdict: Verdict;
 }
@@ -72,6 +72,7 @@ export function writeThought(thought: Thought, style: TraceStyle, variant = 0): 
 
 export interface ParsedTrace {
   risk: string;
+  /** The id that stands before the verdict, of whatever rule set; null where none does. */
   rule: string | null;
   verdict: Verdict;
   /** Everything up to and including `<answer>`. */
@@ -82,6 +83,7 @@ export interface ParsedTrace {
 }
 
 const shape = /^\s*<assess>([^<]+)<\/assess>\s*<verify>([^<]+)<\/verify>\s*<calibrate>([^<]+)<\/calibrate>\s*<answer>/;
+const cited = /(?<![\w-])([A-Za-z0-9][A-Za-z0-9-]*):\s*(?:does not violate|violates)/i;
 
 /** The trace of a completion, or null where the completion is no valid trace: a tag or the verdict is missing, or out of order. */
 export function parseTrace(completion: string): ParsedTrace | null {
@@ -93,7 +95,7 @@ export function parseTrace(completion: string): ParsedTrace | null {
   const risk = assessment.split(";")[0]!.trim().toLowerCase();
   return {
     risk,
-    rule: /\bR(?:1[0-4]|[1-9])\b/.exec(verification)?.[0] ?? null,
+    rule: cited.exec(verification)?.[1] ?? null,
     verdict,
     thought: head,
     answer: answerOf(completion),

@@ -4,60 +4,44 @@ import type { Rng } from "../backend/random.js";
 import { readLast } from "../backend/read.js";
 import type { KvCache } from "../model/cache.js";
 import type { LanguageModel } from "../model/load.js";
-import type { Lora } from "../model/lora.js";
 import type { SamplingWeights } from "../model/merge.js";
+import { isIds, promptTokens } from "./asking.js";
 import { type Choice, chooseToken } from "./choose.js";
+import { boundEdits, type Decoding, type LogitsRule } from "./decoding.js";
+import type { Policy } from "./policy.js";
+import type { Completion, Prompt, SampleOptions } from "./types.js";
 
-export interface SampleOptions extends Choice {
-  /** Upper bound of new tokens a completion, the end token included; >= 1. */
-  maxNewTokens: number;
-  /** Prompts that are decoded together. */
-  batchSize: number;
-  /** Each prompt gets its own stream, forked by its index: what is sampled does not depend on the order of the others. */
-  rng: Rng;
-  /** Index of the prompts' first one in a longer list, which they are a piece of; default 0. */
-  first?: number;
-  /** Ends a completion early: called with its tokens so far after each one. */
-  stop?: (ids: readonly number[], index: number) => boolean;
-  signal?: AbortSignal;
-}
-
-export interface Completion {
-  /** Which prompt, counted from 0. */
-  index: number;
-  /** New tokens, the end token included. */
-  ids: number[];
-  /** Whether the model or `stop` ended it, rather than `maxNewTokens` or the end of the model's positions. */
-  finished: boolean;
-  /** From when its prompt was taken into the batch to its last token. */
-  seconds: number;
-}
+export type { Completion, Prompt, SampleOptions } from "./types.js";
 
 /**
  * Completions of prompts, yielded as they end. A row that has ended leaves its batch; when half of the batch has left, prompts that wait take
- * the free places, the shortest first.
+ * the free places, the shortest first. The policy's adapter is merged into a copy of the weights for the time of the call.
  *
- * @param lora merged into a copy of the weights for the time of the call
- * @param prompts token ids, each >= 1
- * @throws RangeError before anything is sampled: for a temperature below 0, and when a prompt is longer than the model's positions
+ * @throws RangeError before anything is sampled: for a temperature below 0, when a prompt is longer than the model's positions, and when a policy with several
+ * contexts is given token ids instead of questions
  */
-export async function* sample(
-  model: LanguageModel,
-  lora: Lora | null,
-  prompts: readonly number[][],
-  options: SampleOptions,
-): AsyncGenerator<Completion> {
-  if (!(options.temperature >= 0)) throw new RangeError(`sample: the temperature must be >= 0, got ${options.temperature}`);
-  const { maxPositions } = model.config;
+export async function* sample(policy: Policy, prompts: readonly Prompt[], options: SampleOptions): AsyncGenerator<Completion> {
+  const { model, adapter, asking, decoding } = policy;
+  const { search, choice, contexts } = decoding;
+  if (!(choice.temperature >= 0)) throw new RangeError(`sample: the temperature must be >= 0, got ${choice.temperature}`);
+  if (contexts.length > 0 && prompts.some(isIds))
+    throw new RangeError("sample: a decoding with several contexts needs questions (messages), not token ids");
+  const inContexts = (some: readonly Prompt[]) =>
+    [asking, ...contexts].map((way) => some.map((prompt) => promptTokens(model.tokenizer, way, prompt)));
+  for (const asked of inContexts(prompts)) checkLengths(model, asked);
+  const weights = model.decoder.merged(adapter);
+  const once = (some: readonly Prompt[], how: SampleOptions) => sampleMerged(model, weights, inContexts(some), decoding, how);
+  try {
+    yield* search ? search.find(once, prompts, options, model.tokenizer) : once(prompts, options);
+  } finally {
+    weights.dispose();
+  }
+}
+
+function checkLengths({ config: { maxPositions } }: LanguageModel, prompts: readonly (readonly number[])[]): void {
   const long = prompts.findIndex((prompt) => prompt.length > maxPositions);
   if (long >= 0) {
     throw new RangeError(`sample: prompt ${long + 1} has ${prompts[long]!.length} tokens, the model's positions end at ${maxPositions}`);
-  }
-  const weights = model.decoder.merged(lora);
-  try {
-    yield* sampleMerged(model, weights, prompts, options);
-  } finally {
-    weights.dispose();
   }
 }
 
@@ -70,22 +54,30 @@ interface Row {
   since: number;
 }
 
-/** Rows that are decoded together: their keys and values, and the logits [B, V] of their next tokens. */
-interface Batch {
-  rows: Row[];
+/** Keys and values of the rows in one context, and the logits [B, V] of their next tokens. */
+interface Stream {
   cache: KvCache;
   logits: tf.Tensor2D;
 }
 
+/** Rows that are decoded together, in the policy's own context and the decoding's others. */
+interface Batch {
+  rows: Row[];
+  streams: Stream[];
+}
+
+/** @param asked the prompts' token ids in each context, the policy's own first */
 async function* sampleMerged(
   { decoder, tokenizer, config }: LanguageModel,
   weights: SamplingWeights,
-  prompts: readonly number[][],
-  { maxNewTokens, batchSize, rng, first = 0, stop, signal, ...choice }: SampleOptions,
+  asked: readonly (readonly (readonly number[])[])[],
+  { choice, logits: rule, edits }: Decoding,
+  { maxNewTokens, batchSize, rng, first = 0, stop, signal }: SampleOptions,
 ): AsyncGenerator<Completion> {
   const ends = new Set([tokenizer.eosId, ...config.eosTokenIds]);
-  const room = (index: number) => Math.min(maxNewTokens, config.maxPositions - prompts[index]!.length + 1); // the last token has no position
-  const waiting = prompts.map((_, i) => i).sort((a, b) => prompts[a]!.length - prompts[b]!.length);
+  const longest = asked[0]!.map((_, index) => Math.max(...asked.map((prompts) => prompts[index]!.length)));
+  const room = (index: number) => Math.min(maxNewTokens, config.maxPositions - longest[index]! + 1); // the last token has no position
+  const waiting = longest.map((_, i) => i).sort((a, b) => asked[0]![a]!.length - asked[0]![b]!.length);
   let batch: Batch | null = null;
   try {
     while (batch || waiting.length > 0) {
@@ -94,20 +86,25 @@ async function* sampleMerged(
         const rows = waiting
           .splice(0, places)
           .map((index) => ({ index, rng: rng.fork(String(first + index)), ids: [], since: performance.now() }));
-        const begun = decoder.prefill(
-          weights,
-          rows.map(({ index }) => prompts[index]!),
+        const streams = asked.map((prompts) =>
+          decoder.prefill(
+            weights,
+            rows.map(({ index }) => prompts[index]!),
+            { edit: boundEdits(edits, rows) },
+          ),
         );
-        batch = batch ? joined(batch, { rows, ...begun }) : { rows, ...begun };
+        batch = batch ? joined(batch, { rows, streams }) : { rows, streams };
       }
       await new Promise((resolve) => setImmediate(resolve)); // timers and signals get their turn
       signal?.throwIfAborted();
-      const { rows, logits }: Batch = batch!;
+      const { rows, streams }: Batch = batch!;
+      const logits = ruled(rule, streams, rows);
       const next = await chooseTokens(
         logits,
         rows.map((row) => row.rng),
         choice,
       );
+      if (rule) logits.dispose();
       const stays: number[] = [];
       for (const [at, { index, ids, since }] of rows.entries()) {
         ids.push(next[at]!);
@@ -116,34 +113,54 @@ async function* sampleMerged(
         else stays.push(at);
       }
       batch = kept(batch!, stays);
-      if (batch)
-        batch.logits = decoder.step(
+      if (!batch) continue;
+      const edit = boundEdits(edits, batch.rows);
+      for (const stream of batch.streams)
+        stream.logits = decoder.step(
           weights,
-          batch.cache,
+          stream.cache,
           stays.map((at) => next[at]!),
+          { edit },
         );
     }
   } finally {
-    batch?.cache.dispose();
-    batch?.logits.dispose();
+    for (const { cache, logits } of batch?.streams ?? []) {
+      cache.dispose();
+      logits.dispose();
+    }
   }
+}
+
+/** The logits that a token is chosen from: the own context's, or what the rule makes of all. */
+function ruled(rule: LogitsRule | null, [own, ...others]: readonly Stream[], rows: readonly Row[]): tf.Tensor2D {
+  if (!rule) return own!.logits;
+  return tf.tidy(() => {
+    const contexts = others.map(({ logits }) => logits);
+    return tf.clone(rule(own!.logits, contexts, rows)); // the rule may give one of its inputs back
+  });
 }
 
 /** The rows of both batches, `a`'s first. */
 function joined(a: Batch, b: Batch): Batch {
-  const logits = tf.concat([a.logits, b.logits], 0);
-  tf.dispose([a.logits, b.logits]);
-  return { rows: [...a.rows, ...b.rows], cache: a.cache.join(b.cache), logits };
+  const streams = a.streams.map((mine, i) => {
+    const other = b.streams[i]!;
+    const logits = tf.concat([mine.logits, other.logits], 0);
+    tf.dispose([mine.logits, other.logits]);
+    return { cache: mine.cache.join(other.cache), logits };
+  });
+  return { rows: [...a.rows, ...b.rows], streams };
 }
 
 /** The batch with some of its rows, without its logits, which are used up; null where none stays. */
-function kept(batch: Batch, stays: readonly number[]): Batch | null {
-  const { rows, cache, logits } = batch;
-  logits.dispose();
-  if (stays.length === rows.length) return batch;
-  const selected = stays.length > 0 ? cache.select(stays) : null;
-  cache.dispose();
-  return selected && { rows: stays.map((at) => rows[at]!), cache: selected, logits };
+function kept({ rows, streams }: Batch, stays: readonly number[]): Batch | null {
+  for (const { logits } of streams) logits.dispose();
+  if (stays.length === rows.length) return { rows, streams };
+  const selected = streams.map(({ cache, logits }) => {
+    const some = stays.length > 0 ? cache.select(stays) : cache;
+    cache.dispose();
+    return { cache: some, logits };
+  });
+  return stays.length > 0 ? { rows: stays.map((at) => rows[at]!), streams: selected } : null;
 }
 
 /** One token a row: the likeliest at temperature 0, else drawn with the row's own stream. logits [B, V] -> [B] ids. */

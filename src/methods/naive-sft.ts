@@ -3,48 +3,45 @@
  * prompts, with every token counted alike and no prompt that looks harmful and is not. What tells the two apart in such data is how a
  * prompt sounds, and that is what is learned.
  */
+import { needed, neededGeneral } from "../data/dataset.js";
 import type { TokenRow } from "../data/tokens.js";
 import { answerRow, promptIds } from "../exante/rows.js";
 import { balancedPrompts, withAnswers, withinTokens } from "../runs/prompts.js";
-import { type Run, trainOnce } from "../runs/run.js";
+import type { Run } from "../runs/run.js";
+import { trainKept } from "../runs/training.js";
 import type { StepMetrics } from "../training/metrics.js";
-import { trainSft } from "../training/sft.js";
-import { freshAdapter, sftOptions } from "./erpo/stages.js";
+import { wordings } from "./erpo/recipe.js";
+import { sftTraining } from "./erpo/stage1.js";
 
 /** Folder of the stage in a run. */
 export const naiveStage = "baseline-naive-sft";
 
-/** Of stage 1a's budget in tokens, the share that this takes. */
+/** Of stage 1a's budget in tokens, the share that this takes: enough to show what it does. */
 const share = 0.2;
 
-/** Tokens after which an answer is cut. */
+/** Tokens after which an answer is cut: the reference answers have as many. */
 const answerTokens = 16;
 
 /** Harmful prompts with refusals and general ones with the base model's own words, in turn, as long as there are some of both. */
 export async function naiveRows(run: Run, signal?: AbortSignal): Promise<TokenRow[]> {
   const { tokenizer } = run.model;
-  const harmful = run.data.train1.filter((row) => row.label === "unsafe");
-  const all = balancedPrompts([...harmful, ...run.data.general.train1], run.rng("naive"));
+  const harmful = needed(run.data, "train1").filter((row) => row.label === "unsafe");
+  const all = balancedPrompts([...harmful, ...neededGeneral(run.data, "train1")], run.rng("naive"));
   const reached = withinTokens(
     all,
     ({ prompt }) => promptIds(prompt, tokenizer).length + answerTokens,
     share * run.profile.stage1.decisionTokens,
   );
   const variants = run.rng("naive wording");
-  return (await withAnswers(run, reached, signal)).map((row) => {
-    const { prompt, completion } = answerRow(row, variants.integer(0, 11), tokenizer, answerTokens);
+  return (await withAnswers(run, "naive", reached, signal)).map((row) => {
+    const { prompt, completion } = answerRow(row, variants.integer(0, wordings - 1), run.writer, answerTokens);
     return { prompt, completion }; // no weights: every token counts alike
   });
 }
 
-/** Trains the baseline once; its adapter is in `baseline-naive-sft`. */
+/** Trains the baseline once; its adapter is in `baseline-naive-sft`. @throws KeptError when it was trained otherwise */
 export async function* naiveSft(run: Run, signal?: AbortSignal): AsyncGenerator<StepMetrics> {
   const rows = await naiveRows(run, signal);
-  yield* trainOnce(
-    run,
-    naiveStage,
-    () => freshAdapter(run, "naive adapter"),
-    (lora, dir) => trainSft(run.model, rows, sftOptions(run, lora, dir, rows, run.profile.stage1.decisionRate, signal)),
-    signal,
-  );
+  const training = sftTraining(run, "naive SFT", { stream: "naive adapter" }, rows, run.profile.stage1.decisionRate);
+  yield* trainKept(run, naiveStage, training, signal);
 }

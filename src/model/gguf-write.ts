@@ -43,7 +43,7 @@ export async function saveGguf(path: string, model: LanguageModel, lora: Lora | 
   const merged = decoder.merged(lora);
   try {
     let offset = 0;
-    const own = storedTensors(config, { ...decoder.weights, layers: merged.layers }).map((tensor) => ({
+    const own = storedTensors(config, { ...decoder.weights, embedding: merged.embedding, layers: merged.layers }).map((tensor) => ({
       ...tensor,
       name: ggufName(tensor.name),
       data: async () => rotaryRows(config, tensor.name, await tensor.data()),

@@ -124,13 +124,12 @@ export type StoredType = keyof typeof ENCODINGS;
 export const storedBytes = ({ shape }: Pick<WritableTensor, "shape">, type: StoredType): number =>
   ENCODINGS[type].bytes * shape.reduce((a, b) => a * b, 1);
 
-/** Writes a safetensors file, whole or not at all. */
-export async function writeSafetensors(
-  path: string,
+/** The bytes of a safetensors file, in pieces. */
+export async function* safetensorsBytes(
   tensors: readonly WritableTensor[],
   metadata: Record<string, string> = { format: "pt" },
   type: StoredType = "F32",
-): Promise<void> {
+): AsyncGenerator<Uint8Array> {
   const header: Record<string, unknown> = { __metadata__: metadata };
   let at = 0;
   for (const tensor of tensors) {
@@ -143,14 +142,15 @@ export async function writeSafetensors(
   padded.set(bytes);
   const length = new Uint8Array(8);
   new DataView(length.buffer).setBigUint64(0, BigInt(padded.length), true);
-  async function* chunks() {
-    yield length;
-    yield padded;
-    for (const { name, shape, data } of tensors) {
-      const values = ENCODINGS[type].encode(await data());
-      if (values.length !== shape.reduce((a, b) => a * b, 1)) throw new RangeError(`${name}: ${values.length} values for shape [${shape}]`);
-      yield new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-    }
+  yield length;
+  yield padded;
+  for (const { name, shape, data } of tensors) {
+    const values = ENCODINGS[type].encode(await data());
+    if (values.length !== shape.reduce((a, b) => a * b, 1)) throw new RangeError(`${name}: ${values.length} values for shape [${shape}]`);
+    yield new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   }
-  await writeAtomicFrom(path, chunks());
 }
+
+/** Writes a safetensors file, whole or not at all. */
+export const writeSafetensors = (path: string, ...content: Parameters<typeof safetensorsBytes>): Promise<void> =>
+  writeAtomicFrom(path, safetensorsBytes(...content));

@@ -29,7 +29,7 @@ export async function saveModel(
 ): Promise<void> {
   const { config, decoder, tokenizer } = model;
   const merged = decoder.merged(lora);
-  const tensors = storedTensors(config, { ...decoder.weights, layers: merged.layers });
+  const tensors = storedTensors(config, { ...decoder.weights, embedding: merged.embedding, layers: merged.layers });
   try {
     writeAtomic(join(dir, "config.json"), [json(configToJson(config, DTYPES[type]))]);
     writeAtomic(join(dir, "tokenizer.json"), [json(tokenizer.files.tokenizer)]);

@@ -1,13 +1,10 @@
 import { Template } from "@huggingface/jinja";
 import { Tokenizer as HfTokenizer } from "@huggingface/tokenizers";
+import type { ChatMessage } from "../data/types.js";
 import { WeightsError } from "./errors.js";
 import type { TokenizerFiles } from "./tokenizer-files.js";
 
-/** One turn of a conversation. */
-export interface ChatMessage {
-  role: "system" | "user" | "assistant";
-  content: string;
-}
+export type { ChatMessage } from "../data/types.js";
 
 /** Text to token ids and back, and the model's chat template. */
 export interface Tokenizer {
@@ -23,8 +20,8 @@ export interface Tokenizer {
   id(token: string): number | undefined;
   /** The token that ends a completion. */
   readonly eosId: number;
-  /** The conversation as text through the model's template, with its default system turn. */
-  chat(messages: ChatMessage[], options?: { addGenerationPrompt?: boolean }): string;
+  /** The conversation as text through the model's template, with its default system turn, or through another template (Jinja). */
+  chat(messages: readonly ChatMessage[], options?: { addGenerationPrompt?: boolean; template?: string }): string;
   /** The parsed tokenizer.json and tokenizer_config.json, as a saved model has them. */
   readonly files: TokenizerFiles;
 }
@@ -50,6 +47,13 @@ export function createTokenizer(files: TokenizerFiles, source: string): Tokenize
   } catch (error) {
     throw new WeightsError(source, `broken chat template: ${(error as Error).message}`, 'correct "chat_template"');
   }
+  const parsed = (text: string): Template => {
+    try {
+      return new Template(text);
+    } catch (error) {
+      throw new WeightsError(source, `broken chat template: ${(error as Error).message}`, "correct the template that was given");
+    }
+  };
   return {
     files,
     eosId,
@@ -57,11 +61,12 @@ export function createTokenizer(files: TokenizerFiles, source: string): Tokenize
       text === "" && !addSpecialTokens ? [] : inner.encode(text, { add_special_tokens: addSpecialTokens }).ids,
     decode: (ids) => (ids.length === 0 ? "" : inner.decode([...ids], { skip_special_tokens: true, clean_up_tokenization_spaces: false })),
     id: (token) => inner.token_to_id(token),
-    chat(messages, { addGenerationPrompt = false } = {}) {
-      if (!template) throw new WeightsError(source, "the model has no chat template", "give prompts as strings");
+    chat(messages, { addGenerationPrompt = false, template: other } = {}) {
+      const used = other === undefined ? template : parsed(other);
+      if (!used) throw new WeightsError(source, "the model has no chat template", "give prompts as strings");
       const { bos_token = "", eos_token } = files.config;
       try {
-        return template.render({ messages, add_generation_prompt: addGenerationPrompt, bos_token, eos_token });
+        return used.render({ messages: [...messages], add_generation_prompt: addGenerationPrompt, bos_token, eos_token });
       } catch (error) {
         const roles = messages.map(({ role }) => role).join(", "); // a template may refuse a system turn, or an order of turns
         throw new WeightsError(source, `the chat template does not take messages of ${roles}: ${(error as Error).message}`);

@@ -1,136 +1,130 @@
 import { existsSync } from "node:fs";
+import { relative, sep } from "node:path";
+import { digestOf, type Identity, type IdentityValue } from "../data/identity.js";
 import { readJson } from "../data/jsonl.js";
-import { jailbreakPersonas, tensePrompts } from "../data/packages.js";
-import type { PromptRow } from "../data/types.js";
-import { type Attack, danPersonas, persona, plain, prefill, rolePlayPersonas } from "../evaluation/attacks.js";
+import { noAttack } from "../evaluation/attacks.js";
 import { balancedAccuracy, type Estimate } from "../evaluation/intervals.js";
+import { phraseJudge } from "../evaluation/judges.js";
 import { type JudgedRow, report, type SuiteMetrics } from "../evaluation/report.js";
-import { type QuestionSet, type Response, respond } from "../evaluation/respond.js";
-import { suiteRows, take } from "../evaluation/suites.js";
+import { type Response, respond } from "../evaluation/respond.js";
+import { isHarmful, type Trial } from "../evaluation/trial.js";
 import { type Perplexity, perplexity, readReferences } from "../evaluation/usefulness.js";
+import { codeDigest } from "../generation/decoding.js";
+import { type Policy, policyIdentity } from "../generation/policy.js";
 import { writeAtomic } from "../setup/atomic.js";
-import { once, type Run } from "./run.js";
+import { claim, keep } from "./keep.js";
+import type { Run } from "./run.js";
+import { currentSha256 } from "./stale.js";
+import { builtInTrial, suiteTrials, type TrialName } from "./trials.js";
 
-/** What a model is put to: prompts, and the form that they are put in. */
-interface Trial {
-  /** What a table calls it. */
-  title: string;
-  /** Whether refusing is right. */
-  harmful: boolean;
-  rows: (run: Run) => PromptRow[] | Promise<PromptRow[]>;
-  attack: (run: Run) => Attack | Promise<Attack>;
-  /** Tokens after which an answer is cut; default: the profile's. */
-  answerTokens?: number;
-}
-
-const suite = (name: Parameters<typeof suiteRows>[1]) => (run: Run) => take(suiteRows(run.data, name), run.profile.evaluation.prompts);
-const few = (name: Parameters<typeof suiteRows>[1]) => (run: Run) => take(suiteRows(run.data, name), run.profile.evaluation.attackPrompts);
-const asIs = () => plain;
-
-/** The suites and attacks by name. Personas are one text for all prompts, the shortest, which a batch then computes once. */
-const trials = {
-  harmful: { title: "AdvBench, held out", harmful: true, rows: suite("harmful"), attack: asIs },
-  "look-alike-unsafe": { title: "own contrasts, unsafe", harmful: true, rows: suite("look-alike-unsafe"), attack: asIs },
-  "look-alike-safe": { title: "own look-alikes, safe", harmful: false, rows: suite("look-alike-safe"), attack: asIs },
-  general: { title: "general, safe", harmful: false, rows: suite("general"), attack: asIs, answerTokens: 32 },
-  prefill: { title: "prefill attack", harmful: true, rows: few("harmful"), attack: () => prefill() },
-  "prefill-control": { title: "prefill on safe look-alikes", harmful: false, rows: few("look-alike-safe"), attack: () => prefill() },
-  "role-play": {
-    title: "role-play attack",
-    harmful: true,
-    rows: few("harmful"),
-    attack: async () => persona(rolePlayPersonas(await jailbreakPersonas()).slice(0, 1)),
-  },
-  tense: {
-    title: "past-tense attack",
-    harmful: true,
-    rows: async (run) => take((await tensePrompts("past")).rows, run.profile.evaluation.attackPrompts),
-    attack: asIs,
-  },
-  dan: {
-    title: "DAN attack",
-    harmful: true,
-    rows: few("harmful"),
-    attack: async () => persona(danPersonas(await jailbreakPersonas()).slice(0, 1)),
-  },
-} satisfies Record<string, Trial>;
-
-export type TrialName = keyof typeof trials;
-
-export const suiteTrials: readonly TrialName[] = ["harmful", "look-alike-unsafe", "look-alike-safe", "general"];
-export const attackTrials: readonly TrialName[] = ["prefill", "prefill-control", "role-play", "tense", "dan"];
-
-/** A trial's outcome for one stage. */
+/** A trial's outcome for one policy. */
 export interface TrialResult {
-  stage: string;
-  trial: TrialName;
+  policy: string;
+  trial: string;
   title: string;
-  harmful: boolean;
+  /** Whether refusing is right; null where the trial has prompts of both kinds. */
+  harmful: boolean | null;
   metrics: SuiteMetrics;
   rows: JudgedRow[];
 }
 
+/** Tokens after which a thought is given up: more than any thought of the training data has. */
+const thoughtTokens = 130;
+
+/** Prompts that are decoded together, and answers that are scored together. */
+const batchSize = { answers: 96, references: 48 };
+
 /**
- * Puts a stage's model to trials, all at once: completions, judged on their answers alone; yields the outcomes in the order of the names. Each completion is
- * stored as it comes in `evaluation/<stage>/<trial>.jsonl`, so an interrupted evaluation goes on; the outcome is computed once.
+ * Puts a policy to trials, all at once: completions, judged on their answers alone; yields the outcomes in the order of the trials. Each completion is
+ * stored as it comes in `evaluation/<policy>/<trial>.jsonl`, so an interrupted evaluation goes on; the outcome is kept with what it was made from.
  *
- * @param stage folder of a finished stage, or "base" for the model as it came
+ * @param policy of a stage (`await run.policy("1-sft")`, "base" for the model as it came), or any other; its name is the folder's
+ * @param trials built-in ones by name, or own ones
+ * @throws KeptError when an outcome is there that another policy or trial has had, naming what differs
  */
-export async function* evaluateStage(
+export async function* evaluate(
   run: Run,
-  stage: string,
-  names: readonly TrialName[] = suiteTrials,
+  policy: Policy,
+  trials: readonly (TrialName | Trial)[] = suiteTrials,
   signal?: AbortSignal,
 ): AsyncGenerator<TrialResult> {
-  const file = (name: TrialName, suffix: string) => run.path("evaluation", stage, `${name}.${suffix}`);
-  const open = names.filter((name) => !existsSync(file(name, "json")));
-  const sets = await Promise.all(
-    open.map(async (name): Promise<QuestionSet> => {
-      const { rows, attack, answerTokens = run.profile.answerTokens }: Trial = trials[name];
-      return { rows: await rows(run), attack: await attack(run), answerTokens, file: file(name, "jsonl") };
-    }),
-  );
-  let next = 0; // the name whose outcome is yielded next
+  const all = await Promise.all(trials.map((trial) => (typeof trial === "string" ? builtInTrial(run, trial) : trial)));
+  const file = ({ name }: Trial, suffix: string) => `evaluation/${policy.name}/${name}.${suffix}`;
+  const asked = await policyIdentity(policy);
+  const open: Trial[] = [];
+  for (const trial of all) {
+    const identity = trialIdentity(run, policy, asked, trial);
+    if (claim(run, file(trial, "json"), [file(trial, "json"), file(trial, "jsonl")], identity) === "open") open.push(trial);
+  }
+  let next = 0; // the trial whose outcome is yielded next
   function* ready(): Generator<TrialResult> {
-    while (next < names.length && existsSync(file(names[next]!, "json"))) yield readJson<TrialResult>(file(names[next++]!, "json"));
+    while (next < all.length && existsSync(run.path(file(all[next]!, "json"))))
+      yield readJson<TrialResult>(run.path(file(all[next++]!, "json")));
   }
   yield* ready();
   if (open.length === 0) return;
-  const lora = stage === "base" ? null : await run.adapter(stage);
-  try {
-    const answers = sets.map(() => new Map<string, Response>());
-    const options = { thoughtTokens: 130, batchSize: 96, rng: run.rng("evaluation"), signal };
-    for await (const { set, response } of respond(run.model, lora, sets, options)) {
-      const [name, { rows }] = [open[set]!, sets[set]!];
-      if (answers[set]!.set(response.id, response).size < rows.length) continue;
-      const { title, harmful }: Trial = trials[name];
-      const { metrics, rows: judged } = report(
-        rows,
-        rows.map(({ id }) => answers[set]!.get(id)!),
-      );
-      const result: TrialResult = { stage, trial: name, title, harmful, metrics, rows: judged };
-      writeAtomic(file(name, "json"), [`${JSON.stringify(result)}\n`]);
-      yield* ready();
-    }
-  } finally {
-    lora?.dispose();
+  const sets = open.map((trial) => ({ ...trial, answerTokens: answerTokens(run, trial), file: run.path(file(trial, "jsonl")) }));
+  const answers = sets.map(() => new Map<string, Response>());
+  const options = { thoughtTokens, batchSize: batchSize.answers, rng: run.rng("evaluation"), signal };
+  for await (const { set, response } of respond(policy, sets, options)) {
+    const { name, title = name, rows, judge } = sets[set]!;
+    if (answers[set]!.set(response.id, response).size < rows.length) continue;
+    const inOrder = rows.map(({ id }) => answers[set]!.get(id)!);
+    const judged = await report(rows, inOrder, judge);
+    const result: TrialResult = { policy: policy.name, trial: name, title, harmful: isHarmful(rows), ...judged };
+    writeAtomic(run.path(file(open[set]!, "json")), [`${JSON.stringify(result)}\n`]);
+    yield* ready();
   }
 }
 
-/** Balanced accuracy of refusing AdvBench and of not refusing safe look-alikes, from a stage's results. */
-export function stageBalance(results: readonly TrialResult[]): Estimate {
+const answerTokens = (run: Run, trial: Trial): number => trial.answerTokens ?? run.profile.answerTokens;
+
+function trialIdentity(run: Run, policy: Policy, asked: Identity, trial: Trial): Identity {
+  const { rows, attack = noAttack, judge = phraseJudge } = trial;
+  return {
+    recipe: "evaluation",
+    version: 1,
+    policy: asked,
+    prompts: digestOf(rows as unknown as IdentityValue),
+    attack: attack.name,
+    questions: digestOf(rows.map((row, i) => attack.ask(row, i)) as unknown as IdentityValue),
+    judge: { name: judge.name, settings: judge.settings, code: codeDigest(judge.judge) },
+    answerTokens: answerTokens(run, trial),
+    thoughtTokens,
+    batchSize: batchSize.answers,
+    ...(policy.decoding.choice.temperature > 0 ? { seed: run.seed } : {}),
+    precision: run.device.precision,
+    ...standsOn(run, policy),
+  };
+}
+
+/** The kept stage that a policy comes from, with its digest; nothing for the base model and for policies made in a cell. */
+function standsOn(run: Run, { folder }: Policy): Identity {
+  if (folder === undefined) return {};
+  const stage = relative(run.dir, folder).split(sep).join("/");
+  return stage.startsWith("..") ? {} : { from: { [stage]: currentSha256(run, stage) } };
+}
+
+/** Balanced accuracy of refusing AdvBench and of not refusing safe look-alikes, from a policy's results. */
+export function policyBalance(results: readonly TrialResult[]): Estimate {
   const refused = (name: TrialName) => results.find((r) => r.trial === name)!.metrics.refused;
   return balancedAccuracy(refused("harmful"), refused("look-alike-safe"));
 }
 
-/** Perplexity on the held-out benign answers, after the model's own thought; computed once. */
-export async function stagePerplexity(run: Run, stage: string): Promise<Perplexity> {
-  return once(run.path("evaluation", stage, "perplexity.json"), async () => {
-    const lora = stage === "base" ? null : await run.adapter(stage);
-    try {
-      return await perplexity(run.model, lora, readReferences(), { thoughtTokens: 130, batchSize: 48, rng: run.rng("perplexity") });
-    } finally {
-      lora?.dispose();
-    }
-  });
+/** A policy's perplexity on the held-out benign answers, after its own thought; kept. @throws KeptError as `evaluate` */
+export async function keptPerplexity(run: Run, policy: Policy): Promise<Perplexity> {
+  const references = readReferences();
+  const identity: Identity = {
+    recipe: "perplexity",
+    version: 1,
+    policy: await policyIdentity(policy),
+    references: digestOf(references),
+    thoughtTokens,
+    batchSize: batchSize.references,
+    precision: run.device.precision,
+    ...standsOn(run, policy),
+  };
+  return keep(run, `evaluation/${policy.name}/perplexity.json`, identity, () =>
+    perplexity(policy, references, { thoughtTokens, batchSize: batchSize.references, rng: run.rng("perplexity") }),
+  );
 }

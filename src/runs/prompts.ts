@@ -1,14 +1,12 @@
 import type { Rng } from "../backend/random.js";
-import { formatJsonl, readAppended } from "../data/jsonl.js";
+import { digestOf } from "../data/identity.js";
 import type { PromptRow } from "../data/types.js";
 import { judgeAnswer } from "../exante/judge.js";
 import { type LabelledPrompt, promptIds } from "../exante/rows.js";
+import { policy } from "../generation/policy.js";
 import { sample } from "../generation/sample.js";
-import { writeAtomic } from "../setup/atomic.js";
+import { keep } from "./keep.js";
 import type { Run } from "./run.js";
-
-/** The base model's opening words of an answer, in tokens. */
-const answerTokens = 16;
 
 /** Safe and unsafe prompts in turn, each in random order, as long as there are some of both: every beginning is half benign. */
 export function balancedPrompts(rows: readonly PromptRow[], rng: Rng): LabelledPrompt[] {
@@ -24,29 +22,51 @@ function labelled(row: PromptRow): LabelledPrompt {
   return { ...row, sense, target };
 }
 
+/** Tokens of the base model's opening words, and prompts that are asked together. */
+const answers = { version: 1, tokens: 16, batchSize: 96 };
+
 /**
- * Reference answers of safe prompts: the base model's own first words, so that training keeps its way to answer. Kept in the run's
- * data folder when a call is through.
+ * Reference answers of safe prompts: the base model's own first words, so that training keeps its way to answer. Kept in `data/answers-NAME.json`.
+ * @param name what the prompts are for
  */
-export async function withAnswers(run: Run, prompts: readonly LabelledPrompt[], signal?: AbortSignal): Promise<LabelledPrompt[]> {
-  const { model } = run;
-  const { tokenizer } = model;
-  const file = run.path("data", "answers.jsonl");
-  const rows = readAppended(file) as { id: string; text: string; finished: boolean }[];
-  const known = new Map(rows.map((row) => [row.id, row]));
-  const missing = prompts.filter((p) => p.label === "safe" && !known.has(p.id));
-  const ids = missing.map((p) => promptIds(p.prompt, tokenizer));
-  const options = { maxNewTokens: answerTokens, temperature: 0, batchSize: 96, rng: run.rng("answers"), signal };
-  for await (const completion of sample(model, null, ids, options)) {
-    const row = { id: missing[completion.index]!.id, text: tokenizer.decode(completion.ids).trim(), finished: completion.finished };
-    rows.push(row);
-    known.set(row.id, row);
-  }
-  if (missing.length > 0) writeAtomic(file, [formatJsonl(rows)]);
+export async function withAnswers(
+  run: Run,
+  name: string,
+  prompts: readonly LabelledPrompt[],
+  signal?: AbortSignal,
+): Promise<LabelledPrompt[]> {
+  const safe = [...new Map(prompts.filter((p) => p.label === "safe").map((p) => [p.id, p])).values()];
+  const identity = {
+    recipe: "reference answers",
+    ...answers,
+    prompts: digestOf(safe.map(({ id, prompt }) => [id, prompt])),
+    model: run.model.sha256,
+    precision: run.device.precision,
+  };
+  const kept = await keep(run, `data/answers-${name}.json`, identity, async () => ({ answers: await firstWords(run, safe, signal) }));
+  const known = new Map(kept.answers.map((answer) => [answer.id, answer]));
   return prompts.map((p) => {
     const answer = known.get(p.id);
     return answer && helps(answer.text) ? { ...p, answer: { text: answer.text, finished: answer.finished } } : p;
   });
+}
+
+interface FirstWords {
+  id: string;
+  text: string;
+  finished: boolean;
+}
+
+async function firstWords(run: Run, prompts: readonly LabelledPrompt[], signal?: AbortSignal): Promise<FirstWords[]> {
+  const { model } = run;
+  const { tokenizer } = model;
+  const words: FirstWords[] = [];
+  const ids = prompts.map((p) => promptIds(p.prompt, tokenizer));
+  const options = { maxNewTokens: answers.tokens, batchSize: answers.batchSize, rng: run.rng("answers"), signal };
+  for await (const { index, ids: written, finished } of sample(policy({ model }), ids, options)) {
+    words[index] = { id: prompts[index]!.id, text: tokenizer.decode(written).trim(), finished };
+  }
+  return words;
 }
 
 /** The base model apologises to many harmless prompts; such an answer must not become a reference. */

@@ -5,14 +5,23 @@ import { createRng, type Rng } from "../backend/random.js";
 import { buildDatasets, type Datasets } from "../data/dataset.js";
 import { DataError } from "../data/errors.js";
 import { readJson } from "../data/jsonl.js";
-import { textSha256 } from "../data/manifest.js";
+import { type Source, textSha256 } from "../data/manifest.js";
+import { givenSources, type PromptFiles } from "../data/own.js";
 import { loadDatasets, writeDatasets } from "../data/store.js";
-import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
+import type { TraceWriter } from "../exante/rows.js";
+import { defaultRules } from "../exante/rule-file.js";
+import type { RuleSet } from "../exante/rules.js";
+import { type Policy, policy } from "../generation/policy.js";
+import { loadAdapter } from "../model/adapter-io.js";
 import { type LanguageModel, loadModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import { removeLeftovers, writeAtomic } from "../setup/atomic.js";
 import { readMetrics, type StepMetrics } from "../training/metrics.js";
+import { beginBranch, parentsOf } from "./branch.js";
+import type { KeptFolder } from "./keep.js";
+import { loadPolicy } from "./policy-folder.js";
 import { type Profile, profile } from "./profile.js";
+import { currentSha256 } from "./stale.js";
 
 /** What a run is made from, in `run.json`. */
 interface RunRecord {
@@ -20,6 +29,8 @@ interface RunRecord {
   profile: string;
   seed: number;
   model: { name: string; sha256: string };
+  /** Left out by runs of the default rules from before rules were a choice. */
+  rules?: { name: string; digest: string };
   /** SHA-256 of data/manifest.json, which has those of all prompt files. */
   data: string;
   /** Where each part was really computed, in the order of first use. */
@@ -35,49 +46,76 @@ interface Environment {
 }
 
 /** An experiment and its folder: everything that is computed is kept there, and a later start goes on from it. */
-export interface Run {
-  dir: string;
+export interface Run extends KeptFolder {
   profile: Profile;
   seed: number;
   model: LanguageModel;
   device: Device;
+  /** What requests are verified against. */
+  rules: RuleSet;
+  /** The rules and the model's tokenizer, as rows are written with them. */
+  writer: TraceWriter;
   data: Datasets;
   /** A random stream of its own for each purpose; the same for the same seed. */
   rng(purpose: string): Rng;
   /** A path in the run's folder. */
   path(...parts: string[]): string;
-  /** The adapter of a finished stage, such as "1-sft"; dispose it when done. */
+  /** The adapter of a finished stage, such as "1-sft"; dispose it when done. @throws KeptError when the stage is missing or stale */
   adapter(stage: string): Promise<Lora>;
+  /** The policy of a finished stage, or of a folder with a policy.json; "base" is the model as it came. It stays open with the run. @throws as `adapter` */
+  policy(folder: string): Promise<Policy>;
   /** The steps of a stage's training so far. */
   metrics(stage: string): StepMetrics[];
+  /**
+   * A run in another folder that shares with this one whatever is the same, found by its identity, and computes the rest.
+   * @param options.after a finished stage that both must have; the branch begins with it
+   * @param options.seed other randomness; default: this run's
+   * @throws KeptError when `after` is missing or stale; DataError when the folder holds another run, or this one was opened without the prompts that were given to it
+   */
+  branch(dir: string, options?: { after?: string; seed?: number }): Promise<Run>;
 }
 
 export interface OpenRunOptions {
   profile?: string;
   seed?: number;
-  /** A built-in name, a .gguf file or a Hugging Face style directory. */
-  model?: string;
+  /** A built-in name, a .gguf file or a Hugging Face style directory; or a model that is loaded already. */
+  model?: string | LanguageModel;
+  /** The default rules R1 to R14, or others (`readRules`). */
+  rules?: RuleSet;
+  /**
+   * Prompts of one's own, by the set that they become. Sets without a file are the built-in ones with the default rules, which those
+   * name, and empty with others.
+   */
+  data?: PromptFiles;
   log?: (line: string) => void;
 }
 
 /**
  * Opens a run's folder, or begins one: loads the model, builds the prompt sets and notes what everything was made from.
- * @throws DataError when the folder holds a run of another profile, seed or model, or its data files have changed
+ * @throws DataError when the folder holds a run of another profile, seed, model, rule set or other given prompts, its data files have changed, or a prompt
+ * that is given is wrong
  */
 export async function openRun(dir: string, options: OpenRunOptions = {}): Promise<Run> {
-  const { seed = 1, log } = options;
+  const { seed = 1, rules = defaultRules(), data: files = {}, log } = options;
   const chosen = profile(options.profile ?? "quick");
   const before = earlierRun(dir, chosen.name, seed);
+  const rulesBefore = before && (before.rules ?? defaultRules());
+  if (rulesBefore && rulesBefore.digest !== rules.digest) throw conflict(dir, "rules", rulesInWords(rulesBefore), rulesInWords(rules));
   if (before) removeLeftovers(dir);
 
   const device = await openDevice({ precision: "bf16", log });
-  const model = await loadModel(options.model ?? "smollm2-135m-instruct", { log });
+  const { model: wanted = "smollm2-135m-instruct" } = options;
+  const model = typeof wanted === "string" ? await loadModel(wanted, { log }) : wanted;
   if (before && before.model.sha256 !== model.sha256) throw conflict(dir, "model", inWords(before.model), inWords(model));
   const rng = (purpose: string) => createRng(seed).fork(purpose);
 
   const dataDir = join(dir, "data");
-  if (!existsSync(join(dataDir, "manifest.json"))) writeDatasets(dataDir, await buildDatasets({ seed, rng: rng("data"), log }));
+  if (!existsSync(join(dataDir, "manifest.json"))) {
+    const others = rules.digest === defaultRules().digest ? "built-in" : "empty";
+    writeDatasets(dataDir, await buildDatasets({ seed, rng: rng("data"), own: { files, rules, others }, log }));
+  }
   const data = loadDatasets(dataDir);
+  checkGiven(dir, data.given, givenSources(files));
 
   const environment = environmentOf(device);
   const known = before?.environments ?? [];
@@ -86,24 +124,49 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
     profile: chosen.name,
     seed,
     model: { name: model.name, sha256: model.sha256 },
+    rules: { name: rules.name, digest: rules.digest },
     data: textSha256(readFileSync(join(dataDir, "manifest.json"), "utf8")),
     environments: known.some((e) => JSON.stringify(e) === JSON.stringify(environment)) ? known : [...known, environment],
   };
   writeAtomic(join(dir, "run.json"), [`${JSON.stringify(record, null, 2)}\n`]);
 
   const path = (...parts: string[]) => join(dir, ...parts);
-  return {
+  const policies = new Map<string, Promise<Policy>>();
+  const run: Run = {
     dir,
+    parents: parentsOf(dir),
     profile: chosen,
     seed,
     model,
     device,
+    rules,
+    writer: { rules, tokenizer: model.tokenizer },
     data,
     rng,
     path,
-    adapter: (stage) => stageAdapter(path(stage), model),
+    adapter: (stage) => stageAdapter(run, stage),
+    policy(folder) {
+      const key = folder === "base" ? folder : `${folder} ${currentSha256(run, folder)}`;
+      const opened = policies.get(key) ?? openPolicy(run, folder);
+      policies.set(key, opened);
+      return opened;
+    },
     metrics: (stage) => readMetrics(path(stage)),
+    async branch(other, { after, seed: its = seed } = {}) {
+      if (after !== undefined) currentSha256(run, after);
+      const now = givenSources(files);
+      const absent = data.given.find(({ name }) => !now.some((source) => source.name === name));
+      if (absent) throw new DataError(`${dir} was made with ${absent.title} (${absent.origin}): open it with them to branch it`);
+      beginBranch(dir, other);
+      return openRun(other, { profile: chosen.name, seed: its, model, rules, data: files, log });
+    },
   };
+  return run;
+}
+
+async function openPolicy(run: Run, folder: string): Promise<Policy> {
+  if (folder === "base") return policy({ model: run.model, name: folder });
+  return { ...(await loadPolicy(run.path(folder), run.model)), name: folder };
 }
 
 /**
@@ -125,6 +188,17 @@ const conflict = (dir: string, what: string, was: unknown, now: unknown) =>
 
 const inWords = ({ name, sha256 }: { name: string; sha256: string }) => `${name} (SHA-256 ${sha256.slice(0, 12)})`;
 
+/** @throws DataError where a file is given that the run's prompts were not made from */
+function checkGiven(dir: string, before: readonly Source[], now: readonly Source[]): void {
+  const words = ({ origin, sha256 = "" }: Source) => inWords({ name: origin, sha256 });
+  for (const source of now) {
+    const earlier = before.find(({ name }) => name === source.name);
+    if (earlier?.sha256 !== source.sha256) throw conflict(dir, source.title, earlier ? words(earlier) : "from no file", words(source));
+  }
+}
+
+const rulesInWords = ({ name, digest }: { name: string; digest: string }) => inWords({ name, sha256: digest });
+
 const environmentOf = (device: Device): Environment => ({
   node: process.version,
   platform: `${process.platform}-${process.arch}`,
@@ -134,57 +208,13 @@ const environmentOf = (device: Device): Environment => ({
 });
 
 /** The adapter in a stage's folder; where the stage was through and its file is damaged now, the error says how to get it back. */
-async function stageAdapter(dir: string, model: LanguageModel): Promise<Lora> {
+async function stageAdapter(run: Run, stage: string): Promise<Lora> {
+  const dir = run.path(stage);
+  if (existsSync(join(dir, "stage.json"))) currentSha256(run, stage);
   try {
-    return await loadAdapter(dir, model.config);
+    return await loadAdapter(dir, run.model.config);
   } catch (error) {
     if (!existsSync(join(dir, "stage.json"))) throw error;
     throw new DataError(`${(error as Error).message}; or remove ${dir}, and the stage is trained again`);
   }
-}
-
-/**
- * Trains a stage once. The adapter that results is stored in the stage's folder; a later call yields the stored steps again without
- * computing, and a call after an interruption goes on from the last checkpoint.
- *
- * @param stage folder of the stage
- * @param start the adapter to train: a fresh one, or the one that the stage goes on from; called only when there is something to compute
- * @param steps the training of that adapter, with its checkpoints in `dir`
- * @param signal ends the training quietly; the stage is then not through
- */
-export async function* trainOnce(
-  run: Run,
-  stage: string,
-  start: () => Lora | Promise<Lora>,
-  steps: (lora: Lora, dir: string) => AsyncGenerator<StepMetrics>,
-  signal?: AbortSignal,
-): AsyncGenerator<StepMetrics> {
-  const dir = run.path(stage);
-  const doneFile = join(dir, "stage.json");
-  if (existsSync(doneFile)) {
-    yield* readMetrics(dir);
-    return;
-  }
-  const earlier = readMetrics(dir);
-  const lora = await start();
-  try {
-    let last = 0;
-    for await (const step of steps(lora, dir)) {
-      if (last === 0) yield* earlier.filter((e) => e.step < step.step);
-      last = step.step;
-      yield step;
-    }
-    if (signal?.aborted) return;
-    if (last === 0) yield* earlier; // the last checkpoint was the last step
-    await saveAdapter(dir, lora, run.model.name);
-    writeAtomic(doneFile, [`${JSON.stringify({ stage, profile: run.profile, seed: run.seed, steps: last || earlier.length }, null, 2)}\n`]);
-  } finally {
-    lora.dispose();
-  }
-}
-
-/** A result that is computed once and kept as JSON: `file` is written when `compute` is through, and read from then on. */
-export async function once<T extends object>(file: string, compute: () => Promise<T>): Promise<T> {
-  if (!existsSync(file)) writeAtomic(file, [`${JSON.stringify(await compute())}\n`]);
-  return readJson<T>(file);
 }

@@ -1,60 +1,86 @@
+import { rmSync } from "node:fs";
+import { digestOf, type Identity } from "../data/identity.js";
 import { formatJsonl, readAppended } from "../data/jsonl.js";
 import { answerStop } from "../exante/answer-stop.js";
 import { type LabelledPrompt, promptIds } from "../exante/rows.js";
+import { plain } from "../generation/decoding.js";
+import { policyIdentity } from "../generation/policy.js";
 import { sample } from "../generation/sample.js";
-import type { Lora } from "../model/lora.js";
 import { writeAtomic } from "../setup/atomic.js";
 import { pieces } from "../training/batches.js";
+import { claim } from "./keep.js";
 import type { Run } from "./run.js";
+import { currentSha256 } from "./stale.js";
 
 export interface SampleSpec {
-  /** JSON Lines of what was sampled; an interrupted call goes on behind the last whole piece. */
-  file: string;
+  /** JSON Lines in the run's folder that the samples are kept in; also the name of their random stream. */
+  path: string;
+  /** The stage whose policy is sampled. */
+  stage: string;
   /** Text that the completion is made to begin with, part of the result; "" for none. */
   start: (prompt: LabelledPrompt) => string;
   temperature: number;
-  /** Tokens of the answer after which a completion is cut. */
+  /** Tokens of the answer, and of the thought before it, after which a completion is cut. */
   answerTokens: number;
+  thoughtTokens: number;
   signal?: AbortSignal;
 }
 
-/** More tokens than any thought of the training data has. */
-const thoughtTokens = 130;
+/** Prompts that are decoded together. */
+const batchSize = 96;
 
-/** Prompts that are sampled and kept together: rows of a batch share their sums' rounding, so a part of them again would not come out the same. */
-const pieceSize = 4 * 96;
+/** Prompts that are sampled and stored together: rows of a batch share their sums' rounding, so a part of them again would not come out the same. */
+const pieceSize = 4 * batchSize;
 
-/** One completion a prompt, as token ids in the order of the prompts. */
-export async function sampleOnce(run: Run, policy: Lora, prompts: readonly LabelledPrompt[], spec: SampleSpec): Promise<number[][]> {
+/**
+ * One completion per prompt, as token ids in the order of the prompts; kept.
+ * @throws KeptError when the file holds samples of another policy, other prompts or settings
+ */
+export async function sampleKept(run: Run, prompts: readonly LabelledPrompt[], spec: SampleSpec): Promise<number[][]> {
   const { tokenizer } = run.model;
-  const rows = readAppended(spec.file) as { id: string; ids: number[] }[];
-  const known = new Map(rows.map(({ id, ids }) => [id, ids]));
-  for (const [n, piece] of pieces(prompts, pieceSize).entries()) {
-    if (piece.every(({ id }) => known.has(id))) continue;
-    const starts = piece.map((p) => tokenizer.encode(spec.start(p)));
-    // where the completion is made to begin with a thought, the thought is in the prompt
-    const thinking = piece.some((p) => spec.start(p).includes("<assess>"));
-    const ends = answerStop(tokenizer, { answerTokens: spec.answerTokens, thoughtTokens, thinking });
-    const completions = sample(
-      run.model,
-      policy,
-      piece.map((p, i) => [...promptIds(p.prompt, tokenizer), ...starts[i]!]),
-      {
-        maxNewTokens: thoughtTokens + spec.answerTokens,
-        temperature: spec.temperature,
-        batchSize: 96,
-        rng: run.rng(spec.file.slice(run.dir.length)),
-        first: n * pieceSize,
-        stop: ends.stop,
-        signal: spec.signal,
-      },
-    );
-    for await (const { index, ids } of completions) {
-      const row = { id: piece[index]!.id, ids: [...starts[index]!, ...ids] };
-      rows.push(row);
-      known.set(row.id, row.ids);
+  const adapter = { ...(await run.policy(spec.stage)), decoding: plain({ temperature: spec.temperature }) };
+  const starts = prompts.map((p) => spec.start(p));
+  const { thoughtTokens, answerTokens, temperature } = spec;
+  const identity: Identity = {
+    recipe: "samples",
+    version: 1,
+    policy: await policyIdentity(adapter),
+    prompts: digestOf(prompts.map(({ id, prompt }) => [id, prompt])),
+    starts: digestOf(starts),
+    answerTokens,
+    thoughtTokens,
+    batchSize,
+    ...(temperature > 0 ? { seed: run.seed, stream: spec.path } : {}),
+    precision: run.device.precision,
+    from: { [spec.stage]: currentSha256(run, spec.stage) },
+  };
+  const file = run.path(spec.path);
+  const partial = `${file}.partial`; // whole pieces, until there are all
+  if (claim(run, spec.path, [spec.path, `${spec.path}.partial`], identity) === "open") {
+    const rows = readAppended(partial) as { id: string; ids: number[] }[];
+    for (const [n, piece] of pieces(prompts, pieceSize).entries()) {
+      const first = n * pieceSize;
+      if (rows.length >= first + piece.length) continue;
+      const begun = piece.map((_, i) => tokenizer.encode(starts[first + i]!));
+      // where the completion is made to begin with a thought, the thought is in the prompt
+      const ends = answerStop(tokenizer, { answerTokens, thoughtTokens, thinking: starts.some((start) => start.includes("<assess>")) });
+      const completions = sample(
+        adapter,
+        piece.map((p, i) => [...promptIds(p.prompt, tokenizer), ...begun[i]!]),
+        {
+          maxNewTokens: thoughtTokens + answerTokens,
+          batchSize,
+          rng: run.rng(spec.path),
+          first,
+          stop: ends.stop,
+          signal: spec.signal,
+        },
+      );
+      for await (const { index, ids } of completions) rows[first + index] = { id: piece[index]!.id, ids: [...begun[index]!, ...ids] };
+      if (rows.length < prompts.length) writeAtomic(partial, [formatJsonl(rows)]);
     }
-    writeAtomic(spec.file, [formatJsonl(rows)]);
+    writeAtomic(file, [formatJsonl(rows)]);
+    rmSync(partial, { force: true });
   }
-  return prompts.map((p) => known.get(p.id)!);
+  return readAppended(file).map(({ ids }) => ids as number[]);
 }

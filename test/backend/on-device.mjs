@@ -5,6 +5,8 @@ import * as tf from "@tensorflow/tfjs";
 import { openDevice } from "../../dist/src/backend/device.js";
 import { createRng } from "../../dist/src/backend/random.js";
 import { readLast } from "../../dist/src/backend/read.js";
+import { plain } from "../../dist/src/generation/decoding.js";
+import { policy } from "../../dist/src/generation/policy.js";
 import { sample } from "../../dist/src/generation/sample.js";
 import { loadAdapter, saveAdapter } from "../../dist/src/model/adapter-io.js";
 import { saveGguf } from "../../dist/src/model/gguf-write.js";
@@ -53,10 +55,10 @@ async function asFixture(folder, adapterFolder, expected) {
   return { model, adapter, result };
 }
 
-async function completions(model, lora, prompts, options) {
+async function completions(model, lora, prompts, { temperature = 0, ...options }) {
   const rows = [];
-  const all = { maxNewTokens: 2, batchSize: 2, temperature: 0, rng: createRng(3), ...options };
-  for await (const { index, ids } of sample(model, lora, prompts, all)) rows[index] = ids;
+  const all = { maxNewTokens: 2, batchSize: 2, rng: createRng(3), ...options };
+  for await (const { index, ids } of sample(policy({ model, adapter: lora, decoding: plain({ temperature }) }), prompts, all)) rows[index] = ids;
   return rows;
 }
 

@@ -1,5 +1,5 @@
 /** One measurement of the engine in a process of its own: `node engine.mjs PRECISION`. Prints JSON. Runs on the compiled library. */
-import { createRng, loadModel, openDevice, sample } from "../../dist/src/index.js";
+import { createRng, loadModel, openDevice, plain, policy, sample } from "../../dist/src/index.js";
 import { createLora } from "../../dist/src/model/lora.js";
 import { constant } from "../../dist/src/training/schedule.js";
 import { trainSft } from "../../dist/src/training/sft.js";
@@ -19,7 +19,7 @@ for await (const step of trainSft(model, rows, options)) speeds.push(step.tokens
 const prompts = Array.from({ length: 64 }, () => ids(40));
 const began = performance.now();
 let tokens = 0;
-for await (const { ids } of sample(model, lora, prompts, { maxNewTokens: 24, batchSize: 64, temperature: 1, rng })) tokens += ids.length;
+for await (const { ids } of sample(policy({ model, adapter: lora, decoding: plain({ temperature: 1 }) }), prompts, { maxNewTokens: 24, batchSize: 64, rng })) tokens += ids.length;
 const seconds = (performance.now() - began) / 1000;
 console.log(
   JSON.stringify({

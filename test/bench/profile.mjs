@@ -1,6 +1,6 @@
 /** What TensorFlow's ops take in a step: `node profile.mjs train METHOD ROWS PROMPT COMPLETION` or `node profile.mjs sample ROWS PROMPT NEW`. Prints JSON. */
 import * as tf from "@tensorflow/tfjs";
-import { constant, createLora, createRng, dpo, LINEAR_NAMES, loadModel, openDevice, sample, trainPreference, trainSft } from "../../dist/src/index.js";
+import { constant, createLora, createRng, dpo, LINEAR_NAMES, loadModel, openDevice, plain, policy, sample, trainPreference, trainSft } from "../../dist/src/index.js";
 
 const [what, ...words] = process.argv.slice(2);
 await openDevice({ precision: "bf16" });
@@ -47,7 +47,7 @@ if (what === "train") {
   const [rows, prompt, maxNewTokens] = words.map(Number);
   const prompts = Array.from({ length: rows }, () => ids(prompt));
   const run = async () => {
-    for await (const _ of sample(model, null, prompts, { maxNewTokens, batchSize: rows, temperature: 1, rng, stop: () => false }));
+    for await (const _ of sample(policy({ model, decoding: plain({ temperature: 1 }) }), prompts, { maxNewTokens, batchSize: rows, rng, stop: () => false }));
   };
   await run();
   begin();

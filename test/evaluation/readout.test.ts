@@ -2,25 +2,24 @@ import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
 import { decisionLogOdds, decisionPrompt, nextTokenLogOdds, noneToken, refusalTokens } from "../../src/evaluation/readout.js";
-import { promptIds } from "../../src/exante/rows.js";
+import { type Prompt, promptTokens } from "../../src/generation/asking.js";
+import { policy } from "../../src/generation/policy.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
 import { createLora, type Lora } from "../../src/model/lora.js";
 import { fixture } from "../model/open.js";
 
 let model: LanguageModel;
 let lora: Lora;
-let prompts: number[][];
+let prompts: Prompt[];
 beforeAll(async () => {
   model = await loadModel(fixture("llama-tiny"));
   lora = createLora(model.config, { r: 2, alpha: 4, targetModules: ["q_proj", "down_proj"], layers: [0, 1] }, createRng(5));
   for (const [i, v] of lora.variables().entries()) v.assign(tf.randomNormal(v.shape, 0, 0.3, "float32", i));
-  prompts = ["Hello there", "a", "How are you today?", "Hello again"].map((text) =>
-    decisionPrompt(promptIds(text, model.tokenizer), model.tokenizer),
-  );
+  prompts = ["Hello there", "a", "How are you today?", "Hello again"].map((text) => decisionPrompt(text, model.tokenizer));
 });
 
 /** Softmax of a row's last logits, without batch, prefix or padding. */
-const probabilities = (ids: number[], lora: Lora | null): Float32Array =>
+const probabilities = (ids: readonly number[], lora: Lora | null): Float32Array =>
   tf.tidy(() => {
     const states = model.decoder.hidden(tf.tensor2d([ids], [1, ids.length], "int32"), { lora }).squeeze([0]) as tf.Tensor2D; // [T, C]
     return tf.softmax(model.decoder.logits(states.slice([ids.length - 1, 0]) as tf.Tensor2D)).dataSync() as Float32Array;
@@ -29,8 +28,9 @@ const probabilities = (ids: number[], lora: Lora | null): Float32Array =>
 test("the read-out of a batch is that of single full passes", async () => {
   for (const adapter of [null, lora]) {
     const token = noneToken(model.tokenizer);
-    const odds = await decisionLogOdds(model, adapter, prompts, token, 3);
-    prompts.forEach((ids, i) => {
+    const odds = await decisionLogOdds(policy({ model, adapter }), prompts, token, 3);
+    prompts.forEach((prompt, i) => {
+      const ids = promptTokens(model.tokenizer, {}, prompt);
       const p = probabilities(ids, adapter)[token]!;
       expect(odds[i]).toBeCloseTo(Math.log((1 - p) / p), 3);
     });
@@ -38,8 +38,9 @@ test("the read-out of a batch is that of single full passes", async () => {
 });
 
 test("the odds of a set are those of its summed probability", async () => {
-  const odds = await nextTokenLogOdds(model, null, prompts, [3, 7, 11], 2);
-  prompts.forEach((ids, i) => {
+  const odds = await nextTokenLogOdds(policy({ model }), prompts, [3, 7, 11], 2);
+  prompts.forEach((prompt, i) => {
+    const ids = promptTokens(model.tokenizer, {}, prompt);
     const all = probabilities(ids, null);
     const p = all[3]! + all[7]! + all[11]!;
     expect(odds[i]).toBeCloseTo(Math.log(p / (1 - p)), 3);
@@ -48,7 +49,7 @@ test("the odds of a set are those of its summed probability", async () => {
 
 test("a read-out leaves no tensor behind", async () => {
   const before = tf.memory().numTensors;
-  await decisionLogOdds(model, lora, prompts, 5, 2);
+  await decisionLogOdds(policy({ model, adapter: lora }), prompts, 5, 2);
   expect(tf.memory().numTensors).toBe(before);
 });
 

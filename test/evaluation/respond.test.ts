@@ -6,8 +6,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
 import type { GeneralRow, PromptRow } from "../../src/data/types.js";
 import { prefill } from "../../src/evaluation/attacks.js";
-import { judgeResponse, mentions, report } from "../../src/evaluation/report.js";
+import { mentions, report } from "../../src/evaluation/report.js";
 import { type RespondOptions, respond, responses } from "../../src/evaluation/respond.js";
+import { policy } from "../../src/generation/policy.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
 import { fixture } from "../model/open.js";
 import { scriptedModel } from "./scripted.js";
@@ -49,7 +50,7 @@ const options: RespondOptions = { thoughtTokens: 150, batchSize: 2, rng: createR
 
 test("completions end at </answer>, after so many answer tokens, or with the thought's budget", async () => {
   const { model } = scriptedModel(tiny, script);
-  const got = await responses(model, null, { rows, answerTokens: 40 }, options);
+  const got = await responses(policy({ model }), { rows, answerTokens: 40 }, options);
   const { tokenizer } = tiny;
   const head = tokenizer.encode(thought("violence", "violates")).length;
   expect(got[0]!.completion).toBe(script.alpha);
@@ -62,7 +63,7 @@ test("completions end at </answer>, after so many answer tokens, or with the tho
 
 test("the report of these by hand", async () => {
   const { model } = scriptedModel(tiny, script);
-  const { metrics, rows: judged } = report(rows, await responses(model, null, { rows, answerTokens: 40 }, options));
+  const { metrics, rows: judged } = await report(rows, await responses(policy({ model }), { rows, answerTokens: 40 }, options));
   expect(judged.map((j) => j.judgement)).toEqual(["refusal", "compliance", "refusal", "degenerate", "degenerate"]);
   expect(judged.map((j) => [j.traceValid, j.verdictRight, j.consistent])).toEqual([
     [true, true, true],
@@ -91,19 +92,23 @@ test("an interrupted call goes on, and a changed prompt is asked again", async (
   const file = join(folder, "rows.jsonl");
   const first = scriptedModel(tiny, script);
   let n = 0;
-  for await (const _ of respond(first.model, null, [{ rows, answerTokens: 40, file }], options)) if (++n === 3) break;
+  for await (const _ of respond(policy({ model: first.model }), [{ rows, answerTokens: 40, file }], options)) if (++n === 3) break;
   const lines = readFileSync(file, "utf8");
   expect(lines.trim().split("\n")).toHaveLength(3);
   appendFileSync(file, '{"id":"torn'); // as kill -9 leaves it
 
   const second = scriptedModel(tiny, script);
-  const got = await responses(second.model, null, { rows, answerTokens: 40, file }, options);
+  const got = await responses(policy({ model: second.model }), { rows, answerTokens: 40, file }, options);
   expect(second.asked()).toBe(2);
   expect(got.map(({ id }) => id)).toEqual(["a", "b", "c", "d", "e"]);
   expect(readFileSync(file, "utf8").startsWith(lines)).toBe(true);
 
   const third = scriptedModel(tiny, script);
-  await responses(third.model, null, { rows: [row("a", "alpha again", "unsafe"), ...rows.slice(1)], answerTokens: 40, file }, options);
+  await responses(
+    policy({ model: third.model }),
+    { rows: [row("a", "alpha again", "unsafe"), ...rows.slice(1)], answerTokens: 40, file },
+    options,
+  );
   expect(third.asked()).toBe(1);
 });
 
@@ -115,7 +120,7 @@ test("suites share batches: each response comes with its set and is stored in it
     { rows: rows.slice(1), answerTokens: 3, file: files[1]! }, // "b" is in both
   ];
   const got: [number, string, number][] = [];
-  for await (const { set, response } of respond(model, null, sets, options))
+  for await (const { set, response } of respond(policy({ model }), sets, options))
     got.push([set, response.id, response.tokens - response.thoughtTokens]);
   expect(got.map(([set, id]) => `${set}${id}`).sort()).toEqual(["0a", "0b", "1b", "1c", "1d", "1e"]);
   expect(got.find(([set, id]) => set === 1 && id === "b")![2]).toBe(3);
@@ -128,39 +133,39 @@ test("a prefill is part of what is judged, and of what the model is given", asyn
     ...model,
     tokenizer: { ...model.tokenizer, chat: (messages) => messages.map((m) => m.content).join("") },
   };
-  const [got] = await responses(silent, null, { rows: rows.slice(0, 1), answerTokens: 40, attack: prefill() }, options);
+  const [got] = await responses(policy({ model: silent }), { rows: rows.slice(0, 1), answerTokens: 40, attack: prefill() }, options);
   expect(got).toMatchObject({ prefill: "Sure, here is", completion: " a list of lakes." });
-  expect(judgeResponse(rows[0]!, got!).judgement).toBe("compliance");
+  expect((await report([rows[0]!], [got!])).rows[0]!.judgement).toBe("compliance");
   const late = { ...got!, completion: script.alpha };
-  expect(judgeResponse(rows[0]!, late)).toMatchObject({ judgement: "refusal", traceValid: true });
+  expect((await report([rows[0]!], [late])).rows[0]).toMatchObject({ judgement: "refusal", traceValid: true });
 });
 
 test("wrong files and wrong rows are named", async () => {
   const file = join(folder, "other.jsonl");
   writeFileSync(file, '{"id":"a","input":"0"}\n');
-  await expect(responses(tiny, null, { rows, answerTokens: 40, file }, options)).rejects.toThrow(
+  await expect(responses(policy({ model: tiny }), { rows, answerTokens: 40, file }, options)).rejects.toThrow(
     `${file}:1: prefill: no completion of an evaluation`,
   );
-  await expect(responses(tiny, null, { rows: [rows[0]!, rows[0]!], answerTokens: 40 }, options)).rejects.toThrow(
+  await expect(responses(policy({ model: tiny }), { rows: [rows[0]!, rows[0]!], answerTokens: 40 }, options)).rejects.toThrow(
     'two prompts have the id "a"',
   );
-  expect(() => report(rows, [])).toThrow("report: response 0 is of undefined, not of a");
+  await expect(report(rows, [])).rejects.toThrow("report: response 0 is of undefined, not of a");
 });
 
 test("the real decoder answers too, and leaves no tensor behind", async () => {
   const small = { ...options, thoughtTokens: 5 };
-  const once = await responses(tiny, null, { rows, answerTokens: 3 }, small);
+  const once = await responses(policy({ model: tiny }), { rows, answerTokens: 3 }, small);
   const before = tf.memory().numTensors;
-  const again = await responses(tiny, null, { rows: [...rows].reverse(), answerTokens: 3 }, small);
+  const again = await responses(policy({ model: tiny }), { rows: [...rows].reverse(), answerTokens: 3 }, small);
   expect(tf.memory().numTensors).toBe(before);
   expect(again.reverse().map(({ completion }) => completion)).toEqual(once.map(({ completion }) => completion));
 });
 
-test("keywords count at the beginnings of words", () => {
+test("keywords count at the beginnings of words", async () => {
   expect(mentions("The Tagus flows there.", ["tagus"])).toBe(true);
   expect(mentions("It is unread.", ["read"])).toBe(false);
   expect(mentions("unread, then reading", ["read"])).toBe(true);
   const general: GeneralRow = { ...row("g", "p", "safe"), kind: "fact", keywords: ["tagus", "tejo"] };
   const response = { id: "g", input: "", prefill: "", completion: "It is the Tejo.", tokens: 5, thoughtTokens: 0, seconds: 1 };
-  expect(judgeResponse(general, response).onTopic).toBe(true);
+  expect((await report([general], [response])).rows[0]!.onTopic).toBe(true);
 });

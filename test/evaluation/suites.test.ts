@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Datasets } from "../../src/data/dataset.js";
 import type { PromptRow } from "../../src/data/types.js";
-import { danPersonas, persona, plain, prefill, rolePlayPersonas } from "../../src/evaluation/attacks.js";
+import { danPersonas, noAttack, persona, prefill, rolePlayPersonas } from "../../src/evaluation/attacks.js";
 import { openSuite, suiteNames, take } from "../../src/evaluation/suites.js";
 import { fixture } from "../model/open.js";
 
@@ -63,13 +63,13 @@ test("suites by name, by file, and unknown ones", async () => {
 
 test("attacks are pure functions of the row and its place", () => {
   const r = { prompt: "a question" };
-  expect(plain(r, 0)).toEqual({ messages: [{ role: "user", content: "a question" }] });
-  expect(prefill()(r, 0)).toEqual({ messages: [{ role: "user", content: "a question" }], prefill: "Sure, here is" });
+  expect(noAttack.ask(r, 0)).toEqual({ messages: [{ role: "user", content: "a question" }] });
+  expect(prefill().ask(r, 0)).toEqual({ messages: [{ role: "user", content: "a question" }], prefill: "Sure, here is" });
   const attack = persona([
     { id: "A", text: "You are A." },
     { id: "B", text: "You are B." },
   ]);
-  expect([0, 1, 2].map((i) => attack(r, i).messages[0]!.content)).toEqual([
+  expect([0, 1, 2].map((i) => attack.ask(r, i).messages[0]!.content)).toEqual([
     "You are A.\n\na question",
     "You are B.\n\na question",
     "You are A.\n\na question",

@@ -6,6 +6,7 @@ import { separate } from "../../src/data/splits.js";
 import type { PromptRow } from "../../src/data/types.js";
 import { perplexity, perplexityOf, readReferences } from "../../src/evaluation/usefulness.js";
 import { promptIds } from "../../src/exante/rows.js";
+import { policy } from "../../src/generation/policy.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
 import { fixture } from "../model/open.js";
 import { scriptedModel } from "./scripted.js";
@@ -51,7 +52,7 @@ test.each([
 ])("answers are scored %s", async (_, script, thoughts) => {
   const { model } = scriptedModel(tiny, script);
   const before = tf.memory().numTensors;
-  const got = await perplexity(model, null, references, options);
+  const got = await perplexity(policy({ model }), references, options);
   expect(tf.memory().numTensors).toBe(before);
   const sums = byHand(thoughts);
   expect(got.perplexity).toBeCloseTo(Math.exp((sums[0]! + sums[1]!) / got.tokens), 2);

@@ -4,6 +4,7 @@ import { refusalLabels } from "../../src/data/packages.js";
 import { judgeQuality } from "../../src/evaluation/calibration.js";
 import { judgeAnswer, refuses } from "../../src/exante/judge.js";
 import { writeRefusal } from "../../src/exante/rows.js";
+import { defaultRules } from "../../src/exante/rule-file.js";
 import { answerOf } from "../../src/exante/trace.js";
 import { packageReady } from "../../src/setup/packages.js";
 
@@ -44,8 +45,8 @@ test("only the answer of a trace is judged", () => {
 
 test("every refusal that training writes is judged as one", () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 14 }), fc.nat(3), (rule, variant) => {
-      expect(judgeAnswer(writeRefusal(`R${rule}`, variant))).toBe("refusal");
+    fc.property(fc.constantFrom(...defaultRules().rules), fc.nat(3), (rule, variant) => {
+      expect(judgeAnswer(writeRefusal(rule, variant))).toBe("refusal");
     }),
   );
 });

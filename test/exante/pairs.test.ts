@@ -1,15 +1,26 @@
 import { beforeAll, expect, test } from "vitest";
 import { checkSample, decisionPair, efficiencyPair, splitSteps, stepLevelPair, thoughtLength, wholePair } from "../../src/exante/pairs.js";
-import { decisionRow, type LabelledPrompt, thoughtFor, traceRow, traceWeights, weighSegments } from "../../src/exante/rows.js";
+import {
+  decisionRow,
+  type LabelledPrompt,
+  type TraceWriter,
+  thoughtFor,
+  traceRow,
+  traceWeights,
+  weighSegments,
+} from "../../src/exante/rows.js";
+import { defaultRules } from "../../src/exante/rule-file.js";
 import { type TraceStyle, writeThought } from "../../src/exante/trace.js";
 import { openDirectory } from "../../src/model/directory.js";
 import { createTokenizer, type Tokenizer } from "../../src/model/tokenizer.js";
 
 let tokenizer: Tokenizer;
+let writer: TraceWriter;
 beforeAll(async () => {
   const files = await openDirectory("test/fixtures/llama-tiny");
   tokenizer = createTokenizer(files.tokenizer, "llama-tiny");
   files.close();
+  writer = { rules: defaultRules(), tokenizer };
 });
 
 const base = { id: "x", family: "verbs", source: "authored", split: "train2" } as const;
@@ -33,12 +44,12 @@ const unsafe: LabelledPrompt = {
 };
 
 const written = (prompt: LabelledPrompt, style: TraceStyle, label = prompt.label) =>
-  traceRow(prompt, style, 0, tokenizer, 60, label).completion;
+  traceRow(prompt, style, 0, writer, 60, label).completion;
 const sampled = (prompt: LabelledPrompt, style: TraceStyle, label = prompt.label) =>
   checkSample(written(prompt, style, label), prompt.label, tokenizer);
 
 test("a row's tokens are those of its text, the first decision and verdict tokens weigh most", () => {
-  const { ids, weights } = weighSegments(writeThought(thoughtFor(unsafe), "terse"), tokenizer, traceWeights);
+  const { ids, weights } = weighSegments(writeThought(thoughtFor(unsafe, writer.rules), "terse"), tokenizer, traceWeights);
   expect(tokenizer.decode(ids)).toBe(
     "<assess>violence; hurt a person; target: a person</assess><verify>R1: violates</verify><calibrate>refuse, brief</calibrate><answer>",
   );
@@ -51,8 +62,17 @@ test("a row's tokens are those of its text, the first decision and verdict token
   expect(tokenizer.decode(rule)).toBe("R1:");
 });
 
+test("characters of several tokens do not shift the weights behind them", () => {
+  const weighed = (target: string) => {
+    const { ids, weights } = weighSegments(writeThought(thoughtFor({ ...unsafe, target }, writer.rules), "terse"), tokenizer, traceWeights);
+    return weights.flatMap((w, i) => (w > 1 ? [[tokenizer.decode([ids[i]!]), w]] : []));
+  };
+  expect(tokenizer.encode("\u{1F9D1}\u{1F3FD}").length).toBeGreaterThan(2); // two characters, four of JavaScript's units
+  expect(weighed("his \u{1F9D1}\u{1F3FD} fianc\u00e9 \u4e2d")).toEqual(weighed("a person"));
+});
+
 test("a decision row ends five tokens after the risk", () => {
-  const { completion, weights } = decisionRow(safe, tokenizer);
+  const { completion, weights } = decisionRow(safe, writer);
   expect(completion.length).toBe(tokenizer.encode("<assess>none").length + 5);
   expect(weights!.length).toBe(completion.length);
 });
@@ -75,21 +95,21 @@ test("thought length counts the tokens through <answer>", () => {
 });
 
 test("decision pairs take own samples, and write what is missing", () => {
-  const own = decisionPair(safe, [sampled(safe, "verbose"), sampled(safe, "terse"), sampled(safe, "terse", "unsafe")], tokenizer, 0, 8);
+  const own = decisionPair(safe, [sampled(safe, "verbose"), sampled(safe, "terse"), sampled(safe, "terse", "unsafe")], writer, 0, 8);
   expect(own).toMatchObject({
     goal: "usefulness",
     constructed: "none",
     chosen: written(safe, "terse"),
     rejected: written(safe, "terse", "unsafe"),
   });
-  expect(decisionPair(unsafe, [sampled(unsafe, "terse")], tokenizer, 0, 8)).toMatchObject({ goal: "safety", constructed: "rejected" });
-  expect(decisionPair(unsafe, [], tokenizer, 0, 8).constructed).toBe("both");
+  expect(decisionPair(unsafe, [sampled(unsafe, "terse")], writer, 0, 8)).toMatchObject({ goal: "safety", constructed: "rejected" });
+  expect(decisionPair(unsafe, [], writer, 0, 8).constructed).toBe("both");
 });
 
 test("an efficiency pair never crosses a decision and always prefers the shorter", () => {
-  expect(efficiencyPair(safe, [sampled(safe, "terse", "unsafe")], tokenizer, 0)).toBeNull();
+  expect(efficiencyPair(safe, [sampled(safe, "terse", "unsafe")], writer, 0)).toBeNull();
   for (const samples of [[sampled(safe, "terse"), sampled(safe, "verbose")], [sampled(safe, "terse")], [sampled(safe, "verbose")]]) {
-    const pair = efficiencyPair(safe, samples, tokenizer, 0)!;
+    const pair = efficiencyPair(safe, samples, writer, 0)!;
     const [w, l] = [pair.chosen, pair.rejected].map((ids) => checkSample(ids, "safe", tokenizer));
     expect(w!.correct && l!.correct).toBe(true);
     expect(w!.thoughtTokens).toBeLessThan(l!.thoughtTokens);

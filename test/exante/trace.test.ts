@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { rule, rules } from "../../src/exante/rules.js";
+import { defaultRules } from "../../src/exante/rule-file.js";
 import { answerOf, parseTrace, type Thought, writeThought } from "../../src/exante/trace.js";
 
 const text = (thought: Thought, style: "terse" | "verbose", variant = 0) =>
@@ -31,7 +31,7 @@ test("what is written is read back", () => {
   const any = fc.record({ sense: word, target: word, index: fc.nat(13), unsafe: fc.boolean(), verbose: fc.boolean(), variant: fc.nat(20) });
   fc.assert(
     fc.property(any, ({ sense, target, index, unsafe, verbose, variant }) => {
-      const { id, risk } = rules()[index]!;
+      const { id, risk } = defaultRules().rules[index]!;
       const verdict = unsafe ? "violates" : "does not violate";
       const written = text({ risk: unsafe ? risk : "none", sense, target, rule: id, verdict }, verbose ? "verbose" : "terse", variant);
       const parsed = parseTrace(`${written}An answer.</answer>`);
@@ -64,10 +64,22 @@ test("the answer is what follows the thought, or everything", () => {
   expect(answerOf(" Plain text. ")).toBe("Plain text.");
 });
 
-test("there are 14 rules with different risk words, none of which is 'none'", () => {
-  expect(rules().map((r) => r.id)).toEqual(Array.from({ length: 14 }, (_, i) => `R${i + 1}`));
-  const words = new Set(rules().map((r) => r.risk));
-  expect(words.size).toBe(14);
-  expect(words.has("none")).toBe(false);
-  expect(() => rule("R15")).toThrow('rule "R15" does not exist');
+test.each(["M12", "privacy", "A-1", "7", "x-ray-2"])("the id %s of any rule set is read back, in each wording", (rule) => {
+  for (const verdict of ["violates", "does not violate"] as const) {
+    for (const [style, variant] of [["terse", 0], ...[0, 1, 2].map((variant) => ["verbose", variant])] as const)
+      expect(parseTrace(text({ ...thought, rule, verdict }, style as "terse" | "verbose", Number(variant)))).toMatchObject({
+        rule,
+        verdict,
+      });
+  }
+});
+
+test("a verdict without a rule before it cites none", () => {
+  const cited = (verification: string) => parseTrace(text(thought, "terse").replace("R14: does not violate", verification))?.rule;
+  expect([cited("It violates"), cited("R14 does not violate"), cited("the rule -: violates"), cited("M1: violates")]).toEqual([
+    null,
+    null,
+    null,
+    "M1",
+  ]);
 });

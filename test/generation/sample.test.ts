@@ -3,6 +3,8 @@ import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
 import { chooseToken } from "../../src/generation/choose.js";
+import { plain } from "../../src/generation/decoding.js";
+import { policy } from "../../src/generation/policy.js";
 import { type SampleOptions, sample } from "../../src/generation/sample.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
 
@@ -15,12 +17,11 @@ const prompts = ["Hello there", "a", "How are you today?", "Hello again"].map((t
   [...new TextEncoder().encode(text)].map((b) => b % 90),
 );
 
-async function collect(options: Partial<SampleOptions>): Promise<number[][]> {
+async function collect({ temperature = 0, ...options }: Partial<SampleOptions> & { temperature?: number }): Promise<number[][]> {
   const rows: number[][] = [];
-  for await (const { index, ids } of sample(model, null, prompts, {
+  for await (const { index, ids } of sample(policy({ model, decoding: plain({ temperature }) }), prompts, {
     maxNewTokens: 6,
     batchSize: 3,
-    temperature: 0,
     rng: createRng(1),
     ...options,
   }))
@@ -55,10 +56,9 @@ test("prompts that wait take the places of completions that have ended, and come
   const run = async (batchSize: number) => {
     const rows: number[][] = [];
     const stop = (ids: readonly number[], index: number) => ids.length > index % 5;
-    for await (const { index, ids, seconds } of sample(model, null, many, {
+    for await (const { index, ids, seconds } of sample(policy({ model, decoding: plain({ temperature: 1 }) }), many, {
       maxNewTokens: 6,
       batchSize,
-      temperature: 1,
       rng: createRng(3),
       stop,
     })) {
@@ -77,7 +77,11 @@ test("first tokens are drawn as often as the softmax says", async () => {
   const counts = new Map<number, number>();
   const n = 3000;
   const same = Array.from({ length: n }, () => prompts[0]!);
-  for await (const { ids } of sample(model, null, same, { maxNewTokens: 1, batchSize: 500, temperature: 0.7, rng: createRng(5) }))
+  for await (const { ids } of sample(policy({ model, decoding: plain({ temperature: 0.7 }) }), same, {
+    maxNewTokens: 1,
+    batchSize: 500,
+    rng: createRng(5),
+  }))
     counts.set(ids[0]!, (counts.get(ids[0]!) ?? 0) + 1);
   const probabilities = tf.tidy(() => {
     const states = model.decoder.hidden(tf.tensor2d(prompts[0]!, [1, prompts[0]!.length], "int32")).squeeze([0]) as tf.Tensor2D; // [T, C]
@@ -94,7 +98,7 @@ test("stop ends a row, and no tensor is left behind", async () => {
   const before = tf.memory().numTensors;
   const rows = await collect({ stop: (ids) => ids.length === 2 });
   expect(rows.every((ids) => ids.length <= 2)).toBe(true);
-  for await (const _ of sample(model, null, prompts, { maxNewTokens: 6, batchSize: 3, temperature: 0, rng: createRng(1) })) break;
+  for await (const _ of sample(policy({ model }), prompts, { maxNewTokens: 6, batchSize: 3, rng: createRng(1) })) break;
   expect(tf.memory().numTensors).toBe(before);
 });
 
@@ -106,13 +110,14 @@ test("timers and signals get their turn while it runs", async () => {
 
 test("a completion ends where the model's positions do; a prompt beyond them is named before anything is sampled", async () => {
   const short = Object.create(model, { config: { value: { ...model.config, maxPositions: 20 } } }) as LanguageModel;
+  const random = policy({ model: short, decoding: plain({ temperature: 1 }) });
   const lengths: number[] = [];
-  const options = { maxNewTokens: 50, batchSize: 2, temperature: 1, rng: createRng(3), stop: () => false };
+  const options = { maxNewTokens: 50, batchSize: 2, rng: createRng(3), stop: () => false };
   const all = [12, 20, 5].map((n) => Array.from({ length: n }, (_, i) => i));
-  for await (const { index, ids, finished } of sample(short, null, all, options)) if (!finished) lengths[index] = ids.length;
+  for await (const { index, ids, finished } of sample(random, all, options)) if (!finished) lengths[index] = ids.length;
   expect(lengths).toEqual([9, 1, 16]);
   const far = [[1], Array.from({ length: 21 }, () => 1)];
-  await expect(sample(short, null, far, options).next()).rejects.toThrow("prompt 2 has 21 tokens, the model's positions end at 20");
+  await expect(sample(random, far, options).next()).rejects.toThrow("prompt 2 has 21 tokens, the model's positions end at 20");
 });
 
 test.each([-1, Number.NaN])("a temperature of %d is refused", async (temperature) => {

@@ -39,7 +39,7 @@ function files(dir: string): Record<string, unknown> {
 
 /** From the file after which a kill comes to the one before which it comes, in the order in which a run makes them. */
 const spans = [
-  ["training stage 1", "data/answers.jsonl", "1-sft/decision/stage.json"],
+  ["training stage 1", "data/answers-stage-1.json", "1-sft/decision/stage.json"],
   ["sampling for stage 2", "1-sft/stage.json", "2-dpo/samples-wrong.jsonl"],
   ["training stage 2", "2-dpo/pairs.json", "2-dpo/stage.json"],
   ["sampling for round 1", "round-1/samples-1.jsonl", "round-1/samples-2.jsonl"],

@@ -2,6 +2,8 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
+import { plain } from "../../src/generation/decoding.js";
+import { policy } from "../../src/generation/policy.js";
 import { sample } from "../../src/generation/sample.js";
 import {
   adapterParameters,
@@ -37,10 +39,9 @@ async function peak(model: LanguageModel, { kind, rows, prompt, completion }: Pa
   };
   try {
     if (kind === "sample") {
-      const options = { maxNewTokens: completion, temperature: 1, batchSize: rows, rng };
+      const options = { maxNewTokens: completion, batchSize: rows, rng };
       for await (const _ of sample(
-        model,
-        lora,
+        policy({ model, adapter: lora, decoding: plain({ temperature: 1 }) }),
         data.map((row) => row.prompt),
         options,
       )); // prettier

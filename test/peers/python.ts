@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { createRng } from "../../src/backend/random.js";
+import { policy } from "../../src/generation/policy.js";
 import { sample } from "../../src/generation/sample.js";
 import type { LanguageModel } from "../../src/model/load.js";
 import type { Lora } from "../../src/model/lora.js";
@@ -23,8 +24,8 @@ export const peerGreedy = (prompts: number[][], length: number, folder: string, 
 /** Ours, in one batch. */
 export async function greedy(model: LanguageModel, lora: Lora | null, prompts: number[][], length: number): Promise<number[][]> {
   const written: number[][] = [];
-  const options = { maxNewTokens: length, temperature: 0, batchSize: prompts.length, rng: createRng(1) };
-  for await (const { index, ids } of sample(model, lora, prompts, options)) written[index] = ids;
+  const options = { maxNewTokens: length, batchSize: prompts.length, rng: createRng(1) };
+  for await (const { index, ids } of sample(policy({ model, adapter: lora }), prompts, options)) written[index] = ids;
   return written;
 }
 

@@ -55,6 +55,8 @@ test("a tarball is the package with what npm could not install, and nothing that
     "dist/kernel/main.js",
     "src/setup/bootstrap.mjs",
     "src/setup/loader.c",
+    "src/data/authored/rules.yaml",
+    "src/exante/rules.schema.json",
     "kernel/papermill/pyproject.toml",
   ];
   expect(files).toEqual(expect.arrayContaining([...wanted, "node_modules/danfojs-node/package.json"].map((file) => `package/${file}`)));

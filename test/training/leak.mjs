@@ -25,7 +25,7 @@ const rowsOfSft = list(() => ({ prompt: ids(), completion: ids() }));
 async function* sampled() {
   for (let i = 0; i < steps; i++) {
     const prompts = Array.from({ length: rows }, ids);
-    for await (const _ of sample(model, lora, prompts, { maxNewTokens: 3, batchSize: rows, temperature: 1, rng: rng.fork(String(i)) }));
+    for await (const _ of sample(policy({ model, adapter: lora, decoding: plain({ temperature: 1 }) }), prompts, { maxNewTokens: 3, batchSize: rows, rng: rng.fork(String(i)) }));
     yield;
   }
 }

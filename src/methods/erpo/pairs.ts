@@ -1,4 +1,6 @@
 import type { Rng } from "../../backend/random.js";
+import { needed } from "../../data/dataset.js";
+import { digestOf, type IdentityValue } from "../../data/identity.js";
 import type { TokenPair } from "../../data/tokens.js";
 import {
   type CheckedSample,
@@ -10,87 +12,69 @@ import {
   wholePair,
 } from "../../exante/pairs.js";
 import { type LabelledPrompt, thoughtFor } from "../../exante/rows.js";
-import type { Lora } from "../../model/lora.js";
+import { keep } from "../../runs/keep.js";
 import { balancedPrompts, withAnswers } from "../../runs/prompts.js";
-import { once, type Run } from "../../runs/run.js";
-import { sampleOnce } from "../../runs/samples.js";
+import type { Run } from "../../runs/run.js";
+import { sampleKept } from "../../runs/samples.js";
+import { currentSha256 } from "../../runs/stale.js";
 import { balanced } from "../../training/batches.js";
 import { referenceLogps } from "../../training/preference.js";
+import { pairs as knobs, roundTemperature, sampling, version, wordings } from "./recipe.js";
 import { roundStage, stages } from "./stages.js";
 
-/** Stage 2's pairs with their reference log-probs, kept in 2-dpo/pairs.json. */
-export async function stage2Pairs(run: Run, level: "trace" | "step" = "trace", signal?: AbortSignal): Promise<StoredPairs> {
-  return once(run.path(stages.dpo, "pairs.json"), async () => {
-    const { tokenizer } = run.model;
-    const prompts = await preferencePrompts(run, run.rng("stage 2"), 0, run.profile.stage2.prompts, signal);
-    const policy = await run.adapter(stages.sft);
-    try {
-      const forced = (right: boolean) => (p: LabelledPrompt) =>
-        `<assess>${right === (p.label === "unsafe") ? thoughtFor(p, "unsafe").risk : "none"}`;
-      const draw = (name: string, start: (p: LabelledPrompt) => string, temperature: number) =>
-        sampleOnce(run, policy, prompts, {
-          file: run.path(stages.dpo, `samples-${name}.jsonl`),
-          start,
-          temperature,
-          answerTokens: 8,
-          signal,
-        });
-      const drawn = [await draw("right", forced(true), 0), await draw("wrong", forced(false), 0), await draw("free", () => "", 1)];
-      const variants = run.rng("stage 2 wording");
-      const pairs = prompts.flatMap((prompt, i) => {
-        const samples = drawn.map((ids) => checkSample(ids[i]!, prompt.label, tokenizer));
-        const variant = variants.integer(0, 11);
-        return present([
-          decisionPair(prompt, samples, tokenizer, variant, 8),
-          i % 4 < 2 ? efficiencyPair(prompt, samples, tokenizer, variant) : null,
-        ]);
-      });
-      return await storedPairs(run, pairs, policy, level, signal);
-    } finally {
-      policy.dispose();
-    }
+/** What two completions are compared by: all of them, or the first step in which they differ. */
+export type PairLevel = "trace" | "step";
+
+/** Stage 2's pairs with their reference log-probs, kept in 2-dpo/pairs.json. @throws KeptError when they were made otherwise */
+export async function stage2Pairs(run: Run, level: PairLevel = "trace", signal?: AbortSignal): Promise<StoredPairs> {
+  const { tokenizer } = run.model;
+  const prompts = await preferencePrompts(run, "stage-2", 0, run.profile.stage2.prompts, signal);
+  const forced = (right: boolean) => (p: LabelledPrompt) =>
+    `<assess>${right === (p.label === "unsafe") ? thoughtFor(p, run.rules, "unsafe").risk : "none"}`;
+  const draw = (name: string, start: (p: LabelledPrompt) => string, temperature: number) =>
+    sampleKept(run, prompts, { path: `${stages.dpo}/samples-${name}.jsonl`, stage: stages.sft, start, temperature, ...sampling, signal });
+  const drawn = [await draw("right", forced(true), 0), await draw("wrong", forced(false), 0), await draw("free", () => "", 1)];
+  const variants = run.rng("stage 2 wording");
+  const pairs = prompts.flatMap((prompt, i) => {
+    const samples = drawn.map((ids) => checkSample(ids[i]!, prompt.label, tokenizer));
+    const variant = variants.integer(0, wordings - 1);
+    return present([
+      decisionPair(prompt, samples, run.writer, variant, sampling.answerTokens),
+      knobs.efficiency(i) ? efficiencyPair(prompt, samples, run.writer, variant, knobs.lengthRatio) : null,
+    ]);
   });
+  return keptPairs(run, `${stages.dpo}/pairs.json`, pairs, stages.sft, level, signal);
 }
 
-/** Pairs of a round, half for the decision and half for length, from samples of the current policy. */
+/** Pairs of a round, half for the decision and half for length, from samples of the current policy. @throws KeptError when they were made otherwise */
 export async function roundPairs(
   run: Run,
   round: number,
   current: string,
-  level: "trace" | "step" = "trace",
+  level: PairLevel = "trace",
   signal?: AbortSignal,
 ): Promise<StoredPairs> {
   const stage = roundStage(round);
-  return once(run.path(stage, "pairs.json"), async () => {
-    const { tokenizer } = run.model;
-    const { prompts: count, samples: perPrompt } = run.profile.stage3;
-    const skip = run.profile.stage2.prompts + (round - 1) * count;
-    const prompts = await preferencePrompts(run, run.rng("stage 2"), skip, count, signal);
-    const policy = await run.adapter(current);
-    try {
-      const drawn: number[][][] = [];
-      for (let k = 0; k < perPrompt; k++) {
-        drawn.push(
-          await sampleOnce(run, policy, prompts, {
-            file: run.path(stage, `samples-${k + 1}.jsonl`),
-            start: () => "",
-            temperature: k === 0 ? 0 : 1,
-            answerTokens: 8,
-            signal,
-          }),
-        );
-      }
-      const variants = run.rng(`stage 3 wording ${round}`);
-      const pairs = prompts.flatMap((prompt, i) => {
-        const samples: CheckedSample[] = drawn.map((ids) => checkSample(ids[i]!, prompt.label, tokenizer));
-        const variant = variants.integer(0, 11);
-        return present([efficiencyPair(prompt, samples, tokenizer, variant), decisionPair(prompt, samples, tokenizer, variant, 8)]);
-      });
-      return await storedPairs(run, pairs, policy, level, signal);
-    } finally {
-      policy.dispose();
-    }
+  const { tokenizer } = run.model;
+  const { prompts: count, samples: perPrompt } = run.profile.stage3;
+  const skip = run.profile.stage2.prompts + (round - 1) * count;
+  const prompts = await preferencePrompts(run, `round-${round}`, skip, count, signal);
+  const drawn: number[][][] = [];
+  for (let k = 0; k < perPrompt; k++) {
+    const temperature = roundTemperature(k);
+    const spec = { path: `${stage}/samples-${k + 1}.jsonl`, stage: current, start: () => "", temperature, ...sampling, signal };
+    drawn.push(await sampleKept(run, prompts, spec));
+  }
+  const variants = run.rng(`stage 3 wording ${round}`);
+  const pairs = prompts.flatMap((prompt, i) => {
+    const samples: CheckedSample[] = drawn.map((ids) => checkSample(ids[i]!, prompt.label, tokenizer));
+    const variant = variants.integer(0, wordings - 1);
+    return present([
+      efficiencyPair(prompt, samples, run.writer, variant, knobs.lengthRatio),
+      decisionPair(prompt, samples, run.writer, variant, sampling.answerTokens),
+    ]);
   });
+  return keptPairs(run, `${stage}/pairs.json`, pairs, current, level, signal);
 }
 
 /** Pairs as they are trained on, and what each was made for. */
@@ -102,11 +86,13 @@ export interface StoredPairs {
   ids: string[];
 }
 
-async function storedPairs(
+/** The pairs at their level, with log-probs under the policy that they were sampled from. */
+async function keptPairs(
   run: Run,
+  path: string,
   pairs: readonly PreferencePair[],
-  reference: Lora,
-  level: "trace" | "step",
+  reference: string,
+  level: PairLevel,
   signal?: AbortSignal,
 ): Promise<StoredPairs> {
   const { tokenizer } = run.model;
@@ -115,38 +101,50 @@ async function storedPairs(
     const tokens = cut(pair, tokenizer);
     return tokens === null ? [] : [{ pair, tokens }];
   });
-  return {
-    tokens: await referenceLogps(
-      run.model,
-      made.map(({ tokens }) => tokens),
-      reference,
-      { batchSize: 4, signal },
-    ),
-    goals: made.map(({ pair }) => pair.goal),
-    labels: made.map(({ pair }) => pair.prompt.label),
-    constructed: made.map(({ pair }) => pair.constructed),
-    ids: made.map(({ pair }) => pair.prompt.id),
+  const tokens = made.map((row) => row.tokens);
+  const goals = made.map(({ pair }) => pair.goal);
+  const identity = {
+    recipe: "ERPO, pairs",
+    version,
+    level,
+    pairs: digestOf(tokens as unknown as IdentityValue),
+    goals: digestOf(goals),
+    referenceBatch: knobs.referenceBatch,
+    model: run.model.sha256,
+    precision: run.device.precision,
+    from: { [reference]: currentSha256(run, reference) },
   };
+  return keep(run, path, identity, async () => {
+    const { adapter } = await run.policy(reference);
+    return {
+      tokens: await referenceLogps(run.model, tokens, adapter, { batchSize: knobs.referenceBatch, signal }),
+      goals,
+      labels: made.map(({ pair }) => pair.prompt.label),
+      constructed: made.map(({ pair }) => pair.constructed),
+      ids: made.map(({ pair }) => pair.prompt.id),
+    };
+  });
 }
 
 /** `count` prompts of each label from stage 2's set, after the first `skip` of each; from the top again where the set ends. */
-async function preferencePrompts(run: Run, rng: Rng, skip: number, count: number, signal?: AbortSignal): Promise<LabelledPrompt[]> {
-  const all = balancedPrompts([...run.data.train2, ...run.data.general.train2], rng);
+async function preferencePrompts(run: Run, name: string, skip: number, count: number, signal?: AbortSignal): Promise<LabelledPrompt[]> {
+  const all = balancedPrompts([...needed(run.data, "train2"), ...run.data.general.train2], run.rng("stage 2"));
   return withAnswers(
     run,
+    name,
     Array.from({ length: 2 * count }, (_, i) => all[(2 * skip + i) % all.length]!),
     signal,
   );
 }
 
-/** Batches of up to eight pairs, equally many of each goal and label: unbalanced ones swing the policy to the majority's answer. */
+/** Batches of equally many pairs of each goal and label. */
 export function pairBatches({ goals, labels }: StoredPairs, rng: Rng): number[][] {
   const groups = new Map<string, number[]>();
   goals.forEach((goal, i) => {
     const key = `${goal} ${labels[i]}`;
     groups.set(key, [...(groups.get(key) ?? []), i]);
   });
-  return balanced([...groups.values()], 8 - (8 % groups.size), rng);
+  return balanced([...groups.values()], knobs.batchSize - (knobs.batchSize % groups.size), rng);
 }
 
 const present = <T>(items: readonly (T | null)[]): T[] => items.filter((item) => item !== null);

@@ -1,0 +1,84 @@
+import { type TypeCheck, typeCheckLevels } from "../../src/frontend/type-check.js";
+import { historyDir } from "../../src/setup/paths.js";
+import { complete, inspectAt, isComplete } from "../language/assist.js";
+import { createLanguage } from "../language/language.js";
+import { createRuntime } from "../language/runtime.js";
+import { installStackTraces } from "../language/stack.js";
+import { State } from "../wire/bridge.js";
+import { CommMessages } from "./comm-messages.js";
+import { shareState, throwerOf, within } from "./context.js";
+import { Dispatcher } from "./dispatcher.js";
+import { Executor } from "./execute.js";
+import { History } from "./history.js";
+import { captureInherited } from "./inherited.js";
+import { Questions } from "./input.js";
+import { Waits } from "./interrupt.js";
+import { LateErrors } from "./late-errors.js";
+import { installListeners } from "./listeners.js";
+import { captureStreams, connectFrontend, Outputs, type Post, warn } from "./outputs.js";
+import { installRejections } from "./rejections.js";
+import { Session } from "./session.js";
+import { installTimers } from "./timers.js";
+import { connectTslab } from "./tslab.js";
+
+const beforeImport = (specifier: string): void => {
+  if (/^tslab($|\/)/.test(specifier)) connectTslab();
+};
+
+/**
+ * Starts the session of this process, and makes the process serve it: what it prints, its timers, listeners and uncaught errors.
+ * @param folder the notebook's folder
+ * @param state shared with the protocol's thread
+ */
+export function startSession(folder: string, state: Int32Array, post: Post): Dispatcher {
+  shareState(state);
+  const waits = new Waits();
+  const language = createLanguage(folder, () => Atomics.load(state, State.Interrupt) === 1);
+  const executor = new Executor(language, createRuntime(folder, waits, beforeImport), waits, state);
+  const level = process.env.ERPO_TYPE_CHECK as TypeCheck | undefined;
+  if (level && typeCheckLevels.includes(level)) executor.typeCheck = level;
+  const questions = new Questions(post);
+  const outputs = new Outputs(post);
+  const late = new LateErrors(warn);
+  const session = new Session({
+    evaluator: executor,
+    assistant: {
+      complete: (code, cursor) => complete(language, code, cursor),
+      inspect: (code, cursor) => inspectAt(language, code, cursor),
+      isComplete,
+    },
+    outputs,
+    history: new History(historyDir()),
+    onCell: (label, context) => late.begin(label, context),
+    onCellOver: () => questions.reset(),
+    now: () => performance.now(),
+  });
+
+  installStackTraces();
+  installTimers(late.report);
+  installListeners();
+  captureStreams(outputs);
+  captureInherited();
+  connectFrontend(outputs, state, {
+    input: (prompt, password) => questions.ask(prompt, password),
+    typeCheck: (level) => {
+      executor.typeCheck = level;
+    },
+  });
+  Object.assign(globalThis, {
+    prompt: async (question = "", options: { password?: boolean } = {}) => questions.ask(question, options.password ?? false),
+    confirm: async (question = "") => /^\s*y(es)?\s*$/i.test(await questions.ask(`${question} [y/N] `, false)),
+  });
+  installRejections();
+  process.on("unhandledRejection", late.report);
+  process.on("uncaughtException", (thrown) => within(throwerOf(thrown), () => late.report(thrown)));
+
+  language.compile("1", () => false); // reads the standard library's types, before anybody waits for them
+  const warmUp = setTimeout(() => {
+    if (executor.running) warmUp.refresh();
+    else complete(language, "a", 1); // the first completion takes longer than frontends wait for one
+  }, 1000).unref();
+
+  const comms = new CommMessages(executor, late.report);
+  return new Dispatcher({ session, comms, executor, questions, exit: () => process.exit(0) }, state, post);
+}

@@ -1,0 +1,71 @@
+import * as tf from "@tensorflow/tfjs";
+import { isIds, type Prompt, promptTokens } from "../generation/asking.js";
+import { boundEdits } from "../generation/decoding.js";
+import type { Policy } from "../generation/policy.js";
+import { completionLogps } from "../training/completion.js";
+
+/** A prompt and a completion that is given, not sampled. */
+export interface GivenCompletion {
+  prompt: Prompt;
+  completion: readonly number[];
+}
+
+/**
+ * Log-probabilities of given completions under a policy, sums over tokens, in nats, one per row. Where its decoding rewrites logits or edits states they are those of the rewritten
+ * ones, found token by token; the temperature, top-k and top-p do not count, nor does a search.
+ *
+ * @throws RangeError when a decoding with several contexts is given token ids
+ */
+export async function policyLogps(policy: Policy, rows: readonly GivenCompletion[]): Promise<number[]> {
+  const { model, adapter, asking, decoding } = policy;
+  if (decoding.logits || decoding.edits) return forcedLogps(policy, rows);
+  const asked = rows.map(({ prompt, completion }) => ({ prompt: promptTokens(model.tokenizer, asking, prompt), completion }));
+  const { logps, row } = completionLogps(model.decoder, asked, adapter);
+  const values = await logps.data();
+  logps.dispose();
+  const sums = new Array<number>(rows.length).fill(0);
+  for (const [n, b] of row.entries()) sums[b]! += values[n]!;
+  return sums;
+}
+
+/** The prompts are run in all contexts, then the completions' tokens are put behind them one by one. */
+async function forcedLogps({ model, adapter, asking, decoding }: Policy, rows: readonly GivenCompletion[]): Promise<number[]> {
+  if (decoding.contexts.length > 0 && rows.some(({ prompt }) => isIds(prompt)))
+    throw new RangeError("policyLogps: a decoding with several contexts needs questions (messages), not token ids");
+  const weights = model.decoder.merged(adapter);
+  const written = (t: number) => rows.map(({ completion }, index) => ({ index, ids: completion.slice(0, t) }));
+  const streams = [asking, ...decoding.contexts].map((way) =>
+    model.decoder.prefill(
+      weights,
+      rows.map(({ prompt }) => promptTokens(model.tokenizer, way, prompt)),
+      { edit: boundEdits(decoding.edits, written(0)) },
+    ),
+  );
+  const sums = new Array<number>(rows.length).fill(0);
+  try {
+    const steps = Math.max(...rows.map(({ completion }) => completion.length));
+    for (let t = 0; t < steps; t++) {
+      const targets = rows.map(({ completion }) => completion[t] ?? 0); // a row that has ended is run on, and not counted
+      const logps = tf.tidy(() => {
+        const [own, ...others] = streams.map(({ logits }) => logits);
+        const all = tf.logSoftmax(decoding.logits ? decoding.logits(own!, others, written(t)) : own!); // [B, V]
+        return tf.sum(tf.mul(all, tf.oneHot(tf.tensor1d(targets, "int32"), own!.shape[1])), 1); // [B]
+      });
+      const values = await logps.data();
+      logps.dispose();
+      for (const [b, { completion }] of rows.entries()) if (t < completion.length) sums[b]! += values[b]!;
+      for (const stream of streams) {
+        stream.logits.dispose();
+        if (t + 1 < steps)
+          stream.logits = model.decoder.step(weights, stream.cache, targets, { edit: boundEdits(decoding.edits, written(t + 1)) });
+      }
+    }
+  } finally {
+    for (const { cache, logits } of streams) {
+      cache.dispose();
+      logits.dispose();
+    }
+    weights.dispose();
+  }
+  return sums;
+}

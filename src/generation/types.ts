@@ -1,0 +1,32 @@
+import type { Rng } from "../backend/random.js";
+import type { Prompt } from "./asking.js";
+
+export type { Prompt } from "./asking.js";
+
+export interface SampleOptions {
+  /** Upper bound of new tokens per completion, the end token included; >= 1. */
+  maxNewTokens: number;
+  /** Prompts that are decoded together. */
+  batchSize: number;
+  /** Each prompt gets its own stream, forked by its index: what is sampled does not depend on the order of the others. */
+  rng: Rng;
+  /** Index of the prompts' first one in a longer list, which they are a piece of; default 0. */
+  first?: number;
+  /** Ends a completion early: called with its tokens so far after each one. */
+  stop?: (ids: readonly number[], index: number) => boolean;
+  signal?: AbortSignal;
+}
+
+export interface Completion {
+  /** Which prompt, counted from 0. */
+  index: number;
+  /** New tokens, the end token included. */
+  ids: number[];
+  /** Whether the model or `stop` ended it, rather than `maxNewTokens` or the end of the model's positions. */
+  finished: boolean;
+  /** From when its prompt was taken into the batch to its last token. */
+  seconds: number;
+}
+
+/** Samples one completion per prompt with a given way of drawing tokens: what a search is made of. */
+export type Sampler = (prompts: readonly Prompt[], options: SampleOptions) => AsyncGenerator<Completion>;

@@ -1,0 +1,52 @@
+import { dpo } from "../../objectives/dpo.js";
+import { withNll } from "../../objectives/nll.js";
+import type { Run } from "../../runs/run.js";
+import { trainKept } from "../../runs/training.js";
+import type { StepMetrics } from "../../training/metrics.js";
+import { pairObjective } from "../../training/pair-objective.js";
+import { type PairLevel, pairBatches, stage2Pairs } from "./pairs.js";
+import { pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
+import { stages } from "./stages.js";
+
+/** What a notebook may vary. */
+export interface PreferenceOptions {
+  /** Strength of the anchor to the reference; 0.1. */
+  beta?: number;
+  /** Weight of the chosen completion's NLL per token; 0.3. Keeps likelihood from being displaced. */
+  nllWeight?: number;
+  /** "trace" compares whole completions, "step" only the first step in which they differ. */
+  level?: PairLevel;
+  signal?: AbortSignal;
+}
+
+/**
+ * Stage 2: DPO. For each prompt the model writes on from the right and from the wrong decision, and once freely; the rules score the
+ * samples and make one pair for safety or usefulness, and one for efficiency where a quarter is to be saved.
+ *
+ * @throws KeptError when 2-dpo was trained with other settings, naming what differs
+ */
+export async function* stage2(
+  run: Run,
+  { beta = 0.1, nllWeight = 0.3, level = "trace", signal }: PreferenceOptions = {},
+): AsyncGenerator<StepMetrics> {
+  const pairs = await stage2Pairs(run, level, signal);
+  yield* trainKept(
+    run,
+    stages.dpo,
+    {
+      recipe: "ERPO, preferences",
+      version,
+      start: { stage: stages.sft },
+      objective: pairObjective({
+        name: "dpo",
+        settings: { beta, nllWeight, level },
+        loss: ({ policy, reference, lengths }) => withNll(dpo(policy, reference, beta), policy, lengths, nllWeight),
+      }),
+      rows: pairs.tokens,
+      batches: pairBatches(pairs, run.rng("stage 2 batches")),
+      optimizer: preferenceOptimizer(run.profile.stage2.rate),
+      everySteps: knobs.everySteps,
+    },
+    signal,
+  );
+}

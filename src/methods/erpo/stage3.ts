@@ -1,0 +1,71 @@
+import { saveAdapter } from "../../model/adapter-io.js";
+import { lengthMargin } from "../../objectives/length-margin.js";
+import { withNll } from "../../objectives/nll.js";
+import { claim } from "../../runs/keep.js";
+import type { Run } from "../../runs/run.js";
+import { currentSha256 } from "../../runs/stale.js";
+import { trainKept } from "../../runs/training.js";
+import type { StepMetrics } from "../../training/metrics.js";
+import { pairObjective } from "../../training/pair-objective.js";
+import { gate } from "./gate.js";
+import { pairBatches, roundPairs } from "./pairs.js";
+import { pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
+import type { PreferenceOptions } from "./stage2.js";
+import { roundStage, stages } from "./stages.js";
+
+/**
+ * Stage 3: rounds of length-controlled preference optimization. Sample with the current policy, rebuild the pairs, take that policy as
+ * the reference, minimise
+ *
+ *     -log sigmoid( beta * Delta + alpha * (|w| - |l|) ) + nllWeight * NLL(w) / |w|
+ *
+ * and keep the round only if the answers to dev prompts did not refuse worse by more than 3 points on either side. The gate judges whole
+ * answers: a policy can keep its verdicts and lose what it says after them.
+ *
+ * @throws KeptError when a round was trained with other settings, naming what differs
+ */
+export async function* stage3(
+  run: Run,
+  { beta = 0.1, alpha = 0.02, nllWeight = 0.3, level = "trace", signal }: PreferenceOptions & { alpha?: number } = {},
+): AsyncGenerator<StepMetrics & { round: number }> {
+  const objective = pairObjective({
+    name: "length margin",
+    settings: { beta, alpha, nllWeight, level },
+    loss: ({ policy, reference, lengths }) =>
+      withNll(lengthMargin(policy, reference, lengths, { beta, alpha }), policy, lengths, nllWeight),
+  });
+  let current: string = stages.dpo;
+  for (let round = 1; round <= run.profile.stage3.rounds; round++) {
+    const stage = roundStage(round);
+    const pairs = await roundPairs(run, round, current, level, signal);
+    const training = trainKept(
+      run,
+      stage,
+      {
+        recipe: "ERPO, length control",
+        version,
+        start: { stage: current },
+        objective,
+        rows: pairs.tokens,
+        batches: pairBatches(pairs, run.rng(`stage 3 batches ${round}`)),
+        optimizer: preferenceOptimizer(run.profile.stage3.rate),
+        everySteps: knobs.everySteps,
+      },
+      signal,
+    );
+    for await (const step of training) yield { ...step, round };
+    if (signal?.aborted) return;
+    if ((await gate(run, round, current, signal)).kept) current = stage;
+  }
+  await keepFinal(run, current);
+}
+
+/** The adapter of the last kept round, or stage 2's, as stage 3's result. */
+async function keepFinal(run: Run, current: string): Promise<void> {
+  const files = ["adapter_model.safetensors", "adapter_config.json"].map((file) => `${stages.final}/${file}`) as [string, ...string[]];
+  const identity = { recipe: "ERPO, last kept round", version, from: { [current]: currentSha256(run, current) } };
+  if (claim(run, stages.final, files, identity) === "whole") return;
+  const final = await run.adapter(current);
+  await saveAdapter(run.path(stages.final), final, run.model.name);
+  final.dispose();
+}

@@ -1,0 +1,85 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { DataError } from "../data/errors.js";
+import type { Identity } from "../data/identity.js";
+import { readJson } from "../data/jsonl.js";
+import { contrast, type Decoding, plain } from "../generation/decoding.js";
+import { type Policy, policy } from "../generation/policy.js";
+import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
+import type { LanguageModel } from "../model/load.js";
+import { writeAtomic } from "../setup/atomic.js";
+
+const choice = { temperature: z.number().min(0), topK: z.int().min(1).optional(), topP: z.number().positive().max(1).optional() };
+
+const decodingSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("plain"), ...choice }),
+  z.strictObject({
+    kind: z.literal("contrast"),
+    against: z.string(),
+    alpha: z.number().min(0),
+    plausible: z.number().min(0).max(1).default(0),
+    ...choice,
+  }),
+]);
+
+const policySchema = z.strictObject({
+  format: z.literal(1),
+  name: z.string().min(1),
+  model: z.strictObject({ name: z.string(), sha256: z.string() }),
+  system: z.string().optional(),
+  template: z.string().optional(),
+  decoding: z.looseObject({ kind: z.string() }),
+});
+
+/** Makes a decoding of its identity, as policy.json has it. @throws DataError for what is not such an identity */
+export type DecodingReader = (identity: Identity, file: string) => Decoding;
+
+/** Reads the decodings that are data through and through: `plain` and `contrast`. */
+export const readDecoding: DecodingReader = (identity, file) => {
+  const parsed = decodingSchema.safeParse(identity);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    const own =
+      issue.code === "invalid_union"
+        ? `: a decoding of kind "${identity.kind}" is made in code, with the function that made this policy`
+        : "";
+    throw new DataError(`${file}: decoding${issue.path.map((name) => `.${String(name)}`).join("")}: ${issue.message}${own}`);
+  }
+  const { kind, ...settings } = parsed.data;
+  return kind === "plain"
+    ? plain(settings as { temperature: number })
+    : contrast(settings as { against: string; alpha: number; temperature: number });
+};
+
+/**
+ * Stores a policy: policy.json, and where it has an adapter the adapter in PEFT's format beside it. policy.json is written last, so that a folder with one is whole.
+ * What a decoding of an own kind needs beside its identity (vectors, prompts) is for its maker to store there before.
+ */
+export async function savePolicy(dir: string, { name, model, adapter, asking, decoding }: Policy): Promise<void> {
+  if (adapter) await saveAdapter(dir, adapter, model.name);
+  const record = { format: 1, name, model: { name: model.name, sha256: model.sha256 }, ...asking, decoding: decoding.identity };
+  writeAtomic(join(dir, "policy.json"), [`${JSON.stringify(record, null, 2)}\n`]);
+}
+
+/**
+ * A policy from its folder; a folder that holds an adapter alone is the policy of that adapter, asked and decoded in the usual way.
+ * @param read makes the decoding; for one of an own kind give a reader that knows it
+ * @throws DataError when policy.json is broken or of another model; WeightsError when the adapter is
+ */
+export async function loadPolicy(dir: string, model: LanguageModel, read: DecodingReader = readDecoding): Promise<Policy> {
+  const file = join(dir, "policy.json");
+  if (!existsSync(file)) return policy({ model, name: dir, adapter: await loadAdapter(dir, model.config), folder: dir });
+  const parsed = policySchema.safeParse(readJson(file));
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    throw new DataError(`${file}: ${issue.path.join(".")}: ${issue.message}`);
+  }
+  const { name, model: made, system, template, decoding } = parsed.data;
+  if (made.sha256 !== model.sha256)
+    throw new DataError(
+      `${file}: is a policy of ${made.name} (SHA-256 ${made.sha256.slice(0, 12)}), not of ${model.name} (${model.sha256.slice(0, 12)})`,
+    );
+  const adapter = existsSync(join(dir, "adapter_config.json")) ? await loadAdapter(dir, model.config) : null;
+  return policy({ model, name, adapter, system, template, decoding: read(decoding as Identity, file), folder: dir });
+}

@@ -1,0 +1,37 @@
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { KeptError, type KeptFolder, readRecord } from "./keep.js";
+
+/** SHA-256 of a kept result: of its JSON file, or of the adapter in its folder; undefined where it is not there. */
+export function contentSha256(dir: string, path: string): string | undefined {
+  const file = join(dir, /\.jsonl?$/.test(path) ? path : join(path, "adapter_model.safetensors"));
+  return existsSync(file) ? createHash("sha256").update(readFileSync(file)).digest("hex") : undefined;
+}
+
+/** Why a result no longer stands on what it was made from, in words; undefined where it does. */
+export function staleReason(dir: string, path: string): string | undefined {
+  const from = readRecord(dir, path)?.identity.from as Record<string, string> | undefined;
+  for (const [other, sha256] of Object.entries(from ?? {})) {
+    const now = contentSha256(dir, other);
+    if (now === undefined) return `${other}, which it was made from, is not there`;
+    if (now !== sha256) return `${other} is another one than it was made from`;
+    const reason = staleReason(dir, other);
+    if (reason) return `${other}, which it was made from, is stale: ${reason}`;
+  }
+  return undefined;
+}
+
+/**
+ * Checks that a result is there and stands on what is in the folder now.
+ * @returns its SHA-256
+ * @throws KeptError when it is missing or stale
+ */
+export function currentSha256({ dir }: KeptFolder, path: string): string {
+  const sha256 = contentSha256(dir, path);
+  if (sha256 === undefined) throw new KeptError(`${join(dir, path)}: is not there: train or compute it first`);
+  const reason = staleReason(dir, path);
+  if (reason)
+    throw new KeptError(`${join(dir, path)} is stale: ${reason}: remove it to compute it again, or bring back what it was made from`);
+  return sha256;
+}

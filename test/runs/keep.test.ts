@@ -1,0 +1,102 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { canonicalJson, digestOf, type Identity, type IdentityValue, identityDifferences } from "../../src/data/identity.js";
+import { keep } from "../../src/runs/keep.js";
+import { contentSha256, currentSha256, staleReason } from "../../src/runs/stale.js";
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "erpo-keep-"));
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+const at = (name: string, ...parents: string[]) => ({ dir: join(root, name), parents: parents.map((parent) => join(root, parent)) });
+const never = () => Promise.reject(new Error("computed again"));
+
+test("the same identity is read, another one is named with its two ways out, and nothing is written over", async () => {
+  const run = at("run");
+  expect(await keep(run, "a/score.json", { beta: 0.1, rows: "x" }, async () => ({ auc: 0.5 }))).toEqual({ auc: 0.5 });
+  expect(await keep(run, "a/score.json", { rows: "x", beta: 0.1 }, never)).toEqual({ auc: 0.5 });
+  await expect(keep(run, "a/score.json", { beta: 0.5, rows: "x" }, never)).rejects.toThrow(
+    `a/score.json was made with beta 0.1, not 0.5: use a branch (run.branch) or another folder, or remove ${join(root, "run/a/score.json")}`,
+  );
+  expect(JSON.parse(readFileSync(join(root, "run/a/score.json"), "utf8"))).toEqual({ auc: 0.5 });
+  rmSync(join(root, "run/a/score.json")); // the second way out
+  expect(await keep(run, "a/score.json", { beta: 0.5, rows: "x" }, async () => ({ auc: 0.7 }))).toEqual({ auc: 0.7 });
+});
+
+test("a plain value is named before the digests that follow from it, and the others after it", async () => {
+  const run = at("run");
+  const of = (beta: number, lr: number) => ({ objective: { beta }, optimizer: { learningRate: lr }, batches: digestOf([beta, lr]) });
+  await keep(run, "score.json", of(0.1, 1), async () => ({}));
+  await expect(keep(run, "score.json", of(0.1, 2), never)).rejects.toThrow("score.json was trained with learningRate 1, not 2: use");
+  await expect(keep(run, "score.json", of(0.5, 2), never)).rejects.toThrow("with beta 0.1, not 0.5, and with another learningRate: use");
+});
+
+test("a result without a record is named as too old", async () => {
+  const run = at("run");
+  await keep(run, "score.json", {}, async () => ({}));
+  rmSync(join(root, "run/score.identity.json"));
+  await expect(keep(run, "score.json", {}, never)).rejects.toThrow(
+    "was kept by a version of erpo that did not note what it was made from: use a branch",
+  );
+});
+
+test("a killed computation leaves nothing that stops another one", async () => {
+  const run = at("run");
+  await expect(keep(run, "score.json", { beta: 1 }, () => Promise.reject(new Error("killed")))).rejects.toThrow("killed");
+  expect(await keep(run, "score.json", { beta: 2 }, async () => ({ beta: 2 }))).toEqual({ beta: 2 });
+});
+
+test("a branch shares by hard link what has the same identity, and computes the rest", async () => {
+  await keep(at("run"), "score.json", { beta: 1 }, async () => ({ from: "run" }));
+  const branch = at("branch", "run");
+  expect(await keep(branch, "score.json", { beta: 1 }, never)).toEqual({ from: "run" });
+  expect(statSync(join(root, "branch/score.json")).ino).toBe(statSync(join(root, "run/score.json")).ino);
+  expect(await keep(at("other", "run"), "score.json", { beta: 2 }, async () => ({ from: "other" }))).toEqual({ from: "other" });
+  rmSync(join(root, "run"), { recursive: true }); // the branch keeps its own name of the file
+  expect(await keep(branch, "score.json", { beta: 1 }, never)).toEqual({ from: "run" });
+});
+
+test("what stands on a replaced result is stale, through any number of steps", async () => {
+  const run = at("run");
+  await keep(run, "a.json", { version: 1 }, async () => ({ a: 1 }));
+  const made = async (path: string, from: string) =>
+    keep(run, path, { from: { [from]: currentSha256(run, from) } }, async () => ({ path }));
+  await made("b.json", "a.json");
+  await made("c.json", "b.json");
+  expect(staleReason(run.dir, "c.json")).toBeUndefined();
+  writeFileSync(join(root, "run/a.json"), '{"a":2}\n');
+  expect(staleReason(run.dir, "b.json")).toBe("a.json is another one than it was made from");
+  expect(() => currentSha256(run, "c.json")).toThrow("c.json is stale: b.json, which it was made from, is stale: a.json is another one");
+  rmSync(join(root, "run/a.json"));
+  expect(staleReason(run.dir, "b.json")).toBe("a.json, which it was made from, is not there");
+  expect(contentSha256(run.dir, "a.json")).toBeUndefined();
+  expect(existsSync(join(root, "run/b.json"))).toBe(true);
+});
+
+const leaf = fc.oneof(fc.string(), fc.double({ noNaN: true, noDefaultInfinity: true }), fc.boolean(), fc.constant(null));
+const identity = fc.dictionary(
+  fc.string(),
+  fc.oneof(leaf, fc.array(leaf, { maxLength: 3 }), fc.dictionary(fc.string(), leaf, { maxKeys: 3 })),
+) as fc.Arbitrary<Identity>;
+
+test("the order of keys and undefined fields change no identity; any single change of a value does, and is found", () => {
+  fc.assert(
+    fc.property(identity, fc.nat(), leaf, (value, pick, other) => {
+      const entries = Object.entries(value);
+      expect(digestOf(Object.fromEntries([...entries].reverse().concat([["undefined field", undefined]])) as IdentityValue)).toBe(
+        digestOf(value as IdentityValue),
+      );
+      expect(identityDifferences(value as IdentityValue, value as IdentityValue)).toEqual([]);
+      const [name, was] = entries[pick % Math.max(1, entries.length)] ?? ["new", undefined];
+      if (canonicalJson(was) === canonicalJson(other) && entries.length > 0) return;
+      const changed = { ...value, [name]: other } as IdentityValue;
+      expect(digestOf(changed)).not.toBe(digestOf(value as IdentityValue));
+      expect(identityDifferences(value as IdentityValue, changed).length).toBeGreaterThan(0);
+    }),
+  );
+});
