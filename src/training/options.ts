@@ -67,7 +67,7 @@ export function runSettings<Row>(
   options: TrainOptions,
   precision: string,
 ): RunSettings {
-  const { lora, batches, microBatch, learningRate, schedule, maxGradNorm, weightDecay, betas, epsilon, dropout } = options;
+  const { lora, batches, microBatch, learningRate, schedule, maxGradNorm, weightDecay, betas, epsilon, dropout, checkpoint } = options;
   return {
     model: model.sha256,
     lora: lora.config,
@@ -81,6 +81,7 @@ export function runSettings<Row>(
     betas: betas ?? null,
     epsilon: epsilon ?? null,
     dropout: dropout ? { p: dropout.p, rng: dropout.rng.state() } : null,
+    best: checkpoint?.best ?? null,
     precision,
     objective: { name: objective.name, ...objective.settings },
     data: digest(rows, (key, value) => (key === "reference" ? undefined : value)), // what a model says of the rows, not the rows themselves
