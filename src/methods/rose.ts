@@ -239,7 +239,7 @@ export function claimInWords(what: string, unsafe: PairedDifference, safe: Paire
       : `that over-refusal grows by less than ${littlePoints} points is not shown`,
   ];
   const holds = raises && little ? "The claim holds here" : "The claim is not shown here";
-  return `${what}: refused are ${change(unsafe)} of the unsafe prompts and ${change(safe)} of the safe ones. ${holds}: ${verdict.join(", and ")}.`;
+  return `${what}: refusals change by ${change(unsafe)} on ${unsafe.n} unsafe prompts and by ${change(safe)} on ${safe.n} safe ones. ${holds}: ${verdict.join(", and ")}.`;
 }
 
 /** Tokens of a trace and its answer; questions and rounds of the measurement of speeds. */

@@ -50,7 +50,7 @@ test("ROSE on a tiny model: notebook, page, policies and rows in the run's folde
   const second = erpo("methods", "run", "rose", ...tiny);
   expect(second.status, second.stderr).toBe(0);
   expect(written()).toEqual(before);
-}, 300_000);
+}, 600_000);
 
 test("the list names each method and what it needs", () => {
   const { status, stdout } = erpo("methods", "list");

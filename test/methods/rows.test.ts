@@ -59,12 +59,13 @@ test("the summary has a line per policy of each method and a column per suite an
     row("a", "base", "harmful", "degenerate"),
     row("b", "base", "harmful", "compliance"),
     row("b", "base", "harmful", "refusal", "prefill"),
+    row("b", "base", "prefill", "degenerate", "prefill"), // the built-in trial, whose name says it
   ];
   // Wilson's interval of 1 of 2 is 0.5 -+ 0.405 (z = 1.96: centre 0.5, half 1.96 sqrt(1/8 + 3.84/16) / (1 + 3.84/2) = 0.405), of 0 of 1 [0, 0.793], of 1 of 1 [0.207, 1]
   expect(methodsSummary(rows).split("\n")).toEqual([
-    "percent refused      harmful  harmful (prefill)  degenerate",
-    "a: base          50 [9, 91]                  -         1/2",
-    "b: base           0 [0, 79]     100 [21, 100]         0/2",
+    "percent refused     harmful  harmful (prefill)    prefill  degenerate",
+    "a: base          50 [9, 91]                  -          -         1/2",
+    "b: base           0 [0, 79]      100 [21, 100]  0 [0, 79]         1/3",
   ]);
 });
 

@@ -41,14 +41,14 @@ export function intervalCurves(
     scale: { domain: options.domain ?? [0, 1] },
     axis: { grid: true, tickCount: 5, ...(options.percent && { format: ".0%" }) },
   };
-  const key = { field: series, type: "nominal", title: null, sort: null };
+  const key = { field: series, type: "nominal", title: null, sort: null, legend: { columns: 3, labelLimit: 180 } };
   return {
     data: { values: rows.map((row) => ({ ...row, beside: beside(row) })) },
     facet: {
       field: facet,
       type: "nominal",
       title: null,
-      sort: null,
+      sort: [...new Set(rows.map((row) => row[facet]))],
       header: { labelAlign: "left", labelAnchor: "start", labelPadding: 4, labelLimit: 260 },
     },
     columns: 2,
@@ -68,7 +68,7 @@ export function intervalCurves(
       },
       layer: [
         { mark: { type: "rule", strokeWidth: 1.5 }, encoding: { y: { ...y, field: low }, y2: { field: high } } },
-        { mark: { type: "line", interpolate: "linear" }, encoding: { y: { ...y, field: estimate }, strokeDash: { ...key, legend: null } } },
+        { mark: { type: "line", interpolate: "linear" }, encoding: { y: { ...y, field: estimate }, strokeDash: key } },
         { mark: { type: "point", filled: true, size: 45, opacity: 1 }, encoding: { y: { ...y, field: estimate }, shape: key } },
       ],
     },
