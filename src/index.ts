@@ -73,7 +73,7 @@ export { type PreferenceOptions, stage2 } from "./methods/erpo/stage2.js";
 export { stage3 } from "./methods/erpo/stage3.js";
 export { roundStage, stages } from "./methods/erpo/stages.js";
 // related methods
-export type { RelatedMethod } from "./methods/method.js";
+export { finishedStages, type RelatedMethod } from "./methods/method.js";
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
 export { relatedMethods } from "./methods/related.js";
 export * as rose from "./methods/rose.js";

@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { prefill } from "../../src/evaluation/attacks.js";
 import { phraseJudge } from "../../src/evaluation/judges.js";
@@ -7,6 +8,7 @@ import { assertNeeds, finishedStages, type RelatedMethod } from "../../src/metho
 import { type MethodRow, methodsSummary, readMethodRows, saveMethodRows } from "../../src/methods/rows.js";
 import { policySpeeds } from "../../src/methods/speed.js";
 import { evaluate, type TrialResult } from "../../src/runs/evaluate.js";
+import { claim } from "../../src/runs/keep.js";
 import type { Run } from "../../src/runs/run.js";
 import { openTiny, runsFolder } from "../runs/tiny-run.js";
 
@@ -89,11 +91,11 @@ test("a stage that a method needs and the run has not is named", () => {
   const method: RelatedMethod = { name: "mine", title: "Mine", references: [], needs: ["1-sft", "2-dpo"], plan: () => [] };
   const dir = folder.path("stages");
   expect(finishedStages(dir)).toEqual([]);
-  for (const stage of ["1-sft/decision", "1-sft"]) {
-    mkdirSync(`${dir}/${stage}`, { recursive: true });
-    writeFileSync(`${dir}/${stage}/stage.json`, "{}");
-  }
-  expect(finishedStages(dir).sort()).toEqual(["1-sft", "1-sft/decision"]);
+  for (const stage of ["1-sft", "2-dpo"]) claim({ dir, parents: [] }, stage, [`${stage}/stage.json`], {});
+  claim({ dir, parents: [] }, "1-sft/dev.json", ["1-sft/dev.json"], {});
+  writeFileSync(join(dir, "1-sft/stage.json"), "{}");
+  writeFileSync(join(dir, "1-sft/dev.json"), "{}");
+  expect(finishedStages(dir)).toEqual(["1-sft"]); // stage 2 has begun only; a read-out is no stage
   expect(() => assertNeeds(method, dir)).toThrow(`mine needs 2-dpo, which ${dir} has not: run \`erpo start\` there first`);
   expect(() => assertNeeds({ ...method, needs: ["1-sft"] }, dir)).not.toThrow();
 });
