@@ -230,8 +230,10 @@ export async function keptSurprise(run: Run, under: Policy, outcome: TrialResult
     precision: run.device.precision,
   };
   const kept = await keep(run, `methods/${method.name}/surprise/${outcome.policy}.json`, identity, async () => {
-    const logps = await policyLogps(under, rows);
-    return { nats: rows.map(({ completion: { length } }, i) => (length > 0 ? -logps[i]! / length : null)) };
+    const written = rows.filter(({ completion }) => completion.length > 0);
+    const logps = await policyLogps(under, written);
+    const nats = new Map(written.map((row, i) => [row, -logps[i]! / row.completion.length]));
+    return { nats: rows.map((row) => nats.get(row) ?? null) };
   });
   return kept.nats.map((nats) => nats ?? Number.NaN);
 }

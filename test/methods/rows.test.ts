@@ -1,10 +1,13 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { formatJsonl, readAppended } from "../../src/data/jsonl.js";
 import { prefill } from "../../src/evaluation/attacks.js";
 import { phraseJudge } from "../../src/evaluation/judges.js";
+import { policyLogps } from "../../src/evaluation/policy-logps.js";
 import type { Trial } from "../../src/evaluation/trial.js";
 import { assertNeeds, finishedStages, type RelatedMethod } from "../../src/methods/method.js";
+import { keptSurprise } from "../../src/methods/rose.js";
 import { type MethodRow, methodsSummary, readMethodRows, saveMethodRows } from "../../src/methods/rows.js";
 import { policySpeeds } from "../../src/methods/speed.js";
 import { evaluate, type TrialResult } from "../../src/runs/evaluate.js";
@@ -49,6 +52,26 @@ test("a row per answer, with the attack and what the judge has read", async () =
   expect(readMethodRows(run.dir, "mine")).toEqual(rows);
   expect(readFileSync(run.path("methods/mine/rows.jsonl"), "utf8").trim().split("\n")).toHaveLength(4);
   expect(readMethodRows(run.dir, "another")).toEqual([]);
+});
+
+test("surprise is the mean negative log-prob of an answer's tokens, and unknown for an empty answer", async () => {
+  const base = await run.policy("base");
+  const trial: Trial = { name: "surprising", rows: run.data.general.test.slice(0, 3) };
+  const { value: outcome } = (await evaluate(run, base, [trial]).next()) as { value: TrialResult };
+  const file = run.path("evaluation/base/surprising.jsonl");
+  const answers = ["A cat.", "", "Two dogs."];
+  const responses = new Map(readAppended(file).map((row) => [row.id, row]));
+  writeFileSync(file, formatJsonl(trial.rows.map(({ id }, i) => ({ ...responses.get(id), completion: answers[i] }))));
+  const nats = await keptSurprise(run, base, outcome, trial);
+  for (const [i, answer] of answers.entries()) {
+    const completion = run.model.tokenizer.encode(answer);
+    if (answer === "") expect(nats[i]).toBeNaN();
+    else {
+      const [logp] = await policyLogps(base, [{ prompt: { messages: [{ role: "user", content: trial.rows[i]!.prompt }] }, completion }]);
+      expect(nats[i]).toBeCloseTo(-logp! / completion.length, 4);
+    }
+  }
+  expect(await keptSurprise(run, base, outcome, trial)).toEqual(nats);
 });
 
 test("the summary has a line per policy of each method and a column per suite and attack", () => {
