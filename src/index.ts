@@ -73,6 +73,7 @@ export {
   type Frame,
   figure,
   type IntervalFields,
+  intervalCurves,
   intervals,
   lengthDistribution,
   palette,
@@ -133,7 +134,12 @@ export { answersOnly, stage1, stage1Prompts } from "./methods/erpo/stage1.js";
 export { type PreferenceOptions, stage2 } from "./methods/erpo/stage2.js";
 export { stage3 } from "./methods/erpo/stage3.js";
 export { roundStage, stages } from "./methods/erpo/stages.js";
+export { finishedStages, type RelatedMethod } from "./methods/method.js";
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
+export { relatedMethods } from "./methods/related.js";
+export * as rose from "./methods/rose.js";
+export { type MethodRow, methodRows, methodsSummary, readMethodRows, saveMethodRows } from "./methods/rows.js";
+export { type PolicySpeed, policySpeeds } from "./methods/speed.js";
 export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
 export type { KvCache } from "./model/cache.js";
 export type { DecoderConfig } from "./model/config.js";
