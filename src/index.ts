@@ -34,7 +34,16 @@ export type { GeneralRow, Label, PromptRow, Split } from "./data/types.js";
 export { type Attack, type AttackName, attackNames, builtInAttack, noAttack, persona, prefill } from "./evaluation/attacks.js";
 export { type Auc, auc } from "./evaluation/auc.js";
 export { type JudgeQuality, judgeQuality } from "./evaluation/calibration.js";
-export { balancedAccuracy, type Estimate, mcnemar, type PairedTest, type Proportion, share, wilson } from "./evaluation/intervals.js";
+export {
+  balancedAccuracy,
+  type Estimate,
+  mcnemar,
+  type PairedTest,
+  type Proportion,
+  share,
+  wilson,
+  withInterval,
+} from "./evaluation/intervals.js";
 export { type Judge, type JudgedAnswer, phraseJudge } from "./evaluation/judges.js";
 export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifference } from "./evaluation/paired.js";
 export { type GivenCompletion, policyLogps } from "./evaluation/policy-logps.js";
