@@ -33,6 +33,7 @@ export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifferenc
 export { policyLogps } from "./evaluation/policy-logps.js";
 export type { JudgedRow, SuiteMetrics } from "./evaluation/report.js";
 export { scorePolicyPairs } from "./evaluation/score-policy.js";
+export { type Spread, spread } from "./evaluation/spread.js";
 export type { Trial } from "./evaluation/trial.js";
 export { answerStop } from "./exante/answer-stop.js";
 export { judgeAnswer, refuses } from "./exante/judge.js";
