@@ -49,6 +49,7 @@ export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifferenc
 export { type GivenCompletion, policyLogps } from "./evaluation/policy-logps.js";
 export type { AnswerShares, JudgedRow, SuiteMetrics } from "./evaluation/report.js";
 export { type ScoreOptions, scorePolicyPairs } from "./evaluation/score-policy.js";
+export { type Spread, spread } from "./evaluation/spread.js";
 export type { Trial } from "./evaluation/trial.js";
 export type { Perplexity } from "./evaluation/usefulness.js";
 export { type AnswerStop, answerStop } from "./exante/answer-stop.js";

@@ -5,7 +5,7 @@ import { trainKept } from "../../runs/training.js";
 import type { StepMetrics } from "../../training/metrics.js";
 import { pairObjective } from "../../training/pair-objective.js";
 import { type PairLevel, pairBatches, stage2Pairs } from "./pairs.js";
-import { pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
+import { preferenceDefaults as defaults, pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
 import { stages } from "./stages.js";
 
 /** What a notebook may vary. */
@@ -27,7 +27,7 @@ export interface PreferenceOptions {
  */
 export async function* stage2(
   run: Run,
-  { beta = 0.1, nllWeight = 0.3, level = "trace", signal }: PreferenceOptions = {},
+  { beta = defaults.beta, nllWeight = defaults.nllWeight, level = defaults.level, signal }: PreferenceOptions = {},
 ): AsyncGenerator<StepMetrics> {
   const pairs = await stage2Pairs(run, level, signal);
   yield* trainKept(

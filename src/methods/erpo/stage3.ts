@@ -9,7 +9,7 @@ import type { StepMetrics } from "../../training/metrics.js";
 import { pairObjective } from "../../training/pair-objective.js";
 import { gate } from "./gate.js";
 import { pairBatches, roundPairs } from "./pairs.js";
-import { pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
+import { preferenceDefaults as defaults, pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
 import type { PreferenceOptions } from "./stage2.js";
 import { roundStage, stages } from "./stages.js";
 
@@ -26,7 +26,13 @@ import { roundStage, stages } from "./stages.js";
  */
 export async function* stage3(
   run: Run,
-  { beta = 0.1, alpha = 0.02, nllWeight = 0.3, level = "trace", signal }: PreferenceOptions & { alpha?: number } = {},
+  {
+    beta = defaults.beta,
+    alpha = defaults.alpha,
+    nllWeight = defaults.nllWeight,
+    level = defaults.level,
+    signal,
+  }: PreferenceOptions & { alpha?: number } = {},
 ): AsyncGenerator<StepMetrics & { round: number }> {
   const objective = pairObjective({
     name: "length margin",
