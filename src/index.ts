@@ -47,6 +47,7 @@ export {
 export { type Judge, type JudgedAnswer, phraseJudge } from "./evaluation/judges.js";
 export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifference } from "./evaluation/paired.js";
 export { type GivenCompletion, policyLogps } from "./evaluation/policy-logps.js";
+export { decisionLogOdds, decisionPrompt, nextTokenLogOdds, noneToken, refusalLogOdds, refusalTokens } from "./evaluation/readout.js";
 export type { AnswerShares, JudgedRow, SuiteMetrics } from "./evaluation/report.js";
 export { type ScoreOptions, scorePolicyPairs } from "./evaluation/score-policy.js";
 export { type Spread, spread } from "./evaluation/spread.js";
