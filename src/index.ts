@@ -10,6 +10,8 @@ export { createRng, type Rng } from "./backend/random.js";
 export { readSuite } from "./data/csv.js";
 // prompts and ex-ante traces
 export { buildDatasets, type Datasets } from "./data/dataset.js";
+export { DataError } from "./data/errors.js";
+export type { Identity } from "./data/identity.js";
 export type { PromptFiles } from "./data/own.js";
 export { refusalLabels } from "./data/packages.js";
 export {
@@ -28,18 +30,36 @@ export { type Attack, noAttack, persona, prefill } from "./evaluation/attacks.js
 export { auc } from "./evaluation/auc.js";
 export { judgeQuality } from "./evaluation/calibration.js";
 export { balancedAccuracy, type Estimate, mcnemar, type Proportion, share, wilson } from "./evaluation/intervals.js";
-export { type Judge, phraseJudge } from "./evaluation/judges.js";
+export { type Judge, type JudgedAnswer, phraseJudge } from "./evaluation/judges.js";
 export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifference } from "./evaluation/paired.js";
 export { policyLogps } from "./evaluation/policy-logps.js";
-export type { JudgedRow, SuiteMetrics } from "./evaluation/report.js";
+export type { AnswerShares, JudgedRow, SuiteMetrics } from "./evaluation/report.js";
 export type { Trial } from "./evaluation/trial.js";
 export { answerStop } from "./exante/answer-stop.js";
-export { judgeAnswer, refuses } from "./exante/judge.js";
+export { type Judgement, judgeAnswer, refuses } from "./exante/judge.js";
 export { checkSample, decisionPair, efficiencyPair, type PreferencePair } from "./exante/pairs.js";
-export { decisionRow, type LabelledPrompt, promptIds, type TraceWriter, thoughtFor, traceRow, traceWeights } from "./exante/rows.js";
+export {
+  type Assessed,
+  decisionRow,
+  type LabelledPrompt,
+  promptIds,
+  type TraceWriter,
+  thoughtFor,
+  traceRow,
+  traceWeights,
+} from "./exante/rows.js";
 export { defaultRules, readRules } from "./exante/rule-file.js";
 export { type Rule, type RuleSet, type RuleSetContent, ruleSet } from "./exante/rules.js";
-export { answerOf, type ParsedTrace, parseTrace, type Thought, writeThought } from "./exante/trace.js";
+export {
+  answerOf,
+  type ParsedTrace,
+  parseTrace,
+  type Segment,
+  type Thought,
+  type TraceStyle,
+  type Verdict,
+  writeThought,
+} from "./exante/trace.js";
 export { figure, intervals, lengthDistribution, palette, table, trainingCurves, type ValueOptions, value } from "./figures/index.js";
 // a reader: notebook or terminal
 export {
@@ -60,8 +80,10 @@ export {
   typeCheck,
 } from "./frontend/index.js";
 export type { Asking, Prompt, Question } from "./generation/asking.js";
+export type { Choice } from "./generation/choose.js";
 export {
   contrast,
+  type DecodedRow,
   type Decoding,
   type LogitsRule,
   plain,
@@ -75,6 +97,7 @@ export { type Policy, policy, policyIdentity } from "./generation/policy.js";
 export { type Endpoint, type RemoteCompletion, type RemoteOptions, sampleRemote } from "./generation/remote.js";
 export { type Completion, type SampleOptions, sample } from "./generation/sample.js";
 export { bestOf, type Candidate, type Search } from "./generation/search.js";
+export type { Sampler } from "./generation/types.js";
 export { type Round, rounds } from "./methods/erpo/gate.js";
 export { roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";
 export { answersOnly, stage1, stage1Prompts } from "./methods/erpo/stage1.js";
@@ -87,7 +110,7 @@ export type { KvCache } from "./model/cache.js";
 export type { Decoder, EditOptions, ForwardOptions, ForwardStates } from "./model/decoder.js";
 export type { StateEdit, StateEdits, StatePlace } from "./model/edit.js";
 export { type LanguageModel, loadModel } from "./model/load.js";
-export { createLora, LINEAR_NAMES, Lora, linearNames } from "./model/lora.js";
+export { createLora, LINEAR_NAMES, Lora, type LoraConfig, linearNames } from "./model/lora.js";
 export type { SamplingWeights } from "./model/merge.js";
 export type { ChatMessage, Tokenizer } from "./model/tokenizer.js";
 // losses: pure functions of log-probs
@@ -109,24 +132,26 @@ export { weightedLosses } from "./objectives/weighted.js";
 // ERPO, as a run that is kept in a folder
 export { type DevAnswers, type DevScore, devAnswers, devScore } from "./runs/dev.js";
 export { evaluate, keptPerplexity, policyBalance, type TrialResult } from "./runs/evaluate.js";
-export { KeptError, keep } from "./runs/keep.js";
-export { loadPolicy, savePolicy } from "./runs/policy-folder.js";
+export { KeptError, type KeptFolder, keep } from "./runs/keep.js";
+export { type DecodingReader, loadPolicy, readDecoding, savePolicy } from "./runs/policy-folder.js";
 export { type Profile, profile } from "./runs/profile.js";
-export { openRun, type Run } from "./runs/run.js";
+export { type OpenRunOptions, openRun, type Run } from "./runs/run.js";
 export { attackTrials, builtInTrial, suiteTrials, type TrialName } from "./runs/trials.js";
 // training
 export { balanced, lengthSorted, sequential, shuffled } from "./training/batches.js";
+export type { CompletionLogps } from "./training/completion.js";
+export { TrainingError } from "./training/errors.js";
 export { logMetrics, type MetricsLogger } from "./training/loggers/logger.js";
 export { type MlflowOptions, mlflowLogger } from "./training/loggers/mlflow.js";
 export { tensorBoardLogger } from "./training/loggers/tensorboard.js";
 export { train } from "./training/loop.js";
 export type { EvaluationMetrics, ObjectiveMetrics, StepMetrics } from "./training/metrics.js";
-export type { Objective, RowsLoss, ScoredBatch, Settings } from "./training/objective.js";
-export type { CheckpointOptions, TrainOptions } from "./training/options.js";
+export type { Json, Objective, RowsLoss, ScoredBatch, Settings } from "./training/objective.js";
+export type { BestChoice, CheckpointOptions, TrainOptions } from "./training/options.js";
 export { type PairBatch, pairObjective } from "./training/pair-objective.js";
 export { referenceLogps, trainPreference } from "./training/preference.js";
 export { type CutOptions, type Tokenized, tokenizePairs, tokenizeRows, tokenizeUnpaired } from "./training/rows.js";
-export { constant, cosine, linear } from "./training/schedule.js";
+export { constant, cosine, linear, type Schedule } from "./training/schedule.js";
 export { trainSft } from "./training/sft.js";
 export { evaluateRows } from "./training/step.js";
 export { sftObjective, type TokenLogps, tokenObjective } from "./training/token-objective.js";
