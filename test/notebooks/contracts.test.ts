@@ -52,7 +52,7 @@ test("a rule set is cited and noted, and another one is refused", () => {
   const [trace, noted, refused] = shown("use-rules").split("\n");
   expect(trace).toContain("<verify>K3: violates</verify>");
   expect(JSON.parse(noted!)).toEqual(JSON.parse(readFileSync(join(scratch, "run-rules/run.json"), "utf8")).rules);
-  expect(refused).toMatch(/holds a run with rules kitchen \(SHA-256 \w{12}\), not default /);
+  expect(refused).toMatch(/^DataError: .* holds a run with rules kitchen \(SHA-256 \w{12}\), not default /);
 });
 
 test("another judge and another beta are refused in one line each", () => {
