@@ -14,6 +14,7 @@ export { createRng, type Rng } from "./backend/random.js";
 // prompts, rows and their files
 export { readSuite, type SuiteOptions } from "./data/csv.js";
 export { type BuildOptions, buildDatasets, type Datasets, type OwnPrompts } from "./data/dataset.js";
+export { DataError } from "./data/errors.js";
 export type { Identity, IdentityValue } from "./data/identity.js";
 export type { Source } from "./data/manifest.js";
 export type { PromptFiles, RuleNames } from "./data/own.js";
@@ -58,6 +59,7 @@ export { type AnswerStop, answerStop } from "./exante/answer-stop.js";
 export { type Judgement, judgeAnswer, refuses } from "./exante/judge.js";
 export { type CheckedSample, checkSample, decisionPair, efficiencyPair, type Goal, type PreferencePair } from "./exante/pairs.js";
 export {
+  type Assessed,
   decisionRow,
   type LabelledPrompt,
   promptIds,
@@ -187,12 +189,14 @@ export { weightedLosses } from "./objectives/weighted.js";
 export { type DevAnswers, type DevScore, devAnswers, devScore } from "./runs/dev.js";
 export { evaluate, keptPerplexity, policyBalance, type TrialResult } from "./runs/evaluate.js";
 export { KeptError, type KeptFolder, keep } from "./runs/keep.js";
-export { type DecodingReader, loadPolicy, savePolicy } from "./runs/policy-folder.js";
+export { type DecodingReader, loadPolicy, readDecoding, savePolicy } from "./runs/policy-folder.js";
 export { type Profile, profile } from "./runs/profile.js";
 export { type OpenRunOptions, openRun, type Run } from "./runs/run.js";
 export { attackTrials, builtInTrial, suiteTrials, type TrialName } from "./runs/trials.js";
 // training
 export { balanced, lengthSorted, type Plan, sequential, shuffled } from "./training/batches.js";
+export type { CompletionLogps } from "./training/completion.js";
+export { TrainingError } from "./training/errors.js";
 export { logMetrics, type MetricsLogger } from "./training/loggers/logger.js";
 export { type MlflowOptions, mlflowLogger } from "./training/loggers/mlflow.js";
 export { tensorBoardLogger } from "./training/loggers/tensorboard.js";
