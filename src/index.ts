@@ -40,7 +40,17 @@ export { decisionRow, type LabelledPrompt, promptIds, type TraceWriter, thoughtF
 export { defaultRules, readRules } from "./exante/rule-file.js";
 export { type Rule, type RuleSet, type RuleSetContent, ruleSet } from "./exante/rules.js";
 export { answerOf, type ParsedTrace, parseTrace, type Thought, writeThought } from "./exante/trace.js";
-export { figure, intervals, lengthDistribution, palette, table, trainingCurves, type ValueOptions, value } from "./figures/index.js";
+export {
+  figure,
+  intervalCurves,
+  intervals,
+  lengthDistribution,
+  palette,
+  table,
+  trainingCurves,
+  type ValueOptions,
+  value,
+} from "./figures/index.js";
 // a reader: notebook or terminal
 export {
   ask,
@@ -71,7 +81,13 @@ export { answersOnly, stage1, stage1Prompts } from "./methods/erpo/stage1.js";
 export { type PreferenceOptions, stage2 } from "./methods/erpo/stage2.js";
 export { stage3 } from "./methods/erpo/stage3.js";
 export { roundStage, stages } from "./methods/erpo/stages.js";
+// related methods
+export type { RelatedMethod } from "./methods/method.js";
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
+export { relatedMethods } from "./methods/related.js";
+export * as rose from "./methods/rose.js";
+export { type MethodRow, methodRows, methodsSummary, readMethodRows, saveMethodRows } from "./methods/rows.js";
+export { type PolicySpeed, policySpeeds } from "./methods/speed.js";
 export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
 export { type LanguageModel, loadModel } from "./model/load.js";
 export { createLora, LINEAR_NAMES, Lora, linearNames } from "./model/lora.js";
