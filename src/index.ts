@@ -75,13 +75,14 @@ export { type Policy, policy, policyIdentity } from "./generation/policy.js";
 export { type Endpoint, type RemoteCompletion, type RemoteOptions, sampleRemote } from "./generation/remote.js";
 export { type Completion, type SampleOptions, sample } from "./generation/sample.js";
 export { bestOf, type Candidate, type Search } from "./generation/search.js";
+// related methods
+export * as derta from "./methods/derta.js";
 export { type Round, rounds } from "./methods/erpo/gate.js";
 export { roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";
 export { answersOnly, stage1, stage1Prompts } from "./methods/erpo/stage1.js";
 export { type PreferenceOptions, stage2 } from "./methods/erpo/stage2.js";
 export { stage3 } from "./methods/erpo/stage3.js";
 export { roundStage, stages } from "./methods/erpo/stages.js";
-// related methods
 export type { RelatedMethod } from "./methods/method.js";
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
 export { relatedMethods } from "./methods/related.js";
