@@ -18,7 +18,7 @@ import type { Tokenizer } from "../model/tokenizer.js";
 import { devPrompts } from "../runs/dev.js";
 import type { TrialResult } from "../runs/evaluate.js";
 import type { Profile } from "../runs/profile.js";
-import { labelled, withAnswers, withinTokens } from "../runs/prompts.js";
+import { labelled, withAnswers } from "../runs/prompts.js";
 import type { Run } from "../runs/run.js";
 import { trainKept } from "../runs/training.js";
 import { builtInTrial, suiteTrials } from "../runs/trials.js";
@@ -46,7 +46,7 @@ export interface DertaSettings {
   helpful: number;
   /** Triples of each step, each with its helpful rows. */
   triples: number;
-  /** Peak. The paper's 1e-4 is for a LoRA of 70 billion parameters; this one was chosen on dev prompts. */
+  /** Peak. The paper's 1e-4 is for a LoRA of 70 billion parameters; this is what ERPO's traces are learned with. */
   learningRate: number;
   /** Tokens of all of DeRTa's rows, as a share of the budget of ERPO's stage 1a. */
   budget: number;
@@ -111,7 +111,10 @@ export async function dertaRows(run: Run, knobs = settings, signal?: AbortSignal
   const helpfulPrompt = (i: number) => safe[i % safe.length]![Math.floor(i / safe.length) % safe[i % safe.length]!.length]!;
 
   const [lengths, texts, wording] = ["prefixes", "placeholders", "wording"].map((name) => run.rng(`DeRTa, ${name}`)) as [Rng, Rng, Rng];
-  const all = unsafe.map((prompt, i) => {
+  const helpfulTokens = ({ prompt }: PromptRow) => promptIds(prompt, tokenizer).length + knobs.answerTokens;
+  const reached: { triple: PreferenceRow; prompts: LabelledPrompt[]; alone: TokenRow[]; vanilla: TokenRow[] }[] = [];
+  let tokens = 0;
+  for (const [i, prompt] of unsafe.entries()) {
     const triple = tripleOf(prompt, run.rules, texts);
     const k = prefixWords(wordCount(contentOf(triple.rejected)), i, lengths);
     const continued = prefixRow(tokenizer, triple, k); // -log P(r | q, r_h,<k)
@@ -119,14 +122,10 @@ export async function dertaRows(run: Run, knobs = settings, signal?: AbortSignal
     const refusal = prefixRow(tokenizer, triple, 0); // vanilla: -log P(r | q)
     const counted = refusal.completion.map(() => transition.completion.length / refusal.completion.length); // as many tokens as the transition has
     const prompts = Array.from({ length: knobs.helpful }, (_, j) => helpfulPrompt(knobs.helpful * i + j));
-    return { triple, prompts, alone: [continued, transition], vanilla: [refusal, { ...refusal, weights: counted }] };
-  });
-  const helpfulTokens = ({ prompt }: PromptRow) => promptIds(prompt, tokenizer).length + knobs.answerTokens;
-  const reached = withinTokens(
-    all,
-    ({ alone, prompts }) => sum(alone.map(rowTokens)) + sum(prompts.map(helpfulTokens)),
-    knobs.budget * run.profile.stage1.decisionTokens,
-  );
+    tokens += sum([continued, transition].map(rowTokens)) + sum(prompts.map(helpfulTokens));
+    if (i > 0 && tokens > knobs.budget * run.profile.stage1.decisionTokens) break;
+    reached.push({ triple, prompts, alone: [continued, transition], vanilla: [refusal, { ...refusal, weights: counted }] });
+  }
   const answered = await withAnswers(
     run,
     "derta",
