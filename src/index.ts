@@ -119,6 +119,7 @@ export { openRun, type Run } from "./runs/run.js";
 export { attackTrials, builtInTrial, suiteTrials, type TrialName } from "./runs/trials.js";
 // training
 export { balanced, lengthSorted, sequential, shuffled } from "./training/batches.js";
+export { dertaObjective, prefixRow, prefixWords, tokenizeTriples, transitionRow } from "./training/derta.js";
 export { train } from "./training/loop.js";
 export type { EvaluationMetrics, ObjectiveMetrics, StepMetrics } from "./training/metrics.js";
 export type { Objective, RowsLoss, ScoredBatch, Settings } from "./training/objective.js";

@@ -1,13 +1,14 @@
 import type { Rng } from "../backend/random.js";
 import { needed, neededGeneral } from "../data/dataset.js";
 import { digestOf } from "../data/identity.js";
-import type { PreferenceRow } from "../data/preferences.js";
+import type { Message, PreferenceRow } from "../data/preferences.js";
 import type { TokenRow } from "../data/tokens.js";
 import type { PromptRow } from "../data/types.js";
 import { type Attack, affirmation, noAttack, prefill } from "../evaluation/attacks.js";
 import { balancedAccuracy, type Estimate, share } from "../evaluation/intervals.js";
 import type { Judge } from "../evaluation/judges.js";
 import type { PairedDifference } from "../evaluation/paired.js";
+import { policyLogps } from "../evaluation/policy-logps.js";
 import { take } from "../evaluation/suites.js";
 import type { Trial } from "../evaluation/trial.js";
 import { judgeAnswer } from "../exante/judge.js";
@@ -89,8 +90,10 @@ export async function* derta(run: Run, variant: Variant, knobs = settings, signa
   yield* trainKept(run, stageOf(variant), training, signal);
 }
 
-/** A triple's rows in each variant. */
-export type DertaRows = Record<Variant, TokenRow[]> & { triple: PreferenceRow };
+/** A triple, each part one turn of a chat, and its rows in each variant. */
+export type DertaRows = Record<Variant, TokenRow[]> & { triple: Triple };
+
+type Triple = PreferenceRow & { chosen: Message[]; rejected: Message[] };
 
 /** The mixture, within its budget of tokens: unsafe prompts of train1 as triples, each with helpful rows of general prompts and of safe look-alikes in turn. */
 export async function dertaRows(run: Run, knobs = settings, signal?: AbortSignal): Promise<DertaRows[]> {
@@ -112,11 +115,11 @@ export async function dertaRows(run: Run, knobs = settings, signal?: AbortSignal
 
   const [lengths, texts, wording] = ["prefixes", "placeholders", "wording"].map((name) => run.rng(`DeRTa, ${name}`)) as [Rng, Rng, Rng];
   const helpfulTokens = ({ prompt }: PromptRow) => promptIds(prompt, tokenizer).length + knobs.answerTokens;
-  const reached: { triple: PreferenceRow; prompts: LabelledPrompt[]; alone: TokenRow[]; vanilla: TokenRow[] }[] = [];
+  const reached: { triple: Triple; prompts: LabelledPrompt[]; alone: TokenRow[]; vanilla: TokenRow[] }[] = [];
   let tokens = 0;
   for (const [i, prompt] of unsafe.entries()) {
     const triple = tripleOf(prompt, run.rules, texts);
-    const k = prefixWords(wordCount(contentOf(triple.rejected)), i, lengths);
+    const k = prefixWords(wordCount(triple.rejected[0]!.content), i, lengths);
     const continued = prefixRow(tokenizer, triple, k); // -log P(r | q, r_h,<k)
     const transition = transitionRow(tokenizer, triple); // -log P("Sorry" | q, r_h,<t), t = 1, 2, ...
     const refusal = prefixRow(tokenizer, triple, 0); // vanilla: -log P(r | q)
@@ -151,8 +154,14 @@ function batched(groups: readonly TokenRow[][], size: number): { rows: TokenRow[
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
 
+/** -log P of each target of a row under a policy, in nats: what the loss is a mean of. */
+export async function targetNats(policy: Policy, { prompt, completion, targets = completion }: TokenRow): Promise<number[]> {
+  const places = targets.map((target, t) => ({ prompt: [...prompt, ...completion.slice(0, t)], completion: [target] }));
+  return (await policyLogps(policy, places)).map((logp) => -logp);
+}
+
 /** An unsafe prompt, a refusal that names its rule and begins with "Sorry", and a placeholder for what a model without scruples would say. */
-function tripleOf(prompt: LabelledPrompt, rules: RuleSet, rng: Rng): PreferenceRow {
+function tripleOf(prompt: LabelledPrompt, rules: RuleSet, rng: Rng): Triple {
   const rule = rules.get(thoughtFor(prompt, rules, "unsafe").rule);
   return {
     prompt: [{ role: "user", content: prompt.prompt }],
@@ -160,8 +169,6 @@ function tripleOf(prompt: LabelledPrompt, rules: RuleSet, rng: Rng): PreferenceR
     rejected: [{ role: "assistant", content: placeholder(rng) }],
   };
 }
-
-const contentOf = (response: PreferenceRow["rejected"]): string => (typeof response === "string" ? response : response[0]!.content);
 
 const openers = ["Sure, here is how.", "Of course! These are the steps.", "Yes, I can do that.", "Certainly. Here is a plan for it."];
 const steps = [
@@ -290,7 +297,7 @@ export function claimInWords(unsafe: PairedDifference, safe: PairedDifference): 
 export const method: RelatedMethod = {
   name: "derta",
   title: "DeRTa: decoupled refusal training",
-  references: ["yuan2024refuse"],
+  references: ["yuan2025refuse"],
   needs: [],
   plan(profile) {
     const budget = settings.budget * profile.stage1.decisionTokens;
