@@ -16,7 +16,7 @@ export function register(program: Command): void {
     group
       .command(name)
       .description(description)
-      .requiredOption("--model <M>", "a built-in name, a .gguf file, or a Hugging Face style directory")
+      .requiredOption("--model <M>", "a built-in name, a .gguf file, a Hugging Face style directory, or owner/name on the hub")
       .option("--adapter <dir>", "a PEFT folder to merge into the weights")
       .addOption(new Option("--type <type>", "how matrices are stored").choices(types).default(types[0]))
       .requiredOption("--output <path>", output);
@@ -35,11 +35,12 @@ export function register(program: Command): void {
 async function exportGguf(options: ExportOptions & { type: "f16" | "bf16" | "q8_0" | "f32" }): Promise<void> {
   const { assertWritable } = await import("./output.js");
   assertWritable(options.output);
+  const { provenanceOf } = await import("../model/provenance.js");
   const { saveGguf } = await import("../model/gguf-write.js");
   const { openModel } = await import("./model.js");
   const { model, lora, close } = await openModel({ ...options, precision: "f32" });
   try {
-    await saveGguf(options.output, model, lora, options.type);
+    await saveGguf(options.output, model, lora, options.type, await provenanceOf(model, lora, options.adapter));
     const window = model.config.windows.find((positions) => positions !== null);
     if (window)
       process.stderr.write(`erpo: llama.cpp knows no windows of this family: beyond ${window} tokens it computes something else\n`);
@@ -52,12 +53,14 @@ async function exportSafetensors(options: ExportOptions & { type: "f32" | "f16" 
   const { join } = await import("node:path");
   const { assertWritable } = await import("./output.js");
   assertWritable(join(options.output, "config.json"));
+  const { provenanceOf } = await import("../model/provenance.js");
   const { saveModel } = await import("../model/save.js");
   const { openModel } = await import("./model.js");
   const { model, lora, close } = await openModel({ ...options, precision: "f32" });
   try {
     const type = options.type.toUpperCase() as "F32" | "F16" | "BF16";
-    await saveModel(options.output, model, lora, { type, maxShardBytes: options.maxShardSize });
+    const provenance = await provenanceOf(model, lora, options.adapter);
+    await saveModel(options.output, model, lora, { type, maxShardBytes: options.maxShardSize, provenance });
   } finally {
     close();
   }

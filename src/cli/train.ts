@@ -9,6 +9,8 @@ export function register(program: Command): void {
     .action(async (file: string) => {
       const { readRunConfig } = await import("../training/run-config.js");
       const config = readRunConfig(file);
+      const { checkReportTo, reported } = await import("../training/loggers/report-to.js");
+      checkReportTo(config);
       const { readText } = await import("../data/jsonl.js");
       for (const file of [config.data, config.eval_data]) if (file) readText(file); // a missing file is named before a model is loaded
       const { loadModel } = await import("../model/load.js");
@@ -26,7 +28,8 @@ export function register(program: Command): void {
         total = steps;
       };
       try {
-        for await (const step of runTraining(config, model, { log, signal: abort.signal, onPlan })) {
+        const training = runTraining(config, model, { log, signal: abort.signal, onPlan });
+        for await (const step of reported(training, config, log)) {
           last = step.step;
           if (process.stderr.isTTY) {
             const parts = [`step ${step.step}/${total}`, `loss ${step.loss.toFixed(4)}`, `${step.tokens_per_second.toFixed(0)} tokens/s`];

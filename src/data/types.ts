@@ -1,6 +1,7 @@
 /** `train1` trains stage 1, `train2` is kept for stages 2 and 3, `dev` is for choices, `test` for reporting only. */
 export type Split = "train1" | "train2" | "dev" | "test";
 
+/** What a prompt calls for: help, or a refusal. */
 export type Label = "safe" | "unsafe";
 
 /** One turn of a conversation. */
@@ -24,6 +25,8 @@ export interface PromptRow {
   split: Split;
   /** what stands before the prompt in its conversation: a system turn, earlier turns */
   before?: readonly ChatMessage[];
+  /** how the model's own turn is made to begin */
+  prefill?: string;
   /** what is really asked, 2 to 6 words: what a trace's assessment says */
   sense?: string;
   /** whom or what it is aimed at, 1 to 4 words */

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { isIds, type Prompt, promptTokens } from "../generation/asking.js";
+import { boundEdits } from "../generation/decoding.js";
 import type { Policy } from "../generation/policy.js";
 import { completionLogps } from "../training/completion.js";
 
@@ -10,14 +11,14 @@ export interface GivenCompletion {
 }
 
 /**
- * Log-probabilities of given completions under a policy, sums over tokens, in nats, one per row. Where its decoding rewrites logits they are those of the rewritten
+ * Log-probabilities of given completions under a policy, sums over tokens, in nats, one per row. Where its decoding rewrites logits or edits states they are those of the rewritten
  * ones, found token by token; the temperature, top-k and top-p do not count, nor does a search.
  *
  * @throws RangeError when a decoding with several contexts is given token ids
  */
 export async function policyLogps(policy: Policy, rows: readonly GivenCompletion[]): Promise<number[]> {
   const { model, adapter, asking, decoding } = policy;
-  if (decoding.logits) return forcedLogps(policy, rows);
+  if (decoding.logits || decoding.edits) return forcedLogps(policy, rows);
   const asked = rows.map(({ prompt, completion }) => ({ prompt: promptTokens(model.tokenizer, asking, prompt), completion }));
   const { logps, row } = completionLogps(model.decoder, asked, adapter);
   const values = await logps.data();
@@ -32,10 +33,12 @@ async function forcedLogps({ model, adapter, asking, decoding }: Policy, rows: r
   if (decoding.contexts.length > 0 && rows.some(({ prompt }) => isIds(prompt)))
     throw new RangeError("policyLogps: a decoding with several contexts needs questions (messages), not token ids");
   const weights = model.decoder.merged(adapter);
+  const written = (t: number) => rows.map(({ completion }, index) => ({ index, ids: completion.slice(0, t) }));
   const streams = [asking, ...decoding.contexts].map((way) =>
     model.decoder.prefill(
       weights,
       rows.map(({ prompt }) => promptTokens(model.tokenizer, way, prompt)),
+      { edit: boundEdits(decoding.edits, written(0)) },
     ),
   );
   const sums = new Array<number>(rows.length).fill(0);
@@ -45,16 +48,17 @@ async function forcedLogps({ model, adapter, asking, decoding }: Policy, rows: r
       const targets = rows.map(({ completion }) => completion[t] ?? 0); // a row that has ended is run on, and not counted
       const logps = tf.tidy(() => {
         const [own, ...others] = streams.map(({ logits }) => logits);
-        const so = rows.map(({ completion }, index) => ({ index, ids: completion.slice(0, t) }));
-        const all = tf.logSoftmax(decoding.logits!(own!, others, so)); // [B, V]
-        return tf.sum(tf.mul(all, tf.oneHot(tf.tensor1d(targets, "int32"), own!.shape[1])), 1); // [B]
+        const all = tf.logSoftmax(decoding.logits ? decoding.logits(own!, others, written(t)) : own!); // [B, V]
+        const target = tf.oneHot(tf.tensor1d(targets, "int32"), own!.shape[1], 1, 0, "bool");
+        return tf.sum(tf.where(target, all, tf.zerosLike(all)), 1); // [B]; no product, since a rule may forbid tokens by -Infinity
       });
       const values = await logps.data();
       logps.dispose();
       for (const [b, { completion }] of rows.entries()) if (t < completion.length) sums[b]! += values[b]!;
       for (const stream of streams) {
         stream.logits.dispose();
-        if (t + 1 < steps) stream.logits = model.decoder.step(weights, stream.cache, targets);
+        if (t + 1 < steps)
+          stream.logits = model.decoder.step(weights, stream.cache, targets, { edit: boundEdits(decoding.edits, written(t + 1)) });
       }
     }
   } finally {

@@ -2,7 +2,9 @@ import * as tf from "@tensorflow/tfjs";
 import { commonPrefix } from "../backend/ops/rows.js";
 import { writeRefusal } from "../exante/rows.js";
 import { isIds, type Prompt, promptTokens } from "../generation/asking.js";
+import { boundEdits } from "../generation/decoding.js";
 import type { Policy } from "../generation/policy.js";
+import type { StateEdits } from "../model/edit.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import type { Tokenizer } from "../model/tokenizer.js";
@@ -30,14 +32,15 @@ export async function nextTokenLogOdds(
   for (let start = 0; start < order.length; start += batchSize) {
     const indices = order.slice(start, start + batchSize);
     const odds = tf.tidy(() => {
+      const rows = indices.map((index) => ({ index, ids: [] }));
       const [own, ...others] = asked.map((ids) =>
         lastLogits(
           model,
           policy.adapter,
           indices.map((i) => ids[i]!),
+          boundEdits(decoding.edits, rows),
         ),
       );
-      const rows = indices.map((index) => ({ index, ids: [] }));
       return logOdds(decoding.logits ? decoding.logits(own!, others, rows) : own!, tokens);
     }); // [B]
     const values = await odds.data();
@@ -83,19 +86,23 @@ export function refusalLogOdds(policy: Policy, prompts: readonly Prompt[], batch
 }
 
 /** Logits of the token after each prompt, [B, V]. */
-function lastLogits({ decoder }: LanguageModel, lora: Lora | null, prompts: readonly (readonly number[])[]): tf.Tensor2D {
-  const P = commonPrefix(prompts);
+function lastLogits({ decoder }: LanguageModel, lora: Lora | null, prompts: readonly (readonly number[])[], edit: StateEdits): tf.Tensor2D {
+  const edited = Object.keys(edit).length > 0; // then rows are run whole
+  const P = edited ? 0 : commonPrefix(prompts);
   const own = prompts.map((ids) => ids.slice(P));
   const lengths = own.map((ids) => ids.length);
   const T = Math.max(...lengths);
   const padded = Int32Array.from(own.flatMap((ids) => [...ids, ...new Array<number>(T - ids.length).fill(0)]));
-  const states = decoder.hidden(tf.tensor2d(padded, [own.length, T], "int32"), { lora, prefix: prompts[0]!.slice(0, P), lengths }); // [B, T, C]
+  const ids = tf.tensor2d(padded, [own.length, T], "int32");
+  const states = edited
+    ? decoder.forward(ids, { lora, lengths, edit }).states
+    : decoder.hidden(ids, { lora, prefix: prompts[0]!.slice(0, P), lengths }); // [B, T, C]
   const C = states.shape[2];
   const last = tf.tensor1d(
     lengths.map((length, b) => b * T + length - 1),
     "int32",
   );
-  return decoder.logits(tf.gather(tf.reshape(states, [own.length * T, C]), last) as tf.Tensor2D);
+  return decoder.logits(tf.gather(tf.reshape(states, [own.length * T, C]), last) as tf.Tensor2D, lora);
 }
 
 /** log P(set) - log P(not in set): logits [B, V] -> [B]. Both sums are taken apart, so that odds beyond float32's 1 - p are exact too. */

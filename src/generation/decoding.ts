@@ -1,12 +1,13 @@
 import * as tf from "@tensorflow/tfjs";
 import { digestOf, type Identity } from "../data/identity.js";
+import type { StateEdits, StatePlace } from "../model/edit.js";
 import type { Asking } from "./asking.js";
 import type { Choice } from "./choose.js";
 import type { Search } from "./search.js";
 
 /** A completion under way, as a rule sees it. */
 export interface DecodedRow {
-  /** Which prompt, counted from 0 over the whole call. */
+  /** Which prompt, counted from 0 over the whole call; under a search, which of its tries. */
   index: number;
   /** Its new tokens so far. */
   ids: readonly number[];
@@ -21,6 +22,15 @@ export interface DecodedRow {
 export type LogitsRule = (logits: tf.Tensor2D, contexts: readonly tf.Tensor2D[], rows: readonly DecodedRow[]) => tf.Tensor2D;
 
 /**
+ * Replaces states of the residual stream while completions are written: `[B, T, C]` -> the same shape. For prompts T is the longest one's length, then 1.
+ * @param place where the states stand in their sequences, and of which completions they are, B of them
+ */
+export type StateRule = (states: tf.Tensor3D, place: StatePlace & { rows: readonly DecodedRow[] }) => tf.Tensor3D;
+
+/** Rules by the layer after whose output they come: 0 is the first decoder layer, -1 the embedding. */
+export type StateRules = Readonly<Record<number, StateRule>>;
+
+/**
  * How a policy finds its next tokens, as a value. `plain` is the usual one; a rule over logits, other contexts and a search may be added by those below or in a
  * notebook's cell.
  */
@@ -30,6 +40,8 @@ export interface Decoding {
   /** Other ways of asking each question: each has keys and values of its own and gets the tokens that are chosen. */
   readonly contexts: readonly Asking[];
   readonly logits: LogitsRule | null;
+  /** Edits of hidden states, in all contexts. */
+  readonly edits: StateRules | null;
   /** Finds completions by trying several; null for one try. */
   readonly search: Search | null;
   /** What completions depend on, in readable form. */
@@ -38,13 +50,14 @@ export interface Decoding {
 
 /** Greedy at temperature 0 (the default), else sampling. */
 export function plain(choice: Choice = { temperature: 0 }): Decoding {
-  return { choice, contexts: [], logits: null, search: null, identity: { kind: "plain", ...choice } };
+  return { choice, contexts: [], logits: null, edits: null, search: null, identity: { kind: "plain", ...choice } };
 }
 
 /**
  * Decoding with an own rule over logits, such as a mask or a penalty.
  *
  * @param settings what the rule depends on beside its code (its constants, digests of its vectors): part of the identity, so that results made with others are told apart
+ * @param options other contexts, and how tokens are drawn
  * @param options.contexts other ways of asking, whose logits the rule gets
  */
 export function withLogits(
@@ -58,6 +71,7 @@ export function withLogits(
     choice: drawn,
     contexts,
     logits: rule,
+    edits: null,
     search: null,
     identity: { kind: "logits rule", settings, code: codeDigest(rule), ...asked, ...drawn },
   };
@@ -74,6 +88,7 @@ export const codeDigest = (rule: (...values: never[]) => unknown): string => dig
  *
  * Alpha 0 is the policy without contrast, bit for bit.
  *
+ * @param options the other context and its weight
  * @param options.against the other context's system prompt, s'
  * @param options.alpha weight of the contrast, >= 0
  * @param options.plausible tau in [0, 1]: only tokens with p >= tau max p under the policy's own prompt may be chosen (contrastive decoding's mask, Li et al. 2023);
@@ -100,10 +115,31 @@ export function contrast({
     choice: drawn,
     contexts: [{ system: against }],
     logits: rule,
+    edits: null,
     search: null,
     identity: { kind: "contrast", against, alpha, plausible, ...drawn },
   };
 }
+
+/**
+ * Decoding with edits of hidden states, such as a direction that is added at some layers from some position on (activation steering).
+ *
+ * @param settings what the edits depend on beside their code (strengths, digests of vectors): part of the identity
+ * @param decoding what else it does; default: greedy
+ */
+export function withEdits(edits: StateRules, settings: Identity, decoding: Decoding = plain()): Decoding {
+  const layers = Object.fromEntries(Object.entries(edits).map(([layer, rule]) => [layer, codeDigest(rule)]));
+  return { ...decoding, edits, identity: { kind: "edited", settings, layers, decoding: decoding.identity } };
+}
+
+/** Rules bound to the completions that a pass is about, as the decoder takes them. */
+export const boundEdits = (rules: StateRules | null, rows: readonly DecodedRow[]): StateEdits =>
+  Object.fromEntries(
+    Object.entries(rules ?? {}).map(([layer, rule]) => [
+      layer,
+      (states: tf.Tensor3D, place: StatePlace) => rule(states, { ...place, rows }),
+    ]),
+  );
 
 /** Decoding by a search over several tries: `searching(bestOf({ n: 8, score }))`. */
 export const searching = (search: Search): Decoding => ({ ...plain(search.choice), search, identity: search.identity });

@@ -20,6 +20,7 @@ export interface Policy {
 
 /**
  * A policy of its parts: `policy({ model, system: "You are careful.", decoding: plain({ temperature: 0.7 }) })`.
+ * @param parts what it is made of
  * @param parts.name default: the model's name
  * @param parts.adapter stays the caller's, who disposes of it
  * @param parts.decoding default: greedy
@@ -47,9 +48,9 @@ export async function policyIdentity({ model, adapter, asking, decoding }: Polic
   };
 }
 
-/** An adapter's weights, as the SHA-256 of the adapter_model.safetensors that `saveAdapter` writes of it, and its scale. */
+/** An adapter's weights, as the SHA-256 of the adapter_model.safetensors that `saveAdapter` writes of it, its scale and the tokens that it has rows for. */
 export async function adapterIdentity(adapter: Lora): Promise<Identity> {
   const hash = createHash("sha256");
   for await (const chunk of adapterBytes(adapter)) hash.update(chunk);
-  return { sha256: hash.digest("hex"), r: adapter.config.r, alpha: adapter.config.alpha };
+  return { sha256: hash.digest("hex"), r: adapter.config.r, alpha: adapter.config.alpha, tokens: adapter.tokens?.ids };
 }

@@ -7,7 +7,7 @@ import type { LanguageModel } from "../model/load.js";
 import type { SamplingWeights } from "../model/merge.js";
 import { isIds, promptTokens } from "./asking.js";
 import { type Choice, chooseToken } from "./choose.js";
-import type { Decoding, LogitsRule } from "./decoding.js";
+import { boundEdits, type Decoding, type LogitsRule } from "./decoding.js";
 import type { Policy } from "./policy.js";
 import type { Completion, Prompt, SampleOptions } from "./types.js";
 
@@ -71,13 +71,15 @@ async function* sampleMerged(
   { decoder, tokenizer, config }: LanguageModel,
   weights: SamplingWeights,
   asked: readonly (readonly (readonly number[])[])[],
-  { choice, logits: rule }: Decoding,
+  { choice, logits: rule, edits }: Decoding,
   { maxNewTokens, batchSize, rng, first = 0, stop, signal }: SampleOptions,
 ): AsyncGenerator<Completion> {
   const ends = new Set([tokenizer.eosId, ...config.eosTokenIds]);
   const longest = asked[0]!.map((_, index) => Math.max(...asked.map((prompts) => prompts[index]!.length)));
   const room = (index: number) => Math.min(maxNewTokens, config.maxPositions - longest[index]! + 1); // the last token has no position
-  const waiting = longest.map((_, i) => i).sort((a, b) => asked[0]![a]!.length - asked[0]![b]!.length);
+  const all = longest.map((_, i) => i);
+  for (const index of all) if (room(index) <= 0) yield { index, ids: [], finished: false, seconds: 0 }; // a search's branch that has filled the positions
+  const waiting = all.filter((index) => room(index) > 0).sort((a, b) => asked[0]![a]!.length - asked[0]![b]!.length);
   let batch: Batch | null = null;
   try {
     while (batch || waiting.length > 0) {
@@ -90,6 +92,7 @@ async function* sampleMerged(
           decoder.prefill(
             weights,
             rows.map(({ index }) => prompts[index]!),
+            { edit: boundEdits(edits, rows) },
           ),
         );
         batch = batch ? joined(batch, { rows, streams }) : { rows, streams };
@@ -112,11 +115,14 @@ async function* sampleMerged(
         else stays.push(at);
       }
       batch = kept(batch!, stays);
-      for (const stream of batch?.streams ?? [])
+      if (!batch) continue;
+      const edit = boundEdits(edits, batch.rows);
+      for (const stream of batch.streams)
         stream.logits = decoder.step(
           weights,
           stream.cache,
           stays.map((at) => next[at]!),
+          { edit },
         );
     }
   } finally {

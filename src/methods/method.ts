@@ -1,6 +1,7 @@
-import { existsSync, readdirSync } from "node:fs";
-import { dirname } from "node:path";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { DataError } from "../data/errors.js";
+import { keptResults } from "../runs/keep.js";
 import type { Profile } from "../runs/profile.js";
 import type { PlannedWork } from "./erpo/plan.js";
 
@@ -21,11 +22,10 @@ export interface RelatedMethod {
 }
 
 /** Folders of the stages that a run has been through with; none where there is no run. */
-export function finishedStages(dir: string): string[] {
-  if (!existsSync(dir)) return [];
-  const files = readdirSync(dir, { recursive: true, encoding: "utf8" }).map((file) => file.replaceAll("\\", "/"));
-  return files.filter((file) => file.endsWith("/stage.json")).map(dirname);
-}
+export const finishedStages = (dir: string): string[] =>
+  keptResults(dir)
+    .filter(({ path, record }) => !/\.jsonl?$/.test(path) && existsSync(join(dir, record.files[0]!)))
+    .map(({ path }) => path);
 
 /** @throws DataError when a run lacks a stage that the method needs, naming it */
 export function assertNeeds({ name, needs }: RelatedMethod, dir: string): void {

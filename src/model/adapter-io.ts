@@ -5,10 +5,12 @@ import { writeAtomic } from "../setup/atomic.js";
 import type { DecoderConfig } from "./config.js";
 import { WeightsError } from "./errors.js";
 import { openRanges } from "./files.js";
-import { type LinearName, Lora, linearNames, linearShape, MODULE_NAMES, modulePath } from "./lora.js";
+import { type LinearName, Lora, linearNames, linearShape, MODULE_NAMES, modulePath, TOKEN_ROWS_KEY, wrongToken } from "./lora.js";
 import { readSafetensors, safetensorsBytes, writeSafetensors } from "./safetensors.js";
 import { readJson } from "./tokenizer-files.js";
 import type { WritableTensor } from "./weights.js";
+
+const tokenIds = z.array(z.number().int().nonnegative());
 
 /** What erpo needs of PEFT's adapter_config.json; variants of LoRA that change the formula are refused by name. */
 const adapterConfig = z.looseObject({
@@ -24,7 +26,7 @@ const adapterConfig = z.looseObject({
   rank_pattern: z.record(z.string(), z.never()).nullish(),
   alpha_pattern: z.record(z.string(), z.never()).nullish(),
   modules_to_save: z.array(z.never()).nullish(),
-  trainable_token_indices: z.union([z.array(z.never()), z.record(z.string(), z.never())]).nullish(),
+  trainable_token_indices: z.union([tokenIds, z.strictObject({ embed_tokens: tokenIds }).transform((of) => of.embed_tokens)]).nullish(),
 });
 
 /**
@@ -50,6 +52,7 @@ export async function saveAdapter(dir: string, lora: Lora, base: string): Promis
     modules_to_save: null,
     use_dora: false,
     use_rslora: false,
+    ...(lora.tokens && { trainable_token_indices: lora.tokens.ids }),
   };
   writeAtomic(join(dir, "adapter_config.json"), [`${JSON.stringify(config, null, 2)}\n`]);
   await writeSafetensors(join(dir, "adapter_model.safetensors"), storedTensors(lora));
@@ -67,64 +70,79 @@ const KEY = new RegExp(
   `^base_model\\.model\\.model\\.layers\\.(\\d+)\\.(?:self_attn|mlp)\\.(${MODULE_NAMES.join("|")})\\.lora_(A|B)\\.weight$`,
 );
 
+/** Layer, module and matrix of PEFT's key; null where it is none of this decoder's linear layers'. */
+function parseKey(name: string, config: DecoderConfig): { layer: number; module: LinearName; matrix: "A" | "B" } | null {
+  const [, layer, module, matrix] = KEY.exec(name) ?? [];
+  if (!layer || !linearNames(config).includes(module as LinearName)) return null;
+  return { layer: Number(layer), module: module as LinearName, matrix: matrix as "A" | "B" };
+}
+
+const OWN_BASE = "use the adapter's own base model";
+
+/** Rank, alpha and trained tokens, as adapter_config.json says. */
+async function readConfig(file: string, config: DecoderConfig): Promise<{ r: number; alpha: number; trainableTokens?: number[] }> {
+  const parsed = adapterConfig.safeParse(
+    await readJson(file, "an adapter is a folder with adapter_config.json and adapter_model.safetensors"),
+  );
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    throw new WeightsError(file, `field "${issue.path.join(".")}": ${issue.message}`, "erpo reads plain LoRA adapters");
+  }
+  const { r, lora_alpha: alpha, trainable_token_indices: ids } = parsed.data;
+  if (!ids || ids.length === 0) return { r, alpha };
+  const wrong = wrongToken(config, ids);
+  if (wrong === undefined) return { r, alpha, trainableTokens: ids };
+  const cause = `field "trainable_token_indices": ${wrong} is named twice, or is not among the model's tokens 0..${config.vocabSize - 1}`;
+  throw new WeightsError(file, cause, OWN_BASE);
+}
+
 /**
  * Loads an adapter that PEFT or `saveAdapter` wrote.
  * @param config of the decoder that it is for
  * @throws WeightsError when a file is missing or broken, a key is unknown or missing, a shape does not fit the decoder, or a number is not finite
  */
 export async function loadAdapter(dir: string, config: DecoderConfig): Promise<Lora> {
-  const configFile = join(dir, "adapter_config.json");
-  const parsed = adapterConfig.safeParse(
-    await readJson(configFile, "an adapter is a folder with adapter_config.json and adapter_model.safetensors"),
-  );
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    throw new WeightsError(configFile, `field "${issue.path.join(".")}": ${issue.message}`, "erpo reads plain LoRA adapters");
-  }
-  const { r, lora_alpha: alpha } = parsed.data;
+  const { r, alpha, trainableTokens } = await readConfig(join(dir, "adapter_config.json"), config);
   const weightsFile = join(dir, "adapter_model.safetensors");
   const file = openRanges(weightsFile);
   try {
     const stored = readSafetensors(file);
     const layers = new Set<number>();
     const modules = new Set<LinearName>();
+    /** The shape that a key's tensor must have. */
+    const wanted = (name: string): [number, number] => {
+      if (trainableTokens && name === TOKEN_ROWS_KEY) return [trainableTokens.length, config.hiddenSize];
+      const key = parseKey(name, config);
+      if (!key) throw new WeightsError(weightsFile, `unknown key ${name}`, "erpo adapts linear layers of decoders, and rows of tokens");
+      if (key.layer >= config.numLayers)
+        throw new WeightsError(weightsFile, `key ${name}: the model has ${config.numLayers} layers`, OWN_BASE);
+      layers.add(key.layer);
+      modules.add(key.module);
+      const [out, input] = linearShape(config, key.module);
+      return key.matrix === "A" ? [r, input] : [out, r];
+    };
     for (const name of stored.names) {
-      const [, layer, module, matrix] = KEY.exec(name) ?? [];
-      if (!layer || !linearNames(config).includes(module as LinearName))
-        throw new WeightsError(weightsFile, `unknown key ${name}`, "erpo adapts the linear layers of decoders only");
-      if (Number(layer) >= config.numLayers)
-        throw new WeightsError(weightsFile, `key ${name}: the model has ${config.numLayers} layers`, "use the adapter's own base model");
-      const [out, input] = linearShape(config, module as LinearName);
-      const want = matrix === "A" ? [r, input] : [out, r];
+      const want = wanted(name);
       if (stored.shape(name).join() !== want.join()) {
-        throw new WeightsError(
-          weightsFile,
-          `key ${name} is [${stored.shape(name)}], the model and r = ${r} need [${want}]`,
-          "use the adapter's own base model",
-        );
+        const cause = `key ${name} is [${stored.shape(name)}], the model and r = ${r} need [${want}]`;
+        throw new WeightsError(weightsFile, cause, OWN_BASE);
       }
       if (!stored.read(name).data.every(Number.isFinite))
         throw new WeightsError(weightsFile, `key ${name} holds a number that is not finite`, "use another adapter");
-      layers.add(Number(layer));
-      modules.add(module as LinearName);
     }
-    const targetModules = MODULE_NAMES.filter((m) => modules.has(m));
     const known = new Set(stored.names);
+    const present = (name: string): string => {
+      if (!known.has(name)) throw new WeightsError(weightsFile, `key ${name} is missing`, "get the adapter again");
+      return name;
+    };
     const key = (layer: number, module: LinearName, matrix: "A" | "B") =>
-      `base_model.model.model.layers.${layer}.${modulePath(module)}.lora_${matrix}.weight`;
-    const chosen = { r, alpha, targetModules, layers: [...layers].sort((a, b) => a - b) };
-    for (const layer of chosen.layers) {
-      for (const module of targetModules) {
-        for (const matrix of ["A", "B"] as const) {
-          if (!known.has(key(layer, module, matrix)))
-            throw new WeightsError(weightsFile, `key ${key(layer, module, matrix)} is missing`, "get the adapter again");
-        }
-      }
-    }
-    return new Lora(chosen, (layer, module, matrix) => {
-      const { data, shape } = stored.read(key(layer, module, matrix));
-      return tf.tensor2d(data, shape as [number, number]);
-    });
+      present(`base_model.model.model.layers.${layer}.${modulePath(module)}.lora_${matrix}.weight`);
+    const read = (name: string): tf.Tensor2D => tf.tensor2d(stored.read(name).data, stored.shape(name) as [number, number]);
+    const targetModules = MODULE_NAMES.filter((m) => modules.has(m));
+    const chosen = { r, alpha, targetModules, layers: [...layers].sort((a, b) => a - b), ...(trainableTokens && { trainableTokens }) };
+    for (const layer of layers) for (const module of modules) for (const matrix of ["A", "B"] as const) key(layer, module, matrix);
+    const rows = trainableTokens ? read(present(TOKEN_ROWS_KEY)) : null;
+    return new Lora(chosen, (layer, module, matrix) => read(key(layer, module, matrix)), rows);
   } finally {
     file.close();
   }

@@ -62,8 +62,14 @@ export class KvCache {
     return value;
   }
 
-  /** A cache of some of the rows, in the given order. This one stays. */
+  /**
+   * A cache of some of the rows, in the given order: a copy, so that what is appended to one changes nothing in the other. A row that is named several times is a
+   * fork: each of its copies is continued by itself. This cache stays.
+   * @throws RangeError when there is no such row
+   */
   select(rows: readonly number[]): KvCache {
+    const wrong = rows.find((b) => this.lengths[b] === undefined);
+    if (wrong !== undefined) throw new RangeError(`select: no row ${wrong} among ${this.size}`);
     const { numKvHeads: KV, headDim: D } = this.config;
     const shape: [number, number] = [this.size, KV * this.#capacity * D];
     const index = tf.tensor1d([...rows], "int32");
@@ -72,6 +78,18 @@ export class KvCache {
     const selected = new KvCache(this.config, lengths, this.keys.map(pick), this.values.map(pick), this.#capacity);
     index.dispose();
     return selected;
+  }
+
+  /**
+   * Takes back the last tokens of rows, to continue from an earlier place. Nothing is copied or freed.
+   * @param lengths tokens that stay of each row, [B]
+   * @throws RangeError when a row has fewer tokens than are to stay
+   */
+  truncate(lengths: ArrayLike<number>): void {
+    if (lengths.length !== this.size) throw new RangeError(`truncate: ${lengths.length} lengths for ${this.size} rows`);
+    const wrong = this.lengths.findIndex((have, b) => !Number.isInteger(lengths[b]) || lengths[b]! < 0 || lengths[b]! > have);
+    if (wrong >= 0) throw new RangeError(`truncate: row ${wrong} has ${this.lengths[wrong]} tokens, ${lengths[wrong]} cannot stay`);
+    this.lengths.set(lengths);
   }
 
   #grow(capacity: number): void {
@@ -97,6 +115,7 @@ export class KvCache {
     return joined;
   }
 
+  /** Frees keys and values. */
   dispose(): void {
     tf.dispose([this.keys, this.values]);
   }

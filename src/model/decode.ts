@@ -6,6 +6,7 @@ import { commonPrefix, sharedStarts } from "../backend/ops/rows.js";
 import { swigluForward } from "../backend/ops/swiglu.js";
 import { KvCache } from "./cache.js";
 import type { DecoderConfig } from "./config.js";
+import { checkLayers, editedLayers, editPacked, editStates, type StateEdits } from "./edit.js";
 import { layerForward } from "./layer.js";
 import type { SamplingWeights } from "./merge.js";
 import { passContexts } from "./pass.js";
@@ -17,52 +18,71 @@ export function prefillRows(
   config: DecoderConfig,
   weights: SamplingWeights,
   rows: readonly (readonly number[])[],
+  edit: StateEdits,
 ): { cache: KvCache; logits: tf.Tensor2D } {
   if (rows.length === 0 || rows.some((r) => r.length === 0)) throw new RangeError("prefill: every prompt needs at least one token");
-  const prefix = commonPrefix(rows);
+  const edits = editedLayers(edit);
+  checkLayers(config, edits);
+  const sharing = edits.length === 0; // an edit sees whole rows
+  const prefix = sharing ? commonPrefix(rows) : 0;
   const own = rows.map((r) => r.slice(prefix));
   const lengths = own.map((r) => r.length);
-  const shared = sharedStarts(own);
+  const shared = sharing ? sharedStarts(own) : own.map(() => null);
   const keys: tf.Tensor4D[] = [];
   const values: tf.Tensor4D[] = [];
-  const logits = tf.tidy(() => {
-    const contexts = passContexts(config, prefix, lengths, shared);
-    const run = own.map((r, b) => r.slice(shared[b]?.tokens ?? 0));
-    const ids = [...rows[0]!.slice(0, prefix), ...run.flat()];
-    let x = tf.gather(weights.embedding, tf.tensor1d(ids, "int32")) as tf.Tensor2D; // [P + N, C]
-    for (const [l, w] of weights.layers.entries()) {
-      x = tf.tidy(() => {
-        const { value, saved } = layerForward(w, x, contexts[l]!, null);
-        keys.push(tf.keep(saved.mix.rows.k));
-        values.push(tf.keep(saved.mix.rows.v));
-        return value;
-      });
-    }
-    const last = run.map((r, b) => prefix + contexts[0]!.layout.starts[b]! + r.length - 1); // each row's last token
-    return output(config, weights, tf.gather(x, tf.tensor1d(last, "int32")) as tf.Tensor2D);
-  });
-  const cache = KvCache.from(
-    config,
-    Int32Array.from(rows, (r) => r.length),
-    keys,
-    values,
-  );
-  tf.dispose([keys, values]);
-  return { cache, logits };
+  try {
+    const logits = tf.tidy(() => {
+      const contexts = passContexts(config, prefix, lengths, shared);
+      const { layout } = contexts[0]!;
+      const run = own.map((r, b) => r.slice(shared[b]?.tokens ?? 0));
+      const ids = [...rows[0]!.slice(0, prefix), ...run.flat()];
+      const embedded = tf.gather(weights.embedding, tf.tensor1d(ids, "int32")) as tf.Tensor2D; // [P + N, C]
+      let x = editPacked(edit, -1, embedded, layout);
+      for (const [l, w] of weights.layers.entries()) {
+        x = tf.tidy(() => {
+          const { value, saved } = layerForward(w, x, contexts[l]!, null);
+          keys.push(tf.keep(saved.mix.rows.k));
+          values.push(tf.keep(saved.mix.rows.v));
+          return editPacked(edit, l, value, layout);
+        });
+      }
+      const last = run.map((r, b) => prefix + layout.starts[b]! + r.length - 1); // each row's last token
+      return output(config, weights, tf.gather(x, tf.tensor1d(last, "int32")) as tf.Tensor2D);
+    });
+    const tokens = Int32Array.from(rows, (r) => r.length);
+    return { cache: KvCache.from(config, tokens, keys, values), logits };
+  } finally {
+    tf.dispose([keys, values]);
+  }
 }
 
 /** Appends a token to every row: ids [B] -> logits [B, V]. See `Decoder.step`. */
-export function decodeStep(config: DecoderConfig, weights: SamplingWeights, cache: KvCache, ids: ArrayLike<number>): tf.Tensor2D {
+export function decodeStep(
+  config: DecoderConfig,
+  weights: SamplingWeights,
+  cache: KvCache,
+  ids: ArrayLike<number>,
+  edit: StateEdits,
+): tf.Tensor2D {
   if (ids.length !== cache.size) throw new RangeError(`step: ${ids.length} tokens for ${cache.size} rows`);
+  checkLayers(config, editedLayers(edit));
   return tf.tidy(() => {
     if (Math.max(...cache.lengths) >= config.maxPositions)
       throw new RangeError(`step: the model's positions end at ${config.maxPositions}`);
     const at = cache.advance();
     const rotary = rotaryTables(config, at);
     const positions = tf.tensor1d(at, "int32");
-    let x = tf.gather(weights.embedding, tf.tensor1d(Int32Array.from(ids), "int32")) as tf.Tensor2D; // [B, C]
+    const place = { positions: [...at], lengths: Array.from(at, () => 1) };
+    const edited = (layer: number, x: tf.Tensor2D): tf.Tensor2D =>
+      edit[layer] ? tf.reshape(editStates(edit, layer, tf.reshape(x, [x.shape[0], 1, x.shape[1]]), place), x.shape) : x;
+    let x = edited(-1, tf.gather(weights.embedding, tf.tensor1d(Int32Array.from(ids), "int32")) as tf.Tensor2D); // [B, C]
     weights.layers.forEach((w, layer) => {
-      x = tf.tidy(() => layerStep(w, x, config.rmsNormEps, (qkv) => cache.attend(layer, qkv, rotary, positions)));
+      x = tf.tidy(() =>
+        edited(
+          layer,
+          layerStep(w, x, config.rmsNormEps, (qkv) => cache.attend(layer, qkv, rotary, positions)),
+        ),
+      );
     });
     return output(config, weights, x);
   });

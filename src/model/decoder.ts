@@ -1,16 +1,19 @@
 import * as tf from "@tensorflow/tfjs";
 import { disposeFrozen } from "../backend/ops/mat-mul.js";
 import { rmsNorm } from "../backend/ops/rms-norm.js";
-import { type RowLayout, type SharedStart, spreadRows } from "../backend/ops/rows.js";
+import type { RowLayout, SharedStart } from "../backend/ops/rows.js";
 import { tokenLogps } from "../backend/ops/token-logps.js";
+import { embedTokens, type TokenRows, timesTokens } from "../backend/ops/token-rows.js";
+import { releaseTape } from "../backend/tape.js";
 import type { KvCache } from "./cache.js";
 import type { DecoderConfig } from "./config.js";
 import { decodeStep, prefillRows } from "./decode.js";
-import { adapterTensors, type LayerAdapters, layerAdapters, layerBackward, layerForward } from "./layer.js";
+import { checkLayers, editedLayers, editPacked, rowsOf, type StateEdits } from "./edit.js";
 import type { Lora } from "./lora.js";
 import { mergeLora, type SamplingWeights } from "./merge.js";
 import { type PassContext, passContexts } from "./pass.js";
-import type { DecoderWeights, LayerWeights } from "./weights.js";
+import { NO_VISITS, runLayers, type Visits } from "./run-layers.js";
+import type { DecoderWeights } from "./weights.js";
 
 /** How rows are run: with which adapter, after which shared tokens, and how long each row really is. */
 export interface HiddenOptions {
@@ -23,6 +26,27 @@ export interface HiddenOptions {
   shared?: readonly (SharedStart | null)[];
   /** Of each layer only the input is kept for the backward pass, which computes the rest again (gradient checkpointing, Chen et al. 2016). */
   recompute?: boolean;
+}
+
+/** Which states of a pass are looked at and which are replaced. Layers are 0..L - 1, their outputs the states of the residual stream; -1 is the embedding. */
+export interface ForwardOptions<Layer extends number = number> {
+  lora?: Lora | null;
+  /** Real tokens of each row, each >= 1; the pads behind are then not computed and their states are zero. Default: all T. */
+  lengths?: readonly number[];
+  /** Layers whose states are returned, after their edit if they have one. */
+  capture?: readonly Layer[];
+  edit?: StateEdits;
+}
+
+/** How states are replaced while sampling. */
+export type EditOptions = Pick<ForwardOptions, "edit">;
+
+/** States of a pass. */
+export interface ForwardStates<Layer extends number = number> {
+  /** After the final norm, [B, T, C]: what `logits` and `tokenLogps` take, as [B T, C]. */
+  states: tf.Tensor3D;
+  /** After each captured layer, [B, T, C]; of the last one before the final norm. transformers calls layer l's `hidden_states[l + 1]`, but for the last. */
+  layers: Record<Layer, tf.Tensor3D>;
 }
 
 /** A decoder with frozen weights and an optional LoRA adapter. */
@@ -40,42 +64,96 @@ export class Decoder {
    * @throws RangeError when a row with its prefix is longer than the model's positions
    */
   hidden(ids: tf.Tensor2D, { lora = null, prefix = [], lengths, shared, recompute = false }: HiddenOptions = {}): tf.Tensor3D {
-    const [B, T] = ids.shape;
-    const { config, weights } = this;
-    const P = prefix.length;
     return tf.tidy(() => {
-      const own = lengths ?? Array.from({ length: B }, () => T);
-      const contexts = passContexts(config, P, own, shared);
-      const { layout } = contexts[0]!;
-      const first = Math.min(lora?.firstLayer ?? config.numLayers, config.numLayers);
-      let x = unrecorded(() => {
-        let x = this.#embed(ids, layout, prefix); // [P + N, C]
-        for (let l = 0; l < first; l++) x = tf.tidy(() => layerForward(weights.layers[l]!, x, contexts[l]!, null).value);
-        return x;
-      });
-      for (let l = first; l < config.numLayers; l++) {
-        x = adaptedLayer(weights.layers[l]!, x, contexts[l]!, layerAdapters(config, lora, l), l > first, recompute);
-      }
-      const states = rmsNorm(P === 0 ? x : tf.slice(x, [P, 0], [-1, config.hiddenSize]), weights.norm, config.rmsNormEps);
-      return tf.reshape(spreadRows(states, layout), [B, layout.width, config.hiddenSize]).pad([
-        [0, 0],
-        [0, T - layout.width],
-        [0, 0],
-      ]);
+      const contexts = passContexts(this.config, prefix.length, lengths ?? allOf(ids), shared);
+      return this.#run(ids, contexts, prefix, lora, recompute, NO_VISITS);
     });
   }
 
-  /** Log-probabilities of given next tokens: states [N, C], targets [N] int32 -> [N], in nats. Never keeps [N, V]. */
-  tokenLogps(states: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D {
-    return tokenLogps(states, this.weights.head, targets);
+  /**
+   * States of right-padded rows after the final norm and after chosen layers, some of them replaced on the way: ids [B, T] int32. Gradients flow to the adapter, and
+   * through edits to what they are computed from. An edit is given the rows padded to the longest of them.
+   * @returns the states; dispose them
+   * @throws RangeError when a row is longer than the model's positions, the decoder lacks a named layer, or an edit gives another shape
+   */
+  forward<Layer extends number = never>(
+    ids: tf.Tensor2D,
+    { lora = null, lengths = allOf(ids), capture = [], edit = {} }: ForwardOptions<Layer> = {},
+  ): ForwardStates<Layer> {
+    const edits = editedLayers(edit);
+    const stops = [...new Set<number>([...edits, ...capture])].sort((a, b) => a - b);
+    checkLayers(this.config, stops);
+    const captured = new Set<number>(capture);
+    return tf.tidy(() => {
+      const contexts = passContexts(this.config, 0, lengths);
+      const { layout } = contexts[0]!;
+      const layers: Record<number, tf.Tensor3D> = {};
+      const visit = (layer: number, x: tf.Tensor2D): tf.Tensor2D => {
+        const after = editPacked(edit, layer, x, layout);
+        if (captured.has(layer)) layers[layer] = padTo(rowsOf(after, layout), ids.shape[1]);
+        return after;
+      };
+      const lowestEdit = edits[0] ?? Number.POSITIVE_INFINITY;
+      const states = this.#run(ids, contexts, [], lora, false, { layers: stops, lowestEdit, visit });
+      return { states, layers };
+    });
   }
 
-  /** Next-token logits: [N, C] -> [N, V]. */
-  logits(states: tf.Tensor2D): tf.Tensor2D {
-    return tf.matMul(states, this.weights.head, false, true);
+  /**
+   * Gradient of a loss by the input embeddings of one row, [T, C], in the loss's unit (such as nats) per unit of embedding.
+   * @param ids the row, at least one token
+   * @param loss a scalar of the states [T, C] after the final norm, such as minus the mean of their `tokenLogps`
+   */
+  inputGradient(
+    ids: readonly number[],
+    loss: (states: tf.Tensor2D) => tf.Scalar,
+    { lora = null }: Pick<ForwardOptions, "lora"> = {},
+  ): tf.Tensor2D {
+    const shape: [number, number] = [ids.length, this.config.hiddenSize];
+    try {
+      return tf.tidy(() => {
+        const row = tf.tensor2d([...ids], [1, ids.length], "int32");
+        const moved = (by: tf.Tensor2D) => this.forward(row, { lora, edit: { [-1]: (x) => tf.add(x, by) } });
+        return tf.grad((by) => loss(tf.reshape(moved(by as tf.Tensor2D).states, shape)))(tf.zeros(shape)) as tf.Tensor2D;
+      });
+    } catch (error) {
+      releaseTape();
+      throw error;
+    }
   }
 
-  /** Weights for sampling: W + (alpha / r) B A where there is an adapter, the decoder's own otherwise. Dispose them when done. */
+  /**
+   * Gradient of a loss by the one-hot vectors of a row's tokens, [T, V]: the input gradient times the embedding matrix, transposed. Its difference between two tokens
+   * is, to first order, what the loss changes by when one replaces the other (HotFlip, Ebrahimi et al. 2018; GCG, Zou et al. 2023, section 2.2). Parameters as
+   * of `inputGradient`.
+   */
+  oneHotGradient(
+    ids: readonly number[],
+    loss: (states: tf.Tensor2D) => tf.Scalar,
+    options: Pick<ForwardOptions, "lora"> = {},
+  ): tf.Tensor2D {
+    return tf.tidy(() => timesTokens(this.inputGradient(ids, loss, options), this.weights.embedding, options.lora?.tokens ?? null));
+  }
+
+  /**
+   * Log-probabilities of given next tokens: states [N, C], targets [N] int32 -> [N], in nats. Never keeps [N, V].
+   * @param lora the adapter that the states were computed with: where it trains tokens and the head is tied, their rows are the head's
+   */
+  tokenLogps(states: tf.Tensor2D, targets: tf.Tensor1D, lora: Lora | null = null): tf.Tensor1D {
+    return tokenLogps(states, this.weights.head, targets, this.#headRows(lora));
+  }
+
+  /** Next-token logits: [N, C] -> [N, V]. `lora` as in `tokenLogps`. */
+  logits(states: tf.Tensor2D, lora: Lora | null = null): tf.Tensor2D {
+    return timesTokens(states, this.weights.head, this.#headRows(lora));
+  }
+
+  /** Embeddings of tokens, [n, C]: a copy of the model's own. */
+  embeddings(ids: readonly number[]): tf.Tensor2D {
+    return tf.tidy(() => tf.gather(this.weights.embedding, tf.tensor1d([...ids], "int32")));
+  }
+
+  /** Weights for sampling: W + (alpha / r) B A and trained rows where there is an adapter, the decoder's own otherwise. Dispose them when done. */
   merged(lora: Lora | null): SamplingWeights {
     this.#head ??= tf.keep(tf.tidy(() => tf.transpose(this.weights.head)));
     return mergeLora(this.config, this.weights, this.#head, lora);
@@ -83,84 +161,66 @@ export class Decoder {
 
   /**
    * Runs prompts of any lengths >= 1 and keeps their keys and values. What all rows begin with is computed once, and so is what a row has in common with an earlier one.
+   * @param options with edits every row is run whole; the steps that follow need the same ones
    * @returns the cache and the logits [B, V] after each row's last token; dispose both
+   * @throws RangeError when there is no row, a row is empty or longer than the model's positions, the decoder lacks an edited layer, or an edit gives another shape
    */
-  prefill(weights: SamplingWeights, rows: readonly (readonly number[])[]): { cache: KvCache; logits: tf.Tensor2D } {
-    return prefillRows(this.config, weights, rows);
+  prefill(
+    weights: SamplingWeights,
+    rows: readonly (readonly number[])[],
+    { edit = {} }: EditOptions = {},
+  ): { cache: KvCache; logits: tf.Tensor2D } {
+    return prefillRows(this.config, weights, rows, edit);
   }
 
-  /** Appends one token to every row of the cache: ids [B] -> logits [B, V] after it. */
-  step(weights: SamplingWeights, cache: KvCache, ids: ArrayLike<number>): tf.Tensor2D {
-    return decodeStep(this.config, weights, cache, ids);
+  /** Appends one token to every row of the cache: ids [B] -> logits [B, V] after it. Edits see [B, 1, C] at the rows' positions. */
+  step(weights: SamplingWeights, cache: KvCache, ids: ArrayLike<number>, { edit = {} }: EditOptions = {}): tf.Tensor2D {
+    return decodeStep(this.config, weights, cache, ids, edit);
   }
 
+  /** Frees the weights. */
   dispose(): void {
     if (this.#head) disposeFrozen(this.#head);
     this.weights.dispose();
   }
 
+  /** The rows that an adapter has in the head. */
+  #headRows(lora: Lora | null): TokenRows | null {
+    return this.config.tieWordEmbeddings ? (lora?.tokens ?? null) : null;
+  }
+
+  /** Final-norm states [B, T, C] of the rows. */
+  #run(
+    ids: tf.Tensor2D,
+    contexts: readonly PassContext[],
+    prefix: readonly number[],
+    lora: Lora | null,
+    recompute: boolean,
+    visits: Visits,
+  ): tf.Tensor3D {
+    const { weights, config } = this;
+    const { layout } = contexts[0]!;
+    const x = runLayers(weights, () => this.#embed(ids, layout, prefix, lora?.tokens ?? null), contexts, lora, recompute, visits);
+    const own = prefix.length === 0 ? x : tf.slice(x, [prefix.length, 0], [-1, config.hiddenSize]);
+    return padTo(rowsOf(rmsNorm(own, weights.norm, config.rmsNormEps), layout), ids.shape[1]);
+  }
+
   /** Embeddings of the prefix and of the rows' own tokens, [P + N, C]. */
-  #embed(ids: tf.Tensor2D, { toPacked, width }: RowLayout, prefix: readonly number[]): tf.Tensor2D {
+  #embed(ids: tf.Tensor2D, { toPacked, width }: RowLayout, prefix: readonly number[], trained: TokenRows | null): tf.Tensor2D {
     const [B] = ids.shape;
     const rows = tf.reshape(tf.slice(ids, [0, 0], [B, width]), [B * width]).toInt() as tf.Tensor1D;
     const own = toPacked ? (tf.gather(rows, toPacked) as tf.Tensor1D) : rows;
     const tokens = prefix.length === 0 ? own : tf.concat([tf.tensor1d([...prefix], "int32"), own], 0);
-    return tf.gather(this.weights.embedding, tokens) as tf.Tensor2D;
+    return embedTokens(this.weights.embedding, tokens, trained);
   }
 }
 
-/** Runs `f` without recording its ops for gradients. */
-function unrecorded(f: () => tf.Tensor2D): tf.Tensor2D {
-  return tf.customGrad(() => ({ value: f(), gradFunc: () => tf.scalar(0) }))(tf.scalar(0)) as tf.Tensor2D;
-}
+const allOf = ({ shape: [B, T] }: tf.Tensor2D): number[] => new Array<number>(B).fill(T);
 
-/**
- * A decoder layer as one recorded op with its own gradient (`layerForward`, `layerBackward`): what is kept for the backward pass is chosen there, the frozen weights get
- * no gradients, and the kept tensors go as soon as they are used.
- */
-function adaptedLayer(
-  w: LayerWeights,
-  x: tf.Tensor2D,
-  context: PassContext,
-  adapters: LayerAdapters | null,
-  wantInput: boolean,
-  recompute: boolean,
-): tf.Tensor2D {
-  const own = adapters ?? { qkv: null, o: null, gateUp: null, down: null };
-  const inputs = [...(wantInput ? [x] : []), ...adapterTensors(own)];
-  return tf.customGrad((...args) => {
-    const save = args[args.length - 1] as unknown as tf.GradSaveFunc;
-    const { value, saved } = layerForward(w, x, context, adapters);
-    const { tensors, restore } = flatten({ x, saved: recompute ? null : saved, context }); // the context's tensors would not outlive the forward pass
-    save(tensors);
-    return {
-      value,
-      gradFunc: (dz: tf.Tensor2D, kept: tf.Tensor[]) => {
-        const { x, saved, context } = restore(kept);
-        // a scope, since tfjs has none around a gradient: what this one computes on its way would stay to the end of all
-        const gradients = tf.tidy(() => {
-          const { dx, dAdapters } = layerBackward(dz, w, saved ?? layerForward(w, x, context, adapters).saved, context, own, wantInput);
-          return dx ? [dx, ...dAdapters] : dAdapters;
-        });
-        tf.dispose(kept);
-        return gradients;
-      },
-    };
-  })(...inputs) as tf.Tensor2D;
-}
-
-/** The tensors of a nested record, and the way back from a list of the same length. */
-function flatten<T extends object>(record: T): { tensors: tf.Tensor[]; restore(list: tf.Tensor[]): T } {
-  const tensors: tf.Tensor[] = [];
-  const walk = (value: unknown): ((list: tf.Tensor[]) => unknown) => {
-    if (value instanceof tf.Tensor) {
-      const at = tensors.push(value) - 1;
-      return (list) => list[at];
-    }
-    if (typeof value !== "object" || value === null || Array.isArray(value) || ArrayBuffer.isView(value)) return () => value;
-    const fields = Object.entries(value).map(([key, field]) => [key, walk(field)] as const);
-    return (list) => Object.fromEntries(fields.map(([key, get]) => [key, get(list)]));
-  };
-  const restore = walk(record);
-  return { tensors, restore: (list) => restore(list) as T };
-}
+/** Rows [B, T', C] with zeros behind, to T. */
+const padTo = (x: tf.Tensor3D, T: number): tf.Tensor3D =>
+  x.pad([
+    [0, 0],
+    [0, T - x.shape[1]],
+    [0, 0],
+  ]);

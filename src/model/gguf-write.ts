@@ -9,6 +9,7 @@ import { configToGguf, text, typedMetadata, uint32 } from "./gguf-metadata.js";
 import { toBfloats, toHalves } from "./halves.js";
 import type { LanguageModel } from "./load.js";
 import type { Lora } from "./lora.js";
+import { ggufProvenance, type Provenance, provenanceOf } from "./provenance.js";
 import { tokenizerToGguf } from "./tokenizer-gguf.js";
 import { storedTensors } from "./weights.js";
 
@@ -29,13 +30,21 @@ const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNM
  * Writes a model as one GGUF file that llama.cpp runs, whole or not at all. Vectors are F32; matrices whose rows are no whole number of Q8_0's
  * blocks of 32 become F16 instead.
  * @param lora an adapter to merge into the weights, or null
+ * @param provenance what the model is made from, for its metadata; left out: what it knows itself, which is not the adapter's digest
  * @throws WeightsError when GGUF has no counterpart of the model's tokenizer
  */
-export async function saveGguf(path: string, model: LanguageModel, lora: Lora | null, type: MatrixType): Promise<void> {
+export async function saveGguf(
+  path: string,
+  model: LanguageModel,
+  lora: Lora | null,
+  type: MatrixType,
+  provenance?: Provenance,
+): Promise<void> {
   const { config, decoder, tokenizer, name, source } = model;
   const entries = {
     ...configToGguf(config),
     "general.name": text(name),
+    ...ggufProvenance(provenance ?? (await provenanceOf(model, lora))),
     "general.file_type": uint32(MATRIX_TYPES[type].file),
     "general.quantization_version": uint32(2),
     ...tokenizerToGguf(tokenizer.files, config.vocabSize, source),
@@ -43,7 +52,7 @@ export async function saveGguf(path: string, model: LanguageModel, lora: Lora | 
   const merged = decoder.merged(lora);
   try {
     let offset = 0;
-    const own = storedTensors(config, { ...decoder.weights, layers: merged.layers }).map((tensor) => ({
+    const own = storedTensors(config, { ...decoder.weights, embedding: merged.embedding, layers: merged.layers }).map((tensor) => ({
       ...tensor,
       name: ggufName(tensor.name),
       data: async () => rotaryRows(config, tensor.name, await tensor.data()),

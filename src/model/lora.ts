@@ -1,4 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
+import { type InputMask, inputMask } from "../backend/ops/dropout.js";
+import type { TokenRows } from "../backend/ops/token-rows.js";
 import type { Rng } from "../backend/random.js";
 import type { DecoderConfig } from "./config.js";
 import { traits } from "./families.js";
@@ -39,7 +41,12 @@ export interface LoraConfig {
   targetModules: readonly LinearName[];
   /** Layers that have adapters, from 0 (PEFT's `layers_to_transform`). */
   layers: readonly number[];
+  /** Tokens whose embeddings are trained too (PEFT's `trainable_token_indices`), and their rows of the head where it is tied to the embedding. */
+  trainableTokens?: readonly number[];
 }
+
+/** PEFT's key of the trained tokens' rows [n, C]. */
+export const TOKEN_ROWS_KEY = "base_model.model.model.embed_tokens.token_adapter.trainable_tokens_delta";
 
 /** [out, in] of a linear layer. */
 export function linearShape(c: DecoderConfig, module: LinearName): [number, number] {
@@ -79,18 +86,29 @@ interface Pair {
 export class Lora {
   readonly #pairs: Pair[];
   readonly #byKey: Map<string, Pair>;
+  #dropout: { p: number; rng: Rng } | null = null;
+  /** The trained tokens and their rows [n, C], which take the place of the embedding's; null where there are none. */
+  readonly tokens: (TokenRows & { rows: tf.Variable<tf.Rank.R2> }) | null;
 
-  /** @param values A [r, in] or B [out, r] of a module; the tensors are taken over */
+  /**
+   * @param values A [r, in] or B [out, r] of a module; the tensors are taken over
+   * @param tokenRows of `config.trainableTokens`, [n, C]; taken over too
+   * @throws RangeError when there are not as many rows as trained tokens
+   */
   constructor(
     readonly config: LoraConfig,
     values: (layer: number, module: LinearName, matrix: "A" | "B") => tf.Tensor2D,
+    tokenRows: tf.Tensor2D | null = null,
   ) {
+    const ids = config.trainableTokens ?? [];
+    if (ids.length !== (tokenRows?.shape[0] ?? 0)) throw new RangeError(`LoRA: ${tokenRows?.shape[0] ?? 0} rows for ${ids.length} tokens`);
     const layers = [...new Set(config.layers)].sort((a, b) => a - b);
     const variable = (value: tf.Tensor2D) => {
       const v = tf.variable(value, true) as tf.Variable<tf.Rank.R2>;
       value.dispose();
       return v;
     };
+    this.tokens = tokenRows && { ids, rows: variable(tokenRows) };
     this.#pairs = layers.flatMap((layer) =>
       MODULE_NAMES.filter((m) => config.targetModules.includes(m)).map((module) => ({
         layer,
@@ -107,20 +125,20 @@ export class Lora {
     return this.config.alpha / this.config.r;
   }
 
-  /** The lowest layer that has an adapter: below it no gradient is needed. */
+  /** The lowest layer that has an adapter: below it no gradient is needed. The embedding, where tokens are trained, is -1. */
   get firstLayer(): number {
-    return this.#pairs[0]?.layer ?? Number.POSITIVE_INFINITY;
+    return this.tokens ? -1 : (this.#pairs[0]?.layer ?? Number.POSITIVE_INFINITY);
   }
 
-  /** All variables, by layer, then module, A before B. */
+  /** All variables, by layer, then module, A before B; then the tokens' rows. */
   variables(): tf.Variable[] {
-    return this.#pairs.flatMap((p) => [p.A, p.B]);
+    return [...this.#pairs.flatMap((p) => [p.A, p.B]), ...(this.tokens ? [this.tokens.rows] : [])];
   }
 
   /** PEFT's keys of `variables()`, in the same order. */
   names(): string[] {
     const key = (p: Pair, matrix: string) => `base_model.model.model.layers.${p.layer}.${modulePath(p.module)}.lora_${matrix}.weight`;
-    return this.#pairs.flatMap((p) => [key(p, "A"), key(p, "B")]);
+    return [...this.#pairs.flatMap((p) => [key(p, "A"), key(p, "B")]), ...(this.tokens ? [TOKEN_ROWS_KEY] : [])];
   }
 
   /** [r, in], or undefined where the module has no adapter. */
@@ -133,21 +151,51 @@ export class Lora {
     return this.#byKey.get(`${layer} ${module}`)?.B;
   }
 
-  /** An independent copy. */
-  clone(): Lora {
-    return new Lora(this.config, (layer, module, matrix) => tf.clone(this[matrix](layer, module)!));
+  /**
+   * Runs a pass of training and its gradient with dropout on the adapters' inputs (PEFT's `lora_dropout`): each module's own, of each token.
+   * @param p share of inputs that are dropped, in [0, 1)
+   * @param rng a stream of this pass; it is not moved on
+   * @throws RangeError when p is out of range
+   */
+  withDropout<T>(p: number, rng: Rng, pass: () => T): T {
+    if (!(p >= 0 && p < 1)) throw new RangeError(`LoRA: the dropout must be in [0, 1), got ${p}`);
+    this.#dropout = { p, rng };
+    try {
+      return pass();
+    } finally {
+      this.#dropout = null;
+    }
   }
 
+  /** What a module's A sees of its input in the pass under way; undefined where that is all of it. */
+  inputMask(layer: number, module: LinearName): InputMask | undefined {
+    const A = this.A(layer, module);
+    const { p, rng } = this.#dropout ?? {};
+    return A && p && rng ? inputMask(p, A.shape[1], rng.fork(`${layer} ${module}`)) : undefined;
+  }
+
+  /** An independent copy. */
+  clone(): Lora {
+    const rows = this.tokens && (tf.clone(this.tokens.rows) as tf.Tensor2D);
+    return new Lora(this.config, (layer, module, matrix) => tf.clone(this[matrix](layer, module)!), rows);
+  }
+
+  /** Frees the variables. */
   dispose(): void {
     tf.dispose(this.variables());
   }
 }
 
+/** The first of the tokens that the decoder does not have or that is named twice; undefined where all are right. */
+export const wrongToken = ({ vocabSize }: DecoderConfig, ids: readonly number[]): number | undefined =>
+  ids.find((id, i) => !Number.isInteger(id) || id < 0 || id >= vocabSize || ids.indexOf(id) < i);
+
 /**
  * A fresh adapter that changes nothing yet: A uniform in +-1/sqrt(in) (PEFT's kaiming_uniform with a = sqrt 5), B zero.
- * @throws RangeError when a layer, the rank or the list of modules makes no sense
+ * @param tokenRows what the rows of `config.trainableTokens` begin with, [n, C], taken over; `decoder.embeddings` gives those that change nothing
+ * @throws RangeError when a layer, the rank, the list of modules or a token makes no sense
  */
-export function createLora(decoder: DecoderConfig, config: LoraConfig, rng: Rng): Lora {
+export function createLora(decoder: DecoderConfig, config: LoraConfig, rng: Rng, tokenRows: tf.Tensor2D | null = null): Lora {
   if (!(Number.isInteger(config.r) && config.r >= 1)) throw new RangeError(`LoRA: r must be a whole number >= 1, got ${config.r}`);
   if (!(config.alpha > 0)) throw new RangeError(`LoRA: alpha must be > 0, got ${config.alpha}`);
   const layer = config.layers.find((l) => !Number.isInteger(l) || l < 0 || l >= decoder.numLayers);
@@ -156,7 +204,10 @@ export function createLora(decoder: DecoderConfig, config: LoraConfig, rng: Rng)
   const module = config.targetModules.find((m) => !names.includes(m));
   if (module !== undefined) throw new RangeError(`LoRA: unknown module ${module}; the decoder has ${names.join(", ")}`);
   if (config.layers.length === 0 || config.targetModules.length === 0) throw new RangeError("LoRA: no layer or no module is adapted");
-  return new Lora(config, (_, name, matrix) => {
+  const token = wrongToken(decoder, config.trainableTokens ?? []);
+  if (token !== undefined)
+    throw new RangeError(`LoRA: token ${token} is named twice, or is not among the decoder's 0..${decoder.vocabSize - 1}`);
+  const begin = (_: number, name: LinearName, matrix: "A" | "B"): tf.Tensor2D => {
     const [out, input] = linearShape(decoder, name);
     if (matrix === "B") return tf.zeros([out, config.r]);
     const bound = 1 / Math.sqrt(input);
@@ -164,5 +215,6 @@ export function createLora(decoder: DecoderConfig, config: LoraConfig, rng: Rng)
       Float32Array.from({ length: config.r * input }, () => (2 * rng.uniform() - 1) * bound),
       [config.r, input],
     );
-  });
+  };
+  return new Lora(config, begin, tokenRows);
 }

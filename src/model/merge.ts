@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { disposeFrozen, freeze, packFrozen } from "../backend/ops/mat-mul.js";
+import { replaceRows } from "../backend/ops/token-rows.js";
 import type { DecoderConfig } from "./config.js";
 import { layerAdapters } from "./layer.js";
 import type { Lora } from "./lora.js";
@@ -15,7 +16,7 @@ export interface SamplingWeights {
   dispose(): void;
 }
 
-/** W + (alpha / r) B A of every adapted weight; all else is the decoder's own. */
+/** W + (alpha / r) B A of every adapted weight, and the rows of trained tokens in embedding and tied head; all else is the decoder's own. */
 export function mergeLora(config: DecoderConfig, weights: DecoderWeights, head: tf.Tensor2D, lora: Lora | null): SamplingWeights {
   const made: tf.Tensor2D[] = [];
   const layers = weights.layers.map((w, l): LayerWeights => {
@@ -41,6 +42,17 @@ export function mergeLora(config: DecoderConfig, weights: DecoderWeights, head: 
     }
     return merged;
   });
-  for (const matrix of [head, ...layers.flatMap((w) => [w.qkv, w.o, w.gateUp, w.down])]) packFrozen(matrix);
-  return { embedding: weights.embedding, layers, norm: weights.norm, head, dispose: () => made.forEach(disposeFrozen) };
+  let embedding = weights.embedding;
+  let output = head;
+  if (lora?.tokens) {
+    const { tokens } = lora;
+    embedding = tf.keep(tf.tidy(() => replaceRows(weights.embedding, tokens)));
+    made.push(embedding);
+    if (config.tieWordEmbeddings) {
+      output = tf.keep(tf.tidy(() => tf.transpose(embedding)));
+      made.push(output);
+    }
+  }
+  for (const matrix of [output, ...layers.flatMap((w) => [w.qkv, w.o, w.gateUp, w.down])]) packFrozen(matrix);
+  return { embedding, layers, norm: weights.norm, head: output, dispose: () => made.forEach(disposeFrozen) };
 }

@@ -58,7 +58,7 @@ export function completionLogps(decoder: Decoder, rows: readonly CompletionRow[]
     );
     const states = decoder.hidden(ids, { lora, prefix: inputs[scored[0]!]!.slice(0, P), lengths, shared, recompute }); // [B, T, C]
     const C = states.shape[2];
-    return decoder.tokenLogps(takeRows(tf.reshape(states, [own.length * T, C]), places), tf.tensor1d(targets, "int32"));
+    return decoder.tokenLogps(takeRows(tf.reshape(states, [own.length * T, C]), places), tf.tensor1d(targets, "int32"), lora);
   });
   return { logps, row, position };
 }

@@ -7,7 +7,7 @@ const lora = z
   .strictObject({
     r: z.int().min(1).default(16).describe("rank"),
     alpha: z.number().positive().default(32).describe("the product B A is scaled by alpha / r"),
-    dropout: z.literal(0, "must be 0: erpo trains without dropout").default(0),
+    dropout: z.number().min(0).lt(1).default(0).describe("share of an adapter's inputs that are dropped in training, whatever the method"),
     target_modules: z
       .union([z.literal("all-linear"), z.array(z.enum(MODULE_NAMES)).min(1)], `must be "all-linear" or some of ${MODULE_NAMES.join(", ")}`)
       .default("all-linear")
@@ -22,6 +22,8 @@ const lora = z
   .describe("a fresh adapter, where init_adapter is null");
 
 const lossType = z.enum(["sigmoid", "hinge", "ipo", "sigmoid_norm", "robust", "apo_zero", "apo_down", "simpo", "sft"]);
+
+const TRACKER = z.enum(["tensorboard", "mlflow"]);
 
 /** One stage of training: the fields of a RUN.json with TRL's names, meanings and defaults. */
 export const runConfigSchema = z
@@ -105,6 +107,11 @@ export const runConfigSchema = z
       .describe("what makes a checkpoint the best one: eval_loss, eval_rewards/margins, ..."),
     greater_is_better: z.boolean().optional().describe("of metric_for_best_model; left out: true unless its name ends in loss"),
     resume: z.boolean().default(false).describe("go on from the newest whole checkpoint of output_dir, if there is one"),
+    report_to: z
+      .union([z.literal("none"), TRACKER, z.array(TRACKER)], 'must be "none", "tensorboard", "mlflow", or a list of the latter two')
+      .optional()
+      .describe("where steps go beside metrics.jsonl; mlflow: to the server of MLFLOW_TRACKING_URI; left out: none"),
+    logging_dir: z.string().min(1).optional().describe("gets tensorboard's event file; left out: output_dir/runs"),
   })
   .superRefine((config, context) => {
     const refuse = (field: string, message: string) => context.addIssue({ code: "custom", path: [field], message });

@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -29,6 +30,8 @@ test("export writes a GGUF file, and shards of safetensors", async () => {
   expect(await erpo("safetensors", ...tiny, "--type", "bf16", "--max-shard-size", "20000", "--output", folder)).toMatchObject({ code: 0 });
   expect(existsSync(join(folder, "model.safetensors.index.json"))).toBe(true);
   (await openDirectory(folder)).close();
+  const adapter = createHash("sha256").update(readFileSync(join(root, "test/fixtures/llama-tiny-adapter/adapter_model.safetensors")));
+  expect(readFileSync(join(folder, "README.md"), "utf8")).toContain(adapter.digest("hex"));
 }, 120_000);
 
 test.each([

@@ -1,12 +1,17 @@
-import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { formatJsonl, readAppended } from "../../src/data/jsonl.js";
 import { prefill } from "../../src/evaluation/attacks.js";
 import { phraseJudge } from "../../src/evaluation/judges.js";
+import { policyLogps } from "../../src/evaluation/policy-logps.js";
 import type { Trial } from "../../src/evaluation/trial.js";
 import { assertNeeds, finishedStages, type RelatedMethod } from "../../src/methods/method.js";
+import { keptSurprise } from "../../src/methods/rose.js";
 import { type MethodRow, methodsSummary, readMethodRows, saveMethodRows } from "../../src/methods/rows.js";
 import { policySpeeds } from "../../src/methods/speed.js";
 import { evaluate, type TrialResult } from "../../src/runs/evaluate.js";
+import { claim } from "../../src/runs/keep.js";
 import type { Run } from "../../src/runs/run.js";
 import { openTiny, runsFolder } from "../runs/tiny-run.js";
 
@@ -49,6 +54,26 @@ test("a row per answer, with the attack and what the judge has read", async () =
   expect(readMethodRows(run.dir, "another")).toEqual([]);
 });
 
+test("surprise is the mean negative log-prob of an answer's tokens, and unknown for an empty answer", async () => {
+  const base = await run.policy("base");
+  const trial: Trial = { name: "surprising", rows: run.data.general.test.slice(0, 3) };
+  const { value: outcome } = (await evaluate(run, base, [trial]).next()) as { value: TrialResult };
+  const file = run.path("evaluation/base/surprising.jsonl");
+  const answers = ["A cat.", "", "Two dogs."];
+  const responses = new Map(readAppended(file).map((row) => [row.id, row]));
+  writeFileSync(file, formatJsonl(trial.rows.map(({ id }, i) => ({ ...responses.get(id), completion: answers[i] }))));
+  const nats = await keptSurprise(run, base, outcome, trial);
+  for (const [i, answer] of answers.entries()) {
+    const completion = run.model.tokenizer.encode(answer);
+    if (answer === "") expect(nats[i]).toBeNaN();
+    else {
+      const [logp] = await policyLogps(base, [{ prompt: { messages: [{ role: "user", content: trial.rows[i]!.prompt }] }, completion }]);
+      expect(nats[i]).toBeCloseTo(-logp! / completion.length, 4);
+    }
+  }
+  expect(await keptSurprise(run, base, outcome, trial)).toEqual(nats);
+});
+
 test("the summary has a line per policy of each method and a column per suite and attack", () => {
   const row = (method: string, policy: string, suite: string, judgement: MethodRow["judgement"], attack = "none"): MethodRow => ({
     ...{ method, policy, suite, judgement, attack },
@@ -89,11 +114,11 @@ test("a stage that a method needs and the run has not is named", () => {
   const method: RelatedMethod = { name: "mine", title: "Mine", references: [], needs: ["1-sft", "2-dpo"], plan: () => [] };
   const dir = folder.path("stages");
   expect(finishedStages(dir)).toEqual([]);
-  for (const stage of ["1-sft/decision", "1-sft"]) {
-    mkdirSync(`${dir}/${stage}`, { recursive: true });
-    writeFileSync(`${dir}/${stage}/stage.json`, "{}");
-  }
-  expect(finishedStages(dir).sort()).toEqual(["1-sft", "1-sft/decision"]);
+  for (const stage of ["1-sft", "2-dpo"]) claim({ dir, parents: [] }, stage, [`${stage}/stage.json`], {});
+  claim({ dir, parents: [] }, "1-sft/dev.json", ["1-sft/dev.json"], {});
+  writeFileSync(join(dir, "1-sft/stage.json"), "{}");
+  writeFileSync(join(dir, "1-sft/dev.json"), "{}");
+  expect(finishedStages(dir)).toEqual(["1-sft"]); // stage 2 has begun only; a read-out is no stage
   expect(() => assertNeeds(method, dir)).toThrow(`mine needs 2-dpo, which ${dir} has not: run \`erpo start\` there first`);
   expect(() => assertNeeds({ ...method, needs: ["1-sft"] }, dir)).not.toThrow();
 });

@@ -1,14 +1,17 @@
-import { cp, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type GGUFParseOutput, gguf } from "@huggingface/gguf";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { parse } from "yaml";
 import { loadAdapter } from "../../src/model/adapter-io.js";
 import { openDirectory } from "../../src/model/directory.js";
 import { openGguf } from "../../src/model/gguf.js";
 import { saveGguf } from "../../src/model/gguf-write.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
+import { provenanceOf } from "../../src/model/provenance.js";
 import { saveModel } from "../../src/model/save.js";
 import { createTokenizer } from "../../src/model/tokenizer.js";
 import { tensorShapes } from "../../src/model/weights.js";
@@ -142,4 +145,97 @@ test("stretched frequencies of Llama 3.1 and 3.2 survive the way through a GGUF 
   expect(again.config).toEqual(config);
   await saveGguf(path, { ...model, config: { ...config, ropeScaling: { ...config.ropeScaling, original: 100 } } }, null, "f32");
   await expect(openGguf(path)).rejects.toThrow(/tensor rope_freqs.weight is not Llama 3.1's scaling; use a Hugging Face directory/);
+});
+
+const digest = async (path: string) =>
+  createHash("sha256")
+    .update(await readFile(path))
+    .digest("hex");
+const version = async () => JSON.parse(await readFile("package.json", "utf8")).version;
+
+/** A model's folder with a model card, as the hub has them, opened as if it were fetched from there. */
+async function published(card: string): Promise<LanguageModel> {
+  const folder = await mkdtemp(join(dir, "published-"));
+  await cp(fixture("llama-tiny"), folder, { recursive: true });
+  await writeFile(join(folder, "README.md"), card);
+  return { ...model, source: folder, hub: { repository: "me/tiny", commit: "0123abcd" } };
+}
+
+const CARD = "---\nlicense: other\nlicense_name: tiny-1\nlicense_link: https://example.org/tiny\n---\n# A tiny model\n";
+
+test("an export says what it was made from: GGUF in the specification's keys, safetensors in each file and in a model card", async () => {
+  const base = await published(CARD);
+  const lora = await loadAdapter(fixture("llama-tiny-adapter"), model.config);
+  const made = await provenanceOf(base, lora, fixture("llama-tiny-adapter"));
+  await saveGguf(join(dir, "made.gguf"), base, lora, "f16", made);
+  await saveModel(join(dir, "made"), base, lora, { maxShardBytes: 50_000, provenance: made });
+  lora.dispose();
+  const weights = await digest(join(fixture("llama-tiny"), "model.safetensors"));
+  const adapter = await digest(join(fixture("llama-tiny-adapter"), "adapter_model.safetensors"));
+
+  const { metadata } = await contents(join(dir, "made.gguf"));
+  expect(metadata).toMatchObject({
+    "general.type": "model",
+    "general.license": "other",
+    "general.license.name": "tiny-1",
+    "general.license.link": "https://example.org/tiny",
+    "general.base_model.count": 1,
+    "general.base_model.0.name": "me/tiny",
+    "general.base_model.0.version": "0123abcd",
+    "general.base_model.0.organization": "me",
+    "general.base_model.0.repo_url": "https://huggingface.co/me/tiny",
+    "erpo.version": await version(),
+    "erpo.base_model.sha256": weights,
+    "erpo.adapter.sha256": adapter,
+  });
+
+  for (const file of (await readdir(join(dir, "made"))).filter((name) => name.endsWith(".safetensors"))) {
+    const bytes = await readFile(join(dir, "made", file));
+    const header = JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE())).toString());
+    expect(header.__metadata__).toEqual({
+      format: "pt",
+      base_model: "me/tiny",
+      base_model_revision: "0123abcd",
+      base_model_sha256: weights,
+      adapter_sha256: adapter,
+      license: "other",
+      erpo_version: await version(),
+    });
+  }
+  const [, front, text] = (await readFile(join(dir, "made/README.md"), "utf8")).split("---\n");
+  expect(parse(front!)).toEqual({
+    base_model: "me/tiny",
+    base_model_relation: "finetune",
+    license: "other",
+    license_name: "tiny-1",
+    license_link: "https://example.org/tiny",
+    library_name: "transformers",
+    pipeline_tag: "text-generation",
+    tags: ["erpo"],
+  });
+  expect(text).toContain("# made\n");
+  expect(text).toContain(weights);
+  expect(text).toContain(adapter);
+});
+
+test("a licence goes on from an export to the next one; none is made up, and no adapter where none was merged", async () => {
+  const base = await published("---\nlicense: Apache-2.0\n---\n");
+  await saveGguf(join(dir, "licensed.gguf"), base, null, "f32");
+  const again = await loadModel(join(dir, "licensed.gguf"));
+  expect(await provenanceOf(again, null)).toMatchObject({ baseModel: "licensed", license: { id: "apache-2.0" }, merged: false });
+  await saveModel(join(dir, "licensed"), again);
+  again.dispose();
+  const card = await readFile(join(dir, "licensed/README.md"), "utf8");
+  expect(parse(card.split("---\n")[1]!)).toMatchObject({ base_model: "licensed", license: "apache-2.0" });
+  expect(card).not.toMatch(/adapter \||relation/);
+
+  for (const broken of ["no front matter", "---\nlicense: [a\n---\n", "---\nlicense: 7\n---\n", "---\nlicense: mit\n"]) {
+    expect(await provenanceOf(await published(broken), null), broken).not.toHaveProperty("license");
+  }
+});
+
+test("the same export again is the same, byte for byte, as the card says", async () => {
+  for (const name of ["once", "twice"]) await saveModel(join(dir, name), model, null, { type: "BF16" });
+  expect(await readFile(join(dir, "once/README.md"), "utf8")).toContain("erpo export safetensors --model BASE --type bf16 --output again");
+  expect(await digest(join(dir, "once/model.safetensors"))).toBe(await digest(join(dir, "twice/model.safetensors")));
 });

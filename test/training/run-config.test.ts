@@ -35,7 +35,7 @@ test.each([
     'RUN.json: field "save_steps": must be a multiple of eval_steps 3',
   ],
   [{ max_steps: 0 }, 'RUN.json: field "max_steps": Too small: expected number to be >=1'],
-  [{ lora: { r: 8, dropout: 0.1 } }, 'RUN.json: field "lora.dropout": must be 0: erpo trains without dropout'],
+  [{ lora: { r: 8, dropout: 1 } }, 'RUN.json: field "lora.dropout": Too big: expected number to be <1'],
   [{ lora: { target_modules: ["foo"] } }, 'RUN.json: field "lora.target_modules": must be "all-linear" or some of qkv_proj, q_proj, '],
   [{ lora: { rank: 8 } }, 'RUN.json: field "lora.rank": there is no such field; see src/training/run.schema.json'],
   [{ method: "ppo" }, 'RUN.json: field "method": Invalid option: expected one of "sft"|"dpo"|"length-controlled-dpo"|"kto"'],

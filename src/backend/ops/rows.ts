@@ -114,6 +114,19 @@ export function spreadRows(x: tf.Tensor2D, layout: RowLayout): tf.Tensor2D {
   })(x) as tf.Tensor2D;
 }
 
+/** packRows for rows that share nothing, recorded with its own gradient: tf.gather's needs an operation that WebAssembly lacks. */
+export function gatherRows(x: tf.Tensor2D, layout: RowLayout): tf.Tensor2D {
+  const { toPacked, toPadded } = layout;
+  if (!toPacked || !toPadded) return x;
+  return tf.customGrad((input, save) => {
+    (save as tf.GradSaveFunc)([toPadded]); // which would not outlive the forward pass
+    return {
+      value: packRows(input as tf.Tensor2D, layout),
+      gradFunc: (dy: tf.Tensor2D, [at]: tf.Tensor[]) => padRowsWithZeros(dy, { ...layout, toPadded: at as tf.Tensor1D }),
+    };
+  })(x) as tf.Tensor2D;
+}
+
 /** Length of the longest common prefix of rows, leaving each row at least one token of its own. */
 export function commonPrefix(rows: readonly (readonly number[])[]): number {
   const first = rows[0]!;
