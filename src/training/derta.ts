@@ -80,8 +80,7 @@ export const dertaObjective: Objective<TokenRow> = {
 };
 
 /**
- * DeRTa's rows from TRL's: of each triple {prompt, chosen, rejected} a prefix row and a transition row, of each helpful row {prompt, completion} itself.
- * @param options.rng of the prefixes' lengths
+ * DeRTa's rows from TRL's: of each triple {prompt, chosen, rejected} a prefix row and a transition row, of each helpful row {prompt, completion} itself. The lengths of prefixes are drawn from `rng`.
  * @throws DataError `row N: cause` as `tokenizeRows`, or as `prefixRow`
  */
 export function tokenizeTriples(
