@@ -83,6 +83,7 @@ export {
 } from "./exante/trace.js";
 // figures and tables
 export {
+  type CurveFields,
   type Figure,
   type FigureOptions,
   type Frame,
@@ -144,9 +145,11 @@ export { type Endpoint, type RemoteCompletion, type RemoteOptions, sampleRemote 
 export { type Completion, type SampleOptions, sample } from "./generation/sample.js";
 export { bestOf, type Candidate, type Score, type Search } from "./generation/search.js";
 export type { Sampler } from "./generation/types.js";
+export * as derta from "./methods/derta.js";
 // recipes
 export { type Round, rounds } from "./methods/erpo/gate.js";
 export { type PairLevel, roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";
+export type { PlannedWork } from "./methods/erpo/plan.js";
 export { answersOnly, stage1, stage1Prompts } from "./methods/erpo/stage1.js";
 export { type PreferenceOptions, stage2 } from "./methods/erpo/stage2.js";
 export { stage3 } from "./methods/erpo/stage3.js";
@@ -156,7 +159,7 @@ export { naiveSft, naiveStage } from "./methods/naive-sft.js";
 export { relatedMethods } from "./methods/related.js";
 export * as rose from "./methods/rose.js";
 export { type MethodRow, methodRows, methodsSummary, readMethodRows, saveMethodRows } from "./methods/rows.js";
-export { type PolicySpeed, policySpeeds } from "./methods/speed.js";
+export { type PolicySpeed, policySpeeds, type SpeedSpec } from "./methods/speed.js";
 // models and adapters
 export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
 export type { KvCache } from "./model/cache.js";
@@ -196,6 +199,7 @@ export { attackTrials, builtInTrial, suiteTrials, type TrialName } from "./runs/
 // training
 export { balanced, lengthSorted, type Plan, sequential, shuffled } from "./training/batches.js";
 export type { CompletionLogps } from "./training/completion.js";
+export { dertaObjective, prefixRow, prefixWords, tokenizeTriples, transitionRow } from "./training/derta.js";
 export { TrainingError } from "./training/errors.js";
 export { logMetrics, type MetricsLogger } from "./training/loggers/logger.js";
 export { type MlflowOptions, mlflowLogger } from "./training/loggers/mlflow.js";

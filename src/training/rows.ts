@@ -58,23 +58,26 @@ export const readTokenPairs = (path: string, model: RowModel, options: CutOption
 
 /** A prompt with each of its completions, cut to `maxLength`; empty when the prompt alone fills it. */
 export function tokenizeCut(
-  { tokenizer, config }: RowModel,
+  model: RowModel,
   prompt: Text,
   completions: readonly Text[],
-  { maxLength }: CutOptions,
+  options: CutOptions,
 ): { prompt: number[]; completion: number[] }[] {
-  const ids = tokenizeCompletions(tokenizer, prompt, completions);
-  return ids.completions.flatMap((completion) => {
-    const row = { prompt: ids.prompt, completion };
-    const kept = maxLength === null ? row : keepStart(row, maxLength);
-    const tokens = kept ? kept.prompt.length + kept.completion.length : 0;
-    if (tokens > config.maxPositions)
-      throw new DataError(`${tokens} tokens, but the model has ${config.maxPositions} positions: set a smaller max_length`);
-    return kept ?? [];
-  });
+  const ids = tokenizeCompletions(model.tokenizer, prompt, completions);
+  return ids.completions.flatMap((completion) => cutRow({ prompt: ids.prompt, completion }, model, options) ?? []);
 }
 
-function cutAll<R, T>(rows: readonly R[], { maxLength }: CutOptions, cut: (row: R) => T | null): Tokenized<T> {
+/** A row cut to `maxLength`; null when its prompt alone fills it. @throws DataError when it is longer than the model's positions */
+export function cutRow<T extends TokenRow>(row: T, { config }: Pick<RowModel, "config">, { maxLength }: CutOptions): T | null {
+  const kept = maxLength === null ? row : keepStart(row, maxLength);
+  const tokens = kept ? kept.prompt.length + kept.completion.length : 0;
+  if (tokens > config.maxPositions)
+    throw new DataError(`${tokens} tokens, but the model has ${config.maxPositions} positions: set a smaller max_length`);
+  return kept;
+}
+
+/** Makes rows of rows, and notes those that nothing is left of. @throws DataError `row N: cause` */
+export function cutAll<R, T>(rows: readonly R[], { maxLength }: CutOptions, cut: (row: R) => T | null): Tokenized<T> {
   if (rows.length === 0) throw new DataError("there are no rows");
   const leftOut: number[] = [];
   const kept = rows.flatMap((row, i) => {
@@ -91,7 +94,7 @@ function cutAll<R, T>(rows: readonly R[], { maxLength }: CutOptions, cut: (row: 
 }
 
 /** Puts the file before errors that do not name it. */
-function ofFile<T>(path: string, read: () => T): T {
+export function ofFile<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (error) {

@@ -12,7 +12,7 @@ import type { StepMetrics } from "./metrics.js";
 import type { TrainOptions } from "./options.js";
 import { referenceLogps } from "./preference.js";
 import { evalSteps, type RunConfig } from "./run-config.js";
-import { ktoMethod, type Method, pairMethod, type ReferenceLogps, sftMethod } from "./run-methods.js";
+import { dertaMethod, ktoMethod, type Method, pairMethod, type ReferenceLogps, sftMethod } from "./run-methods.js";
 import { constant, cosine, linear, type Schedule } from "./schedule.js";
 import { startAdapter } from "./start-adapter.js";
 import { evaluateRows } from "./step.js";
@@ -33,6 +33,7 @@ export interface RunOptions {
  */
 export function runTraining(config: RunConfig, model: LanguageModel, options: RunOptions): AsyncGenerator<StepMetrics> {
   if (config.method === "sft") return runMethod(sftMethod, config, model, options);
+  if (config.method === "derta") return runMethod(dertaMethod(config), config, model, options);
   if (config.method === "kto") return runMethod(ktoMethod(config), config, model, options);
   return runMethod(pairMethod(config), config, model, options);
 }
@@ -135,7 +136,8 @@ export function batchPlan(config: RunConfig, rows: number, rng: Rng): Plan {
 }
 
 /** TRL's defaults where the run names none. */
-export const peakRate = ({ learning_rate, method }: RunConfig): number => learning_rate ?? (method === "sft" ? 2e-5 : 1e-6);
+export const peakRate = ({ learning_rate, method }: RunConfig): number =>
+  learning_rate ?? (method === "sft" || method === "derta" ? 2e-5 : 1e-6);
 
 function scheduleOf({ lr_scheduler_type: type, lr_scheduler_kwargs: more, warmup_ratio: warmup }: RunConfig): Schedule {
   if (type === "linear") return linear({ warmup });
