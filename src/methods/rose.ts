@@ -267,8 +267,10 @@ export function claimInWords(what: string, unsafe: PairedDifference, safe: Paire
   return `${what}: refusals change by ${change(unsafe)} on ${unsafe.n} unsafe prompts and by ${change(safe)} on ${safe.n} safe ones. ${holds}: ${verdict.join(", and ")}.`;
 }
 
-/** Tokens of a trace and its answer; questions and rounds of the measurement of speeds. */
+/** Tokens of a trace, from a quick run. */
 const thought = 44;
+
+/** Questions and rounds of the measurement of speeds. */
 export const speed = { questions: 16, rounds: 5 };
 
 /** ROSE on the base model, and on the run's last stage where it has one. */
