@@ -7,6 +7,7 @@ import {
   readUnpaired,
   type UnpairedRow,
 } from "../data/preferences.js";
+import { readPairColumns, readRowColumns } from "../data/token-rows.js";
 import type { TokenPair, TokenRow, TokenUnpaired } from "../data/tokens.js";
 import type { LanguageModel } from "../model/load.js";
 import { keepStart, type Text, tokenizeCompletions } from "./tokenize.js";
@@ -48,30 +49,57 @@ export const tokenizePairs = (model: RowModel, rows: readonly PreferenceRow[], o
     return chosen && rejected ? { prompt: chosen.prompt, chosen: chosen.completion, rejected: rejected.completion } : null;
   });
 
-/** The same from a JSON Lines file. @throws DataError `FILE:LINE: cause` when a row is broken, `FILE: row N: cause` as `tokenizeRows` */
+/** The same from a JSON Lines file, of text or, for `readTokenRows` and `readTokenPairs`, of token ids (data/token-rows.ts). @throws DataError `FILE:LINE: cause` when a row is broken, `FILE: row N: cause` as `tokenizeRows` */
 export const readTokenRows = (path: string, model: RowModel, options: CutOptions): Tokenized<TokenRow> =>
-  ofFile(path, () => tokenizeRows(model, readCompletions(path), options));
+  ofFile(path, () => {
+    const rows = readRowColumns(path);
+    return rows ? cutAll(rows, options, (row) => cutRow(model, row, options)) : tokenizeRows(model, readCompletions(path), options);
+  });
 export const readTokenUnpaired = (path: string, model: RowModel, options: CutOptions): Tokenized<TokenUnpaired> =>
   ofFile(path, () => tokenizeUnpaired(model, readUnpaired(path), options));
 export const readTokenPairs = (path: string, model: RowModel, options: CutOptions): Tokenized<TokenPair> =>
-  ofFile(path, () => tokenizePairs(model, readPreferences(path), options));
+  ofFile(path, () => {
+    const pairs = readPairColumns(path);
+    return pairs ? cutAll(pairs, options, (pair) => cutPair(model, pair, options)) : tokenizePairs(model, readPreferences(path), options);
+  });
+
+/** A row of token ids, cut to `maxLength`; null when its prompt alone fills that. */
+function cutRow(model: RowModel, { weights, ...row }: TokenRow, options: CutOptions): TokenRow | null {
+  const kept = cutIds(model, row, options);
+  return kept && { ...kept, ...(weights && { weights: weights.slice(0, kept.completion.length) }) };
+}
+
+/** The same of a pair. @throws DataError where log-probs under a reference would be of other tokens than are kept */
+function cutPair(model: RowModel, { prompt, reference, ...sides }: TokenPair, options: CutOptions): TokenPair | null {
+  const chosen = cutIds(model, { prompt, completion: sides.chosen }, options);
+  const rejected = cutIds(model, { prompt, completion: sides.rejected }, options);
+  if (!chosen || !rejected) return null;
+  const isCut = chosen.completion.length < sides.chosen.length || rejected.completion.length < sides.rejected.length;
+  if (reference && isCut) throw new DataError(`its ref_chosen_logps are of more tokens than max_length ${options.maxLength} keeps`);
+  return { prompt, chosen: chosen.completion, rejected: rejected.completion, ...(reference && { reference }) };
+}
 
 /** A prompt with each of its completions, cut to `maxLength`; empty when the prompt alone fills it. */
 export function tokenizeCut(
-  { tokenizer, config }: RowModel,
+  model: RowModel,
   prompt: Text,
   completions: readonly Text[],
-  { maxLength }: CutOptions,
+  options: CutOptions,
 ): { prompt: number[]; completion: number[] }[] {
-  const ids = tokenizeCompletions(tokenizer, prompt, completions);
-  return ids.completions.flatMap((completion) => {
-    const row = { prompt: ids.prompt, completion };
-    const kept = maxLength === null ? row : keepStart(row, maxLength);
-    const tokens = kept ? kept.prompt.length + kept.completion.length : 0;
-    if (tokens > config.maxPositions)
-      throw new DataError(`${tokens} tokens, but the model has ${config.maxPositions} positions: set a smaller max_length`);
-    return kept ?? [];
-  });
+  const ids = tokenizeCompletions(model.tokenizer, prompt, completions);
+  return ids.completions.flatMap((completion) => cutIds(model, { prompt: ids.prompt, completion }, options) ?? []);
+}
+
+/** Cuts token ids. @throws DataError when they do not fit the model */
+function cutIds<T extends { prompt: number[]; completion: number[] }>({ config }: RowModel, row: T, { maxLength }: CutOptions): T | null {
+  const kept = maxLength === null ? row : keepStart(row, maxLength);
+  if (!kept) return null;
+  const tokens = kept.prompt.length + kept.completion.length;
+  if (tokens > config.maxPositions)
+    throw new DataError(`${tokens} tokens, but the model has ${config.maxPositions} positions: set a smaller max_length`);
+  const unknown = [...kept.prompt, ...kept.completion].find((id) => id >= config.vocabSize);
+  if (unknown !== undefined) throw new DataError(`token ${unknown} is not among the model's ${config.vocabSize}`);
+  return kept;
 }
 
 function cutAll<R, T>(rows: readonly R[], { maxLength }: CutOptions, cut: (row: R) => T | null): Tokenized<T> {

@@ -40,7 +40,8 @@ export const pairMethod = (config: RunConfig): Method<TokenPair> => ({
   read: readTokenPairs,
   complete: async (rows, reference) => {
     const pairs = config.ld_alpha === null ? rows : lengthDesensitized(rows, config.ld_alpha);
-    return needsReference(config) ? reference(pairs) : pairs;
+    const known = config.ld_alpha === null && rows.every((row) => row.reference);
+    return needsReference(config) && !known ? reference(pairs) : pairs;
   },
   objective: pairRunObjective(config),
 });

@@ -37,7 +37,7 @@ export async function exportTrl(config: RunConfig, model: LanguageModel, output:
   const read = config.method === "sft" ? readCompletions : readPreferences;
   const raw = read(config.data).filter((_, i) => !leftOut.includes(i + 1));
   const rng = createRng(config.seed);
-  const plan = batchPlan(config, rows.length, rng.fork("data"));
+  const plan = batchPlan(config, { rows, leftOut }, rng.fork("data"));
   const size = config.batch_size * config.gradient_accumulation_steps;
   const short = plan.findIndex((batch) => batch.length !== size);
   if (short >= 0) {
