@@ -45,30 +45,32 @@ export function pairToColumns({ prompt, chosen, rejected, weights, reference }: 
   };
 }
 
-/** Rows for supervised fine-tuning; null for a file of text. @throws DataError `FILE:LINE: FIELD: cause` */
-export const readRowColumns = (path: string): TokenRow[] | null =>
-  readColumns(path, rowColumns, ({ prompt_ids, completion_ids, weights }) => ({
+/** Whether a file's rows are token ids. @throws DataError as `readJsonl` */
+export const holdsTokenIds = (path: string): boolean => "prompt_ids" in (readJsonl(path)[0]?.value ?? {});
+
+/** Rows for supervised fine-tuning. @throws DataError `FILE:LINE: FIELD: cause` */
+export const readRowColumns = (path: string): TokenRow[] =>
+  readColumns(path, rowColumns).map(({ prompt_ids, completion_ids, weights }) => ({
     prompt: prompt_ids,
     completion: completion_ids,
     ...(weights && { weights }),
   }));
 
-/** Preference pairs; null for a file of text. @throws DataError `FILE:LINE: FIELD: cause` */
-export const readPairColumns = (path: string): TokenPair[] | null =>
-  readColumns(path, pairColumns, ({ prompt_ids, chosen_ids, rejected_ids, ref_chosen_logps: chosen, ref_rejected_logps: rejected }) => ({
-    prompt: prompt_ids,
-    chosen: chosen_ids,
-    rejected: rejected_ids,
-    ...(chosen !== undefined && rejected !== undefined && { reference: { chosen, rejected } }),
-  }));
+/** Preference pairs. @throws DataError `FILE:LINE: FIELD: cause` */
+export const readPairColumns = (path: string): TokenPair[] =>
+  readColumns(path, pairColumns).map(
+    ({ prompt_ids, chosen_ids, rejected_ids, ref_chosen_logps: chosen, ref_rejected_logps: rejected }) => ({
+      prompt: prompt_ids,
+      chosen: chosen_ids,
+      rejected: rejected_ids,
+      ...(chosen !== undefined && rejected !== undefined && { reference: { chosen, rejected } }),
+    }),
+  );
 
-function readColumns<T, R>(path: string, columns: z.ZodType<T>, row: (columns: T) => R): R[] | null {
-  const lines = readJsonl(path);
-  if (lines[0] && !("prompt_ids" in lines[0].value)) return null;
-  return lines.map(({ line, value }) => {
+const readColumns = <T>(path: string, columns: z.ZodType<T>): T[] =>
+  readJsonl(path).map(({ line, value }) => {
     const parsed = columns.safeParse(value);
-    if (parsed.success) return row(parsed.data);
+    if (parsed.success) return parsed.data;
     const { path: field, message } = parsed.error.issues[0]!;
     throw new DataError(`${path}:${line}: ${field.join(".")}: ${message}`);
   });
-}

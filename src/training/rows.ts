@@ -7,7 +7,7 @@ import {
   readUnpaired,
   type UnpairedRow,
 } from "../data/preferences.js";
-import { readPairColumns, readRowColumns } from "../data/token-rows.js";
+import { holdsTokenIds, readPairColumns, readRowColumns } from "../data/token-rows.js";
 import type { TokenPair, TokenRow, TokenUnpaired } from "../data/tokens.js";
 import type { LanguageModel } from "../model/load.js";
 import { keepStart, type Text, tokenizeCompletions } from "./tokenize.js";
@@ -51,17 +51,19 @@ export const tokenizePairs = (model: RowModel, rows: readonly PreferenceRow[], o
 
 /** The same from a JSON Lines file, of text or, for `readTokenRows` and `readTokenPairs`, of token ids (data/token-rows.ts). @throws DataError `FILE:LINE: cause` when a row is broken, `FILE: row N: cause` as `tokenizeRows` */
 export const readTokenRows = (path: string, model: RowModel, options: CutOptions): Tokenized<TokenRow> =>
-  ofFile(path, () => {
-    const rows = readRowColumns(path);
-    return rows ? cutAll(rows, options, (row) => cutRow(model, row, options)) : tokenizeRows(model, readCompletions(path), options);
-  });
+  ofFile(path, () =>
+    holdsTokenIds(path)
+      ? cutAll(readRowColumns(path), options, (row) => cutRow(model, row, options))
+      : tokenizeRows(model, readCompletions(path), options),
+  );
 export const readTokenUnpaired = (path: string, model: RowModel, options: CutOptions): Tokenized<TokenUnpaired> =>
   ofFile(path, () => tokenizeUnpaired(model, readUnpaired(path), options));
 export const readTokenPairs = (path: string, model: RowModel, options: CutOptions): Tokenized<TokenPair> =>
-  ofFile(path, () => {
-    const pairs = readPairColumns(path);
-    return pairs ? cutAll(pairs, options, (pair) => cutPair(model, pair, options)) : tokenizePairs(model, readPreferences(path), options);
-  });
+  ofFile(path, () =>
+    holdsTokenIds(path)
+      ? cutAll(readPairColumns(path), options, (pair) => cutPair(model, pair, options))
+      : tokenizePairs(model, readPreferences(path), options),
+  );
 
 /** A row of token ids, cut to `maxLength`; null when its prompt alone fills that. */
 function cutRow(model: RowModel, { weights, ...row }: TokenRow, options: CutOptions): TokenRow | null {
