@@ -24,7 +24,7 @@ export { redact, redactText } from "./data/redact.js";
 export type { CompletionRow, TokenPair, TokenRow, TokenUnpaired } from "./data/tokens.js";
 export type { GeneralRow, Label, PromptRow } from "./data/types.js";
 // evaluation
-export { type Attack, noAttack, persona, prefill } from "./evaluation/attacks.js";
+export { type Attack, type AttackName, builtInAttack, noAttack, persona, prefill } from "./evaluation/attacks.js";
 export { auc } from "./evaluation/auc.js";
 export { judgeQuality } from "./evaluation/calibration.js";
 export { balancedAccuracy, type Estimate, mcnemar, type Proportion, share, wilson } from "./evaluation/intervals.js";
@@ -32,6 +32,7 @@ export { type Judge, phraseJudge } from "./evaluation/judges.js";
 export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifference } from "./evaluation/paired.js";
 export { policyLogps } from "./evaluation/policy-logps.js";
 export type { JudgedRow, SuiteMetrics } from "./evaluation/report.js";
+export { scorePolicyPairs } from "./evaluation/score-policy.js";
 export type { Trial } from "./evaluation/trial.js";
 export { answerStop } from "./exante/answer-stop.js";
 export { judgeAnswer, refuses } from "./exante/judge.js";
@@ -60,6 +61,7 @@ export {
   typeCheck,
 } from "./frontend/index.js";
 export type { Asking, Prompt, Question } from "./generation/asking.js";
+export { beam } from "./generation/beam.js";
 export {
   contrast,
   type Decoding,
@@ -74,7 +76,7 @@ export {
 export { type Policy, policy, policyIdentity } from "./generation/policy.js";
 export { type Endpoint, type RemoteCompletion, type RemoteOptions, sampleRemote } from "./generation/remote.js";
 export { type Completion, type SampleOptions, sample } from "./generation/sample.js";
-export { bestOf, type Candidate, type Search } from "./generation/search.js";
+export { bestOf, type Candidate, type Score, type Search } from "./generation/search.js";
 export { type Round, rounds } from "./methods/erpo/gate.js";
 export { roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";
 export { answersOnly, stage1, stage1Prompts } from "./methods/erpo/stage1.js";

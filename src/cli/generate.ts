@@ -1,13 +1,15 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { wholeNumber } from "./output.js";
+import type { Decoding } from "../generation/decoding.js";
+import { policyOption, wholeNumber } from "./output.js";
 
 interface GenerateOptions {
   model: string;
   adapter?: string;
+  policy?: string;
   prompts: string;
   output: string;
   maxNewTokens: number;
-  temperature: number;
+  temperature?: number;
   batchSize: number;
   seed: number;
   precision: "f32" | "bf16";
@@ -26,15 +28,19 @@ export function register(program: Command): void {
       "a built-in name, a .gguf file, or a Hugging Face style directory; with --endpoint the server's name for it",
     )
     .option("--adapter <dir>", "a PEFT folder")
-    .requiredOption("--prompts <file>", 'JSON Lines {"prompt": string or messages, ...}')
-    .requiredOption("--output <file>", "JSON Lines: the same rows with completion and tokens")
+    .addOption(policyOption())
+    .requiredOption("--prompts <file>", 'JSON Lines {"prompt": string or messages, "prefill": how the model\'s turn begins, ...}')
+    .requiredOption("--output <file|->", "JSON Lines: the same rows with completion, tokens, and the policy that made them")
     .option("--max-new-tokens <n>", "tokens of a completion, the end token included", wholeNumber(1), 128)
-    .option("--temperature <t>", "0 takes the likeliest token", temperature, 0)
+    .option("--temperature <t>", "0 takes the likeliest token (default: 0, or the policy's)", temperature)
     .option("--batch-size <n>", "prompts at a time", wholeNumber(1), 8)
     .option("--seed <n>", "seed of the sampling", wholeNumber(Number.MIN_SAFE_INTEGER), 0)
     .addOption(new Option("--precision <p>", "of matrix products").choices(["f32", "bf16"]).default("f32"))
     .addOption(
-      new Option("--endpoint <url>", "let a server with OpenAI's protocol do it, such as http://localhost:8000/v1").conflicts(["adapter"]),
+      new Option("--endpoint <url>", "let a server with OpenAI's protocol do it, such as http://localhost:8000/v1").conflicts([
+        "adapter",
+        "policy",
+      ]),
     )
     .option("--concurrency <n>", "requests to the endpoint at a time", wholeNumber(1), 8)
     .option("--requests-per-minute <n>", "limit of requests to the endpoint", wholeNumber(1))
@@ -42,48 +48,28 @@ export function register(program: Command): void {
 }
 
 async function generate(options: GenerateOptions): Promise<void> {
-  const { readPrompts, promptTokens } = await import("../evaluation/prompt-file.js");
-  const { assertWritable, progressLine } = await import("./output.js");
-  const rows = readPrompts(options.prompts);
-  assertWritable(options.output);
-
+  const { rows, write, progress } = await prepare(options);
   const { createRng } = await import("../backend/random.js");
-  const { DataError } = await import("../data/errors.js");
-  const { formatJsonl } = await import("../data/jsonl.js");
-  const { writeAtomic } = await import("../setup/atomic.js");
-  const { plain } = await import("../generation/decoding.js");
-  const { policy } = await import("../generation/policy.js");
+  const { promptsFor } = await import("../evaluation/prompt-file.js");
   const { sample } = await import("../generation/sample.js");
-  const { openModel } = await import("./model.js");
-  const { model, lora, close } = await openModel(options);
+  const { madeBy, openPolicy } = await import("./model.js");
+  const { asked, close } = await openPolicy(options);
   try {
-    const { tokenizer, config } = model;
     const { maxNewTokens, batchSize, seed, temperature } = options;
-    const prompts = rows.map(({ line, prompt }) => {
-      const ids = promptTokens(prompt, tokenizer);
-      const where = `${options.prompts}:${line}: prompt`;
-      if (ids.length === 0) throw new DataError(`${where}: is empty`);
-      if (ids.length + maxNewTokens > config.maxPositions) {
-        throw new DataError(
-          `${where}: ${ids.length} tokens and ${maxNewTokens} new ones, but the model has ${config.maxPositions} positions`,
-        );
-      }
-      return ids;
-    });
-
+    const policy = temperature === undefined ? asked : { ...asked, decoding: atTemperature(asked.decoding, temperature) };
+    const made = await madeBy(policy);
     const results = new Array<object>(rows.length);
-    const progress = progressLine(rows.length, "prompts");
-    let done = 0;
-    const completions = sample(policy({ model, adapter: lora, decoding: plain({ temperature }) }), prompts, {
+    const completions = sample(policy, promptsFor(policy, rows, options.prompts, maxNewTokens), {
       maxNewTokens,
       batchSize,
       rng: createRng(seed),
     });
+    let done = 0;
     for await (const { index, ids } of completions) {
-      results[index] = { ...rows[index]!.fields, completion: tokenizer.decode(ids), tokens: ids.length };
+      results[index] = { ...rows[index]!.fields, completion: policy.model.tokenizer.decode(ids), tokens: ids.length, policy: made };
       progress(++done);
     }
-    writeAtomic(options.output, [formatJsonl(results)]);
+    await write(results);
   } finally {
     close();
   }
@@ -91,25 +77,52 @@ async function generate(options: GenerateOptions): Promise<void> {
 
 /** The endpoint's completions, which are kept in OUTPUT.received until the output is whole. */
 async function generateRemote(url: string, options: GenerateOptions): Promise<void> {
-  const { readPrompts } = await import("../evaluation/prompt-file.js");
-  const { assertWritable, progressLine } = await import("./output.js");
-  const { formatJsonl } = await import("../data/jsonl.js");
+  const { isStream } = await import("./output.js");
+  const { DataError } = await import("../data/errors.js");
+  if (isStream(options.output))
+    throw new DataError(`--output ${options.output}: with --endpoint it must be a file, since what has been received is kept beside it`);
+  const { rows, write, progress } = await prepare(options);
   const { sampleRemote } = await import("../generation/remote.js");
-  const { writeAtomic } = await import("../setup/atomic.js");
-  const rows = readPrompts(options.prompts);
-  assertWritable(options.output);
-  const { model, concurrency, requestsPerMinute, maxNewTokens, temperature, seed } = options;
+  const { model, concurrency, requestsPerMinute, maxNewTokens, temperature = 0, seed } = options;
   const cache = `${options.output}.received`;
-  const prompts = rows.map(({ prompt }) => prompt);
+  const prompts = rows.map(({ prompt }) => {
+    if (typeof prompt === "string") return prompt;
+    const { messages, prefill } = prompt; // whether the server goes on with an assistant's last turn is its own matter
+    return prefill === undefined ? [...messages] : [...messages, { role: "assistant" as const, content: prefill }];
+  });
   const results: object[] = [];
-  const progress = progressLine(rows.length, "prompts");
   const completions = sampleRemote({ url, model, concurrency, requestsPerMinute }, prompts, { maxNewTokens, temperature, seed, cache });
   for await (const { index, text, tokens } of completions) {
-    results.push({ ...rows[index]!.fields, completion: text, tokens });
+    const made = { name: model, endpoint: new URL(url).host };
+    results.push({ ...rows[index]!.fields, completion: text, tokens, policy: made });
     progress(results.length);
   }
-  writeAtomic(options.output, [formatJsonl(results)]);
+  await write(results);
 }
+
+/** The prompts, and where the results go: what is wrong with either is said before anything is computed. */
+async function prepare({ prompts, output }: GenerateOptions) {
+  const { formatJsonl } = await import("../data/jsonl.js");
+  const { readPrompts } = await import("../evaluation/prompt-file.js");
+  const { assertWritable, progressLine, writeOutput } = await import("./output.js");
+  const rows = readPrompts(prompts);
+  assertWritable(output);
+  const replaced = rows.filter(({ fields }) => "policy" in fields).length;
+  const what = `the field "policy", in ${replaced} of ${rows.length} rows, is replaced by that of the completion`;
+  if (replaced > 0) process.stderr.write(`erpo: ${prompts}: ${what}\n`);
+  return {
+    rows,
+    write: (results: readonly object[]) => writeOutput(output, formatJsonl(results)),
+    progress: progressLine(rows.length, "prompts"),
+  };
+}
+
+/** A decoding with its tokens drawn at another temperature. */
+const atTemperature = ({ choice, identity, ...rest }: Decoding, temperature: number): Decoding => ({
+  ...rest,
+  choice: { ...choice, temperature },
+  identity: { ...identity, temperature },
+});
 
 function temperature(text: string): number {
   const value = Number(text);

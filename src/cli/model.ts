@@ -1,7 +1,10 @@
 import { openDevice } from "../backend/device.js";
+import { digestOf, type IdentityValue } from "../data/identity.js";
+import { type Policy, policy, policyIdentity } from "../generation/policy.js";
 import { loadAdapter } from "../model/adapter-io.js";
 import { type LanguageModel, loadModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
+import { loadPolicy } from "../runs/policy-folder.js";
 
 export interface ModelOptions {
   model: string;
@@ -35,4 +38,31 @@ export async function openModel({
     model.dispose();
     throw error;
   }
+}
+
+export interface PolicyOptions extends ModelOptions {
+  /** A folder with policy.json or an adapter, in place of `adapter`. */
+  policy?: string;
+}
+
+/** The policy that a command names, and how to let go of it. @throws WeightsError; DataError for a broken policy.json or one of another model */
+export async function openPolicy({ policy: folder, ...options }: PolicyOptions): Promise<{ asked: Policy; close(): void }> {
+  const { model, lora, close } = await openModel(options);
+  if (folder === undefined) return { asked: policy({ model, name: options.adapter, adapter: lora }), close };
+  try {
+    const asked = await loadPolicy(folder, model);
+    const closeBoth = () => {
+      asked.adapter?.dispose();
+      close();
+    };
+    return { asked, close: closeBoth };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+/** What results say of the policy that made them: its name, and the digest of everything that its answers depend on. */
+export async function madeBy(asked: Policy): Promise<{ name: string; digest: string }> {
+  return { name: asked.name, digest: digestOf((await policyIdentity(asked)) as IdentityValue) };
 }

@@ -1,18 +1,60 @@
-import { closeSync, existsSync, openSync, rmSync, statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
-import { InvalidArgumentError } from "commander";
+import { accessSync, closeSync, constants, existsSync, openSync, readlinkSync, rmSync, statSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { InvalidArgumentError, Option } from "commander";
 import { DataError } from "../data/errors.js";
+import { fileError, writeAtomic } from "../setup/atomic.js";
 import { makeFolders, unwritable } from "../setup/folders.js";
 
+/** Whether an `--output` is the command's standard output: `-`, or one of the system's names for it. */
+export const isStandardOutput = (path: string): boolean => ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].includes(path);
+
+/** Whether an `--output` keeps nothing that could be read again or replaced: standard output, a device, a pipe. */
+export function isStream(path: string): boolean {
+  const there = isStandardOutput(path) ? undefined : statSync(path, { throwIfNoEntry: false });
+  return isStandardOutput(path) || (there !== undefined && !there.isFile() && !there.isDirectory());
+}
+
 /**
- * Makes sure that a file can be written before anything is computed for it; makes its folder.
+ * Writes a command's result where `--output` says. A file is written whole or not at all; a link stays, and the file that it leads to is written; a device or a pipe
+ * is written to as it is.
+ * @throws FileError `FILE: cannot be written (cause)`
+ */
+export async function writeOutput(path: string, text: string): Promise<void> {
+  if (isStandardOutput(path)) return new Promise((done) => void process.stdout.write(text, () => done())); // its errors end the process (main.ts)
+  if (!isStream(path)) return writeAtomic(linked(path), [text]);
+  try {
+    const stream = await open(path, "w"); // waits, without holding up signals, until a pipe is read
+    await stream.writeFile(text).finally(() => stream.close());
+  } catch (error) {
+    throw fileError(path, error);
+  }
+}
+
+/** The place that links lead to, where there may be nothing yet. */
+function linked(path: string, links = 40): string {
+  try {
+    return links === 0 ? path : linked(resolve(dirname(path), readlinkSync(path)), links - 1);
+  } catch {
+    return path; // no link
+  }
+}
+
+/**
+ * Makes sure that an output can be written before anything is computed for it; makes its folder.
  * @throws DataError `FILE: cannot be written (cause)`
  */
 export function assertWritable(path: string): void {
   if (existsSync(path) && statSync(path).isDirectory()) throw new DataError(`${path}: cannot be written (it is a folder)`);
-  const trial = join(dirname(path), `.${basename(path)}.${process.pid}.trial`);
+  if (isStandardOutput(path)) return;
+  const file = linked(path);
+  const trial = join(dirname(file), `.${basename(file)}.${process.pid}.trial`);
   try {
-    makeFolders(dirname(path));
+    if (isStream(path)) {
+      accessSync(path, constants.W_OK);
+      return;
+    }
+    makeFolders(dirname(file));
     closeSync(openSync(trial, "w"));
     rmSync(trial);
   } catch (error) {
@@ -26,6 +68,10 @@ export function progressLine(total: number, what: string): (done: number) => voi
     if (process.stderr.isTTY) process.stderr.write(`\r${done}/${total} ${what}${done === total ? "\n" : ""}`);
   };
 }
+
+/** The option by which a command takes a policy. */
+export const policyOption = () =>
+  new Option("--policy <dir>", "a folder with policy.json: an adapter or none, how it is asked, how it decodes").conflicts("adapter");
 
 /** Parser of an option: a whole number >= `low`. */
 export const wholeNumber = (low: number) => (text: string) => {

@@ -1,9 +1,10 @@
 import { type Command, Option } from "commander";
-import { wholeNumber } from "./output.js";
+import { policyOption, wholeNumber } from "./output.js";
 
 interface ScoreOptions {
   model: string;
   adapter?: string;
+  policy?: string;
   data: string;
   output: string;
   batchSize: number;
@@ -18,9 +19,10 @@ export function register(program: Command): void {
     .description("log-probabilities of the completions of preference pairs")
     .requiredOption("--model <M>", "a built-in name, a .gguf file, or a Hugging Face style directory")
     .option("--adapter <dir>", "a PEFT folder")
+    .addOption(policyOption())
     .requiredOption("--data <file>", "JSON Lines {prompt, chosen, rejected}")
     .requiredOption(
-      "--output <file>",
+      "--output <file|->",
       "JSON Lines {chosen_logps, rejected_logps, chosen_tokens, rejected_tokens}, a row for each row of the data",
     )
     .option("--batch-size <n>", "pairs at a time", wholeNumber(1), 8)
@@ -31,21 +33,21 @@ export function register(program: Command): void {
 
 async function score(options: ScoreOptions): Promise<void> {
   const { readPreferences } = await import("../data/preferences.js");
-  const { assertWritable, progressLine } = await import("./output.js");
+  const { assertWritable, progressLine, writeOutput } = await import("./output.js");
   const rows = readPreferences(options.data);
   assertWritable(options.output);
 
   const { formatJsonl } = await import("../data/jsonl.js");
-  const { writeAtomic } = await import("../setup/atomic.js");
-  const { scorePairs } = await import("../training/score.js");
-  const { openModel } = await import("./model.js");
-  const { model, lora, close } = await openModel(options);
+  const { scorePolicyPairs } = await import("../evaluation/score-policy.js");
+  const { openPolicy } = await import("./model.js");
+  const { asked, close } = await openPolicy(options);
   try {
     const { batchSize, maxLength } = options;
     const onBatch = progressLine(rows.length, "pairs");
-    writeAtomic(options.output, [
-      formatJsonl(await scorePairs(model, rows, lora, { batchSize, maxLength, source: options.data, onBatch })),
-    ]);
+    await writeOutput(
+      options.output,
+      formatJsonl(await scorePolicyPairs(asked, rows, { batchSize, maxLength, source: options.data, onBatch })),
+    );
   } finally {
     close();
   }

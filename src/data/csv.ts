@@ -2,7 +2,8 @@ import { basename, extname } from "node:path";
 import { csvHeader, csvRecords } from "./csv-records.js";
 import { DataError } from "./errors.js";
 import { readJsonl } from "./jsonl.js";
-import type { Label, PromptRow } from "./types.js";
+import { begunTurn, messagesSchema } from "./messages.js";
+import type { ChatMessage, Label, PromptRow } from "./types.js";
 
 /** How one published CSV format names its columns. */
 interface SuiteFormat {
@@ -15,13 +16,13 @@ interface SuiteFormat {
   label?: Label;
 }
 
-/** Tried in this order; the first whose columns are there is taken. `note`, `focus`, `source`, `Target` and `target` may be missing. */
+/** Tried in this order; the first whose columns are there is taken. Other columns may be there or not. */
 const formats: readonly SuiteFormat[] = [
-  { name: "StrongREJECT", columns: ["forbidden_prompt"], prompt: "forbidden_prompt", category: "category", label: "unsafe" },
+  { name: "StrongREJECT", columns: ["forbidden_prompt"], prompt: "forbidden_prompt", label: "unsafe" },
   { name: "JailbreakBench", columns: ["Goal", "Behavior", "Category"], prompt: "Goal", category: "Category" },
   { name: "XSTest", columns: ["prompt", "type", "label"], prompt: "prompt", category: "type" },
   { name: "AdvBench", columns: ["goal", "target"], prompt: "goal", label: "unsafe" },
-  { name: "prompts", columns: ["prompt"], prompt: "prompt", category: "category" },
+  { name: "prompts", columns: ["prompt"], prompt: "prompt" },
 ];
 
 const labelWords: Record<string, Label> = { safe: "safe", benign: "safe", unsafe: "unsafe", harmful: "unsafe" };
@@ -33,9 +34,11 @@ export interface SuiteOptions {
 
 /**
  * A suite that somebody brings: XSTest, StrongREJECT, JailbreakBench or AdvBench CSV, or any CSV or JSON Lines file with a `prompt`.
- * A `label` column of the file (safe or benign, unsafe or harmful) counts first, then `options.label`, then what the format is known for.
+ * A `label` column of the file (safe or benign, unsafe or harmful) counts first, then `options.label`, then what the format is known for. Columns or fields `family`,
+ * `category`, `id`, `system` (a system turn) and `prefill` (how the model's own turn begins) are taken where they are there. In JSON Lines a prompt may be messages:
+ * the last user's turn is the prompt, what stands before it is asked with it, and an assistant's turn behind it is the prefill.
  *
- * @returns rows with split `test`; `category` is the file's own word, `id` the file's id or the row's number
+ * @returns rows with split `test`; `family` is the file's own word, or the file's name; `category` its own word, or "none"; `id` its id, or the row's number
  * @throws DataError `FILE: cause` in one line
  */
 export function readSuite(path: string, options: SuiteOptions = {}): PromptRow[] {
@@ -52,11 +55,11 @@ function csvSuite(path: string, options: SuiteOptions): PromptRow[] {
   if (!labelled && !options.label && !format.label) throw noLabel(path, `${format.name} files have no label column`);
   const name = suiteName(path);
   return csvRecords(path, format.columns).map(({ line, value }, i) => {
-    const prompt = value[format.prompt]!.trim();
-    if (prompt === "") throw new DataError(`${path}:${line}: ${format.prompt}: is empty`);
-    const label = labelled ? parseLabel(value.label!, `${path}:${line}`) : (options.label ?? format.label)!;
-    const category = (format.category && value[format.category]) || "none";
-    return { id: rowId(name, value.id, i), prompt, label, family: name, category, source: name, split: "test" };
+    const where = `${path}:${line}`;
+    if (value[format.prompt]!.trim() === "") throw new DataError(`${where}: ${format.prompt}: is empty`);
+    const label = labelled ? parseLabel(value.label!, where) : (options.label ?? format.label)!;
+    const category = value.category || (format.category && value[format.category]);
+    return suiteRow(name, i, label, { ...value, prompt: value[format.prompt], category }, where);
   });
 }
 
@@ -64,21 +67,47 @@ function jsonlSuite(path: string, options: SuiteOptions): PromptRow[] {
   const name = suiteName(path);
   return readJsonl(path).map(({ line, value }, i) => {
     const where = `${path}:${line}`;
-    const prompt = promptText(value.prompt);
-    if (prompt === undefined) throw new DataError(`${where}: prompt: must be a string or a list of messages with a user's turn`);
     if (value.label === undefined && !options.label) throw noLabel(where, "no label");
     const label = value.label === undefined ? options.label! : parseLabel(String(value.label), where);
-    const category = typeof value.category === "string" ? value.category : "none";
-    return { id: rowId(name, value.id, i), prompt, label, family: name, category, source: name, split: "test" };
+    return suiteRow(name, i, label, value, where);
   });
 }
 
-/** A string as it is; of messages, the last user's turn. */
-function promptText(prompt: unknown): string | undefined {
-  if (typeof prompt === "string") return prompt.trim() || undefined;
-  if (!Array.isArray(prompt)) return undefined;
-  const turn = prompt.findLast((message) => message?.role === "user");
-  return typeof turn?.content === "string" ? turn.content : undefined;
+/** A row of its fields, which are named as in JSON Lines. */
+function suiteRow(suite: string, index: number, label: Label, fields: Record<string, unknown>, where: string): PromptRow {
+  const word = (name: string) => {
+    const value = fields[name];
+    if (value === undefined || value === null || value === "") return undefined;
+    if (typeof value !== "string" && typeof value !== "number") throw new DataError(`${where}: ${name}: must be a string`);
+    return String(value);
+  };
+  return {
+    id: word("id") ?? `${suite}-${index + 1}`,
+    ...conversation(fields.prompt, word("system"), word("prefill"), where),
+    label,
+    family: word("family") ?? suite,
+    category: word("category") ?? "none",
+    source: suite,
+    split: "test",
+  };
+}
+
+/** The last user's turn, what stands before it, and how the model's turn begins. */
+function conversation(prompt: unknown, system: string | undefined, prefill: string | undefined, where: string) {
+  const wrong =
+    "must be a string or a list of messages {role, content} that ends with a user's turn, or with the beginning of the model's own";
+  const parsed = messagesSchema.safeParse(typeof prompt === "string" ? [{ role: "user", content: prompt.trim() }] : prompt);
+  if (!parsed.success) throw new DataError(`${where}: prompt: ${wrong}`);
+  const { messages, prefill: begun } = begunTurn(parsed.data);
+  const asked = messages.at(-1);
+  if (asked?.role !== "user" || asked.content.trim() === "") throw new DataError(`${where}: prompt: ${wrong}`);
+  if (system !== undefined && messages[0]!.role === "system")
+    throw new DataError(`${where}: system: the messages have a system turn already`);
+  if (prefill !== undefined && begun !== undefined)
+    throw new DataError(`${where}: prefill: the last message is the assistant's, which begins the model's turn already`);
+  const before: ChatMessage[] = [...(system === undefined ? [] : [{ role: "system" as const, content: system }]), ...messages.slice(0, -1)];
+  const begins = prefill ?? begun;
+  return { prompt: asked.content, ...(before.length > 0 ? { before } : {}), ...(begins === undefined ? {} : { prefill: begins }) };
 }
 
 function parseLabel(text: string, where: string): Label {
@@ -96,7 +125,3 @@ function missing(header: readonly string[]): string {
 
 const noLabel = (where: string, why: string) => new DataError(`${where}: ${why}: say --label safe or --label unsafe`);
 const suiteName = (path: string) => basename(path, extname(path));
-
-function rowId(suite: string, id: unknown, index: number): string {
-  return typeof id === "string" || typeof id === "number" ? (id === "" ? `${suite}-${index + 1}` : String(id)) : `${suite}-${index + 1}`;
-}

@@ -24,6 +24,8 @@ export interface PromptRow {
   split: Split;
   /** what stands before the prompt in its conversation: a system turn, earlier turns */
   before?: readonly ChatMessage[];
+  /** how the model's own turn is made to begin */
+  prefill?: string;
   /** what is really asked, 2 to 6 words: what a trace's assessment says */
   sense?: string;
   /** whom or what it is aimed at, 1 to 4 words */

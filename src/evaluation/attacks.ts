@@ -7,13 +7,16 @@ export interface Attack {
   /** What tables call it; "none" for the prompt as it is. */
   readonly name: string;
   /** A pure function of the row and its place in the suite, counted from 0. */
-  readonly ask: (row: Pick<PromptRow, "prompt" | "before">, index: number) => Question;
+  readonly ask: (row: Pick<PromptRow, "prompt" | "before" | "prefill">, index: number) => Question;
 }
 
-/** The prompt as it is, behind the turns that its suite has before it. Also the form of the tense attacks, whose rows (`tensePrompts`) are prompts of their own. */
+/** The prompt as it is, behind the turns that its suite has before it, with the beginning of the model's turn that its suite gives. */
 export const noAttack: Attack = {
   name: "none",
-  ask: ({ prompt, before = [] }) => ({ messages: [...before, { role: "user", content: prompt }] }),
+  ask: ({ prompt, before = [], prefill }) => ({
+    messages: [...before, { role: "user", content: prompt }],
+    ...(prefill === undefined ? {} : { prefill }),
+  }),
 };
 
 /** The beginning that AdvBench's targets share. */
@@ -21,10 +24,10 @@ export const affirmation = "Sure, here is";
 
 /**
  * The prefill attack: the assistant's turn begins with an affirmation, and the model goes on from there (as AdversariaLLM does it). Prefix and
- * continuation are judged together. On harmless prompts it is the control: what a defence against it costs.
+ * continuation are judged together. On harmless prompts it is the control: what a defence against it costs. A row whose suite gives the beginning keeps its own.
  */
 export function prefill(beginning = affirmation): Attack {
-  return { name: "prefill", ask: (row, index) => ({ ...noAttack.ask(row, index), prefill: beginning }) };
+  return { name: "prefill", ask: (row, index) => ({ prefill: beginning, ...noAttack.ask(row, index) }) };
 }
 
 /**
@@ -48,3 +51,21 @@ export const rolePlayPersonas = (personas: readonly Persona[]): Persona[] =>
   byLength(personas.filter((persona) => !isDan(persona) && persona.id !== "AntiDAN"));
 
 const byLength = (personas: Persona[]) => personas.sort((a, b) => a.text.length - b.text.length || (a.id < b.id ? -1 : 1));
+
+/** The built-in attacks, and the control without one. */
+export const attackNames = ["none", "prefill", "role-play", "dan", "past-tense"] as const;
+
+export type AttackName = (typeof attackNames)[number];
+
+/**
+ * A built-in attack. A persona is one text for all prompts, the shortest, which a batch then computes once.
+ * @returns `rows` for an attack that has prompts of its own in the place of a suite's: harmful requests in the past tense (Andriushchenko and Flammarion 2024)
+ */
+export async function builtInAttack(name: AttackName): Promise<{ attack: Attack; rows?: PromptRow[] }> {
+  if (name === "none") return { attack: noAttack };
+  if (name === "prefill") return { attack: prefill() };
+  const { jailbreakPersonas, tensePrompts } = await import("../data/packages.js");
+  if (name === "past-tense") return { attack: { ...noAttack, name }, rows: (await tensePrompts("past")).rows };
+  const personas = (name === "dan" ? danPersonas : rolePlayPersonas)(await jailbreakPersonas());
+  return { attack: { ...persona(personas.slice(0, 1)), name } };
+}

@@ -49,7 +49,8 @@ async function forcedLogps({ model, adapter, asking, decoding }: Policy, rows: r
       const logps = tf.tidy(() => {
         const [own, ...others] = streams.map(({ logits }) => logits);
         const all = tf.logSoftmax(decoding.logits ? decoding.logits(own!, others, written(t)) : own!); // [B, V]
-        return tf.sum(tf.mul(all, tf.oneHot(tf.tensor1d(targets, "int32"), own!.shape[1])), 1); // [B]
+        const target = tf.oneHot(tf.tensor1d(targets, "int32"), own!.shape[1], 1, 0, "bool");
+        return tf.sum(tf.where(target, all, tf.zerosLike(all)), 1); // [B]; no product, since a rule may forbid tokens by -Infinity
       });
       const values = await logps.data();
       logps.dispose();

@@ -86,13 +86,13 @@ export async function* respond(
       {
         ...{ batchSize, rng, signal },
         maxNewTokens: Math.max(0, ...sets.map(({ answerTokens }) => answerTokens)) + thoughtTokens,
-        stop: (ids, index) => ends[missing[index]!.set]!.stop(ids, index),
+        stop: (ids, index) => ends[missing[index]!.set]!.stop(ids),
       },
     );
     for await (const { index, ids, seconds } of completions) {
       const { set, id, input, prefill } = missing[index]!;
       const completion = tokenizer.decode(ids);
-      const response = { id, input, prefill, completion, tokens: ids.length, thoughtTokens: ends[set]!.thoughtTokens(index), seconds };
+      const response = { id, input, prefill, completion, tokens: ids.length, thoughtTokens: ends[set]!.thoughtTokens(ids), seconds };
       stores[set]?.append(response);
       yield { set, response };
     }

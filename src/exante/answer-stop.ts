@@ -1,14 +1,25 @@
 import type { Tokenizer } from "../model/tokenizer.js";
 
 export interface AnswerStop {
-  /** Whether a completion, one token longer than at the last call, has nothing more that is waited for. */
-  stop(ids: readonly number[], index: number): boolean;
-  /** Tokens of completion `index` up to and including `<answer>`; 0 where there is none. */
-  thoughtTokens(index: number): number;
+  /** Whether a completion has nothing more that is waited for. It is followed from call to call where its list of tokens is the same one that grows, else read anew. */
+  stop(ids: readonly number[]): boolean;
+  /** Tokens of a completion up to and including `<answer>`; 0 where there is none. */
+  thoughtTokens(ids: readonly number[]): number;
 }
 
 /** Tokens that a tag may take. */
 const tagTokens = 8;
+
+/** What is known of a completion's first tokens. */
+interface Followed {
+  tokens: number;
+  /** A thought was begun. */
+  begun: boolean;
+  /** Tokens up to and including `<answer>`; 0 before. */
+  answerAt: number;
+  /** `</answer>` was reached. */
+  closed: boolean;
+}
 
 /**
  * Follows completions token by token. One ends at `</answer>`, `answerTokens` after `<answer>`, or after `thoughtTokens` of a thought
@@ -20,21 +31,25 @@ export function answerStop(
   tokenizer: Tokenizer,
   { answerTokens, thoughtTokens, thinking = false }: { answerTokens: number; thoughtTokens: number; thinking?: boolean },
 ): AnswerStop {
-  const begun = new Set<number>(); // completions that have begun a thought
-  const answerAt = new Map<number, number>(); // completion -> its length when `<answer>` was whole
+  const completions = new WeakMap<readonly number[], Followed>(); // a search has several of one prompt
+  const follow = (ids: readonly number[]): Followed => {
+    const known = completions.get(ids) ?? { tokens: 0, begun: thinking, answerAt: 0, closed: false };
+    while (known.tokens < ids.length) {
+      const end = ++known.tokens;
+      const tail = tokenizer.decode(ids.slice(Math.max(known.answerAt, end - tagTokens), end));
+      if (tail.includes("</answer>")) known.closed = true;
+      else if (known.answerAt === 0 && tail.includes("<answer>")) known.answerAt = end;
+      else if (tail.includes("<assess>")) known.begun = true;
+    }
+    completions.set(ids, known);
+    return known;
+  };
   return {
-    thoughtTokens: (index) => answerAt.get(index) ?? 0,
-    stop(ids, index) {
-      const from = answerAt.get(index) ?? 0;
-      const tail = tokenizer.decode(ids.slice(Math.max(from, ids.length - tagTokens)));
-      if (tail.includes("</answer>")) return true;
-      if (!answerAt.has(index) && tail.includes("<answer>")) {
-        answerAt.set(index, ids.length);
-        return false;
-      }
-      if (tail.includes("<assess>")) begun.add(index);
-      const thoughtOpen = (thinking || begun.has(index)) && !answerAt.has(index);
-      return thoughtOpen ? ids.length >= thoughtTokens : ids.length - from >= answerTokens;
+    thoughtTokens: (ids) => follow(ids).answerAt,
+    stop(ids) {
+      const { begun, answerAt, closed } = follow(ids);
+      const thoughtOpen = begun && answerAt === 0;
+      return closed || (thoughtOpen ? ids.length >= thoughtTokens : ids.length - answerAt >= answerTokens);
     },
   };
 }

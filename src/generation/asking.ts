@@ -15,10 +15,15 @@ export interface Asking {
 }
 
 /** The token ids that a question becomes: the conversation through the chat template, the opening of the model's turn, the prefill. */
-export function askedIds(tokenizer: Tokenizer, { system, template }: Asking, { messages, prefill = "" }: Question): number[] {
-  const text = tokenizer.chat(withSystem(messages, system), { addGenerationPrompt: true, template });
-  return tokenizer.encode(text + prefill);
+export function askedIds(tokenizer: Tokenizer, asking: Asking, { messages, prefill = "" }: Question): number[] {
+  return tokenizer.encode(askingTokenizer(tokenizer, asking).chat(messages, { addGenerationPrompt: true }) + prefill);
 }
+
+/** The tokenizer with its chats put in the given way. */
+export const askingTokenizer = (tokenizer: Tokenizer, { system, template }: Asking): Tokenizer => ({
+  ...tokenizer,
+  chat: (messages, options) => tokenizer.chat(withSystem(messages, system), { template, ...options }),
+});
 
 /** What is gone on from: token ids as they are, or a question; `begun` are tokens of the model's turn that are there already. */
 export type Prompt = readonly number[] | (Question & { begun?: readonly number[] });

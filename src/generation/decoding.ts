@@ -7,7 +7,7 @@ import type { Search } from "./search.js";
 
 /** A completion under way, as a rule sees it. */
 export interface DecodedRow {
-  /** Which prompt, counted from 0 over the whole call. */
+  /** Which prompt, counted from 0 over the whole call; under a search, which of its tries. */
   index: number;
   /** Its new tokens so far. */
   ids: readonly number[];

@@ -77,7 +77,9 @@ async function* sampleMerged(
   const ends = new Set([tokenizer.eosId, ...config.eosTokenIds]);
   const longest = asked[0]!.map((_, index) => Math.max(...asked.map((prompts) => prompts[index]!.length)));
   const room = (index: number) => Math.min(maxNewTokens, config.maxPositions - longest[index]! + 1); // the last token has no position
-  const waiting = longest.map((_, i) => i).sort((a, b) => asked[0]![a]!.length - asked[0]![b]!.length);
+  const all = longest.map((_, i) => i);
+  for (const index of all) if (room(index) <= 0) yield { index, ids: [], finished: false, seconds: 0 }; // a search's branch that has filled the positions
+  const waiting = all.filter((index) => room(index) > 0).sort((a, b) => asked[0]![a]!.length - asked[0]![b]!.length);
   let batch: Batch | null = null;
   try {
     while (batch || waiting.length > 0) {

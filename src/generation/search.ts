@@ -21,6 +21,9 @@ export interface Candidate extends Completion {
   text: string;
 }
 
+/** Scores a prompt's candidates, a number each; the higher the better. */
+export type Score = (candidates: readonly Candidate[], index: number) => readonly number[] | Promise<readonly number[]>;
+
 /**
  * Best of N: N completions of each prompt, of which the one with the highest score is taken; of equal ones the first.
  *
@@ -36,7 +39,7 @@ export function bestOf({
 }: {
   n: number;
   temperature?: number;
-  score: (candidates: readonly Candidate[], index: number) => readonly number[] | Promise<readonly number[]>;
+  score: Score;
   settings?: Identity;
 }): Search {
   if (!(Number.isInteger(n) && n >= 1)) throw new RangeError(`bestOf: n must be a whole number >= 1, got ${n}`);
@@ -52,11 +55,19 @@ export function bestOf({
         const own = candidates[index]!;
         own[tried.index % n] = { ...tried, index, text: tokenizer.decode(tried.ids) };
         if (own.filter(Boolean).length < n) continue;
-        const scores = await score(own, index);
+        const scores = checkedScores("bestOf", await score(own, index), own);
         const { ids, finished } = own[scores.indexOf(Math.max(...scores))]!;
         yield { index, ids, finished, seconds: Math.max(...own.map(({ seconds }) => seconds)) };
         candidates[index] = [];
       }
     },
   };
+}
+
+/** A search's scores. @throws RangeError when there is not one for each candidate, or one is NaN */
+export function checkedScores(search: string, scores: readonly number[], candidates: readonly Candidate[]): readonly number[] {
+  if (scores.length !== candidates.length)
+    throw new RangeError(`${search}: score gave ${scores.length} numbers for ${candidates.length} candidates`);
+  if (scores.some(Number.isNaN)) throw new RangeError(`${search}: score gave NaN`);
+  return scores;
 }

@@ -22,7 +22,7 @@ export function layerAdapters(config: DecoderConfig, lora: Lora | null, layer: n
     for (const module of groups[name]) {
       const A = lora.A(layer, module);
       const B = lora.B(layer, module);
-      if (A && B) parts.push({ A, B, offset });
+      if (A && B) parts.push({ A, B, offset, mask: lora.inputMask(layer, module) });
       offset += linearShape(config, module)[0];
     }
     return parts.length ? { parts, scale: lora.scale } : null;

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { type InputMask, inputMask } from "../backend/ops/dropout.js";
 import type { TokenRows } from "../backend/ops/token-rows.js";
 import type { Rng } from "../backend/random.js";
 import type { DecoderConfig } from "./config.js";
@@ -85,6 +86,7 @@ interface Pair {
 export class Lora {
   readonly #pairs: Pair[];
   readonly #byKey: Map<string, Pair>;
+  #dropout: { p: number; rng: Rng } | null = null;
   /** The trained tokens and their rows [n, C], which take the place of the embedding's; null where there are none. */
   readonly tokens: (TokenRows & { rows: tf.Variable<tf.Rank.R2> }) | null;
 
@@ -147,6 +149,29 @@ export class Lora {
   /** [out, r], or undefined where the module has no adapter. */
   B(layer: number, module: LinearName): tf.Variable<tf.Rank.R2> | undefined {
     return this.#byKey.get(`${layer} ${module}`)?.B;
+  }
+
+  /**
+   * Runs a pass of training and its gradient with dropout on the adapters' inputs (PEFT's `lora_dropout`): each module's own, of each token.
+   * @param p share of inputs that are dropped, in [0, 1)
+   * @param rng a stream of this pass; it is not moved on
+   * @throws RangeError when p is out of range
+   */
+  withDropout<T>(p: number, rng: Rng, pass: () => T): T {
+    if (!(p >= 0 && p < 1)) throw new RangeError(`LoRA: the dropout must be in [0, 1), got ${p}`);
+    this.#dropout = { p, rng };
+    try {
+      return pass();
+    } finally {
+      this.#dropout = null;
+    }
+  }
+
+  /** What a module's A sees of its input in the pass under way; undefined where that is all of it. */
+  inputMask(layer: number, module: LinearName): InputMask | undefined {
+    const A = this.A(layer, module);
+    const { p, rng } = this.#dropout ?? {};
+    return A && p && rng ? inputMask(p, A.shape[1], rng.fork(`${layer} ${module}`)) : undefined;
   }
 
   /** An independent copy. */

@@ -2,10 +2,10 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { DataError } from "../data/errors.js";
-import type { Identity } from "../data/identity.js";
+import { digestOf, type Identity, type IdentityValue } from "../data/identity.js";
 import { readJson } from "../data/jsonl.js";
 import { contrast, type Decoding, plain } from "../generation/decoding.js";
-import { type Policy, policy } from "../generation/policy.js";
+import { adapterIdentity, type Policy, policy } from "../generation/policy.js";
 import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
 import type { LanguageModel } from "../model/load.js";
 import { writeAtomic } from "../setup/atomic.js";
@@ -29,6 +29,8 @@ const policySchema = z.strictObject({
   model: z.strictObject({ name: z.string(), sha256: z.string() }),
   system: z.string().optional(),
   template: z.string().optional(),
+  /** Without it, as in a file that somebody writes by hand, an adapter that lies in the folder is the policy's. */
+  adapter: z.looseObject({ sha256: z.string() }).nullable().optional(),
   decoding: z.looseObject({ kind: z.string() }),
 });
 
@@ -58,14 +60,18 @@ export const readDecoding: DecodingReader = (identity, file) => {
  */
 export async function savePolicy(dir: string, { name, model, adapter, asking, decoding }: Policy): Promise<void> {
   if (adapter) await saveAdapter(dir, adapter, model.name);
-  const record = { format: 1, name, model: { name: model.name, sha256: model.sha256 }, ...asking, decoding: decoding.identity };
+  const record = {
+    ...{ format: 1, name, model: { name: model.name, sha256: model.sha256 }, ...asking },
+    adapter: adapter && (await adapterIdentity(adapter)),
+    decoding: decoding.identity,
+  };
   writeAtomic(join(dir, "policy.json"), [`${JSON.stringify(record, null, 2)}\n`]);
 }
 
 /**
  * A policy from its folder; a folder that holds an adapter alone is the policy of that adapter, asked and decoded in the usual way.
  * @param read makes the decoding; for one of an own kind give a reader that knows it
- * @throws DataError when policy.json is broken or of another model; WeightsError when the adapter is
+ * @throws DataError when policy.json is broken, of another model or of another adapter; WeightsError when the adapter is
  */
 export async function loadPolicy(dir: string, model: LanguageModel, read: DecodingReader = readDecoding): Promise<Policy> {
   const file = join(dir, "policy.json");
@@ -73,13 +79,19 @@ export async function loadPolicy(dir: string, model: LanguageModel, read: Decodi
   const parsed = policySchema.safeParse(readJson(file));
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
-    throw new DataError(`${file}: ${issue.path.join(".")}: ${issue.message}`);
+    throw new DataError([file, issue.path.join("."), issue.message].filter(Boolean).join(": "));
   }
-  const { name, model: made, system, template, decoding } = parsed.data;
+  const { name, model: made, system, template, adapter: kept, decoding } = parsed.data;
   if (made.sha256 !== model.sha256)
     throw new DataError(
       `${file}: is a policy of ${made.name} (SHA-256 ${made.sha256.slice(0, 12)}), not of ${model.name} (${model.sha256.slice(0, 12)})`,
     );
-  const adapter = existsSync(join(dir, "adapter_config.json")) ? await loadAdapter(dir, model.config) : null;
-  return policy({ model, name, adapter, system, template, decoding: read(decoding as Identity, file), folder: dir });
+  const decoded = read(decoding as Identity, file);
+  const hasAdapter = kept !== null && (kept !== undefined || existsSync(join(dir, "adapter_config.json")));
+  const adapter = hasAdapter ? await loadAdapter(dir, model.config) : null;
+  if (adapter && kept && digestOf((await adapterIdentity(adapter)) as IdentityValue) !== digestOf(kept as IdentityValue)) {
+    adapter.dispose();
+    throw new DataError(`${file}: the adapter beside it is another one than the policy was saved with: save the policy again`);
+  }
+  return policy({ model, name, adapter, system, template, decoding: decoded, folder: dir });
 }

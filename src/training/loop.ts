@@ -70,7 +70,7 @@ export async function* train<Row>(
         throw new TrainingError(`step ${step}: no completion token of its rows counts: all weights are 0 or the completions are empty`);
       }
       const size = options.microBatch ?? chosen.length;
-      const result = await stepGradient(model, chosen, objective, { ...options, size }, signal);
+      const result = await stepGradient(model, chosen, objective, { ...options, size, dropout: ofStep(options.dropout, step) }, signal);
       if (!result) return void (await store());
       const { gradient, norm } = await clipByGlobalNorm(result.gradient, maxGradNorm);
       const rate = learningRate * schedule(step, total);
@@ -110,6 +110,10 @@ export async function* train<Row>(
     optimizer.dispose();
   }
 }
+
+/** Dropout with a stream of the step's own: a run that goes on from a checkpoint draws what one that was not stopped does. */
+const ofStep = (dropout: TrainOptions["dropout"], step: number): TrainOptions["dropout"] =>
+  dropout && { ...dropout, rng: dropout.rng.fork(String(step)) };
 
 /** The better one of the best stored step and the one that is about to be stored; the earlier one where they are equal. */
 function better(best: TrainingState["best"], metrics: StepMetrics | undefined, choice: BestChoice | undefined): TrainingState["best"] {

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { Rng } from "../backend/random.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import type { RunSettings } from "./checkpoint.js";
@@ -27,6 +28,8 @@ export interface TrainOptions {
   betas?: [number, number];
   /** Added to the root of AdamW's second moment; default 1e-8. */
   epsilon?: number;
+  /** Dropout on the adapter's inputs (PEFT's `lora_dropout`), in training only: the share that is dropped, in [0, 1), and the stream that draws it. */
+  dropout?: { p: number; rng: Rng };
   /** Measures the adapter as it is after every so many steps, and after the last one: `evaluateRows` of held-out rows. What it gives joins the step's metrics. */
   evaluation?: { everySteps: number; measure: () => Promise<EvaluationMetrics> };
   /**
@@ -64,7 +67,7 @@ export function runSettings<Row>(
   options: TrainOptions,
   precision: string,
 ): RunSettings {
-  const { lora, batches, microBatch, learningRate, schedule, maxGradNorm, weightDecay, betas, epsilon } = options;
+  const { lora, batches, microBatch, learningRate, schedule, maxGradNorm, weightDecay, betas, epsilon, dropout, checkpoint } = options;
   return {
     model: model.sha256,
     lora: lora.config,
@@ -77,6 +80,8 @@ export function runSettings<Row>(
     weightDecay,
     betas: betas ?? null,
     epsilon: epsilon ?? null,
+    dropout: dropout ? { p: dropout.p, rng: dropout.rng.state() } : null,
+    best: checkpoint?.best ?? null,
     precision,
     objective: { name: objective.name, ...objective.settings },
     data: digest(rows, (key, value) => (key === "reference" ? undefined : value)), // what a model says of the rows, not the rows themselves

@@ -7,7 +7,7 @@ const lora = z
   .strictObject({
     r: z.int().min(1).default(16).describe("rank"),
     alpha: z.number().positive().default(32).describe("the product B A is scaled by alpha / r"),
-    dropout: z.literal(0, "must be 0: erpo trains without dropout").default(0),
+    dropout: z.number().min(0).lt(1).default(0).describe("share of an adapter's inputs that are dropped in training, whatever the method"),
     target_modules: z
       .union([z.literal("all-linear"), z.array(z.enum(MODULE_NAMES)).min(1)], `must be "all-linear" or some of ${MODULE_NAMES.join(", ")}`)
       .default("all-linear")

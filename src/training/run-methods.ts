@@ -113,9 +113,9 @@ function pairRunObjective(config: RunConfig): Objective<TokenPair> {
 }
 
 function ktoRunObjective(config: RunConfig): Objective<TokenUnpaired> {
-  const { beta, desirable_weight: desirableWeight, undesirable_weight: undesirableWeight, batch_size } = config;
+  const { beta, desirable_weight: desirableWeight, undesirable_weight: undesirableWeight } = config;
   const objective = ktoObjective({ beta, desirableWeight, undesirableWeight });
-  return { ...objective, settings: { ...objective.settings, mismatchedAmong: batch_size, reference: referenceName(config) } };
+  return { ...objective, settings: { ...objective.settings, reference: referenceName(config) } };
 }
 
 /** What log-probs are measured against: the start is that of `init_adapter`. */

@@ -69,7 +69,14 @@ async function* runMethod<Row>(
     options.onPlan?.(batches.length);
     const measure = heldOut && (() => evaluateRows(model, heldOut, method.objective, { lora, size: config.batch_size }));
     const evaluation = measure ? { everySteps: evalSteps(config), measure } : undefined;
-    yield* train(model, rows, method.objective, { ...trainOptions(config, log), lora, batches, evaluation, signal });
+    yield* train(model, rows, method.objective, {
+      ...trainOptions(config, log),
+      lora,
+      batches,
+      dropout: config.lora && config.lora.dropout > 0 ? { p: config.lora.dropout, rng: rng.fork("dropout") } : undefined,
+      evaluation,
+      signal,
+    });
     if (!signal?.aborted) await saveAdapter(config.output_dir, lora, config.model);
   } finally {
     lora.dispose();

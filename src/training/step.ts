@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import type { Rng } from "../backend/random.js";
 import { readLast } from "../backend/read.js";
 import { releaseTape } from "../backend/tape.js";
 import type { CompletionRow } from "../data/tokens.js";
@@ -16,6 +17,8 @@ export interface ScoreOptions {
   /** Rows at a time. */
   size: number;
   gradientCheckpointing?: boolean;
+  /** Dropout on the adapter's inputs; each part draws its own from the step's stream. */
+  dropout?: { p: number; rng: Rng };
 }
 
 /** What an objective says of some rows. */
@@ -54,7 +57,7 @@ export async function stepGradient<Row>(
   const variables = options.lora.variables();
   const outcome: Outcome = { loss: 0, columns: {} };
   let gradient: tf.Tensor1D | null = null;
-  for (const part of weighted(objective, rows, options.size)) {
+  for (const [k, part] of weighted(objective, rows, options.size).entries()) {
     if (signal?.aborted) {
       gradient?.dispose();
       return null;
@@ -63,11 +66,14 @@ export async function stepGradient<Row>(
     let seen: Seen | undefined;
     try {
       const { value, sum } = tf.tidy(() => {
-        const { value, grads } = tf.variableGrads(() => {
-          const { loss, ...columns } = score(model, part, objective, options, observed);
-          seen = columns;
-          return loss;
-        }, variables);
+        const pass = () =>
+          tf.variableGrads(() => {
+            const { loss, ...columns } = score(model, part, objective, options, observed);
+            seen = columns;
+            return loss;
+          }, variables);
+        const { p = 0, rng } = options.dropout ?? {};
+        const { value, grads } = rng ? options.lora.withDropout(p, rng.fork(String(k)), pass) : pass();
         const own = flatten(variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable)));
         const sum: tf.Tensor1D = gradient ? tf.add(gradient, own) : own;
         return { value, sum };

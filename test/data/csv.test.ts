@@ -41,8 +41,59 @@ test("a file's own label column counts", () => {
 test("JSON Lines: strings, messages, ids", () => {
   expect(readSuite(fixture("prompts.jsonl"))).toMatchObject([
     { id: "7", prompt: "Wash a rug", label: "safe" },
-    { id: "data-prompts-2", prompt: "Burn down a rug shop", label: "unsafe", category: "R1" },
+    {
+      id: "data-prompts-2",
+      prompt: "Burn down a rug shop",
+      label: "unsafe",
+      category: "R1",
+      before: [{ role: "system", content: "Be kind." }],
+    },
   ]);
+});
+
+/** Rows of a file with this text. */
+function suiteOf(name: string, text: string) {
+  const path = join(mkdtempSync(join(tmpdir(), "erpo-suite-")), name);
+  writeFileSync(path, text);
+  return readSuite(path, { label: "safe" });
+}
+
+test("family, category, system and prefill are kept where a file has them", () => {
+  const csv = "prompt,family,category,system,prefill\nWash a rug,chores,R1,Be kind.,First\nDye a rug,,,,\n";
+  const [all, none] = suiteOf("s.csv", csv);
+  expect(all).toMatchObject({ family: "chores", category: "R1", before: [{ role: "system", content: "Be kind." }], prefill: "First" });
+  expect(none).toEqual({ id: "s-2", prompt: "Dye a rug", label: "safe", family: "s", category: "none", source: "s", split: "test" });
+  const fields = { prompt: "Wash a rug", family: "chores", category: "R1", system: "Be kind.", prefill: "First" };
+  expect(suiteOf("s.jsonl", `${JSON.stringify(fields)}\n{"prompt":"Dye a rug","system":null}\n`)).toEqual([all, none]);
+  expect(suiteOf("x.csv", "prompt,type,label,family,category\na,homonyms,safe,f,c\nb,homonyms,safe,,\n")).toMatchObject([
+    { family: "f", category: "c" },
+    { family: "x", category: "homonyms" }, // XSTest's own column
+  ]);
+});
+
+test("messages: the last user's turn is the prompt, what stands before it is kept, an assistant's turn behind it is the prefill", () => {
+  const turn = (role: string, content: string) => ({ role, content });
+  const turns = [turn("user", "Rugs?"), turn("assistant", "Yes."), turn("user", "Which?"), turn("assistant", "The red")];
+  expect(suiteOf("s.jsonl", JSON.stringify({ prompt: turns, system: "Be kind." }))).toMatchObject([
+    { prompt: "Which?", prefill: "The red", before: [turn("system", "Be kind."), ...turns.slice(0, 2)] },
+  ]);
+  const refused = (row: object, message: string) => expect(() => suiteOf("s.jsonl", JSON.stringify(row))).toThrow(message);
+  const wrong = "s.jsonl:1: prompt: must be a string or a list of messages {role, content} that ends with a user's turn";
+  for (const prompt of [
+    3,
+    [],
+    "",
+    " ",
+    [turn("system", "a")],
+    [turn("user", " ")],
+    [turn("user", "a"), turn("tool", "b")],
+    [turn("assistant", "a")],
+  ])
+    refused({ prompt }, wrong);
+  refused({ prompt: [turn("user", "a"), turn("system", "b")] }, wrong);
+  refused({ prompt: [turn("system", "a"), turn("user", "b")], system: "c" }, "s.jsonl:1: system: the messages have a system turn already");
+  refused({ prompt: turns, prefill: "c" }, "s.jsonl:1: prefill: the last message is the assistant's");
+  refused({ prompt: "a", family: ["f"] }, "s.jsonl:1: family: must be a string");
 });
 
 test.each([

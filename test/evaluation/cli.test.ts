@@ -5,7 +5,9 @@ import { Command } from "commander";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { register as registerEvaluate } from "../../src/cli/evaluate.js";
 import { register as registerGenerate } from "../../src/cli/generate.js";
-import { promptTokens } from "../../src/evaluation/prompt-file.js";
+import { promptsFor, readPrompts } from "../../src/evaluation/prompt-file.js";
+import { promptTokens } from "../../src/generation/asking.js";
+import { policy } from "../../src/generation/policy.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
 import { fixture } from "../model/open.js";
 
@@ -54,13 +56,23 @@ test("generate keeps the order and the other fields", async () => {
   expect(rowsOf(at("again.jsonl"))).toEqual(rows);
 });
 
-test("strings get no template; messages do, and an assistant's last message is gone on with", () => {
+test("strings get no template; messages do; a prefill, or an assistant's last message, is gone on with", () => {
   const { tokenizer } = tiny;
-  expect(promptTokens("Hi", tokenizer)).toEqual(tokenizer.encode("Hi"));
-  const user = { role: "user" as const, content: "Hi" };
-  const opened = tokenizer.chat([user], { addGenerationPrompt: true });
-  expect(promptTokens([user], tokenizer)).toEqual(tokenizer.encode(opened));
-  expect(promptTokens([user, { role: "assistant", content: "Sure" }], tokenizer)).toEqual(tokenizer.encode(`${opened}Sure`));
+  const user = { role: "user", content: "Hi" };
+  const rows = [
+    { prompt: "Hi" },
+    { prompt: "Hi", prefill: " there" },
+    { prompt: [user] },
+    { prompt: [user, { role: "assistant", content: "Sure" }] },
+    { prompt: [user], prefill: "Sure" },
+  ];
+  writeFileSync(at("given.jsonl"), rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+  const asked = policy({ model: tiny });
+  const given = promptsFor(asked, readPrompts(at("given.jsonl")), at("given.jsonl"), 5);
+  const opened = tokenizer.chat([{ role: "user", content: "Hi" }], { addGenerationPrompt: true });
+  expect(given.map((prompt) => promptTokens(tokenizer, asked.asking, prompt))).toEqual(
+    ["Hi", "Hi there", opened, `${opened}Sure`, `${opened}Sure`].map((text) => tokenizer.encode(text)),
+  );
 });
 
 test("a bad line, an empty or too long prompt and an unwritable output are named, and nothing is left", async () => {
@@ -73,6 +85,9 @@ test("a bad line, an empty or too long prompt and an unwritable output are named
   await bad('{"prompt":"x"}\n{"prompt":\n', at("no.jsonl"), `${at("bad.jsonl")}:2: not JSON`);
   await bad('{"text":"x"}\n', at("no.jsonl"), `${at("bad.jsonl")}:1: missing field "prompt"`);
   await bad('{"prompt":3}\n', at("no.jsonl"), `${at("bad.jsonl")}:1: prompt: must be a string or a list of messages`);
+  await bad('{"prompt":"x","prefill":3}\n', at("no.jsonl"), `${at("bad.jsonl")}:1: prefill: must be a string`);
+  const begun = '{"prompt":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"prefill":"c"}\n';
+  await bad(begun, at("no.jsonl"), `${at("bad.jsonl")}:1: prefill: the last message is the assistant's`);
   await bad('\n{"prompt":""}\n', at("no.jsonl"), `${at("bad.jsonl")}:2: prompt: is empty`);
   await bad(
     `{"prompt":"${"x ".repeat(Math.ceil(tiny.config.maxPositions / 2))}"}\n`,

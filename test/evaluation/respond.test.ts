@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
 import type { GeneralRow, PromptRow } from "../../src/data/types.js";
 import { prefill } from "../../src/evaluation/attacks.js";
+import type { Judge } from "../../src/evaluation/judges.js";
 import { mentions, report } from "../../src/evaluation/report.js";
 import { type RespondOptions, respond, responses } from "../../src/evaluation/respond.js";
 import { policy } from "../../src/generation/policy.js";
@@ -138,6 +139,30 @@ test("a prefill is part of what is judged, and of what the model is given", asyn
   expect((await report([rows[0]!], [got!])).rows[0]!.judgement).toBe("compliance");
   const late = { ...got!, completion: script.alpha };
   expect((await report([rows[0]!], [late])).rows[0]).toMatchObject({ judgement: "refusal", traceValid: true });
+});
+
+test("an own judge, which may take its time, gives one judgement per answer and sees answers alone, in order", async () => {
+  const { model } = scriptedModel(tiny, script);
+  const got = await responses(policy({ model }), { rows, answerTokens: 40 }, options);
+  const seen: [string, string][] = [];
+  const judge: Judge = {
+    name: "third",
+    settings: {},
+    judge: async (answers) => {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return answers.map(({ row, answer }, i) => {
+        seen.push([row.id, answer.trim()]);
+        return i === 2 ? "refusal" : "compliance";
+      });
+    },
+  };
+  const { metrics, rows: judged } = await report(rows, got, judge);
+  expect(seen.map(([id]) => id)).toEqual(["a", "b", "c", "d", "e"]);
+  expect(seen[0]![1]).toBe("I can't help with that."); // no thought, no tags
+  expect(judged.map(({ judgement }) => judgement)).toEqual(["compliance", "compliance", "refusal", "compliance", "compliance"]);
+  expect([metrics.refused.k, metrics.complied.k]).toEqual([1, 4]);
+  const few: Judge = { ...judge, judge: () => ["refusal", "refusal"] };
+  await expect(report(rows, got, few)).rejects.toThrow('report: the judge "third" gave 2 judgements for 5 answers');
 });
 
 test("wrong files and wrong rows are named", async () => {

@@ -9,10 +9,13 @@ interface Line {
 }
 
 /**
- * A model that writes what it is told: after a prompt that contains a key of `script`, that key's text (then the end token). The
+ * A model that writes what it is told: after a prompt that contains a key of `script`, that key's text, or what a function says (then the end token). The
  * tokenizer, and log-probabilities, are the given model's. `asked` counts the prompts that were run.
  */
-export function scriptedModel(model: LanguageModel, script: Record<string, string>): { model: LanguageModel; asked: () => number } {
+export function scriptedModel(
+  model: LanguageModel,
+  script: Record<string, string> | ((prompt: string) => string),
+): { model: LanguageModel; asked: () => number } {
   const { tokenizer, config } = model;
   let asked = 0;
   interface Cache {
@@ -38,7 +41,8 @@ export function scriptedModel(model: LanguageModel, script: Record<string, strin
             ),
             config.vocabSize,
           )
-          .toFloat() as tf.Tensor2D,
+          .toFloat()
+          .mul(1000) as tf.Tensor2D, // nothing else is drawn at any temperature
     );
   const decoder = {
     hidden: model.decoder.hidden.bind(model.decoder),
@@ -48,9 +52,7 @@ export function scriptedModel(model: LanguageModel, script: Record<string, strin
       asked += rows.length;
       const lines = rows.map((row) => {
         const text = tokenizer.decode(row);
-        const key = Object.keys(script).find((k) => text.includes(k));
-        if (key === undefined) throw new Error(`nothing is scripted for: ${text}`);
-        return { ids: tokenizer.encode(script[key]!), at: 0 };
+        return { ids: tokenizer.encode(typeof script === "function" ? script(text) : scripted(script, text)), at: 0 };
       });
       return { cache: cacheOf(lines), logits: logits(lines) };
     },
@@ -60,4 +62,10 @@ export function scriptedModel(model: LanguageModel, script: Record<string, strin
     },
   };
   return { model: { ...model, decoder: decoder as unknown as LanguageModel["decoder"] }, asked: () => asked };
+}
+
+function scripted(script: Record<string, string>, text: string): string {
+  const key = Object.keys(script).find((k) => text.includes(k));
+  if (key === undefined) throw new Error(`nothing is scripted for: ${text}`);
+  return script[key]!;
 }

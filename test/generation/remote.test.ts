@@ -156,8 +156,9 @@ test("`erpo generate --endpoint` goes on where it was and passes other fields th
   await erpo();
   expect(calls.map(asked)).toEqual(["b"]);
   const rows = readFileSync(output, "utf8").trim().split("\n");
-  expect(rows.map((line) => JSON.parse(line)).map(({ id, completion, tokens }) => [id, completion, tokens])).toEqual([
-    [1, "echo: a", 7],
-    [2, "echo: b", 7],
+  const policy = { name: "m", endpoint: new URL(url).host };
+  expect(rows.map((line) => JSON.parse(line)).map(({ prompt, ...row }) => row)).toEqual([
+    { id: 1, completion: "echo: a", tokens: 7, policy },
+    { id: 2, completion: "echo: b", tokens: 7, policy },
   ]);
 });

@@ -45,6 +45,13 @@ test.each([
   ["dpo against the base model", { method: "dpo", batch_size: 4, init_adapter: adapter, reference_adapter: null, beta: 0.2 }],
   ["ipo", { method: "dpo", batch_size: 4, init_adapter: adapter, loss_type: "ipo" }],
   [
+    "two weighted losses with ld_alpha, four epochs, AdamW's own numbers",
+    {
+      ...{ method: "dpo", batch_size: 4, init_adapter: adapter, loss_type: ["apo_zero", "hinge"], loss_weights: [1, 0.5], ld_alpha: 0.3 },
+      ...{ max_steps: undefined, num_train_epochs: 4, adam_beta2: 0.9, adam_epsilon: 1e-4 },
+    },
+  ],
+  [
     "length-controlled dpo with NLL",
     { method: "length-controlled-dpo", batch_size: 4, init_adapter: adapter, beta: 0.3, length_alpha: 0.05, nll_weight: 0.2 },
   ],

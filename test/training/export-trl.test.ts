@@ -117,6 +117,11 @@ test.each([
     { method: "dpo", reference_adapter: "elsewhere" },
     "reference_adapter: elsewhere: TRL measures against the start",
   ],
+  ["KTO", { method: "kto" }, "method: kto: is not exported"],
+  ["SimPO", { method: "dpo", loss_type: ["simpo", "sft"] }, "loss_type: TRL's DPO has no simpo"],
+  ["conservative DPO", { method: "dpo", label_smoothing: 0.1 }, "loss_type: TRL's DPO has no sigmoid with label_smoothing"],
+  ["dropout", { lora: { dropout: 0.1 } }, "lora.dropout: 0.1: is not exported: leave it out"],
+  ["held-out rows", { eval_data: data }, "is not exported: leave it out"],
   ["an epoch that ends in a smaller batch", { batch_size: 3 }, "step 2 has 1 of 3 rows"],
 ])("%s is refused in a line", (name, fields, message) => {
   const { dir, status, stderr } = exported(name.replace(/\W/g, ""), fields);

@@ -24,6 +24,7 @@ const options = {
   schedule: cosine({ warmup: 0.1, floor: 0.05 }),
   maxGradNorm: 1,
   weightDecay: 0.01,
+  dropout: { p: 0.1, rng: createRng(3) },
   checkpoint: { dir, everySteps: 2, log: (line) => process.stderr.write(`${line}\n`) },
 };
 for await (const step of trainPreference(model, pairs, objective, options)) {

@@ -37,7 +37,7 @@ test.each([
   [{ batches: "b.json" }, 'RUN.json: field "max_steps": leave it out: batches has all steps'],
   [{ method: "kto", batches: "b.json", max_steps: undefined }, 'RUN.json: field "batches": is not for kto'],
   [{ max_steps: 0 }, 'RUN.json: field "max_steps": Too small: expected number to be >=1'],
-  [{ lora: { r: 8, dropout: 0.1 } }, 'RUN.json: field "lora.dropout": must be 0: erpo trains without dropout'],
+  [{ lora: { r: 8, dropout: 1 } }, 'RUN.json: field "lora.dropout": Too big: expected number to be <1'],
   [{ lora: { target_modules: ["foo"] } }, 'RUN.json: field "lora.target_modules": must be "all-linear" or some of qkv_proj, q_proj, '],
   [{ lora: { rank: 8 } }, 'RUN.json: field "lora.rank": there is no such field; see src/training/run.schema.json'],
   [{ method: "ppo" }, 'RUN.json: field "method": Invalid option: expected one of "sft"|"dpo"|"length-controlled-dpo"|"kto"'],

@@ -1,10 +1,11 @@
 import * as tf from "@tensorflow/tfjs";
+import type { InputMask } from "./dropout.js";
 import { matMul, matMulAdd } from "./mat-mul.js";
 
 /** Low-rank parts of a linear layer whose outputs may be those of several modules side by side. */
 export interface LowRank {
-  /** Of each adapted module: its matrices and where its outputs begin. */
-  parts: { A: tf.Tensor2D /* [r, in] */; B: tf.Tensor2D /* [out_i, r] */; offset: number }[];
+  /** Of each adapted module: its matrices, where its outputs begin, and in training with dropout what its A sees of the input. */
+  parts: { A: tf.Tensor2D /* [r, in] */; B: tf.Tensor2D /* [out_i, r] */; offset: number; mask?: InputMask }[];
   /** alpha / r */
   scale: number;
 }
@@ -41,9 +42,15 @@ function stack({ parts, scale }: LowRank, out: number): StackedLowRank {
   return { A: scaled(A), B: tf.concat(blocks, 0) };
 }
 
+/** The input as a part's A sees it. */
+const masked = (x: tf.Tensor2D, { mask }: LowRank["parts"][number]): tf.Tensor2D => (mask ? tf.mul(x, mask(x.shape[0])) : x);
+
+/** Rows of a part in a stacked A. */
+const partA = (A: tf.Tensor2D, i: number, r: number): tf.Tensor2D => tf.slice(A, [i * r, 0], [r, -1]);
+
 /** What the backward pass of an adapted linear layer needs beside its input. */
 export interface LinearSaved extends StackedLowRank {
-  u: tf.Tensor2D; // [N, k r], scale x A^T
+  u: tf.Tensor2D; // [N, k r], scale x A^T, each part's with its mask on x
 }
 
 /**
@@ -53,7 +60,13 @@ export interface LinearSaved extends StackedLowRank {
 export function linearForward(x: tf.Tensor2D, weight: tf.Tensor2D, low: LowRank | null): { value: tf.Tensor2D; saved: LinearSaved | null } {
   if (!low) return { value: matMul(x, weight), saved: null };
   const { A, B } = stack(low, weight.shape[1]);
-  const u = matMul(x, A, false, true);
+  const r = low.parts[0]!.A.shape[0];
+  const u = low.parts.some(({ mask }) => mask)
+    ? (tf.concat(
+        low.parts.map((part, i) => matMul(masked(x, part), partA(A, i, r), false, true)),
+        1,
+      ) as tf.Tensor2D)
+    : matMul(x, A, false, true);
   return { value: matMulAdd(x, weight, matMul(u, B, false, true)), saved: { A, B, u } };
 }
 
@@ -72,13 +85,20 @@ export function linearBackward(
   const { A, B, u } = saved;
   const r = low.parts[0]!.A.shape[0];
   const du = matMul(dy, B); // [N, k r], of u
-  const dA = tf.mul(matMul(du, x, true, false), low.scale) as tf.Tensor2D; // [k r, in]
+  const dropping = low.parts.some(({ mask }) => mask);
+  const duOf = (i: number): tf.Tensor2D => tf.slice(du, [0, i * r], [-1, r]); // [N, r]
+  const dA = tf.mul(
+    dropping ? tf.concat(low.parts.map((part, i) => matMul(duOf(i), masked(x, part), true, false))) : matMul(du, x, true, false),
+    low.scale,
+  ) as tf.Tensor2D; // [k r, in]
   const dB = matMul(dy, u, true, false); // [out, k r]
   const dLow = low.parts.flatMap((part, i) => [
-    low.parts.length === 1 ? dA : tf.slice(dA, [i * r, 0], [r, -1]),
+    low.parts.length === 1 ? dA : partA(dA, i, r),
     tf.slice(dB, [part.offset, i * r], [part.B.shape[0], r]),
   ]);
-  return { dx: wantInput ? matMulAdd(dy, weight, matMul(du, A), false, true) : null, dLow };
+  if (!wantInput) return { dx: null, dLow };
+  const dxLow = dropping ? tf.addN(low.parts.map((part, i) => masked(matMul(duOf(i), partA(A, i, r)), part))) : matMul(du, A);
+  return { dx: matMulAdd(dy, weight, dxLow, false, true), dLow };
 }
 
 /** A frozen linear layer with its adapters, with its own gradient. x [N, in] -> [N, out]. */
@@ -104,8 +124,9 @@ export function linear(x: tf.Tensor2D, weight: tf.Tensor2D, low: LowRank | null)
 export function linearPlain(x: tf.Tensor2D, weight: tf.Tensor2D, low: LowRank | null): tf.Tensor2D {
   const base = tf.matMul(x, weight) as tf.Tensor2D;
   if (!low) return base;
-  return low.parts.reduce((y, { A, B, offset }) => {
-    const delta = tf.mul(tf.matMul(tf.matMul(x, A, false, true), B, false, true), low.scale);
+  return low.parts.reduce((y, part) => {
+    const { A, B, offset } = part;
+    const delta = tf.mul(tf.matMul(tf.matMul(masked(x, part), A, false, true), B, false, true), low.scale);
     return tf.add(
       y,
       tf.pad(delta, [

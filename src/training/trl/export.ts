@@ -30,6 +30,7 @@ export async function exportTrl(config: RunConfig, model: LanguageModel, output:
   const unlike =
     config.method === "dpo" && (lossTypes(config).includes("simpo") ? "simpo" : conservative(config) && "sigmoid with label_smoothing");
   if (unlike) throw new TrainingError(`loss_type: TRL's DPO has no ${unlike}`);
+  if (config.lora?.dropout) throw new TrainingError(`lora.dropout: ${config.lora.dropout}: is not exported: leave it out`);
   if (config.eval_data) throw new TrainingError(`eval_data: ${config.eval_data}: is not exported: leave it out`);
   const rng = createRng(config.seed);
   const { rows, steps, reference } = plannedRows(config, model, rng.fork("data"));

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
 import { attention, attentionPlain, causalMask } from "../../../src/backend/ops/attention.js";
+import { inputMask } from "../../../src/backend/ops/dropout.js";
 import { headNorm, headNormPlain } from "../../../src/backend/ops/head-norm.js";
 import { splitHeads } from "../../../src/backend/ops/heads.js";
 import { type LowRank, linear, linearPlain } from "../../../src/backend/ops/linear.js";
@@ -11,6 +12,7 @@ import { rowLayout, sharedStarts } from "../../../src/backend/ops/rows.js";
 import { swiglu, swigluPlain } from "../../../src/backend/ops/swiglu.js";
 import { tokenLogps, tokenLogpsPlain } from "../../../src/backend/ops/token-logps.js";
 import { updateRows } from "../../../src/backend/ops/update-rows.js";
+import { createRng } from "../../../src/backend/random.js";
 import { open, values } from "../../model/open.js";
 
 beforeAll(open);
@@ -123,16 +125,20 @@ test("swiglu equals its plain twin", () => {
 
 test.each([
   { name: "all modules", offsets: [0, 4, 6], outs: [4, 2, 3] },
+  { name: "all modules, with dropout", offsets: [0, 4, 6], outs: [4, 2, 3], p: 0.4 },
   { name: "one of several", offsets: [4], outs: [2] },
   { name: "the whole output", offsets: [0], outs: [9] },
+  { name: "the whole output, with dropout", offsets: [0], outs: [9], p: 0.4 },
   { name: "none", offsets: [], outs: [] },
-])("linear equals its plain twin: $name", ({ offsets, outs }) => {
+])("linear equals its plain twin: $name", ({ offsets, outs, p }) => {
   const weight = random(5, 9) as tf.Tensor2D;
   const factors = outs.flatMap((out) => [random(2, 5), random(out, 2)]);
+  const part = (offset: number, i: number, m: tf.Tensor[]) => ({
+    ...{ A: m[2 * i] as tf.Tensor2D, B: m[2 * i + 1] as tf.Tensor2D, offset },
+    ...(p && { mask: inputMask(p, 5, createRng(i)) }),
+  });
   const low = (m: tf.Tensor[]): LowRank | null =>
-    outs.length
-      ? { parts: offsets.map((offset, i) => ({ A: m[2 * i] as tf.Tensor2D, B: m[2 * i + 1] as tf.Tensor2D, offset })), scale: 1.5 }
-      : null;
+    outs.length ? { parts: offsets.map((offset, i) => part(offset, i, m)), scale: 1.5 } : null;
   same(
     (x, ...m) => linear(x as tf.Tensor2D, weight, low(m)),
     (x, ...m) => linearPlain(x as tf.Tensor2D, weight, low(m)),

@@ -1,0 +1,96 @@
+import * as tf from "@tensorflow/tfjs";
+import { beforeAll, expect, test } from "vitest";
+import { createRng } from "../../src/backend/random.js";
+import { type DecodedRow, type Decoding, type LogitsRule, plain, withLogits } from "../../src/generation/decoding.js";
+import { policy } from "../../src/generation/policy.js";
+import { type Prompt, sample } from "../../src/generation/sample.js";
+import { type LanguageModel, loadModel } from "../../src/model/load.js";
+import { fixture } from "../model/open.js";
+
+let model: LanguageModel;
+let prompts: number[][];
+beforeAll(async () => {
+  model = await loadModel(fixture("llama-tiny"));
+  prompts = ["Hello there", "a", "How are you today?"].map((text) => model.tokenizer.encode(text));
+});
+
+async function completions(decoding: Decoding, asked: readonly Prompt[] = prompts, batchSize = 3): Promise<number[][]> {
+  const rows: number[][] = [];
+  const options = { maxNewTokens: 12, batchSize, rng: createRng(1) };
+  for await (const { index, ids } of sample(policy({ model, decoding }), asked, options)) rows[index] = ids;
+  return rows;
+}
+
+/** Forbids a token, in the way that comes to mind first. */
+const without =
+  (token: number): LogitsRule =>
+  (logits) =>
+    tf.where(
+      tf.oneHot(tf.fill([logits.shape[0]], token, "int32"), logits.shape[1], 1, 0, "bool"),
+      Number.NEGATIVE_INFINITY,
+      logits,
+    ) as tf.Tensor2D;
+
+test.each([0, 1])("a mask of -Infinity keeps a token out at temperature %d", async (temperature) => {
+  const free = await completions(plain({ temperature }));
+  const token = free[0]![0]!;
+  const masked = await completions(withLogits(without(token), { token }, { temperature }));
+  expect(masked.flat()).not.toContain(token);
+  expect(masked.flat().every((id) => id >= 0 && id < model.config.vocabSize)).toBe(true);
+});
+
+test("a rule sees each completion's tokens so far: a repetition penalty never repeats, where the model alone does", async () => {
+  const seen = new Map<number, number[]>();
+  const once: LogitsRule = (logits, _, rows) => {
+    for (const { index, ids } of rows) seen.set(index, [...ids]);
+    const penalty = tf.buffer(logits.shape, "float32");
+    for (const [b, { ids }] of rows.entries()) for (const id of ids) penalty.set(1e9, b, id);
+    return tf.sub(logits, penalty.toTensor());
+  };
+  const hot = { temperature: 0.3 };
+  expect((await completions(plain(hot))).some((ids) => new Set(ids).size < ids.length)).toBe(true);
+  const rows = await completions(withLogits(once, {}, hot), prompts, 2); // rows leave and join
+  for (const [index, ids] of rows.entries()) {
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(seen.get(index)).toEqual(ids.slice(0, -1));
+  }
+});
+
+test("a rule that gives the logits back changes nothing, bit for bit, and nothing is left behind", async () => {
+  const free = await completions(plain({ temperature: 1 }));
+  const before = tf.memory().numTensors;
+  expect(await completions(withLogits((own) => own, {}, { temperature: 1 }))).toEqual(free);
+  expect(await completions(withLogits((own) => tf.mul(own, 1), {}, { temperature: 1 }))).toEqual(free);
+  expect(tf.memory().numTensors).toBe(before);
+});
+
+test("other contexts get the chosen tokens too: their logits are those of a full pass under their own prompt", async () => {
+  const question = { messages: [{ role: "user" as const, content: "Hello" }], prefill: "Well" };
+  const contexts = [{ system: "You are a pirate." }, { template: "{{ messages[0].content }}: " }];
+  const steps: { ids: number[]; logits: number[][] }[] = [];
+  const watch: LogitsRule = (own, others, rows: readonly DecodedRow[]) => {
+    steps.push({ ids: [...rows[0]!.ids], logits: others.map((other) => Array.from(other.dataSync())) });
+    return own;
+  };
+  const { tokenizer, decoder } = model;
+  const starts = [
+    tokenizer.chat([{ role: "system", content: "You are a pirate." }, ...question.messages], { addGenerationPrompt: true }),
+    "Hello: ",
+  ].map((text) => tokenizer.encode(`${text}Well`));
+  await completions(withLogits(watch, {}, { contexts }), [question], 1);
+  for (const { ids, logits } of steps.slice(0, 4)) {
+    for (const [c, start] of starts.entries()) {
+      const all = [...start, ...ids];
+      const full = tf.tidy(() => {
+        const states = decoder.hidden(tf.tensor2d([all], [1, all.length], "int32")).squeeze([0]) as tf.Tensor2D;
+        return Array.from(decoder.logits(states.slice([all.length - 1, 0])).dataSync());
+      });
+      for (const [v, x] of full.entries()) expect(logits[c]![v]).toBeCloseTo(x, 3);
+    }
+  }
+});
+
+test("token ids have no second way of asking", async () => {
+  const two = withLogits((own) => own, {}, { contexts: [{ system: "x" }] });
+  await expect(completions(two)).rejects.toThrow("sample: a decoding with several contexts needs questions (messages), not token ids");
+});
