@@ -81,7 +81,7 @@ export { type Round, rounds } from "./methods/erpo/gate.js";
 export { roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";
 export { answersOnly, stage1, stage1Prompts } from "./methods/erpo/stage1.js";
 export { type PreferenceOptions, stage2 } from "./methods/erpo/stage2.js";
-export { stage3 } from "./methods/erpo/stage3.js";
+export { type LengthControlOptions, stage3 } from "./methods/erpo/stage3.js";
 export { roundStage, stages } from "./methods/erpo/stages.js";
 export { keptTraining } from "./methods/kept-training.js";
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
