@@ -6,13 +6,20 @@
 
 // devices, models, text
 export { type Device, openDevice } from "./backend/device.js";
+export type { InputMask } from "./backend/ops/dropout.js";
+export type { RopeScaling, RotaryTables } from "./backend/ops/rotary.js";
+export type { SharedStart } from "./backend/ops/rows.js";
+export type { TokenRows } from "./backend/ops/token-rows.js";
 export { createRng, type Rng } from "./backend/random.js";
-export { readSuite } from "./data/csv.js";
+export { readSuite, type SuiteOptions } from "./data/csv.js";
 // prompts and ex-ante traces
-export { buildDatasets, type Datasets } from "./data/dataset.js";
-export type { PromptFiles } from "./data/own.js";
-export { refusalLabels } from "./data/packages.js";
+export { type BuildOptions, buildDatasets, type Datasets, type OwnPrompts } from "./data/dataset.js";
+export type { Identity, IdentityValue } from "./data/identity.js";
+export type { Source } from "./data/manifest.js";
+export type { PromptFiles, RuleNames } from "./data/own.js";
+export { type LabelledAnswer, type Persona, refusalLabels } from "./data/packages.js";
 export {
+  type Message,
   type PreferenceRow,
   type PromptCompletionRow,
   readCompletions,
@@ -20,34 +27,74 @@ export {
   readUnpaired,
   type UnpairedRow,
 } from "./data/preferences.js";
-export { redact, redactText } from "./data/redact.js";
+export { type RedactedPrompt, redact, redactText } from "./data/redact.js";
 export type { CompletionRow, TokenPair, TokenRow, TokenUnpaired } from "./data/tokens.js";
-export type { GeneralRow, Label, PromptRow } from "./data/types.js";
+export type { GeneralRow, Label, PromptRow, Split } from "./data/types.js";
 // evaluation
-export { type Attack, type AttackName, builtInAttack, noAttack, persona, prefill } from "./evaluation/attacks.js";
-export { auc } from "./evaluation/auc.js";
-export { judgeQuality } from "./evaluation/calibration.js";
-export { balancedAccuracy, type Estimate, mcnemar, type Proportion, share, wilson } from "./evaluation/intervals.js";
-export { type Judge, phraseJudge } from "./evaluation/judges.js";
+export { type Attack, type AttackName, attackNames, builtInAttack, noAttack, persona, prefill } from "./evaluation/attacks.js";
+export { type Auc, auc } from "./evaluation/auc.js";
+export { type JudgeQuality, judgeQuality } from "./evaluation/calibration.js";
+export { balancedAccuracy, type Estimate, mcnemar, type PairedTest, type Proportion, share, wilson } from "./evaluation/intervals.js";
+export { type Judge, type JudgedAnswer, phraseJudge } from "./evaluation/judges.js";
 export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifference } from "./evaluation/paired.js";
-export { policyLogps } from "./evaluation/policy-logps.js";
-export type { JudgedRow, SuiteMetrics } from "./evaluation/report.js";
-export { scorePolicyPairs } from "./evaluation/score-policy.js";
+export { type GivenCompletion, policyLogps } from "./evaluation/policy-logps.js";
+export type { AnswerShares, JudgedRow, SuiteMetrics } from "./evaluation/report.js";
+export { type ScoreOptions, scorePolicyPairs } from "./evaluation/score-policy.js";
 export type { Trial } from "./evaluation/trial.js";
-export { answerStop } from "./exante/answer-stop.js";
-export { judgeAnswer, refuses } from "./exante/judge.js";
-export { checkSample, decisionPair, efficiencyPair, type PreferencePair } from "./exante/pairs.js";
-export { decisionRow, type LabelledPrompt, promptIds, type TraceWriter, thoughtFor, traceRow, traceWeights } from "./exante/rows.js";
+export type { Perplexity } from "./evaluation/usefulness.js";
+export { type AnswerStop, answerStop } from "./exante/answer-stop.js";
+export { type Judgement, judgeAnswer, refuses } from "./exante/judge.js";
+export { type CheckedSample, checkSample, decisionPair, efficiencyPair, type Goal, type PreferencePair } from "./exante/pairs.js";
+export {
+  decisionRow,
+  type LabelledPrompt,
+  promptIds,
+  type TokenWeights,
+  type TraceWriter,
+  thoughtFor,
+  traceRow,
+  traceWeights,
+} from "./exante/rows.js";
 export { defaultRules, readRules } from "./exante/rule-file.js";
 export { type Rule, type RuleSet, type RuleSetContent, ruleSet } from "./exante/rules.js";
-export { answerOf, type ParsedTrace, parseTrace, type Thought, writeThought } from "./exante/trace.js";
-export { figure, intervals, lengthDistribution, palette, table, trainingCurves, type ValueOptions, value } from "./figures/index.js";
+export {
+  answerOf,
+  type ParsedTrace,
+  parseTrace,
+  type Segment,
+  type Thought,
+  type TraceStyle,
+  type Verdict,
+  writeThought,
+} from "./exante/trace.js";
+export {
+  type Figure,
+  type FigureOptions,
+  type Frame,
+  figure,
+  type IntervalFields,
+  intervalCurves,
+  intervals,
+  lengthDistribution,
+  palette,
+  type TableOptions,
+  table,
+  trainingCurves,
+  type ValueOptions,
+  type VegaLiteSpec,
+  value,
+} from "./figures/index.js";
 // a reader: notebook or terminal
 export {
   ask,
+  type Comm,
+  type CommEvent,
+  type CommMessage,
+  type CommTarget,
   clearOutput,
   comms,
   type Displayable,
+  type DisplayHandle,
   display,
   html,
   image,
@@ -55,6 +102,7 @@ export {
   json,
   latex,
   markdown,
+  type ProgressHandle,
   progress,
   svg,
   type TypeCheck,
@@ -62,8 +110,10 @@ export {
 } from "./frontend/index.js";
 export type { Asking, Prompt, Question } from "./generation/asking.js";
 export { beam } from "./generation/beam.js";
+export type { Choice } from "./generation/choose.js";
 export {
   contrast,
+  type DecodedRow,
   type Decoding,
   type LogitsRule,
   plain,
@@ -77,60 +127,69 @@ export { type Policy, policy, policyIdentity } from "./generation/policy.js";
 export { type Endpoint, type RemoteCompletion, type RemoteOptions, sampleRemote } from "./generation/remote.js";
 export { type Completion, type SampleOptions, sample } from "./generation/sample.js";
 export { bestOf, type Candidate, type Score, type Search } from "./generation/search.js";
+export type { Sampler } from "./generation/types.js";
 export { type Round, rounds } from "./methods/erpo/gate.js";
-export { roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";
+export { type PairLevel, roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";
 export { answersOnly, stage1, stage1Prompts } from "./methods/erpo/stage1.js";
 export { type PreferenceOptions, stage2 } from "./methods/erpo/stage2.js";
 export { type LengthControlOptions, stage3 } from "./methods/erpo/stage3.js";
 export { roundStage, stages } from "./methods/erpo/stages.js";
-export { keptTraining } from "./methods/kept-training.js";
+export { exportStage } from "./methods/export-stage.js";
+export { finishedStages, type RelatedMethod } from "./methods/method.js";
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
+export { relatedMethods } from "./methods/related.js";
+export * as rose from "./methods/rose.js";
+export { type MethodRow, methodRows, methodsSummary, readMethodRows, saveMethodRows } from "./methods/rows.js";
+export { type PolicySpeed, policySpeeds } from "./methods/speed.js";
 export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
 export type { KvCache } from "./model/cache.js";
-export type { Decoder, EditOptions, ForwardOptions, ForwardStates } from "./model/decoder.js";
+export type { DecoderConfig } from "./model/config.js";
+export type { Decoder, EditOptions, ForwardOptions, ForwardStates, HiddenOptions } from "./model/decoder.js";
 export type { StateEdit, StateEdits, StatePlace } from "./model/edit.js";
 export { type LanguageModel, loadModel } from "./model/load.js";
-export { createLora, LINEAR_NAMES, Lora, linearNames } from "./model/lora.js";
+export { createLora, LINEAR_NAMES, Lora, type LoraConfig, linearNames } from "./model/lora.js";
 export type { SamplingWeights } from "./model/merge.js";
 export type { ChatMessage, Tokenizer } from "./model/tokenizer.js";
+export type { TokenizerFiles } from "./model/tokenizer-files.js";
+export type { DecoderWeights, LayerWeights } from "./model/weights.js";
 // losses: pure functions of log-probs
 export { apoDown, apoZero } from "./objectives/apo.js";
 export { dpo } from "./objectives/dpo.js";
 export { hinge } from "./objectives/hinge.js";
 export { ipo } from "./objectives/ipo.js";
 export { kto, type UnpairedBatch, type UnpairedLoss } from "./objectives/kto.js";
-export { lengthDesensitized } from "./objectives/ld-dpo.js";
+export { type Completions, lengthDesensitized } from "./objectives/ld-dpo.js";
 export { lengthMargin } from "./objectives/length-margin.js";
 export { nll, tokenNll, withNll } from "./objectives/nll.js";
 export { conservativeDpo, robustDpo } from "./objectives/robust.js";
 export { sft } from "./objectives/sft.js";
 export { sigmoidNorm } from "./objectives/sigmoid-norm.js";
 export { simpo } from "./objectives/simpo.js";
-export { stepDpo, stepPair } from "./objectives/step-dpo.js";
+export { type Steps, stepDpo, stepPair } from "./objectives/step-dpo.js";
 export type { PairLengths, PairLogps, PairLoss, PreferenceObjective } from "./objectives/types.js";
 export { weightedLosses } from "./objectives/weighted.js";
 // ERPO, as a run that is kept in a folder
 export { type DevAnswers, type DevScore, devAnswers, devScore } from "./runs/dev.js";
 export { evaluate, keptPerplexity, policyBalance, type TrialResult } from "./runs/evaluate.js";
-export { exportTraining } from "./runs/export-stage.js";
-export { KeptError, keep } from "./runs/keep.js";
-export { loadPolicy, savePolicy } from "./runs/policy-folder.js";
+export { KeptError, type KeptFolder, keep } from "./runs/keep.js";
+export { type DecodingReader, loadPolicy, savePolicy } from "./runs/policy-folder.js";
 export { type Profile, profile } from "./runs/profile.js";
-export { openRun, type Run } from "./runs/run.js";
+export { type OpenRunOptions, openRun, type Run } from "./runs/run.js";
 export { attackTrials, builtInTrial, suiteTrials, type TrialName } from "./runs/trials.js";
 // training
-export { balanced, lengthSorted, sequential, shuffled } from "./training/batches.js";
+export { balanced, lengthSorted, type Plan, sequential, shuffled } from "./training/batches.js";
 export { logMetrics, type MetricsLogger } from "./training/loggers/logger.js";
 export { type MlflowOptions, mlflowLogger } from "./training/loggers/mlflow.js";
 export { tensorBoardLogger } from "./training/loggers/tensorboard.js";
 export { train } from "./training/loop.js";
 export type { EvaluationMetrics, ObjectiveMetrics, StepMetrics } from "./training/metrics.js";
-export type { Objective, RowsLoss, ScoredBatch, Settings } from "./training/objective.js";
-export type { CheckpointOptions, TrainOptions } from "./training/options.js";
+export type { Json, Objective, RowsLoss, ScoredBatch, Settings } from "./training/objective.js";
+export type { BestChoice, CheckpointOptions, TrainOptions } from "./training/options.js";
 export { type PairBatch, pairObjective } from "./training/pair-objective.js";
 export { referenceLogps, trainPreference } from "./training/preference.js";
-export { type CutOptions, type Tokenized, tokenizePairs, tokenizeRows, tokenizeUnpaired } from "./training/rows.js";
-export { constant, cosine, linear } from "./training/schedule.js";
+export { type CutOptions, type RowModel, type Tokenized, tokenizePairs, tokenizeRows, tokenizeUnpaired } from "./training/rows.js";
+export { constant, cosine, linear, type Schedule } from "./training/schedule.js";
+export type { PairScore } from "./training/score.js";
 export { trainSft } from "./training/sft.js";
 export { evaluateRows } from "./training/step.js";
 export { sftObjective, type TokenLogps, tokenObjective } from "./training/token-objective.js";

@@ -81,16 +81,14 @@ async function exportStage(dir: string, stage: string, options: { output: string
   assertWritable(join(options.output, "run.json"));
   const { readRules } = await import("../exante/rule-file.js");
   const { reopenRun } = await import("../runs/run.js");
-  const { keptTraining } = await import("../methods/kept-training.js");
-  const { exportTraining } = await import("../runs/export-stage.js");
+  const { exportStage } = await import("../methods/export-stage.js");
   const log = (line: string) => void process.stderr.write(`${line}\n`);
-  const opened = await reopenRun(dir, { model: options.model, rules: options.rules ? readRules(options.rules) : undefined, log });
+  const run = await reopenRun(dir, { model: options.model, rules: options.rules ? readRules(options.rules) : undefined, log });
   try {
-    const { run, training } = await keptTraining(opened, stage.replace(/\/+$/, ""));
-    const file = await exportTraining(run, training, options);
+    const file = await exportStage(run, stage.replace(/\/+$/, ""), options);
     process.stdout.write(`${file}: erpo train ${file}, or erpo export trl ${file}\n`);
   } finally {
-    opened.model.dispose();
+    run.model.dispose();
   }
 }
 

@@ -18,6 +18,7 @@ const subcommands = [
   "generate",
   "score",
   "evaluate",
+  "methods",
   "export",
   "pack",
 ] as const;

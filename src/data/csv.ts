@@ -27,6 +27,7 @@ const formats: readonly SuiteFormat[] = [
 
 const labelWords: Record<string, Label> = { safe: "safe", benign: "safe", unsafe: "unsafe", harmful: "unsafe" };
 
+/** How a suite is read. */
 export interface SuiteOptions {
   /** the label of all rows, where the file has no label column and its format has none either */
   label?: Label;

@@ -36,15 +36,18 @@ export const advBenchTestSize = 100;
 /** Share of the malicious uses that stages 2 and 3 get. */
 const stage2Share = 0.25;
 
+/** What prompt sets are built from. */
 export interface BuildOptions {
   /** recorded in the manifest: what `rng` was made from */
   seed: number;
   rng: Rng;
   /** Prompts of one's own; left out: all sets are the built-in ones. */
   own?: OwnPrompts;
+  /** Receives lines for the reader, such as what is downloaded. */
   log?: (line: string) => void;
 }
 
+/** Prompts that are given in files, and the rules that they may name. */
 export interface OwnPrompts {
   files: PromptFiles;
   /** the rules that their categories name */

@@ -145,7 +145,7 @@ export interface LabelledAnswer {
 }
 
 /** PyRIT's human-labelled refusals, to measure how good a refusal judge is. */
-export async function refusalLabels(log?: Log): Promise<LabelledAnswer[]> {
+export async function refusalLabels(log?: (line: string) => void): Promise<LabelledAnswer[]> {
   const files = await Promise.all(packageFiles.refusals.map((file) => wheelFile(file, log)));
   return files.flatMap((path, f) =>
     csvRecords(path, ["objective", "assistant_response", "human_score"], { comments: true }).map(({ line, value }, i) => {

@@ -1,6 +1,7 @@
 /** `train1` trains stage 1, `train2` is kept for stages 2 and 3, `dev` is for choices, `test` for reporting only. */
 export type Split = "train1" | "train2" | "dev" | "test";
 
+/** What a prompt calls for: help, or a refusal. */
 export type Label = "safe" | "unsafe";
 
 /** One turn of a conversation. */

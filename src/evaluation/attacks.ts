@@ -55,6 +55,7 @@ const byLength = (personas: Persona[]) => personas.sort((a, b) => a.text.length 
 /** The built-in attacks, and the control without one. */
 export const attackNames = ["none", "prefill", "role-play", "dan", "past-tense"] as const;
 
+/** The names of the built-in attacks. */
 export type AttackName = (typeof attackNames)[number];
 
 /**

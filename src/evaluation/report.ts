@@ -27,7 +27,7 @@ export interface JudgedRow {
 }
 
 /** What a response says to its reader: of a trace what stands after `<answer>`; else everything, the prefill too. */
-const answerIn = ({ prefill, completion }: Response): string => answerOf(prefill + completion);
+export const answerIn = ({ prefill, completion }: Response): string => answerOf(prefill + completion);
 
 /** What the rules say of a response to a row of a suite, beside its judgement. */
 function judgedRow(row: PromptRow, judgement: Judgement, response: Response): JudgedRow {

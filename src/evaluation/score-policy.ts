@@ -8,6 +8,7 @@ import { type PairScore, scorePairs } from "../training/score.js";
 import { type GivenCompletion, policyLogps } from "./policy-logps.js";
 import { whyMessages } from "./prompt-file.js";
 
+/** How pairs are scored. */
 export interface ScoreOptions {
   /** Pairs at a time. */
   batchSize: number;
@@ -15,6 +16,7 @@ export interface ScoreOptions {
   maxLength: number | null;
   /** What errors call the rows' file. */
   source: string;
+  /** Told how many rows are done. */
   onBatch?: (done: number, total: number) => void;
 }
 

@@ -1,5 +1,6 @@
 import type { Tokenizer } from "../model/tokenizer.js";
 
+/** When completions are done, token by token. */
 export interface AnswerStop {
   /** Whether a completion has nothing more that is waited for. It is followed from call to call where its list of tokens is the same one that grows, else read anew. */
   stop(ids: readonly number[]): boolean;
@@ -25,6 +26,7 @@ interface Followed {
  * Follows completions token by token. One ends at `</answer>`, `answerTokens` after `<answer>`, or after `thoughtTokens` of a thought
  * that is still open; where no thought was begun, the whole completion is an answer.
  *
+ * @param limits where completions end
  * @param limits.thinking the thought was begun in the prompt
  */
 export function answerStop(

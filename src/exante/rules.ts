@@ -56,6 +56,7 @@ export interface RuleSet {
   ids: readonly string[];
   /** SHA-256 of the content, hexadecimal; neither comments nor the order of a file's fields change it, the order of the rules does. */
   digest: string;
+  /** Whether the set has a rule of this id. */
   has(id: string): boolean;
   /** @throws RangeError for an id that no rule of the set has */
   get(id: string): Rule;

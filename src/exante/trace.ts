@@ -9,9 +9,12 @@
 
 export const tags = ["<assess>", "</assess>", "<verify>", "</verify>", "<calibrate>", "</calibrate>", "<answer>", "</answer>"] as const;
 
+/** What verification comes to. */
 export type Verdict = "violates" | "does not violate";
+/** How a thought is worded: as few words as possible, or in sentences. */
 export type TraceStyle = "terse" | "verbose";
 
+/** What a thought says, before it is put into words. */
 export interface Thought {
   /** "none" or a rule's risk word. */
   risk: string;
@@ -70,6 +73,7 @@ export function writeThought(thought: Thought, style: TraceStyle, variant = 0): 
   ];
 }
 
+/** What is read from a completion that is a whole trace. */
 export interface ParsedTrace {
   risk: string;
   /** The id that stands before the verdict, of whatever rule set; null where none does. */

@@ -2,7 +2,8 @@
 
 export { type Figure, type FigureOptions, figure } from "./figure.js";
 export { FigureError, type Row, type VegaLiteSpec } from "./spec.js";
-export { intervals } from "./specs/intervals.js";
+export { intervalCurves } from "./specs/interval-curves.js";
+export { type IntervalFields, intervals } from "./specs/intervals.js";
 export { lengthDistribution } from "./specs/length-distribution.js";
 export { type RunsOptions, runCurves, runIntervals } from "./specs/runs.js";
 export { trainingCurves } from "./specs/training-curves.js";

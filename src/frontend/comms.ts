@@ -16,7 +16,9 @@ export interface Comm {
   onMsg: ((message: CommMessage) => void) | undefined;
   /** Called once, when the other side closes. */
   onClose: ((message: CommMessage) => void) | undefined;
+  /** Sends a message to the other side. @throws Error when the comm is closed */
   send(data: unknown, metadata?: Record<string, unknown>, buffers?: Uint8Array[]): void;
+  /** Closes the comm; the other side is told once. */
   close(data?: unknown): void;
 }
 
@@ -53,6 +55,7 @@ export const comms = {
     targets.set(name, target);
   },
 
+  /** Comms that are opened for this name are closed again from now on. */
   unregisterTarget(name: string): void {
     targets.delete(name);
   },

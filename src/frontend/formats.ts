@@ -2,6 +2,7 @@ import { DISPLAY } from "./shown.js";
 
 /** Something that shows itself, as a cell's value or by `display`. */
 export interface Displayable {
+  /** Its representations, by MIME type. */
   [DISPLAY](): Record<string, unknown>;
 }
 

@@ -27,6 +27,7 @@ interface Try {
  * (`width` times `branches` first ones), and of all candidates the best `width` go on; those that have ended stay among them. It ends when they all have, or after
  * `maxSteps`; the best one is taken, of equal ones the first.
  *
+ * @param options the candidates, and what they are chosen by
  * @param options.stepEnd whether the text of a step is whole, such as `(text) => text.endsWith("\n")`; a step that never is goes on to the completion's end
  * @param options.score scores a prompt's candidates, a number each: whole completions and ones that lack their end
  * @param options.settings what score and stepEnd depend on beside their code

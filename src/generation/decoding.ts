@@ -57,6 +57,7 @@ export function plain(choice: Choice = { temperature: 0 }): Decoding {
  * Decoding with an own rule over logits, such as a mask or a penalty.
  *
  * @param settings what the rule depends on beside its code (its constants, digests of its vectors): part of the identity, so that results made with others are told apart
+ * @param options other contexts, and how tokens are drawn
  * @param options.contexts other ways of asking, whose logits the rule gets
  */
 export function withLogits(
@@ -87,6 +88,7 @@ export const codeDigest = (rule: (...values: never[]) => unknown): string => dig
  *
  * Alpha 0 is the policy without contrast, bit for bit.
  *
+ * @param options the other context and its weight
  * @param options.against the other context's system prompt, s'
  * @param options.alpha weight of the contrast, >= 0
  * @param options.plausible tau in [0, 1]: only tokens with p >= tau max p under the policy's own prompt may be chosen (contrastive decoding's mask, Li et al. 2023);

@@ -20,6 +20,7 @@ export interface Policy {
 
 /**
  * A policy of its parts: `policy({ model, system: "You are careful.", decoding: plain({ temperature: 0.7 }) })`.
+ * @param parts what it is made of
  * @param parts.name default: the model's name
  * @param parts.adapter stays the caller's, who disposes of it
  * @param parts.decoding default: greedy

@@ -22,6 +22,7 @@ export interface Endpoint {
   retries?: number;
 }
 
+/** How a server is asked. */
 export interface RemoteOptions {
   /** Upper bound of new tokens a completion; >= 1. */
   maxNewTokens: number;
@@ -34,6 +35,7 @@ export interface RemoteOptions {
   signal?: AbortSignal;
 }
 
+/** A completion that a server has written. */
 export interface RemoteCompletion {
   /** Which prompt, counted from 0. */
   index: number;

@@ -27,6 +27,7 @@ export type Score = (candidates: readonly Candidate[], index: number) => readonl
 /**
  * Best of N: N completions of each prompt, of which the one with the highest score is taken; of equal ones the first.
  *
+ * @param options the candidates, and what they are chosen by
  * @param options.score scores a prompt's candidates, a number each
  * @param options.settings what the score depends on beside its code
  * @throws RangeError unless n is a whole number >= 1

@@ -3,6 +3,7 @@ import type { Prompt } from "./asking.js";
 
 export type { Prompt } from "./asking.js";
 
+/** How completions are sampled, whatever the policy. */
 export interface SampleOptions {
   /** Upper bound of new tokens per completion, the end token included; >= 1. */
   maxNewTokens: number;
@@ -17,6 +18,7 @@ export interface SampleOptions {
   signal?: AbortSignal;
 }
 
+/** A completion that has ended. */
 export interface Completion {
   /** Which prompt, counted from 0. */
   index: number;

@@ -44,6 +44,7 @@ export async function* naiveSft(run: Run, signal?: AbortSignal): AsyncGenerator<
   yield* trainKept(run, naiveStage, await naiveTraining(run, signal), signal);
 }
 
+/** The baseline's training. */
 export async function naiveTraining(run: Run, signal?: AbortSignal): Promise<Training<TokenRow>> {
   const rows = await naiveRows(run, signal);
   return sftTraining(run, "naive SFT", { stream: "naive adapter" }, rows, run.profile.stage1.decisionRate);

@@ -115,6 +115,7 @@ export class KvCache {
     return joined;
   }
 
+  /** Frees keys and values. */
   dispose(): void {
     tf.dispose([this.keys, this.values]);
   }

@@ -178,6 +178,7 @@ export class Decoder {
     return decodeStep(this.config, weights, cache, ids, edit);
   }
 
+  /** Frees the weights. */
   dispose(): void {
     if (this.#head) disposeFrozen(this.#head);
     this.weights.dispose();

@@ -26,6 +26,7 @@ export interface LanguageModel {
   config: DecoderConfig;
   tokenizer: Tokenizer;
   decoder: Decoder;
+  /** Frees the weights. */
   dispose(): void;
 }
 

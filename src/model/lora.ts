@@ -180,6 +180,7 @@ export class Lora {
     return new Lora(this.config, (layer, module, matrix) => tf.clone(this[matrix](layer, module)!), rows);
   }
 
+  /** Frees the variables. */
   dispose(): void {
     tf.dispose(this.variables());
   }

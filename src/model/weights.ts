@@ -23,6 +23,7 @@ export interface DecoderWeights {
   layers: LayerWeights[];
   norm: tf.Tensor1D; // [C]
   head: tf.Tensor2D; // [V, C]
+  /** Frees all of them. */
   dispose(): void;
 }
 

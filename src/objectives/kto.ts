@@ -13,6 +13,7 @@ export interface UnpairedBatch {
   kl: tf.Scalar;
 }
 
+/** What a loss makes of labelled completions. */
 export interface UnpairedLoss {
   /** Mean over the batch, a scalar. */
   loss: tf.Scalar;
@@ -26,6 +27,8 @@ export interface UnpairedLoss {
  *     L = lambda_D * (1 - sigmoid( beta * (log(pi/ref) - KL) ))    of a desirable completion
  *     L = lambda_U * (1 - sigmoid( beta * (KL - log(pi/ref)) ))    of another one
  *
+ * @param batch sums of log-probs under policy and reference, labels, KL
+ * @param options hyperparameters
  * @param options.desirableWeight lambda_D, >= 0; with lambda_U it makes up for unequal numbers of the two. Default 1, both.
  * @throws RangeError when beta is not > 0 or a weight is negative
  */

@@ -1,5 +1,5 @@
 /** A pair's completions as token ids. */
-interface Completions {
+export interface Completions {
   chosen: readonly number[];
   rejected: readonly number[];
 }

@@ -11,6 +11,7 @@ import type { PairLengths, PairLogps, PairLoss } from "./types.js";
  * margin already and is pushed less, a shorter one more.
  *
  * @param lengths completion tokens of each pair
+ * @param options hyperparameters
  * @param options.alpha price of a token, >= 0, in nats of reward; 0 is DPO
  * @throws RangeError when beta is not > 0 or alpha is negative
  */

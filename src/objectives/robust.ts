@@ -7,6 +7,7 @@ import type { PairLogps, PairLoss } from "./types.js";
  *
  *     L = -(1 - epsilon) log sigmoid(h) - epsilon log sigmoid(-h)
  *
+ * @param options hyperparameters
  * @param options.epsilon in [0, 0.5); 0 is DPO
  * @throws RangeError when beta or epsilon is out of range
  */
@@ -24,6 +25,7 @@ export function conservativeDpo(policy: PairLogps, reference: PairLogps, { beta,
  *
  *     L = [ -(1 - epsilon) log sigmoid(h) + epsilon log sigmoid(-h) ] / (1 - 2 epsilon)
  *
+ * @param options hyperparameters
  * @param options.epsilon in [0, 0.5), typically 0.1; 0 is DPO
  * @throws RangeError when beta or epsilon is out of range
  */

@@ -9,6 +9,7 @@ import type { PairLengths, PairLogps, PairLoss } from "./types.js";
  *
  * Its rewards are beta * logp / |y|.
  *
+ * @param options hyperparameters
  * @param options.beta > 0, much larger than DPO's: 2 to 10
  * @param options.gamma target margin of the rewards, >= 0; gamma / beta from 0.1 to 0.8
  * @throws RangeError when beta is not > 0 or gamma is negative

@@ -12,6 +12,7 @@ export interface PairLengths {
   rejected: tf.Tensor1D;
 }
 
+/** What a loss makes of pairs. */
 export interface PairLoss {
   /** Mean over the batch, a scalar. */
   loss: tf.Scalar;

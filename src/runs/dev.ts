@@ -89,7 +89,7 @@ export function scoreReadout(rows: readonly Pick<PromptRow, "label">[], logOdds:
 }
 
 /** The dev prompts that choices are made on, `count` of each label. */
-function devPrompts(run: Run, count: number): PromptRow[] {
+export function devPrompts(run: Run, count: number): PromptRow[] {
   const rows = run.rng("dev").shuffle(needed(run.data, "dev"));
   return (["safe", "unsafe"] as const).flatMap((label) => rows.filter((row) => row.label === label).slice(0, count));
 }

@@ -75,6 +75,7 @@ export interface Run extends KeptFolder {
   branch(dir: string, options?: { after?: string; seed?: number }): Promise<Run>;
 }
 
+/** What a run is made from; what is left out has a default. */
 export interface OpenRunOptions {
   profile?: string;
   seed?: number;
@@ -87,6 +88,7 @@ export interface OpenRunOptions {
    * name, and empty with others.
    */
   data?: PromptFiles;
+  /** Receives lines for the reader, such as what is downloaded. */
   log?: (line: string) => void;
 }
 

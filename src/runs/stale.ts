@@ -3,10 +3,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { KeptError, type KeptFolder, readRecord } from "./keep.js";
 
-/** SHA-256 of a kept result: of its JSON file, or of the adapter in its folder; undefined where it is not there. */
+/** SHA-256 of a kept result: of its JSON file, or of its folder's adapter, or of a policy.json that has none; undefined where it is not there. */
 export function contentSha256(dir: string, path: string): string | undefined {
-  const file = join(dir, /\.jsonl?$/.test(path) ? path : join(path, "adapter_model.safetensors"));
-  return existsSync(file) ? createHash("sha256").update(readFileSync(file)).digest("hex") : undefined;
+  const candidates = /\.jsonl?$/.test(path) ? [path] : ["adapter_model.safetensors", "policy.json"].map((file) => join(path, file));
+  const file = candidates.map((name) => join(dir, name)).find(existsSync);
+  return file && createHash("sha256").update(readFileSync(file)).digest("hex");
 }
 
 /** Why a result no longer stands on what it was made from, in words; undefined where it does. */

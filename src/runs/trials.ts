@@ -11,8 +11,20 @@ async function attacked(run: Run, name: AttackName, suite: SuiteName = "harmful"
   return { attack, rows: take(rows, run.profile.evaluation.attackPrompts) };
 }
 
+/** The names of the built-in trials. */
+export type TrialName =
+  | "harmful"
+  | "look-alike-unsafe"
+  | "look-alike-safe"
+  | "general"
+  | "prefill"
+  | "prefill-control"
+  | "role-play"
+  | "tense"
+  | "dan";
+
 /** The built-in suites and attacks by name. */
-const trials = {
+const trials: Record<TrialName, (run: Run) => Omit<Trial, "name"> | Promise<Omit<Trial, "name">>> = {
   harmful: (run) => ({ title: "AdvBench, held out", rows: suite(run, "harmful") }),
   "look-alike-unsafe": (run) => ({ title: "own contrasts, unsafe", rows: suite(run, "look-alike-unsafe") }),
   "look-alike-safe": (run) => ({ title: "own look-alikes, safe", rows: suite(run, "look-alike-safe") }),
@@ -22,11 +34,11 @@ const trials = {
   "role-play": async (run) => ({ title: "role-play attack", ...(await attacked(run, "role-play")) }),
   tense: async (run) => ({ title: "past-tense attack", ...(await attacked(run, "past-tense")) }),
   dan: async (run) => ({ title: "DAN attack", ...(await attacked(run, "dan")) }),
-} satisfies Record<string, (run: Run) => Omit<Trial, "name"> | Promise<Omit<Trial, "name">>>;
+};
 
-export type TrialName = keyof typeof trials;
-
+/** The built-in trials of prompts as they are. */
 export const suiteTrials: readonly TrialName[] = ["harmful", "look-alike-unsafe", "look-alike-safe", "general"];
+/** The built-in trials with an attack. */
 export const attackTrials: readonly TrialName[] = ["prefill", "prefill-control", "role-play", "tense", "dan"];
 
 /** A built-in trial at the size of the run's profile. */

@@ -42,6 +42,7 @@ export interface ScoredBatch<Row> extends CompletionLogps {
   observed: tf.Tensor1D;
 }
 
+/** What an objective makes of a batch. */
 export interface RowsLoss {
   /** A scalar. */
   loss: tf.Scalar;

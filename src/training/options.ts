@@ -31,7 +31,11 @@ export interface TrainOptions {
   /** Dropout on the adapter's inputs (PEFT's `lora_dropout`), in training only: the share that is dropped, in [0, 1), and the stream that draws it. */
   dropout?: { p: number; rng: Rng };
   /** Measures the adapter as it is after every so many steps, and after the last one: `evaluateRows` of held-out rows. What it gives joins the step's metrics. */
-  evaluation?: { everySteps: number; measure: () => Promise<EvaluationMetrics> };
+  evaluation?: {
+    everySteps: number;
+    /** Measures the adapter as it is. */
+    measure: () => Promise<EvaluationMetrics>;
+  };
   /**
    * Where the run keeps checkpoint-N/ and metrics.jsonl. It goes on from the newest whole checkpoint, if there is one, and stores the last step too.
    */

@@ -32,6 +32,7 @@ export const trainPreference = (
 /**
  * Pairs, or labelled completions with mismatched ones, with their log-probs under the reference, computed once, in batches of like length.
  * @param lora the reference's adapter: the policy's as it is now, another one, or null for the base model
+ * @param options how rows are taken, and how to follow or stop it
  * @param options.batchSize rows at a time; default 8
  * @throws TrainingError when a log-prob is not finite
  */

@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { mainNotebooks } from "../../src/methods/erpo/plan.js";
 
 const root = resolve(import.meta.dirname, "../..");
 const scratch = mkdtempSync(join(tmpdir(), "erpo-start-"));
@@ -64,8 +65,7 @@ test("the whole line on a tiny model, from the notebooks to the reports", async 
   const hashes = adapters("first");
   expect(new Set(hashes).size).toBe(hashes.length);
   const reports = readdirSync(join(scratch, "first/reports"));
-  expect(reports).toContain("index.html");
-  expect(reports.filter((file) => /^\d\d-.*\.html$/.test(file)).length).toBe(6);
+  expect(reports.filter((file) => file.endsWith(".html")).sort()).toEqual([...mainNotebooks.map((name) => `${name}.html`), "index.html"]);
   const evaluation = join(scratch, "first/reports/05-evaluation.html");
   const verified = spawnSync(process.execPath, [join(root, "src/setup/bootstrap.mjs"), "verify", evaluation, "--json"], {
     encoding: "utf8",

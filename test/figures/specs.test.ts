@@ -1,6 +1,6 @@
 import { differenceCiede2000, filterDeficiencyDeuter, filterDeficiencyProt, filterDeficiencyTrit, wcagContrast } from "culori";
 import { expect, test } from "vitest";
-import { intervals, lengthDistribution, palette, trainingCurves } from "../../src/figures/index.js";
+import { intervalCurves, intervals, lengthDistribution, palette, trainingCurves } from "../../src/figures/index.js";
 import { render, themed } from "../../src/figures/render.js";
 import type { VegaLiteSpec } from "../../src/figures/spec.js";
 
@@ -17,6 +17,11 @@ const rates = ["Harmful", "Look-alike"].flatMap((suite, i) =>
 const lengths = ["stage 1", "stage 3"].flatMap((stage, k) =>
   [10, 12, 14, 15, 20, 24].map((tokens) => ({ stage, tokens: tokens * (2 - k) })),
 );
+const weighed = ["zoo", "apple"].flatMap((suite, i) =>
+  ["words", "opposites", "by hand"].flatMap((kind, k) =>
+    [0, 0.1, 0.5].map((alpha) => ({ suite, kind, alpha, estimate: 0.2 * (i + 1) + alpha * k, low: 0.1 * (i + 1), high: 0.9 })),
+  ),
+);
 
 /** Every standard figure as text: the fixtures double as a gallery. */
 const gallery: Record<string, VegaLiteSpec> = {
@@ -24,6 +29,10 @@ const gallery: Record<string, VegaLiteSpec> = {
   "training-two": trainingCurves(["rewards/margins", "rewards/chosen"], { rows: steps, y: "nats" }),
   "training-empty": trainingCurves(["loss"]),
   intervals: intervals({ group: "suite", series: "stage" }, { rows: rates, percent: true, title: "share refused" }),
+  "interval-curves": intervalCurves(
+    { x: "alpha", series: "kind", facet: "suite" },
+    { rows: weighed, percent: true, title: "share refused", xTitle: "weight" },
+  ),
   lengths: lengthDistribution({ length: "tokens", series: "stage" }, { rows: lengths, title: "thought tokens" }),
 };
 
@@ -44,6 +53,16 @@ test("histograms of lengths stand in the order of the rows", async () => {
   const rows = ["zero", "one", "at the end"].map((stage, i) => ({ stage, tokens: i }));
   const { svg } = await render(themed(lengthDistribution({ length: "tokens", series: "stage" }, { rows })));
   expect([...svg.matchAll(/>(zero|one|at the end)<\/text>/g)].map((match) => match[1])).toEqual(["zero", "one", "at the end"]);
+});
+
+test("curves with intervals: pictures and lines in the order of the rows, and at each place the series beside each other around it", async () => {
+  const spec = gallery["interval-curves"]!;
+  const { svg } = await render(themed(spec));
+  expect([...svg.matchAll(/>(zoo|apple)<\/text>/g)].map((match) => match[1])).toEqual(["zoo", "apple"]);
+  expect([...svg.matchAll(/>(words|opposites|by hand)<\/text>/g)].map((match) => match[1])).toEqual(["words", "opposites", "by hand"]);
+  // the nearest places are 0.1 apart: the three series take 0.4 of that, 0.1 * 0.4 / 3 between two of them
+  const places = (spec.data as { values: { alpha: number; beside: number }[] }).values.filter(({ alpha }) => alpha === 0.5).slice(0, 3);
+  for (const [i, { beside }] of places.entries()) expect(beside).toBeCloseTo(0.5 + ((i - 1) * 0.04) / 3, 9);
 });
 
 test("text stays text, and nothing is linked", async () => {

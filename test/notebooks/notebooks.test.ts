@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { mainNotebooks } from "../../src/methods/erpo/plan.js";
+import { relatedMethods } from "../../src/methods/related.js";
 
 /** Static checks of the shipped notebooks: nothing is run. */
 
@@ -21,7 +23,7 @@ interface Notebook {
 }
 
 const folder = new URL("../../notebooks/", import.meta.url).pathname;
-const names = readdirSync(folder)
+const names = readdirSync(folder, { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".ipynb"))
   .sort();
 const notebooks = names.map((name) => ({ name, notebook: JSON.parse(readFileSync(join(folder, name), "utf8")) as Notebook }));
@@ -58,15 +60,14 @@ function defined(notebook: Notebook): string[] {
 
 const labels = notebooks.flatMap(({ notebook }) => defined(notebook));
 
-it("has ERPO's notebooks in order", () => {
-  expect(names.filter((name) => /^0[0-5]-/.test(name))).toEqual([
-    "00-start-here.ipynb",
-    "01-ex-ante-data.ipynb",
-    "02-stage-1-sft.ipynb",
-    "03-stage-2-dpo.ipynb",
-    "04-stage-3-length-controlled.ipynb",
-    "05-evaluation.ipynb",
-  ]);
+it("has the notebooks of the main job and one of each related method", () => {
+  const expected = [...mainNotebooks, ...relatedMethods.map(({ name }) => `related/${name}`)].map((name) => `${name}.ipynb`);
+  expect(names.filter((name) => !name.includes("/") || name.startsWith("related/"))).toEqual(expected.sort());
+});
+
+it("has what related methods refer to in the bibliography", () => {
+  const keys = matches(readFileSync(join(folder, "references.bib"), "utf8"), /^@\w+\{([\w-]+),/gm);
+  expect(relatedMethods.flatMap(({ references }) => references.filter((key) => !keys.includes(key)))).toEqual([]);
 });
 
 it("defines no label twice over the whole set", () => {

@@ -8,10 +8,9 @@ import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stage2 } from "../../src/methods/erpo/stage2.js";
 import { stage3 } from "../../src/methods/erpo/stage3.js";
 import { roundStage, stages } from "../../src/methods/erpo/stages.js";
-import { keptTraining } from "../../src/methods/kept-training.js";
+import { exportStage } from "../../src/methods/export-stage.js";
 import { loadAdapter } from "../../src/model/adapter-io.js";
 import type { LanguageModel } from "../../src/model/load.js";
-import { exportTraining } from "../../src/runs/export-stage.js";
 import type { Run } from "../../src/runs/run.js";
 import { packageRoot } from "../../src/setup/paths.js";
 import { fixture } from "../model/open.js";
@@ -44,8 +43,7 @@ beforeAll(async () => {
   await finish(stage2(run));
   await finish(stage3(run));
   for (const stage of tested) {
-    const kept = await keptTraining(run, stage);
-    const file = await exportTraining(kept.run, kept.training, { output: folderOf(stage), model: fixture("llama-tiny") });
+    const file = await exportStage(run, stage, { output: folderOf(stage), model: fixture("llama-tiny") });
     writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), precision: "f32" }));
     erpo("train", file);
   }

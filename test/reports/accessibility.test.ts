@@ -15,7 +15,7 @@ const notebooksIn = (folder: string) =>
     .filter((name) => name.endsWith(".ipynb"))
     .map((name) => join(folder, name));
 const golden = notebooksIn(join(packageRoot(), "test", "fixtures", "report-golden"));
-const own = notebooksIn(join(packageRoot(), "notebooks"));
+const own = ["notebooks", "notebooks/related"].flatMap((folder) => notebooksIn(join(packageRoot(), folder)));
 const stems = [...golden, ...own].map((path) => /([^/]+)\.ipynb$/.exec(path)![1]!);
 
 const output = mkdtempSync(join(tmpdir(), "erpo-test-"));

@@ -31,10 +31,13 @@ const GIGAFLOP: Record<PlannedWork["kind"], number> = { train: 0.28, score: 0.14
  * @param parameters that the model multiplies each token with (`multipliedParameters`)
  */
 export function durations(profile: Profile, gflops: number, parameters = SMOLLM2_PARAMETERS): NotebookDuration[] {
-  return plan(profile).map(({ notebook, work }) => {
-    const gigaflop = work.reduce((sum, { kind, tokens }) => sum + GIGAFLOP[kind] * tokens, 0) * (parameters / SMOLLM2_PARAMETERS);
-    return { notebook, seconds: ownSeconds(gflops) + gigaflop / gflops };
-  });
+  return plan(profile).map(({ notebook, work }) => ({ notebook, seconds: notebookSeconds(work, gflops, parameters) }));
+}
+
+/** Estimated duration of any notebook that computes this, in seconds. @param gflops, parameters as for `durations` */
+export function notebookSeconds(work: readonly PlannedWork[], gflops: number, parameters = SMOLLM2_PARAMETERS): number {
+  const gigaflop = work.reduce((sum, { kind, tokens }) => sum + GIGAFLOP[kind] * tokens, 0) * (parameters / SMOLLM2_PARAMETERS);
+  return ownSeconds(gflops) + gigaflop / gflops;
 }
 
 /** The whole main job, in seconds. */

@@ -1,6 +1,6 @@
 import type { Profile } from "../../runs/profile.js";
 
-/** A part of the main job that keeps the device busy. */
+/** A part of a job that keeps the device busy. */
 export interface PlannedWork {
   /** The folder in the run that its result goes to, or what is computed. */
   name: string;
@@ -15,9 +15,21 @@ export interface PlannedWork {
   tokens: number;
 }
 
-/** A notebook of the main job, as its file is called without `.ipynb`, and what it computes. */
+/** The notebooks of the main job in their order, as their files in `notebooks/` are called without `.ipynb`. No other notebook is part of it. */
+export const mainNotebooks = [
+  "00-start-here",
+  "01-ex-ante-data",
+  "02-stage-1-sft",
+  "03-stage-2-dpo",
+  "04-stage-3-length-controlled",
+  "05-evaluation",
+] as const;
+
+type MainNotebook = (typeof mainNotebooks)[number];
+
+/** A notebook of the main job and what it computes. */
 export interface PlannedNotebook {
-  notebook: string;
+  notebook: MainNotebook;
   work: PlannedWork[];
 }
 
@@ -60,7 +72,7 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
   const attacks = (count: number) => count * attackPrompts * (3 * answerTokens + texts.thought); // of three policies, the last of which thinks
   const thoughts = 3 * (4 * prompts + 48) * texts.thought; // of three policies to suites and held-out answers
 
-  const notebooks: Record<string, PlannedWork[]> = {
+  const notebooks: Record<MainNotebook, PlannedWork[]> = {
     "00-start-here": [
       sample("answers", batch(2 * prompts), answerTokens, naiveAnswers * texts.answer + 4 * prompts * answerTokens),
       train("baseline-naive-sft", 8, texts.answer, naive),
@@ -97,5 +109,5 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
       score("held-out answers", 48, texts.longestThought + 40, 5 * 48 * texts.reference),
     ],
   };
-  return Object.entries(notebooks).map(([notebook, work]) => ({ notebook, work }));
+  return mainNotebooks.map((notebook) => ({ notebook, work: notebooks[notebook] }));
 }

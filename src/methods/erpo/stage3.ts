@@ -14,6 +14,7 @@ import { pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
 import type { PreferenceOptions } from "./stage2.js";
 import { roundStage, stages } from "./stages.js";
 
+/** What a notebook may vary of stage 3. */
 export interface LengthControlOptions extends PreferenceOptions {
   /** Price of a token, in nats of reward; 0.02. */
   alpha?: number;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { readJson } from "../../data/jsonl.js";
 import type { DevScore } from "../../runs/dev.js";
 import type { TrialResult } from "../../runs/evaluate.js";
+import { plainTable } from "../plain-table.js";
 import { stages } from "./stages.js";
 
 const shown = [
@@ -40,7 +41,5 @@ export function runSummary(dir: string): string {
       thought ? thought.toFixed(0) : "-",
     ];
   });
-  const table = [["percent", ...columns.map(([title]) => title), "dev AUC", "thought tokens"], ...rows];
-  const widths = table[0]!.map((_, i) => Math.max(...table.map((row) => row[i]!.length)));
-  return table.map((row) => row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join("  ")).join("\n");
+  return plainTable([["percent", ...columns.map(([title]) => title), "dev AUC", "thought tokens"], ...rows]);
 }

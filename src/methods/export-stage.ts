@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import type { TokenPair, TokenRow } from "../data/tokens.js";
+import { exportTraining } from "../runs/export-training.js";
 import { KeptError, readRecord } from "../runs/keep.js";
 import type { Run } from "../runs/run.js";
 import { claimStage, type Training } from "../runs/training.js";
@@ -10,10 +11,23 @@ import { stages } from "./erpo/stages.js";
 import { naiveStage, naiveTraining } from "./naive-sft.js";
 
 /**
- * What a stage of ERPO or of a baseline was trained with, from what the run keeps: its rows, batches, objective and optimizer, in the precision that it was trained in.
+ * Writes a kept stage of ERPO or of a baseline as a RUN.json with its data: `erpo train` makes of it the same adapter, bit for bit on the same machine, and `erpo export trl`
+ * takes it to others.
  *
- * @param stage its folder, such as "2-dpo"
+ * @param stage its folder in the run, such as "2-dpo"
+ * @param options.output folder that gets run.json, rows.jsonl, batches.json and, where the stage began with a fresh adapter, init_adapter/
+ * @param options.model what loads the run's model; default: its name
+ * @returns the RUN.json's path
  * @throws KeptError when the run has no such stage, or its code or data would give another training today, naming what differs
+ */
+export async function exportStage(run: Run, stage: string, options: { output: string; model?: string }): Promise<string> {
+  const kept = await keptTraining(run, stage);
+  return exportTraining(kept.run, kept.training, options);
+}
+
+/**
+ * What a stage of ERPO or of a baseline was trained with, from what the run keeps: its rows, batches, objective and optimizer, in the precision that it was trained in.
+ * @throws as `exportStage`
  */
 export async function keptTraining(run: Run, stage: string): Promise<{ run: Run; training: Training<TokenRow> | Training<TokenPair> }> {
   const identity = readRecord(run.dir, stage)?.identity;

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -5,14 +6,15 @@ import { answersOnly, stage1 } from "../../src/methods/erpo/stage1.js";
 import { stage2 } from "../../src/methods/erpo/stage2.js";
 import { stage3 } from "../../src/methods/erpo/stage3.js";
 import { roundStage, stages } from "../../src/methods/erpo/stages.js";
-import { keptTraining } from "../../src/methods/kept-training.js";
+import { keptTraining } from "../../src/methods/export-stage.js";
 import { naiveSft, naiveStage } from "../../src/methods/naive-sft.js";
-import { exportTraining } from "../../src/runs/export-stage.js";
+import { exportTraining } from "../../src/runs/export-training.js";
 import type { Run } from "../../src/runs/run.js";
+import { packageRoot } from "../../src/setup/paths.js";
 import { runTraining } from "../../src/training/run.js";
 import { readRunConfig } from "../../src/training/run-config.js";
 import { fixture } from "../model/open.js";
-import { finish, openTiny, runsFolder } from "./tiny-run.js";
+import { finish, openTiny, runsFolder } from "../runs/tiny-run.js";
 
 /** Stages of a run as RUN.jsons: what they train is the stage again, bit for bit. */
 
@@ -45,6 +47,22 @@ test.each([stages.decision, stages.sft, stages.baseline, naiveStage, stages.dpo,
   expect(numbers(steps)).toEqual(numbers(run.metrics(stage)));
   const adapter = (...path: string[]) => readFileSync(join(...path, "adapter_model.safetensors"));
   expect(adapter(output, "adapter").equals(adapter(run.dir, stage))).toBe(true);
+});
+
+test("the command line writes the same, and names in a line what is not there", () => {
+  const erpo = (stage: string, output: string) => {
+    const words = [join(packageRoot(), "src/setup/bootstrap.mjs"), "export", "stage", run.dir, stage, "--output", output];
+    return spawnSync(process.execPath, [...words, "--model", fixture("llama-tiny")], { encoding: "utf8" });
+  };
+  const [ours, theirs] = [folder.path("exported-1-sft-decision"), folder.path("command-line")];
+  const { status, stdout, stderr } = erpo(`${stages.decision}/`, theirs);
+  expect([status, stderr]).toEqual([0, ""]);
+  expect(stdout).toBe(`${theirs}/run.json: erpo train ${theirs}/run.json, or erpo export trl ${theirs}/run.json\n`);
+  for (const file of ["rows.jsonl", "batches.json", "init_adapter/adapter_model.safetensors"])
+    expect(readFileSync(join(theirs, file)).equals(readFileSync(join(ours, file))), file).toBe(true);
+  expect(readFileSync(join(theirs, "run.json"), "utf8")).toBe(readFileSync(join(ours, "run.json"), "utf8").replaceAll(ours, theirs));
+  const missing = erpo("4-more", theirs);
+  expect([missing.status, missing.stderr]).toEqual([1, `erpo: ${join(run.dir, "4-more")}: is not there: train it first\n`]);
 });
 
 test("a stage that is none, is not there, or would be trained otherwise today is named", async () => {

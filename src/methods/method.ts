@@ -1,0 +1,35 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { DataError } from "../data/errors.js";
+import { keptResults } from "../runs/keep.js";
+import type { Profile } from "../runs/profile.js";
+import type { PlannedWork } from "./erpo/plan.js";
+
+/**
+ * A related method: a recipe in `src/methods/`, a notebook `notebooks/related/NAME.ipynb` that runs it, tests, references. What it computes goes to
+ * `RUN/methods/NAME/`: the executed notebook, its page, policies, and `rows.jsonl`.
+ */
+export interface RelatedMethod {
+  /** Its folder in a run and its notebook's file. */
+  readonly name: string;
+  readonly title: string;
+  /** Keys of notebooks/references.bib. */
+  readonly references: readonly string[];
+  /** Folders of stages that the run must have finished; none where the base model is enough. */
+  readonly needs: readonly string[];
+  /** What its notebook computes. Tokens are upper bounds. @param finished folders of the stages that the run has */
+  readonly plan: (profile: Profile, finished: readonly string[]) => PlannedWork[];
+}
+
+/** Folders of the stages that a run has been through with; none where there is no run. */
+export const finishedStages = (dir: string): string[] =>
+  keptResults(dir)
+    .filter(({ path, record }) => !/\.jsonl?$/.test(path) && existsSync(join(dir, record.files[0]!)))
+    .map(({ path }) => path);
+
+/** @throws DataError when a run lacks a stage that the method needs, naming it */
+export function assertNeeds({ name, needs }: RelatedMethod, dir: string): void {
+  const finished = finishedStages(dir);
+  const missing = needs.filter((stage) => !finished.includes(stage));
+  if (missing.length > 0) throw new DataError(`${name} needs ${missing.join(", ")}, which ${dir} has not: run \`erpo start\` there first`);
+}

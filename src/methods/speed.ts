@@ -1,0 +1,74 @@
+import { digestOf, type Identity, type IdentityValue } from "../data/identity.js";
+import type { Question } from "../generation/asking.js";
+import { type Policy, policyIdentity } from "../generation/policy.js";
+import { sample } from "../generation/sample.js";
+import { keep } from "../runs/keep.js";
+import type { Run } from "../runs/run.js";
+
+/** How fast a policy writes. */
+export interface PolicySpeed {
+  policy: string;
+  /** Where it was measured. */
+  device: string;
+  /** Tokens per second of each round, over the whole batch. */
+  rounds: number[];
+  /** Their median. */
+  tokensPerSecond: number;
+}
+
+/** A measurement of speeds. */
+export interface SpeedSpec {
+  /** JSON file in the run's folder. */
+  path: string;
+  questions: readonly Question[];
+  /** Tokens of each answer at most. */
+  newTokens: number;
+  /** Default: 5. */
+  rounds?: number;
+  signal?: AbortSignal;
+}
+
+/**
+ * Speeds of policies side by side: in each round every policy answers the same questions in one batch, one policy after the other, so that other work of the machine meets
+ * all of them. Prompts are part of the time, their tokens do not count. Kept: measured again only for other policies or questions.
+ *
+ * @throws KeptError when the file holds a measurement of something else
+ */
+export async function policySpeeds(
+  run: Run,
+  policies: readonly Policy[],
+  { path, questions, newTokens, rounds = 5, signal }: SpeedSpec,
+): Promise<PolicySpeed[]> {
+  const identity: Identity = {
+    recipe: "speeds",
+    version: 1,
+    policies: await Promise.all(policies.map(async (policy) => ({ name: policy.name, ...(await policyIdentity(policy)) }))),
+    questions: digestOf(questions as unknown as IdentityValue),
+    newTokens,
+    rounds,
+    precision: run.device.precision,
+  };
+  const kept = await keep(run, path, identity, async () => {
+    const measured: number[][] = policies.map(() => []);
+    for (let round = 0; round < rounds; round++) {
+      for (const [i, policy] of policies.entries()) {
+        const began = performance.now();
+        let tokens = 0;
+        const options = { maxNewTokens: newTokens, batchSize: questions.length, rng: run.rng("speed"), signal };
+        for await (const { ids } of sample(policy, questions, options)) tokens += ids.length;
+        measured[i]!.push((1000 * tokens) / (performance.now() - began));
+      }
+    }
+    const device = run.device.name;
+    return {
+      speeds: policies.map(({ name }, i) => ({ policy: name, device, rounds: measured[i]!, tokensPerSecond: median(measured[i]!) })),
+    };
+  });
+  return kept.speeds;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}

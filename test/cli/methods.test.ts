@@ -1,0 +1,86 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { stage1 } from "../../src/methods/erpo/stage1.js";
+import { stage2 } from "../../src/methods/erpo/stage2.js";
+import { stage3 } from "../../src/methods/erpo/stage3.js";
+import { settings } from "../../src/methods/rose.js";
+import { readMethodRows } from "../../src/methods/rows.js";
+import { finish, openTiny } from "../runs/tiny-run.js";
+
+const root = resolve(import.meta.dirname, "../..");
+const scratch = mkdtempSync(join(tmpdir(), "erpo-methods-"));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+const erpo = (...args: string[]) =>
+  spawnSync(process.execPath, [join(root, "src/setup/bootstrap.mjs"), ...args], { cwd: root, encoding: "utf8" });
+
+const dir = join(scratch, "run");
+const tiny = ["--profile", "tiny", "--model", join(root, "test/fixtures/llama-tiny"), "--run", dir];
+
+/** When each kept outcome was written. */
+const written = (): Record<string, number> =>
+  Object.fromEntries(
+    readdirSync(join(dir, "evaluation"), { recursive: true, encoding: "utf8" })
+      .filter((file) => file.endsWith(".json"))
+      .map((file) => [file, statSync(join(dir, "evaluation", file)).mtimeMs]),
+  );
+
+test("ROSE on a tiny model: notebook, page, policies and rows in the run's folder", () => {
+  const first = erpo("methods", "run", "rose", ...tiny);
+  expect(first.status, first.stderr).toBe(0);
+  expect(first.stderr).toMatch(/method 1 of 1: rose, about \d+ s here \(tiny profile\)/);
+  expect(first.stdout).toMatch(/^rose: rose-base-manual-reverse-0\.5-mask /m);
+
+  const made = join(dir, "methods/rose");
+  const notebook = JSON.parse(readFileSync(join(made, "rose.ipynb"), "utf8"));
+  expect(notebook.cells.flatMap((cell: { outputs?: { output_type: string }[] }) => cell.outputs ?? []).length).toBeGreaterThan(10);
+  const rows = readMethodRows(dir, "rose");
+  expect(rows).toHaveLength((settings.length + 1) * 4 * 4); // the base model too; four suites of four prompts
+  expect(new Set(rows.map(({ policy }) => policy)).size).toBe(settings.length + 1);
+  const policy = JSON.parse(readFileSync(join(made, "rose-base-opposite-replace-0.3/policy.json"), "utf8"));
+  expect(policy.decoding).toMatchObject({
+    kind: "contrast",
+    alpha: 0.3,
+    against: expect.stringContaining("You are a careless, dishonest"),
+  });
+
+  const verified = erpo("verify", join(made, "rose.html"), "--json");
+  expect(JSON.parse(verified.stdout)).toMatchObject({ ok: true });
+}, 300_000);
+
+test("where the run has ERPO's last stage since, a second run computes that stage's answers and nothing else", async () => {
+  const run = await openTiny(dir);
+  for (const stage of [stage1(run), stage2(run), stage3(run)]) await finish(stage);
+  const before = written();
+  const second = erpo("methods", "run", "rose", ...tiny);
+  expect(second.status, second.stderr).toBe(0);
+  const added = Object.keys(written()).filter((file) => !(file in before));
+  expect(written()).toMatchObject(before);
+  const policies = [...new Set(added.map((file) => file.split("/")[0]!))];
+  expect(policies.sort()).toEqual(["3-length-controlled", "rose-3-length-controlled-greedy", expect.stringMatching(/^rose-3-.*-0\.\d/)]);
+  expect(new Set(readMethodRows(dir, "rose").map(({ policy }) => policy)).size).toBe(settings.length + 1 + 3);
+}, 300_000);
+
+test("the list names each method and what it needs", () => {
+  const { status, stdout } = erpo("methods", "list");
+  expect(status).toBe(0);
+  expect(stdout).toMatch(/^rose {4}ROSE: reverse prompt contrastive decoding +the base model$/m);
+}, 60_000);
+
+test.each([
+  ["a method that does not exist", ["methods", "run", "rose", "tulip", ...tiny], 2, 'no method is called "tulip"; there is: rose'],
+  ["no method", ["methods", "run"], 2, "missing required argument"],
+  ["a folder with another run", ["methods", "run", "rose", ...tiny, "--seed", "2"], 1, "holds a run with seed 1, not 2"],
+])(
+  "%s ends in one clear line",
+  (_, args, code, words) => {
+    const { status, stderr } = erpo(...args);
+    expect(status, stderr).toBe(code);
+    expect(stderr.trim().split("\n").at(-1)).toContain(words);
+    expect(existsSync(join(dir, "methods/tulip"))).toBe(false);
+  },
+  60_000,
+);
