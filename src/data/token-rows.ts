@@ -3,7 +3,10 @@ import { DataError } from "./errors.js";
 import { readJsonl } from "./jsonl.js";
 import type { TokenPair, TokenRow } from "./tokens.js";
 
-/** JSON Lines of token ids, with the columns of TRL's tokenized data sets: what a RUN.json trains on where text would not say which tokens are meant, or how much each counts. */
+/**
+ * JSON Lines of token ids, with the columns of TRL's tokenized data sets: what a RUN.json trains on where text would not say which tokens are meant, or how much each
+ * counts.
+ */
 
 const ids = z.array(z.int().min(0));
 const completion = ids.min(1);

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { z } from "zod";
 import { formatJsonl } from "../data/jsonl.js";
@@ -21,7 +22,7 @@ interface PairSettings {
 
 /**
  * Writes a stage's training as a RUN.json: rows.jsonl has its rows as token ids with their weights or reference log-probs, batches.json the rows of each step, and
- * init_adapter/ a fresh adapter as it was drawn. `erpo train` then trains what `trainKept` does, and `erpo export trl` takes it to other machines.
+ * init_adapter/ a fresh adapter as it was drawn. `erpo train` then trains what `trainKept` does. Its paths are absolute.
  *
  * @param options.output folder; what its run.json trains goes to its adapter/
  * @param options.model what loads the run's model; default: its name
@@ -37,7 +38,7 @@ export async function exportTraining(
   const path = (name: string) => resolve(output, name);
   const fields: Fields = {
     ...methodFields(training),
-    model,
+    model: existsSync(model) ? resolve(model) : model,
     init_adapter: "stage" in start ? resolve(run.path(start.stage)) : path("init_adapter"),
     data: path("rows.jsonl"),
     batches: path("batches.json"),

@@ -49,7 +49,10 @@ export const tokenizePairs = (model: RowModel, rows: readonly PreferenceRow[], o
     return chosen && rejected ? { prompt: chosen.prompt, chosen: chosen.completion, rejected: rejected.completion } : null;
   });
 
-/** The same from a JSON Lines file, of text or, for `readTokenRows` and `readTokenPairs`, of token ids (data/token-rows.ts). @throws DataError `FILE:LINE: cause` when a row is broken, `FILE: row N: cause` as `tokenizeRows` */
+/**
+ * The same from a JSON Lines file; rows and pairs may also be token ids (data/token-rows.ts).
+ * @throws DataError `FILE:LINE: cause` when a row is broken, `FILE: row N: cause` as `tokenizeRows`
+ */
 export const readTokenRows = (path: string, model: RowModel, options: CutOptions): Tokenized<TokenRow> =>
   ofFile(path, () =>
     holdsTokenIds(path)
