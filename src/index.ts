@@ -152,8 +152,9 @@ export { type PairLevel, roundPairs, type StoredPairs, stage2Pairs } from "./met
 export type { PlannedWork } from "./methods/erpo/plan.js";
 export { answersOnly, stage1, stage1Prompts } from "./methods/erpo/stage1.js";
 export { type PreferenceOptions, stage2 } from "./methods/erpo/stage2.js";
-export { stage3 } from "./methods/erpo/stage3.js";
+export { type LengthControlOptions, stage3 } from "./methods/erpo/stage3.js";
 export { roundStage, stages } from "./methods/erpo/stages.js";
+export { exportStage } from "./methods/export-stage.js";
 export { finishedStages, type RelatedMethod } from "./methods/method.js";
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
 export { relatedMethods } from "./methods/related.js";

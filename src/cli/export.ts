@@ -25,6 +25,15 @@ export function register(program: Command): void {
     .option("--max-shard-size <bytes>", "of a weights file", wholeNumber(1), 5_000_000_000)
     .action(exportSafetensors);
   group
+    .command("stage")
+    .description("a stage of a run as a RUN.json with its data, for erpo train and erpo export trl")
+    .argument("<run>", "a run's folder")
+    .argument("<stage>", "a stage's folder in it: 1-sft/decision, 1-sft, 2-dpo, 3-length-controlled/round-1, baseline-answers-only, ...")
+    .requiredOption("--output <dir>", "the folder: run.json, rows.jsonl, batches.json and, where the stage began with one, a fresh adapter")
+    .option("--model <M>", "what loads the run's model, where its name does not")
+    .option("--rules <file>", "the rules that the run was made with, where those are not the default ones")
+    .action(exportStage);
+  group
     .command("trl")
     .description("a folder that TRL trains in, with accelerate: rows, model, adapter, configurations")
     .argument("<run.json>", "what to train, as for erpo train")
@@ -63,6 +72,23 @@ async function exportSafetensors(options: ExportOptions & { type: "f32" | "f16" 
     await saveModel(options.output, model, lora, { type, maxShardBytes: options.maxShardSize, provenance });
   } finally {
     close();
+  }
+}
+
+async function exportStage(dir: string, stage: string, options: { output: string; model?: string; rules?: string }): Promise<void> {
+  const { join } = await import("node:path");
+  const { assertWritable } = await import("./output.js");
+  assertWritable(join(options.output, "run.json"));
+  const { readRules } = await import("../exante/rule-file.js");
+  const { reopenRun } = await import("../runs/run.js");
+  const { exportStage } = await import("../methods/export-stage.js");
+  const log = (line: string) => void process.stderr.write(`${line}\n`);
+  const run = await reopenRun(dir, { model: options.model, rules: options.rules ? readRules(options.rules) : undefined, log });
+  try {
+    const file = await exportStage(run, stage.split("/").filter(Boolean).join("/"), options);
+    process.stdout.write(`${file}: erpo train ${file}, or erpo export trl ${file}\n`);
+  } finally {
+    run.model.dispose();
   }
 }
 

@@ -12,7 +12,7 @@ export function register(program: Command): void {
       const { checkReportTo, reported } = await import("../training/loggers/report-to.js");
       checkReportTo(config);
       const { readText } = await import("../data/jsonl.js");
-      for (const file of [config.data, config.eval_data]) if (file) readText(file); // a missing file is named before a model is loaded
+      for (const file of [config.data, config.eval_data, config.batches]) if (file) readText(file); // a missing file is named before a model is loaded
       const { loadModel } = await import("../model/load.js");
       const { openIn } = await import("./model.js");
       const { runTraining } = await import("../training/run.js");

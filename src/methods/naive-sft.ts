@@ -8,7 +8,7 @@ import type { TokenRow } from "../data/tokens.js";
 import { answerRow, promptIds } from "../exante/rows.js";
 import { balancedPrompts, withAnswers, withinTokens } from "../runs/prompts.js";
 import type { Run } from "../runs/run.js";
-import { trainKept } from "../runs/training.js";
+import { type Training, trainKept } from "../runs/training.js";
 import type { StepMetrics } from "../training/metrics.js";
 import { wordings } from "./erpo/recipe.js";
 import { sftTraining } from "./erpo/stage1.js";
@@ -42,7 +42,11 @@ export async function naiveRows(run: Run, signal?: AbortSignal): Promise<TokenRo
 
 /** Trains the baseline once; its adapter is in `baseline-naive-sft`. @throws KeptError when it was trained otherwise */
 export async function* naiveSft(run: Run, signal?: AbortSignal): AsyncGenerator<StepMetrics> {
+  yield* trainKept(run, naiveStage, await naiveTraining(run, signal), signal);
+}
+
+/** The baseline's training. */
+export async function naiveTraining(run: Run, signal?: AbortSignal): Promise<Training<TokenRow>> {
   const rows = await naiveRows(run, signal);
-  const training = sftTraining(run, "naive SFT", { stream: "naive adapter" }, rows, run.profile.stage1.decisionRate);
-  yield* trainKept(run, naiveStage, training, signal);
+  return sftTraining(run, "naive SFT", { stream: "naive adapter" }, rows, run.profile.stage1.decisionRate);
 }

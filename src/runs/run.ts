@@ -168,6 +168,16 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
   return run;
 }
 
+/**
+ * Opens a run that there is, as its run.json says.
+ * @param options.model default: the name in run.json
+ * @throws DataError when there is none, or as `openRun`
+ */
+export function reopenRun(dir: string, options: Pick<OpenRunOptions, "model" | "rules" | "log"> = {}): Promise<Run> {
+  const { profile, seed, model } = readJson<RunRecord>(join(dir, "run.json"));
+  return openRun(dir, { profile, seed, ...options, model: options.model ?? model?.name });
+}
+
 async function openPolicy(run: Run, folder: string): Promise<Policy> {
   if (folder === "base") return policy({ model: run.model, name: folder });
   return { ...(await loadPolicy(run.path(folder), run.model)), name: folder };

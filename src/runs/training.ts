@@ -49,8 +49,7 @@ export interface Training<Row> {
 export async function* trainKept<Row>(run: Run, stage: string, training: Training<Row>, signal?: AbortSignal): AsyncGenerator<StepMetrics> {
   const dir = run.path(stage);
   const doneFile = run.path(stage, "stage.json");
-  const files = ["stage.json", "adapter_model.safetensors", "adapter_config.json", "metrics.jsonl"].map((file) => `${stage}/${file}`);
-  if (claim(run, stage, files as [string, ...string[]], trainingIdentity(run, training)) === "whole") {
+  if (claimStage(run, stage, training) === "whole") {
     yield* readMetrics(dir);
     return;
   }
@@ -70,6 +69,12 @@ export async function* trainKept<Row>(run: Run, stage: string, training: Trainin
   } finally {
     lora.dispose();
   }
+}
+
+/** Takes a stage's folder for its training, as `claim` does. @throws KeptError as there */
+export function claimStage<Row>(run: Run, stage: string, training: Training<Row>): "whole" | "open" {
+  const files = ["stage.json", "adapter_model.safetensors", "adapter_config.json", "metrics.jsonl"].map((file) => `${stage}/${file}`);
+  return claim(run, stage, files as [string, ...string[]], trainingIdentity(run, training));
 }
 
 function trainingIdentity<Row>(run: Run, { recipe, version, start, objective, rows, batches, optimizer }: Training<Row>): Identity {
@@ -92,7 +97,8 @@ function trainingIdentity<Row>(run: Run, { recipe, version, start, objective, ro
   };
 }
 
-async function startAdapter(run: Run, { start }: Pick<Training<unknown>, "start">): Promise<Lora> {
+/** What a stage's training starts from; the caller disposes of it. */
+export async function startAdapter(run: Run, { start }: Pick<Training<unknown>, "start">): Promise<Lora> {
   return "stage" in start ? run.adapter(start.stage) : freshAdapter(run, start.stream);
 }
 

@@ -7,6 +7,7 @@ import {
   readUnpaired,
   type UnpairedRow,
 } from "../data/preferences.js";
+import { holdsTokenIds, readPairColumns, readRowColumns } from "../data/token-rows.js";
 import type { TokenPair, TokenRow, TokenUnpaired } from "../data/tokens.js";
 import type { LanguageModel } from "../model/load.js";
 import { keepStart, type Text, tokenizeCompletions } from "./tokenize.js";
@@ -48,13 +49,34 @@ export const tokenizePairs = (model: RowModel, rows: readonly PreferenceRow[], o
     return chosen && rejected ? { prompt: chosen.prompt, chosen: chosen.completion, rejected: rejected.completion } : null;
   });
 
-/** The same from a JSON Lines file. @throws DataError `FILE:LINE: cause` when a row is broken, `FILE: row N: cause` as `tokenizeRows` */
+/**
+ * The same from a JSON Lines file; rows and pairs may also be token ids (data/token-rows.ts).
+ * @throws DataError `FILE:LINE: cause` when a row is broken, `FILE: row N: cause` as `tokenizeRows`
+ */
 export const readTokenRows = (path: string, model: RowModel, options: CutOptions): Tokenized<TokenRow> =>
-  ofFile(path, () => tokenizeRows(model, readCompletions(path), options));
+  ofFile(path, () =>
+    holdsTokenIds(path)
+      ? cutAll(readRowColumns(path), options, (row) => cutRow(row, model, options))
+      : tokenizeRows(model, readCompletions(path), options),
+  );
 export const readTokenUnpaired = (path: string, model: RowModel, options: CutOptions): Tokenized<TokenUnpaired> =>
   ofFile(path, () => tokenizeUnpaired(model, readUnpaired(path), options));
 export const readTokenPairs = (path: string, model: RowModel, options: CutOptions): Tokenized<TokenPair> =>
-  ofFile(path, () => tokenizePairs(model, readPreferences(path), options));
+  ofFile(path, () =>
+    holdsTokenIds(path)
+      ? cutAll(readPairColumns(path), options, (pair) => cutPair(model, pair, options))
+      : tokenizePairs(model, readPreferences(path), options),
+  );
+
+/** A pair of token ids, cut to `maxLength`; null when its prompt alone fills that. @throws DataError where log-probs under a reference would be of other tokens than are kept */
+function cutPair(model: RowModel, { prompt, reference, ...sides }: TokenPair, options: CutOptions): TokenPair | null {
+  const chosen = cutRow({ prompt, completion: sides.chosen }, model, options);
+  const rejected = cutRow({ prompt, completion: sides.rejected }, model, options);
+  if (!chosen || !rejected) return null;
+  const isCut = chosen.completion.length < sides.chosen.length || rejected.completion.length < sides.rejected.length;
+  if (reference && isCut) throw new DataError(`its ref_chosen_logps are of more tokens than max_length ${options.maxLength} keeps`);
+  return { prompt, chosen: chosen.completion, rejected: rejected.completion, ...(reference && { reference }) };
+}
 
 /** A prompt with each of its completions, cut to `maxLength`; empty when the prompt alone fills it. */
 export function tokenizeCut(
@@ -67,12 +89,15 @@ export function tokenizeCut(
   return ids.completions.flatMap((completion) => cutRow({ prompt: ids.prompt, completion }, model, options) ?? []);
 }
 
-/** A row cut to `maxLength`; null when its prompt alone fills it. @throws DataError when it is longer than the model's positions */
+/** A row cut to `maxLength`; null when its prompt alone fills it. @throws DataError when it does not fit the model */
 export function cutRow<T extends TokenRow>(row: T, { config }: Pick<RowModel, "config">, { maxLength }: CutOptions): T | null {
   const kept = maxLength === null ? row : keepStart(row, maxLength);
-  const tokens = kept ? kept.prompt.length + kept.completion.length : 0;
+  if (!kept) return null;
+  const tokens = kept.prompt.length + kept.completion.length;
   if (tokens > config.maxPositions)
     throw new DataError(`${tokens} tokens, but the model has ${config.maxPositions} positions: set a smaller max_length`);
+  const unknown = [...kept.prompt, ...kept.completion].find((id) => id >= config.vocabSize);
+  if (unknown !== undefined) throw new DataError(`token ${unknown} is not among the model's ${config.vocabSize}`);
   return kept;
 }
 

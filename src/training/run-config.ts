@@ -36,14 +36,22 @@ export const runConfigSchema = z
       .string()
       .nullable()
       .optional()
-      .describe("what dpo and kto measure against: a PEFT folder, or null for the base model; left out: the policy as it is at the start"),
+      .describe(
+        "what dpo and kto measure against: a PEFT folder, or null for the base model; left out: the policy as it is at the start; rows that all have ref_ log-probs are measured against those",
+      ),
     data: z
       .string()
       .min(1)
       .describe(
         "JSON Lines: {prompt, completion} for sft, {prompt, completion, label} for kto, {prompt, chosen, rejected} for the others; for derta a rejected response is read and never " +
-          "learned, each such row becomes two, and rows {prompt, completion} may stand among them",
+          "learned, each such row becomes two, and rows {prompt, completion} may stand among them; or token ids: {prompt_ids, completion_ids, weights} for sft, " +
+          "{prompt_ids, chosen_ids, rejected_ids, ref_chosen_logps, ref_rejected_logps} for dpo, where weights and ref_ can be left out",
       ),
+    batches: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("JSON file: for each step a list of its rows, from 0; in place of max_steps, num_train_epochs and shuffle"),
     output_dir: z.string().min(1).describe("gets the adapter, metrics.jsonl, checkpoint-N/ and train.json"),
     seed: z.int().default(42),
     max_steps: z.int().min(1).optional().describe("optimizer steps; this or num_train_epochs"),
@@ -121,7 +129,12 @@ export const runConfigSchema = z
     if (config.length_alpha !== undefined && config.method !== "length-controlled-dpo") {
       refuse("length_alpha", "belongs to method length-controlled-dpo");
     }
-    if (config.max_steps === undefined && config.num_train_epochs === undefined) {
+    if (config.batches !== undefined) {
+      if (config.method === "kto") refuse("batches", "is not for kto, whose KL is estimated from the rows of a batch");
+      const other = (["max_steps", "num_train_epochs"] as const).find((field) => config[field] !== undefined);
+      if (other) refuse(other, "leave it out: batches has all steps");
+      if (config.gradient_accumulation_steps !== 1) refuse("gradient_accumulation_steps", "must be 1: batches has a step's rows");
+    } else if (config.max_steps === undefined && config.num_train_epochs === undefined) {
       refuse("max_steps", "is missing: give max_steps or num_train_epochs");
     }
     if (config.max_steps !== undefined && config.num_train_epochs !== undefined) {

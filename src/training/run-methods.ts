@@ -48,10 +48,14 @@ export const pairMethod = (config: RunConfig): Method<TokenPair> => ({
   read: readTokenPairs,
   complete: async (rows, reference) => {
     const pairs = config.ld_alpha === null ? rows : lengthDesensitized(rows, config.ld_alpha);
-    return needsReference(config) ? reference(pairs) : pairs;
+    return needsReference(config) && !hasReferences(config, rows) ? reference(pairs) : pairs;
   },
   objective: pairRunObjective(config),
 });
+
+/** Whether all pairs came with log-probs under their reference. With `ld_alpha` those would be of other weights. */
+export const hasReferences = ({ ld_alpha }: RunConfig, pairs: readonly TokenPair[]): boolean =>
+  ld_alpha === null && pairs.every(({ reference }) => reference);
 
 /** KTO. A row's mismatched completion is one of its own batch, so rows are put in a random order once and keep it. */
 export const ktoMethod = (config: RunConfig): Method<TokenUnpaired> => ({

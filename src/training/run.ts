@@ -10,7 +10,9 @@ import { removeCheckpoints } from "./checkpoint.js";
 import { train } from "./loop.js";
 import type { StepMetrics } from "./metrics.js";
 import type { TrainOptions } from "./options.js";
+import { readPlan } from "./plan-file.js";
 import { referenceLogps } from "./preference.js";
+import type { Tokenized } from "./rows.js";
 import { evalSteps, type RunConfig } from "./run-config.js";
 import { dertaMethod, ktoMethod, type Method, pairMethod, type ReferenceLogps, sftMethod } from "./run-methods.js";
 import { constant, cosine, linear, type Schedule } from "./schedule.js";
@@ -47,14 +49,15 @@ async function* runMethod<Row>(
   const { log, signal } = options;
   const rng = createRng(config.seed);
   const read = (path: string) => {
-    const { rows, leftOut } = method.read(path, model, { maxLength: config.max_length });
+    const tokenized = method.read(path, model, { maxLength: config.max_length });
+    const { leftOut } = tokenized;
     const few = leftOut.slice(0, 10).join(", ") + (leftOut.length > 10 ? ", ..." : "");
     if (few) log(`${path}: left out ${leftOut.length} rows whose prompts alone fill max_length ${config.max_length}: rows ${few}`);
-    return rows;
+    return tokenized;
   };
   const data = read(config.data);
-  const arranged = method.arrange?.(data, rng.fork("order")) ?? data;
-  const held = config.eval_data === null ? null : read(config.eval_data);
+  const arranged = method.arrange?.(data.rows, rng.fork("order")) ?? data.rows;
+  const held = config.eval_data === null ? null : read(config.eval_data).rows;
   const lora = await startAdapter(config, model, rng.fork("lora"));
   try {
     writeAtomic(join(config.output_dir, "train.json"), [`${JSON.stringify(config, null, 2)}\n`]);
@@ -63,7 +66,7 @@ async function* runMethod<Row>(
       held && (await method.complete(held, reference)),
     ]);
     if (!config.resume) await startOver(config);
-    const batches = batchPlan(config, rows.length, rng.fork("data"));
+    const batches = batchPlan(config, data, rng.fork("data"));
     options.onPlan?.(batches.length);
     const measure = heldOut && (() => evaluateRows(model, heldOut, method.objective, { lora, size: config.batch_size }));
     const evaluation = measure ? { everySteps: evalSteps(config), measure } : undefined;
@@ -128,7 +131,9 @@ function trainOptions(config: RunConfig, log: (line: string) => void): Omit<Trai
 }
 
 /** The rows of each step. Epochs are of whole steps, as in transformers: one and a half epochs of three steps are five. */
-export function batchPlan(config: RunConfig, rows: number, rng: Rng): Plan {
+export function batchPlan(config: RunConfig, data: Pick<Tokenized<unknown>, "rows" | "leftOut">, rng: Rng): Plan {
+  if (config.batches !== undefined) return readPlan(config.batches, data);
+  const rows = data.rows.length;
   const size = config.batch_size * config.gradient_accumulation_steps;
   const steps = config.max_steps ?? Math.ceil(config.num_train_epochs! * Math.ceil(rows / size));
   const inOrder = !config.shuffle || config.method === "kto"; // whose rows were shuffled before

@@ -31,6 +31,9 @@ const pairs = [
 ].map(([prompt, chosen, rejected]) => ({ prompt: user(prompt!), chosen: assistant(chosen!), rejected: assistant(rejected!) }));
 const rows = pairs.map(({ prompt, chosen }) => ({ prompt, completion: chosen }));
 
+/** The same number of pairs as token ids. Three of eight for a step: each epoch ends in a smaller one, and two processes share none evenly. */
+const idPairs = pairs.map((_, i) => ({ prompt_ids: [5, 40 + i], chosen_ids: [90, 12 + i, 7], rejected_ids: [200 - i, 8].slice(i % 2) }));
+
 const common = { max_steps: 8, learning_rate: 0.01, warmup_ratio: 0.1, lr_scheduler_type: "cosine", max_length: 64, weight_decay: 0.01 };
 const adapter = join(fixtures, "llama-tiny-adapter");
 const tiny = join(fixtures, "llama-tiny");
@@ -55,6 +58,7 @@ test.each([
     "length-controlled dpo with NLL",
     { method: "length-controlled-dpo", batch_size: 4, init_adapter: adapter, beta: 0.3, length_alpha: 0.05, nll_weight: 0.2 },
   ],
+  ["dpo of token ids", { method: "dpo", data: idPairs, batch_size: 3, init_adapter: adapter, reference_adapter: null, nll_weight: 0.2 }],
   ["sft of SmolLM2", { ...real, method: "sft" }],
   ["dpo of SmolLM2", { ...real, method: "dpo", beta: 0.1 }],
 ])("%s", (name, fields) => {
@@ -66,7 +70,8 @@ test.each([
     string,
     string,
   ];
-  writeFileSync(data, formatJsonl(fields.method === "sft" ? rows : pairs));
+  const text = fields.method === "sft" ? rows : pairs;
+  writeFileSync(data, formatJsonl("data" in fields ? fields.data : text));
   writeFileSync(config, JSON.stringify({ ...common, ...fields, model, data, output_dir: ours }));
   erpo("train", config);
   erpo("export", "trl", config, "--output", theirs);

@@ -66,6 +66,51 @@ test("each epoch of a shuffled run has every row once", () => {
   expect([rows.slice(0, 4).sort(), rows.slice(4).sort()]).toEqual([[..."abcd"], [..."abcd"]]);
 });
 
+const ids = [
+  { prompt_ids: [1, 2], completion_ids: [3, 4, 5], weights: [1, 0.5, 0] },
+  { prompt_ids: [6], completion_ids: [7] },
+  { prompt_ids: [1, 2], completion_ids: [8, 9] },
+];
+const idData = join(root, "ids.jsonl");
+writeFileSync(idData, formatJsonl(ids));
+const batches = join(root, "batches.json");
+writeFileSync(batches, "[[2, 0], [1]]");
+const ofIds = { data: idData, batches, max_steps: undefined };
+
+test("rows of token ids come with their steps, which a file has planned", () => {
+  const { dir, status, stderr } = exported("ids", ofIds);
+  expect(status, stderr).toBe(0);
+  expect(readJsonl(join(dir, "train.jsonl")).map(({ value }) => value)).toEqual([
+    { step: 1, ...ids[2] },
+    { step: 1, ...ids[0] },
+    { step: 2, ...ids[1] },
+  ]);
+  const run = JSON.parse(readFileSync(join(dir, "run.json"), "utf8"));
+  expect(run).toMatchObject({ max_steps: 2, batch_size: 2, reference: "start" });
+  expect("batches" in run).toBe(false);
+});
+
+test("pairs of token ids are measured against what they come with, if all do", () => {
+  const pairs = [
+    { prompt_ids: [1], chosen_ids: [2], rejected_ids: [3, 4], ref_chosen_logps: -1.5, ref_rejected_logps: -7.25 },
+    { prompt_ids: [5], chosen_ids: [6], rejected_ids: [7], ref_chosen_logps: -2, ref_rejected_logps: -3 },
+  ];
+  const written = (name: string, rows: object[]) => {
+    writeFileSync(join(root, `${name}.jsonl`), formatJsonl(rows));
+    const fields = { method: "dpo", data: join(root, `${name}.jsonl`), max_steps: 1, shuffle: false, reference_adapter: null };
+    const { dir, stderr } = exported(name, fields);
+    expect(stderr).toBe("");
+    return [
+      JSON.parse(readFileSync(join(dir, "run.json"), "utf8")).reference,
+      readJsonl(join(dir, "train.jsonl")).map(({ value }) => value),
+    ];
+  };
+  expect(written("known", pairs)).toEqual(["rows", pairs.map((pair) => ({ step: 1, ...pair }))]);
+  const { ref_chosen_logps, ref_rejected_logps, ...bare } = pairs[0]!;
+  const [reference, rows] = written("half-known", [bare, pairs[1]!]);
+  expect([reference, Object.keys(rows[1])]).toEqual(["base", ["step", "prompt_ids", "chosen_ids", "rejected_ids"]]);
+});
+
 test.each([
   [
     "a reference that TRL cannot have",
@@ -77,7 +122,7 @@ test.each([
   ["conservative DPO", { method: "dpo", label_smoothing: 0.1 }, "loss_type: TRL's DPO has no sigmoid with label_smoothing"],
   ["dropout", { lora: { dropout: 0.1 } }, "lora.dropout: 0.1: is not exported: leave it out"],
   ["held-out rows", { eval_data: data }, "is not exported: leave it out"],
-  ["an epoch that ends in a smaller batch", { batch_size: 3 }, "step 2 ends an epoch with 1 of 3 rows"],
+  ["an epoch that ends in a smaller batch", { batch_size: 3 }, "step 2 has 1 of 3 rows"],
 ])("%s is refused in a line", (name, fields, message) => {
   const { dir, status, stderr } = exported(name.replace(/\W/g, ""), fields);
   expect([status, stderr.split("\n").length]).toEqual([1, 2]);

@@ -34,6 +34,8 @@ test.each([
     { eval_data: "e", eval_steps: 3, save_steps: 4, load_best_model_at_end: true },
     'RUN.json: field "save_steps": must be a multiple of eval_steps 3',
   ],
+  [{ batches: "b.json" }, 'RUN.json: field "max_steps": leave it out: batches has all steps'],
+  [{ method: "kto", batches: "b.json", max_steps: undefined }, 'RUN.json: field "batches": is not for kto'],
   [{ max_steps: 0 }, 'RUN.json: field "max_steps": Too small: expected number to be >=1'],
   [{ lora: { r: 8, dropout: 1 } }, 'RUN.json: field "lora.dropout": Too big: expected number to be <1'],
   [{ lora: { target_modules: ["foo"] } }, 'RUN.json: field "lora.target_modules": must be "all-linear" or some of qkv_proj, q_proj, '],

@@ -19,28 +19,37 @@ export async function stage1Prompts(run: Run, signal?: AbortSignal): Promise<Lab
 
 /** Stage 1, SFT: the decision alone (1a), then whole traces, some of them verbose (1b). */
 export async function* stage1(run: Run, signal?: AbortSignal): AsyncGenerator<StepMetrics & { phase: "decision" | "trace" }> {
-  const { decisionRate, traceTokens, traceRate } = run.profile.stage1;
   const prompts = await stage1Prompts(run, signal);
+  for await (const step of trainKept(run, stages.decision, decisionTraining(run, prompts), signal)) yield { ...step, phase: "decision" };
+  for await (const step of trainKept(run, stages.sft, traceTraining(run, prompts), signal)) yield { ...step, phase: "trace" };
+}
 
-  const decisions = prompts.map((p) => decisionRow(p, run.writer));
-  const decision = sftTraining(run, "ERPO, decisions", { stream: "adapter" }, decisions, decisionRate);
-  for await (const step of trainKept(run, stages.decision, decision, signal)) yield { ...step, phase: "decision" };
+/** 1a, from stage 1's prompts. */
+export function decisionTraining(run: Run, prompts: readonly LabelledPrompt[]): Training<TokenRow> {
+  const rows = prompts.map((p) => decisionRow(p, run.writer));
+  return sftTraining(run, "ERPO, decisions", { stream: "adapter" }, rows, run.profile.stage1.decisionRate);
+}
 
+/** 1b, from the same prompts. */
+export function traceTraining(run: Run, prompts: readonly LabelledPrompt[]): Training<TokenRow> {
+  const { traceTokens, traceRate } = run.profile.stage1;
   const variants = run.rng("stage 1 wording");
   const verbose = (i: number) => (i >> 1) % knobs.verboseEvery === knobs.verboseEvery - 1;
   const written = prompts.map((p, i) => traceRow(p, verbose(i) ? "verbose" : "terse", variants.integer(0, wordings - 1), run.writer));
   const traces = withinTokens(written, rowTokens, traceTokens);
-  const trace = sftTraining(run, "ERPO, traces", { stage: stages.decision }, traces, traceRate);
-  for await (const step of trainKept(run, stages.sft, trace, signal)) yield { ...step, phase: "trace" };
+  return sftTraining(run, "ERPO, traces", { stage: stages.decision }, traces, traceRate);
 }
 
 /** The matched baseline: the same prompts and weights as 1a, without thoughts. */
 export async function* answersOnly(run: Run, signal?: AbortSignal): AsyncGenerator<StepMetrics> {
-  const prompts = await stage1Prompts(run, signal);
+  yield* trainKept(run, stages.baseline, answersTraining(run, await stage1Prompts(run, signal)), signal);
+}
+
+/** The baseline's, from stage 1's prompts. */
+export function answersTraining(run: Run, prompts: readonly LabelledPrompt[]): Training<TokenRow> {
   const variants = run.rng("baseline wording");
   const rows = prompts.map((p) => answerRow(p, variants.integer(0, wordings - 1), run.writer));
-  const training = sftTraining(run, "answers only", { stream: "adapter" }, rows, run.profile.stage1.decisionRate);
-  yield* trainKept(run, stages.baseline, training, signal);
+  return sftTraining(run, "answers only", { stream: "adapter" }, rows, run.profile.stage1.decisionRate);
 }
 
 /** One epoch of SFT in batches of rows of like length. */

@@ -1,7 +1,8 @@
+import type { TokenPair } from "../../data/tokens.js";
 import { dpo } from "../../objectives/dpo.js";
 import { withNll } from "../../objectives/nll.js";
 import type { Run } from "../../runs/run.js";
-import { trainKept } from "../../runs/training.js";
+import { type Training, trainKept } from "../../runs/training.js";
 import type { StepMetrics } from "../../training/metrics.js";
 import { pairObjective } from "../../training/pair-objective.js";
 import { type PairLevel, pairBatches, stage2Pairs } from "./pairs.js";
@@ -25,28 +26,28 @@ export interface PreferenceOptions {
  *
  * @throws KeptError when 2-dpo was trained with other settings, naming what differs
  */
-export async function* stage2(
+export async function* stage2(run: Run, options: PreferenceOptions = {}): AsyncGenerator<StepMetrics> {
+  yield* trainKept(run, stages.dpo, await preferenceTraining(run, options), options.signal);
+}
+
+/** Stage 2's training: its pairs are made or, where they are kept, read. */
+export async function preferenceTraining(
   run: Run,
   { beta = defaults.beta, nllWeight = defaults.nllWeight, level = defaults.level, signal }: PreferenceOptions = {},
-): AsyncGenerator<StepMetrics> {
+): Promise<Training<TokenPair>> {
   const pairs = await stage2Pairs(run, level, signal);
-  yield* trainKept(
-    run,
-    stages.dpo,
-    {
-      recipe: "ERPO, preferences",
-      version,
-      start: { stage: stages.sft },
-      objective: pairObjective({
-        name: "dpo",
-        settings: { beta, nllWeight, level },
-        loss: ({ policy, reference, lengths }) => withNll(dpo(policy, reference, beta), policy, lengths, nllWeight),
-      }),
-      rows: pairs.tokens,
-      batches: pairBatches(pairs, run.rng("stage 2 batches")),
-      optimizer: preferenceOptimizer(run.profile.stage2.rate),
-      everySteps: knobs.everySteps,
-    },
-    signal,
-  );
+  return {
+    recipe: "ERPO, preferences",
+    version,
+    start: { stage: stages.sft },
+    objective: pairObjective({
+      name: "dpo",
+      settings: { beta, nllWeight, level },
+      loss: ({ policy, reference, lengths }) => withNll(dpo(policy, reference, beta), policy, lengths, nllWeight),
+    }),
+    rows: pairs.tokens,
+    batches: pairBatches(pairs, run.rng("stage 2 batches")),
+    optimizer: preferenceOptimizer(run.profile.stage2.rate),
+    everySteps: knobs.everySteps,
+  };
 }

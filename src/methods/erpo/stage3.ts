@@ -1,10 +1,11 @@
+import type { TokenPair } from "../../data/tokens.js";
 import { saveAdapter } from "../../model/adapter-io.js";
 import { lengthMargin } from "../../objectives/length-margin.js";
 import { withNll } from "../../objectives/nll.js";
 import { claim } from "../../runs/keep.js";
 import type { Run } from "../../runs/run.js";
 import { currentSha256 } from "../../runs/stale.js";
-import { trainKept } from "../../runs/training.js";
+import { type Training, trainKept } from "../../runs/training.js";
 import type { StepMetrics } from "../../training/metrics.js";
 import { pairObjective } from "../../training/pair-objective.js";
 import { gate } from "./gate.js";
@@ -12,6 +13,12 @@ import { pairBatches, roundPairs } from "./pairs.js";
 import { preferenceDefaults as defaults, pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
 import type { PreferenceOptions } from "./stage2.js";
 import { roundStage, stages } from "./stages.js";
+
+/** What a notebook may vary of stage 3. */
+export interface LengthControlOptions extends PreferenceOptions {
+  /** Price of a token, in nats of reward; 0.02. */
+  alpha?: number;
+}
 
 /**
  * Stage 3: rounds of length-controlled preference optimization. Sample with the current policy, rebuild the pairs, take that policy as
@@ -24,46 +31,48 @@ import { roundStage, stages } from "./stages.js";
  *
  * @throws KeptError when a round was trained with other settings, naming what differs
  */
-export async function* stage3(
+export async function* stage3(run: Run, options: LengthControlOptions = {}): AsyncGenerator<StepMetrics & { round: number }> {
+  const { signal } = options;
+  let current: string = stages.dpo;
+  for (let round = 1; round <= run.profile.stage3.rounds; round++) {
+    const stage = roundStage(round);
+    const training = await roundTraining(run, round, current, options);
+    for await (const step of trainKept(run, stage, training, signal)) yield { ...step, round };
+    if (signal?.aborted) return;
+    if ((await gate(run, round, current, signal)).kept) current = stage;
+  }
+  await keepFinal(run, current);
+}
+
+/** A round's training from the policy of stage `current`: its pairs are made or, where they are kept, read. */
+export async function roundTraining(
   run: Run,
+  round: number,
+  current: string,
   {
     beta = defaults.beta,
     alpha = defaults.alpha,
     nllWeight = defaults.nllWeight,
     level = defaults.level,
     signal,
-  }: PreferenceOptions & { alpha?: number } = {},
-): AsyncGenerator<StepMetrics & { round: number }> {
-  const objective = pairObjective({
-    name: "length margin",
-    settings: { beta, alpha, nllWeight, level },
-    loss: ({ policy, reference, lengths }) =>
-      withNll(lengthMargin(policy, reference, lengths, { beta, alpha }), policy, lengths, nllWeight),
-  });
-  let current: string = stages.dpo;
-  for (let round = 1; round <= run.profile.stage3.rounds; round++) {
-    const stage = roundStage(round);
-    const pairs = await roundPairs(run, round, current, level, signal);
-    const training = trainKept(
-      run,
-      stage,
-      {
-        recipe: "ERPO, length control",
-        version,
-        start: { stage: current },
-        objective,
-        rows: pairs.tokens,
-        batches: pairBatches(pairs, run.rng(`stage 3 batches ${round}`)),
-        optimizer: preferenceOptimizer(run.profile.stage3.rate),
-        everySteps: knobs.everySteps,
-      },
-      signal,
-    );
-    for await (const step of training) yield { ...step, round };
-    if (signal?.aborted) return;
-    if ((await gate(run, round, current, signal)).kept) current = stage;
-  }
-  await keepFinal(run, current);
+  }: LengthControlOptions = {},
+): Promise<Training<TokenPair>> {
+  const pairs = await roundPairs(run, round, current, level, signal);
+  return {
+    recipe: "ERPO, length control",
+    version,
+    start: { stage: current },
+    objective: pairObjective({
+      name: "length margin",
+      settings: { beta, alpha, nllWeight, level },
+      loss: ({ policy, reference, lengths }) =>
+        withNll(lengthMargin(policy, reference, lengths, { beta, alpha }), policy, lengths, nllWeight),
+    }),
+    rows: pairs.tokens,
+    batches: pairBatches(pairs, run.rng(`stage 3 batches ${round}`)),
+    optimizer: preferenceOptimizer(run.profile.stage3.rate),
+    everySteps: knobs.everySteps,
+  };
 }
 
 /** The adapter of the last kept round, or stage 2's, as stage 3's result. */

@@ -2,17 +2,16 @@ import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { createRng } from "../../backend/random.js";
 import { formatJsonl } from "../../data/jsonl.js";
-import { readCompletions, readPreferences } from "../../data/preferences.js";
 import { saveAdapter } from "../../model/adapter-io.js";
 import type { LanguageModel } from "../../model/load.js";
 import { saveModel } from "../../model/save.js";
 import { writeAtomic } from "../../setup/atomic.js";
 import { packageRoot } from "../../setup/paths.js";
 import { TrainingError } from "../errors.js";
-import { readTokenPairs, readTokenRows } from "../rows.js";
-import { batchPlan, peakRate } from "../run.js";
+import { peakRate } from "../run.js";
 import { lossTypes, type RunConfig } from "../run-config.js";
 import { startAdapter } from "../start-adapter.js";
+import { plannedRows } from "./planned-rows.js";
 
 /** TRL's release whose meaning of the options is the exported one's. */
 const TRL = "1.16.0";
@@ -34,18 +33,8 @@ export async function exportTrl(config: RunConfig, model: LanguageModel, output:
   if (unlike) throw new TrainingError(`loss_type: TRL's DPO has no ${unlike}`);
   if (config.lora?.dropout) throw new TrainingError(`lora.dropout: ${config.lora.dropout}: is not exported: leave it out`);
   if (config.eval_data) throw new TrainingError(`eval_data: ${config.eval_data}: is not exported: leave it out`);
-  const tokenized = config.method === "sft" ? readTokenRows : readTokenPairs;
-  const { rows, leftOut } = tokenized(config.data, model, { maxLength: config.max_length });
-  const read = config.method === "sft" ? readCompletions : readPreferences;
-  const raw = read(config.data).filter((_, i) => !leftOut.includes(i + 1));
   const rng = createRng(config.seed);
-  const plan = batchPlan(config, rows.length, rng.fork("data"));
-  const size = config.batch_size * config.gradient_accumulation_steps;
-  const short = plan.findIndex((batch) => batch.length !== size);
-  if (short >= 0) {
-    const message = `step ${short + 1} ends an epoch with ${plan[short]!.length} of ${size} rows, which TRL would fill up`;
-    throw new TrainingError(`${config.data}: ${message}: choose a batch_size that divides the ${rows.length} rows, or fewer max_steps`);
-  }
+  const { rows, steps, reference } = plannedRows(config, model, rng.fork("data"));
   const lora = await startAdapter(config, model, rng.fork("lora"));
   try {
     await saveAdapter(join(output, "init_adapter"), lora, "model");
@@ -53,15 +42,14 @@ export async function exportTrl(config: RunConfig, model: LanguageModel, output:
     lora.dispose();
   }
   await saveModel(join(output, "model"), model);
-  const ordered = plan.flat().map((i) => raw[i]!);
-  writeAtomic(join(output, "train.jsonl"), [formatJsonl(ordered)]);
-  const { model: _, data: __, output_dir: ___, init_adapter: ____, reference_adapter, num_train_epochs, ...kept } = config;
+  writeAtomic(join(output, "train.jsonl"), [formatJsonl(rows)]);
+  const { model: _, data: __, output_dir: ___, init_adapter: ____, reference_adapter, num_train_epochs, batches, ...kept } = config;
   const run = {
     ...kept,
-    max_steps: plan.length,
+    max_steps: steps,
     learning_rate: peakRate(config),
     length_alpha: config.length_alpha ?? 0.02,
-    reference: reference_adapter === null ? "base" : "start",
+    reference,
   };
   writeAtomic(join(output, "run.json"), [`${JSON.stringify(run, null, 2)}\n`]);
   for (const [name, settings] of Object.entries(ACCELERATE)) {
@@ -102,6 +90,7 @@ ddp.json, zero2.json, zero3.json and fsdp.json are for GPUs; --num_processes N c
 
     torchrun --nproc_per_node 2 train.py
 
-The rows of a step are the same whatever the number of processes is. A stopped run goes on from its newest checkpoint.
+The rows of a step are the same whatever the number of processes is; a step of token ids that they cannot share evenly is filled up with rows that count for
+nothing. A stopped run goes on from its newest checkpoint.
 adapter/ is the result: \`erpo score --adapter adapter\`, or the init_adapter of the next stage. log.json has TRL's metrics of each step.
 `;
