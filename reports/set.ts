@@ -4,7 +4,7 @@ import type { ReportDocument, Target } from "./document/model.js";
 import { checkMetadata } from "./notebook/metadata.js";
 import { readNotebook } from "./notebook/read.js";
 import { type Notebook, NotebookError } from "./notebook/types.js";
-import { collectProvenance, type Experiment, type Provenance, readExperiment } from "./provenance/collect.js";
+import { collectProvenance, experimentOf, type Provenance, readExecution, readRecord } from "./provenance/collect.js";
 import { reason } from "./reason.js";
 
 /** A notebook as the writers get it. */
@@ -45,12 +45,12 @@ export type Writer = (source: Source, set: ReportSet) => Promise<OutputFile[]>;
  * @throws NotebookError when the experiment's run.json cannot be read
  */
 export function readSet(paths: readonly string[], output: string, run: string | undefined): ReportSet {
-  const experiment = run === undefined ? undefined : readExperiment(run, output);
+  if (run !== undefined) readRecord(run, output); // said once, not for each notebook
   const failures: string[] = [];
   const sources: Source[] = [];
   for (const path of paths) {
     try {
-      const source = readSource(path, sources, output, experiment);
+      const source = readSource(path, sources, output, run);
       if (paths.length > 1 && source.document.stem === "index")
         throw new NotebookError(
           `${basename(path)}: the page that leads to the reports has this name; rename the notebook, or render it alone`,
@@ -72,7 +72,7 @@ export function readSet(paths: readonly string[], output: string, run: string | 
   return { sources, targets, stems: new Set(sources.map(({ document }) => document.stem)), several: paths.length > 1, failures };
 }
 
-function readSource(path: string, earlier: readonly Source[], output: string, experiment: Experiment | undefined): Source {
+function readSource(path: string, earlier: readonly Source[], output: string, run: string | undefined): Source {
   const { notebook: read, bytes } = readNotebook(path);
   const { notebook, warnings } = checkMetadata(read);
   const document = buildDocument(notebook, path);
@@ -80,7 +80,8 @@ function readSource(path: string, earlier: readonly Source[], output: string, ex
   if (earlier.some((other) => other.document.stem === document.stem)) {
     throw new NotebookError(`${basename(path)}: another report of this call has the name ${document.stem}`);
   }
-  const provenance = collectProvenance(notebook, path, bytes, output, experiment);
+  const provenance = collectProvenance(notebook, path, bytes, output, experimentOf(notebook, path, output, run));
+  if (readExecution(notebook)?.runs && !provenance.run) document.warnings.push("the run that its numbers come from is not there any more");
   if (provenance.execution && !provenance.execution.complete) document.warnings.push("the notebook was not run to the end");
   else if (provenance.cells.length && provenance.cells.every((cell) => cell.execution_count === null))
     document.warnings.push("the notebook has not been run");

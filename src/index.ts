@@ -4,16 +4,17 @@
  * Nothing is computed on import; the device opens when a model is loaded.
  */
 
-// devices, models, text
+// devices and random streams
 export { type Device, openDevice } from "./backend/device.js";
 export type { InputMask } from "./backend/ops/dropout.js";
 export type { RopeScaling, RotaryTables } from "./backend/ops/rotary.js";
 export type { SharedStart } from "./backend/ops/rows.js";
 export type { TokenRows } from "./backend/ops/token-rows.js";
 export { createRng, type Rng } from "./backend/random.js";
+// prompts, rows and their files
 export { readSuite, type SuiteOptions } from "./data/csv.js";
-// prompts and ex-ante traces
 export { type BuildOptions, buildDatasets, type Datasets, type OwnPrompts } from "./data/dataset.js";
+export { DataError } from "./data/errors.js";
 export type { Identity, IdentityValue } from "./data/identity.js";
 export type { Source } from "./data/manifest.js";
 export type { PromptFiles, RuleNames } from "./data/own.js";
@@ -30,22 +31,35 @@ export {
 export { type RedactedPrompt, redact, redactText } from "./data/redact.js";
 export type { CompletionRow, TokenPair, TokenRow, TokenUnpaired } from "./data/tokens.js";
 export type { GeneralRow, Label, PromptRow, Split } from "./data/types.js";
-// evaluation
+// trials, judges and statistics
 export { type Attack, type AttackName, attackNames, builtInAttack, noAttack, persona, prefill } from "./evaluation/attacks.js";
 export { type Auc, auc } from "./evaluation/auc.js";
 export { type JudgeQuality, judgeQuality } from "./evaluation/calibration.js";
-export { balancedAccuracy, type Estimate, mcnemar, type PairedTest, type Proportion, share, wilson } from "./evaluation/intervals.js";
+export {
+  balancedAccuracy,
+  type Estimate,
+  mcnemar,
+  type PairedTest,
+  type Proportion,
+  share,
+  wilson,
+  withInterval,
+} from "./evaluation/intervals.js";
 export { type Judge, type JudgedAnswer, phraseJudge } from "./evaluation/judges.js";
 export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifference } from "./evaluation/paired.js";
 export { type GivenCompletion, policyLogps } from "./evaluation/policy-logps.js";
+export { decisionLogOdds, decisionPrompt, nextTokenLogOdds, noneToken, refusalLogOdds, refusalTokens } from "./evaluation/readout.js";
 export type { AnswerShares, JudgedRow, SuiteMetrics } from "./evaluation/report.js";
 export { type ScoreOptions, scorePolicyPairs } from "./evaluation/score-policy.js";
+export { type Spread, spread } from "./evaluation/spread.js";
 export type { Trial } from "./evaluation/trial.js";
 export type { Perplexity } from "./evaluation/usefulness.js";
+// rules, traces and pairs
 export { type AnswerStop, answerStop } from "./exante/answer-stop.js";
 export { type Judgement, judgeAnswer, refuses } from "./exante/judge.js";
 export { type CheckedSample, checkSample, decisionPair, efficiencyPair, type Goal, type PreferencePair } from "./exante/pairs.js";
 export {
+  type Assessed,
   decisionRow,
   type LabelledPrompt,
   promptIds,
@@ -67,7 +81,9 @@ export {
   type Verdict,
   writeThought,
 } from "./exante/trace.js";
+// figures and tables
 export {
+  type CurveFields,
   type Figure,
   type FigureOptions,
   type Frame,
@@ -108,6 +124,7 @@ export {
   type TypeCheck,
   typeCheck,
 } from "./frontend/index.js";
+// policies: how a model is asked and decodes
 export type { Asking, Prompt, Question } from "./generation/asking.js";
 export { beam } from "./generation/beam.js";
 export type { Choice } from "./generation/choose.js";
@@ -128,8 +145,11 @@ export { type Endpoint, type RemoteCompletion, type RemoteOptions, sampleRemote 
 export { type Completion, type SampleOptions, sample } from "./generation/sample.js";
 export { bestOf, type Candidate, type Score, type Search } from "./generation/search.js";
 export type { Sampler } from "./generation/types.js";
+export * as derta from "./methods/derta.js";
+// recipes
 export { type Round, rounds } from "./methods/erpo/gate.js";
 export { type PairLevel, roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";
+export type { PlannedWork } from "./methods/erpo/plan.js";
 export { answersOnly, stage1, stage1Prompts } from "./methods/erpo/stage1.js";
 export { type PreferenceOptions, stage2 } from "./methods/erpo/stage2.js";
 export { type LengthControlOptions, stage3 } from "./methods/erpo/stage3.js";
@@ -140,7 +160,8 @@ export { naiveSft, naiveStage } from "./methods/naive-sft.js";
 export { relatedMethods } from "./methods/related.js";
 export * as rose from "./methods/rose.js";
 export { type MethodRow, methodRows, methodsSummary, readMethodRows, saveMethodRows } from "./methods/rows.js";
-export { type PolicySpeed, policySpeeds } from "./methods/speed.js";
+export { type PolicySpeed, policySpeeds, type SpeedSpec } from "./methods/speed.js";
+// models and adapters
 export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
 export type { KvCache } from "./model/cache.js";
 export type { DecoderConfig } from "./model/config.js";
@@ -168,16 +189,19 @@ export { simpo } from "./objectives/simpo.js";
 export { type Steps, stepDpo, stepPair } from "./objectives/step-dpo.js";
 export type { PairLengths, PairLogps, PairLoss, PreferenceObjective } from "./objectives/types.js";
 export { weightedLosses } from "./objectives/weighted.js";
-// ERPO, as a run that is kept in a folder
+// runs: kept results and branches
 export { type DevAnswers, type DevScore, devAnswers, devScore } from "./runs/dev.js";
 export { evaluate, keptPerplexity, policyBalance, type TrialResult } from "./runs/evaluate.js";
 export { KeptError, type KeptFolder, keep } from "./runs/keep.js";
-export { type DecodingReader, loadPolicy, savePolicy } from "./runs/policy-folder.js";
+export { type DecodingReader, loadPolicy, readDecoding, savePolicy } from "./runs/policy-folder.js";
 export { type Profile, profile } from "./runs/profile.js";
 export { type OpenRunOptions, openRun, type Run } from "./runs/run.js";
 export { attackTrials, builtInTrial, suiteTrials, type TrialName } from "./runs/trials.js";
 // training
 export { balanced, lengthSorted, type Plan, sequential, shuffled } from "./training/batches.js";
+export type { CompletionLogps } from "./training/completion.js";
+export { dertaObjective, prefixRow, prefixWords, tokenizeTriples, transitionRow } from "./training/derta.js";
+export { TrainingError } from "./training/errors.js";
 export { logMetrics, type MetricsLogger } from "./training/loggers/logger.js";
 export { type MlflowOptions, mlflowLogger } from "./training/loggers/mlflow.js";
 export { tensorBoardLogger } from "./training/loggers/tensorboard.js";

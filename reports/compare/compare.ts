@@ -18,17 +18,27 @@ export interface CompareResult {
   failures: string[];
 }
 
+export interface CompareOptions {
+  to?: readonly Format[];
+  /** Parameters by which runs are grouped, for means over each group. */
+  groupBy?: readonly string[];
+}
+
 /**
  * Compares runs with the first of them and writes `compare.ipynb`, a notebook without code, the reports of it, and `compare.json` for programs. A
  * run that is not whole is compared as far as it goes; what is missing is listed.
  *
  * @param dirs folders of runs, two at least
  * @param output folder of what is written
- * @throws CompareError when a folder holds nothing of a run, or is named twice; FileError when the output folder cannot be written
+ * @throws CompareError when a folder holds nothing of a run, or is named twice, or no run has a parameter of groupBy; FileError when the output folder cannot be written
  */
-export async function writeComparison(dirs: readonly string[], output: string, to: readonly Format[] = ["html"]): Promise<CompareResult> {
+export async function writeComparison(
+  dirs: readonly string[],
+  output: string,
+  { to = ["html"], groupBy }: CompareOptions = {},
+): Promise<CompareResult> {
   const started = new Date();
-  const comparison = compareRuns(readRuns(dirs));
+  const comparison = compareRuns(readRuns(dirs), groupBy);
   const cells = await comparisonCells(comparison);
   const seconds = (Date.now() - started.getTime()) / 1000;
   const runs = dirs.map((dir) => relative(resolve(output), resolve(dir)));

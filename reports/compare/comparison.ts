@@ -1,3 +1,4 @@
+import { type Grouping, groupRuns, groupsJSON } from "./groups.js";
 import { type MeanTest, meanTests, type PairedTrial, pairedTrials, type RefusalTest, refusalTests } from "./paired.js";
 import { environments, parameters, type Settings, trainedOn } from "./parameters.js";
 import { type Policy, policies } from "./policies.js";
@@ -16,27 +17,32 @@ export interface Comparison {
   paired: PairedTrial[];
   refusals: RefusalTest[];
   means: MeanTest[];
+  /** Means over runs, where runs are grouped. */
+  grouping?: Grouping;
   /** What could not be read, or not be compared with the baseline. */
   missing: { run: string; what: string }[];
 }
 
-/** Compares runs with the first of them. */
-export function compareRuns(runs: RunFolder[]): Comparison {
+/**
+ * Compares runs with the first of them.
+ * @param groupBy parameters by which runs are grouped, for means over each group
+ * @throws CompareError for one that no run has
+ */
+export function compareRuns(runs: RunFolder[], groupBy?: readonly string[]): Comparison {
   const { paired, unpaired } = pairedTrials(runs);
-  const trainings = stageTrainings(runs);
+  const found = { parameters: parameters(runs), trainings: stageTrainings(runs), policies: policies(runs, paired) };
   return {
     runs,
-    parameters: parameters(runs),
+    ...found,
     trainedOn: trainedOn(runs),
     environments: environments(runs),
-    trainings,
-    policies: policies(runs, paired),
     paired,
     refusals: refusalTests(paired),
     means: meanTests(paired),
+    ...(groupBy && { grouping: groupRuns(runs, groupBy, found) }),
     missing: [
       ...runs.flatMap(({ name, faults }) => faults.map((what) => ({ run: name, what }))),
-      ...trainings.flatMap((training) => withoutStage(runs, training)),
+      ...found.trainings.flatMap((training) => withoutStage(runs, training)),
       ...unpaired.map(({ run, reason }) => ({ run, what: reason })),
     ],
   };
@@ -55,6 +61,7 @@ export function comparisonJSON({
   policies,
   refusals,
   means,
+  grouping,
   missing,
 }: Comparison): object {
   const byRun = ({ differing, same }: Settings) => ({
@@ -82,6 +89,7 @@ export function comparisonJSON({
     })),
     refusal_tests: refusals,
     mean_tests: means,
+    ...(grouping && { groups: groupsJSON(grouping) }),
     missing,
   };
 }

@@ -2,6 +2,7 @@ import type { Cell } from "../notebook/types.js";
 import { count, figure, folded, labelPart, literal, markdown, table } from "./cells.js";
 import type { Comparison } from "./comparison.js";
 import { findings, policyCells, sampleCells, testCells } from "./evaluation-cells.js";
+import { groupCells } from "./groups.js";
 import { notebookChanges } from "./notebook-changes.js";
 import type { RunFolder } from "./run-folder.js";
 import { inWords, settingCells } from "./setting-cells.js";
@@ -17,6 +18,7 @@ export async function comparisonCells(comparison: Comparison): Promise<Cell[]> {
     markdown(summary(comparison)),
     markdown("## Parameters {#sec-parameters}"),
     ...settingCells(comparison.parameters, names, "tbl-parameters", "parameters"),
+    ...(comparison.grouping ? groupCells(comparison.grouping) : []),
     ...(await trainingCells(comparison, names)),
     ...(await evaluationCells(comparison, names)),
     ...samplesSection(comparison, names[0]!),
@@ -112,8 +114,8 @@ async function evaluationCells({ policies, refusals, means }: Comparison, names:
 Shares have 95% Wilson intervals. Two runs are best compared on the prompts that both answered (equal ids, and the same tokens or the same text), so every run is tested against the baseline on such pairs: what is refused by McNemar's exact
 test, lengths and balanced accuracy by a randomization test that swaps the two runs' answers prompt by prompt (10,000 times). Intervals of differences are a paired bootstrap's (10,000 resamples, percentiles), which are too narrow
 where few prompts differ. Many tests are made, so their p-values are adjusted by Holm's method within each measure, over all policies,
-suites and runs; tests in which no pair differs can never be significant and do not count. A p-value above 0.05 means that these prompts cannot tell two runs apart, not that the runs are equal. Nothing here says
-how much another seed would change.`),
+suites and runs; tests in which no pair differs can never be significant and do not count. A p-value above 0.05 means that these prompts cannot tell two runs apart, not that the runs are equal. Nothing in these
+tests says how much another seed would change.`),
   ];
   const same = policies.filter((policy) => policy.same).map(({ name }) => literal(name));
   if (same.length > 0) cells.push(markdown(`The same completions in all runs, so not shown: ${same.join(", ")}.`));

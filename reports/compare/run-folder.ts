@@ -1,5 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, resolve } from "node:path";
+import { declaredParameters } from "../execute/parameters.js";
 import type { ExecutionRecord } from "../execute/record.js";
 import { parseNotebook } from "../notebook/read.js";
 import { cellTags, type Notebook } from "../notebook/types.js";
@@ -130,7 +131,7 @@ function readExecuted(files: RunFiles, path: string): ExecutedNotebook[] {
   return [
     {
       stem,
-      parameters: { ...declared(code.find(has("parameters"))?.source ?? ""), ...execution?.parameters },
+      parameters: { ...declaredParameters(notebook), ...execution?.parameters },
       code: code
         .filter((cell) => !isParameters(cell))
         .map((cell) => cell.source)
@@ -138,20 +139,4 @@ function readExecuted(files: RunFiles, path: string): ExecutedNotebook[] {
       ...(execution && { execution }),
     },
   ];
-}
-
-/** Values that a parameters cell declares on a line of their own as plain literals: `let beta = 0.1; // why`. */
-export function declared(source: string): Record<string, unknown> {
-  const found: Record<string, unknown> = {};
-  for (const line of source.split("\n")) {
-    const [, name, literal] =
-      /^\s*(?:let|const|var)\s+([\p{L}_$][\p{L}\p{N}_$]*)\s*(?::[^=]+)?=\s*("(?:[^"\\]|\\.)*"|-?[\d.][\d.e+-]*|true|false|null)/u.exec(
-        line,
-      ) ?? [];
-    if (name === undefined) continue;
-    try {
-      found[name!] = JSON.parse(literal!);
-    } catch {} // such as 1_000 or .5: not a literal that JSON has
-  }
-  return found;
 }

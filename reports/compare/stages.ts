@@ -47,12 +47,14 @@ function readStage(files: RunFiles, folder: string): Stage {
   const finished = folder ? through !== undefined : files.has("adapter_model.safetensors");
   if (!finished) files.faults.push(`${folder || "."}: the training is not through (steps so far: ${steps.length})`);
   const { data, batches, model: _, ...settings } = checkpointSettings(files, folder);
+  const objective = objectiveOf(files, inside("identity.json"));
+  if (objective) delete settings.method; // its digest
   const dev = parsed(files, inside("dev.json"), devSchema);
   const round = parsed(files, inside("round.json"), roundSchema);
   return {
     name: folder || ".",
     steps,
-    settings: trained ?? settings,
+    settings: trained ?? { ...settings, ...objective },
     profile: isRecord(through?.profile) ? through.profile : {},
     trainedOn: { ...(data !== undefined && { rows: data }), ...(batches !== undefined && { order: batches }) },
     ...(dev && { dev }),
@@ -68,6 +70,12 @@ function checkpointSettings(files: RunFiles, folder: string): Record<string, unk
   const newest = checkpoints.at(-1);
   const state = newest ? files.json(newest) : undefined;
   return isRecord(state?.settings) ? state.settings : {};
+}
+
+/** The loss that a stage was trained with and its hyperparameters, from what was noted beside the stage. */
+function objectiveOf(files: RunFiles, path: string): Record<string, unknown> | undefined {
+  const identity = files.json(path)?.identity;
+  return isRecord(identity) && isRecord(identity.objective) ? identity.objective : undefined;
 }
 
 function parsed<T>(files: RunFiles, path: string, schema: z.ZodType<T>): T | undefined {

@@ -37,13 +37,12 @@ export class KernelClient {
   ) {}
 
   /**
-   * Starts a kernel and waits until it answers on all channels.
+   * Starts a kernel, which is asked to tell which files it uses, and waits until it answers on all channels.
    * @param folder its working directory
-   * @param trace ask it which files it uses
    * @throws DeadKernelError when it ends or stays silent for a minute
    */
-  static async start(spec: Kernelspec, folder: string, trace = false): Promise<KernelClient> {
-    const kernel = await startKernel(spec, folder, trace);
+  static async start(spec: Kernelspec, folder: string): Promise<KernelClient> {
+    const kernel = await startKernel(spec, folder);
     const client = new KernelClient(spec, kernel);
     client.connect();
     try {
@@ -108,7 +107,7 @@ export class KernelClient {
     await this.kill();
   }
 
-  /** What the kernel, which has ended, has told about files; empty where it was not asked or tells nothing. */
+  /** What the kernel, which has ended, has told about files; empty where it tells nothing. */
   trace(): string {
     return this.kernel.trace();
   }

@@ -75,7 +75,7 @@ export async function executeNotebook(path: string, options: ExecuteOptions = {}
       const known = cache?.find();
       if (known) return fromCache(known, output, folder);
       const run = new Run(notebook, name, output, folder, { parameters, allowErrors, timeout, signal, onProgress });
-      const trace = await run.start(spec, cache !== undefined);
+      const trace = await run.start(spec);
       const result = run.current();
       const uncached = cache?.keep(result, trace);
       return { output, seconds: run.seconds(), hash: contentHash(result), ...(uncached !== undefined && { uncached }) };

@@ -30,10 +30,10 @@ const KEPT_CHARACTERS = 8_000;
 
 /**
  * Starts a kernel in `folder`. Sockets are files that only this user can reach; on Windows, local ports.
+ * The kernel is asked to tell which files it uses.
  * @param folder its working directory, the notebook's
- * @param trace ask it which files it uses
  */
-export async function startKernel(spec: Kernelspec, folder: string, trace: boolean): Promise<KernelProcess> {
+export async function startKernel(spec: Kernelspec, folder: string): Promise<KernelProcess> {
   const place = mkdtempSync(join(tmpdir(), "erpo-kernel-"));
   const connection = await createConnection(place, spec.name);
   const file = join(place, "connection.json");
@@ -44,7 +44,7 @@ export async function startKernel(spec: Kernelspec, folder: string, trace: boole
     cwd: folder,
     env: {
       ...{ ...process.env, ERPO_HISTORY: "", ERPO_UNATTENDED: "1", ...spec.env },
-      ...{ JPY_PARENT_PID: String(process.pid), ERPO_FILE_TRACE: trace ? traceFile : "" },
+      ...{ JPY_PARENT_PID: String(process.pid), ERPO_FILE_TRACE: traceFile },
     },
     stdio: ["ignore", "pipe", "pipe"],
     detached: process.platform !== "win32", // Ctrl-C is for us: we interrupt the cell, then shut the kernel down

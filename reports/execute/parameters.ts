@@ -32,6 +32,27 @@ export function injectParameters(notebook: Notebook, parameters: Parameters, lan
   return { notebook: { ...notebook, cells: [...cells.slice(0, at + 1), injected, ...cells.slice(at + 1)] }, warnings };
 }
 
+/**
+ * A notebook's parameters as it declares them: what its `parameters` cell sets to a plain value on a line of its own (`let beta = 0.1; // why`).
+ * Values that take code to know are left out.
+ * @param tags of the cells; with "injected-parameters" too, what papermill has set in their place
+ */
+export function declaredParameters(notebook: Notebook, tags: readonly string[] = ["parameters"]): Parameters {
+  const cells = notebook.cells.filter((cell) => cell.cell_type === "code" && cellTags(cell).some((tag) => tags.includes(tag)));
+  const found: Parameters = {};
+  for (const line of cells.flatMap(({ source }) => source.split(/[\r\n]/))) {
+    const [, name, literal] = LITERAL.exec(line) ?? [];
+    if (name === undefined) continue;
+    try {
+      found[name] = JSON.parse(literal!.replace(/^'(.*)'$/, '"$1"'));
+    } catch {} // such as .5: not a literal that JSON has
+  }
+  return found;
+}
+
+const LITERAL =
+  /^\s*(?:export\s+)?(?:let|const|var)\s+([\p{L}_$][\p{L}\p{N}_$]*)\s*(?::[^=]+)?=\s*("(?:[^"\\]|\\.)*"|'[^'"\\]*'|-?[\d.][\d.e+-]*|true|false|null)\s*(?:;|\/\/|\/\*|$)/u;
+
 interface Declaration {
   keyword: string;
   /** `: "quick" | "full"`, or empty. */

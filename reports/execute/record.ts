@@ -1,6 +1,7 @@
 import type { Device } from "../../src/index.js";
 import type { Environment } from "../provenance/environment.js";
 import type { Parameters } from "./parameters.js";
+import type { UsedRun } from "./used-runs.js";
 
 /** What a run leaves in `metadata.erpo.execution` of the notebook. */
 export interface ExecutionRecord {
@@ -16,6 +17,8 @@ export interface ExecutionRecord {
   environment: Environment;
   /** What the notebook has computed on; absent where it has opened no device. */
   device?: Omit<Device, "reason">;
+  /** Experiments that the parameters name and the notebook has used; absent where its kernel has not told. */
+  runs?: UsedRun[];
   /** The last cell was reached and none failed where it must not. */
   complete: boolean;
   /** When the executed notebook was taken from the cache, ISO 8601; everything else is of the run itself. */

@@ -10,8 +10,9 @@ import { DeadKernelError } from "./kernel-process.js";
 import type { Kernelspec } from "./kernelspec.js";
 import { InterruptedError, watchLimits } from "./limits.js";
 import { OutputCollector } from "./outputs.js";
-import type { Parameters } from "./parameters.js";
+import { declaredParameters, type Parameters } from "./parameters.js";
 import type { ExecutionRecord } from "./record.js";
+import { usedRuns } from "./used-runs.js";
 
 /** Where a run stands. */
 export interface Progress {
@@ -83,18 +84,17 @@ export class Run {
   }
 
   /**
-   * Runs the cells.
-   * @param trace ask the kernel which files it uses
+   * Runs the cells, and notes what the notebook has used of the experiments that its parameters name.
    * @returns the kernel's trace of files; empty where there is none
    * @throws NotebookError `cell 7: TypeError: ...` at the first error that is not expected
    */
-  async start(spec: Kernelspec, trace: boolean): Promise<string> {
+  async start(spec: Kernelspec): Promise<string> {
     this.record.kernel = spec.name;
     this.save();
     this.tell("");
     const ticking = setInterval(() => this.tick(), 1000);
     try {
-      const client = await KernelClient.start(spec, this.folder, trace);
+      const client = await KernelClient.start(spec, this.folder);
       this.client = client;
       client.onOutput = (message) => {
         const text = this.collector.receive(message);
@@ -113,7 +113,13 @@ export class Run {
       clearInterval(ticking);
       await this.client?.shutdown();
     }
-    return this.client.trace();
+    const trace = this.client.trace();
+    const runs = usedRuns(trace, { ...declaredParameters(this.notebook), ...this.options.parameters }, this.folder);
+    if (runs.length > 0) {
+      this.record.runs = runs;
+      this.save();
+    }
+    return trace;
   }
 
   private async runCell(client: KernelClient, cell: CodeCell): Promise<void> {
@@ -133,7 +139,7 @@ export class Run {
       const cause = limits.reason() ?? error;
       if (cause instanceof DeadKernelError || cause === limits.reason()) noteEnd(cell, cause as Error);
       if (!(cause instanceof DeadKernelError || cause instanceof NotebookError)) throw cause;
-      const message = `cell ${this.index + 1}: ${cause.message}`;
+      const message = keptLine(cell) ?? `cell ${this.index + 1}: ${cause.message}`;
       throw cause instanceof InterruptedError ? new InterruptedError(message) : new NotebookError(message);
     } finally {
       limits.end();
@@ -183,6 +189,12 @@ function errorLine(cell: CodeCell, reply: Record<string, unknown>): string {
   const error = cell.outputs.filter((output): output is ErrorOutput => output.output_type === "error").at(-1);
   const { ename, evalue } = error ?? { ename: String(reply.ename ?? "Error"), evalue: String(reply.evalue ?? "the kernel gave no reason") };
   return `${ename}: ${evalue}`.split("\n")[0]!.slice(0, 300);
+}
+
+/** What a run's refusal to take one result for another says: the whole story, whichever cell it came from. Undefined for other errors. */
+function keptLine(cell: CodeCell): string | undefined {
+  const last = cell.outputs.at(-1);
+  return last?.output_type === "error" && last.ename === "KeptError" ? last.evalue.split("\n")[0] : undefined;
 }
 
 const lastLine = (text: string): string =>

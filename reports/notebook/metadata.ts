@@ -29,14 +29,23 @@ const textsIn = (...keys: string[]): Check => [
   `object with ${keys.join(", ")} as text`,
   (value) => isRecord(value) && isTexts(keys.filter((key) => key in value).map((key) => value[key])),
 ];
+const isUsedRun = (value: unknown): boolean =>
+  isRecord(value) &&
+  typeof value.folder === "string" &&
+  isRecord(value.files) &&
+  isTexts(Object.values(value.files)) &&
+  isRecord(value.lengths) &&
+  Object.values(value.lengths).every((length) => typeof length === "number");
 const run: Check = [
   "object with the record of a run",
   (value) => {
     if (!isRecord(value) || value.execution === undefined) return isRecord(value);
     if (!isRecord(value.execution)) return false;
     const { started, seconds, source_sha256 = "", kernel = "", folder = "", cached = "", complete = true } = value.execution;
-    const { parameters = {}, environment = {}, device = {} } = value.execution;
+    const { parameters = {}, environment = {}, device = {}, runs = [] } = value.execution;
     return (
+      Array.isArray(runs) &&
+      runs.every(isUsedRun) &&
       isTexts([started, source_sha256, kernel, folder, cached]) &&
       typeof seconds === "number" &&
       typeof complete === "boolean" &&

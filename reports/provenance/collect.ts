@@ -1,10 +1,11 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
 import { cellSeconds } from "../document/build.js";
 import type { ExecutionRecord } from "../execute/record.js";
 import { type CodeCell, type Notebook, NotebookError } from "../notebook/types.js";
-import { fileSha256, outputSha256, sha256 } from "./digests.js";
+import { outputSha256, sha256 } from "./digests.js";
 import { erpoVersion } from "./environment.js";
+import { digestFiles, inputs, type RunFiles } from "./run-files.js";
 
 /** A file and its bytes. */
 export interface FileDigest {
@@ -18,7 +19,7 @@ export interface Provenance {
   format: 1;
   notebook: FileDigest;
   /** Of the run of the notebook, as its executor noted it. */
-  execution?: ExecutionRecord;
+  execution?: Omit<ExecutionRecord, "runs">;
   run?: Experiment;
   /** Code cells; `outputs` are the SHA-256 of their outputs. */
   cells: { cell: number; execution_count: number | null; seconds?: number; outputs: string[] }[];
@@ -27,12 +28,13 @@ export interface Provenance {
   complete: boolean;
 }
 
-/** The folder of an experiment as it is when a report is written. `file` is its run.json. */
-export interface Experiment extends FileDigest {
+/**
+ * The experiment behind a report. `file` is its run.json; `files` are those that the notebook has used, as its executor noted them at its end, or, where nobody has
+ * noted that, all that were there when the report was written (data, adapters, metrics, evaluations).
+ */
+export interface Experiment extends FileDigest, RunFiles {
   /** What run.json says: device, seed, model, data. */
   record: Record<string, unknown>;
-  /** SHA-256 of its other files (data, adapters, metrics, evaluations) by path in the folder. */
-  files: Record<string, string>;
 }
 
 /**
@@ -46,7 +48,7 @@ export function collectProvenance(
   output: string,
   experiment?: Experiment,
 ): Provenance {
-  const execution = readExecution(notebook);
+  const execution = withoutRuns(readExecution(notebook));
   const code = notebook.cells.flatMap((cell, i) =>
     cell.cell_type === "code" && cell.source.trim() !== "" ? [{ cell, number: i + 1 }] : [],
   );
@@ -68,38 +70,44 @@ export function collectProvenance(
 
 const failed = (cell: CodeCell) => cell.outputs.some((output) => output.output_type === "error");
 
-function readExecution(notebook: Notebook): ExecutionRecord | undefined {
+/** The experiment that a report shows stands in its provenance by itself. */
+function withoutRuns(record: ExecutionRecord | undefined): Omit<ExecutionRecord, "runs"> | undefined {
+  if (!record) return undefined;
+  const { runs: _, ...execution } = record;
+  return execution;
+}
+
+/** What an executor has noted of the notebook's run; undefined where none has. */
+export function readExecution(notebook: Notebook): ExecutionRecord | undefined {
   const record = notebook.metadata.erpo?.execution as Partial<ExecutionRecord> | undefined;
   return typeof record?.started === "string" && typeof record.seconds === "number" ? (record as ExecutionRecord) : undefined;
 }
 
 /**
- * Reads the folder of an experiment.
+ * The experiment that a notebook shows.
+ * @param path of the notebook
  * @param output folder of the reports: paths are relative to it
+ * @param folder of the experiment; the first that the notebook has used unless told, if it is still there
  * @throws NotebookError when it holds no readable run.json
  */
-export function readExperiment(folder: string, output: string): Experiment {
+export function experimentOf(notebook: Notebook, path: string, output: string, folder: string | undefined): Experiment | undefined {
+  const { runs = [], folder: kernel = "." } = readExecution(notebook) ?? {};
+  const at = runs.map((run) => resolve(dirname(path), kernel, run.folder));
+  const i = folder === undefined ? 0 : at.indexOf(resolve(folder));
+  const dir = folder ?? at[i];
+  if (dir === undefined || (folder === undefined && !existsSync(join(dir, "run.json")))) return undefined;
+  const { files, lengths } = runs[i] ?? digestFiles(dir, inputs(dir));
+  return { ...readRecord(dir, output), files, lengths };
+}
+
+/** An experiment's run.json. @throws NotebookError when it cannot be read */
+export function readRecord(folder: string, output: string): Omit<Experiment, keyof RunFiles> {
   const path = join(folder, "run.json");
   try {
     const bytes = readFileSync(path);
-    const digests = inputs(folder).map((file) => [file, fileSha256(join(folder, file))] as const);
-    return {
-      file: relative(resolve(output), resolve(path)),
-      sha256: sha256(bytes),
-      record: JSON.parse(bytes.toString()),
-      files: Object.fromEntries(digests.filter((entry): entry is [string, string] => entry[1] !== undefined)),
-    };
+    return { file: relative(resolve(output), resolve(path)), sha256: sha256(bytes), record: JSON.parse(bytes.toString()) };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new NotebookError(`${path}: ${code === "ENOENT" ? "no such file" : code ? `cannot be read (${code})` : "not JSON"}`);
   }
 }
-
-/** What is made from an experiment, or is dropped when a stage is through. */
-const NOT_INPUT = /^(?:run\.json$|notebooks\/|reports\/)|(?:^|\/)(?:\.|checkpoint-\d+\/)/;
-
-const inputs = (folder: string): string[] =>
-  readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .map((file) => file.replaceAll("\\", "/"))
-    .filter((file) => !NOT_INPUT.test(file))
-    .sort();

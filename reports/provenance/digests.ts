@@ -6,8 +6,11 @@ import type { Notebook, Output } from "../notebook/types.js";
 /** Hexadecimal SHA-256. */
 export const sha256 = (bytes: Uint8Array | string): string => createHash("sha256").update(bytes).digest("hex");
 
-/** SHA-256 of a file's bytes; undefined where there is no regular file that can be read. */
-export function fileSha256(path: string): string | undefined {
+/**
+ * SHA-256 of a file's bytes; undefined where there is no regular file that can be read.
+ * @param length of so many bytes from its beginning; all unless told
+ */
+export function fileSha256(path: string, length = Number.POSITIVE_INFINITY): string | undefined {
   let file: number;
   try {
     file = openSync(path, "r");
@@ -18,11 +21,13 @@ export function fileSha256(path: string): string | undefined {
     if (!fstatSync(file).isFile()) return undefined;
     const hash = createHash("sha256");
     const buffer = Buffer.alloc(1 << 20);
-    for (;;) {
-      const length = readSync(file, buffer);
-      if (length === 0) return hash.digest("hex");
-      hash.update(buffer.subarray(0, length));
+    for (let left = length; left > 0; ) {
+      const read = readSync(file, buffer, 0, Math.min(buffer.length, left), null);
+      if (read === 0) break;
+      hash.update(buffer.subarray(0, read));
+      left -= read;
     }
+    return hash.digest("hex");
   } finally {
     closeSync(file);
   }

@@ -20,12 +20,19 @@ const sealed = z.looseObject({
   format: z.literal(1),
   page_sha256: z.string(),
   notebook: file,
-  run: file.extend({ record: z.record(z.string(), z.unknown()), files: z.record(z.string(), z.string()) }).optional(),
+  run: file
+    .extend({
+      record: z.record(z.string(), z.unknown()),
+      files: z.record(z.string(), z.string()),
+      lengths: z.record(z.string(), z.number()).default({}),
+    })
+    .optional(),
   cells: z.array(z.looseObject({ cell: z.number(), outputs: z.array(z.string()) })),
   execution: z
     .looseObject({
       kernel: text,
       folder: text,
+      complete: z.boolean().optional(),
       source_sha256: text,
       parameters: z.record(z.string(), z.unknown()).optional(),
       environment: z.looseObject({ commit: text, code_sha256: text, lockfile_sha256: text }).optional(),

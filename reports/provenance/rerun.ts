@@ -2,12 +2,13 @@ import { constants, cpSync, existsSync, mkdtempSync, rmSync, statSync } from "no
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { type ExecuteOptions, executeNotebook, InterruptedError } from "../execute/execute.js";
-import type { Parameters } from "../execute/parameters.js";
+import { declaredParameters, type Parameters } from "../execute/parameters.js";
 import { readNotebook } from "../notebook/read.js";
-import { cellTags, type Notebook, NotebookError } from "../notebook/types.js";
+import { type Notebook, NotebookError } from "../notebook/types.js";
+import type { Check } from "./check.js";
 import type { Provenance } from "./collect.js";
 import { type Difference, differences } from "./differences.js";
-import { type Check, environmentCheck } from "./verify.js";
+import { environmentCheck } from "./verify.js";
 
 export interface RerunOptions extends Pick<ExecuteOptions, "signal" | "onProgress"> {
   /** See `agree`. */
@@ -33,7 +34,7 @@ export async function rerunChecks({ notebook, execution }: Provenance, path: str
   let failure: string | undefined;
   try {
     const given = { ...(execution?.parameters as Parameters | undefined) };
-    const { parameters, moved } = copyExperiments({ ...defaults(reported), ...given }, folder, place);
+    const { parameters, moved } = copyExperiments({ ...declaredParameters(reported), ...given }, folder, place);
     const kernel = execution?.kernel ? { kernel: execution.kernel } : {};
     try {
       await executeNotebook(file, { ...others, ...kernel, output, folder, allowErrors: true, parameters: { ...given, ...parameters } });
@@ -48,16 +49,6 @@ export async function rerunChecks({ notebook, execution }: Provenance, path: str
   } finally {
     rmSync(place, { recursive: true, force: true });
   }
-}
-
-/** Texts that the `parameters` cell sets: what is not given may be the folder of an experiment too. */
-function defaults(notebook: Notebook): Parameters {
-  const cell = notebook.cells.find((cell) => cellTags(cell).includes("parameters"));
-  const texts = (cell?.source ?? "").split(/[\r\n]/).flatMap((line) => {
-    const [, name, , text] = /^(?:let|const|var)[ \t]+([\w$]+)(?![\w$])[^=]*=[ \t]*(["'])([^"'\\]*)\2/.exec(line) ?? [];
-    return name === undefined ? [] : [[name, text] as const];
-  });
-  return Object.fromEntries(texts);
 }
 
 /** Copies each experiment that a parameter names. @returns the parameters that name one, with the copy; and where the copies come from */

@@ -1,67 +1,72 @@
+import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { declaredParameters, type Parameters } from "../execute/parameters.js";
 import { readNotebook } from "../notebook/read.js";
 import { type CodeCell, type Notebook, NotebookError } from "../notebook/types.js";
-import type { FileDigest, Provenance } from "./collect.js";
+import type { Check, Kind, Status } from "./check.js";
+import type { Experiment, FileDigest, Provenance } from "./collect.js";
 import { fileSha256, outputSha256, sourceSha256 } from "./digests.js";
 import { type Environment, environment } from "./environment.js";
 import type { SealedReport } from "./read.js";
-
-/**
- * - `same`
- * - `differs`: the thing is there and is another one
- * - `not found`: a file that the report names is gone
- * - `not checked`: the report, or this machine, has not what it takes
- * - `other`: another environment, which need not change a number
- */
-export type Status = "same" | "differs" | "not found" | "not checked" | "other";
-
-export type Kind = "page" | "notebook" | "source" | "output" | "run" | "data" | "model" | "code" | "lockfile" | "environment" | "rerun";
-
-/** One thing that a report says, and what is found now. */
-export interface Check {
-  kind: Kind;
-  /** Which one: a file relative to the report, a cell and its output, a version's name. */
-  name: string;
-  status: Status;
-  /** What the report says, where there is something to compare. */
-  reported?: string;
-  found?: string;
-  note?: string;
-}
-
-/** Whether a report may be relied on: nothing differs and nothing that it names is gone. */
-export const holds = (checks: readonly Check[]): boolean => !checks.some(({ status }) => status === "differs" || status === "not found");
+import { type KeptResults, resultChecks } from "./results.js";
 
 /** SHA-256 of the weights of a model by its name or path; undefined where it is not on this machine. */
 export type ModelDigest = (model: string) => Promise<string | undefined>;
+
+/** What a check asks the library. */
+export interface Lookups extends KeptResults {
+  modelDigest: ModelDigest;
+}
 
 /**
  * Compares everything that a report says of its origin with what is there now. Changes nothing.
  * @param path of the report: the files that it names are relative to its folder
  */
-export async function verifyReport({ provenance, intact }: SealedReport, path: string, modelDigest: ModelDigest): Promise<Check[]> {
+export async function verifyReport({ provenance, intact }: SealedReport, path: string, lookups: Lookups): Promise<Check[]> {
   const folder = dirname(resolve(path));
   const { execution } = provenance;
+  const notebook = notebookNow(provenance, folder);
+  const given = {
+    ...(typeof notebook === "object" && declaredParameters(notebook, ["parameters", "injected-parameters"])),
+    ...execution?.parameters,
+  };
   return [
     { kind: "page", name: "the page around the provenance", status: intact ? "same" : "differs" },
-    ...notebookChecks(provenance, folder),
+    ...notebookChecks(provenance, folder, notebook),
     ...runChecks(provenance, folder),
-    ...(await modelCheck(provenance, folder, modelDigest)),
+    ...resultChecks(provenance, folder, given, lookups),
+    ...(await modelCheck(provenance, folder, given, lookups.modelDigest)),
     ...(execution?.environment ? machineChecks(execution.environment, environment()) : []),
   ];
 }
 
-function fileCheck(kind: Kind, { file, sha256: reported }: FileDigest, folder: string): Check {
-  const found = fileSha256(join(folder, file));
+/** @param length of a file that grows by rows: bytes that were there */
+function fileCheck(kind: Kind, { file, sha256: reported }: FileDigest, folder: string, length?: number): Check {
+  const found = fileSha256(join(folder, file), length);
   return { kind, name: file, ...compare(reported, found, "not found") };
 }
 
 function runChecks({ run }: Provenance, folder: string): Check[] {
   if (!run) return [];
   const files = Object.entries(run.files).map(([file, sha256]) =>
-    fileCheck(file.startsWith("data/") ? "data" : "run", { file: join(dirname(run.file), file), sha256 }, folder),
+    fileCheck(file.startsWith("data/") ? "data" : "run", { file: join(dirname(run.file), file), sha256 }, folder, run.lengths[file]),
   );
-  return [fileCheck("run", run, folder), ...files];
+  return [recordCheck(run, folder), ...files];
+}
+
+/** A run's record grows too: by an environment where the run goes on in another one. */
+function recordCheck(run: Experiment, folder: string): Check {
+  const check = fileCheck("run", run, folder);
+  if (check.status !== "differs") return check;
+  try {
+    const { environments: now = [], ...rest } = JSON.parse(readFileSync(join(folder, run.file), "utf8"));
+    const { environments: before = [], ...reported } = run.record as { environments?: unknown[] };
+    const same = isDeepStrictEqual(rest, reported) && isDeepStrictEqual(now.slice(0, before.length), before);
+    return same ? { ...check, status: "same", note: "it went on in another environment" } : check;
+  } catch {
+    return check; // no record any more
+  }
 }
 
 /** @param absent the status where nothing is found */
@@ -71,20 +76,29 @@ function compare(reported: string | undefined, found: string | undefined, absent
   return { status: reported === found ? "same" : "differs", reported, found };
 }
 
-/** The notebook's bytes; then, whatever else in it may have changed, its cells' sources and each output. */
-function notebookChecks({ notebook: reported, cells, execution }: Provenance, folder: string): Check[] {
-  const bytes = fileCheck("notebook", reported, folder);
-  if (bytes.status === "not found") return [bytes];
-  let notebook: Notebook;
+/** The report's notebook, or why it cannot be read. */
+function notebookNow({ notebook }: Provenance, folder: string): Notebook | string {
   try {
-    notebook = readNotebook(join(folder, reported.file)).notebook;
+    return readNotebook(join(folder, notebook.file)).notebook;
   } catch (error) {
     if (!(error instanceof NotebookError)) throw error;
-    return [{ ...bytes, note: error.message }];
+    return error.message;
   }
+}
+
+/** The notebook's bytes, and whether it was run to its end; then, whatever else in it may have changed, its cells' sources and each output. */
+function notebookChecks({ notebook: reported, cells, execution }: Provenance, folder: string, notebook: Notebook | string): Check[] {
+  const bytes = fileCheck("notebook", reported, folder);
+  const ended: Check[] =
+    execution?.complete === false
+      ? [{ kind: "notebook", name: "run to the end", status: "differs", note: "it was stopped, or a cell failed" }]
+      : [];
+  if (bytes.status === "not found") return [bytes, ...ended];
+  if (typeof notebook === "string") return [{ ...bytes, note: notebook }, ...ended];
   const source = compare(execution?.source_sha256, sourceSha256(notebook), "not found");
   return [
     bytes,
+    ...ended,
     { kind: "source", name: "the cells' sources as they were run", ...source },
     ...cells.flatMap(({ cell, outputs }) => outputChecks(cell, outputs, notebook)),
   ];
@@ -109,11 +123,16 @@ export function outputName(number: number, cell: CodeCell | undefined, index: nu
 }
 
 /** The experiment's model, by the name of its record, or by the notebook's parameter that is its path. */
-async function modelCheck({ run, execution, notebook }: Provenance, folder: string, modelDigest: ModelDigest): Promise<Check[]> {
+async function modelCheck(
+  { run, execution, notebook }: Provenance,
+  folder: string,
+  parameters: Parameters,
+  modelDigest: ModelDigest,
+): Promise<Check[]> {
   const { name, sha256: reported } = (run?.record.model ?? {}) as { name?: unknown; sha256?: unknown };
   if (typeof name !== "string" || typeof reported !== "string") return [];
   const kernelFolder = resolve(folder, dirname(notebook.file), execution?.folder ?? ".");
-  const paths = Object.values(execution?.parameters ?? {})
+  const paths = Object.values(parameters)
     .filter((value): value is string => typeof value === "string" && fileStem(value) === name)
     .map((value) => resolve(kernelFolder, value));
   for (const model of [...paths, name]) {

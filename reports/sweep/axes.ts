@@ -1,4 +1,3 @@
-import { basename } from "node:path";
 import type { Parameters } from "../execute/parameters.js";
 
 /** A parameter and the values that it takes in turn. */
@@ -43,11 +42,14 @@ export function combinations(axes: readonly Axis[]): Parameters[] {
   );
 }
 
-/** `03-stage-2-dpo.beta=0.05.ipynb`: the notebook's name with the parameters, in letters that any file system takes. */
-export function memberName(path: string, swept: Parameters): string {
-  const parts = Object.entries(swept).map(([name, value]) => `.${name}=${safe(typeof value === "string" ? value : JSON.stringify(value))}`);
-  return `${basename(path, ".ipynb")}${parts.join("")}.ipynb`;
-}
+/** `beta=0.05.loss=ipo`: a combination in letters that any file system takes. */
+export const combinationName = (swept: Parameters): string =>
+  Object.entries(swept)
+    .map(([name, value]) => `${name}=${safe(plain(value))}`)
+    .join(".");
+
+/** A parameter's value in words: texts as they are, all else as JSON. */
+export const plain = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
 
 const safe = (text: string) =>
   text

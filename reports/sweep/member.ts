@@ -10,6 +10,10 @@ export interface Member {
   swept: Parameters;
   /** The executed copy. */
   output: string;
+  /** Folder of the run that the combination keeps; absent where the notebook keeps none. */
+  run?: string;
+  /** Kept results of that run when the member had ended, and how many of them it shares with runs that it branches from. */
+  sharing?: { results: number; shared: number };
   /** `skipped`: a notebook before it, with the same parameters, failed. */
   status: "waiting" | "done" | "failed" | "skipped" | "interrupted";
   /** Why it failed or was skipped, in one line. */

@@ -3,12 +3,22 @@ import { columnFormat } from "../../src/figures/numbers.js";
 import type { Parameters } from "../execute/parameters.js";
 import { escapeHTML } from "../html/escape.js";
 import { duration, pageHTML } from "../html/page.js";
-import type { Axis } from "./axes.js";
-import { sweepFigures } from "./figures.js";
+import { type Axis, plain } from "./axes.js";
+import { groupFigures, sweepFigures } from "./figures.js";
+import { type Grouping, groupMembers, groupRows } from "./groups.js";
 import type { Member } from "./member.js";
 
-/** The page of a sweep: a row a run, with its parameters, how it ended and the numbers that its cells have named; then a figure a number. */
-export async function sweepHTML(members: readonly Member[], axes: readonly Axis[], fixed: Parameters): Promise<string> {
+/**
+ * The page of a sweep: a row per run, with its parameters, how it ended, what it shared and the numbers that its cells have named; where there are groups, mean and spread of
+ * each number in each; then a figure per number.
+ * @param told.fixed parameters that all members have
+ * @param told.groupBy see `groupMembers`
+ */
+export async function sweepHTML(
+  members: readonly Member[],
+  axes: readonly Axis[],
+  { fixed, groupBy }: { fixed: Parameters; groupBy?: readonly string[] | undefined },
+): Promise<string> {
   const title = `Sweep of ${axes.map(({ name }) => name).join(", ")}`;
   const counts = [`${members.length} runs`];
   for (const status of ["done", "failed", "skipped", "interrupted", "waiting"] as const) {
@@ -18,8 +28,10 @@ export async function sweepHTML(members: readonly Member[], axes: readonly Axis[
   const others = Object.entries(fixed).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
   const header = `<header><h1>${escapeHTML(title)}</h1>
 <p class="made">${escapeHTML([counts.join(" · "), ...others].join(" · "))}</p></header>`;
-  const figures = await sweepFigures(members, axes);
-  return pageHTML(title, `<main id="content" class="sweep">\n${header}\n${table(members, axes)}\n${figures.join("\n")}\n</main>`);
+  const grouping = await groupMembers(members, axes, groupBy);
+  const figures = grouping ? await groupFigures(grouping) : await sweepFigures(members, axes);
+  const parts = [header, table(members, axes), ...(grouping ? [groupTable(grouping)] : []), ...figures];
+  return pageHTML(title, `<main id="content" class="sweep">\n${parts.join("\n")}\n</main>`);
 }
 
 interface Column {
@@ -31,6 +43,7 @@ interface Column {
 function table(members: readonly Member[], axes: readonly Axis[]): string {
   const several = new Set(members.map(({ path }) => path)).size > 1;
   const labels = [...new Set(members.flatMap(({ values }) => [...values.keys()]))];
+  const branches = members.some(({ run }) => run !== undefined);
   const columns: Column[] = [
     ...axes.map(({ name, values }) => ({
       head: name,
@@ -40,6 +53,7 @@ function table(members: readonly Member[], axes: readonly Axis[]): string {
     ...(several ? [{ head: "notebook", numeric: false, cell: ({ path }: Member) => basename(path, ".ipynb") }] : []),
     { head: "status", numeric: false, cell: status },
     { head: "time", numeric: true, cell: ({ result }) => (result && result.cached === undefined ? duration(result.seconds) : "") },
+    ...(branches ? [{ head: "shared results", numeric: false, cell: shared }] : []),
     ...labels.map((label) => valueColumn(label, members)),
   ];
   const head = columns.map(({ head, numeric }) => `<th scope="col"${numeric ? ' class="number"' : ""}>${escapeHTML(head)}</th>`);
@@ -51,8 +65,24 @@ function table(members: readonly Member[], axes: readonly Axis[]): string {
     });
     return `<tr>${cells.join("")}</tr>`;
   });
-  return `<div class="scroll" tabindex="0" role="group" aria-label="Runs"><table>\n<thead><tr>${head.join("")}</tr></thead>\n<tbody>\n${rows.join("\n")}\n</tbody></table></div>`;
+  return tableHTML("Runs", head, rows);
 }
+
+/** Mean, sample standard deviation and interval of each number in each group. */
+function groupTable(grouping: Grouping): string {
+  const [head, ...rows] = groupRows(grouping);
+  const over = grouping.over.join(", ");
+  const caption = `Mean over ${over} ± sample standard deviation [95% t-interval of the mean], and n, the runs that it is of. The interval says how far other ${over === "seed" ? "seeds" : "values"} would move the mean; with two or three runs it is wide.`;
+  const cells = rows.map((row) => `<tr>${row.map((text) => `<td>${escapeHTML(text)}</td>`).join("")}</tr>`);
+  const heads = head!.map((text) => `<th scope="col">${escapeHTML(text)}</th>`);
+  return `<h2 id="sec-groups">Mean and spread over ${escapeHTML(over)}</h2>\n<p>${escapeHTML(caption)}</p>\n${tableHTML("Groups", heads, cells)}`;
+}
+
+const tableHTML = (label: string, head: readonly string[], rows: readonly string[]) =>
+  `<div class="scroll" tabindex="0" role="group" aria-label="${label}"><table>\n<thead><tr>${head.join("")}</tr></thead>\n<tbody>\n${rows.join("\n")}\n</tbody></table></div>`;
+
+/** Of the results that the member's run keeps, those that it did not have to compute. */
+const shared = ({ sharing }: Member): string => (sharing ? `${sharing.shared} of ${sharing.results}` : "");
 
 /** The numbers of a column have the same decimals; a run that has not named it leaves its place empty. */
 function valueColumn(label: string, members: readonly Member[]): Column {
@@ -78,5 +108,3 @@ function link({ report, swept }: Member, text: string): string {
   const name = Object.entries(swept).map(([key, value]) => `${key} = ${plain(value)}`);
   return `<a href="${encodeURIComponent(report)}" aria-label="${escapeHTML(`Report of ${name.join(", ")}`)}">${text}</a>`;
 }
-
-const plain = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));

@@ -1,9 +1,10 @@
 import type { Command } from "commander";
 import { type Format, formats } from "../../reports/formats.js";
-import { someOf } from "./output.js";
+import { names, someOf } from "./output.js";
 
 interface Options {
   output: string;
+  groupBy?: string[];
   to: Format[];
 }
 
@@ -15,13 +16,18 @@ export function register(program: Command): void {
     .argument("<baseline>", "folder of the run that the others are compared with, such as runs/quick")
     .argument("<runs...>", "folders of the other runs")
     .requiredOption("--output <dir>", "folder of compare.html, compare.json and compare.ipynb")
+    .option(
+      "--group-by <names>",
+      "means and spread over the runs that have the same value of a parameter, such as beta; commas between",
+      names,
+    )
     .option("--to <formats>", `one or more of ${formats.join(", ")}, with commas between`, someOf(formats), ["html"])
     .action(compare);
 }
 
-async function compare(baseline: string, runs: string[], { output, to }: Options): Promise<void> {
+async function compare(baseline: string, runs: string[], { output, to, groupBy }: Options): Promise<void> {
   const { writeComparison } = await import("../../reports/compare/compare.js");
-  const { written, failures } = await writeComparison([baseline, ...runs], output, to);
+  const { written, failures } = await writeComparison([baseline, ...runs], output, { to, ...(groupBy && { groupBy }) });
   for (const file of written) process.stdout.write(`${file}\n`);
   for (const failure of failures) process.stderr.write(`erpo: ${failure}\n`);
   if (failures.length) process.exitCode = 1;

@@ -6,6 +6,7 @@ import { checkModel } from "../model/load.js";
 import type { Profile } from "../runs/profile.js";
 import { deviceMemory } from "../setup/doctor.js";
 import { inBytes } from "../setup/files.js";
+import { alignedLines } from "./output.js";
 
 /** What a job is run on. */
 interface Machine {
@@ -62,7 +63,7 @@ export function describe(profile: Profile, model: string, config: DecoderConfig,
     `adapter   rank ${profile.rank} on the last ${adaptedLayers} layers: ${millions(numbers)} parameters, ${inBytes(adapter)}`,
     `device    ${device.name}, ${device.precision}`,
     "",
-    ...columns(rows),
+    ...alignedLines(rows, 2),
     "",
     `memory    ${largest.name} takes most: about ${inBytes(need)} with the process and its libraries; ${fits}`,
     `disk      a checkpoint takes ${inBytes(checkpoint)}; two of each of ${trained.length} stages, and the adapters: ${inBytes(trained.length * (2 * checkpoint + adapter) + adapter)}`,
@@ -71,14 +72,3 @@ export function describe(profile: Profile, model: string, config: DecoderConfig,
 }
 
 const millions = (n: number): string => `${(n / 1e6).toPrecision(3)} million`;
-
-/** Lines with aligned columns: the first two to the left, the others to the right. */
-function columns(rows: readonly string[][]): string[] {
-  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, i) => (i < 2 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
-      .join("  ")
-      .trimEnd(),
-  );
-}

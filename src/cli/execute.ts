@@ -4,11 +4,13 @@ import { type Command, InvalidArgumentError } from "commander";
 import type { ExecuteOptions, ExecuteResult } from "../../reports/execute/execute.js";
 import type { ProgressLine } from "../../reports/execute/progress.js";
 import { type Axis, parseAxis } from "../../reports/sweep/axes.js";
+import { names } from "./output.js";
 
 interface Options {
   param: Record<string, unknown>;
   params?: string;
   sweep: Axis[];
+  groupBy?: string[];
   output?: string;
   allowErrors?: boolean;
   timeout?: number;
@@ -25,11 +27,19 @@ export function register(program: Command): void {
     .option("-p, --param <name value>", "a parameter and its value; may be repeated", addParameter, {})
     .option("--params <file>", "parameters from a YAML or JSON file")
     .option("--sweep <name=a,b,c>", "run with each of these values, into --output; repeated: with each combination", addAxis, [])
+    .option("--group-by <names>", "of a sweep: mean and spread for each value of these; of all but the seed where the seed is swept", names)
     .option("--output <dir>", "write the executed notebooks there; in place unless given")
     .option("--no-cache", "run everything; without it a notebook is run only if something that it depends on has changed")
     .option("--allow-errors", "go on after a cell's error")
     .option("--timeout <seconds>", "limit for each cell", seconds)
     .option("--kernel <name>", "kernel to use; the one each notebook names unless given")
+    .addHelpText(
+      "after",
+      `
+A sweep gives each combination a run of its own, DIR/runs/NAME=VALUE, a branch of the run that the notebooks' runDir names: what the swept parameters do not touch
+is computed once and shared, whichever member comes first. --sweep seed=1,2,3 repeats a notebook with other randomness. Stopped or killed, the
+same command goes on.`,
+    )
     .action(execute);
   const parse = command.parseOptions.bind(command);
   command.parseOptions = (words) => parse(joinPairs(words));
@@ -71,10 +81,12 @@ function addAxis(text: string, axes: readonly Axis[]): Axis[] {
 async function execute(notebooks: string[], options: Options, command: Command): Promise<void> {
   const { sweep, output } = options;
   if (sweep.length && output === undefined) command.error("error: --sweep writes many files: needs --output DIR", { exitCode: 2 });
+  const unknown = options.groupBy?.find((name) => !sweep.some((axis) => axis.name === name));
+  if (unknown !== undefined) command.error(`error: --group-by ${unknown}: is not swept`, { exitCode: 2 });
   const swept = sweep.find(({ name }) => name in options.param);
   if (swept) command.error(`error: ${swept.name} has a value by -p and others by --sweep: give one of them`, { exitCode: 2 });
-  const names = notebooks.map((path) => basename(path));
-  const twice = names.find((name, i) => names.indexOf(name) < i);
+  const files = notebooks.map((path) => basename(path));
+  const twice = files.find((name, i) => files.indexOf(name) < i);
   if (twice !== undefined && output !== undefined && !sweep.length)
     command.error(`error: two notebooks have the name ${twice}: --output cannot take both`, { exitCode: 2 });
   const { InterruptedError } = await import("../../reports/execute/execute.js");
@@ -125,18 +137,25 @@ async function runEach(notebooks: readonly string[], { output, cache }: Options,
 
 async function runSweep(
   notebooks: readonly string[],
-  { sweep, output, cache }: Options & { output: string },
+  { sweep, groupBy, output, cache }: Options & { output: string },
   how: Settings,
   line: ProgressLine,
 ): Promise<void> {
-  const { executeSweep } = await import("../../reports/sweep/run.js");
+  const [{ executeSweep }, { beginBranch, parentsOf }, { sharing }] = await Promise.all([
+    import("../../reports/sweep/run.js"),
+    import("../runs/branch.js"),
+    import("../runs/sharing.js"),
+  ]);
   const { page, members } = await executeSweep(notebooks, sweep, {
     ...how,
     output,
     cache,
-    onMember({ result, message, output: file }) {
+    branching: { beginBranch, parentsOf, sharing },
+    ...(groupBy && { groupBy }),
+    onMember({ result, message, output: file, sharing }) {
       line.clear();
-      if (result) process.stdout.write(`${result.output}  (${howMade(result)})\n`);
+      const shared = sharing ? `; shared ${sharing.shared} of ${sharing.results} results` : "";
+      if (result) process.stdout.write(`${result.output}  (${howMade(result)}${shared})\n`);
       else process.stderr.write(`erpo: ${basename(file)}: ${message}\n`);
     },
   });

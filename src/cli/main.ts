@@ -14,6 +14,7 @@ const subcommands = [
   "verify",
   "figure",
   "compare",
+  "runs",
   "train",
   "generate",
   "score",

@@ -90,3 +90,24 @@ export const someOf =
     if (unknown.length) throw new InvalidArgumentError(`${unknown.join(", ")}: not known; there is: ${names.join(", ")}`);
     return given as Name[];
   };
+
+/** Parser of an option: names with commas between; each once. */
+export const names = (text: string): string[] => {
+  const given = text.split(",").map((name) => name.trim());
+  if (given.includes("")) throw new InvalidArgumentError("It must be one or more names, with commas between.");
+  return [...new Set(given)];
+};
+
+/**
+ * Rows of a table as lines with aligned columns.
+ * @param left columns that stand to the left, counted from the first; the others stand to the right
+ */
+export function alignedLines(rows: readonly (readonly string[])[], left = Number.POSITIVE_INFINITY): string[] {
+  const widths = rows[0]?.map((_, i) => Math.max(...rows.map((row) => row[i]!.length))) ?? [];
+  return rows.map((row) =>
+    row
+      .map((cell, i) => (i < left ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+      .join("  ")
+      .trimEnd(),
+  );
+}

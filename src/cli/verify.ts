@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
+import type { Check } from "../../reports/provenance/check.js";
 import type { SealedReport } from "../../reports/provenance/read.js";
-import type { Check } from "../../reports/provenance/verify.js";
 
 interface Options {
   rerun?: boolean;
@@ -12,7 +12,7 @@ interface Options {
 export function register(program: Command): void {
   program
     .command("verify")
-    .description("check a report's provenance: its notebook, outputs, data, model, code")
+    .description("check a report's provenance: its notebook, parameters, outputs, data, kept results, model, code")
     .argument("<report>", "an HTML report of a notebook")
     .option("--rerun", "run the notebook again, on copies, and compare the outputs")
     .option("--tolerance <number>", "how far numbers of a re-run may be apart, relative to the larger one", positive, 1e-6)
@@ -20,7 +20,8 @@ export function register(program: Command): void {
     .addHelpText(
       "after",
       `
-Each item is
+Of a run, the files are checked that the notebook has used; the kept results among them must stand on what they were made from, and the notebook's
+parameters must be those that a stage was trained with. Each item is
   same         as the report says
   differs      there, but another one                       (exit code 1)
   not found    a file that the report names is gone         (exit code 1)
@@ -41,12 +42,16 @@ function positive(text: string): number {
 }
 
 async function verify(report: string, { rerun, tolerance, json }: Options): Promise<void> {
-  const [{ readReport }, { holds, verifyReport }] = await Promise.all([
+  const [{ readReport }, { holds }, { verifyReport }, { keptResults }, { contentsNow, staleReason }] = await Promise.all([
     import("../../reports/provenance/read.js"),
+    import("../../reports/provenance/check.js"),
     import("../../reports/provenance/verify.js"),
+    import("../runs/keep.js"),
+    import("../runs/stale.js"),
   ]);
   const sealed = readReport(report);
-  const checks = await verifyReport(sealed, report, modelDigest);
+  const now = contentsNow();
+  const checks = await verifyReport(sealed, report, { modelDigest, keptResults, staleReason: (dir, path) => staleReason(dir, path, now) });
   if (rerun) {
     const again = await runAgain(sealed, report, tolerance);
     if (!again) return;

@@ -53,16 +53,24 @@ const promptCompletion = (value: Record<string, unknown>, where: string): Prompt
  * @throws DataError `FILE:LINE: FIELD: cause`
  */
 export function readPreferences(path: string): PreferenceRow[] {
-  return readJsonl(path).map(({ line, value }) => {
-    const where = `${path}:${line}`;
-    if ("response_0" in value) return saferOf(value, where);
-    if (!("prompt" in value) && "chosen" in value) return dialogues(value, where);
-    return {
-      prompt: turns(value.prompt, "prompt", where),
-      chosen: turns(value.chosen, "chosen", where),
-      rejected: turns(value.rejected, "rejected", where),
-    };
-  });
+  return readJsonl(path).map(({ line, value }) => preference(value, `${path}:${line}`));
+}
+
+/** Preference pairs as `readPreferences` takes them and rows {prompt, completion}, in one file. @throws DataError `FILE:LINE: FIELD: cause` */
+export function readTriples(path: string): (PreferenceRow | PromptCompletionRow)[] {
+  return readJsonl(path).map(({ line, value }) =>
+    "completion" in value && !("rejected" in value) ? promptCompletion(value, `${path}:${line}`) : preference(value, `${path}:${line}`),
+  );
+}
+
+function preference(value: Record<string, unknown>, where: string): PreferenceRow {
+  if ("response_0" in value) return saferOf(value, where);
+  if (!("prompt" in value) && "chosen" in value) return dialogues(value, where);
+  return {
+    prompt: turns(value.prompt, "prompt", where),
+    chosen: turns(value.chosen, "chosen", where),
+    rejected: turns(value.rejected, "rejected", where),
+  };
 }
 
 function saferOf(value: Record<string, unknown>, where: string): PreferenceRow {

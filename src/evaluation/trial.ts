@@ -6,6 +6,8 @@ import type { Judge } from "./judges.js";
 export interface Trial {
   /** The name of its files. */
   name: string;
+  /** What its prompts are called, where several trials have the same; default: its name. */
+  suite?: string;
   /** What a table calls it; default: its name. */
   title?: string;
   rows: readonly PromptRow[];

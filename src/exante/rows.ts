@@ -12,6 +12,9 @@ export interface LabelledPrompt extends PromptRow {
   answer?: { text: string; finished: boolean };
 }
 
+/** Of a labelled prompt, what its thought is written from. */
+export type Assessed = Pick<LabelledPrompt, "label" | "category" | "nearRule" | "sense" | "target">;
+
 /** What rows with traces are written with. */
 export interface TraceWriter {
   rules: RuleSet;
@@ -40,7 +43,7 @@ const answerHeadTokens = 4;
  * @param label defaults to the prompt's own; the other one gives the wrong twin
  * @throws RangeError where the prompt names a rule that the set does not have
  */
-export function thoughtFor(prompt: LabelledPrompt, rules: RuleSet, label: Label = prompt.label): Thought {
+export function thoughtFor(prompt: Assessed, rules: RuleSet, label: Label = prompt.label): Thought {
   const unsafe = label === "unsafe";
   const id = prompt.category === "none" ? prompt.nearRule : prompt.category;
   const rule = id === undefined ? rules.rules[0]! : rules.get(id);

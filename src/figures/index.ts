@@ -2,7 +2,7 @@
 
 export { type Figure, type FigureOptions, figure } from "./figure.js";
 export { FigureError, type Row, type VegaLiteSpec } from "./spec.js";
-export { intervalCurves } from "./specs/interval-curves.js";
+export { type CurveFields, intervalCurves } from "./specs/interval-curves.js";
 export { type IntervalFields, intervals } from "./specs/intervals.js";
 export { lengthDistribution } from "./specs/length-distribution.js";
 export { type RunsOptions, runCurves, runIntervals } from "./specs/runs.js";

@@ -12,9 +12,10 @@ import { type Training, trainKept } from "../runs/training.js";
 import type { StepMetrics } from "../training/metrics.js";
 import { wordings } from "./erpo/recipe.js";
 import { sftTraining } from "./erpo/stage1.js";
+import { stages } from "./erpo/stages.js";
 
 /** Folder of the stage in a run. */
-export const naiveStage = "baseline-naive-sft";
+export const naiveStage = stages.naive;
 
 /** Of stage 1a's budget in tokens, the share that this takes: enough to show what it does. */
 const share = 0.2;

@@ -28,6 +28,7 @@ export const positivePrompt =
 /** The three kinds of reverse prompt, s'. */
 export const reverseKinds = ["Rand-Words", "Opposite-Replace", "Manual-Reverse"] as const;
 
+/** One of `reverseKinds`. */
 export type ReverseKind = (typeof reverseKinds)[number];
 
 /** What Opposite-Replace puts in the place of words of the positive prompt. */
@@ -60,8 +61,9 @@ export function reversePrompt(kind: ReverseKind, rng: Rng): string {
   }
 }
 
-/** Weights of the contrast. The paper takes 0.5 for generated answers; 0 is greedy decoding under the positive prompt, whatever the reverse prompt. */
+/** Weights of the contrast. 0 is greedy decoding under the positive prompt, whatever the reverse prompt. */
 export const alphas = [0, 0.1, 0.3, 0.5, 0.7] as const;
+/** The paper's weight for generated answers. */
 export const paperAlpha = 0.5;
 
 /** tau of contrastive decoding's plausibility mask (Li et al. 2023), which ROSE goes without: one policy of the grid has it. */
@@ -121,6 +123,7 @@ export interface ContrastStep {
   greedy: TokenLogits;
 }
 
+/** A token and its logits in each context. */
 export interface TokenLogits {
   token: string;
   /** Under the positive prompt, under the reverse prompt, and the first minus alpha times the second (masked tokens: -1e30). */
@@ -264,8 +267,10 @@ export function claimInWords(what: string, unsafe: PairedDifference, safe: Paire
   return `${what}: refusals change by ${change(unsafe)} on ${unsafe.n} unsafe prompts and by ${change(safe)} on ${safe.n} safe ones. ${holds}: ${verdict.join(", and ")}.`;
 }
 
-/** Tokens of a trace and its answer; questions and rounds of the measurement of speeds. */
+/** Tokens of a trace, from a quick run. */
 const thought = 44;
+
+/** Questions and rounds of the measurement of speeds. */
 export const speed = { questions: 16, rounds: 5 };
 
 /** ROSE on the base model, and on the run's last stage where it has one. */

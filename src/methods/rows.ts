@@ -33,13 +33,13 @@ export interface MethodRow {
 
 /** The rows of a method's evaluations: each outcome of `evaluate` joined with the completions that it was judged on, which the run keeps. */
 export function methodRows(run: Run, method: string, results: readonly TrialResult[]): MethodRow[] {
-  return results.flatMap(({ policy, trial, rows }) => {
+  return results.flatMap(({ policy, trial, suite = trial, rows }) => {
     const kept = `evaluation/${policy}/${trial}`;
     const attack = readRecord(run.dir, `${kept}.json`)!.identity.attack as string;
     const responses = new Map((readAppended(run.path(`${kept}.jsonl`)) as unknown as Response[]).map((row) => [row.id, row]));
     return rows.map(({ id, label, judgement, tokens, seconds }) => {
       const answer = answerIn(responses.get(id)!);
-      return { method, policy, suite: trial, id, label, attack, answer, judgement, tokens, seconds };
+      return { method, policy, suite, id, label, attack, answer, judgement, tokens, seconds };
     });
   });
 }
@@ -57,23 +57,22 @@ export function saveMethodRows(run: Run, method: string, results: readonly Trial
 export const readMethodRows = (dir: string, method: string): MethodRow[] =>
   existsSync(rowsFile(dir, method)) ? (readAppended(rowsFile(dir, method)) as unknown as MethodRow[]) : [];
 
-/** What policies refuse, in percent with 95% Wilson intervals, as a plain table: a line per policy, a column per suite (and attack), and how many answers are degenerate. */
+/** What policies refuse, in percent with 95% Wilson intervals, as a plain table: a line per policy and attack, a column per suite, and how many answers are degenerate. */
 export function methodsSummary(rows: readonly MethodRow[]): string {
-  const suiteOf = ({ suite, attack }: MethodRow) => (attack === "none" || attack === suite ? suite : `${suite} (${attack})`);
-  const suites = [...new Set(rows.map(suiteOf))];
-  const policies = [...new Map(rows.map(({ method, policy }) => [`${method} ${policy}`, { method, policy }])).values()];
+  const suites = [...new Set(rows.map(({ suite }) => suite))];
+  const lineOf = ({ method, policy, attack }: MethodRow) => `${method}: ${policy}${attack === "none" ? "" : `, ${attack}`}`;
   const percent = (x: number) => `${Math.round(100 * x)}`;
-  const lines = policies.map(({ method, policy }) => {
-    const own = rows.filter((row) => row.method === method && row.policy === policy);
+  const lines = [...new Set(rows.map(lineOf))].map((line) => {
+    const own = rows.filter((row) => lineOf(row) === line);
     const cells = suites.map((suite) => {
       const { n, rate, low, high } = share(
-        own.filter((row) => suiteOf(row) === suite),
+        own.filter((row) => row.suite === suite),
         (row) => row.judgement === "refusal",
       );
       return n === 0 ? "-" : `${percent(rate)} [${percent(low)}, ${percent(high)}]`;
     });
     const degenerate = own.filter((row) => row.judgement === "degenerate").length;
-    return [`${method}: ${policy}`, ...cells, `${degenerate}/${own.length}`];
+    return [line, ...cells, `${degenerate}/${own.length}`];
   });
   return plainTable([["percent refused", ...suites, "degenerate"], ...lines]);
 }

@@ -21,6 +21,8 @@ import { builtInTrial, suiteTrials, type TrialName } from "./trials.js";
 export interface TrialResult {
   policy: string;
   trial: string;
+  /** Of its prompts, where it is not the trial's name. */
+  suite?: string;
   title: string;
   /** Whether refusing is right; null where the trial has prompts of both kinds. */
   harmful: boolean | null;
@@ -67,11 +69,11 @@ export async function* evaluate(
   const answers = sets.map(() => new Map<string, Response>());
   const options = { thoughtTokens, batchSize: batchSize.answers, rng: run.rng("evaluation"), signal };
   for await (const { set, response } of respond(policy, sets, options)) {
-    const { name, title = name, rows, judge } = sets[set]!;
+    const { name, suite, title = name, rows, judge } = sets[set]!;
     if (answers[set]!.set(response.id, response).size < rows.length) continue;
     const inOrder = rows.map(({ id }) => answers[set]!.get(id)!);
     const judged = await report(rows, inOrder, judge);
-    const result: TrialResult = { policy: policy.name, trial: name, title, harmful: isHarmful(rows), ...judged };
+    const result: TrialResult = { policy: policy.name, trial: name, suite, title, harmful: isHarmful(rows), ...judged };
     writeAtomic(run.path(file(open[set]!, "json")), [`${JSON.stringify(result)}\n`]);
     yield* ready();
   }

@@ -53,10 +53,7 @@ export function claim(run: KeptFolder, path: string, files: readonly [string, ..
   const same = record?.digest === digest;
   if (same && existsSync(join(run.dir, mark))) return "whole";
   const present = files.some((file) => existsSync(join(run.dir, file)));
-  if (present && !record)
-    throw new KeptError(
-      `${join(run.dir, path)}: was kept by a version of erpo that did not note what it was made from: ${waysOut(run, path)}`,
-    );
+  if (present && !record) throw new KeptError(tooOld(run.dir, path));
   if (present && !same) throw conflict(run, path, record!.identity, identity);
   for (const parent of run.parents) {
     if (readRecord(parent, path)?.digest !== digest || !existsSync(join(parent, mark))) continue;
@@ -66,6 +63,17 @@ export function claim(run: KeptFolder, path: string, files: readonly [string, ..
   }
   if (!same) writeRecord(run.dir, path, { format: 1, digest, files: [...files], identity });
   return "open";
+}
+
+/**
+ * Shares a result of a run that this one branches from, and all that it was made from, as it is there: what a branch begins with.
+ * @throws KeptError when this run holds another one in its place
+ */
+export function shareResult(run: KeptFolder, parent: string, path: string): void {
+  const record = readRecord(parent, path);
+  if (!record) throw new KeptError(tooOld(parent, path));
+  claim(run, path, record.files as [string, ...string[]], record.identity);
+  for (const other of Object.keys(record.identity.from ?? {})) shareResult(run, parent, other);
 }
 
 /** Where the record of a result stands, relative to the run's folder. */
@@ -116,11 +124,14 @@ function conflict(run: KeptFolder, path: string, was: Identity, now: Identity): 
   const others = more.filter((other) => !isDigest(other.was)).map(({ field }) => lastName(field));
   const also = others.length > 0 ? `, and with another ${others.slice(0, 3).join(", ")}${others.length > 3 ? ", ..." : ""}` : "";
   return new KeptError(
-    `${path} was ${verb} with ${lastName(first!.field)} ${inWords(first!.was)}, not ${inWords(first!.now)}${also}: ${waysOut(run, path)}`,
+    `${path} was ${verb} with ${lastName(first!.field)} ${inWords(first!.was)}, not ${inWords(first!.now)}${also}: ${waysOut(run.dir, path)}`,
   );
 }
 
-const waysOut = (run: KeptFolder, path: string): string => `use a branch (run.branch) or another folder, or remove ${join(run.dir, path)}`;
+const tooOld = (dir: string, path: string): string =>
+  `${join(dir, path)}: was kept by a version of erpo that did not note what it was made from: ${waysOut(dir, path)}`;
+
+const waysOut = (dir: string, path: string): string => `use a branch (run.branch) or another folder, or remove ${join(dir, path)}`;
 
 /** The name that a reader knows a field by: "beta" of "objective.beta", the result's name of "from.1-sft". */
 const lastName = (field: string): string => (field.startsWith("from.") ? field.slice("from.".length) : field.split(".").at(-1)!);

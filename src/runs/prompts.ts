@@ -16,7 +16,7 @@ export function balancedPrompts(rows: readonly PromptRow[], rng: Rng): LabelledP
 }
 
 /** @throws RangeError for a row without sense and target, which a trace cannot be written from */
-function labelled(row: PromptRow): LabelledPrompt {
+export function labelled(row: PromptRow): LabelledPrompt {
   const { sense, target } = row;
   if (sense === undefined || target === undefined) throw new RangeError(`prompt ${row.id} has no sense and target`);
   return { ...row, sense, target };

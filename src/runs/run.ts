@@ -18,7 +18,7 @@ import type { Lora } from "../model/lora.js";
 import { removeLeftovers, writeAtomic } from "../setup/atomic.js";
 import { readMetrics, type StepMetrics } from "../training/metrics.js";
 import { beginBranch, parentsOf } from "./branch.js";
-import type { KeptFolder } from "./keep.js";
+import { type KeptFolder, shareResult } from "./keep.js";
 import { loadPolicy } from "./policy-folder.js";
 import { type Profile, profile } from "./profile.js";
 import { currentSha256 } from "./stale.js";
@@ -68,9 +68,9 @@ export interface Run extends KeptFolder {
   metrics(stage: string): StepMetrics[];
   /**
    * A run in another folder that shares with this one whatever is the same, found by its identity, and computes the rest.
-   * @param options.after a finished stage that both must have; the branch begins with it
+   * @param options.after a finished stage that the branch begins with: it is shared at once with all that it was made from, whatever the branch's seed
    * @param options.seed other randomness; default: this run's
-   * @throws KeptError when `after` is missing or stale; DataError when the folder holds another run, or this one was opened without the prompts that were given to it
+   * @throws KeptError when `after` is missing or stale, or another one is in the branch; DataError when the folder holds another run, or this one was opened without the prompts that were given to it
    */
   branch(dir: string, options?: { after?: string; seed?: number }): Promise<Run>;
 }
@@ -160,7 +160,9 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
       const absent = data.given.find(({ name }) => !now.some((source) => source.name === name));
       if (absent) throw new DataError(`${dir} was made with ${absent.title} (${absent.origin}): open it with them to branch it`);
       beginBranch(dir, other);
-      return openRun(other, { profile: chosen.name, seed: its, model, rules, data: files, log });
+      const branch = await openRun(other, { profile: chosen.name, seed: its, model, rules, data: files, log });
+      if (after !== undefined) shareResult(branch, dir, after);
+      return branch;
     },
   };
   return run;

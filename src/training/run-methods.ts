@@ -1,4 +1,4 @@
-import type { Rng } from "../backend/random.js";
+import { createRng, type Rng } from "../backend/random.js";
 import type { TokenPair, TokenRow, TokenUnpaired } from "../data/tokens.js";
 import { apoDown, apoZero } from "../objectives/apo.js";
 import { dpo } from "../objectives/dpo.js";
@@ -13,6 +13,7 @@ import { sigmoidNorm } from "../objectives/sigmoid-norm.js";
 import { simpo } from "../objectives/simpo.js";
 import type { PairLoss } from "../objectives/types.js";
 import { weightedLosses } from "../objectives/weighted.js";
+import { dertaObjective, readTokenTriples } from "./derta.js";
 import type { Objective, Settings } from "./objective.js";
 import { type PairBatch, pairObjective } from "./pair-objective.js";
 import { type CutOptions, type RowModel, readTokenPairs, readTokenRows, readTokenUnpaired, type Tokenized } from "./rows.js";
@@ -34,6 +35,13 @@ export interface Method<Row> {
 export type ReferenceLogps = <Row extends TokenPair | TokenUnpaired>(rows: Row[]) => Promise<Row[]>;
 
 export const sftMethod: Method<TokenRow> = { read: readTokenRows, complete: async (rows) => rows, objective: sftObjective };
+
+/** DeRTa: two rows of each triple, with prefixes whose lengths are drawn by the run's seed. */
+export const dertaMethod = ({ seed }: RunConfig): Method<TokenRow> => ({
+  read: (path, model, cut) => readTokenTriples(path, model, { ...cut, rng: createRng(seed).fork("prefixes") }),
+  complete: async (rows) => rows,
+  objective: dertaObjective,
+});
 
 /** DPO's family. */
 export const pairMethod = (config: RunConfig): Method<TokenPair> => ({

@@ -14,7 +14,7 @@ import { readPlan } from "./plan-file.js";
 import { referenceLogps } from "./preference.js";
 import type { Tokenized } from "./rows.js";
 import { evalSteps, type RunConfig } from "./run-config.js";
-import { ktoMethod, type Method, pairMethod, type ReferenceLogps, sftMethod } from "./run-methods.js";
+import { dertaMethod, ktoMethod, type Method, pairMethod, type ReferenceLogps, sftMethod } from "./run-methods.js";
 import { constant, cosine, linear, type Schedule } from "./schedule.js";
 import { startAdapter } from "./start-adapter.js";
 import { evaluateRows } from "./step.js";
@@ -35,6 +35,7 @@ export interface RunOptions {
  */
 export function runTraining(config: RunConfig, model: LanguageModel, options: RunOptions): AsyncGenerator<StepMetrics> {
   if (config.method === "sft") return runMethod(sftMethod, config, model, options);
+  if (config.method === "derta") return runMethod(dertaMethod(config), config, model, options);
   if (config.method === "kto") return runMethod(ktoMethod(config), config, model, options);
   return runMethod(pairMethod(config), config, model, options);
 }
@@ -140,7 +141,8 @@ export function batchPlan(config: RunConfig, data: Pick<Tokenized<unknown>, "row
 }
 
 /** TRL's defaults where the run names none. */
-export const peakRate = ({ learning_rate, method }: RunConfig): number => learning_rate ?? (method === "sft" ? 2e-5 : 1e-6);
+export const peakRate = ({ learning_rate, method }: RunConfig): number =>
+  learning_rate ?? (method === "sft" || method === "derta" ? 2e-5 : 1e-6);
 
 function scheduleOf({ lr_scheduler_type: type, lr_scheduler_kwargs: more, warmup_ratio: warmup }: RunConfig): Schedule {
   if (type === "linear") return linear({ warmup });

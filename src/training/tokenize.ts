@@ -1,4 +1,5 @@
 import { DataError } from "../data/errors.js";
+import type { CompletionRow } from "../data/tokens.js";
 import type { ChatMessage, Tokenizer } from "../model/tokenizer.js";
 
 /** A prompt or a completion: plain text, or the turns of a chat. */
@@ -31,13 +32,16 @@ export function promptIds(tokenizer: Tokenizer, prompt: Text): number[] {
 }
 
 /**
- * Keeps the first `maxLength` tokens of prompt and completion together.
+ * Keeps the first `maxLength` tokens of prompt and completion together, and the targets of these.
  * @returns null when nothing of the completion would be left: such a row teaches nothing, and TRL leaves it out
  */
-export function keepStart<T extends { prompt: readonly number[]; completion: readonly number[] }>(row: T, maxLength: number): T | null {
+export function keepStart<T extends CompletionRow>(row: T, maxLength: number): T | null {
   const left = maxLength - row.prompt.length;
   if (left <= 0) return null;
-  return row.completion.length <= left ? row : { ...row, completion: row.completion.slice(0, left) };
+  if (row.completion.length <= left) return row;
+  const targets = row.targets && { targets: row.targets.slice(0, left) };
+  const weights = row.weights && { weights: row.weights.slice(0, left) };
+  return { ...row, completion: row.completion.slice(0, left), ...targets, ...weights };
 }
 
 function jointIds(tokenizer: Tokenizer, prompt: Text, completion: Text): number[] {

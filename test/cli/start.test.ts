@@ -5,6 +5,9 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { mainNotebooks } from "../../src/methods/erpo/plan.js";
+import { plannedResults } from "../../src/methods/erpo/results.js";
+import { profile } from "../../src/runs/profile.js";
+import { runStatus } from "../../src/runs/status.js";
 
 const root = resolve(import.meta.dirname, "../..");
 const scratch = mkdtempSync(join(tmpdir(), "erpo-start-"));
@@ -71,13 +74,19 @@ test("the whole line on a tiny model, from the notebooks to the reports", async 
     encoding: "utf8",
   });
   expect(JSON.parse(verified.stdout)).toMatchObject({ ok: true });
-  for (const kind of ["notebook", "output", "run", "data", "model", "code", "lockfile"])
+  for (const kind of ["notebook", "output", "run", "data", "result", "parameter", "model", "code", "lockfile"])
     expect(JSON.parse(verified.stdout).checks).toContainEqual(expect.objectContaining({ kind, status: "same" }));
   for (const file of reports.filter((name) => name.endsWith(".html"))) {
     const html = readFileSync(join(scratch, "first/reports", file), "utf8");
     expect(html).not.toMatch(/<script(?![^>]*application\/json)|(?:src|href)="https?:\/\/[^"]*\.(?:js|css)/);
     expect(html).not.toMatch(new RegExp(`(?<![.\\w])${scratch}`)); // paths are relative
   }
+  // what the main job is said to keep is what it keeps; beside it, only the score of the last kept round, which is another one each time
+  const status = runStatus(join(scratch, "first"), plannedResults(profile("tiny")));
+  expect(status.filter(({ state }) => state !== "current")).toEqual([]);
+  const planned = plannedResults(profile("tiny")).map(({ path }) => path);
+  const others = status.map(({ path }) => path).filter((path) => !planned.includes(path));
+  expect(others.filter((path) => !/^3-length-controlled\/round-\d\/dev\.json$/.test(path))).toEqual([]);
 }, 240_000);
 
 test("killed on the way and started again: the same metrics and adapters as in one go", async () => {

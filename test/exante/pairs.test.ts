@@ -48,6 +48,14 @@ const written = (prompt: LabelledPrompt, style: TraceStyle, label = prompt.label
 const sampled = (prompt: LabelledPrompt, style: TraceStyle, label = prompt.label) =>
   checkSample(written(prompt, style, label), prompt.label, tokenizer);
 
+test("a thought is written from what it says, by the rule that the prompt breaks, comes near to, or else the first", () => {
+  const said = { sense: "hurt a person", target: "a person" };
+  const { rules } = writer;
+  expect(thoughtFor({ label: "unsafe", category: "R2", ...said }, rules)).toMatchObject({ rule: "R2", risk: rules.get("R2").risk });
+  expect(thoughtFor({ label: "safe", category: "none", nearRule: "R3", ...said }, rules)).toMatchObject({ rule: "R3", risk: "none" });
+  expect(thoughtFor({ label: "safe", category: "none", ...said }, rules).rule).toBe(rules.ids[0]);
+});
+
 test("a row's tokens are those of its text, the first decision and verdict tokens weigh most", () => {
   const { ids, weights } = weighSegments(writeThought(thoughtFor(unsafe, writer.rules), "terse"), tokenizer, traceWeights);
   expect(tokenizer.decode(ids)).toBe(

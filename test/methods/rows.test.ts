@@ -36,14 +36,14 @@ test("a row per answer, with the attack and what the judge has read", async () =
   };
   const trials: Trial[] = [
     { name: "general", rows: run.data.general.test.slice(0, 2), judge },
-    { name: "pushed", rows: run.data.test.slice(0, 2), attack: prefill(), judge },
+    { name: "pushed", suite: "test", rows: run.data.test.slice(0, 2), attack: prefill(), judge },
   ];
   const results: TrialResult[] = [];
   for await (const result of evaluate(run, await run.policy("base"), trials)) results.push(result);
   const rows = saveMethodRows(run, "mine", results);
   expect(rows.map(({ method, policy, suite, id, label, attack }) => [method, policy, suite, id, label, attack])).toEqual([
     ...trials[0]!.rows.map(({ id, label }) => ["mine", "base", "general", id, label, "none"]),
-    ...trials[1]!.rows.map(({ id, label }) => ["mine", "base", "pushed", id, label, "prefill"]),
+    ...trials[1]!.rows.map(({ id, label }) => ["mine", "base", "test", id, label, "prefill"]),
   ]);
   expect(rows.map(({ answer }) => answer).sort()).toEqual(read.sort());
   expect(rows[2]!.answer).toMatch(/^Sure, here is/);
@@ -74,7 +74,7 @@ test("surprise is the mean negative log-prob of an answer's tokens, and unknown 
   expect(await keptSurprise(run, base, outcome, trial)).toEqual(nats);
 });
 
-test("the summary has a line per policy of each method and a column per suite and attack", () => {
+test("the summary has a line per policy and attack of each method, and a column per suite", () => {
   const row = (method: string, policy: string, suite: string, judgement: MethodRow["judgement"], attack = "none"): MethodRow => ({
     ...{ method, policy, suite, judgement, attack },
     ...{ id: "1", label: "safe", answer: "", tokens: 1, seconds: 1 },
@@ -84,13 +84,14 @@ test("the summary has a line per policy of each method and a column per suite an
     row("a", "base", "harmful", "degenerate"),
     row("b", "base", "harmful", "compliance"),
     row("b", "base", "harmful", "refusal", "prefill"),
-    row("b", "base", "prefill", "degenerate", "prefill"), // the built-in trial, whose name says it
+    row("b", "base", "general", "degenerate", "prefill"),
   ];
   // Wilson's interval of 1 of 2 is 0.5 -+ 0.405 (z = 1.96: centre 0.5, half 1.96 sqrt(1/8 + 3.84/16) / (1 + 3.84/2) = 0.405), of 0 of 1 [0, 0.793], of 1 of 1 [0.207, 1]
   expect(methodsSummary(rows).split("\n")).toEqual([
-    "percent refused     harmful  harmful (prefill)    prefill  degenerate",
-    "a: base          50 [9, 91]                  -          -         1/2",
-    "b: base           0 [0, 79]      100 [21, 100]  0 [0, 79]         1/3",
+    "percent refused         harmful    general  degenerate",
+    "a: base              50 [9, 91]          -         1/2",
+    "b: base               0 [0, 79]          -         0/1",
+    "b: base, prefill  100 [21, 100]  0 [0, 79]         1/2",
   ]);
 });
 

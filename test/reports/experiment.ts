@@ -29,7 +29,7 @@ export const steadyCells: RawCell[] = [
     tags: ["parameters"],
   }),
   code(
-    'import { readFileSync } from "node:fs";\nconst rows = readFileSync(runDir + "/data/train.jsonl", "utf8").trim().split("\\n").map((row) => JSON.parse(row));\nconsole.log("rows", rows.length);',
+    'import { readFileSync } from "node:fs";\nconst rows = readFileSync(runDir + "/data/train.jsonl", "utf8").trim().split("\\n").map((row) => JSON.parse(row));\nfor (const file of ["data/manifest.json", "1-sft/metrics.jsonl"]) readFileSync(runDir + "/" + file);\nconsole.log("rows", rows.length);',
   ),
   code(
     'import { figure, table, trainingCurves, value } from "erpo";\nfigure(trainingCurves(["loss"], { rows: rows.map(({ x }, i) => ({ step: i + 1, loss: x })) }), { label: "fig-loss", caption: "c", alt: "a" });',
@@ -46,6 +46,7 @@ export async function makeProject(cells: RawCell[]): Promise<Project> {
   write(path("runs/a/data/train.jsonl"), '{"x":0.5}\n{"x":0.25}\n');
   write(path("runs/a/data/manifest.json"), "{}\n");
   write(path("runs/a/1-sft/metrics.jsonl"), '{"loss":1}\n');
+  write(path("runs/a/2-dpo/metrics.jsonl"), '{"loss":2}\n');
   write(path("runs/a/1-sft/checkpoint-5/adapter_model.safetensors"), "dropped when the stage is through");
   const model = { name: "tiny", sha256: await weightsSha256(path("models/tiny")) };
   write(path("runs/a/run.json"), JSON.stringify({ format: 1, profile: "tiny", seed: 3, model, environments: [] }));

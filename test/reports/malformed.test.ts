@@ -35,6 +35,7 @@ const whole = {
         complete: true,
         parameters: {},
         environment: {},
+        runs: [{ folder: "../run", files: { "data/train.jsonl": "0" }, lengths: {} }],
       },
     },
   },

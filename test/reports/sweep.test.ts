@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readNotebook } from "../../reports/notebook/read.js";
-import { combinations, memberName, parseAxis } from "../../reports/sweep/axes.js";
+import { combinationName, combinations, parseAxis } from "../../reports/sweep/axes.js";
 import { erpo } from "./cli.js";
 import { code, writeNotebook } from "./notebooks.js";
 
@@ -27,13 +27,13 @@ test("the cross product, each with a name that any file system takes", () => {
     { a: 2, b: "x" },
     { a: 2, b: "y" },
   ]);
-  expect(memberName("/x/03-stage-2-dpo.ipynb", { beta: 0.05, loss: "ipo" })).toBe("03-stage-2-dpo.beta=0.05.loss=ipo.ipynb");
+  expect(combinationName({ beta: 0.05, loss: "ipo" })).toBe("beta=0.05.loss=ipo");
   const axis = fc.record({ name: fc.constantFrom("a", "b", "c"), values: fc.uniqueArray(fc.jsonValue(), { minLength: 1, maxLength: 4 }) });
   fc.assert(
     fc.property(fc.uniqueArray(axis, { selector: ({ name }) => name, minLength: 1 }), (axes) => {
       const sets = combinations(axes);
       expect(sets).toHaveLength(axes.reduce((n, { values }) => n * values.length, 1));
-      for (const set of sets) expect(memberName("nb.ipynb", set)).toMatch(/^nb(\.[abc]=[\p{L}\p{N}.,+_-]*)+\.ipynb$/u);
+      for (const set of sets) expect(combinationName(set)).toMatch(/^[abc]=[\p{L}\p{N}.,+_-]*(\.[abc]=[\p{L}\p{N}.,+_-]*)*$/u);
     }),
   );
 });
@@ -79,6 +79,7 @@ test("a sweep runs every combination, shows them beside each other, and goes on 
 test.each([
   ["no folder for the copies", ["--sweep", "beta=1"], 2, "needs --output"],
   ["no values", ["--sweep", "beta", "--output", "x"], 2, "needs a name and values"],
+  ["groups by what is not swept", ["--sweep", "beta=1", "--group-by", "loss", "--output", "x"], 2, "--group-by loss: is not swept"],
   ["the same parameter twice", ["--sweep", "beta=1", "--sweep", "beta=2", "--output", "x"], 2, "beta is swept twice"],
   ["a parameter with a value besides", ["--sweep", "beta=1", "-p", "beta", "2", "--output", "x"], 2, "give one of them"],
   [

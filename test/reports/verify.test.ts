@@ -1,17 +1,20 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import fc from "fast-check";
 import { beforeAll, expect, test, vi } from "vitest";
+import { holds } from "../../reports/provenance/check.js";
 import { outputSha256 } from "../../reports/provenance/digests.js";
 import { readReport } from "../../reports/provenance/read.js";
-import { holds, verifyReport } from "../../reports/provenance/verify.js";
+import { verifyReport } from "../../reports/provenance/verify.js";
 import { register } from "../../src/cli/verify.js";
 import { weightsSha256 } from "../../src/model/load.js";
-import { makeProject, type Project, render, sha256sum, steadyCells } from "./experiment.js";
+import { keptResults } from "../../src/runs/keep.js";
+import { staleReason } from "../../src/runs/stale.js";
+import { makeProject, type Project, render, sha256sum, steadyCells, write } from "./experiment.js";
 
 let made: Project;
 beforeAll(async () => {
@@ -26,7 +29,8 @@ function copy(): Project {
   return { root, path, notebook: path("runs/a/notebooks/nb.ipynb"), report: path("runs/a/reports/nb.html") };
 }
 
-const verify = (report: string) => verifyReport(readReport(report), report, weightsSha256);
+const lookups = { modelDigest: weightsSha256, keptResults, staleReason };
+const verify = (report: string) => verifyReport(readReport(report), report, lookups);
 
 /** What is not `same`, as `status kind: name`. */
 const told = async (report: string) =>
@@ -137,6 +141,28 @@ test.each<[string, (project: Project) => void, string[]]>([
   change(project);
   expect(await told(project.report)).toEqual(expected);
   expect(holds(await verify(project.report))).toBe(false);
+});
+
+test("a run that goes on is no difference: rows are added, other files change, its record names another environment", async () => {
+  const project = copy();
+  appendFileSync(project.path("runs/a/1-sft/metrics.jsonl"), '{"loss":0.5}\n');
+  flip(project.path("runs/a/2-dpo/metrics.jsonl")); // which the notebook has not read
+  write(project.path("runs/a/2-dpo/pairs.json"), "{}\n");
+  edit(project.path("runs/a/run.json"), (text) => text.replace('"environments":[]', '"environments":[{"node":"v99"}]'));
+  expect(await told(project.report)).toEqual([]);
+  appendFileSync(project.path("runs/a/data/train.jsonl"), '{"x":1}\n'); // what it was made from does not grow
+  expect(await told(project.report)).toEqual(["differs data: ../data/train.jsonl"]);
+});
+
+test("a run that another executor has not noted is checked whole, without what is not whole yet", async () => {
+  const project = copy();
+  edit(project.notebook, (json) => json.replace('"runs":', '"other":'));
+  write(project.path("runs/a/2-dpo/samples-free.jsonl.partial"), '{"ids":[1]}\n');
+  await render(project.path("runs/a"));
+  rmSync(project.path("runs/a/2-dpo/samples-free.jsonl.partial"));
+  expect(await told(project.report)).toEqual([]);
+  flip(project.path("runs/a/2-dpo/metrics.jsonl"));
+  expect(await told(project.report)).toEqual(["differs run: ../2-dpo/metrics.jsonl"]);
 });
 
 test("a model that this machine does not have is told, and is no failure", async () => {

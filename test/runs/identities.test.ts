@@ -96,7 +96,6 @@ test("nothing else changes an identity: another folder, another log, the model u
 test("a branch shares stage 1 and its pairs, and trains another beta to another adapter", async () => {
   const branch = await run.branch(folder.path("beta-0.5"), { after: stages.sft });
   expect(branch.parents).toEqual([run.dir]);
-  await finish(stage1(branch));
   const inode = (r: Run, ...path: string[]) => statSync(r.path(...path)).ino;
   expect(inode(branch, "1-sft/adapter_model.safetensors")).toBe(inode(run, "1-sft/adapter_model.safetensors"));
   await finish(stage2(branch, { beta: 0.5 }));
@@ -104,6 +103,18 @@ test("a branch shares stage 1 and its pairs, and trains another beta to another 
   const adapter = (r: Run) => readFileSync(r.path("2-dpo/adapter_model.safetensors"));
   expect(adapter(branch).equals(adapter(run))).toBe(false);
   await named(run.branch(folder.path("none"), { after: "4-more" }), "is not there");
+});
+
+test("a branch with another seed goes on from the stage that it begins with, and keeps that as it is", async () => {
+  const seeded = await run.branch(folder.path("seed-2"), { after: stages.sft, seed: 2 });
+  await finish(stage2(seeded));
+  const adapter = (r: Run, stage: string) => readFileSync(r.path(stage, "adapter_model.safetensors"));
+  expect(adapter(seeded, stages.sft).equals(adapter(run, stages.sft))).toBe(true);
+  expect(adapter(seeded, stages.dpo).equals(adapter(run, stages.dpo))).toBe(false);
+  await named(finish(stage1(seeded)), "1-sft/decision was trained with seed 1, not 2");
+  const trained = await run.branch(folder.path("own-stage-1"), { seed: 2 });
+  await finish(stage1(trained));
+  await named(run.branch(trained.dir, { after: stages.sft, seed: 2 }), "1-sft was trained with seed 2, not 1");
 });
 
 test("a stage that was trained again makes what stands on it stale: it is refused, and evaluated under its own name only", async () => {

@@ -41,6 +41,9 @@ export const pairs = {
   everySteps: 10,
 };
 
+/** What a notebook may vary of the preference losses, unless it does: `PreferenceOptions`, and stage 3's alpha in nats per token. */
+export const preferenceDefaults = { beta: 0.1, nllWeight: 0.3, level: "trace", alpha: 0.02 } as const;
+
 /** Temperatures of stage 3's samples: the first is what the policy would say, the others what it could. */
 export const roundTemperature = (sample: number): number => (sample === 0 ? 0 : 1);
 

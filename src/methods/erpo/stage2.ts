@@ -6,7 +6,7 @@ import { type Training, trainKept } from "../../runs/training.js";
 import type { StepMetrics } from "../../training/metrics.js";
 import { pairObjective } from "../../training/pair-objective.js";
 import { type PairLevel, pairBatches, stage2Pairs } from "./pairs.js";
-import { pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
+import { preferenceDefaults as defaults, pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
 import { stages } from "./stages.js";
 
 /** What a notebook may vary. */
@@ -33,7 +33,7 @@ export async function* stage2(run: Run, options: PreferenceOptions = {}): AsyncG
 /** Stage 2's training: its pairs are made or, where they are kept, read. */
 export async function preferenceTraining(
   run: Run,
-  { beta = 0.1, nllWeight = 0.3, level = "trace", signal }: PreferenceOptions = {},
+  { beta = defaults.beta, nllWeight = defaults.nllWeight, level = defaults.level, signal }: PreferenceOptions = {},
 ): Promise<Training<TokenPair>> {
   const pairs = await stage2Pairs(run, level, signal);
   return {

@@ -10,7 +10,7 @@ import type { StepMetrics } from "../../training/metrics.js";
 import { pairObjective } from "../../training/pair-objective.js";
 import { gate } from "./gate.js";
 import { pairBatches, roundPairs } from "./pairs.js";
-import { pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
+import { preferenceDefaults as defaults, pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
 import type { PreferenceOptions } from "./stage2.js";
 import { roundStage, stages } from "./stages.js";
 
@@ -49,7 +49,13 @@ export async function roundTraining(
   run: Run,
   round: number,
   current: string,
-  { beta = 0.1, alpha = 0.02, nllWeight = 0.3, level = "trace", signal }: LengthControlOptions = {},
+  {
+    beta = defaults.beta,
+    alpha = defaults.alpha,
+    nllWeight = defaults.nllWeight,
+    level = defaults.level,
+    signal,
+  }: LengthControlOptions = {},
 ): Promise<Training<TokenPair>> {
   const pairs = await roundPairs(run, round, current, level, signal);
   return {

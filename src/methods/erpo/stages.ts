@@ -5,6 +5,7 @@ export const stages = {
   dpo: "2-dpo",
   final: "3-length-controlled",
   baseline: "baseline-answers-only",
+  naive: "baseline-naive-sft",
 } as const;
 
 /** Folder of a round of stage 3. */

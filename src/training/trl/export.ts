@@ -27,6 +27,7 @@ export async function exportTrl(config: RunConfig, model: LanguageModel, output:
     throw new TrainingError(`reference_adapter: ${config.reference_adapter}: TRL measures against the start or, with null, the base model`);
   }
   if (config.method === "kto") throw new TrainingError("method: kto: is not exported: its batches are of one process");
+  if (config.method === "derta") throw new TrainingError("method: derta: is not exported: TRL has no counterpart");
   const unlike =
     config.method === "dpo" && (lossTypes(config).includes("simpo") ? "simpo" : conservative(config) && "sigmoid with label_smoothing");
   if (unlike) throw new TrainingError(`loss_type: TRL's DPO has no ${unlike}`);

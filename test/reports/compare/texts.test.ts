@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { literal } from "../../../reports/compare/cells.js";
 import { written } from "../../../reports/compare/parameters.js";
-import { declared, distinctNames } from "../../../reports/compare/run-folder.js";
+import { distinctNames } from "../../../reports/compare/run-folder.js";
 import { changes } from "../../../reports/compare/samples.js";
 import { inWords } from "../../../reports/compare/setting-cells.js";
 import { MarkdownReader } from "../../../reports/document/markdown.js";
@@ -43,12 +43,6 @@ test("names are as short as they can be and tell all folders apart", () => {
       for (const [i, name] of names.entries()) expect(paths[i]!.endsWith(name)).toBe(true);
     }),
   );
-});
-
-test("a parameters cell's plain values are read, others left aside", () => {
-  const source =
-    'let profileName = "quick"; // or "full"\nlet seed = 1;\nconst rate: number = -1e-4;\nlet level: "a" | "b" = "a";\nlet on = true;\nlet made = f(2);';
-  expect(declared(source)).toEqual({ profileName: "quick", seed: 1, rate: -1e-4, level: "a", on: true });
 });
 
 test("values in tables: digests short, lists joined, long texts cut", () => {

@@ -1,0 +1,37 @@
+import { existsSync } from "node:fs";
+import { join, relative, resolve, sep } from "node:path";
+import type { TraceLine } from "../../kernel/session/file-notes.js";
+import { digestFiles, isInput, type RunFiles } from "../provenance/run-files.js";
+import type { Parameters } from "./parameters.js";
+
+const END = JSON.stringify({ end: true } satisfies TraceLine);
+
+/** An experiment that a notebook has used: the files there that it has read or written, as they were at its end. */
+export interface UsedRun extends RunFiles {
+  /** The experiment's folder, relative to the kernel's. */
+  folder: string;
+}
+
+/**
+ * The experiments (a `run.json` in their folder) that a notebook's parameters name, with what it has used of each.
+ * @param trace what its kernel has told about files; nothing is known of one that is not whole
+ * @param parameters given and declared ones
+ * @param folder the kernel's working directory
+ */
+export function usedRuns(trace: string, parameters: Parameters, folder: string): UsedRun[] {
+  const lines = trace.split("\n").filter(Boolean);
+  if (!lines.includes(END)) return []; // it did not come to its end, so it is not known what is missing
+  const used = lines
+    .map((line) => JSON.parse(line) as TraceLine)
+    .flatMap((line) => ("path" in line && (line.access === "read" || line.access === "write") ? [line.path] : []));
+  const named = Object.values(parameters)
+    .filter((value): value is string => typeof value === "string" && value !== "")
+    .map((value) => resolve(folder, value));
+  return [...new Set(named)]
+    .filter((dir) => existsSync(join(dir, "run.json")))
+    .map((dir) => {
+      const inside = used.filter((path) => path.startsWith(dir + sep)).map((path) => relative(dir, path).replaceAll("\\", "/"));
+      return { folder: relative(folder, dir) || ".", ...digestFiles(dir, [...new Set(inside)].filter(isInput).sort()) };
+    })
+    .filter(({ files }) => Object.keys(files).length > 0);
+}

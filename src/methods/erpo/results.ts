@@ -1,0 +1,65 @@
+import type { Profile } from "../../runs/profile.js";
+import { attackTrials, suiteTrials } from "../../runs/trials.js";
+import { roundStage, stages } from "./stages.js";
+
+/** A result that the main job keeps, and the kept results that it is made from. */
+export interface PlannedResult {
+  path: string;
+  from: readonly string[];
+}
+
+/**
+ * The results of the main job, in the order in which its notebooks compute them. Of a later round of stage 3 only the gate before it is named: that decides which policy
+ * the round goes on from.
+ */
+export function plannedResults({ stage3 }: Profile): PlannedResult[] {
+  const result = (path: string, ...from: string[]): PlannedResult => ({ path, from });
+  const trials = (policy: string, names: readonly string[]) =>
+    names.map((name) => result(`evaluation/${policy}/${name}.json`, ...(policy === "base" ? [] : [policy])));
+  const perplexity = (policy: string) => trials(policy, ["perplexity"]);
+  const dev = (stage: string) => result(`${stage}/dev.json`, stage);
+  const { decision, sft, dpo, final, baseline, naive } = stages;
+  const first = ["harmful", "look-alike-safe"];
+  const attacked = ["base", baseline, final];
+  const policies = ["base", baseline, sft, dpo, final];
+  const all = [
+    // 00
+    ...trials("base", first),
+    result("data/answers-naive.json"),
+    result(naive),
+    ...trials(naive, first),
+    // 02
+    result("data/answers-stage-1.json"),
+    result(decision),
+    result(sft, decision),
+    dev(decision),
+    dev(sft),
+    result(baseline),
+    // 03
+    result("data/answers-stage-2.json"),
+    ...["right", "wrong", "free"].map((name) => result(`${dpo}/samples-${name}.jsonl`, sft)),
+    result(`${dpo}/pairs.json`, sft),
+    result(dpo, sft, `${dpo}/pairs.json`),
+    dev(dpo),
+    // 04
+    ...Array.from({ length: stage3.rounds }, (_, i) => i + 1).flatMap((n) => {
+      const round = roundStage(n);
+      const before = n === 1 ? dpo : `${roundStage(n - 1)}/round.json`;
+      return [
+        result(`data/answers-round-${n}.json`),
+        ...Array.from({ length: stage3.samples }, (_, k) => result(`${round}/samples-${k + 1}.jsonl`, before)),
+        result(`${round}/pairs.json`, before),
+        result(round, before, `${round}/pairs.json`),
+        ...(n === 1 ? [result(`${dpo}/dev-answers.json`, dpo)] : []),
+        result(`${round}/dev-answers.json`, round),
+        result(`${round}/round.json`, round, `${round}/dev-answers.json`),
+      ];
+    }),
+    result(final, `${roundStage(stage3.rounds)}/round.json`),
+    // 05
+    ...policies.flatMap((policy) => [...trials(policy, suiteTrials), ...trials(policy, attacked.includes(policy) ? attackTrials : [])]),
+    ...policies.flatMap(perplexity),
+    dev(final),
+  ];
+  return [...new Map(all.map((planned) => [planned.path, planned])).values()];
+}
