@@ -85,7 +85,7 @@ async function exportStage(dir: string, stage: string, options: { output: string
   const log = (line: string) => void process.stderr.write(`${line}\n`);
   const run = await reopenRun(dir, { model: options.model, rules: options.rules ? readRules(options.rules) : undefined, log });
   try {
-    const file = await exportStage(run, stage.split("/").filter(Boolean).join("/"), options);
+    const file = await exportStage(run, stage.replace(/\/$/, ""), options);
     process.stdout.write(`${file}: erpo train ${file}, or erpo export trl ${file}\n`);
   } finally {
     run.model.dispose();

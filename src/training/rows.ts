@@ -56,7 +56,7 @@ export const tokenizePairs = (model: RowModel, rows: readonly PreferenceRow[], o
 export const readTokenRows = (path: string, model: RowModel, options: CutOptions): Tokenized<TokenRow> =>
   ofFile(path, () =>
     holdsTokenIds(path)
-      ? cutAll(readRowColumns(path), options, (row) => cutRow(row, model, options))
+      ? cutAll(readRowColumns(path), options, (row) => cutIds(row, model, options))
       : tokenizeRows(model, readCompletions(path), options),
   );
 export const readTokenUnpaired = (path: string, model: RowModel, options: CutOptions): Tokenized<TokenUnpaired> =>
@@ -64,14 +64,22 @@ export const readTokenUnpaired = (path: string, model: RowModel, options: CutOpt
 export const readTokenPairs = (path: string, model: RowModel, options: CutOptions): Tokenized<TokenPair> =>
   ofFile(path, () =>
     holdsTokenIds(path)
-      ? cutAll(readPairColumns(path), options, (pair) => cutPair(model, pair, options))
+      ? cutAll(readPairColumns(path), options, (pair) => cutPair(pair, model, options))
       : tokenizePairs(model, readPreferences(path), options),
   );
 
-/** A pair of token ids, cut to `maxLength`; null when its prompt alone fills that. @throws DataError where log-probs under a reference would be of other tokens than are kept */
-function cutPair(model: RowModel, { prompt, reference, ...sides }: TokenPair, options: CutOptions): TokenPair | null {
-  const chosen = cutRow({ prompt, completion: sides.chosen }, model, options);
-  const rejected = cutRow({ prompt, completion: sides.rejected }, model, options);
+/** A row of token ids, cut. @throws DataError for a token that the model has not, or as `cutRow` */
+function cutIds<T extends TokenRow>(row: T, model: RowModel, options: CutOptions): T | null {
+  const { vocabSize } = model.config;
+  const unknown = [...row.prompt, ...row.completion].find((id) => id >= vocabSize);
+  if (unknown !== undefined) throw new DataError(`token ${unknown} is not among the model's ${vocabSize}`);
+  return cutRow(row, model, options);
+}
+
+/** The same of a pair. @throws DataError also where log-probs under a reference would be of other tokens than are kept */
+function cutPair({ prompt, reference, ...sides }: TokenPair, model: RowModel, options: CutOptions): TokenPair | null {
+  const chosen = cutIds({ prompt, completion: sides.chosen }, model, options);
+  const rejected = cutIds({ prompt, completion: sides.rejected }, model, options);
   if (!chosen || !rejected) return null;
   const isCut = chosen.completion.length < sides.chosen.length || rejected.completion.length < sides.rejected.length;
   if (reference && isCut) throw new DataError(`its ref_chosen_logps are of more tokens than max_length ${options.maxLength} keeps`);
@@ -89,15 +97,12 @@ export function tokenizeCut(
   return ids.completions.flatMap((completion) => cutRow({ prompt: ids.prompt, completion }, model, options) ?? []);
 }
 
-/** A row cut to `maxLength`; null when its prompt alone fills it. @throws DataError when it does not fit the model */
+/** A row cut to `maxLength`; null when its prompt alone fills it. @throws DataError when it is longer than the model's positions */
 export function cutRow<T extends TokenRow>(row: T, { config }: Pick<RowModel, "config">, { maxLength }: CutOptions): T | null {
   const kept = maxLength === null ? row : keepStart(row, maxLength);
-  if (!kept) return null;
-  const tokens = kept.prompt.length + kept.completion.length;
+  const tokens = kept ? kept.prompt.length + kept.completion.length : 0;
   if (tokens > config.maxPositions)
     throw new DataError(`${tokens} tokens, but the model has ${config.maxPositions} positions: set a smaller max_length`);
-  const unknown = [...kept.prompt, ...kept.completion].find((id) => id >= config.vocabSize);
-  if (unknown !== undefined) throw new DataError(`token ${unknown} is not among the model's ${config.vocabSize}`);
   return kept;
 }
 

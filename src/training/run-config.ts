@@ -43,9 +43,10 @@ export const runConfigSchema = z
       .string()
       .min(1)
       .describe(
-        "JSON Lines: {prompt, completion} for sft, {prompt, completion, label} for kto, {prompt, chosen, rejected} for the others; for derta a rejected response is read and never " +
-          "learned, each such row becomes two, and rows {prompt, completion} may stand among them; or token ids: {prompt_ids, completion_ids, weights} for sft, " +
-          "{prompt_ids, chosen_ids, rejected_ids, ref_chosen_logps, ref_rejected_logps} for dpo, where weights and ref_ can be left out",
+        "JSON Lines: {prompt, completion} for sft, {prompt, completion, label} for kto, {prompt, chosen, rejected} for the others; or token ids: " +
+          "{prompt_ids, completion_ids, weights} for sft, {prompt_ids, chosen_ids, rejected_ids, ref_chosen_logps, ref_rejected_logps} for dpo, where weights and ref_ can be " +
+          "left out; for derta a rejected response is read and never " +
+          "learned, each such row becomes two, and rows {prompt, completion} may stand among them",
       ),
     batches: z
       .string()
@@ -130,7 +131,7 @@ export const runConfigSchema = z
       refuse("length_alpha", "belongs to method length-controlled-dpo");
     }
     if (config.batches !== undefined) {
-      if (config.method === "kto") refuse("batches", "is not for kto, whose KL is estimated from the rows of a batch");
+      if (["kto", "derta"].includes(config.method)) refuse("batches", `is not for ${config.method}, which arranges its rows itself`);
       const other = (["max_steps", "num_train_epochs"] as const).find((field) => config[field] !== undefined);
       if (other) refuse(other, "leave it out: batches has all steps");
       if (config.gradient_accumulation_steps !== 1) refuse("gradient_accumulation_steps", "must be 1: batches has a step's rows");

@@ -39,13 +39,9 @@ export function keepStart<T extends CompletionRow>(row: T, maxLength: number): T
   const left = maxLength - row.prompt.length;
   if (left <= 0) return null;
   if (row.completion.length <= left) return row;
-  const { completion, targets, weights } = row;
-  return {
-    ...row,
-    completion: completion.slice(0, left),
-    ...(targets && { targets: targets.slice(0, left) }),
-    ...(weights && { weights: weights.slice(0, left) }),
-  };
+  const targets = row.targets && { targets: row.targets.slice(0, left) };
+  const weights = row.weights && { weights: row.weights.slice(0, left) };
+  return { ...row, completion: row.completion.slice(0, left), ...targets, ...weights };
 }
 
 function jointIds(tokenizer: Tokenizer, prompt: Text, completion: Text): number[] {
