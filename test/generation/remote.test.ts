@@ -100,10 +100,10 @@ test("what is busy, broken or hung up on is asked again", async () => {
 
 test("a limit of requests a minute holds, for repeated ones too", async () => {
   answer = (call, count, response) => (count === 2 ? refuse(response, 500, "once") : reply(call, response));
-  await all({ ...endpoint(), requestsPerMinute: 1200 }, many(4), options);
+  await all({ ...endpoint(), requestsPerMinute: 240 }, many(4), options);
   const gaps = calls.slice(1).map(({ at }, i) => at - calls[i]!.at);
   expect(calls.length).toBe(5);
-  expect(Math.min(...gaps)).toBeGreaterThan(35); // 50 ms apart, less what travel takes
+  expect(Math.min(...gaps)).toBeGreaterThan(175); // 250 ms apart, less what travel takes on a busy machine
 });
 
 test.each([
