@@ -55,7 +55,7 @@ async function asFixture(folder, adapterFolder, expected) {
   return { model, adapter, result };
 }
 
-async function completions(model, lora, prompts, { temperature = 0, ...options }) {
+async function completions(model, lora, prompts, { temperature = 0, ...options } = {}) {
   const rows = [];
   const all = { maxNewTokens: 2, batchSize: 2, rng: createRng(3), ...options };
   for await (const { index, ids } of sample(policy({ model, adapter: lora, decoding: plain({ temperature }) }), prompts, all)) rows[index] = ids;
