@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createCanvas, loadImage } from "canvas";
 import type { Browser } from "puppeteer-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { compactSVG } from "../../reports/html/compact-svg.js";
@@ -94,6 +95,14 @@ browserTest("printing gives pages of text", async () => {
   await page.close();
 });
 
+/** Levels of a picture's pixels, RGBA. */
+async function pixels(png: Uint8Array): Promise<Uint8ClampedArray> {
+  const picture = await loadImage(Buffer.from(png));
+  const context = createCanvas(picture.width, picture.height).getContext("2d");
+  context.drawImage(picture, 0, 0);
+  return context.getImageData(0, 0, picture.width, picture.height).data;
+}
+
 const drawings = readdirSync(join(packageRoot(), "test/fixtures/report-figures")).filter((name) => name.endsWith(".svg"));
 
 browserTest.each(drawings)("%s looks the same in fewer bytes", async (name) => {
@@ -101,11 +110,13 @@ browserTest.each(drawings)("%s looks the same in fewer bytes", async (name) => {
   const compact = compactSVG(svg);
   expect(compact.length).toBeLessThan(svg.length);
   const { page } = await openPage(browser!, file, 800);
-  const shots: string[] = [];
+  const shots: Uint8ClampedArray[] = [];
   for (const drawing of [svg, compact]) {
     await page.setContent(drawing);
-    shots.push(await page.screenshot({ encoding: "base64" }));
+    shots.push(await pixels(await page.screenshot()));
   }
-  expect(shots[1]).toBe(shots[0]);
+  const [before, after] = shots;
+  const largest = before!.reduce((most, level, i) => Math.max(most, Math.abs(level - after![i]!)), 0);
+  expect(largest).toBeLessThanOrEqual(3); // of 255: Chromium rounds the edge of a circle and of a path of two arcs differently, at some places
   await page.close();
 });
