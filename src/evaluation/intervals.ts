@@ -58,11 +58,11 @@ export function balancedAccuracy(unsafe: Proportion, safe: Proportion): Estimate
   };
 }
 
-/** How tables show a share or an estimate: `0.85 [0.75, 0.92]`; a dash where it is of nothing. */
+/** How tables show a share or an estimate: `0.85 [0.75, 0.92]`; a dash where it is of nothing, also as JSON has it (null). */
 export function withInterval(estimate: Proportion | Estimate, digits = 2): string {
   const value = "rate" in estimate ? estimate.rate : estimate.value;
   const text = (x: number) => x.toFixed(digits);
-  return Number.isNaN(value) ? "–" : `${text(value)} [${text(estimate.low)}, ${text(estimate.high)}]`;
+  return !Number.isFinite(value) ? "–" : `${text(value)} [${text(estimate.low)}, ${text(estimate.high)}]`;
 }
 
 /** A mean with its 95% interval by the normal approximation, mean -+ z s / sqrt(n) with s over n - 1; NaN where there are no values. */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { auc } from "../../src/evaluation/auc.js";
-import { balancedAccuracy, mcnemar, meanInterval, wilson, z95 } from "../../src/evaluation/intervals.js";
+import { balancedAccuracy, mcnemar, meanInterval, wilson, withInterval, z95 } from "../../src/evaluation/intervals.js";
 import peers from "../fixtures/intervals-scipy.json" with { type: "json" }; // made by test/fixtures/intervals_scipy.py
 
 test("half of four by hand", () => {
@@ -69,4 +69,11 @@ test.each(peers.auc)("agrees with scikit-learn and the mid-rank DeLong: $auc", (
   expect(got.value).toBeCloseTo(value, 12);
   expect(got.low).toBeCloseTo(Math.max(0, value - z95 * se), 10);
   expect(got.high).toBeCloseTo(Math.min(1, value + z95 * se), 10);
+});
+
+test("shares and estimates in words; a share of nothing is a dash, before and after it was stored", () => {
+  expect(withInterval(wilson(8, 10))).toBe("0.80 [0.49, 0.94]");
+  expect(withInterval({ value: 0.5, low: 0.25, high: 0.75 }, 3)).toBe("0.500 [0.250, 0.750]");
+  const nothing = wilson(0, 0);
+  expect([withInterval(nothing), withInterval(JSON.parse(JSON.stringify(nothing)))]).toEqual(["–", "–"]);
 });
