@@ -4,7 +4,7 @@
  * the first tenth, and of the last tenth.
  */
 import * as tf from "@tensorflow/tfjs";
-import { constant, createLora, createRng, dpo, LINEAR_NAMES, loadModel, openDevice, referenceLogps, sample, trainPreference, trainSft } from "../../dist/src/index.js";
+import { constant, createLora, createRng, dpo, LINEAR_NAMES, loadModel, openDevice, plain, policy, referenceLogps, sample, trainPreference, trainSft } from "../../dist/src/index.js";
 
 const [name, ...numbers] = process.argv.slice(2);
 const [steps, rows = 2, tokens = 6, adapted = 1] = numbers.map(Number);
