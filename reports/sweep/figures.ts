@@ -9,7 +9,7 @@ import type { Grouping } from "./groups.js";
 import type { Member } from "./member.js";
 
 /**
- * A figure for each number that two or more whole runs have named: the number against the parameter with the most values, a colour for each
+ * A figure for each number that is named by whole runs and not the same in all: the number against the parameter with the most values, a colour for each
  * combination of the others.
  */
 export async function sweepFigures(members: readonly Member[], axes: readonly Axis[]): Promise<string[]> {
@@ -22,7 +22,7 @@ export async function sweepFigures(members: readonly Member[], axes: readonly Ax
       const value = member.values.get(label)?.number;
       return value === undefined ? [] : [{ x: member.swept[x.name], value, series: seriesOf(member, x, members) }];
     });
-    if (rows.length < 2) continue;
+    if (new Set(rows.map(({ value }) => value)).size < 2) continue; // what no member has changed is in the table
     figures.push(await figure(label, `${label} against ${x.name}`, curve(rows, x, label)));
   }
   return figures;
