@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
-import { isIds, type Prompt, promptTokens } from "../generation/asking.js";
+import { type Prompt, promptTokens } from "../generation/asking.js";
+import { contextTokens } from "../generation/contexts.js";
 import { boundEdits } from "../generation/decoding.js";
 import type { Policy } from "../generation/policy.js";
 import { completionLogps } from "../training/completion.js";
@@ -29,18 +30,13 @@ export async function policyLogps(policy: Policy, rows: readonly GivenCompletion
 }
 
 /** The prompts are run in all contexts, then the completions' tokens are put behind them one by one. */
-async function forcedLogps({ model, adapter, asking, decoding }: Policy, rows: readonly GivenCompletion[]): Promise<number[]> {
-  if (decoding.contexts.length > 0 && rows.some(({ prompt }) => isIds(prompt)))
-    throw new RangeError("policyLogps: a decoding with several contexts needs questions (messages), not token ids");
+async function forcedLogps(policy: Policy, rows: readonly GivenCompletion[]): Promise<number[]> {
+  const { model, adapter, decoding } = policy;
+  const prompts = rows.map(({ prompt }) => prompt);
+  const asked = contextTokens(policy, prompts, "policyLogps");
   const weights = model.decoder.merged(adapter);
   const written = (t: number) => rows.map(({ completion }, index) => ({ index, ids: completion.slice(0, t) }));
-  const streams = [asking, ...decoding.contexts].map((way) =>
-    model.decoder.prefill(
-      weights,
-      rows.map(({ prompt }) => promptTokens(model.tokenizer, way, prompt)),
-      { edit: boundEdits(decoding.edits, written(0)) },
-    ),
-  );
+  const streams = asked.map((ids) => model.decoder.prefill(weights, ids, { edit: boundEdits(decoding.edits, written(0)) }));
   const sums = new Array<number>(rows.length).fill(0);
   try {
     const steps = Math.max(...rows.map(({ completion }) => completion.length));

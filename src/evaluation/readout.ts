@@ -1,7 +1,8 @@
 import * as tf from "@tensorflow/tfjs";
 import { commonPrefix } from "../backend/ops/rows.js";
 import { writeRefusal } from "../exante/rows.js";
-import { isIds, type Prompt, promptTokens } from "../generation/asking.js";
+import type { Prompt } from "../generation/asking.js";
+import { contextTokens } from "../generation/contexts.js";
 import { boundEdits } from "../generation/decoding.js";
 import type { Policy } from "../generation/policy.js";
 import type { StateEdits } from "../model/edit.js";
@@ -23,10 +24,8 @@ export async function nextTokenLogOdds(
   batchSize: number,
 ): Promise<number[]> {
   if (tokens.length === 0) throw new RangeError("read-out: no token to read");
-  const { model, asking, decoding } = policy;
-  if (decoding.contexts.length > 0 && prompts.some(isIds))
-    throw new RangeError("read-out: a decoding with several contexts needs questions (messages), not token ids");
-  const asked = [asking, ...decoding.contexts].map((way) => prompts.map((prompt) => promptTokens(model.tokenizer, way, prompt)));
+  const { model, decoding } = policy;
+  const asked = contextTokens(policy, prompts, "read-out");
   const result = new Array<number>(prompts.length);
   const order = prompts.map((_, i) => i).sort((a, b) => asked[0]![a]!.length - asked[0]![b]!.length || a - b);
   for (let start = 0; start < order.length; start += batchSize) {

@@ -5,8 +5,8 @@ import { readLast } from "../backend/read.js";
 import type { KvCache } from "../model/cache.js";
 import type { LanguageModel } from "../model/load.js";
 import type { SamplingWeights } from "../model/merge.js";
-import { isIds, promptTokens } from "./asking.js";
 import { type Choice, chooseToken } from "./choose.js";
+import { contextTokens } from "./contexts.js";
 import { boundEdits, type Decoding, type LogitsRule } from "./decoding.js";
 import type { Policy } from "./policy.js";
 import type { Completion, Prompt, SampleOptions } from "./types.js";
@@ -21,13 +21,10 @@ export type { Completion, Prompt, SampleOptions } from "./types.js";
  * contexts is given token ids instead of questions
  */
 export async function* sample(policy: Policy, prompts: readonly Prompt[], options: SampleOptions): AsyncGenerator<Completion> {
-  const { model, adapter, asking, decoding } = policy;
-  const { search, choice, contexts } = decoding;
+  const { model, adapter, decoding } = policy;
+  const { search, choice } = decoding;
   if (!(choice.temperature >= 0)) throw new RangeError(`sample: the temperature must be >= 0, got ${choice.temperature}`);
-  if (contexts.length > 0 && prompts.some(isIds))
-    throw new RangeError("sample: a decoding with several contexts needs questions (messages), not token ids");
-  const inContexts = (some: readonly Prompt[]) =>
-    [asking, ...contexts].map((way) => some.map((prompt) => promptTokens(model.tokenizer, way, prompt)));
+  const inContexts = (some: readonly Prompt[]) => contextTokens(policy, some, "sample");
   for (const asked of inContexts(prompts)) checkLengths(model, asked);
   const weights = model.decoder.merged(adapter);
   const once = (some: readonly Prompt[], how: SampleOptions) => sampleMerged(model, weights, inContexts(some), decoding, how);

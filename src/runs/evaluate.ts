@@ -52,7 +52,7 @@ export async function* evaluate(
 ): AsyncGenerator<TrialResult> {
   const all = await Promise.all(trials.map((trial) => (typeof trial === "string" ? builtInTrial(run, trial) : trial)));
   const file = ({ name }: Trial, suffix: string) => `evaluation/${policy.name}/${name}.${suffix}`;
-  const asked = await policyIdentity(policy);
+  const asked = { policy: await policyIdentity(policy), ...standsOn(run, policy) };
   const open: Trial[] = [];
   for (const trial of all) {
     const identity = trialIdentity(run, policy, asked, trial);
@@ -86,7 +86,7 @@ function trialIdentity(run: Run, policy: Policy, asked: Identity, trial: Trial):
   return {
     recipe: "evaluation",
     version: 1,
-    policy: asked,
+    ...asked,
     prompts: digestOf(rows as unknown as IdentityValue),
     attack: attack.name,
     questions: digestOf(rows.map((row, i) => attack.ask(row, i)) as unknown as IdentityValue),
@@ -96,7 +96,6 @@ function trialIdentity(run: Run, policy: Policy, asked: Identity, trial: Trial):
     batchSize: batchSize.answers,
     ...(policy.decoding.choice.temperature > 0 ? { seed: run.seed } : {}),
     precision: run.device.precision,
-    ...standsOn(run, policy),
   };
 }
 
