@@ -29,7 +29,7 @@ export async function sweepFigures(members: readonly Member[], axes: readonly Ax
 }
 
 /**
- * A figure for each number of a sweep in groups: each group's mean with its 95% t-interval, and its members' values as short lines, against the held parameter with the most values;
+ * A figure for each number of a sweep in groups that is not the same in all: each group's mean with its 95% t-interval, and its members' values as short lines, against the held parameter with the most values;
  * a colour for each combination of the others.
  */
 export async function groupFigures({ held, over, groups }: Grouping): Promise<string[]> {
@@ -46,6 +46,8 @@ export async function groupFigures({ held, over, groups }: Grouping): Promise<st
       const members = group.members.flatMap(({ values, status }) => (status === "done" ? (values.get(label)?.number ?? []) : []));
       return [{ ...at, value, ...(low <= high && { low, high }) }, ...members.map((member) => ({ ...at, member }))];
     });
+    const values = means.map((row) => ("member" in row ? row.member : row.value));
+    if (new Set(values).size < 2) continue; // the same in all runs: it is in the table
     const caption = `${label} ${x === all ? x.name : `against ${x.name}, over ${over.join(", ")}`}: mean, 95% t-interval, and single runs as short lines`;
     figures.push(await figure(label, caption, spreadCurve(means, x, label)));
   }
