@@ -46,37 +46,43 @@ function readStage(files: RunFiles, folder: string): Stage {
   if (trained) delete trained.output_dir;
   const finished = folder ? through !== undefined : files.has("adapter_model.safetensors");
   if (!finished) files.faults.push(`${folder || "."}: the training is not through (steps so far: ${steps.length})`);
-  const { data, batches, model: _, ...settings } = checkpointSettings(files, folder);
-  const objective = objectiveOf(files, inside("identity.json"));
-  if (objective) delete settings.method; // its digest
+  const { settings, trainedOn } = keptSettings(files, inside("identity.json")) ?? checkpointSettings(files, folder);
   const dev = parsed(files, inside("dev.json"), devSchema);
   const round = parsed(files, inside("round.json"), roundSchema);
   return {
     name: folder || ".",
     steps,
-    settings: trained ?? { ...settings, ...objective },
+    settings: trained ?? settings,
     profile: isRecord(through?.profile) ? through.profile : {},
-    trainedOn: { ...(data !== undefined && { rows: data }), ...(batches !== undefined && { order: batches }) },
+    trainedOn,
     ...(dev && { dev }),
     ...(round && { round }),
   };
 }
 
-/** What the newest checkpoint says that its numbers depend on. */
-function checkpointSettings(files: RunFiles, folder: string): Record<string, unknown> {
+type TrainedWith = Pick<Stage, "settings" | "trainedOn">;
+
+/** What the identity says that was noted beside the stage. Model, rules and seed are the run's, and what it starts from is another stage. */
+function keptSettings(files: RunFiles, path: string): TrainedWith | undefined {
+  const identity = files.json(path)?.identity;
+  if (!isRecord(identity)) return undefined;
+  const { objective, optimizer, rows, batches, model: _, rules: __, seed: ___, from: ____, ...others } = identity;
+  const fields = (value: unknown) => (isRecord(value) ? value : {});
+  return { settings: { ...others, ...fields(optimizer), ...fields(objective) }, trainedOn: digests(rows, batches) };
+}
+
+/** What the newest checkpoint says, of stages that nothing is noted beside. A branch shares no checkpoints. */
+function checkpointSettings(files: RunFiles, folder: string): TrainedWith {
   const checkpoints = files
     .list(folder, (name) => !/^checkpoint-\d+$/.test(name))
     .filter((path) => /(?:^|\/)checkpoint-\d+\/state\.json$/.test(path));
   const newest = checkpoints.at(-1);
   const state = newest ? files.json(newest) : undefined;
-  return isRecord(state?.settings) ? state.settings : {};
+  const { data, batches, model: _, ...settings } = isRecord(state?.settings) ? state.settings : {};
+  return { settings, trainedOn: digests(data, batches) };
 }
 
-/** The loss that a stage was trained with and its hyperparameters, from what was noted beside the stage. */
-function objectiveOf(files: RunFiles, path: string): Record<string, unknown> | undefined {
-  const identity = files.json(path)?.identity;
-  return isRecord(identity) && isRecord(identity.objective) ? identity.objective : undefined;
-}
+const digests = (rows: unknown, order: unknown) => ({ ...(rows !== undefined && { rows }), ...(order !== undefined && { order }) });
 
 function parsed<T>(files: RunFiles, path: string, schema: z.ZodType<T>): T | undefined {
   const value = files.json(path);

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
+import { writeComparison } from "../../reports/compare/compare.js";
 import { beginBranches, namedRun } from "../../reports/sweep/branches.js";
 import { beginBranch, parentsOf } from "../../src/runs/branch.js";
 import { fixture } from "../model/open.js";
@@ -112,6 +113,11 @@ test("a sweep over beta trains each value, shares stage 1, and goes on after kil
   expect(head).toEqual(["beta", "status", "time", "shared results", "val-margin"]);
   expect([first![3], second![3]]).toEqual([expect.stringMatching(/^0 of \d+$/), expect.stringMatching(/^[78] of \d+$/)]);
   expect(first![4]).not.toBe(second![4]);
+
+  await writeComparison([join(output, "runs/beta=0.1"), join(output, "runs/beta=0.5")], path("compared"));
+  const compared = JSON.parse(readFileSync(path("compared", "compare.json"), "utf8"));
+  expect(Object.keys(compared.parameters.differing)).toEqual(["2-dpo: beta"]);
+  expect(compared.trained_on.differing).toEqual({});
 
   // another sweep's member has the same parameters, and is not taken from this one's cache: it is another run
   const elsewhere = await sweep(path("elsewhere"), "--sweep", "beta=0.5", "-p", "runDir", join(output, "runs/beta=0.1"));

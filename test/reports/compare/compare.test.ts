@@ -47,6 +47,29 @@ test("two runs that differ in one parameter: it is named, with what follows from
   expect(readdirSync(output).sort()).toEqual(["compare.html", "compare.ipynb", "compare.json"]);
 });
 
+test("a stage is what its identity says: a branch shares it without its checkpoints, and nothing of it differs", async () => {
+  const identity = {
+    recipe: "preferences",
+    version: 1,
+    objective: { loss: "dpo", beta: 0.1 },
+    optimizer: { learningRate: 1e-4, betas: [0.9, 0.999] },
+    steps: 3,
+    rows: "d1",
+    batches: "b1",
+    model: "a",
+    rules: "r",
+    seed: 1,
+    precision: "f32",
+    from: { "1-sft": "s" },
+  };
+  const noted = { "2-dpo/identity.json": json({ format: 1, digest: "x", files: ["2-dpo/stage.json"], identity }) };
+  const branch = { files: { ...noted, "2-dpo/checkpoint-3/state.json": null } };
+  const { json: found } = await compared(writeRun("a", { files: noted }), writeRun("b", branch));
+  expect(found.parameters.differing).toEqual({});
+  expect(found.parameters.same).toMatchObject({ "2-dpo: beta": 0.1, "2-dpo: learningRate": 1e-4, "2-dpo: steps": 3 });
+  expect(found.trained_on).toEqual({ differing: {}, same: { "2-dpo: rows": "d1", "2-dpo: order": "b1" } });
+});
+
 test("runs that are the same but for time are said to be the same", async () => {
   const later = {
     ...plain,
