@@ -38,11 +38,17 @@ export async function writeComparison(
   { to = ["html"], groupBy }: CompareOptions = {},
 ): Promise<CompareResult> {
   const started = new Date();
-  const comparison = compareRuns(readRuns(dirs), groupBy);
+  const folders = readRuns(dirs);
+  const comparison = compareRuns(folders, groupBy);
   const cells = await comparisonCells(comparison);
   const seconds = (Date.now() - started.getTime()) / 1000;
-  const runs = dirs.map((dir) => relative(resolve(output), resolve(dir)));
-  const notebook = notebookOf(comparisonTitle(comparison), cells, { started: started.toISOString(), seconds, parameters: { runs } });
+  const fromOutput = (path: string) => relative(resolve(output), resolve(path));
+  const notebook = notebookOf(comparisonTitle(comparison), cells, {
+    started: started.toISOString(),
+    seconds,
+    parameters: { runs: dirs.map(fromOutput) },
+    compared: folders.flatMap(({ files }) => files).map(({ file, sha256 }) => ({ file: fromOutput(file), sha256 })),
+  });
   const file = resolve(output, "compare.ipynb");
   const json = resolve(output, "compare.json");
   writeAtomic(file, [notebookText(notebook)]);
@@ -51,7 +57,9 @@ export async function writeComparison(
   return { written: [...written, file, json], failures };
 }
 
-function notebookOf(title: string, cells: Cell[], made: Pick<ExecutionRecord, "started" | "seconds" | "parameters">): Notebook {
+type Made = Pick<ExecutionRecord, "started" | "seconds" | "parameters" | "compared">;
+
+function notebookOf(title: string, cells: Cell[], made: Made): Notebook {
   const sources = JSON.stringify(cells.map((cell) => [cell.cell_type, cell.source]));
   const execution: ExecutionRecord = {
     ...made,

@@ -1,4 +1,5 @@
 import type { Device } from "../../src/index.js";
+import type { FileDigest } from "../provenance/collect.js";
 import type { Environment } from "../provenance/environment.js";
 import type { Parameters } from "./parameters.js";
 import type { UsedRun } from "./used-runs.js";
@@ -19,6 +20,8 @@ export interface ExecutionRecord {
   device?: Omit<Device, "reason">;
   /** Experiments that the parameters name and the notebook has used; absent where its kernel has not told. */
   runs?: UsedRun[];
+  /** Files that a comparison of runs has read, relative to the written notebook's folder. */
+  compared?: FileDigest[];
   /** The last cell was reached and none failed where it must not. */
   complete: boolean;
   /** When the executed notebook was taken from the cache, ISO 8601; everything else is of the run itself. */

@@ -29,6 +29,7 @@ const textsIn = (...keys: string[]): Check => [
   `object with ${keys.join(", ")} as text`,
   (value) => isRecord(value) && isTexts(keys.filter((key) => key in value).map((key) => value[key])),
 ];
+const isFileDigest = (value: unknown): boolean => isRecord(value) && isTexts([value.file, value.sha256]);
 const isUsedRun = (value: unknown): boolean =>
   isRecord(value) &&
   typeof value.folder === "string" &&
@@ -42,10 +43,12 @@ const run: Check = [
     if (!isRecord(value) || value.execution === undefined) return isRecord(value);
     if (!isRecord(value.execution)) return false;
     const { started, seconds, source_sha256 = "", kernel = "", folder = "", cached = "", complete = true } = value.execution;
-    const { parameters = {}, environment = {}, device = {}, runs = [] } = value.execution;
+    const { parameters = {}, environment = {}, device = {}, runs = [], compared = [] } = value.execution;
     return (
       Array.isArray(runs) &&
       runs.every(isUsedRun) &&
+      Array.isArray(compared) &&
+      compared.every(isFileDigest) &&
       isTexts([started, source_sha256, kernel, folder, cached]) &&
       typeof seconds === "number" &&
       typeof complete === "boolean" &&

@@ -19,8 +19,10 @@ export interface Provenance {
   format: 1;
   notebook: FileDigest;
   /** Of the run of the notebook, as its executor noted it. */
-  execution?: Omit<ExecutionRecord, "runs">;
+  execution?: Omit<ExecutionRecord, "runs" | "compared">;
   run?: Experiment;
+  /** Of a comparison: the files of all runs that it has read. */
+  compared?: FileDigest[];
   /** Code cells; `outputs` are the SHA-256 of their outputs. */
   cells: { cell: number; execution_count: number | null; seconds?: number; outputs: string[] }[];
   rendered: { erpo: string; node: string };
@@ -48,15 +50,19 @@ export function collectProvenance(
   output: string,
   experiment?: Experiment,
 ): Provenance {
-  const execution = withoutRuns(readExecution(notebook));
+  const execution = readExecution(notebook);
+  const fromOutput = (file: string) => relative(resolve(output), resolve(file));
   const code = notebook.cells.flatMap((cell, i) =>
     cell.cell_type === "code" && cell.source.trim() !== "" ? [{ cell, number: i + 1 }] : [],
   );
   return {
     format: 1,
-    notebook: { file: relative(resolve(output), resolve(path)), sha256: sha256(bytes) },
-    ...(execution && { execution }),
+    notebook: { file: fromOutput(path), sha256: sha256(bytes) },
+    ...(execution && { execution: withoutRuns(execution) }),
     ...(experiment && { run: experiment }),
+    ...(execution?.compared && {
+      compared: execution.compared.map(({ file, sha256 }) => ({ file: fromOutput(join(dirname(path), file)), sha256 })),
+    }),
     cells: code.map(({ cell, number }) => ({
       cell: number,
       execution_count: cell.execution_count,
@@ -70,10 +76,8 @@ export function collectProvenance(
 
 const failed = (cell: CodeCell) => cell.outputs.some((output) => output.output_type === "error");
 
-/** The experiment that a report shows stands in its provenance by itself. */
-function withoutRuns(record: ExecutionRecord | undefined): Omit<ExecutionRecord, "runs"> | undefined {
-  if (!record) return undefined;
-  const { runs: _, ...execution } = record;
+/** The runs that a report shows stand in its provenance by themselves. */
+function withoutRuns({ runs: _, compared: __, ...execution }: ExecutionRecord): Provenance["execution"] {
   return execution;
 }
 

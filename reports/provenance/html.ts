@@ -25,7 +25,7 @@ function cellsHTML({ cells }: Provenance): string {
 }
 
 /** What a reader asks about a report's numbers, as names and texts. */
-export function facts({ notebook, execution, run, rendered, complete }: Provenance): [string, string][] {
+export function facts({ notebook, execution, run, compared, rendered, complete }: Provenance): [string, string][] {
   const rows: [string, unknown][] = [["Notebook", `${notebook.file}, SHA-256 ${notebook.sha256}`]];
   if (execution) {
     const { environment, device, parameters } = execution;
@@ -64,6 +64,7 @@ export function facts({ notebook, execution, run, rendered, complete }: Provenan
       ...devices(record).map((device): [string, string] => ["Device", device]),
     );
   } else rows.push(["Seed", execution?.parameters?.seed]);
+  if (compared) rows.push(["Compared", `${compared.length} files of the runs; the HTML report's JSON has the SHA-256 of each`]);
   rows.push(["Rendered", `erpo ${rendered.erpo}, Node ${rendered.node}`]);
   return rows
     .filter(([, value]) => value !== undefined && value !== null && value !== "" && value !== false)

@@ -27,6 +27,7 @@ const sealed = z.looseObject({
       lengths: z.record(z.string(), z.number()).default({}),
     })
     .optional(),
+  compared: z.array(file).optional(),
   cells: z.array(z.looseObject({ cell: z.number(), outputs: z.array(z.string()) })),
   execution: z
     .looseObject({

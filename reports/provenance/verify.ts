@@ -35,6 +35,7 @@ export async function verifyReport({ provenance, intact }: SealedReport, path: s
     { kind: "page", name: "the page around the provenance", status: intact ? "same" : "differs" },
     ...notebookChecks(provenance, folder, notebook),
     ...runChecks(provenance, folder),
+    ...(provenance.compared ?? []).map((file) => fileCheck("run", file, folder)),
     ...resultChecks(provenance, folder, given, lookups),
     ...(await modelCheck(provenance, folder, given, lookups.modelDigest)),
     ...(execution?.environment ? machineChecks(execution.environment, environment()) : []),

@@ -1,9 +1,14 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { Command } from "commander";
 import { expect, test } from "vitest";
 import { writeComparison } from "../../../reports/compare/compare.js";
+import { readReport } from "../../../reports/provenance/read.js";
+import { verifyReport } from "../../../reports/provenance/verify.js";
+import { renderReports } from "../../../reports/report.js";
 import { register } from "../../../src/cli/compare.js";
+import { keptResults } from "../../../src/runs/keep.js";
+import { staleReason } from "../../../src/runs/stale.js";
 import { json, jsonl, newFolder, suite, type WrittenRun, writeRun } from "./folders.js";
 
 async function compared(...dirs: string[]) {
@@ -68,6 +73,28 @@ test("a stage is what its identity says: a branch shares it without its checkpoi
   expect(found.parameters.differing).toEqual({});
   expect(found.parameters.same).toMatchObject({ "2-dpo: beta": 0.1, "2-dpo: learningRate": 1e-4, "2-dpo: steps": 3 });
   expect(found.trained_on).toEqual({ differing: {}, same: { "2-dpo: rows": "d1", "2-dpo: order": "b1" } });
+});
+
+test("a comparison is held to the files that it has read, wherever its page is rendered", async () => {
+  const [a, b] = [writeRun("a", plain), writeRun("b", { beta: 0.5 })];
+  const { output } = await compared(a, b);
+  const elsewhere = newFolder();
+  await renderReports([join(output, "compare.ipynb")], { output: elsewhere });
+  const told = async (folder: string) => {
+    const page = join(folder, "compare.html");
+    const lookups = { modelDigest: async () => undefined, keptResults, staleReason };
+    const checks = await verifyReport(readReport(page), page, lookups);
+    expect(checks.some(({ kind, status }) => kind === "run" && status === "same")).toBe(true);
+    return checks.filter(({ kind, status }) => kind === "run" && status !== "same").map(({ name, status }) => [status, basename(name)]);
+  };
+  expect(await told(output)).toEqual([]);
+  appendFileSync(join(b, "2-dpo/metrics.jsonl"), jsonl([{ step: 4, loss: 0.1 }]));
+  rmSync(join(a, "run.json"));
+  for (const folder of [output, elsewhere])
+    expect(await told(folder)).toEqual([
+      ["not found", "run.json"],
+      ["differs", "metrics.jsonl"],
+    ]);
 });
 
 test("runs that are the same but for time are said to be the same", async () => {
