@@ -34,7 +34,7 @@ export async function openDevice(options: { precision?: Precision; log?: (line: 
   }
   if (precision !== undefined && precision !== before.precision) {
     throw new DeviceError(
-      `the device is open with precision ${before.precision}, which is fixed for the process: use another one for ${precision}`,
+      `the device is open with precision ${before.precision}, which is fixed for the process: for ${precision} begin a new one with \`await openDevice({ precision: "${precision}" })\`, before a model is loaded`,
     );
   }
   return before.device;

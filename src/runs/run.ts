@@ -79,7 +79,7 @@ export interface Run extends KeptFolder {
 export interface OpenRunOptions {
   profile?: string;
   seed?: number;
-  /** A built-in name, a .gguf file or a Hugging Face style directory; or a model that is loaded already. */
+  /** A built-in name, a .gguf file or a Hugging Face style directory; or a model that is loaded already: the run then computes in the precision in which the device is open. */
   model?: string | LanguageModel;
   /** The default rules R1 to R14, or others (`readRules`). */
   rules?: RuleSet;
@@ -105,8 +105,8 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
   if (rulesBefore && rulesBefore.digest !== rules.digest) throw conflict(dir, "rules", rulesInWords(rulesBefore), rulesInWords(rules));
   if (before) removeLeftovers(dir);
 
-  const device = await openDevice({ precision: "bf16", log });
   const { model: wanted = "smollm2-135m-instruct" } = options;
+  const device = await openDevice(typeof wanted === "string" ? { precision: "bf16", log } : { log });
   const model = typeof wanted === "string" ? await loadModel(wanted, { log }) : wanted;
   if (before && before.model.sha256 !== model.sha256) throw conflict(dir, "model", inWords(before.model), inWords(model));
   const rng = (purpose: string) => createRng(seed).fork(purpose);

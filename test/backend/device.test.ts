@@ -25,7 +25,9 @@ test("opens once; the precision is fixed and float32 is float32", async () => {
   const device = await openDevice();
   expect(await openDevice({ precision: "f32" })).toBe(device);
   await expect(openDevice({ precision: "bf16" })).rejects.toThrow(DeviceError);
-  await expect(openDevice({ precision: "bf16" })).rejects.toThrow("the device is open with precision f32");
+  await expect(openDevice({ precision: "bf16" })).rejects.toThrow(
+    'the device is open with precision f32, which is fixed for the process: for bf16 begin a new one with `await openDevice({ precision: "bf16" })`',
+  );
   expect(device.precision).toBe("f32");
   expect(tf.getBackend()).toBe(device.kind);
   const top = tf.topk(tf.tensor1d([3, 1, 2]), 2); // calls what Node 23 removed from util
