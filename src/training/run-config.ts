@@ -23,6 +23,9 @@ const lora = z
 
 const lossType = z.enum(["sigmoid", "hinge", "ipo", "sigmoid_norm", "robust", "apo_zero", "apo_down", "simpo", "sft"]);
 
+/** Default of `simpo_gamma`. */
+const SIMPO_GAMMA = 0.5;
+
 const TRACKER = z.enum(["tensorboard", "mlflow"]);
 
 /** One stage of training: the fields of a RUN.json with TRL's names, meanings and defaults. */
@@ -98,7 +101,7 @@ export const runConfigSchema = z
       .nullable()
       .default(null)
       .describe("LD-DPO: how much the tokens count that the longer completion has more than the other; null: like all others"),
-    simpo_gamma: z.number().min(0).default(0.5).describe("of loss_type simpo: target margin of the rewards"),
+    simpo_gamma: z.number().min(0).default(SIMPO_GAMMA).describe("of loss_type simpo: target margin of the rewards"),
     length_alpha: z.number().min(0).optional().describe("of length-controlled-dpo: price of a token; left out: 0.02"),
     nll_weight: z.number().min(0).default(0).describe("weight of the winners' negative log-likelihood per token"),
     desirable_weight: z.number().min(0).default(1).describe("of kto: factor of the losses of completions with label true"),
@@ -156,6 +159,13 @@ export const runConfigSchema = z
     }
     const smoothed = config.method === "dpo" && losses.some((loss) => loss === "robust" || loss === "sigmoid");
     if (config.label_smoothing > 0 && !smoothed) refuse("label_smoothing", "belongs to loss_type robust or sigmoid of method dpo");
+    const pairs = ["dpo", "length-controlled-dpo"].includes(config.method);
+    if (config.ld_alpha !== null && !pairs) refuse("ld_alpha", "belongs to methods dpo and length-controlled-dpo");
+    if (config.nll_weight > 0 && !pairs) refuse("nll_weight", "belongs to methods dpo and length-controlled-dpo");
+    for (const field of ["desirable_weight", "undesirable_weight"] as const)
+      if (config[field] !== 1 && config.method !== "kto") refuse(field, "belongs to method kto");
+    const isSimpo = config.method === "dpo" && losses.includes("simpo");
+    if (config.simpo_gamma !== SIMPO_GAMMA && !isSimpo) refuse("simpo_gamma", "belongs to loss_type simpo of method dpo");
     if (config.method === "kto" && config.batch_size < 2) {
       refuse("batch_size", "must be 2 or more for kto: its KL is estimated from completions of other rows");
     }

@@ -54,6 +54,15 @@ test.each([
     { method: "dpo", loss_type: "ipo", label_smoothing: 0.1 },
     'RUN.json: field "label_smoothing": belongs to loss_type robust or sigmoid of method dpo',
   ],
+  ...["sft", "kto", "derta"].flatMap((method): [object, string][] => [
+    [{ method, ld_alpha: 0.5 }, 'RUN.json: field "ld_alpha": belongs to methods dpo and length-controlled-dpo'],
+    [{ method, nll_weight: 0.1 }, 'RUN.json: field "nll_weight": belongs to methods dpo and length-controlled-dpo'],
+  ]),
+  ...["sft", "dpo"].flatMap((method): [object, string][] => [
+    [{ method, desirable_weight: 2 }, 'RUN.json: field "desirable_weight": belongs to method kto'],
+    [{ method, undesirable_weight: 2 }, 'RUN.json: field "undesirable_weight": belongs to method kto'],
+  ]),
+  [{ method: "dpo", simpo_gamma: 1 }, 'RUN.json: field "simpo_gamma": belongs to loss_type simpo of method dpo'],
   [{ method: "kto", batch_size: 1 }, 'RUN.json: field "batch_size": must be 2 or more for kto'],
 ])("names the field: %o", (more, message) => {
   expect(() => parseRunConfig({ ...run, ...more }, "RUN.json")).toThrow(message);
