@@ -109,7 +109,7 @@ async function evaluate(options: EvaluateOptions, command: Command): Promise<voi
       suite: own ? name : options.suite,
       attack: name,
       ...(name === "prefill" ? { prefill: beginning ?? affirmation } : {}),
-      model: { name: asked.model.name, sha256: asked.model.sha256, adapter: options.adapter ?? null },
+      model: { name: asked.model.name, sha256: asked.model.sha256, adapter: asked.adapter ? (options.adapter ?? options.policy) : null },
       policy: { ...(await madeBy(asked)), identity },
       device,
       settings: { answerTokens, thoughtTokens, batchSize, temperature, ...drawn },

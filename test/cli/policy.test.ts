@@ -92,6 +92,18 @@ test("a row says what made it: the policy's name and its identity's digest; a fi
   expect(rowsOf("base.jsonl")[0].policy).toEqual({ name: tiny.name, digest: await digest(policy({ model: tiny })) });
 });
 
+test("an evaluation names the adapter of its policy", async () => {
+  lines("suite.jsonl", [{ prompt: "Hello", label: "safe" }]);
+  const adapterOf = async (...more: string[]) => {
+    const args = ["--model", model, "--suite", at("suite.jsonl"), "--output", at("evaluated.json"), "--answer-tokens", "2"];
+    await erpo("evaluate", ...args, ...more);
+    return JSON.parse(readFileSync(at("evaluated.json"), "utf8")).model.adapter;
+  };
+  expect(await adapterOf("--policy", at("adapted"))).toBe(at("adapted"));
+  expect(await adapterOf("--policy", at("careful"))).toBeNull();
+  expect(await adapterOf("--adapter", adapterFolder)).toBe(adapterFolder);
+});
+
 test("a folder with an adapter alone is its policy, and the same as --adapter", async () => {
   await generate("chat.jsonl", "a.jsonl", "--adapter", adapterFolder);
   await generate("chat.jsonl", "b.jsonl", "--policy", adapterFolder);
