@@ -3,6 +3,7 @@ import { open, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { z } from "zod";
+import { type IdentityDifference, type IdentityValue, identityDifferences } from "../data/identity.js";
 import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
 import type { DecoderConfig } from "../model/config.js";
 import { openRanges, sha256 } from "../model/files.js";
@@ -134,27 +135,24 @@ export async function restoreAdapter(checkpoint: Checkpoint, lora: Lora, config:
 
 /**
  * Checks that a checkpoint belongs to the run that wants to go on from it.
- * @throws TrainingError naming the first setting that differs
+ * @throws TrainingError naming all settings that differ
  */
 export function checkSettings(checkpoint: Checkpoint, settings: RunSettings): void {
-  const other = difference(checkpoint.settings, settings);
-  if (!other) return;
-  const [was, now] = [JSON.stringify(other.was), JSON.stringify(other.now)];
-  const values = `${was}${now}`.length <= 80 ? ` (${was ?? "not recorded"}, now ${now ?? "not given"})` : "";
+  const plain = JSON.parse(JSON.stringify(settings)) as IdentityValue;
+  const differences = identityDifferences(checkpoint.settings as IdentityValue, plain);
+  if (differences.length === 0) return;
+  const [first, ...more] = differences.map(inWords).sort((a, b) => Number(a.isLong) - Number(b.isLong));
+  const words = more.reduce((list, { text }, i) => `${list}${i === more.length - 1 ? " and " : ", "}${text}`, first!.text);
   throw new TrainingError(
-    `${checkpoint.dir}: made with another ${other.path}${values}: remove the folder, or use another one, to start over`,
+    `${checkpoint.dir}: made with ${words}: use another folder, or remove its checkpoints to start over ("resume": false in a RUN.json does)`,
   );
 }
 
-/** The first place where two settings differ: `objective.beta`. */
-function difference(was: unknown, now: unknown, path = ""): { path: string; was: unknown; now: unknown } | null {
-  const isObject = (value: unknown): value is RunSettings => typeof value === "object" && value !== null && !Array.isArray(value);
-  if (!isObject(was) || !isObject(now)) return JSON.stringify(was) === JSON.stringify(now) ? null : { path, was, now };
-  for (const key of new Set([...Object.keys(was), ...Object.keys(now)])) {
-    const found = difference(was[key], now[key], path === "" ? key : `${path}.${key}`);
-    if (found) return found;
-  }
-  return null;
+/** `steps 4 (now 6)`; of digests and other long values only that they differ: they mostly follow from the others. */
+function inWords({ field, was, now }: IdentityDifference): { text: string; isLong: boolean } {
+  const [before, after] = [was, now].map((value) => JSON.stringify(value) ?? "none");
+  const isLong = `${before}${after}`.length > 80;
+  return { text: isLong ? `another ${field}` : `${field} ${before} (now ${after})`, isLong };
 }
 
 /** The checkpoint of a step. @throws TrainingError when it is not there, or not whole */

@@ -139,7 +139,7 @@ test("another reference is not gone on with", () => {
   for (const other of [{ reference_adapter: null }, { init_adapter: "reference" }]) {
     write("other.json", { ...begun, ...other, resume: true });
     const { status, stderr } = erpo("train", "other.json");
-    expect([status, stderr]).toEqual([1, expect.stringContaining("checkpoint-2: made with another objective")]);
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/checkpoint-2: made with (?:another )?objective/)]);
   }
 });
 

@@ -89,7 +89,7 @@ test("a run that was stopped and goes on knows the best checkpoint of before", a
   }
   expect(checkpoints()).toEqual(["checkpoint-2", "checkpoint-5"]);
   const other = { ...options, checkpoint: { ...options.checkpoint, best: { ...best, wanted: "highest" as const } } };
-  await expect(train(model, rows, sftObjective, other).next()).rejects.toThrow('made with another best.wanted ("lowest", now "highest")');
+  await expect(train(model, rows, sftObjective, other).next()).rejects.toThrow('made with best.wanted "lowest" (now "highest")');
   for await (const _ of train(model, rows, sftObjective, options));
   expect(checkpoints()).toEqual(["checkpoint-2", "checkpoint-8"]);
   expect(values()).toEqual(second);

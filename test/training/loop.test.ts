@@ -178,12 +178,16 @@ test("an aborted run stores its last step; a changed run is not taken for it", a
     return steps;
   };
   await expect(again({ learningRate: 2e-3 })).rejects.toThrow(
-    `${join(dir, "checkpoint-2")}: made with another learningRate (0.001, now 0.002): remove the folder, or use another one, to start over`,
+    `${join(dir, "checkpoint-2")}: made with learningRate 0.001 (now 0.002): use another folder, or remove its checkpoints to start over ("resume": false in a RUN.json does)`,
   );
-  await expect(again({}, data.slice(0, 2))).rejects.toThrow("made with another data");
+  await expect(again({}, data.toReversed())).rejects.toThrow("made with another data: use");
+  const { batches } = options();
+  await expect(again({ learningRate: 2e-3, batches: [...batches, [0]] })).rejects.toThrow(
+    "made with learningRate 0.001 (now 0.002), steps 4 (now 5), another batches and another schedule: use another folder",
+  );
   const focal = (gamma: number) => tokenObjective({ name: "focal", settings: { gamma }, loss: ({ logps }) => tf.neg(tf.mean(logps)) });
   const other = train(model, data, focal(2), options({ lora: own, checkpoint }));
-  await expect(other.next()).rejects.toThrow('made with another objective.name ("sft", now "focal")');
+  await expect(other.next()).rejects.toThrow('made with objective.gamma none (now 2) and objective.name "sft" (now "focal"): use');
   expect(await again({})).toEqual([3, 4]);
   expect(readMetrics(dir).map((row) => row.step)).toEqual([1, 2, 3, 4]);
   expect(await again({})).toEqual([]); // it is done
