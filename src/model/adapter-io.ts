@@ -32,8 +32,9 @@ const adapterConfig = z.looseObject({
 /**
  * Saves an adapter in PEFT's format: adapter_config.json, then adapter_model.safetensors, each whole or not at all.
  * @param base name or path of the model that it adapts
+ * @param trained.dropout on the adapter's inputs, that it was trained with; default 0
  */
-export async function saveAdapter(dir: string, lora: Lora, base: string): Promise<void> {
+export async function saveAdapter(dir: string, lora: Lora, base: string, { dropout = 0 }: { dropout?: number } = {}): Promise<void> {
   const { r, alpha } = lora.config;
   const config = {
     peft_type: "LORA",
@@ -41,7 +42,7 @@ export async function saveAdapter(dir: string, lora: Lora, base: string): Promis
     base_model_name_or_path: base,
     r,
     lora_alpha: alpha,
-    lora_dropout: 0,
+    lora_dropout: dropout,
     target_modules: MODULE_NAMES.filter((m) => lora.config.targetModules.includes(m)),
     layers_to_transform: [...new Set(lora.config.layers)].sort((a, b) => a - b),
     layers_pattern: "layers",

@@ -45,6 +45,7 @@ type Manifest = z.infer<typeof manifestSchema>;
  * @param base the model that the adapter is for
  * @param keep.limit how many are kept, this one included
  * @param keep.before step of the whole checkpoint that the run has gone on from, or has stored last, 0 for none: those between it and this one are broken
+ * @param dropout that the adapter is trained with
  */
 export async function saveCheckpoint(
   dir: string,
@@ -52,12 +53,13 @@ export async function saveCheckpoint(
   lora: Lora,
   base: string,
   keep: { limit: number; before: number },
+  dropout?: number,
 ): Promise<string> {
   const target = join(dir, `checkpoint-${state.step}`);
   const beside = join(dir, `tmp-checkpoint-${state.step}-${process.pid}`);
   await rm(beside, { recursive: true, force: true });
   try {
-    await writeCheckpoint(beside, state, lora, base);
+    await writeCheckpoint(beside, state, lora, base, dropout);
   } catch (error) {
     await rm(beside, { recursive: true, force: true }); // such as on a full disk
     throw error;
@@ -72,8 +74,8 @@ export async function saveCheckpoint(
   return target;
 }
 
-async function writeCheckpoint(beside: string, state: TrainingState, lora: Lora, base: string): Promise<void> {
-  await saveAdapter(beside, lora, base);
+async function writeCheckpoint(beside: string, state: TrainingState, lora: Lora, base: string, dropout?: number): Promise<void> {
+  await saveAdapter(beside, lora, base, { dropout });
   const { optimizer, ...rest } = state;
   await writeSafetensors(join(beside, "optimizer.safetensors"), [
     { name: "exp_avg", shape: [optimizer.m.length], data: () => optimizer.m },

@@ -42,7 +42,7 @@ export async function* train<Row>(
       if (!checkpoint || done === stored) return;
       best = better(best, metrics, checkpoint.best);
       const state = { step: done, numTokens, settings, best, optimizer: await optimizer.state() };
-      await saveCheckpoint(checkpoint.dir, state, lora, model.name, { limit: checkpoint.limit ?? 2, before: stored });
+      await saveCheckpoint(checkpoint.dir, state, lora, model.name, { limit: checkpoint.limit ?? 2, before: stored }, options.dropout?.p);
       stored = done;
     };
     if (checkpoint) {

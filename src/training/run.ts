@@ -78,7 +78,7 @@ async function* runMethod<Row>(
       evaluation,
       signal,
     });
-    if (!signal?.aborted) await saveAdapter(config.output_dir, lora, config.model);
+    if (!signal?.aborted) await saveAdapter(config.output_dir, lora, config.model, { dropout: config.lora?.dropout });
   } finally {
     lora.dispose();
   }
