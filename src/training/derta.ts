@@ -70,6 +70,7 @@ export const dertaObjective: Objective<TokenRow> = {
   ...sftObjective,
   name: "derta",
   settings: { refusal: refusalWord },
+  metrics: ["nll/completions", "nll/transitions"],
   loss(batch) {
     const places = (transition: boolean) => batch.row.flatMap((b, n) => ((batch.rows[b]!.targets !== undefined) === transition ? [n] : []));
     const nll = (places: number[]) => tf.neg(tf.gather(batch.logps, tf.tensor1d(places, "int32"))) as tf.Tensor1D; // [n], nats

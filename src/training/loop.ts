@@ -95,7 +95,10 @@ export async function* train<Row>(
         peak_rss_bytes: process.resourceUsage().maxRSS * 1024,
         numTokens,
       };
-      if (evaluation && isDue(evaluation.everySteps)) Object.assign(metrics, await evaluation.measure());
+      if (evaluation && isDue(evaluation.everySteps)) {
+        Object.assign(metrics, await evaluation.measure());
+        if (checkpoint?.best) bestValue(metrics, checkpoint.best);
+      }
       metricsFile?.append(metrics);
       done = step;
       if (checkpoint && isDue(checkpoint.everySteps)) await store(metrics);
@@ -118,16 +121,28 @@ const ofStep = (dropout: TrainOptions["dropout"], step: number): TrainOptions["d
 /** The better one of the best stored step and the one that is about to be stored; the earlier one where they are equal. */
 function better(best: TrainingState["best"], metrics: StepMetrics | undefined, choice: BestChoice | undefined): TrainingState["best"] {
   if (!choice || !metrics) return best;
-  const value = (metrics as unknown as Record<string, number | undefined>)[choice.metric];
-  if (value === undefined) {
-    const names = Object.keys(metrics).join(", ");
-    throw new TrainingError(`step ${metrics.step} has no metric ${choice.metric} to choose the best checkpoint by: it has ${names}`);
-  }
+  const value = bestValue(metrics, choice);
   const isBetter = !best || (choice.wanted === "lowest" ? value < best.value : value > best.value);
   return isBetter ? { step: metrics.step, value } : best;
 }
 
 /** @throws TrainingError that names the first row that cannot be trained on */
+/** @throws TrainingError when the step has no such metric */
+function bestValue(metrics: StepMetrics, { metric }: BestChoice): number {
+  const value = (metrics as unknown as Record<string, number | undefined>)[metric];
+  if (value !== undefined) return value;
+  const names = Object.keys(metrics).join(", ");
+  throw new TrainingError(`step ${metrics.step} has no metric ${metric} to choose the best checkpoint by: it has ${names}`);
+}
+
+/** @throws TrainingError that names the first batch with a row that is none */
+function checkBatches(batches: TrainOptions["batches"], rows: number): void {
+  for (const [step, batch] of batches.entries()) {
+    const wrong = batch.find((row) => !(Number.isInteger(row) && row >= 0 && row < rows));
+    if (wrong !== undefined) throw new TrainingError(`batches[${step}]: there is no row ${wrong}; rows are 0..${rows - 1}`);
+  }
+}
+
 function checkRows<Row>(rows: readonly Row[], objective: Objective<Row>): void {
   rows.forEach((row, i) => {
     const lacks = objective.lacks?.(row);

@@ -31,6 +31,8 @@ export interface Objective<Row> {
   summarize?(columns: Readonly<Record<string, readonly number[]>>): ObjectiveMetrics;
 }
 
+  /** All names that its metrics can have, where they are known. */
+  readonly metrics?: readonly string[];
 /** Rows with the log-probs that the objective asked for. */
 export interface ScoredBatch<Row> extends CompletionLogps {
   rows: readonly Row[];

@@ -54,9 +54,12 @@ export function pairObjective<S extends Settings>(kind: {
 }
 
 /** All chosen completions, then all rejected ones, as rows to score. */
+    metrics: METRICS,
 export const bothSides = (pairs: readonly TokenPair[]): CompletionRow[] =>
   (["chosen", "rejected"] as const).flatMap((side) =>
     pairs.map((pair) => ({ prompt: pair.prompt, completion: pair[side], ...(pair.weights && { weights: pair.weights[side] }) })),
+const METRICS = ["rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies", "logps/chosen", "logps/rejected"];
+
   );
 
 /** [2 B] -> the first and the second half, [B] each. */

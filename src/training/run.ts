@@ -7,8 +7,10 @@ import type { Lora } from "../model/lora.js";
 import { writeAtomic } from "../setup/atomic.js";
 import { type Plan, sequential, shuffled } from "./batches.js";
 import { removeCheckpoints } from "./checkpoint.js";
+import { TrainingError } from "./errors.js";
 import { train } from "./loop.js";
 import type { StepMetrics } from "./metrics.js";
+import type { Objective } from "./objective.js";
 import type { TrainOptions } from "./options.js";
 import { readPlan } from "./plan-file.js";
 import { referenceLogps } from "./preference.js";
@@ -47,6 +49,7 @@ async function* runMethod<Row>(
   options: RunOptions,
 ): AsyncGenerator<StepMetrics> {
   const { log, signal } = options;
+  checkBest(config, method.objective);
   const rng = createRng(config.seed);
   const read = (path: string) => {
     const tokenized = method.read(path, model, { maxLength: config.max_length });
@@ -84,6 +87,18 @@ async function* runMethod<Row>(
   }
 }
 
+/** The metric that makes a checkpoint the best one, as transformers reads its name. */
+const bestMetric = ({ metric_for_best_model: name }: RunConfig): string => (name.startsWith("eval_") ? name : `eval_${name}`);
+
+/** @throws TrainingError when no evaluation of the objective can give the metric that the best checkpoint is chosen by */
+function checkBest<Row>(config: RunConfig, { metrics }: Objective<Row>): void {
+  if (!config.load_best_model_at_end || !metrics) return;
+  const names = ["loss", ...metrics].map((name) => `eval_${name}`);
+  if (names.includes(bestMetric(config))) return;
+  const { method, metric_for_best_model: name } = config;
+  throw new TrainingError(`field "metric_for_best_model": an evaluation of ${method} has no ${name}: it has ${names.join(", ")}`);
+}
+
 /** Work with the log-probs of what the run measures against: `reference_adapter`, or the policy as it is at the start. */
 async function withReference<T>(
   { reference_adapter: path, batch_size: batchSize }: RunConfig,
@@ -108,8 +123,7 @@ async function startOver({ output_dir: dir, init_adapter, reference_adapter }: R
 }
 
 function trainOptions(config: RunConfig, log: (line: string) => void): Omit<TrainOptions, "lora" | "batches"> {
-  const { metric_for_best_model: name } = config;
-  const metric = name.startsWith("eval_") ? name : `eval_${name}`; // as transformers reads it
+  const metric = bestMetric(config);
   const highest = config.greater_is_better ?? !metric.endsWith("loss");
   return {
     microBatch: config.batch_size,

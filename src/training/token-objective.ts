@@ -31,6 +31,7 @@ export function tokenObjective<S extends Settings>(kind: {
     settings,
     completions: (rows) => rows,
     weight: scoredWeight,
+    metrics: [],
     loss: ({ rows, logps, row, position, weight }) => {
       const weights = row.map((b, n) => tokenWeight(rows[b]!, position[n]!));
       return { loss: loss({ logps, weights: tf.tensor1d(weights), total: weight }, settings) };

@@ -39,9 +39,12 @@ export function unpairedObjective<S extends Settings>(kind: {
     },
     summarize,
   };
+    metrics: METRICS,
 }
 
 /** Kahneman-Tversky optimization; see `kto`. */
+const METRICS = ["rewards/chosen", "rewards/rejected", "rewards/margins", "logps/chosen", "logps/rejected", "kl"];
+
 export const ktoObjective = (settings: { beta: number; desirableWeight?: number; undesirableWeight?: number }): Objective<TokenUnpaired> =>
   unpairedObjective({ name: "kto", settings: { desirableWeight: 1, undesirableWeight: 1, ...settings }, loss: kto });
 

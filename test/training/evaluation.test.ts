@@ -105,3 +105,8 @@ test("a metric that there is not is named before anything is stored", async () =
   await expect(steps([1, 1, 1, 1], { best })).rejects.toThrow(/^step 2 has no metric eval_accuracy to choose .*eval_loss/);
   expect(checkpoints()).toEqual([]);
 });
+
+test("a metric that the first evaluation does not give is named then, before a checkpoint is due", async () => {
+  const best = { metric: "eval_accuracy", wanted: "highest" } as const;
+  await expect(steps([1, 1, 1, 1], { best, everySteps: 4 })).rejects.toThrow("step 2 has no metric eval_accuracy");
+});
