@@ -187,7 +187,7 @@ export { sft } from "./objectives/sft.js";
 export { sigmoidNorm } from "./objectives/sigmoid-norm.js";
 export { simpo } from "./objectives/simpo.js";
 export { type Steps, stepDpo, stepPair } from "./objectives/step-dpo.js";
-export type { PairLengths, PairLogps, PairLoss, PreferenceObjective } from "./objectives/types.js";
+export type { BareLoss, PairLengths, PairLogps, PairLoss, PreferenceObjective } from "./objectives/types.js";
 export { weightedLosses } from "./objectives/weighted.js";
 // runs: kept results and branches
 export { type DevAnswers, type DevScore, devAnswers, devScore } from "./runs/dev.js";

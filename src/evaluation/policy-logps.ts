@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { type Prompt, promptTokens } from "../generation/asking.js";
 import { contextTokens } from "../generation/contexts.js";
-import { boundEdits } from "../generation/decoding.js";
+import { boundEdits, ruledLogits } from "../generation/decoding.js";
 import type { Policy } from "../generation/policy.js";
 import { completionLogps } from "../training/completion.js";
 
@@ -44,7 +44,7 @@ async function forcedLogps(policy: Policy, rows: readonly GivenCompletion[]): Pr
       const targets = rows.map(({ completion }) => completion[t] ?? 0); // a row that has ended is run on, and not counted
       const logps = tf.tidy(() => {
         const [own, ...others] = streams.map(({ logits }) => logits);
-        const all = tf.logSoftmax(decoding.logits ? decoding.logits(own!, others, written(t)) : own!); // [B, V]
+        const all = tf.logSoftmax(ruledLogits(decoding.logits, [own!, ...others], written(t))); // [B, V]
         const target = tf.oneHot(tf.tensor1d(targets, "int32"), own!.shape[1], 1, 0, "bool");
         return tf.sum(tf.where(target, all, tf.zerosLike(all)), 1); // [B]; no product, since a rule may forbid tokens by -Infinity
       });

@@ -3,7 +3,7 @@ import { commonPrefix } from "../backend/ops/rows.js";
 import { writeRefusal } from "../exante/rows.js";
 import type { Prompt } from "../generation/asking.js";
 import { contextTokens } from "../generation/contexts.js";
-import { boundEdits } from "../generation/decoding.js";
+import { boundEdits, ruledLogits } from "../generation/decoding.js";
 import type { Policy } from "../generation/policy.js";
 import type { StateEdits } from "../model/edit.js";
 import type { LanguageModel } from "../model/load.js";
@@ -40,7 +40,7 @@ export async function nextTokenLogOdds(
           boundEdits(decoding.edits, rows),
         ),
       );
-      return logOdds(decoding.logits ? decoding.logits(own!, others, rows) : own!, tokens);
+      return logOdds(ruledLogits(decoding.logits, [own!, ...others], rows), tokens);
     }); // [B]
     const values = await odds.data();
     odds.dispose();

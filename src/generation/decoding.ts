@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { givenInWords, hasShape } from "../backend/given.js";
 import { digestOf, type Identity } from "../data/identity.js";
 import type { StateEdits, StatePlace } from "../model/edit.js";
 import type { Asking } from "./asking.js";
@@ -20,6 +21,21 @@ export interface DecodedRow {
  * @param rows the completions, B of them
  */
 export type LogitsRule = (logits: tf.Tensor2D, contexts: readonly tf.Tensor2D[], rows: readonly DecodedRow[]) => tf.Tensor2D;
+
+/**
+ * The logits that a token is chosen from: the policy's own, or what the rule makes of all.
+ * @throws RangeError when the rule gives another shape, or no tensor
+ */
+export function ruledLogits(
+  rule: LogitsRule | null,
+  [own, ...contexts]: readonly [tf.Tensor2D, ...tf.Tensor2D[]],
+  rows: readonly DecodedRow[],
+): tf.Tensor2D {
+  if (!rule) return own;
+  const logits = rule(own, contexts, rows);
+  if (hasShape(logits, own.shape)) return logits;
+  throw new RangeError(`logits rule: the logits are [${own.shape}], it gave ${givenInWords(logits)}; return a tensor of the same shape`);
+}
 
 /**
  * Replaces states of the residual stream while completions are written: `[B, T, C]` -> the same shape. For prompts T is the longest one's length, then 1.

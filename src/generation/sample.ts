@@ -7,7 +7,7 @@ import type { LanguageModel } from "../model/load.js";
 import type { SamplingWeights } from "../model/merge.js";
 import { type Choice, chooseToken } from "./choose.js";
 import { contextTokens } from "./contexts.js";
-import { boundEdits, type Decoding, type LogitsRule } from "./decoding.js";
+import { boundEdits, type Decoding, type LogitsRule, ruledLogits } from "./decoding.js";
 import type { Policy } from "./policy.js";
 import type { Completion, Prompt, SampleOptions } from "./types.js";
 
@@ -130,12 +130,12 @@ async function* sampleMerged(
   }
 }
 
-/** The logits that a token is chosen from: the own context's, or what the rule makes of all. */
+/** The logits that a token is chosen from. */
 function ruled(rule: LogitsRule | null, [own, ...others]: readonly Stream[], rows: readonly Row[]): tf.Tensor2D {
   if (!rule) return own!.logits;
   return tf.tidy(() => {
     const contexts = others.map(({ logits }) => logits);
-    return tf.clone(rule(own!.logits, contexts, rows)); // the rule may give one of its inputs back
+    return tf.clone(ruledLogits(rule, [own!.logits, ...contexts], rows)); // the rule may give one of its inputs back
   });
 }
 

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { givenInWords, hasShape } from "../backend/given.js";
 import { gatherRows, type RowLayout, spreadRows } from "../backend/ops/rows.js";
 import type { DecoderConfig } from "./config.js";
 
@@ -30,14 +31,16 @@ export function checkLayers({ numLayers }: DecoderConfig, layers: readonly numbe
 
 /**
  * States after a layer, [B, T, C], as its edit makes them; the same ones where it has none.
- * @throws RangeError when the edit gives another shape
+ * @throws RangeError when the edit gives another shape, or no tensor
  */
 export function editStates(edits: StateEdits, layer: number, states: tf.Tensor3D, place: StatePlace): tf.Tensor3D {
   const edit = edits[layer];
   if (!edit) return states;
   const edited = edit(states, place);
-  if (edited.shape.join() !== states.shape.join())
-    throw new RangeError(`edit after layer ${layer}: the states are [${states.shape}], it gave [${edited.shape}]; return the same shape`);
+  if (!hasShape(edited, states.shape)) {
+    const gave = givenInWords(edited);
+    throw new RangeError(`edit after layer ${layer}: the states are [${states.shape}], it gave ${gave}; return a tensor of the same shape`);
+  }
   return edited;
 }
 

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import type { PairLengths, PairLogps, PairLoss } from "./types.js";
+import type { BareLoss, PairLengths, PairLogps, PairLoss } from "./types.js";
 
 /**
  * Negative log-likelihood of the winners, each divided by its own length and averaged over pairs: mean( -logp_w / |w| ), in nats per token
@@ -20,7 +20,7 @@ export function tokenNll(policy: PairLogps, lengths: PairLengths): tf.Scalar {
  * A preference loss plus lambda * nll.
  * @throws RangeError when lambda is negative
  */
-export function withNll(pairLoss: PairLoss, policy: PairLogps, lengths: PairLengths, lambda: number): PairLoss {
+export function withNll<Loss extends BareLoss<PairLoss>>(pairLoss: Loss, policy: PairLogps, lengths: PairLengths, lambda: number): Loss {
   if (!(lambda >= 0)) throw new RangeError(`nll: the weight must be >= 0, got ${lambda}`);
   if (lambda === 0) return pairLoss;
   return { ...pairLoss, loss: tf.add(pairLoss.loss, tf.mul(lambda, nll(policy, lengths))) };

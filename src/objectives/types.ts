@@ -20,5 +20,8 @@ export interface PairLoss {
   rewards: PairLogps;
 }
 
+/** A loss whose rewards may be left out, such as one that measures against nothing. */
+export type BareLoss<Loss extends { rewards: unknown }> = Omit<Loss, "rewards"> & Partial<Pick<Loss, "rewards">>;
+
 /** A loss over pairs, its hyperparameters already chosen: what `trainPreference` minimises. */
 export type PreferenceObjective = (policy: PairLogps, reference: PairLogps, lengths: PairLengths) => PairLoss;

@@ -17,7 +17,7 @@ export type { TrainOptions } from "./options.js";
  *
  *     for await (const step of train(model, rows, sftObjective, { lora, batches, ... })) curve.push(step);
  *
- * @throws TrainingError when a row cannot be trained on, a checkpoint is of another run, or a loss or gradient is not finite (the adapter is then as before that
+ * @throws TrainingError when a row cannot be trained on or is not there, an objective gives no loss, a checkpoint is of another run, or a loss or gradient is not finite (the adapter is then as before that
  * step)
  */
 export async function* train<Row>(
@@ -27,6 +27,7 @@ export async function* train<Row>(
   options: TrainOptions,
 ): AsyncGenerator<StepMetrics> {
   checkRows(rows, objective);
+  checkBatches(options.batches, rows.length);
   const { lora, batches, learningRate, schedule, maxGradNorm, weightDecay, betas, epsilon, evaluation, checkpoint, signal } = options;
   const total = batches.length;
   const { precision } = await openDevice();
@@ -126,7 +127,6 @@ function better(best: TrainingState["best"], metrics: StepMetrics | undefined, c
   return isBetter ? { step: metrics.step, value } : best;
 }
 
-/** @throws TrainingError that names the first row that cannot be trained on */
 /** @throws TrainingError when the step has no such metric */
 function bestValue(metrics: StepMetrics, { metric }: BestChoice): number {
   const value = (metrics as unknown as Record<string, number | undefined>)[metric];
@@ -143,6 +143,7 @@ function checkBatches(batches: TrainOptions["batches"], rows: number): void {
   }
 }
 
+/** @throws TrainingError that names the first row that cannot be trained on */
 function checkRows<Row>(rows: readonly Row[], objective: Objective<Row>): void {
   rows.forEach((row, i) => {
     const lacks = objective.lacks?.(row);

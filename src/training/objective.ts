@@ -1,6 +1,8 @@
 import type * as tf from "@tensorflow/tfjs";
+import { givenInWords, hasShape } from "../backend/given.js";
 import type { CompletionRow } from "../data/tokens.js";
 import type { CompletionLogps } from "./completion.js";
+import { TrainingError } from "./errors.js";
 import type { ObjectiveMetrics } from "./metrics.js";
 
 /** Plain JSON. */
@@ -29,10 +31,10 @@ export interface Objective<Row> {
   loss(batch: ScoredBatch<Row>): RowsLoss;
   /** A step's metrics from the columns that its parts gave, one after the other. Left out: the mean of each. */
   summarize?(columns: Readonly<Record<string, readonly number[]>>): ObjectiveMetrics;
-}
-
   /** All names that its metrics can have, where they are known. */
   readonly metrics?: readonly string[];
+}
+
 /** Rows with the log-probs that the objective asked for. */
 export interface ScoredBatch<Row> extends CompletionLogps {
   rows: readonly Row[];
@@ -50,4 +52,14 @@ export interface RowsLoss {
   loss: tf.Scalar;
   /** Numbers to look at, `[any]` each. Metrics of one's own have a slash in their names. */
   columns?: Record<string, tf.Tensor1D>;
+}
+
+/**
+ * What an objective's loss gave, as it is.
+ * @throws TrainingError naming the objective, when there is no scalar among it
+ */
+export function checkedLoss<Loss extends { loss: tf.Scalar }>(name: string, given: Loss): Loss {
+  if (hasShape(given?.loss, [])) return given;
+  const gave = given instanceof Promise ? given : given?.loss;
+  throw new TrainingError(`objective "${name}": its loss is ${givenInWords(gave)}; return a scalar tensor as \`loss\``);
 }

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import type { CompletionRow, TokenPair } from "../data/tokens.js";
-import type { PairLengths, PairLogps, PairLoss } from "../objectives/types.js";
-import type { Objective, Settings } from "./objective.js";
+import type { BareLoss, PairLengths, PairLogps, PairLoss } from "../objectives/types.js";
+import { checkedLoss, type Objective, type Settings } from "./objective.js";
 
 /** Sums of log-probs of a batch's pairs. */
 export interface PairBatch {
@@ -28,8 +28,8 @@ export function pairObjective<S extends Settings>(kind: {
   name: string;
   settings: S;
   reference?: "none";
-  /** The mean over pairs. */
-  loss: (pairs: PairBatch, settings: S) => PairLoss;
+  /** The mean over pairs; without rewards there are no metrics of them. */
+  loss: (pairs: PairBatch, settings: S) => BareLoss<PairLoss>;
 }): Objective<TokenPair> {
   const { name, settings, loss } = kind;
   const free = kind.reference === "none";
@@ -43,23 +43,27 @@ export function pairObjective<S extends Settings>(kind: {
       const unweighted = pairs.some(({ weights }) => weights) ? halves(sums({ unweighted: true })) : policy;
       const reference = tensors(pairs.map((pair) => (free ? { chosen: 0, rejected: 0 } : pair.reference!)));
       const lengths = tensors(pairs.map(({ chosen, rejected }) => ({ chosen: chosen.length, rejected: rejected.length })));
-      const { loss: mean, rewards } = loss({ policy, reference, lengths, unweighted }, settings);
+      const { loss: mean, rewards } = checkedLoss(name, loss({ policy, reference, lengths, unweighted }, settings));
       return {
         loss: mean,
-        columns: { chosen: rewards.chosen, rejected: rewards.rejected, chosenLogps: policy.chosen, rejectedLogps: policy.rejected },
+        columns: {
+          ...(rewards && { chosenRewards: rewards.chosen, rejectedRewards: rewards.rejected }),
+          chosenLogps: policy.chosen,
+          rejectedLogps: policy.rejected,
+        },
       };
     },
     summarize,
+    metrics: METRICS,
   };
 }
 
+const METRICS = ["rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies", "logps/chosen", "logps/rejected"];
+
 /** All chosen completions, then all rejected ones, as rows to score. */
-    metrics: METRICS,
 export const bothSides = (pairs: readonly TokenPair[]): CompletionRow[] =>
   (["chosen", "rejected"] as const).flatMap((side) =>
     pairs.map((pair) => ({ prompt: pair.prompt, completion: pair[side], ...(pair.weights && { weights: pair.weights[side] }) })),
-const METRICS = ["rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies", "logps/chosen", "logps/rejected"];
-
   );
 
 /** [2 B] -> the first and the second half, [B] each. */
@@ -77,15 +81,19 @@ const tensors = (values: readonly { chosen: number; rejected: number }[]): PairL
 const ROUNDING = 1e-4;
 
 function summarize(columns: Readonly<Record<string, readonly number[]>>) {
-  const { chosen = [], rejected = [], chosenLogps = [], rejectedLogps = [] } = columns;
+  const { chosenRewards: chosen, rejectedRewards: rejected, chosenLogps = [], rejectedLogps = [] } = columns;
   return {
-    "rewards/chosen": mean(chosen),
-    "rewards/rejected": mean(rejected),
-    "rewards/margins": mean(chosen.map((x, i) => x - rejected[i]!)),
-    "rewards/accuracies": mean(chosen.map((x, i) => (x - rejected[i]! > ROUNDING ? 1 : 0))),
+    ...(chosen && rejected && rewardMetrics(chosen, rejected)),
     "logps/chosen": mean(chosenLogps),
     "logps/rejected": mean(rejectedLogps),
   };
 }
+
+const rewardMetrics = (chosen: readonly number[], rejected: readonly number[]) => ({
+  "rewards/chosen": mean(chosen),
+  "rewards/rejected": mean(rejected),
+  "rewards/margins": mean(chosen.map((x, i) => x - rejected[i]!)),
+  "rewards/accuracies": mean(chosen.map((x, i) => (x - rejected[i]! > ROUNDING ? 1 : 0))),
+});
 
 const mean = (xs: readonly number[]) => xs.reduce((a, b) => a + b, 0) / xs.length;

@@ -11,7 +11,7 @@ import { implicitRewards } from "../objectives/rewards.js";
 import { conservativeDpo, robustDpo } from "../objectives/robust.js";
 import { sigmoidNorm } from "../objectives/sigmoid-norm.js";
 import { simpo } from "../objectives/simpo.js";
-import type { PairLoss } from "../objectives/types.js";
+import type { BareLoss, PairLoss } from "../objectives/types.js";
 import { weightedLosses } from "../objectives/weighted.js";
 import { dertaObjective, readTokenTriples } from "./derta.js";
 import type { Objective, Settings } from "./objective.js";
@@ -68,7 +68,7 @@ export const ktoMethod = (config: RunConfig): Method<TokenUnpaired> => ({
 type LossType = ReturnType<typeof lossTypes>[number];
 
 /** Preference losses by their RUN.json names. */
-const LOSSES: Record<LossType, (pairs: PairBatch, config: RunConfig) => PairLoss> = {
+const LOSSES: Record<LossType, (pairs: PairBatch, config: RunConfig) => BareLoss<PairLoss>> = {
   sigmoid: ({ policy, reference }, { beta, label_smoothing: epsilon }) =>
     epsilon > 0 ? conservativeDpo(policy, reference, { beta, epsilon }) : dpo(policy, reference, beta),
   hinge: ({ policy, reference }, { beta }) => hinge(policy, reference, beta),
@@ -78,9 +78,9 @@ const LOSSES: Record<LossType, (pairs: PairBatch, config: RunConfig) => PairLoss
   apo_zero: ({ policy, reference }, { beta }) => apoZero(policy, reference, beta),
   apo_down: ({ policy, reference }, { beta }) => apoDown(policy, reference, beta),
   simpo: ({ policy, lengths }, { beta, simpo_gamma: gamma }) => simpo(policy, lengths, { beta, gamma }),
-  sft: ({ policy, reference, lengths, unweighted }, { beta }) => ({
+  sft: ({ policy, reference, lengths, unweighted }, config) => ({
     loss: tokenNll(unweighted, lengths),
-    rewards: implicitRewards(policy, reference, beta).rewards,
+    ...(needsReference(config) && { rewards: implicitRewards(policy, reference, config.beta).rewards }),
   }),
 };
 
@@ -95,7 +95,7 @@ function pairRunObjective(config: RunConfig): Objective<TokenPair> {
   const losses = lossTypes(config);
   const alpha = config.length_alpha ?? 0.02;
   const lossWeights = config.loss_weights ?? losses.map(() => 1);
-  const one = (pairs: PairBatch): PairLoss =>
+  const one = (pairs: PairBatch): BareLoss<PairLoss> =>
     method === "length-controlled-dpo"
       ? lengthMargin(pairs.policy, pairs.reference, pairs.lengths, { beta, alpha })
       : weightedLosses(

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { givenInWords, hasShape } from "../backend/given.js";
 import type { Rng } from "../backend/random.js";
 import { readLast } from "../backend/read.js";
 import { releaseTape } from "../backend/tape.js";
@@ -7,8 +8,9 @@ import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import { pieces } from "./batches.js";
 import { completionLogps, rowSums, sequenceLogps } from "./completion.js";
+import { TrainingError } from "./errors.js";
 import type { EvaluationMetrics, ObjectiveMetrics } from "./metrics.js";
-import type { Objective } from "./objective.js";
+import { checkedLoss, type Objective } from "./objective.js";
 import { flatten } from "./optimizer.js";
 
 /** How rows are run through the model. */
@@ -159,8 +161,11 @@ function score<Row>(
   const completions: readonly CompletionRow[] = objective.completions(rows);
   const tokens = completionLogps(model.decoder, completions, lora, gradientCheckpointing);
   const sums = (options?: { unweighted: true }) => rowSums(tokens, options ? completions.map(({ weights, ...row }) => row) : completions);
-  const { loss, columns = {} } = objective.loss({ ...tokens, rows, weight, sums, observed });
+  const { name } = objective;
+  const { loss, columns = {} } = checkedLoss(name, objective.loss({ ...tokens, rows, weight, sums, observed }));
   const named = Object.entries(columns);
+  const wrong = named.find(([, column]) => !hasShape(column, [column?.size]));
+  if (wrong) throw new TrainingError(`objective "${name}": its ${wrong[0]} are ${givenInWords(wrong[1])}; return a tensor [any]`);
   return {
     loss: tf.mul(loss, share),
     sizes: named.map(([name, { size }]) => [name, size]),

@@ -1,8 +1,9 @@
 import * as tf from "@tensorflow/tfjs";
 import type { CompletionRow, TokenUnpaired } from "../data/tokens.js";
 import { kto, type UnpairedBatch, type UnpairedLoss } from "../objectives/kto.js";
+import type { BareLoss } from "../objectives/types.js";
 import { pieces } from "./batches.js";
-import type { Objective, Settings } from "./objective.js";
+import { checkedLoss, type Objective, type Settings } from "./objective.js";
 
 /**
  * An objective of a loss per labelled completion, as a function of its sum of log-probs and of how far the policy is from the reference: the mean of
@@ -15,8 +16,8 @@ import type { Objective, Settings } from "./objective.js";
 export function unpairedObjective<S extends Settings>(kind: {
   name: string;
   settings: S;
-  /** The mean over completions. */
-  loss: (batch: UnpairedBatch, settings: S) => UnpairedLoss;
+  /** The mean over completions; without rewards there are no metrics of them. */
+  loss: (batch: UnpairedBatch, settings: S) => BareLoss<UnpairedLoss>;
 }): Objective<TokenUnpaired> {
   const { name, settings, loss } = kind;
   return {
@@ -34,17 +35,17 @@ export function unpairedObjective<S extends Settings>(kind: {
       const labels = tf.tensor1d(rows.map(({ label }) => (label ? 1 : 0)));
       const apart = tf.sub(observed, tf.tensor1d(rows.map((row) => row.reference!.mismatched))); // [B]
       const kl = tf.maximum(tf.mean(apart), 0) as tf.Scalar;
-      const { loss: mean, rewards } = loss({ policy, reference, labels, kl }, settings);
-      return { loss: mean, columns: { rewards, logps: policy, labels, kl: tf.reshape(kl, [1]) } };
+      const { loss: mean, rewards } = checkedLoss(name, loss({ policy, reference, labels, kl }, settings));
+      return { loss: mean, columns: { ...(rewards && { rewards }), logps: policy, labels, kl: tf.reshape(kl, [1]) } };
     },
     summarize,
-  };
     metrics: METRICS,
+  };
 }
 
-/** Kahneman-Tversky optimization; see `kto`. */
 const METRICS = ["rewards/chosen", "rewards/rejected", "rewards/margins", "logps/chosen", "logps/rejected", "kl"];
 
+/** Kahneman-Tversky optimization; see `kto`. */
 export const ktoObjective = (settings: { beta: number; desirableWeight?: number; undesirableWeight?: number }): Objective<TokenUnpaired> =>
   unpairedObjective({ name: "kto", settings: { desirableWeight: 1, undesirableWeight: 1, ...settings }, loss: kto });
 
@@ -59,14 +60,14 @@ export const mismatch = (rows: readonly TokenUnpaired[], size: number): TokenUnp
 export const mismatchedRows = (rows: readonly TokenUnpaired[]): CompletionRow[] =>
   rows.map(({ prompt, mismatched = [] }) => ({ prompt, completion: mismatched }));
 
-function summarize({ rewards = [], logps = [], labels = [], kl = [] }: Readonly<Record<string, readonly number[]>>) {
+function summarize({ rewards, logps = [], labels = [], kl = [] }: Readonly<Record<string, readonly number[]>>) {
   const mean = (xs: readonly number[]) => xs.reduce((a, b) => a + b, 0) / xs.length;
   const of = (label: number, xs: readonly number[]) => mean(xs.filter((_, i) => labels[i] === label));
   const [some, others] = [labels.includes(1), labels.includes(0)];
   return {
-    ...(some && { "rewards/chosen": of(1, rewards), "logps/chosen": of(1, logps) }),
-    ...(others && { "rewards/rejected": of(0, rewards), "logps/rejected": of(0, logps) }),
-    ...(some && others && { "rewards/margins": of(1, rewards) - of(0, rewards) }),
+    ...(some && { ...(rewards && { "rewards/chosen": of(1, rewards) }), "logps/chosen": of(1, logps) }),
+    ...(others && { ...(rewards && { "rewards/rejected": of(0, rewards) }), "logps/rejected": of(0, logps) }),
+    ...(some && others && rewards && { "rewards/margins": of(1, rewards) - of(0, rewards) }),
     kl: mean(kl),
   };
 }

@@ -39,6 +39,20 @@ test.each([0, 1])("a mask of -Infinity keeps a token out at temperature %d", asy
   expect(masked.flat().every((id) => id >= 0 && id < model.config.vocabSize)).toBe(true);
 });
 
+test("a rule that gives another shape, or no tensor, is told in one line, and nothing is left behind", async () => {
+  const before = tf.memory().numTensors;
+  const { vocabSize } = model.config;
+  for (const [rule, gave] of [
+    [(logits: tf.Tensor2D) => tf.slice(logits, [0, 1]), `[3,${vocabSize - 1}]`],
+    [async (logits: tf.Tensor2D) => logits, "a Promise"],
+    [() => undefined, "undefined"],
+  ] as [LogitsRule, string][])
+    await expect(completions(withLogits(rule, {}))).rejects.toThrow(
+      `logits rule: the logits are [3,${vocabSize}], it gave ${gave}; return a tensor of the same shape`,
+    );
+  expect(tf.memory().numTensors).toBe(before);
+});
+
 test("a rule sees each completion's tokens so far: a repetition penalty never repeats, where the model alone does", async () => {
   const seen = new Map<number, number[]>();
   const once: LogitsRule = (logits, _, rows) => {

@@ -152,14 +152,21 @@ test("gradients flow through edits, to a vector that is added and to the adapter
   tf.dispose([vector, weight]);
 });
 
-test("layers that the decoder lacks and edits of another shape are named", () => {
+test("layers that the decoder lacks and edits of another shape, or of none, are named", () => {
   const before = tf.memory().numTensors;
   const input = ids();
   expect(() => model.decoder.forward(input, { capture: [2] })).toThrow("no layer 2; layers are 0..1, and -1 for the embedding");
   expect(() => model.decoder.forward(input, { edit: { 0.5: (x) => x } })).toThrow("no layer 0.5");
   expect(() => model.decoder.forward(input, { edit: { 0: (x) => tf.sum(x, 1, true) as tf.Tensor3D } })).toThrow(
-    "edit after layer 0: the states are [3,12,32], it gave [3,1,32]; return the same shape",
+    "edit after layer 0: the states are [3,12,32], it gave [3,1,32]; return a tensor of the same shape",
   );
+  for (const [given, words] of [
+    [undefined, "undefined"],
+    [Promise.resolve(), "a Promise"],
+  ] as const)
+    expect(() => model.decoder.forward(input, { edit: { 1: () => given as never } })).toThrow(
+      `edit after layer 1: the states are [3,12,32], it gave ${words}; return`,
+    );
   input.dispose();
   expect(tf.memory().numTensors).toBe(before);
 });

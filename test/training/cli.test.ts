@@ -107,6 +107,33 @@ test("SimPO's rewards are measured against nothing", () => {
   expect(first["rewards/margins"]).toBeCloseTo(first["rewards/chosen"] - first["rewards/rejected"], 4);
 });
 
+test("the loss sft alone has no reference, and no rewards; an adapter says with what dropout it was trained", () => {
+  writeLines("pairs.jsonl", trl.runs[2]!.rows);
+  const base = { method: "dpo", model: fixture("llama-tiny"), data: "pairs.jsonl", max_steps: 1, batch_size: 2, output_dir: "winners" };
+  write("winners.json", { ...base, loss_type: "sft", lora: { r: 2, alpha: 4, dropout: 0.25 } });
+  const { status, stderr } = erpo("train", "winners.json");
+  expect(status, stderr).toBe(0);
+  const [first] = readLines("winners/metrics.jsonl");
+  expect(Object.keys(first)).toContain("logps/chosen");
+  expect(Object.keys(first).filter((name) => name.startsWith("rewards"))).toEqual([]);
+  for (const folder of ["winners", "winners/checkpoint-1"])
+    expect(JSON.parse(readFileSync(join(dir, folder, "adapter_config.json"), "utf8")).lora_dropout).toBe(0.25);
+});
+
+test("a metric for the best checkpoint that the method's evaluations cannot have is named before the first step", () => {
+  writeLines("pairs.jsonl", trl.runs[2]!.rows);
+  const base = { model: fixture("llama-tiny"), data: "pairs.jsonl", eval_data: "pairs.jsonl", max_steps: 1, output_dir: "best" };
+  write("best.json", { ...base, method: "dpo", load_best_model_at_end: true, metric_for_best_model: "foo" });
+  const { status, stderr } = erpo("train", "best.json");
+  expect([status, stderr]).toEqual([
+    1,
+    expect.stringContaining(
+      'erpo: field "metric_for_best_model": an evaluation of dpo has no foo: it has eval_loss, eval_rewards/chosen, ',
+    ),
+  ]);
+  expect(existsSync(join(dir, "best"))).toBe(false);
+});
+
 test("Ctrl-C while the reference is computed stops quietly and leaves the adapter before it alone", async () => {
   writeLines("many.jsonl", Array(6000).fill({ prompt: "a", chosen: "b ".repeat(20), rejected: "c ".repeat(20) }));
   write("stopped.json", {

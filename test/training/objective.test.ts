@@ -201,3 +201,42 @@ test("labelled completions: the KL is of mismatched ones, without a gradient of 
   });
   await expect(bare.next()).rejects.toThrow("row 1 has no mismatched completion: call mismatch first");
 });
+
+test("a pair loss without rewards has no metrics of them", async () => {
+  const bare = pairObjective({
+    name: "bare",
+    settings: {},
+    reference: "none",
+    loss: ({ policy }) => ({ loss: tf.neg(tf.mean(policy.chosen)) as tf.Scalar }),
+  });
+  const [first] = await steps(pairs, bare);
+  expect(Object.keys(first!)).toContain("logps/chosen");
+  expect(Object.keys(first!).filter((name) => name.startsWith("rewards"))).toEqual([]);
+});
+
+test("an objective that gives no loss, or no such columns, and a row that is not there are named", async () => {
+  const scalar = () => tf.scalar(1);
+  const gives = (loss: () => unknown) => steps(rows, { name: "odd", settings: {}, completions: (rows) => rows, loss: loss as never });
+  const named = 'objective "odd": its loss is';
+  await expect(gives(() => undefined)).rejects.toThrow(`${named} undefined; return a scalar tensor as \`loss\``);
+  await expect(gives(async () => ({ loss: scalar() }))).rejects.toThrow(`${named} a Promise;`);
+  await expect(gives(() => ({ loss: tf.ones([2]) }))).rejects.toThrow(`${named} [2];`);
+  await expect(gives(() => ({ loss: scalar(), columns: { x: undefined } }))).rejects.toThrow(
+    'objective "odd": its x are undefined; return',
+  );
+  const mute = pairObjective({ name: "mute", settings: {}, reference: "none", loss: (() => ({})) as never });
+  await expect(steps(pairs, mute)).rejects.toThrow('objective "mute": its loss is undefined;');
+  const half = pairObjective({
+    name: "half",
+    settings: {},
+    reference: "none",
+    loss: (({ policy }: { policy: { chosen: tf.Tensor1D } }) => ({
+      loss: tf.mean(policy.chosen),
+      rewards: { chosen: policy.chosen },
+    })) as never,
+  });
+  await expect(steps(pairs, half)).rejects.toThrow('objective "half": its rejectedRewards are undefined;');
+  await expect(steps(rows.slice(0, 2), tokenObjective({ name: "t", settings: {}, loss: scalar }))).rejects.toThrow(
+    "batches[0]: there is no row 2; rows are 0..1",
+  );
+});
