@@ -37,7 +37,10 @@ export function register(program: Command): void {
     .requiredOption("--model <M>", "a built-in name, a .gguf file, or a Hugging Face style directory")
     .option("--adapter <dir>", "a PEFT folder")
     .addOption(policyOption())
-    .option("--suite <name|file>", "harmful, harmbench, look-alike-safe, look-alike-unsafe, general, or a .csv or .jsonl file")
+    .option(
+      "--suite <name|file>",
+      "harmful, harmbench, look-alike-safe, look-alike-unsafe, general, or a .csv or .jsonl file (required but for --attack past-tense)",
+    )
     .addOption(new Option("--label <label>", "of all rows, where the file has no label column").choices(["safe", "unsafe"]))
     .addOption(
       new Option("--attack <name>", "the form in which the prompts are put; past-tense has harmful prompts of its own")

@@ -30,7 +30,7 @@ export function register(program: Command): void {
     .argument("<run>", "a run's folder")
     .argument("<stage>", "a stage's folder in it: 1-sft/decision, 1-sft, 2-dpo, 3-length-controlled/round-1, baseline-answers-only, ...")
     .requiredOption("--output <dir>", "the folder: run.json, rows.jsonl, batches.json and, where the stage began with one, a fresh adapter")
-    .option("--model <M>", "what loads the run's model, where its name does not")
+    .option("--model <M>", "what loads the run's model, where its name does not: the path that the run was made with")
     .option("--rules <file>", "the rules that the run was made with, where those are not the default ones")
     .action(exportStage);
   group
@@ -38,6 +38,12 @@ export function register(program: Command): void {
     .description("a folder that TRL trains in, with accelerate: rows, model, adapter, configurations")
     .argument("<run.json>", "what to train, as for erpo train")
     .requiredOption("--output <dir>", "the folder; its README.txt has the launch line")
+    .addHelpText(
+      "after",
+      `
+TRL has no counterpart of, and the export refuses: the methods kto and derta, the loss simpo, sigmoid with label_smoothing, a reference_adapter that is a
+folder, lora.dropout, eval_data, and text whose steps are not all of the same number of rows, such as a smaller last one of an epoch.`,
+    )
     .action(exportTrl);
 }
 

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Help, type Option } from "commander";
 import { packageRoot } from "../setup/paths.js";
 
 /** The subcommands in the order of the help; each is a file here that exports `register(program)`. */
@@ -60,7 +60,14 @@ function createProgram(): Command {
     .helpCommand("help [command]", "what a command does")
     .addHelpText("after", "\nOptions for every command:\n  --debug  show the stack of a failure")
     .exitOverride()
+    .configureHelp({ optionDescription: marked })
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "erpo: ").replace(/\n(?=\()/, " ")) });
+}
+
+/** An option's description; without one that is mandatory a command is wrong use. */
+function marked(this: Help, option: Option): string {
+  const description = Help.prototype.optionDescription.call(this, option);
+  return option.mandatory ? `${description} (required)` : description;
 }
 
 /** The file of the subcommand that is called, so that none pays for another; all of them for help and for unknown words. */

@@ -88,7 +88,7 @@ export function loadDatasets(dir: string): Datasets {
     if (!entry) throw new DataError(`${join(dir, "manifest.json")}: files: ${file} is not listed`);
     const text = readText(path);
     if (textSha256(text) !== entry.sha256) {
-      throw new DataError(`${path}: has changed since it was written (SHA-256 differs from manifest.json): build the data again`);
+      throw new DataError(`${path}: has changed since it was written (SHA-256 differs from manifest.json): ${builtAgain(dir)}`);
     }
     return parseJsonl(text, path).map(({ value }) => value as unknown as T);
   };
@@ -111,6 +111,8 @@ export function loadDatasets(dir: string): Datasets {
   };
 }
 
+const builtAgain = (dir: string): string => `remove ${dir}, and the data is built again when the run is opened as before`;
+
 /** The manifest of a data folder. @throws DataError when there is none, or it is damaged */
 export function loadManifest(dir: string): Manifest {
   const path = join(dir, "manifest.json");
@@ -118,6 +120,6 @@ export function loadManifest(dir: string): Manifest {
   try {
     return manifestSchema.parse(JSON.parse(text)) as Manifest;
   } catch {
-    throw new DataError(`${path}: is not a manifest of erpo's data: build the data again`);
+    throw new DataError(`${path}: is not a manifest of erpo's data: ${builtAgain(dir)}`);
   }
 }

@@ -2,7 +2,11 @@
 export class WeightsError extends Error {
   override name = "WeightsError";
 
-  constructor(file: string, problem: string, remedy?: string) {
+  constructor(
+    readonly file: string,
+    problem: string,
+    remedy?: string,
+  ) {
     super(`${file}: ${problem}${remedy ? `; ${remedy}` : ""}`);
   }
 }

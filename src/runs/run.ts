@@ -13,6 +13,7 @@ import { defaultRules } from "../exante/rule-file.js";
 import type { RuleSet } from "../exante/rules.js";
 import { type Policy, policy } from "../generation/policy.js";
 import { loadAdapter } from "../model/adapter-io.js";
+import { WeightsError } from "../model/errors.js";
 import { type LanguageModel, loadModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import { removeLeftovers, writeAtomic } from "../setup/atomic.js";
@@ -173,9 +174,14 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
  * @param options.model default: the name in run.json
  * @throws DataError when there is none, or as `openRun`
  */
-export function reopenRun(dir: string, options: Pick<OpenRunOptions, "model" | "rules" | "log"> = {}): Promise<Run> {
+export async function reopenRun(dir: string, options: Pick<OpenRunOptions, "model" | "rules" | "log"> = {}): Promise<Run> {
   const { profile, seed, model } = readJson<RunRecord>(join(dir, "run.json"));
-  return openRun(dir, { profile, seed, ...options, model: options.model ?? model?.name });
+  try {
+    return await openRun(dir, { profile, seed, ...options, model: options.model ?? model?.name });
+  } catch (error) {
+    if (options.model !== undefined || !(error instanceof WeightsError) || error.file !== model.name) throw error;
+    throw new DataError(`${error.message}; ${dir} was made with it: where it was a path, name that (--model, or \`model\` in code)`);
+  }
 }
 
 async function openPolicy(run: Run, folder: string): Promise<Policy> {

@@ -61,6 +61,12 @@ test("the command line writes the same, and names in a line what is not there", 
   for (const file of ["rows.jsonl", "batches.json", "init_adapter/adapter_model.safetensors"])
     expect(readFileSync(join(theirs, file)).equals(readFileSync(join(ours, file))), file).toBe(true);
   expect(readFileSync(join(theirs, "run.json"), "utf8")).toBe(readFileSync(join(ours, "run.json"), "utf8").replaceAll(ours, theirs));
+  const words = [join(packageRoot(), "src/setup/bootstrap.mjs"), "export", "stage", run.dir, stages.sft, "--output", theirs];
+  const nameless = spawnSync(process.execPath, words, { encoding: "utf8" });
+  expect([nameless.status, nameless.stderr]).toEqual([
+    1,
+    expect.stringMatching(/^erpo: llama-tiny: no such file .*; .* was made with it: where it was a path, name that \(--model, .*\)\n$/),
+  ]);
   const missing = erpo("4-more", theirs);
   expect([missing.status, missing.stderr]).toEqual([1, `erpo: ${join(run.dir, "4-more")}: is not there: train it first\n`]);
 });

@@ -21,6 +21,14 @@ test("wrong use ends in one line and exit code 2", () => {
   expect(erpo(["--help"])).toMatchObject({ status: 0, stdout: expect.stringContaining("doctor") });
 });
 
+test("help marks the options that a command needs, and says what an export refuses", () => {
+  expect(erpo(["compare", "--help"]).stdout).toMatch(/--output <dir>[^-]*\(required\)/);
+  expect(erpo(["execute", "--help"]).stdout).toMatch(/--output <dir>[^-]*\(required\s+with --sweep\)/);
+  const { stdout } = erpo(["export", "trl", "--help"]);
+  expect(stdout).toMatch(/--output <dir>[^-]*\(required\)/);
+  for (const refused of ["kto", "simpo", "lora.dropout", "eval_data", "smaller last one"]) expect(stdout).toContain(refused);
+});
+
 test("a failure ends in one line and exit code 1", () => {
   const { status, stderr } = erpo(["setup"], { ERPO_CACHE: "/proc/nowhere", ERPO_BACKEND: "wasm" });
   expect(status).toBe(1);
