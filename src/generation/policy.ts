@@ -40,7 +40,7 @@ export function policy({
 /** Everything that a policy's answers depend on; neither its name nor a path. */
 export async function policyIdentity({ model, adapter, asking, decoding }: Policy): Promise<Identity> {
   return {
-    model: model.sha256,
+    model: model.digest,
     adapter: adapter && (await adapterIdentity(adapter)),
     system: asking.system,
     template: asking.template,

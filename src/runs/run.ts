@@ -28,7 +28,8 @@ interface RunRecord {
   format: 1;
   profile: string;
   seed: number;
-  model: { name: string; sha256: string };
+  /** With the SHA-256 of its weights, and the digest of all that its answers depend on. */
+  model: { name: string; sha256: string; digest: string };
   /** Left out by runs of the default rules from before rules were a choice. */
   rules?: { name: string; digest: string };
   /** SHA-256 of data/manifest.json, which has those of all prompt files. */
@@ -108,7 +109,7 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
   const device = await openDevice({ precision: "bf16", log });
   const { model: wanted = "smollm2-135m-instruct" } = options;
   const model = typeof wanted === "string" ? await loadModel(wanted, { log }) : wanted;
-  if (before && before.model.sha256 !== model.sha256) throw conflict(dir, "model", inWords(before.model), inWords(model));
+  if (before && before.model.digest !== model.digest) throw conflict(dir, "model", modelInWords(before.model), modelInWords(model));
   const rng = (purpose: string) => createRng(seed).fork(purpose);
 
   const dataDir = join(dir, "data");
@@ -125,7 +126,7 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
     format: 1,
     profile: chosen.name,
     seed,
-    model: { name: model.name, sha256: model.sha256 },
+    model: { name: model.name, sha256: model.sha256, digest: model.digest },
     rules: { name: rules.name, digest: rules.digest },
     data: textSha256(readFileSync(join(dataDir, "manifest.json"), "utf8")),
     environments: known.some((e) => JSON.stringify(e) === JSON.stringify(environment)) ? known : [...known, environment],
@@ -185,7 +186,7 @@ async function openPolicy(run: Run, folder: string): Promise<Policy> {
 
 /**
  * What the run in a folder was made from; undefined where there is none.
- * @throws DataError when it is a run of another profile or seed, or its run.json is broken
+ * @throws DataError when it is a run of another profile or seed, or its run.json is broken or does not say which model it is of
  */
 export function earlierRun(dir: string, profileName: string, seed: number): RunRecord | undefined {
   const file = join(dir, "run.json");
@@ -194,6 +195,10 @@ export function earlierRun(dir: string, profileName: string, seed: number): RunR
   if (record.format !== 1 || !record.model?.sha256) throw new DataError(`${file}: not the record of a run: choose another folder`);
   if (record.profile !== profileName) throw conflict(dir, "profile", record.profile, profileName);
   if (record.seed !== seed) throw conflict(dir, "seed", record.seed, seed);
+  if (!record.model.digest) {
+    const problem = `holds a run that noted only the weights of its model ${record.model.name}, not its configuration and chat template`;
+    throw new DataError(`${dir} ${problem}: choose another folder, or remove this one`);
+  }
   return record;
 }
 
@@ -210,6 +215,9 @@ function checkGiven(dir: string, before: readonly Source[], now: readonly Source
     if (earlier?.sha256 !== source.sha256) throw conflict(dir, source.title, earlier ? words(earlier) : "from no file", words(source));
   }
 }
+
+const modelInWords = ({ name, sha256, digest }: RunRecord["model"]) =>
+  `${name} (weights ${sha256.slice(0, 12)}, with configuration and template ${digest.slice(0, 12)})`;
 
 const rulesInWords = ({ name, digest }: { name: string; digest: string }) => inWords({ name, sha256: digest });
 

@@ -41,7 +41,7 @@ test("each part changes the identity", async () => {
   const score = () => [1];
   const policies = [
     policy({ model }),
-    policy({ model: { ...model, sha256: "0".repeat(64) } }),
+    policy({ model: { ...model, digest: "0".repeat(64) } }),
     policy({ model, adapter }),
     policy({ model, adapter: fresh }),
     policy({ model, adapter: halved }),

@@ -62,7 +62,7 @@ test("another precision, seed, rule set, model, profile value or data row is nam
   await named(finish(stage2(but({ profile: faster }))), "2-dpo was trained with learningRate 0.0001, not 1: use");
   const otherRow = but({ data: { ...data, train1: data.train1.map((row) => ({ ...row, prompt: `${row.prompt}!` })) } });
   await named(finish(stage1(otherRow)), "was made with prompts of SHA-256");
-  await named(finish(stage1(but({ model: { ...run.model, sha256: "another" } }))), "was made with model");
+  await named(finish(stage1(but({ model: { ...run.model, digest: "another" } }))), "was made with model");
 });
 
 test("an evaluation is held to its policy, its prompts, its judge and its lengths", async () => {

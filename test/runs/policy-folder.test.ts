@@ -77,6 +77,11 @@ test.each([
     (r) => ({ ...r, model: { name: "other", sha256: "1".repeat(64) } }),
     "is a policy of other (SHA-256 111111111111), not of llama-tiny",
   ],
+  [
+    "the same weights with another configuration",
+    (r) => ({ ...r, model: { ...(r.model as object), digest: "1".repeat(64) } }),
+    "llama-tiny has the weights of its model llama-tiny, and another configuration, tokenizer or chat template",
+  ],
   ["an unknown kind", (r) => ({ ...r, decoding: { kind: "dream" } }), 'a decoding of kind "dream" is made in code'],
   [
     "a wrong value",
