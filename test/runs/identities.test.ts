@@ -132,6 +132,18 @@ test("a stage that was trained again makes what stands on it stale: it is refuse
   await named(finish(stage2(other)), "2-dpo/samples-right.jsonl was made with ");
 });
 
+test("another scale of a stage's adapter makes what stands on it stale; another name of its base model does not", async () => {
+  const config = run.path(stages.sft, "adapter_config.json");
+  const before = readFileSync(config, "utf8");
+  const edit = (fields: object) => writeFileSync(config, JSON.stringify({ ...JSON.parse(before), ...fields }));
+  edit({ base_model_name_or_path: "elsewhere" });
+  await finish(stage2(run));
+  edit({ lora_alpha: 400 });
+  expect(() => run.policy(stages.dpo)).toThrow("2-dpo is stale: 1-sft is another one than it was made from");
+  writeFileSync(config, before);
+  await finish(stage2(run));
+});
+
 test("an old run's results are read as far as they are noted, else named as too old", async () => {
   const old = await openTiny(folder.path("old"));
   writeFileSync(old.path("note"), "");
