@@ -31,6 +31,8 @@ export type Response = z.infer<typeof responseSchema>;
 
 /** A suite in the form in which it is put to a model. */
 export interface QuestionSet {
+  /** Whose rows draw other numbers than rows of the same ids in sets of other names; default "". */
+  name?: string;
   rows: readonly PromptRow[];
   /** Default: none. */
   attack?: Attack;
@@ -49,6 +51,7 @@ export interface RespondOptions {
   /** Tokens of a thought after which it is given up. */
   thoughtTokens: number;
   batchSize: number;
+  /** Each row has a stream of its own, by its set's name and its id: what it draws does not depend on what else is asked. */
   rng: Rng;
   signal?: AbortSignal;
 }
@@ -85,6 +88,7 @@ export async function* respond(
       missing.map(({ question }) => question),
       {
         ...{ batchSize, rng, signal },
+        stream: (index) => JSON.stringify([sets[missing[index]!.set]!.name ?? "", missing[index]!.id]),
         maxNewTokens: Math.max(0, ...sets.map(({ answerTokens }) => answerTokens)) + thoughtTokens,
         stop: (ids, index) => ends[missing[index]!.set]!.stop(ids),
       },

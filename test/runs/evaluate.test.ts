@@ -1,5 +1,8 @@
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { readJsonl } from "../../src/data/jsonl.js";
 import type { Trial } from "../../src/evaluation/trial.js";
+import { plain } from "../../src/generation/decoding.js";
 import { policy } from "../../src/generation/policy.js";
 import { evaluate, keptPerplexity } from "../../src/runs/evaluate.js";
 import type { Run } from "../../src/runs/run.js";
@@ -26,4 +29,34 @@ test("two trials of one name, and names that are no place in the policy's folder
     await refused(`policy "${name}": its outcomes are kept under its name`, [trial], name);
   }
   await expect(keptPerplexity(run, { ...base(), name: "../x" })).rejects.toThrow('policy "../x"');
+});
+
+test("sampled answers to a trial are the same alone, beside others and resumed, and differ from another trial's", async () => {
+  const drawn = policy({ model: run.model, name: "drawn", decoding: plain({ temperature: 2 }) });
+  const other = { name: "other", rows: run.data.dev.slice(0, 3) };
+  const again = { ...trial, name: "again" };
+  const answers = (of: Run, name = "own") =>
+    readJsonl(of.path(`evaluation/drawn/${name}.jsonl`))
+      .map(({ value }) => value as { id: string; completion: string })
+      .map(({ id, completion }) => `${id} ${completion}`)
+      .sort();
+  const [alone, beside, resumed] = await Promise.all(["alone", "beside", "resumed"].map((name) => openTiny(folder.path(name))));
+  await finish(evaluate(alone!, drawn, [trial]));
+  await finish(evaluate(beside!, drawn, [other, again, trial]));
+  expect(answers(beside!)).toEqual(answers(alone!));
+  expect(answers(beside!, "again")).not.toEqual(answers(alone!));
+
+  await finish(evaluate(resumed!, drawn, [trial]));
+  rmSync(resumed!.path("evaluation/drawn/own.json"));
+  const file = resumed!.path("evaluation/drawn/own.jsonl");
+  writeFileSync(
+    file,
+    readFileSync(file, "utf8")
+      .split("\n")
+      .slice(1, 3)
+      .map((line) => `${line}\n`)
+      .join(""),
+  );
+  await finish(evaluate(resumed!, drawn, [trial]));
+  expect(answers(resumed!)).toEqual(answers(alone!));
 });
