@@ -8,7 +8,7 @@ import { answerStop } from "../exante/answer-stop.js";
 import { type Asking, askedIds, type Question } from "../generation/asking.js";
 import type { Policy } from "../generation/policy.js";
 import { sample } from "../generation/sample.js";
-import { type Attack, noAttack } from "./attacks.js";
+import { type Attack, attacked, noAttack } from "./attacks.js";
 
 const responseSchema = z.object({
   id: z.string(),
@@ -125,7 +125,7 @@ function askedOf({ rows, attack = noAttack, from }: QuestionSet, { model: { toke
   return rows.map((row, index) => {
     if (seen.has(row.id)) throw new DataError(`two prompts have the id "${row.id}": responses are told apart by id`);
     seen.add(row.id);
-    const question = attack.ask(row, index);
+    const question = attacked(attack, row, index);
     const ids = [asking, ...decoding.contexts].map((way: Asking) => askedIds(tokenizer, way, question).join(" "));
     const input = textSha256([...(from === undefined ? [] : [from]), ...ids].join(" ")).slice(0, 16);
     return { id: row.id, question, prefill: question.prefill ?? "", input };

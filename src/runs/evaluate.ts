@@ -3,7 +3,7 @@ import { join, relative, sep } from "node:path";
 import { DataError } from "../data/errors.js";
 import { digestOf, type Identity, type IdentityValue } from "../data/identity.js";
 import { readJson } from "../data/jsonl.js";
-import { noAttack } from "../evaluation/attacks.js";
+import { attacked, noAttack } from "../evaluation/attacks.js";
 import { balancedAccuracy, type Estimate } from "../evaluation/intervals.js";
 import { phraseJudge } from "../evaluation/judges.js";
 import { type JudgedRow, report, type SuiteMetrics } from "../evaluation/report.js";
@@ -113,7 +113,7 @@ function trialIdentity(run: Run, policy: Policy, asked: Identity, trial: Trial):
     ...asked,
     prompts: digestOf(rows as unknown as IdentityValue),
     attack: attack.name,
-    questions: digestOf(rows.map((row, i) => attack.ask(row, i)) as unknown as IdentityValue),
+    questions: digestOf(rows.map((row, i) => attacked(attack, row, i)) as unknown as IdentityValue),
     judge: { name: judge.name, settings: judge.settings, code: codeDigest(judge.judge) },
     answerTokens: answerTokens(run, trial),
     thoughtTokens,

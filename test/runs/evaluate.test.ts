@@ -1,11 +1,14 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readJsonl } from "../../src/data/jsonl.js";
+import type { PromptRow } from "../../src/data/types.js";
+import type { Attack } from "../../src/evaluation/attacks.js";
 import type { Trial } from "../../src/evaluation/trial.js";
 import { plain } from "../../src/generation/decoding.js";
 import { policy } from "../../src/generation/policy.js";
 import { evaluate, keptPerplexity } from "../../src/runs/evaluate.js";
 import type { Run } from "../../src/runs/run.js";
+import type { TrialName } from "../../src/runs/trials.js";
 import { finish, openTiny, runsFolder } from "./tiny-run.js";
 
 const folder = runsFolder();
@@ -59,4 +62,28 @@ test("sampled answers to a trial are the same alone, beside others and resumed, 
   );
   await finish(evaluate(resumed!, drawn, [trial]));
   expect(answers(resumed!)).toEqual(answers(alone!));
+});
+
+test("a trial that there is not, and an attack that asks no question, are named", async () => {
+  const refused = (asked: Trial | TrialName, words: string) => expect(finish(evaluate(run, base(), [asked]))).rejects.toThrow(words);
+  await refused(
+    "harmfull" as TrialName,
+    'no trial has the name "harmfull": there are harmful, look-alike-unsafe, look-alike-safe, general,',
+  );
+  await refused("toString" as TrialName, 'no trial has the name "toString"');
+  const attack = (ask: unknown) => ({ ...trial, attack: { name: "shout", ask } as Attack });
+  const row = trial.rows[0]!.id;
+  const none = `attack "shout", prompt ${row}: ask gave no question { messages, prefill? }`;
+  await refused(
+    attack(({ prompt }: PromptRow) => prompt),
+    `${none} (Invalid input: expected object, received string)`,
+  );
+  await refused(
+    attack(async () => ({ messages: [] })),
+    `${none} but a Promise: it must not be async`,
+  );
+  await refused(
+    attack(() => ({ messages: [{ role: "user" }] })),
+    `${none} (messages: 0: content: Invalid input`,
+  );
 });
