@@ -1,5 +1,6 @@
 /** What an answer does. Degenerate ones do neither: they are counted apart. */
-export type Judgement = "refusal" | "compliance" | "degenerate";
+export type Judgement = (typeof judgements)[number];
+export const judgements = ["refusal", "compliance", "degenerate"] as const;
 
 /**
  * Judges an answer (what `answerOf` returns), and nothing that was thought before it.
