@@ -8,6 +8,7 @@ import { contrast, type Decoding, plain } from "../generation/decoding.js";
 import { adapterIdentity, type Policy, policy } from "../generation/policy.js";
 import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
 import type { LanguageModel } from "../model/load.js";
+import { parseTemplate } from "../model/tokenizer.js";
 import { writeAtomic } from "../setup/atomic.js";
 
 const choice = { temperature: z.number().min(0), topK: z.int().min(1).optional(), topP: z.number().positive().max(1).optional() };
@@ -91,6 +92,7 @@ export async function loadPolicy(dir: string, model: LanguageModel, read: Decodi
     throw new DataError(
       `${file}: ${model.name} has the weights of its model ${made.name}, and another configuration, tokenizer or chat template`,
     );
+  if (template !== undefined) parseTemplate(template, `${file}: template`);
   const decoded = read(decoding as Identity, file);
   const hasAdapter = kept !== null && (kept !== undefined || existsSync(join(dir, "adapter_config.json")));
   const adapter = hasAdapter ? await loadAdapter(dir, model.config) : null;

@@ -88,6 +88,7 @@ test.each([
     (r) => ({ ...r, decoding: { kind: "contrast", against: "x", alpha: -1, temperature: 0 } }),
     "decoding.alpha: Too small",
   ],
+  ["a broken template", (r) => ({ ...r, template: "{% for message in messages %}" }), "template: broken chat template: "],
   ["a field too many", (r) => ({ ...r, sytem: "Be kind." }), 'policy.json: Unrecognized key: "sytem"'],
   ["a field too few", ({ name, ...r }) => r, "name: Invalid input"],
   ["another format", (r) => ({ ...r, format: 2 }), "format: Invalid input"],
