@@ -4,7 +4,6 @@ import { type Device, openDevice } from "../backend/device.js";
 import { createRng, type Rng } from "../backend/random.js";
 import { buildDatasets, type Datasets } from "../data/dataset.js";
 import { DataError } from "../data/errors.js";
-import { readJson } from "../data/jsonl.js";
 import { type Source, textSha256 } from "../data/manifest.js";
 import { givenSources, type PromptFiles } from "../data/own.js";
 import { loadDatasets, writeDatasets } from "../data/store.js";
@@ -21,30 +20,8 @@ import { beginBranch, parentsOf } from "./branch.js";
 import { type KeptFolder, shareResult } from "./keep.js";
 import { loadPolicy } from "./policy-folder.js";
 import { type Profile, profile } from "./profile.js";
+import { type Environment, type RunRecord, readRunRecord } from "./record.js";
 import { currentSha256 } from "./stale.js";
-
-/** What a run is made from, in `run.json`. */
-interface RunRecord {
-  format: 1;
-  profile: string;
-  seed: number;
-  /** With the SHA-256 of its weights, and the digest of all that its answers depend on. */
-  model: { name: string; sha256: string; digest: string };
-  /** Left out by runs of the default rules from before rules were a choice. */
-  rules?: { name: string; digest: string };
-  /** SHA-256 of data/manifest.json, which has those of all prompt files. */
-  data: string;
-  /** Where each part was really computed, in the order of first use. */
-  environments: Environment[];
-}
-
-interface Environment {
-  node: string;
-  platform: string;
-  device: string;
-  library: string;
-  precision: string;
-}
 
 /** An experiment and its folder: everything that is computed is kept there, and a later start goes on from it. */
 export interface Run extends KeptFolder {
@@ -175,8 +152,8 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
  * @throws DataError when there is none, or as `openRun`
  */
 export function reopenRun(dir: string, options: Pick<OpenRunOptions, "model" | "rules" | "log"> = {}): Promise<Run> {
-  const { profile, seed, model } = readJson<RunRecord>(join(dir, "run.json"));
-  return openRun(dir, { profile, seed, ...options, model: options.model ?? model?.name });
+  const { profile, seed, model } = readRunRecord(dir);
+  return openRun(dir, { profile, seed, ...options, model: options.model ?? model.name });
 }
 
 async function openPolicy(run: Run, folder: string): Promise<Policy> {
@@ -189,10 +166,8 @@ async function openPolicy(run: Run, folder: string): Promise<Policy> {
  * @throws DataError when it is a run of another profile or seed, or its run.json is broken or does not say which model it is of
  */
 export function earlierRun(dir: string, profileName: string, seed: number): RunRecord | undefined {
-  const file = join(dir, "run.json");
-  if (!existsSync(file)) return undefined;
-  const record = readJson<RunRecord>(file);
-  if (record.format !== 1 || !record.model?.sha256) throw new DataError(`${file}: not the record of a run: choose another folder`);
+  if (!existsSync(join(dir, "run.json"))) return undefined;
+  const record = readRunRecord(dir);
   if (record.profile !== profileName) throw conflict(dir, "profile", record.profile, profileName);
   if (record.seed !== seed) throw conflict(dir, "seed", record.seed, seed);
   if (!record.model.digest) {
@@ -216,7 +191,7 @@ function checkGiven(dir: string, before: readonly Source[], now: readonly Source
   }
 }
 
-const modelInWords = ({ name, sha256, digest }: RunRecord["model"]) =>
+const modelInWords = ({ name, sha256, digest = "" }: RunRecord["model"]) =>
   `${name} (weights ${sha256.slice(0, 12)}, with configuration and template ${digest.slice(0, 12)})`;
 
 const rulesInWords = ({ name, digest }: { name: string; digest: string }) => inWords({ name, sha256: digest });
