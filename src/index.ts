@@ -56,7 +56,7 @@ export type { Trial } from "./evaluation/trial.js";
 export type { Perplexity } from "./evaluation/usefulness.js";
 // rules, traces and pairs
 export { type AnswerStop, answerStop } from "./exante/answer-stop.js";
-export { type Judgement, judgeAnswer, refuses } from "./exante/judge.js";
+export { type Judgement, judgeAnswer, judgements, refuses } from "./exante/judge.js";
 export { type CheckedSample, checkSample, decisionPair, efficiencyPair, type Goal, type PreferencePair } from "./exante/pairs.js";
 export {
   type Assessed,

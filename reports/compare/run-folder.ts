@@ -72,18 +72,21 @@ function readRun(dir: string, name: string): RunFolder {
   if (!existsSync(dir)) throw new CompareError(`${dir}: no such folder`);
   if (!statSync(dir).isDirectory()) throw new CompareError(`${dir}: is no folder: name a run's, such as runs/quick`);
   const files = new RunFiles(dir);
-  const record = files.json("run.json") ?? {};
+  const found = files.json("run.json");
+  const record = found && isRunRecord(found) ? found : undefined;
+  if (found && !record) files.faults.push("run.json: is not the record of a run");
   const stages = readStages(files);
   const { evaluations, perplexities } = readEvaluations(files);
-  if (!files.has("run.json") && stages.length === 0 && evaluations.length === 0) {
-    throw new CompareError(`${dir}: holds no run.json, no metrics.jsonl and no evaluation: name a run's folder, such as runs/quick`);
+  if (!record && stages.length === 0 && evaluations.length === 0) {
+    const problem = files.has("run.json") ? "its run.json is not the record of a run, and it holds" : "holds no run.json,";
+    throw new CompareError(`${dir}: ${problem} no metrics.jsonl and no evaluation: name a run's folder, such as runs/quick`);
   }
   const inRun = stages.every((stage) => stage.name !== ".");
   if (inRun && !files.has("run.json")) files.faults.unshift("run.json: is missing");
   return {
     name,
     dir,
-    record,
+    record: record ?? {},
     data: promptFiles(files.json("data/manifest.json")),
     stages,
     notebooks: files
@@ -97,6 +100,9 @@ function readRun(dir: string, name: string): RunFolder {
     faults: files.faults,
   };
 }
+
+/** Tells a run's record from other files of its name, such as a training's RUN.json. */
+const isRunRecord = ({ profile, model }: Record<string, unknown>): boolean => typeof profile === "string" && isRecord(model);
 
 function promptFiles(manifest: Record<string, unknown> | undefined): Record<string, unknown> {
   const listed = Array.isArray(manifest?.files) ? manifest.files.filter(isRecord) : [];

@@ -1,5 +1,5 @@
 import type { Device } from "../../src/index.js";
-import type { FileDigest } from "../provenance/collect.js";
+import type { FileDigest } from "../provenance/digests.js";
 import type { Environment } from "../provenance/environment.js";
 import type { Parameters } from "./parameters.js";
 import type { UsedRun } from "./used-runs.js";

@@ -3,16 +3,9 @@ import { dirname, join, relative, resolve } from "node:path";
 import { cellSeconds } from "../document/build.js";
 import type { ExecutionRecord } from "../execute/record.js";
 import { type CodeCell, type Notebook, NotebookError } from "../notebook/types.js";
-import { outputSha256, sha256 } from "./digests.js";
+import { type FileDigest, outputSha256, sha256 } from "./digests.js";
 import { erpoVersion } from "./environment.js";
 import { digestFiles, inputs, type RunFiles } from "./run-files.js";
-
-/** A file and its bytes. */
-export interface FileDigest {
-  /** Relative to the report's folder. */
-  file: string;
-  sha256: string;
-}
 
 /** Where a report's numbers come from. */
 export interface Provenance {

@@ -3,6 +3,13 @@ import { closeSync, fstatSync, openSync, readdirSync, readSync } from "node:fs";
 import { join } from "node:path";
 import type { Notebook, Output } from "../notebook/types.js";
 
+/** A file and its bytes. */
+export interface FileDigest {
+  /** Relative to the report's folder. */
+  file: string;
+  sha256: string;
+}
+
 /** Hexadecimal SHA-256. */
 export const sha256 = (bytes: Uint8Array | string): string => createHash("sha256").update(bytes).digest("hex");
 

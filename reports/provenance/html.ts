@@ -51,7 +51,7 @@ export function facts({ notebook, execution, run, compared, rendered, complete }
   } else rows.push(["Run", complete ? "times and environment were not noted" : "not run, or with errors"]);
   if (run) {
     const { record } = run;
-    const model = record.model as { name?: string; sha256?: string } | undefined;
+    const model = record.model as { name?: string; sha256?: string; digest?: string } | undefined;
     const rules = record.rules as { name?: string; digest?: string } | undefined;
     rows.push(
       ["Experiment", `${run.file}, SHA-256 ${run.sha256}`],
@@ -59,7 +59,11 @@ export function facts({ notebook, execution, run, compared, rendered, complete }
       ["Data", run.files[MANIFEST] && `${MANIFEST}, SHA-256 ${run.files[MANIFEST]}`],
       ["Profile", record.profile],
       ["Seed", record.seed],
-      ["Model", model && `${model.name}, SHA-256 ${model.sha256}`],
+      [
+        "Model",
+        model &&
+          `${model.name}, SHA-256 ${model.sha256}${model.digest ? `; with its configuration, tokenizer and template ${model.digest}` : ""}`,
+      ],
       ["Rules", rules && `${rules.name}, SHA-256 ${rules.digest}`],
       ...devices(record).map((device): [string, string] => ["Device", device]),
     );

@@ -5,18 +5,18 @@ import { declaredParameters, type Parameters } from "../execute/parameters.js";
 import { readNotebook } from "../notebook/read.js";
 import { type CodeCell, type Notebook, NotebookError } from "../notebook/types.js";
 import type { Check, Kind, Status } from "./check.js";
-import type { Experiment, FileDigest, Provenance } from "./collect.js";
-import { fileSha256, outputSha256, sourceSha256 } from "./digests.js";
+import type { Experiment, Provenance } from "./collect.js";
+import { type FileDigest, fileSha256, outputSha256, sourceSha256 } from "./digests.js";
 import { type Environment, environment } from "./environment.js";
 import type { SealedReport } from "./read.js";
 import { type KeptResults, resultChecks } from "./results.js";
 
-/** SHA-256 of the weights of a model by its name or path; undefined where it is not on this machine. */
-export type ModelDigest = (model: string) => Promise<string | undefined>;
+/** A model's digests by its name or path, of its weights and of all that its answers depend on; undefined where it is not on this machine. */
+export type ModelDigests = (model: string) => Promise<{ sha256: string; digest: string } | undefined>;
 
 /** What a check asks the library. */
 export interface Lookups extends KeptResults {
-  modelDigest: ModelDigest;
+  modelDigests: ModelDigests;
 }
 
 /**
@@ -37,7 +37,7 @@ export async function verifyReport({ provenance, intact }: SealedReport, path: s
     ...runChecks(provenance, folder),
     ...(provenance.compared ?? []).map((file) => fileCheck("run", file, folder)),
     ...resultChecks(provenance, folder, given, lookups),
-    ...(await modelCheck(provenance, folder, given, lookups.modelDigest)),
+    ...(await modelCheck(provenance, folder, given, lookups.modelDigests)),
     ...(execution?.environment ? machineChecks(execution.environment, environment()) : []),
   ];
 }
@@ -128,9 +128,10 @@ async function modelCheck(
   { run, execution, notebook }: Provenance,
   folder: string,
   parameters: Parameters,
-  modelDigest: ModelDigest,
+  modelDigests: ModelDigests,
 ): Promise<Check[]> {
-  const { name, sha256: reported } = (run?.record.model ?? {}) as { name?: unknown; sha256?: unknown };
+  const { name, sha256, digest } = (run?.record.model ?? {}) as { name?: unknown; sha256?: unknown; digest?: unknown };
+  const reported = digest ?? sha256; // a record without the digest says the weights alone
   if (typeof name !== "string" || typeof reported !== "string") return [];
   const kernelFolder = resolve(folder, dirname(notebook.file), execution?.folder ?? ".");
   const paths = Object.values(parameters)
@@ -138,8 +139,8 @@ async function modelCheck(
     .map((value) => resolve(kernelFolder, value));
   for (const model of [...paths, name]) {
     try {
-      const found = await modelDigest(model);
-      if (found !== undefined) return [{ kind: "model", name, ...compare(reported, found, "not checked") }];
+      const found = await modelDigests(model);
+      if (found) return [{ kind: "model", name, ...compare(reported, digest === undefined ? found.sha256 : found.digest, "not checked") }];
     } catch (error) {
       return [{ kind: "model", name, status: "differs", reported, note: (error as Error).message.split("\n")[0]! }];
     }

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { relative, resolve } from "node:path";
 import type { Command } from "commander";
 import { DataError } from "../data/errors.js";
 import type { RunSummary } from "../runs/list.js";
@@ -38,7 +38,7 @@ Each result is
 async function list(folder: string, { json }: Options): Promise<void> {
   if (!existsSync(folder)) throw new DataError(`${folder}: no such folder`);
   const [{ listRuns }, { preferenceDefaults }] = await Promise.all([import("../runs/list.js"), import("../methods/erpo/recipe.js")]);
-  const runs = listRuns(resolve(folder), preferenceDefaults);
+  const runs = listRuns(resolve(folder), preferenceDefaults, (line) => void process.stderr.write(`erpo: left out: ${line}\n`));
   if (json) process.stdout.write(`${JSON.stringify({ folder: resolve(folder), runs }, null, 2)}\n`);
   else if (runs.length === 0) process.stdout.write(`${folder}: no runs here: npm start makes one\n`);
   else process.stdout.write(`${alignedLines([head, ...runs.map(row)]).join("\n")}\n`);
@@ -80,15 +80,13 @@ const shown = (dir: string): string => relative(process.cwd(), dir) || ".";
 
 async function status(run: string, _: Options, command: Command): Promise<void> {
   const { json } = command.optsWithGlobals<Options>(); // `erpo runs` has the option too, and takes it wherever it stands
-  const file = join(run, "run.json");
-  if (!existsSync(file)) throw new DataError(`${run}: holds no run.json: name a run's folder, such as runs/quick`);
-  const [{ runStatus }, { plannedResults }, { profile }, { readJson }] = await Promise.all([
+  const [{ runStatus }, { plannedResults }, { profile }, { readRunRecord }] = await Promise.all([
     import("../runs/status.js"),
     import("../methods/erpo/results.js"),
     import("../runs/profile.js"),
-    import("../data/jsonl.js"),
+    import("../runs/record.js"),
   ]);
-  const results = runStatus(resolve(run), plannedResults(profile(readJson<{ profile: string }>(file).profile)));
+  const results = runStatus(resolve(run), plannedResults(profile(readRunRecord(run).profile)));
   process.stdout.write(json ? `${JSON.stringify({ run: resolve(run), results }, null, 2)}\n` : text(results));
 }
 

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { Check } from "../../reports/provenance/check.js";
 import type { SealedReport } from "../../reports/provenance/read.js";
+import type { ModelDigests } from "../model/load.js";
 
 interface Options {
   rerun?: boolean;
@@ -51,7 +52,7 @@ async function verify(report: string, { rerun, tolerance, json }: Options): Prom
   ]);
   const sealed = readReport(report);
   const now = contentsNow();
-  const checks = await verifyReport(sealed, report, { modelDigest, keptResults, staleReason: (dir, path) => staleReason(dir, path, now) });
+  const checks = await verifyReport(sealed, report, { modelDigests, keptResults, staleReason: (dir, path) => staleReason(dir, path, now) });
   if (rerun) {
     const again = await runAgain(sealed, report, tolerance);
     if (!again) return;
@@ -88,9 +89,9 @@ async function runAgain({ provenance }: SealedReport, report: string, tolerance:
 }
 
 /** Loads the model's code only for reports that name one. */
-async function modelDigest(model: string): Promise<string | undefined> {
-  const { weightsSha256 } = await import("../model/load.js");
-  return weightsSha256(model);
+async function modelDigests(model: string): Promise<ModelDigests | undefined> {
+  const load = await import("../model/load.js");
+  return load.modelDigests(model);
 }
 
 /** A line for each kind that is the same throughout, and one for everything else. */

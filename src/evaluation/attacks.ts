@@ -1,3 +1,5 @@
+import { z } from "zod";
+import { DataError } from "../data/errors.js";
 import type { Persona } from "../data/packages.js";
 import type { PromptRow } from "../data/types.js";
 import type { Question } from "../generation/asking.js";
@@ -9,6 +11,19 @@ export interface Attack {
   /** A pure function of the row and its place in the suite, counted from 0. */
   readonly ask: (row: Pick<PromptRow, "prompt" | "before" | "prefill">, index: number) => Question;
 }
+
+/** A row as an attack puts it. @throws DataError naming the attack when that is no question */
+export function attacked(attack: Attack, row: PromptRow, index: number): Question {
+  const asked: unknown = attack.ask(row, index);
+  const { data, error } = question.safeParse(asked);
+  if (data) return data;
+  const { path, message } = error.issues[0]!;
+  const cause = asked instanceof Promise ? "but a Promise: it must not be async" : `(${[...path, message].join(": ")})`;
+  throw new DataError(`attack "${attack.name}", prompt ${row.id}: ask gave no question { messages, prefill? } ${cause}`);
+}
+
+const message = z.object({ role: z.enum(["system", "user", "assistant"]), content: z.string() });
+const question = z.object({ messages: z.array(message).min(1), prefill: z.string().optional() });
 
 /** The prompt as it is, behind the turns that its suite has before it, with the beginning of the model's turn that its suite gives. */
 export const noAttack: Attack = {

@@ -1,5 +1,5 @@
 import type { Label, PromptRow } from "../data/types.js";
-import type { Judgement } from "../exante/judge.js";
+import { type Judgement, judgements } from "../exante/judge.js";
 import { answerOf, parseTrace } from "../exante/trace.js";
 import { type Estimate, meanInterval, type Proportion, share } from "./intervals.js";
 import { type Judge, phraseJudge } from "./judges.js";
@@ -116,9 +116,19 @@ function answerShares(rows: readonly JudgedRow[]): AnswerShares {
   return { n: rows.length, refused: judged("refusal"), complied: judged("compliance"), degenerate: judged("degenerate") };
 }
 
+function checkJudgements({ name }: Judge, given: unknown, rows: readonly PromptRow[]): asserts given is readonly Judgement[] {
+  if (!Array.isArray(given)) throw new RangeError(`report: the judge "${name}" gave no list of judgements`);
+  if (given.length !== rows.length)
+    throw new RangeError(`report: the judge "${name}" gave ${given.length} judgements for ${rows.length} answers`);
+  const wrong = rows.findIndex((_, i) => !judgements.includes(given[i]));
+  if (wrong < 0) return;
+  const words = `${JSON.stringify(given[wrong])} for ${rows[wrong]!.id}`;
+  throw new RangeError(`report: the judge "${name}" gave ${words}: a judgement is one of ${judgements.join(", ")}`);
+}
+
 /**
  * Responses and rows in the same order -> the judged rows and their measures.
- * @throws RangeError when a response is not that row's, or the judge does not give one judgement per answer
+ * @throws RangeError when a response is not that row's, or the judge does not give one of the three judgements per answer
  */
 export async function report(
   rows: readonly PromptRow[],
@@ -127,9 +137,8 @@ export async function report(
 ): Promise<{ metrics: SuiteMetrics; rows: JudgedRow[] }> {
   const stray = rows.findIndex((row, i) => responses[i]?.id !== row.id);
   if (stray >= 0) throw new RangeError(`report: response ${stray} is of ${responses[stray]?.id}, not of ${rows[stray]!.id}`);
-  const judgements = await judge.judge(rows.map((row, i) => ({ row, answer: answerIn(responses[i]!) })));
-  if (judgements.length !== rows.length)
-    throw new RangeError(`report: the judge "${judge.name}" gave ${judgements.length} judgements for ${rows.length} answers`);
-  const judged = rows.map((row, i) => judgedRow(row, judgements[i]!, responses[i]!));
+  const given: unknown = await judge.judge(rows.map((row, i) => ({ row, answer: answerIn(responses[i]!) })));
+  checkJudgements(judge, given, rows);
+  const judged = rows.map((row, i) => judgedRow(row, given[i]!, responses[i]!));
   return { metrics: suiteMetrics(judged), rows: judged };
 }

@@ -8,7 +8,7 @@ import { answerStop } from "../exante/answer-stop.js";
 import { type Asking, askedIds, type Question } from "../generation/asking.js";
 import type { Policy } from "../generation/policy.js";
 import { sample } from "../generation/sample.js";
-import { type Attack, noAttack } from "./attacks.js";
+import { type Attack, attacked, noAttack } from "./attacks.js";
 
 const responseSchema = z.object({
   id: z.string(),
@@ -31,6 +31,8 @@ export type Response = z.infer<typeof responseSchema>;
 
 /** A suite in the form in which it is put to a model. */
 export interface QuestionSet {
+  /** Whose rows draw other numbers than rows of the same ids in sets of other names; default "". */
+  name?: string;
   rows: readonly PromptRow[];
   /** Default: none. */
   attack?: Attack;
@@ -49,6 +51,7 @@ export interface RespondOptions {
   /** Tokens of a thought after which it is given up. */
   thoughtTokens: number;
   batchSize: number;
+  /** Each row has a stream of its own, by its set's name and its id: what it draws does not depend on what else is asked. */
   rng: Rng;
   signal?: AbortSignal;
 }
@@ -85,6 +88,7 @@ export async function* respond(
       missing.map(({ question }) => question),
       {
         ...{ batchSize, rng, signal },
+        stream: (index) => JSON.stringify([sets[missing[index]!.set]!.name ?? "", missing[index]!.id]),
         maxNewTokens: Math.max(0, ...sets.map(({ answerTokens }) => answerTokens)) + thoughtTokens,
         stop: (ids, index) => ends[missing[index]!.set]!.stop(ids),
       },
@@ -121,7 +125,7 @@ function askedOf({ rows, attack = noAttack, from }: QuestionSet, { model: { toke
   return rows.map((row, index) => {
     if (seen.has(row.id)) throw new DataError(`two prompts have the id "${row.id}": responses are told apart by id`);
     seen.add(row.id);
-    const question = attack.ask(row, index);
+    const question = attacked(attack, row, index);
     const ids = [asking, ...decoding.contexts].map((way: Asking) => askedIds(tokenizer, way, question).join(" "));
     const input = textSha256([...(from === undefined ? [] : [from]), ...ids].join(" ")).slice(0, 16);
     return { id: row.id, question, prefill: question.prefill ?? "", input };

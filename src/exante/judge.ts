@@ -1,5 +1,7 @@
 /** What an answer does. Degenerate ones do neither: they are counted apart. */
-export type Judgement = "refusal" | "compliance" | "degenerate";
+export type Judgement = (typeof judgements)[number];
+/** All that a judge may say of an answer. */
+export const judgements = ["refusal", "compliance", "degenerate"] as const;
 
 /**
  * Judges an answer (what `answerOf` returns), and nothing that was thought before it.

@@ -1,4 +1,3 @@
-import type { Rng } from "../backend/random.js";
 import type { Identity } from "../data/identity.js";
 import { isIds, type Prompt } from "./asking.js";
 import { codeDigest } from "./decoding.js";
@@ -56,7 +55,7 @@ export function beam({
   return {
     choice: { temperature },
     identity: { kind: "beam", width, branches, maxSteps, temperature, settings, code },
-    async *find(sample, prompts, { stop, first = 0, maxNewTokens, rng, ...options }, tokenizer) {
+    async *find(sample, prompts, { stop, stream = String, maxNewTokens, rng, ...options }, tokenizer) {
       const beams = new Map(prompts.map((_, index) => [index, [] as Branch[]])); // of the prompts that are under way
       for (let step = 1; beams.size > 0; step++) {
         const tries = [...beams].flatMap(([index, beam]) => triesOf(index, beam, width, branches));
@@ -65,7 +64,8 @@ export function beam({
           {
             ...options,
             maxNewTokens: Math.max(...tries.map(({ from }) => maxNewTokens - from.ids.length)),
-            rng: streamOf(rng.fork(`step ${step}`), (k) => `${first + tries[k]!.index} ${tries[k]!.place}`),
+            rng: rng.fork(`step ${step}`),
+            stream: (k) => `${stream(tries[k]!.index)} ${tries[k]!.place}`,
             stop(ids, k) {
               const one = tries[k]!;
               one.whole.push(ids.at(-1)!);
@@ -122,6 +122,3 @@ function triesOf(index: number, beam: readonly Branch[], width: number, branches
 /** A prompt with tokens of the model's turn behind it. */
 const goneOn = (prompt: Prompt, ids: readonly number[]): Prompt =>
   isIds(prompt) ? [...prompt, ...ids] : { ...prompt, begun: [...(prompt.begun ?? []), ...ids] };
-
-/** A stream whose forks by number, as samplers make them, go by another label: a try's place in its own prompt, which does not depend on other prompts. */
-const streamOf = (rng: Rng, label: (k: number) => string): Rng => ({ ...rng, fork: (k) => rng.fork(label(Number(k))) });

@@ -3,6 +3,7 @@ import type { Identity } from "../data/identity.js";
 import { adapterBytes } from "../model/adapter-io.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
+import { parseTemplate } from "../model/tokenizer.js";
 import type { Asking } from "./asking.js";
 import { type Decoding, plain } from "./decoding.js";
 
@@ -24,6 +25,7 @@ export interface Policy {
  * @param parts.name default: the model's name
  * @param parts.adapter stays the caller's, who disposes of it
  * @param parts.decoding default: greedy
+ * @throws DataError when the template is broken
  */
 export function policy({
   model,
@@ -34,13 +36,14 @@ export function policy({
   decoding = plain(),
   folder,
 }: { model: LanguageModel; name?: string; adapter?: Lora | null; decoding?: Decoding; folder?: string } & Asking): Policy {
+  if (template !== undefined) parseTemplate(template, `policy "${name}"`);
   return { name, model, adapter, asking: { system, template }, decoding, folder };
 }
 
 /** Everything that a policy's answers depend on; neither its name nor a path. */
 export async function policyIdentity({ model, adapter, asking, decoding }: Policy): Promise<Identity> {
   return {
-    model: model.sha256,
+    model: model.digest,
     adapter: adapter && (await adapterIdentity(adapter)),
     system: asking.system,
     template: asking.template,

@@ -69,7 +69,7 @@ async function* sampleMerged(
   weights: SamplingWeights,
   asked: readonly (readonly (readonly number[])[])[],
   { choice, logits: rule, edits }: Decoding,
-  { maxNewTokens, batchSize, rng, first = 0, stop, signal }: SampleOptions,
+  { maxNewTokens, batchSize, rng, stream = String, stop, signal }: SampleOptions,
 ): AsyncGenerator<Completion> {
   const ends = new Set([tokenizer.eosId, ...config.eosTokenIds]);
   const longest = asked[0]!.map((_, index) => Math.max(...asked.map((prompts) => prompts[index]!.length)));
@@ -82,9 +82,7 @@ async function* sampleMerged(
     while (batch || waiting.length > 0) {
       const places: number = batchSize - (batch?.rows.length ?? 0);
       if (waiting.length > 0 && places >= batchSize / 2) {
-        const rows = waiting
-          .splice(0, places)
-          .map((index) => ({ index, rng: rng.fork(String(first + index)), ids: [], since: performance.now() }));
+        const rows = waiting.splice(0, places).map((index) => ({ index, rng: rng.fork(stream(index)), ids: [], since: performance.now() }));
         const streams = asked.map((prompts) =>
           decoder.prefill(
             weights,

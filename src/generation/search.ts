@@ -47,10 +47,14 @@ export function bestOf({
   return {
     choice: { temperature },
     identity: { kind: "best of", n, temperature, settings, code: digestOf(String(score)).slice(0, 16) },
-    async *find(sample, prompts, { stop, first = 0, ...options }, tokenizer) {
+    async *find(sample, prompts, { stop, stream = String, ...options }, tokenizer) {
       const many = prompts.flatMap((prompt) => Array.from({ length: n }, () => prompt));
       const candidates = prompts.map((): Candidate[] => []);
-      const tries = sample(many, { ...options, first: first * n, ...(stop && { stop: (ids, k) => stop(ids, Math.floor(k / n)) }) });
+      const tries = sample(many, {
+        ...options,
+        stream: (k) => (k % n === 0 ? stream(k / n) : `${stream(Math.floor(k / n))} ${k % n}`), // the first is what there is without a search
+        ...(stop && { stop: (ids, k) => stop(ids, Math.floor(k / n)) }),
+      });
       for await (const tried of tries) {
         const index = Math.floor(tried.index / n);
         const own = candidates[index]!;

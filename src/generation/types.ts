@@ -9,10 +9,10 @@ export interface SampleOptions {
   maxNewTokens: number;
   /** Prompts that are decoded together. */
   batchSize: number;
-  /** Each prompt gets its own stream, forked by its index: what is sampled does not depend on the order of the others. */
+  /** Each prompt gets its own stream, forked by the name that `stream` gives: what is sampled does not depend on the others. */
   rng: Rng;
-  /** Index of the prompts' first one in a longer list, which they are a piece of; default 0. */
-  first?: number;
+  /** The name of a prompt's stream, such as its id; default: its index. Prompts of one name draw the same numbers. */
+  stream?: (index: number) => string;
   /** Ends a completion early: called with its tokens so far after each one. */
   stop?: (ids: readonly number[], index: number) => boolean;
   signal?: AbortSignal;

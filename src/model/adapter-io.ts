@@ -32,9 +32,10 @@ const adapterConfig = z.looseObject({
 /**
  * Saves an adapter in PEFT's format: adapter_config.json, then adapter_model.safetensors, each whole or not at all.
  * @param base name or path of the model that it adapts
- * @param trained.dropout on the adapter's inputs, that it was trained with; default 0
+ * @param trained how it was trained
+ * @param trained.dropout on the adapter's inputs; default 0
  */
-export async function saveAdapter(dir: string, lora: Lora, base: string, { dropout = 0 }: { dropout?: number } = {}): Promise<void> {
+export async function saveAdapter(dir: string, lora: Lora, base: string, trained: { dropout?: number } = {}): Promise<void> {
   const { r, alpha } = lora.config;
   const config = {
     peft_type: "LORA",
@@ -42,7 +43,7 @@ export async function saveAdapter(dir: string, lora: Lora, base: string, { dropo
     base_model_name_or_path: base,
     r,
     lora_alpha: alpha,
-    lora_dropout: dropout,
+    lora_dropout: trained.dropout ?? 0,
     target_modules: MODULE_NAMES.filter((m) => lora.config.targetModules.includes(m)),
     layers_to_transform: [...new Set(lora.config.layers)].sort((a, b) => a - b),
     layers_pattern: "layers",

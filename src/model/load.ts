@@ -2,10 +2,11 @@ import { createHash } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import { openDevice } from "../backend/device.js";
+import { digestOf, type IdentityValue } from "../data/identity.js";
 import { packageReady, wheelFile } from "../setup/packages.js";
 import type { DecoderConfig } from "./config.js";
 import { Decoder } from "./decoder.js";
-import { openDirectory } from "./directory.js";
+import { type ModelFiles, openDirectory } from "./directory.js";
 import { WeightsError } from "./errors.js";
 import { sha256 } from "./files.js";
 import { openGguf } from "./gguf.js";
@@ -21,6 +22,8 @@ export interface LanguageModel {
   source: string;
   /** SHA-256 of the weights file, in hex; of several files: of their hashes in order. */
   sha256: string;
+  /** SHA-256 of all that its answers depend on: the weights, the configuration, the tokenizer, the chat template. Results are kept under it. */
+  digest: string;
   /** Where the hub has it: the repository and, of what was fetched from there, the commit. */
   hub?: { repository: string; commit?: string };
   config: DecoderConfig;
@@ -56,7 +59,7 @@ export async function loadModel(model: string, { log }: { log?: (line: string) =
     return {
       name,
       source,
-      sha256: await weightsDigest(files.weights),
+      ...(await digestsOf(files)),
       ...(hub && { hub }),
       config,
       tokenizer,
@@ -76,23 +79,27 @@ export async function checkModel(model: string, { log }: { log?: (line: string) 
   return files.config;
 }
 
+/** What tells a model from others, as `LanguageModel` has it. */
+export type ModelDigests = Pick<LanguageModel, "sha256" | "digest">;
+
 /**
- * SHA-256 of a model's weights as `LanguageModel` has it, without a device; undefined where the model is not on this machine. Downloads nothing.
+ * A model's digests, without a device; undefined where it is not on this machine. Downloads nothing.
  * @throws WeightsError as `loadModel`
  */
-export async function weightsSha256(model: string): Promise<string | undefined> {
+export async function modelDigests(model: string): Promise<ModelDigests | undefined> {
   const builtIn = findBuiltIn(model);
   const hubId = builtIn || existsSync(model) ? undefined : parseHubId(model);
   const source = hubId ? cachedModel(hubId)?.dir : model;
   if (builtIn ? !packageReady(builtIn.package, builtIn.version) : source === undefined || !existsSync(source)) return undefined;
   const { files } = await openFiles(source!);
   files.close();
-  return weightsDigest(files.weights);
+  return digestsOf(files);
 }
 
-async function weightsDigest(files: readonly string[]): Promise<string> {
-  const hashes = await Promise.all(files.map(sha256));
-  return hashes.length === 1 ? hashes[0]! : createHash("sha256").update(hashes.join("")).digest("hex");
+async function digestsOf({ weights, config, tokenizer }: ModelFiles): Promise<ModelDigests> {
+  const hashes = await Promise.all(weights.map(sha256));
+  const ofWeights = hashes.length === 1 ? hashes[0]! : createHash("sha256").update(hashes.join("")).digest("hex");
+  return { sha256: ofWeights, digest: digestOf({ weights: ofWeights, config, tokenizer } as unknown as IdentityValue) };
 }
 
 const findBuiltIn = (model: string) => (Object.hasOwn(BUILT_IN, model) ? BUILT_IN[model as keyof typeof BUILT_IN] : undefined);

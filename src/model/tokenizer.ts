@@ -1,5 +1,6 @@
 import { Template } from "@huggingface/jinja";
 import { Tokenizer as HfTokenizer } from "@huggingface/tokenizers";
+import { DataError } from "../data/errors.js";
 import type { ChatMessage } from "../data/types.js";
 import { WeightsError } from "./errors.js";
 import type { TokenizerFiles } from "./tokenizer-files.js";
@@ -47,13 +48,6 @@ export function createTokenizer(files: TokenizerFiles, source: string): Tokenize
   } catch (error) {
     throw new WeightsError(source, `broken chat template: ${(error as Error).message}`, 'correct "chat_template"');
   }
-  const parsed = (text: string): Template => {
-    try {
-      return new Template(text);
-    } catch (error) {
-      throw new WeightsError(source, `broken chat template: ${(error as Error).message}`, "correct the template that was given");
-    }
-  };
   return {
     files,
     eosId,
@@ -62,17 +56,32 @@ export function createTokenizer(files: TokenizerFiles, source: string): Tokenize
     decode: (ids) => (ids.length === 0 ? "" : inner.decode([...ids], { skip_special_tokens: true, clean_up_tokenization_spaces: false })),
     id: (token) => inner.token_to_id(token),
     chat(messages, { addGenerationPrompt = false, template: other } = {}) {
-      const used = other === undefined ? template : parsed(other);
+      const used = other === undefined ? template : parseTemplate(other, "the template that was given");
       if (!used) throw new WeightsError(source, "the model has no chat template", "give prompts as strings");
       const { bos_token = "", eos_token } = files.config;
       try {
         return used.render({ messages: [...messages], add_generation_prompt: addGenerationPrompt, bos_token, eos_token });
       } catch (error) {
         const roles = messages.map(({ role }) => role).join(", "); // a template may refuse a system turn, or an order of turns
-        throw new WeightsError(source, `the chat template does not take messages of ${roles}: ${(error as Error).message}`);
+        const problem = `does not take messages of ${roles}: ${(error as Error).message}`;
+        if (other !== undefined) throw new DataError(`the template that was given ${problem}`);
+        throw new WeightsError(source, `the chat template ${problem}`);
       }
     },
   };
+}
+
+/**
+ * A chat template in Jinja.
+ * @param whose begins the error
+ * @throws DataError when it is broken
+ */
+export function parseTemplate(text: string, whose: string): Template {
+  try {
+    return new Template(text);
+  } catch (error) {
+    throw new DataError(`${whose}: broken chat template: ${(error as Error).message}`);
+  }
 }
 
 /**

@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { relative, sep } from "node:path";
+import { join, relative, sep } from "node:path";
+import { DataError } from "../data/errors.js";
 import { digestOf, type Identity, type IdentityValue } from "../data/identity.js";
 import { readJson } from "../data/jsonl.js";
-import { noAttack } from "../evaluation/attacks.js";
+import { attacked, noAttack } from "../evaluation/attacks.js";
 import { balancedAccuracy, type Estimate } from "../evaluation/intervals.js";
 import { phraseJudge } from "../evaluation/judges.js";
 import { type JudgedRow, report, type SuiteMetrics } from "../evaluation/report.js";
@@ -42,7 +43,7 @@ const batchSize = { answers: 96, references: 48 };
  *
  * @param policy of a stage (`await run.policy("1-sft")`, "base" for the model as it came), or any other; its name is the folder's
  * @param trials built-in ones by name, or own ones
- * @throws KeptError when an outcome is there that another policy or trial has had, naming what differs
+ * @throws KeptError when an outcome is there that another policy or trial has had, naming what differs; DataError when two trials have one name, or a name is none for a file
  */
 export async function* evaluate(
   run: Run,
@@ -51,7 +52,9 @@ export async function* evaluate(
   signal?: AbortSignal,
 ): AsyncGenerator<TrialResult> {
   const all = await Promise.all(trials.map((trial) => (typeof trial === "string" ? builtInTrial(run, trial) : trial)));
-  const file = ({ name }: Trial, suffix: string) => `evaluation/${policy.name}/${name}.${suffix}`;
+  const folder = policyFolder(policy);
+  checkNames(all, folder);
+  const file = ({ name }: Trial, suffix: string) => `${folder}/${name}.${suffix}`;
   const asked = { policy: await policyIdentity(policy), ...standsOn(run, policy) };
   const open: Trial[] = [];
   for (const trial of all) {
@@ -79,6 +82,27 @@ export async function* evaluate(
   }
 }
 
+/** Where a policy's outcomes are kept, relative to the run's folder. @throws DataError when its name is no folder's */
+function policyFolder({ name }: Policy): string {
+  if (!staysBelow("evaluation", name))
+    throw new DataError(`policy "${name}": its outcomes are kept under its name: give it one, without ".."`);
+  return `evaluation/${name}`;
+}
+
+function checkNames(trials: readonly Trial[], folder: string): void {
+  const names = trials.map(({ name }) => name);
+  const wrong = names.find((name) => !staysBelow(folder, name));
+  if (wrong !== undefined) throw new DataError(`trial "${wrong}": its outcome is kept under its name: give it one, without ".."`);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new DataError(`two trials have the name "${twice}": their outcomes are told apart by name`);
+}
+
+/** Whether a name is that of something below a folder. */
+function staysBelow(folder: string, name: string): boolean {
+  const path = relative(folder, join(folder, name));
+  return name.trim() !== "" && path !== "" && path.split(sep)[0] !== "..";
+}
+
 const answerTokens = (run: Run, trial: Trial): number => trial.answerTokens ?? run.profile.answerTokens;
 
 function trialIdentity(run: Run, policy: Policy, asked: Identity, trial: Trial): Identity {
@@ -89,7 +113,7 @@ function trialIdentity(run: Run, policy: Policy, asked: Identity, trial: Trial):
     ...asked,
     prompts: digestOf(rows as unknown as IdentityValue),
     attack: attack.name,
-    questions: digestOf(rows.map((row, i) => attack.ask(row, i)) as unknown as IdentityValue),
+    questions: digestOf(rows.map((row, i) => attacked(attack, row, i)) as unknown as IdentityValue),
     judge: { name: judge.name, settings: judge.settings, code: codeDigest(judge.judge) },
     answerTokens: answerTokens(run, trial),
     thoughtTokens,
@@ -112,7 +136,7 @@ export function policyBalance(results: readonly TrialResult[]): Estimate {
   return balancedAccuracy(refused("harmful"), refused("look-alike-safe"));
 }
 
-/** A policy's perplexity on the held-out benign answers, after its own thought; kept. @throws KeptError as `evaluate` */
+/** A policy's perplexity on the held-out benign answers, after its own thought; kept. @throws as `evaluate` */
 export async function keptPerplexity(run: Run, policy: Policy): Promise<Perplexity> {
   const references = readReferences();
   const identity: Identity = {
@@ -125,7 +149,7 @@ export async function keptPerplexity(run: Run, policy: Policy): Promise<Perplexi
     precision: run.device.precision,
     ...standsOn(run, policy),
   };
-  return keep(run, `evaluation/${policy.name}/perplexity.json`, identity, () =>
+  return keep(run, `${policyFolder(policy)}/perplexity.json`, identity, () =>
     perplexity(policy, references, { thoughtTokens, batchSize: batchSize.references, rng: run.rng("perplexity") }),
   );
 }

@@ -5,6 +5,7 @@ import { readJson } from "../data/jsonl.js";
 import { readMetrics } from "../training/metrics.js";
 import { parentsOf } from "./branch.js";
 import { keptResults } from "./keep.js";
+import { type RunRecord, readRunRecord } from "./record.js";
 
 /** A run in a table of runs. */
 export interface RunSummary {
@@ -31,14 +32,20 @@ const maxDepth = 3;
 /**
  * The runs in a folder and in the folders below it, in alphabetical order; the folder itself, if it is one.
  * @param defaults of a stage's objective by name: parameters with these values are left out
+ * @param onStray gets a line on each run.json that is no run's
  */
-export function listRuns(folder: string, defaults: Readonly<Record<string, IdentityValue>>): RunSummary[] {
-  const dirs = runsBelow(folder, maxDepth);
+export function listRuns(
+  folder: string,
+  defaults: Readonly<Record<string, IdentityValue>>,
+  onStray: (line: string) => void = () => {},
+): RunSummary[] {
+  const records = new Map(runsBelow(folder, maxDepth, onStray));
+  const dirs = [...records.keys()];
   const counted = new Set<string>();
   const byDepth = [...dirs].sort((a, b) => parentsOf(a).length - parentsOf(b).length);
   const sizes = new Map(byDepth.map((dir) => [dir, diskUse(dir, counted)]));
   return dirs.map((dir) => {
-    const { profile, seed } = readJson<{ profile: string; seed: number }>(join(dir, "run.json"));
+    const { profile, seed } = records.get(dir)!;
     const [parent] = parentsOf(dir);
     const last = lastStep(dir);
     const dev = lastDev(dir);
@@ -56,14 +63,20 @@ export function listRuns(folder: string, defaults: Readonly<Record<string, Ident
   });
 }
 
-function runsBelow(folder: string, depth: number): string[] {
-  if (existsSync(join(folder, "run.json"))) return [folder];
+function runsBelow(folder: string, depth: number, onStray: (line: string) => void): [dir: string, record: RunRecord][] {
+  if (existsSync(join(folder, "run.json"))) {
+    try {
+      return [[folder, readRunRecord(folder)]];
+    } catch (error) {
+      onStray((error as Error).message);
+    }
+  }
   if (depth === 0) return [];
   return readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && !entry.name.startsWith(".") && entry.name !== "node_modules")
     .map(({ name }) => join(folder, name))
     .sort((a, b) => a.localeCompare(b, "en", { numeric: true }))
-    .flatMap((dir) => runsBelow(dir, depth - 1));
+    .flatMap((dir) => runsBelow(dir, depth - 1, onStray));
 }
 
 /** What kind of loss it is, how it weighs tokens and what it measures against are the stage's recipe: no parameters. */

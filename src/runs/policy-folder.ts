@@ -8,6 +8,7 @@ import { contrast, type Decoding, plain } from "../generation/decoding.js";
 import { adapterIdentity, type Policy, policy } from "../generation/policy.js";
 import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
 import type { LanguageModel } from "../model/load.js";
+import { parseTemplate } from "../model/tokenizer.js";
 import { writeAtomic } from "../setup/atomic.js";
 
 const choice = { temperature: z.number().min(0), topK: z.int().min(1).optional(), topP: z.number().positive().max(1).optional() };
@@ -26,7 +27,8 @@ const decodingSchema = z.discriminatedUnion("kind", [
 const policySchema = z.strictObject({
   format: z.literal(1),
   name: z.string().min(1),
-  model: z.strictObject({ name: z.string(), sha256: z.string() }),
+  /** The SHA-256 is that of its weights; a file that somebody writes by hand may leave the digest of all the rest out. */
+  model: z.strictObject({ name: z.string(), sha256: z.string(), digest: z.string().optional() }),
   system: z.string().optional(),
   template: z.string().optional(),
   /** Without it, as in a file that somebody writes by hand, an adapter that lies in the folder is the policy's. */
@@ -61,7 +63,7 @@ export const readDecoding: DecodingReader = (identity, file) => {
 export async function savePolicy(dir: string, { name, model, adapter, asking, decoding }: Policy): Promise<void> {
   if (adapter) await saveAdapter(dir, adapter, model.name);
   const record = {
-    ...{ format: 1, name, model: { name: model.name, sha256: model.sha256 }, ...asking },
+    ...{ format: 1, name, model: { name: model.name, sha256: model.sha256, digest: model.digest }, ...asking },
     adapter: adapter && (await adapterIdentity(adapter)),
     decoding: decoding.identity,
   };
@@ -86,6 +88,11 @@ export async function loadPolicy(dir: string, model: LanguageModel, read: Decodi
     throw new DataError(
       `${file}: is a policy of ${made.name} (SHA-256 ${made.sha256.slice(0, 12)}), not of ${model.name} (${model.sha256.slice(0, 12)})`,
     );
+  if (made.digest !== undefined && made.digest !== model.digest)
+    throw new DataError(
+      `${file}: ${model.name} has the weights of its model ${made.name}, and another configuration, tokenizer or chat template`,
+    );
+  if (template !== undefined) parseTemplate(template, `${file}: template`);
   const decoded = read(decoding as Identity, file);
   const hasAdapter = kept !== null && (kept !== undefined || existsSync(join(dir, "adapter_config.json")));
   const adapter = hasAdapter ? await loadAdapter(dir, model.config) : null;

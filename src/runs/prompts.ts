@@ -40,7 +40,7 @@ export async function withAnswers(
     recipe: "reference answers",
     ...answers,
     prompts: digestOf(safe.map(({ id, prompt }) => [id, prompt])),
-    model: run.model.sha256,
+    model: run.model.digest,
     precision: run.device.precision,
   };
   const kept = await keep(run, `data/answers-${name}.json`, identity, async () => ({ answers: await firstWords(run, safe, signal) }));

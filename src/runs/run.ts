@@ -4,7 +4,6 @@ import { type Device, openDevice } from "../backend/device.js";
 import { createRng, type Rng } from "../backend/random.js";
 import { buildDatasets, type Datasets } from "../data/dataset.js";
 import { DataError } from "../data/errors.js";
-import { readJson } from "../data/jsonl.js";
 import { type Source, textSha256 } from "../data/manifest.js";
 import { givenSources, type PromptFiles } from "../data/own.js";
 import { loadDatasets, writeDatasets } from "../data/store.js";
@@ -22,29 +21,8 @@ import { beginBranch, parentsOf } from "./branch.js";
 import { type KeptFolder, shareResult } from "./keep.js";
 import { loadPolicy } from "./policy-folder.js";
 import { type Profile, profile } from "./profile.js";
+import { type Environment, type RunRecord, readRunRecord } from "./record.js";
 import { currentSha256 } from "./stale.js";
-
-/** What a run is made from, in `run.json`. */
-interface RunRecord {
-  format: 1;
-  profile: string;
-  seed: number;
-  model: { name: string; sha256: string };
-  /** Left out by runs of the default rules from before rules were a choice. */
-  rules?: { name: string; digest: string };
-  /** SHA-256 of data/manifest.json, which has those of all prompt files. */
-  data: string;
-  /** Where each part was really computed, in the order of first use. */
-  environments: Environment[];
-}
-
-interface Environment {
-  node: string;
-  platform: string;
-  device: string;
-  library: string;
-  precision: string;
-}
 
 /** An experiment and its folder: everything that is computed is kept there, and a later start goes on from it. */
 export interface Run extends KeptFolder {
@@ -109,7 +87,7 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
   const { model: wanted = "smollm2-135m-instruct" } = options;
   const device = await openDevice(typeof wanted === "string" ? { precision: "bf16", log } : { log });
   const model = typeof wanted === "string" ? await loadModel(wanted, { log }) : wanted;
-  if (before && before.model.sha256 !== model.sha256) throw conflict(dir, "model", inWords(before.model), inWords(model));
+  if (before && before.model.digest !== model.digest) throw conflict(dir, "model", modelInWords(before.model), modelInWords(model));
   const rng = (purpose: string) => createRng(seed).fork(purpose);
 
   const dataDir = join(dir, "data");
@@ -126,7 +104,7 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
     format: 1,
     profile: chosen.name,
     seed,
-    model: { name: model.name, sha256: model.sha256 },
+    model: { name: model.name, sha256: model.sha256, digest: model.digest },
     rules: { name: rules.name, digest: rules.digest },
     data: textSha256(readFileSync(join(dataDir, "manifest.json"), "utf8")),
     environments: known.some((e) => JSON.stringify(e) === JSON.stringify(environment)) ? known : [...known, environment],
@@ -175,9 +153,9 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
  * @throws DataError when there is none, or as `openRun`
  */
 export async function reopenRun(dir: string, options: Pick<OpenRunOptions, "model" | "rules" | "log"> = {}): Promise<Run> {
-  const { profile, seed, model } = readJson<RunRecord>(join(dir, "run.json"));
+  const { profile, seed, model } = readRunRecord(dir);
   try {
-    return await openRun(dir, { profile, seed, ...options, model: options.model ?? model?.name });
+    return await openRun(dir, { profile, seed, ...options, model: options.model ?? model.name });
   } catch (error) {
     if (options.model !== undefined || !(error instanceof WeightsError) || error.file !== model.name) throw error;
     throw new DataError(`${error.message}; ${dir} was made with it: where it was a path, name that (--model, or \`model\` in code)`);
@@ -191,15 +169,17 @@ async function openPolicy(run: Run, folder: string): Promise<Policy> {
 
 /**
  * What the run in a folder was made from; undefined where there is none.
- * @throws DataError when it is a run of another profile or seed, or its run.json is broken
+ * @throws DataError when it is a run of another profile or seed, or its run.json is broken or does not say which model it is of
  */
 export function earlierRun(dir: string, profileName: string, seed: number): RunRecord | undefined {
-  const file = join(dir, "run.json");
-  if (!existsSync(file)) return undefined;
-  const record = readJson<RunRecord>(file);
-  if (record.format !== 1 || !record.model?.sha256) throw new DataError(`${file}: not the record of a run: choose another folder`);
+  if (!existsSync(join(dir, "run.json"))) return undefined;
+  const record = readRunRecord(dir);
   if (record.profile !== profileName) throw conflict(dir, "profile", record.profile, profileName);
   if (record.seed !== seed) throw conflict(dir, "seed", record.seed, seed);
+  if (!record.model.digest) {
+    const problem = `holds a run that noted only the weights of its model ${record.model.name}, not its configuration and chat template`;
+    throw new DataError(`${dir} ${problem}: choose another folder, or remove this one`);
+  }
   return record;
 }
 
@@ -216,6 +196,9 @@ function checkGiven(dir: string, before: readonly Source[], now: readonly Source
     if (earlier?.sha256 !== source.sha256) throw conflict(dir, source.title, earlier ? words(earlier) : "from no file", words(source));
   }
 }
+
+const modelInWords = ({ name, sha256, digest = "" }: RunRecord["model"]) =>
+  `${name} (weights ${sha256.slice(0, 12)}, with configuration and template ${digest.slice(0, 12)})`;
 
 const rulesInWords = ({ name, digest }: { name: string; digest: string }) => inWords({ name, sha256: digest });
 

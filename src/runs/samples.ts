@@ -71,7 +71,7 @@ export async function sampleKept(run: Run, prompts: readonly LabelledPrompt[], s
           maxNewTokens: thoughtTokens + answerTokens,
           batchSize,
           rng: run.rng(spec.path),
-          first,
+          stream: (i) => String(first + i),
           stop: ends.stop,
           signal: spec.signal,
         },

@@ -1,13 +1,30 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { canonicalJson, type IdentityValue } from "../data/identity.js";
 import { KeptError, type KeptFolder, readRecord } from "./keep.js";
 
-/** SHA-256 of a kept result: of its JSON file, or of its folder's adapter, or of a policy.json that has none; undefined where it is not there. */
+/** SHA-256 of a kept result: of its JSON file, or of what a policy in its folder is read from (an adapter, a policy.json or both); undefined where it is not there. */
 export function contentSha256(dir: string, path: string): string | undefined {
-  const candidates = /\.jsonl?$/.test(path) ? [path] : ["adapter_model.safetensors", "policy.json"].map((file) => join(path, file));
-  const file = candidates.map((name) => join(dir, name)).find(existsSync);
-  return file && createHash("sha256").update(readFileSync(file)).digest("hex");
+  const at = join(dir, path);
+  const isFile = /\.jsonl?$/.test(path);
+  const files = (isFile ? [at] : ["adapter_model.safetensors", "policy.json"].map((name) => join(at, name))).filter(existsSync);
+  if (files.length === 0) return undefined;
+  const hash = createHash("sha256");
+  for (const file of files) hash.update(readFileSync(file));
+  const config = join(at, "adapter_config.json");
+  if (!isFile && existsSync(config)) hash.update(adapterConfig(readFileSync(config, "utf8")));
+  return hash.digest("hex");
+}
+
+/** An adapter's configuration without its base model's name, which changes no number; as it stands where it is broken. */
+function adapterConfig(text: string): string {
+  try {
+    const { base_model_name_or_path: _, ...config } = JSON.parse(text);
+    return canonicalJson(config as IdentityValue);
+  } catch {
+    return text;
+  }
 }
 
 /** `contentSha256` that reads each file once: for questions about many results at one moment. */

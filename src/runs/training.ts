@@ -87,7 +87,7 @@ function trainingIdentity<Row>(run: Run, { recipe, version, start, objective, ro
     steps: batches.length,
     rows: digestOf(rows as unknown as IdentityValue),
     batches: digestOf(batches),
-    model: model.sha256,
+    model: model.digest,
     rules: run.rules.digest,
     seed,
     precision: device.precision,

@@ -1,3 +1,4 @@
+import { DataError } from "../data/errors.js";
 import { type AttackName, builtInAttack } from "../evaluation/attacks.js";
 import { type SuiteName, suiteRows, take } from "../evaluation/suites.js";
 import type { Trial } from "../evaluation/trial.js";
@@ -41,7 +42,8 @@ export const suiteTrials: readonly TrialName[] = ["harmful", "look-alike-unsafe"
 /** The built-in trials with an attack. */
 export const attackTrials: readonly TrialName[] = ["prefill", "prefill-control", "role-play", "tense", "dan"];
 
-/** A built-in trial at the size of the run's profile. */
+/** A built-in trial at the size of the run's profile. @throws DataError for another name */
 export async function builtInTrial(run: Run, name: TrialName): Promise<Trial> {
+  if (!Object.hasOwn(trials, name)) throw new DataError(`no trial has the name "${name}": there are ${Object.keys(trials).join(", ")}`);
   return { name, ...(await trials[name](run)) };
 }

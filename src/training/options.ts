@@ -73,7 +73,7 @@ export function runSettings<Row>(
 ): RunSettings {
   const { lora, batches, microBatch, learningRate, schedule, maxGradNorm, weightDecay, betas, epsilon, dropout, checkpoint } = options;
   return {
-    model: model.sha256,
+    model: model.digest,
     lora: lora.config,
     steps: batches.length,
     batches: digest(batches),

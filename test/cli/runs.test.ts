@@ -86,6 +86,28 @@ test("the status: each result in a line, shared ones named, missing ones with wh
   });
 });
 
+test("a run.json that is no run's is left out of the table and named, and so by the status", async () => {
+  const strays = join(root, "sweeps");
+  for (const [name, text, words] of [
+    ["empty", "{}", "not the record of a run: choose another folder"],
+    ["training", '{"method":"sft","model":"m","data":"rows.jsonl","seed":1}', "not the record of a run: choose another folder"],
+    ["torn", '{"format":1,', "not JSON"],
+    [".", "{}", "not the record of a run: choose another folder"], // the runs below are there
+  ] as const) {
+    const file = join(strays, name, "run.json");
+    mkdirSync(join(strays, name), { recursive: true });
+    writeFileSync(file, text);
+    const { code, stdout, stderr } = await erpo(["runs", root]);
+    expect(code).toBe(0);
+    expect(stdout.trimEnd().split("\n")).toHaveLength(3);
+    expect(stderr).toMatch(new RegExp(`^erpo: left out: ${file}: ${words}.*\n$`));
+    const asked = await erpo(["runs", "status", join(strays, name)]);
+    expect(asked.code).toBe(1);
+    expect(asked.stderr).toMatch(new RegExp(`^erpo: ${file}: ${words}.*\n$`));
+    rmSync(file);
+  }
+});
+
 test("what stands on a stage that was trained again is stale, and says so; a stage that was begun is missing", async () => {
   expect((await status(run!.dir)).get("evaluation/2-dpo/harmful.json")?.state).toBe("current");
   rmSync(run!.path("2-dpo"), { recursive: true });

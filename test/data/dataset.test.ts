@@ -53,7 +53,9 @@ test("a changed or missing file is named", () => {
   const dir = mkdtempSync(join(tmpdir(), "erpo-data-"));
   writeDatasets(dir, sets);
   appendFileSync(join(dir, "dev.jsonl"), "\n");
-  expect(() => loadDatasets(dir)).toThrow(`${join(dir, "dev.jsonl")}: has changed since it was written (SHA-256 differs from manifest.json): remove ${dir}, and the data is built again`);
+  expect(() => loadDatasets(dir)).toThrow(
+    `${join(dir, "dev.jsonl")}: has changed since it was written (SHA-256 differs from manifest.json): remove ${dir}, and the data is built again`,
+  );
   rmSync(join(dir, "dev.jsonl"));
   expect(() => loadDatasets(dir)).toThrow(`${join(dir, "dev.jsonl")}: no such file`);
   rmSync(join(dir, "manifest.json"));

@@ -163,6 +163,13 @@ test("an own judge, which may take its time, gives one judgement per answer and 
   expect([metrics.refused.k, metrics.complied.k]).toEqual([1, 4]);
   const few: Judge = { ...judge, judge: () => ["refusal", "refusal"] };
   await expect(report(rows, got, few)).rejects.toThrow('report: the judge "third" gave 2 judgements for 5 answers');
+  for (const [wrong, words] of [
+    ["refused", 'report: the judge "third" gave "refused" for a: a judgement is one of refusal, compliance, degenerate'],
+    [undefined, 'report: the judge "third" gave undefined for a: a judgement'],
+    [["refusal"], 'report: the judge "third" gave ["refusal"] for a: a judgement'],
+  ] as const)
+    await expect(report(rows, got, { ...judge, judge: () => rows.map(() => wrong as never) })).rejects.toThrow(words);
+  await expect(report(rows, got, { ...judge, judge: () => "refusal" as never })).rejects.toThrow("gave no list of judgements");
 });
 
 test("wrong files and wrong rows are named", async () => {

@@ -5,6 +5,7 @@ import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
 import { digestOf, type IdentityValue } from "../../src/data/identity.js";
+import { askedIds } from "../../src/generation/asking.js";
 import { contrast, type LogitsRule, plain, searching, withEdits, withLogits } from "../../src/generation/decoding.js";
 import { type Policy, policy, policyIdentity } from "../../src/generation/policy.js";
 import { bestOf } from "../../src/generation/search.js";
@@ -41,7 +42,7 @@ test("each part changes the identity", async () => {
   const score = () => [1];
   const policies = [
     policy({ model }),
-    policy({ model: { ...model, sha256: "0".repeat(64) } }),
+    policy({ model: { ...model, digest: "0".repeat(64) } }),
     policy({ model, adapter }),
     policy({ model, adapter: fresh }),
     policy({ model, adapter: halved }),
@@ -70,6 +71,13 @@ test("each part changes the identity", async () => {
   expect(new Set(digests).size).toBe(policies.length);
   fresh.dispose();
   halved.dispose();
+});
+
+test("a broken template is named by its policy, not by the model; one that refuses the messages is not the model's either", () => {
+  expect(() => policy({ model, name: "careful", template: "{% if x %}{{" })).toThrow('policy "careful": broken chat template: ');
+  const { asking } = policy({ model, template: "{{ raise_exception('no') }}" });
+  const question = { messages: [{ role: "user" as const, content: "a" }] };
+  expect(() => askedIds(model.tokenizer, asking, question)).toThrow("the template that was given does not take messages of user: no");
 });
 
 test("the name, the folders, the model's name and another copy of the adapter's weights do not", async () => {

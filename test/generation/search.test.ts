@@ -16,6 +16,8 @@ beforeAll(async () => {
 });
 
 const ask = (content: string) => ({ messages: [{ role: "user" as const, content }] });
+/** Streams of prompts that are a piece of a longer list. */
+const from = (first: number) => (index: number) => String(first + index);
 const usual = (more: Partial<SampleOptions> = {}): SampleOptions => ({ maxNewTokens: 40, batchSize: 4, rng: createRng(1), ...more });
 
 /** What a search finds, in the order of the prompts. */
@@ -32,7 +34,7 @@ const find = (search: Search, script: Record<string, readonly string[]>, prompts
 test("best of N takes each prompt's highest score, of equal ones the first, whatever the order in which they end", async () => {
   const script = { P: ["one$", "two$", "three$"], Q: ["four$", "five", "six$"] };
   const { score, asked } = tableScore({ one: 1, two: 3, three: 3, four: -2, five: -1, six: -3 });
-  const { rows, calls } = find(bestOf({ n: 3, score }), script, ["P", "Q"], usual({ first: 5 }));
+  const { rows, calls } = find(bestOf({ n: 3, score }), script, ["P", "Q"], usual({ stream: from(5) }));
   expect(await rows).toEqual([
     { text: "two", finished: true },
     { text: "five", finished: false },
@@ -41,7 +43,8 @@ test("best of N takes each prompt's highest score, of equal ones the first, what
     ["four", "five", "six"],
     ["one", "two", "three"],
   ]);
-  expect(calls).toMatchObject([{ texts: ["P", "P", "P", "Q", "Q", "Q"], options: { first: 15, maxNewTokens: 40 } }]);
+  expect(calls).toMatchObject([{ texts: ["P", "P", "P", "Q", "Q", "Q"], options: { maxNewTokens: 40 } }]);
+  expect(calls[0]!.texts.map((_, k) => calls[0]!.options.stream!(k))).toEqual(["5", "5 1", "5 2", "6", "6 1", "6 2"]);
 });
 
 test("best of N: stop is asked by the prompt's index", async () => {
@@ -134,7 +137,7 @@ test("a beam's numbers are checked, and each is part of its identity", () => {
 });
 
 const longest = (candidates: readonly Candidate[]) => candidates.map(({ text }) => text.length);
-const few = { maxNewTokens: 9, first: 3 };
+const few = { maxNewTokens: 9, stream: from(3) };
 const searches = {
   "best of 3": () => bestOf({ n: 3, score: longest }),
   "a beam": () => beam({ width: 2, branches: 2, score: longest, maxSteps: 3, stepEnd: (step: string) => step.length >= 4 }),
@@ -145,7 +148,8 @@ test.each(Object.entries(searches))(
   async (_, make) => {
     const prompts = ["Hello", "How are you today?", "a", "Go on"].map(ask);
     const asked = policy({ model, decoding: searching(make()) });
-    const run = (batchSize: number, some = prompts, first = 3) => found(sample(asked, some, usual({ ...few, batchSize, first })));
+    const run = (batchSize: number, some = prompts, first = 3) =>
+      found(sample(asked, some, usual({ ...few, batchSize, stream: from(first) })));
     const together = await run(16);
     const before = tf.memory().numTensors;
     expect(await run(1)).toEqual(together);

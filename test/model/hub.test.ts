@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { fetchModel, parseHubId } from "../../src/model/hub.js";
-import { checkModel, loadModel, weightsSha256 } from "../../src/model/load.js";
+import { checkModel, loadModel, modelDigests } from "../../src/model/load.js";
 import { tensorShapes } from "../../src/model/weights.js";
 import { fixture } from "./open.js";
 
@@ -80,21 +80,21 @@ test("what is a name on the hub, and what is not", () => {
 });
 
 test("a repository is the model that its folder is; its commit and digest are known, and the second time nothing is downloaded", async () => {
-  expect(await weightsSha256("me/tiny")).toBeUndefined();
+  expect(await modelDigests("me/tiny")).toBeUndefined();
   expect(asked).toEqual([]);
   const model = await loadModel("me/tiny");
   expect(model).toMatchObject({ name: "me/tiny", hub: { repository: "me/tiny", commit: COMMIT }, source: kept(COMMIT) });
   expect(model.sha256).toBe(sha256(files["model.safetensors"]!));
   model.dispose();
   asked = [];
-  expect(await weightsSha256("me/tiny")).toBe(model.sha256);
+  expect((await modelDigests("me/tiny"))?.digest).toBe(model.digest);
   expect(await checkModel(`me/tiny@${COMMIT}`)).toEqual(model.config);
   expect(asked).toEqual([]);
   await checkModel("me/tiny");
   expect(asked).toEqual(["/api/models/me/tiny/revision/main"]);
   const tagged = await loadModel("me/tiny@v1");
   tagged.dispose();
-  expect(await weightsSha256(tagged.name)).toBe(model.sha256); // the name loads it again
+  expect((await modelDigests(tagged.name))?.digest).toBe(model.digest); // the name loads it again
 });
 
 test("a folder of that name comes before the hub", async () => {
@@ -131,7 +131,7 @@ test("what a stopped process has of a download is gone on with, and does not loo
   await expect(fetchModel({ repository: "me/tiny", revision: "main" })).rejects.toThrow(
     `${host()} answers with status 503; try again later`,
   );
-  expect(await weightsSha256("me/tiny")).toBeUndefined();
+  expect(await modelDigests("me/tiny")).toBeUndefined();
   expect(existsSync(kept(COMMIT))).toBe(false);
   writeFileSync(kept(`${COMMIT}.part`, "model.safetensors"), bytes.subarray(0, 99_000));
   instead = () => false;
@@ -173,7 +173,7 @@ test("shards are those that the index names, and nothing else is downloaded", as
   files["consolidated.safetensors"] = Buffer.alloc(100);
   await checkModel("me/tiny");
   expect(readdirSync(kept(COMMIT))).not.toContain("consolidated.safetensors");
-  expect(await weightsSha256("me/tiny")).toBe(sha256(files["model-00001-of-00001.safetensors"]));
+  expect((await modelDigests("me/tiny"))?.sha256).toBe(sha256(files["model-00001-of-00001.safetensors"]));
 });
 
 test("an index that leads out of its folder is refused, and nothing is written there", async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { executeNotebook } from "../../reports/execute/execute.js";
 import { renderReports } from "../../reports/report.js";
-import { weightsSha256 } from "../../src/model/load.js";
+import { modelDigests } from "../../src/model/load.js";
 import { code, md, notebookJSON, type RawCell } from "./notebooks.js";
 
 /** A project in a fresh folder: a notebook, run into an experiment's folder, and its report. */
@@ -48,7 +48,7 @@ export async function makeProject(cells: RawCell[]): Promise<Project> {
   write(path("runs/a/1-sft/metrics.jsonl"), '{"loss":1}\n');
   write(path("runs/a/2-dpo/metrics.jsonl"), '{"loss":2}\n');
   write(path("runs/a/1-sft/checkpoint-5/adapter_model.safetensors"), "dropped when the stage is through");
-  const model = { name: "tiny", sha256: await weightsSha256(path("models/tiny")) };
+  const model = { name: "tiny", ...(await modelDigests(path("models/tiny"))) };
   write(path("runs/a/run.json"), JSON.stringify({ format: 1, profile: "tiny", seed: 3, model, environments: [] }));
   const parameters = cells.some((cell) => JSON.stringify(cell).includes("runDir = "))
     ? { runDir: "../runs/a", modelName: "../models/tiny", seed: 3 }

@@ -9,7 +9,7 @@ import { verifyReport } from "../../reports/provenance/verify.js";
 import { renderReports } from "../../reports/report.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stage2 } from "../../src/methods/erpo/stage2.js";
-import { weightsSha256 } from "../../src/model/load.js";
+import { modelDigests } from "../../src/model/load.js";
 import { evaluate } from "../../src/runs/evaluate.js";
 import { keptResults } from "../../src/runs/keep.js";
 import type { Run } from "../../src/runs/run.js";
@@ -50,7 +50,7 @@ async function reported(file: string, parameters: Record<string, unknown> = {}):
 }
 
 async function told(report: string): Promise<{ ok: boolean; lines: string[] }> {
-  const checks = await verifyReport(readReport(report), report, { modelDigest: weightsSha256, keptResults, staleReason });
+  const checks = await verifyReport(readReport(report), report, { modelDigests, keptResults, staleReason });
   const other = checks.filter(({ status }) => status !== "same");
   return { ok: holds(checks), lines: other.map(({ status, kind, name, note }) => [status, kind, name, note].filter(Boolean).join(" ")) };
 }

@@ -11,7 +11,7 @@ import { outputSha256 } from "../../reports/provenance/digests.js";
 import { readReport } from "../../reports/provenance/read.js";
 import { verifyReport } from "../../reports/provenance/verify.js";
 import { register } from "../../src/cli/verify.js";
-import { weightsSha256 } from "../../src/model/load.js";
+import { modelDigests } from "../../src/model/load.js";
 import { keptResults } from "../../src/runs/keep.js";
 import { staleReason } from "../../src/runs/stale.js";
 import { makeProject, type Project, render, sha256sum, steadyCells, write } from "./experiment.js";
@@ -29,7 +29,7 @@ function copy(): Project {
   return { root, path, notebook: path("runs/a/notebooks/nb.ipynb"), report: path("runs/a/reports/nb.html") };
 }
 
-const lookups = { modelDigest: weightsSha256, keptResults, staleReason };
+const lookups = { modelDigests, keptResults, staleReason };
 const verify = (report: string) => verifyReport(readReport(report), report, lookups);
 
 /** What is not `same`, as `status kind: name`. */
@@ -133,6 +133,11 @@ test.each<[string, (project: Project) => void, string[]]>([
   ["the run's record", ({ path }) => flip(path("runs/a/run.json")), ["differs run: ../run.json"]],
   ["a file of the run", ({ path }) => flip(path("runs/a/1-sft/metrics.jsonl")), ["differs run: ../1-sft/metrics.jsonl"]],
   ["the model", ({ path }) => flip(path("models/tiny/model.safetensors")), ["differs model: tiny"]],
+  [
+    "the model's configuration",
+    ({ path }) => edit(path("models/tiny/config.json"), (json) => json.replace(/"rms_norm_eps": [^,]*/, '"rms_norm_eps": 0.01')),
+    ["differs model: tiny"],
+  ],
   ["a model that cannot be read", ({ path }) => writeFileSync(path("models/tiny/model.safetensors"), "x"), ["differs model: tiny"]],
   ["the notebook, gone", ({ notebook }) => rmSync(notebook), ["not found notebook: ../notebooks/nb.ipynb"]],
   ["data, gone", ({ path }) => rmSync(path("runs/a/data/train.jsonl")), ["not found data: ../data/train.jsonl"]],

@@ -62,7 +62,7 @@ test("another precision, seed, rule set, model, profile value or data row is nam
   await named(finish(stage2(but({ profile: faster }))), "2-dpo was trained with learningRate 0.0001, not 1: use");
   const otherRow = but({ data: { ...data, train1: data.train1.map((row) => ({ ...row, prompt: `${row.prompt}!` })) } });
   await named(finish(stage1(otherRow)), "was made with prompts of SHA-256");
-  await named(finish(stage1(but({ model: { ...run.model, sha256: "another" } }))), "was made with model");
+  await named(finish(stage1(but({ model: { ...run.model, digest: "another" } }))), "was made with model");
 });
 
 test("an evaluation is held to its policy, its prompts, its judge and its lengths", async () => {
@@ -130,6 +130,18 @@ test("a stage that was trained again makes what stands on it stale: it is refuse
   await finish(stage1(other));
   await named(again.adapter(stages.dpo), "2-dpo is stale: 1-sft is another one than it was made from");
   await named(finish(stage2(other)), "2-dpo/samples-right.jsonl was made with ");
+});
+
+test("another scale of a stage's adapter makes what stands on it stale; another name of its base model does not", async () => {
+  const config = run.path(stages.sft, "adapter_config.json");
+  const before = readFileSync(config, "utf8");
+  const edit = (fields: object) => writeFileSync(config, JSON.stringify({ ...JSON.parse(before), ...fields }));
+  edit({ base_model_name_or_path: "elsewhere" });
+  await finish(stage2(run));
+  edit({ lora_alpha: 400 });
+  expect(() => run.policy(stages.dpo)).toThrow("2-dpo is stale: 1-sft is another one than it was made from");
+  writeFileSync(config, before);
+  await finish(stage2(run));
 });
 
 test("an old run's results are read as far as they are noted, else named as too old", async () => {

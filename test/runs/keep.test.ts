@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -76,6 +76,24 @@ test("what stands on a replaced result is stale, through any number of steps", a
   expect(staleReason(run.dir, "b.json")).toBe("a.json, which it was made from, is not there");
   expect(contentSha256(run.dir, "a.json")).toBeUndefined();
   expect(existsSync(join(root, "run/b.json"))).toBe(true);
+});
+
+test("a policy's folder is its adapter, the adapter's configuration and its policy.json", () => {
+  const write = (name: string, text: string) => {
+    mkdirSync(join(root, "folder"), { recursive: true });
+    writeFileSync(join(root, "folder", name), text);
+    return contentSha256(root, "folder");
+  };
+  expect(write("adapter_config.json", '{"r":2,"lora_alpha":4}')).toBeUndefined();
+  const whole = write("adapter_model.safetensors", "weights");
+  expect(write("adapter_config.json", '{ "lora_alpha": 4, "r": 2, "base_model_name_or_path": "a" }')).toBe(whole);
+  const all = [
+    whole,
+    write("adapter_config.json", '{"r":2,"lora_alpha":400}'),
+    write("adapter_config.json", '{"r":2,'),
+    write("policy.json", "{}"),
+  ];
+  expect(new Set(all).size).toBe(4);
 });
 
 const leaf = fc.oneof(fc.string(), fc.double({ noNaN: true, noDefaultInfinity: true }), fc.boolean(), fc.constant(null));

@@ -77,12 +77,18 @@ test.each([
     (r) => ({ ...r, model: { name: "other", sha256: "1".repeat(64) } }),
     "is a policy of other (SHA-256 111111111111), not of llama-tiny",
   ],
+  [
+    "the same weights with another configuration",
+    (r) => ({ ...r, model: { ...(r.model as object), digest: "1".repeat(64) } }),
+    "llama-tiny has the weights of its model llama-tiny, and another configuration, tokenizer or chat template",
+  ],
   ["an unknown kind", (r) => ({ ...r, decoding: { kind: "dream" } }), 'a decoding of kind "dream" is made in code'],
   [
     "a wrong value",
     (r) => ({ ...r, decoding: { kind: "contrast", against: "x", alpha: -1, temperature: 0 } }),
     "decoding.alpha: Too small",
   ],
+  ["a broken template", (r) => ({ ...r, template: "{% for message in messages %}" }), "template: broken chat template: "],
   ["a field too many", (r) => ({ ...r, sytem: "Be kind." }), 'policy.json: Unrecognized key: "sytem"'],
   ["a field too few", ({ name, ...r }) => r, "name: Invalid input"],
   ["another format", (r) => ({ ...r, format: 2 }), "format: Invalid input"],

@@ -171,7 +171,7 @@ test("an aborted run stores its last step; a changed run is not taken for it", a
     if (step === 2) abort.abort();
   expect(readMetrics(dir).map((row) => row.step)).toEqual([1, 2]);
   const { settings } = JSON.parse(readFileSync(join(dir, "checkpoint-2", "state.json"), "utf8"));
-  expect(settings).toMatchObject({ model: model.sha256, precision: "f32", learningRate: 1e-3, objective: { name: "sft" } });
+  expect(settings).toMatchObject({ model: model.digest, precision: "f32", learningRate: 1e-3, objective: { name: "sft" } });
   const again = async (more: Partial<TrainOptions>, rows = data) => {
     const steps: number[] = [];
     for await (const { step } of trainSft(model, rows, options({ lora: own, checkpoint, ...more }))) steps.push(step);

@@ -110,7 +110,7 @@ async function keptPairs(
     pairs: digestOf(tokens as unknown as IdentityValue),
     goals: digestOf(goals),
     referenceBatch: knobs.referenceBatch,
-    model: run.model.sha256,
+    model: run.model.digest,
     precision: run.device.precision,
     from: { [reference]: currentSha256(run, reference) },
   };

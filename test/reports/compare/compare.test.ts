@@ -240,6 +240,11 @@ test("a folder that is no run, or is named twice, is told in one line", async ()
   await expect(writeComparison([run, empty], newFolder())).rejects.toThrow(
     `${empty}: holds no run.json, no metrics.jsonl and no evaluation: name a run's folder, such as runs/quick`,
   );
+  const stray = (text: string) => writeRun("stray", { files: { "run.json": text, "2-dpo/stage.json": null, "2-dpo/metrics.jsonl": null } });
+  for (const text of ["{}", '{"method":"sft","model":"m","data":"rows.jsonl","output_dir":"adapter"}', '{"format":'])
+    await expect(writeComparison([run, stray(text)], newFolder())).rejects.toThrow(
+      /stray: its run\.json is not the record of a run, and it/,
+    );
   await expect(writeComparison([run, "/nonexistent"], newFolder())).rejects.toThrow("/nonexistent: no such folder");
   await expect(writeComparison([run, join(run, "run.json")], newFolder())).rejects.toThrow(/run\.json: is no folder/);
   await expect(writeComparison([run, `${run}/`], newFolder())).rejects.toThrow(`${run}/: is named twice`);

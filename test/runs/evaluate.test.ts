@@ -1,0 +1,89 @@
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { readJsonl } from "../../src/data/jsonl.js";
+import type { PromptRow } from "../../src/data/types.js";
+import type { Attack } from "../../src/evaluation/attacks.js";
+import type { Trial } from "../../src/evaluation/trial.js";
+import { plain } from "../../src/generation/decoding.js";
+import { policy } from "../../src/generation/policy.js";
+import { evaluate, keptPerplexity } from "../../src/runs/evaluate.js";
+import type { Run } from "../../src/runs/run.js";
+import type { TrialName } from "../../src/runs/trials.js";
+import { finish, openTiny, runsFolder } from "./tiny-run.js";
+
+const folder = runsFolder();
+afterAll(folder.remove);
+
+let run: Run;
+let trial: Trial;
+beforeAll(async () => {
+  run = await openTiny(folder.path("run"));
+  trial = { name: "own", rows: run.data.advbench.test.slice(0, 4) };
+});
+
+const base = () => policy({ model: run.model, name: "base" });
+
+test("two trials of one name, and names that are no place in the policy's folder, are named before anything is asked", async () => {
+  const refused = (words: string, trials: Trial[], name = "base") =>
+    expect(finish(evaluate(run, { ...base(), name }, trials))).rejects.toThrow(words);
+  await refused('two trials have the name "own"', [trial, { ...trial, rows: trial.rows.slice(2) }]);
+  for (const name of ["", " ", "..", "../x", "a/../../x"]) {
+    await refused(`trial "${name}": its outcome is kept under its name`, [{ ...trial, name }]);
+    await refused(`policy "${name}": its outcomes are kept under its name`, [trial], name);
+  }
+  await expect(keptPerplexity(run, { ...base(), name: "../x" })).rejects.toThrow('policy "../x"');
+});
+
+test("sampled answers to a trial are the same alone, beside others and resumed, and differ from another trial's", async () => {
+  const drawn = policy({ model: run.model, name: "drawn", decoding: plain({ temperature: 2 }) });
+  const other = { name: "other", rows: run.data.dev.slice(0, 3) };
+  const again = { ...trial, name: "again" };
+  const answers = (of: Run, name = "own") =>
+    readJsonl(of.path(`evaluation/drawn/${name}.jsonl`))
+      .map(({ value }) => value as { id: string; completion: string })
+      .map(({ id, completion }) => `${id} ${completion}`)
+      .sort();
+  const [alone, beside, resumed] = await Promise.all(["alone", "beside", "resumed"].map((name) => openTiny(folder.path(name))));
+  await finish(evaluate(alone!, drawn, [trial]));
+  await finish(evaluate(beside!, drawn, [other, again, trial]));
+  expect(answers(beside!)).toEqual(answers(alone!));
+  expect(answers(beside!, "again")).not.toEqual(answers(alone!));
+
+  await finish(evaluate(resumed!, drawn, [trial]));
+  rmSync(resumed!.path("evaluation/drawn/own.json"));
+  const file = resumed!.path("evaluation/drawn/own.jsonl");
+  writeFileSync(
+    file,
+    readFileSync(file, "utf8")
+      .split("\n")
+      .slice(1, 3)
+      .map((line) => `${line}\n`)
+      .join(""),
+  );
+  await finish(evaluate(resumed!, drawn, [trial]));
+  expect(answers(resumed!)).toEqual(answers(alone!));
+});
+
+test("a trial that there is not, and an attack that asks no question, are named", async () => {
+  const refused = (asked: Trial | TrialName, words: string) => expect(finish(evaluate(run, base(), [asked]))).rejects.toThrow(words);
+  await refused(
+    "harmfull" as TrialName,
+    'no trial has the name "harmfull": there are harmful, look-alike-unsafe, look-alike-safe, general,',
+  );
+  await refused("toString" as TrialName, 'no trial has the name "toString"');
+  const attack = (ask: unknown) => ({ ...trial, attack: { name: "shout", ask } as Attack });
+  const row = trial.rows[0]!.id;
+  const none = `attack "shout", prompt ${row}: ask gave no question { messages, prefill? }`;
+  await refused(
+    attack(({ prompt }: PromptRow) => prompt),
+    `${none} (Invalid input: expected object, received string)`,
+  );
+  await refused(
+    attack(async () => ({ messages: [] })),
+    `${none} but a Promise: it must not be async`,
+  );
+  await refused(
+    attack(() => ({ messages: [{ role: "user" }] })),
+    `${none} (messages: 0: content: Invalid input`,
+  );
+});
