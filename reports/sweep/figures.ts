@@ -5,7 +5,7 @@ import { palette } from "../../src/figures/theme.js";
 import { escapeHTML } from "../html/escape.js";
 import { inlineSVG } from "../html/svg.js";
 import { type Axis, plain } from "./axes.js";
-import type { Grouping } from "./groups.js";
+import { type Grouping, numbersOf } from "./groups.js";
 import type { Member } from "./member.js";
 
 /**
@@ -38,16 +38,14 @@ export async function groupFigures({ held, over, groups }: Grouping): Promise<st
   const labels = new Set(groups.flatMap(({ values }) => [...values.keys()]));
   const figures: string[] = [];
   for (const label of labels) {
+    if (new Set(groups.flatMap((group) => numbersOf(group, label))).size < 2) continue; // the same in all runs: it is in the table
     const means = groups.flatMap((group) => {
       const spread = group.values.get(label);
       if (!spread) return [];
       const { mean: value, low, high } = spread;
       const at = { x: x === all ? "all" : group.held[x.name], series: seriesOf({ path: group.path, swept: group.held }, x, groups) };
-      const members = group.members.flatMap(({ values, status }) => (status === "done" ? (values.get(label)?.number ?? []) : []));
-      return [{ ...at, value, ...(low <= high && { low, high }) }, ...members.map((member) => ({ ...at, member }))];
+      return [{ ...at, value, ...(low <= high && { low, high }) }, ...numbersOf(group, label).map((member) => ({ ...at, member }))];
     });
-    const values = means.map((row) => ("member" in row ? row.member : row.value));
-    if (new Set(values).size < 2) continue; // the same in all runs: it is in the table
     const caption = `${label} ${x === all ? x.name : `against ${x.name}, over ${over.join(", ")}`}: mean, 95% t-interval, and single runs as short lines`;
     figures.push(await figure(label, caption, spreadCurve(means, x, label)));
   }

@@ -46,14 +46,17 @@ export async function groupMembers(
     groups.set(key, group);
   }
   for (const group of groups.values()) {
-    const done = group.members.filter(({ status }) => status === "done");
-    for (const label of new Set(done.flatMap(({ values }) => [...values.keys()]))) {
-      const numbers = done.flatMap(({ values }) => values.get(label)?.number ?? []);
+    for (const label of new Set(group.members.flatMap(({ values }) => [...values.keys()]))) {
+      const numbers = numbersOf(group, label);
       if (numbers.length > 0) group.values.set(label, spread(numbers));
     }
   }
   return { held, over, groups: [...groups.values()] };
 }
+
+/** What a group's whole members say of a number. */
+export const numbersOf = ({ members }: Pick<Group, "members">, label: string): number[] =>
+  members.flatMap(({ values, status }) => (status === "done" ? (values.get(label)?.number ?? []) : []));
 
 /** Rows of the table of groups, its head first: what is held, then mean, deviation and interval of each number. */
 export function groupRows({ held, groups }: Grouping): string[][] {

@@ -5,6 +5,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readNotebook } from "../../reports/notebook/read.js";
 import { combinationName, combinations, parseAxis } from "../../reports/sweep/axes.js";
+import { groupFigures } from "../../reports/sweep/figures.js";
+import { groupMembers } from "../../reports/sweep/groups.js";
+import type { Member } from "../../reports/sweep/member.js";
 import { erpo } from "./cli.js";
 import { code, writeNotebook } from "./notebooks.js";
 
@@ -94,4 +97,19 @@ test.each([
   expect(ended.code, ended.stderr).toBe(status);
   expect(ended.stderr.trim().split("\n")).toHaveLength(1);
   expect(ended.stderr).toContain(words);
+});
+
+test("a mean over seeds is drawn unless all runs have the same number, whatever their mean is rounded to", async () => {
+  expect((0.1 + 0.1 + 0.1) / 3).not.toBe(0.1);
+  const members = [0.2, 0.3, 0.5].map((margin, i): Member => {
+    const values = new Map([
+      ["val-base", { text: "0.1", number: 0.1 }],
+      ["val-margin", { text: `${margin}`, number: margin }],
+    ]);
+    return { path: "nb.ipynb", swept: { seed: i + 1 }, output: "out.ipynb", status: "done", values };
+  });
+  const grouping = await groupMembers(members, [{ name: "seed", values: [1, 2, 3] }], undefined);
+  const figures = await groupFigures(grouping!);
+  expect(figures).toHaveLength(1);
+  expect(figures[0]).toContain("val-margin over seed");
 });
