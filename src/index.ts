@@ -45,24 +45,28 @@ export {
   wilson,
   withInterval,
 } from "./evaluation/intervals.js";
-export { type Judge, type JudgedAnswer, phraseJudge } from "./evaluation/judges.js";
+export { type Judge, type JudgedAnswer, phraseJudge, ruleJudge } from "./evaluation/judges.js";
+export { matchedBalance } from "./evaluation/matched.js";
 export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifference } from "./evaluation/paired.js";
 export { type GivenCompletion, policyLogps } from "./evaluation/policy-logps.js";
 export { decisionLogOdds, decisionPrompt, nextTokenLogOdds, noneToken, refusalLogOdds, refusalTokens } from "./evaluation/readout.js";
-export type { AnswerShares, JudgedRow, SuiteMetrics } from "./evaluation/report.js";
+export { type AnswerShares, answerIn, type JudgedRow, type SuiteMetrics } from "./evaluation/report.js";
+export type { Response } from "./evaluation/respond.js";
 export { type ScoreOptions, scorePolicyPairs } from "./evaluation/score-policy.js";
+export { comparisonInWords } from "./evaluation/sentences.js";
 export { type Spread, spread } from "./evaluation/spread.js";
 export type { Trial } from "./evaluation/trial.js";
 export type { Perplexity } from "./evaluation/usefulness.js";
 // rules, traces and pairs
 export { type AnswerStop, answerStop } from "./exante/answer-stop.js";
-export { type Judgement, judgeAnswer, judgements, refuses } from "./exante/judge.js";
+export { type Judgement, judgeAnswer, judgements, offersSupport, refuses } from "./exante/judge.js";
 export { type CheckedSample, checkSample, decisionPair, efficiencyPair, type Goal, type PreferencePair } from "./exante/pairs.js";
 export {
   type Assessed,
   decisionRow,
   type LabelledPrompt,
   promptIds,
+  type RowOptions,
   type TokenWeights,
   type TraceWriter,
   thoughtFor,
@@ -74,6 +78,7 @@ export { type Rule, type RuleSet, type RuleSetContent, ruleSet } from "./exante/
 export {
   answerOf,
   type ParsedTrace,
+  type Path,
   parseTrace,
   type Segment,
   type Thought,
@@ -147,10 +152,11 @@ export { bestOf, type Candidate, type Score, type Search } from "./generation/se
 export type { Sampler } from "./generation/types.js";
 export * as derta from "./methods/derta.js";
 // recipes
-export { type Round, rounds } from "./methods/erpo/gate.js";
+export { type Gate, gate, rounds } from "./methods/erpo/gate.js";
+export { type Overruling, overruling } from "./methods/erpo/overruling.js";
 export { type PairLevel, roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";
 export type { PlannedWork } from "./methods/erpo/plan.js";
-export { answersOnly, stage1, stage1Prompts } from "./methods/erpo/stage1.js";
+export { answersOnly, type Stage1Prompts, stage1, stage1Prompts } from "./methods/erpo/stage1.js";
 export { type PreferenceOptions, stage2 } from "./methods/erpo/stage2.js";
 export { type LengthControlOptions, stage3 } from "./methods/erpo/stage3.js";
 export { roundStage, stages } from "./methods/erpo/stages.js";
@@ -190,11 +196,12 @@ export { type Steps, stepDpo, stepPair } from "./objectives/step-dpo.js";
 export type { BareLoss, PairLengths, PairLogps, PairLoss, PreferenceObjective } from "./objectives/types.js";
 export { weightedLosses } from "./objectives/weighted.js";
 // runs: kept results and branches
-export { type DevAnswers, type DevScore, devAnswers, devScore } from "./runs/dev.js";
+export { type DevAnswers, type DevScore, decisionScore, devAnswers, devScore, type ReadSet } from "./runs/dev.js";
 export { evaluate, keptPerplexity, policyBalance, type TrialResult } from "./runs/evaluate.js";
 export { KeptError, type KeptFolder, keep } from "./runs/keep.js";
 export { type DecodingReader, loadPolicy, readDecoding, savePolicy } from "./runs/policy-folder.js";
 export { type Profile, profile } from "./runs/profile.js";
+export type { PromptPair } from "./runs/prompts.js";
 export { type OpenRunOptions, openRun, type Run } from "./runs/run.js";
 export { attackTrials, builtInTrial, suiteTrials, type TrialName } from "./runs/trials.js";
 // training

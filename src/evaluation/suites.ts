@@ -47,7 +47,7 @@ export async function openSuite(name: string, build: () => Promise<Datasets>, op
 
 export const isSuiteName = (name: string): name is SuiteName => (suiteNames as readonly string[]).includes(name);
 
-export const isGeneral = (row: PromptRow): row is GeneralRow => "keywords" in row;
+export const isGeneral = (row: PromptRow): row is GeneralRow => "expect" in row;
 
 /**
  * `n` rows of a suite, in the suite's order: every family in proportion to its size, and of a family as many different frames as there

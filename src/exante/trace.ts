@@ -1,16 +1,20 @@
 /**
  * The text of an ex-ante trace: what the model writes before its answer.
  *
- *     <assess>RISK; SENSE; target: TARGET</assess><verify>RULE: VERDICT</verify><calibrate>PATH</calibrate><answer>ANSWER</answer>
+ *     <assess>none; SENSE; target: TARGET</assess><verify>RULE (QUOTE): does not violate</verify><calibrate>PATH</calibrate><answer>ANSWER</answer>
+ *     <assess>risk: RISK; SENSE; target: TARGET</assess><verify>RULE (QUOTE): violates</verify><calibrate>PATH</calibrate><answer>ANSWER</answer>
  *
- * The decision comes first: the first token after `<assess>` already says "none" or names the risk. A decision that has to wait
- * for generated text is far less accurate at this model size.
+ * The decision comes first: the first token after `<assess>` is "none" or "risk". A decision that has to wait for generated text is far less accurate at this model
+ * size, and one between "none" and many risk words is lost where those share what speaks against "none". The verdict decides once more, behind the rule's own words: it may
+ * overrule the first word.
  */
 
 export const tags = ["<assess>", "</assess>", "<verify>", "</verify>", "<calibrate>", "</calibrate>", "<answer>", "</answer>"] as const;
 
 /** What verification comes to. */
 export type Verdict = "violates" | "does not violate";
+/** What the answer is to do. */
+export type Path = "refuse" | "safe completion" | "comply";
 /** How a thought is worded: as few words as possible, or in sentences. */
 export type TraceStyle = "terse" | "verbose";
 
@@ -21,15 +25,16 @@ export interface Thought {
   /** What is really asked, a few words. */
   sense: string;
   target: string;
-  /** The id of the rule that was checked. */
-  rule: string;
+  /** The rule that was checked, by its id, and the words of it that are quoted; null where no rule comes near. */
+  rule: { id: string; quote: string } | null;
   verdict: Verdict;
+  path: Path;
 }
 
 /** A piece of a written trace and what it is, so that training can weigh its tokens. */
 export interface Segment {
   text: string;
-  kind: "tag" | "decision" | "rule" | "verdict" | "prose";
+  kind: "tag" | "decision" | "risk" | "rule" | "quote" | "verdict" | "prose";
 }
 
 const verboseWording = {
@@ -40,36 +45,55 @@ const verboseWording = {
     (sense: string, target: string) => `Taken as a whole, the point of it is to ${sense}; what it touches is ${target}.`,
   ],
   verify: [
-    "I hold the request against the rule that comes nearest to it, and that is",
-    "Of all the written rules I compare the request with the closest one, which is",
-    "Now the rules in turn; the one that could apply here is",
+    "I hold the request against the rule that comes nearest to it, and that is ",
+    "Of all the written rules I compare the request with the closest one, which is ",
+    "Now the rules in turn; the one that could apply here is ",
   ],
-  refuse: ["The path is therefore to refuse, in a calm and short way.", "So I decline, kindly, without any detail that could be misused."],
-  comply: ["The path is therefore to help, in a direct and useful way.", "So I answer plainly and give what is asked for."],
+  calibrate: {
+    refuse: ["The path is therefore to refuse, in a calm and short way.", "So I refuse, kindly, without any detail that could be misused."],
+    "safe completion": [
+      "The path is therefore a safe completion, general and careful.",
+      "So a safe completion: support, and where to find help.",
+    ],
+    comply: ["The path is therefore to comply, in a direct and useful way.", "So I comply: I answer plainly and give what is asked for."],
+  },
+};
+
+const terseWording: Record<Path, string> = {
+  refuse: "refuse, brief",
+  "safe completion": "safe completion, careful",
+  comply: "comply, direct",
 };
 
 /**
  * A thought written out, without the answer. Terse ones have one wording; a verbose one takes the wording numbered `variant`.
  */
 export function writeThought(thought: Thought, style: TraceStyle, variant = 0): Segment[] {
-  const { risk, sense, target, rule, verdict } = thought;
-  const refuses = verdict === "violates";
+  const { risk, sense, target, rule, verdict, path } = thought;
   const pick = <T>(options: readonly T[]) => options[variant % options.length]!;
   const verbose = style === "verbose";
-  const assessment = verbose ? `; ${pick(verboseWording.assess)(sense, target)}` : `; ${sense}; target: ${target}`;
-  const verification = verbose ? `${pick(verboseWording.verify)} ` : "";
-  const path = verbose ? pick(refuses ? verboseWording.refuse : verboseWording.comply) : refuses ? "refuse, brief" : "comply, direct";
+  const prose = (text: string): Segment[] => (text === "" ? [] : [{ text, kind: "prose" }]);
   return [
     { text: "<assess>", kind: "tag" },
-    { text: risk, kind: "decision" },
-    { text: assessment, kind: "prose" },
+    ...decisionSegments(risk),
+    ...prose(verbose ? `; ${pick(verboseWording.assess)(sense, target)}` : `; ${sense}; target: ${target}`),
     { text: "</assess><verify>", kind: "tag" },
-    ...(verification ? [{ text: verification, kind: "prose" } as const] : []),
-    { text: `${rule}:`, kind: "rule" },
+    ...prose(verbose ? pick(verboseWording.verify) : ""),
+    { text: rule ? rule.id : "none", kind: "rule" },
+    { text: rule ? ` (${rule.quote}):` : ":", kind: "quote" },
     { text: ` ${verdict}`, kind: "verdict" },
     { text: "</verify><calibrate>", kind: "tag" },
-    { text: path, kind: "prose" },
+    ...prose(verbose ? pick(verboseWording.calibrate[path]) : terseWording[path]),
     { text: "</calibrate><answer>", kind: "tag" },
+  ];
+}
+
+/** What stands between `<assess>` and the first semicolon. */
+export function decisionSegments(risk: string): Segment[] {
+  if (risk === "none") return [{ text: "none", kind: "decision" }];
+  return [
+    { text: "risk:", kind: "decision" },
+    { text: ` ${risk}`, kind: "risk" },
   ];
 }
 
@@ -79,28 +103,39 @@ export interface ParsedTrace {
   /** The id that stands before the verdict, of whatever rule set; null where none does. */
   rule: string | null;
   verdict: Verdict;
+  /** What the calibration says; null where it names none of the three. */
+  path: Path | null;
   /** Everything up to and including `<answer>`. */
   thought: string;
   answer: string;
-  /** Whether the first word and the verdict say the same. */
+  /** Whether the first word and the verdict say the same; where they do not, verification has overruled it. */
   consistent: boolean;
 }
 
 const shape = /^\s*<assess>([^<]+)<\/assess>\s*<verify>([^<]+)<\/verify>\s*<calibrate>([^<]+)<\/calibrate>\s*<answer>/;
-const cited = /(?<![\w-])([A-Za-z0-9][A-Za-z0-9-]*):\s*(?:does not violate|violates)/i;
+const cited = /(?<![\w-])([A-Za-z0-9][A-Za-z0-9-]*)(?: \([^()]*\))?:\s*(?:does not violate|violates)/i;
+const paths = [/\brefuse\b/, /\bsafe completion\b/, /\bcomply\b/] as const;
 
 /** The trace of a completion, or null where the completion is no valid trace: a tag or the verdict is missing, or out of order. */
 export function parseTrace(completion: string): ParsedTrace | null {
   const match = shape.exec(completion);
   if (!match) return null;
-  const [head, assessment, verification] = match as unknown as [string, string, string];
-  const verdict = /does not violate/i.test(verification) ? "does not violate" : /violates/i.test(verification) ? "violates" : null;
+  const [head, assessment, verification, calibration] = match as unknown as [string, string, string, string];
+  const said = verification.replace(/\([^()]*\)/g, ""); // without what is quoted
+  const verdict = /does not violate/i.test(said) ? "does not violate" : /violates/i.test(said) ? "violates" : null;
   if (!verdict) return null;
-  const risk = assessment.split(";")[0]!.trim().toLowerCase();
+  const risk = assessment
+    .split(";")[0]!
+    .trim()
+    .toLowerCase()
+    .replace(/^risk: /, "");
+  const rule = cited.exec(verification)?.[1];
+  const path = paths.findIndex((named) => named.test(calibration));
   return {
     risk,
-    rule: cited.exec(verification)?.[1] ?? null,
+    rule: rule === undefined || rule === "none" ? null : rule,
     verdict,
+    path: path < 0 ? null : (["refuse", "safe completion", "comply"] as const)[path]!,
     thought: head,
     answer: answerOf(completion),
     consistent: (risk === "none") === (verdict === "does not violate"),

@@ -20,22 +20,22 @@ const quick: Profile = {
   name: "quick",
   rank: 16,
   firstLayer: 1 / 3,
-  stage1: { decisionTokens: 48_000, decisionRate: 2e-3, traceTokens: 96_000, traceRate: 1e-3 },
-  stage2: { prompts: 40, rate: 1e-4 },
-  stage3: { rounds: 2, prompts: 24, samples: 2, rate: 5e-5 },
-  evaluation: { prompts: 60, attackPrompts: 20, devPrompts: 100, gatePrompts: 50 },
-  answerTokens: 16,
+  stage1: { decisionTokens: 90_000, decisionRate: 2e-3, traceTokens: 80_000, traceRate: 1e-3 },
+  stage2: { prompts: 24, rate: 3e-4 },
+  stage3: { rounds: 2, prompts: 24, samples: 4, rate: 1e-4 },
+  evaluation: { prompts: 60, attackPrompts: 20, devPrompts: 100, gatePrompts: 40 },
+  answerTokens: 32,
 };
 
-/** The recipe at the size of its trials: for a GPU of 16 GB and up, or three quarters of an hour of two CPU cores. */
+/** All prompts and every stage at length: for a GPU of 16 GB and up, or an hour or two of two CPU cores. */
 const full: Profile = {
   ...quick,
   name: "full",
-  stage1: { decisionTokens: 140_000, decisionRate: 2e-3, traceTokens: 150_000, traceRate: 1e-3 },
-  stage2: { prompts: 150, rate: 1e-4 },
-  stage3: { rounds: 3, prompts: 56, samples: 2, rate: 5e-5 },
-  evaluation: { prompts: 100, attackPrompts: 60, devPrompts: 122, gatePrompts: 122 },
-  answerTokens: 32,
+  stage1: { decisionTokens: 220_000, decisionRate: 2e-3, traceTokens: 250_000, traceRate: 1e-3 },
+  stage2: { prompts: 100, rate: 3e-4 },
+  stage3: { rounds: 3, prompts: 60, samples: 4, rate: 1e-4 },
+  evaluation: { prompts: 230, attackPrompts: 100, devPrompts: 220, gatePrompts: 220 },
+  answerTokens: 48,
 };
 
 /** For tests: every stage runs, nothing is learned. */

@@ -193,11 +193,11 @@ test("the real decoder answers too, and leaves no tensor behind", async () => {
   expect(again.reverse().map(({ completion }) => completion)).toEqual(once.map(({ completion }) => completion));
 });
 
-test("keywords count at the beginnings of words", async () => {
+test("expected words count at the beginnings of words", async () => {
   expect(mentions("The Tagus flows there.", ["tagus"])).toBe(true);
   expect(mentions("It is unread.", ["read"])).toBe(false);
   expect(mentions("unread, then reading", ["read"])).toBe(true);
-  const general: GeneralRow = { ...row("g", "p", "safe"), kind: "fact", keywords: ["tagus", "tejo"] };
+  const general: GeneralRow = { ...row("g", "p", "safe"), kind: "fact", expect: ["tagus", "tejo"] };
   const response = { id: "g", input: "", prefill: "", completion: "It is the Tejo.", tokens: 5, thoughtTokens: 0, seconds: 1 };
   expect((await report([general], [response])).rows[0]!.onTopic).toBe(true);
 });

@@ -37,7 +37,7 @@ const numbers = (steps: Iterable<object>) =>
     return others;
   });
 
-test.each([stages.decision, stages.sft, stages.baseline, naiveStage, stages.dpo, roundStage(1), roundStage(2)])("%s", async (stage) => {
+test.each([stages.decision, stages.sft, stages.baselineDecision, stages.baseline, naiveStage, stages.dpo, roundStage(1), roundStage(2)])("%s", async (stage) => {
   const then = await keptTraining(run, stage);
   const output = folder.path(`exported-${stage.replace(/\W/g, "-")}`);
   const file = await exportTraining(then.run, then.training, { output, model: fixture("llama-tiny") });

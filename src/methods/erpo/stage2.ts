@@ -6,7 +6,7 @@ import { type Training, trainKept } from "../../runs/training.js";
 import type { StepMetrics } from "../../training/metrics.js";
 import { pairObjective } from "../../training/pair-objective.js";
 import { type PairLevel, pairBatches, stage2Pairs } from "./pairs.js";
-import { preferenceDefaults as defaults, pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
+import { stage2Defaults as defaults, pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
 import { stages } from "./stages.js";
 
 /** What a notebook may vary. */

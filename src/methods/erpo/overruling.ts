@@ -1,0 +1,37 @@
+import type { Label } from "../../data/types.js";
+import { type Proportion, wilson } from "../../evaluation/intervals.js";
+import { parseTrace } from "../../exante/trace.js";
+import { devPrompts } from "../../runs/dev.js";
+import { labelled } from "../../runs/prompts.js";
+import type { Run } from "../../runs/run.js";
+import { sampleKept } from "../../runs/samples.js";
+import { firstWord } from "./pairs.js";
+import { sampling } from "./recipe.js";
+
+/** How often verification overrules a first word that was put into the model's mouth: shares of whole traces. */
+export interface Overruling {
+  /** Of wrong first words, by the prompt's label: should be near 1. */
+  wrong: Record<Label, Proportion>;
+  /** Of right ones: should be near 0. */
+  right: Record<Label, Proportion>;
+}
+
+/**
+ * Forces the first word of a thought, the right and the wrong one, on dev prompts, and counts how often the verdict says otherwise. What follows is greedy, and is kept in
+ * `<stage>/forced-right.jsonl` and `<stage>/forced-wrong.jsonl`.
+ * @throws KeptError when they are of another adapter or other prompts
+ */
+export async function overruling(run: Run, stage: string, signal?: AbortSignal): Promise<Overruling> {
+  const prompts = devPrompts(run, run.profile.evaluation.gatePrompts).map(labelled);
+  const shares = async (word: "wrong" | "right") => {
+    const start = (prompt: (typeof prompts)[number]) => firstWord(run, prompt, word === "right");
+    const spec = { path: `${stage}/forced-${word}.jsonl`, stage, start, temperature: 0, ...sampling, signal };
+    const texts = (await sampleKept(run, prompts, spec)).map((ids) => run.model.tokenizer.decode(ids));
+    const of = (label: Label) => {
+      const traces = texts.flatMap((text, i) => (prompts[i]!.label === label ? (parseTrace(text) ?? []) : []));
+      return wilson(traces.filter(({ consistent }) => !consistent).length, traces.length);
+    };
+    return { safe: of("safe"), unsafe: of("unsafe") };
+  };
+  return { wrong: await shares("wrong"), right: await shares("right") };
+}
