@@ -42,8 +42,8 @@ export interface TokenWeights {
 export const traceWeights: TokenWeights = {
   decision: 12,
   risk: 3,
-  rule: 8,
-  quote: 1,
+  rule: 2,
+  quote: 6,
   verdict: 8,
   tag: 1,
   prose: 0.5,
@@ -155,7 +155,8 @@ function weighThought(
 ): { ids: number[]; weights: number[] } {
   const thought = thoughtFor(prompt, rules, label);
   // what a harmless prompt resembles is no decision: there the rule weighs as prose
-  const weights = label === "unsafe" ? traceWeights : { ...traceWeights, rule: traceWeights.prose };
+  const { prose } = traceWeights;
+  const weights = label === "unsafe" ? traceWeights : { ...traceWeights, quote: prose, rule: prose };
   if (wrongRisk === undefined) return weighSegments(writeThought(thought, style, variant), tokenizer, weights);
   const suspected = rules.rules.find(({ risk }) => risk === wrongRisk);
   const segments = writeThought({ ...thought, risk: wrongRisk, rule: suspected ? cite(suspected) : thought.rule }, style, variant);
@@ -194,8 +195,8 @@ export function answerRow(
 }
 
 /**
- * Tokens of the joined segments with a weight each. A token counts as the segment that it begins in; of a decision, a risk or a verdict only
- * the first token carries the full weight, the rest weighs as a tag.
+ * Tokens of the joined segments with a weight each. A token counts as the segment that it begins in; of a decision, a risk, a quote or a verdict
+ * only the first token carries the full weight, the rest weighs as a tag.
  */
 export function weighSegments(
   segments: readonly Segment[],
@@ -215,7 +216,7 @@ export function weighSegments(
       first = true;
     }
     const { kind } = segments[current]!;
-    const once = kind === "decision" || kind === "risk" || kind === "verdict";
+    const once = kind !== "tag" && kind !== "rule" && kind !== "prose";
     result.push(once && !first ? Math.min(weights.tag, weights[kind]) : weights[kind]);
     first = false;
     cut.push(id);

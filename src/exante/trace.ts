@@ -1,12 +1,12 @@
 /**
  * The text of an ex-ante trace: what the model writes before its answer.
  *
- *     <assess>none; SENSE; target: TARGET</assess><verify>RULE (QUOTE): does not violate</verify><calibrate>PATH</calibrate><answer>ANSWER</answer>
- *     <assess>risk: RISK; SENSE; target: TARGET</assess><verify>RULE (QUOTE): violates</verify><calibrate>PATH</calibrate><answer>ANSWER</answer>
+ *     <assess>none; SENSE; target: TARGET</assess><verify>QUOTE (RULE): does not violate</verify><calibrate>PATH</calibrate><answer>ANSWER</answer>
+ *     <assess>risk: RISK; SENSE; target: TARGET</assess><verify>QUOTE (RULE): violates</verify><calibrate>PATH</calibrate><answer>ANSWER</answer>
  *
  * The decision comes first: the first token after `<assess>` is "none" or "risk". A decision that has to wait for generated text is far less accurate at this model
- * size, and one between "none" and many risk words is lost where those share what speaks against "none". The verdict decides once more, behind the rule's own words: it may
- * overrule the first word.
+ * size, and one between "none" and many risk words is lost where those share what speaks against "none". The rule's own words come before its number, which follows from
+ * them. The verdict behind them decides once more: it may overrule the first word.
  */
 
 export const tags = ["<assess>", "</assess>", "<verify>", "</verify>", "<calibrate>", "</calibrate>", "<answer>", "</answer>"] as const;
@@ -79,12 +79,26 @@ export function writeThought(thought: Thought, style: TraceStyle, variant = 0): 
     ...prose(verbose ? `; ${pick(verboseWording.assess)(sense, target)}` : `; ${sense}; target: ${target}`),
     { text: "</assess><verify>", kind: "tag" },
     ...prose(verbose ? pick(verboseWording.verify) : ""),
-    { text: rule ? rule.id : "none", kind: "rule" },
-    { text: rule ? ` (${rule.quote}):` : ":", kind: "quote" },
+    ...citation(rule),
     { text: ` ${verdict}`, kind: "verdict" },
     { text: "</verify><calibrate>", kind: "tag" },
     ...prose(verbose ? pick(verboseWording.calibrate[path]) : terseWording[path]),
     { text: "</calibrate><answer>", kind: "tag" },
+  ];
+}
+
+/** The rule's words and its number; "none" where no rule comes near. */
+function citation(rule: Thought["rule"]): Segment[] {
+  if (!rule) {
+    return [
+      { text: "none", kind: "quote" },
+      { text: ":", kind: "tag" },
+    ];
+  }
+  return [
+    { text: `${rule.quote} (`, kind: "quote" },
+    { text: rule.id, kind: "rule" },
+    { text: "):", kind: "tag" },
   ];
 }
 
@@ -100,7 +114,7 @@ export function decisionSegments(risk: string): Segment[] {
 /** What is read from a completion that is a whole trace. */
 export interface ParsedTrace {
   risk: string;
-  /** The id that stands before the verdict, of whatever rule set; null where none does. */
+  /** The id in brackets before the verdict, of whatever rule set; null where none does. */
   rule: string | null;
   verdict: Verdict;
   /** What the calibration says; null where it names none of the three. */
@@ -113,7 +127,7 @@ export interface ParsedTrace {
 }
 
 const shape = /^\s*<assess>([^<]+)<\/assess>\s*<verify>([^<]+)<\/verify>\s*<calibrate>([^<]+)<\/calibrate>\s*<answer>/;
-const cited = /(?<![\w-])([A-Za-z0-9][A-Za-z0-9-]*)(?: \([^()]*\))?:\s*(?:does not violate|violates)/i;
+const cited = /\(([A-Za-z0-9][A-Za-z0-9-]*)\):\s*(?:does not violate|violates)/i;
 const paths = [/\brefuse\b/, /\bsafe completion\b/, /\bcomply\b/] as const;
 
 /** The trace of a completion, or null where the completion is no valid trace: a tag or the verdict is missing, or out of order. */
@@ -121,7 +135,7 @@ export function parseTrace(completion: string): ParsedTrace | null {
   const match = shape.exec(completion);
   if (!match) return null;
   const [head, assessment, verification, calibration] = match as unknown as [string, string, string, string];
-  const said = verification.replace(/\([^()]*\)/g, ""); // without what is quoted
+  const said = verification.slice(verification.lastIndexOf(":") + 1); // what is quoted stands before it
   const verdict = /does not violate/i.test(said) ? "does not violate" : /violates/i.test(said) ? "violates" : null;
   if (!verdict) return null;
   const risk = assessment
@@ -133,7 +147,7 @@ export function parseTrace(completion: string): ParsedTrace | null {
   const path = paths.findIndex((named) => named.test(calibration));
   return {
     risk,
-    rule: rule === undefined || rule === "none" ? null : rule,
+    rule: rule ?? null,
     verdict,
     path: path < 0 ? null : (["refuse", "safe completion", "comply"] as const)[path]!,
     thought: head,

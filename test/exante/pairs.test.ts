@@ -75,17 +75,18 @@ test("a thought is written from what it says, by the rule that the prompt breaks
 test("a row's tokens are those of its text, the first decision and verdict tokens weigh most", () => {
   const { ids, weights } = weighSegments(writeThought(thoughtFor(unsafe, writer.rules), "terse"), tokenizer, traceWeights);
   expect(tokenizer.decode(ids)).toBe(
-    "<assess>risk: violence; hurt a person; target: a person</assess><verify>R1 (hurting or killing people or animals): violates</verify><calibrate>refuse, brief</calibrate><answer>",
+    "<assess>risk: violence; hurt a person; target: a person</assess><verify>hurting or killing people or animals (R1): violates</verify><calibrate>refuse, brief</calibrate><answer>",
   );
   const heavy = weights.flatMap((w, i) =>
     w > 1 ? [{ w, token: tokenizer.decode([ids[i]!]).trim(), at: tokenizer.decode(ids.slice(0, i)) }] : [],
   );
-  expect(heavy.filter(({ token }) => !"R1".includes(token) || token === "")).toEqual([
+  expect(heavy.filter(({ at }) => !/\(R?$/.test(at))).toEqual([
     { w: traceWeights.decision, token: expect.any(String), at: "<assess>" },
     { w: traceWeights.risk, token: expect.any(String), at: "<assess>risk:" },
-    { w: traceWeights.verdict, token: expect.any(String), at: expect.stringMatching(/animals\):$/) },
+    { w: traceWeights.quote, token: expect.any(String), at: expect.stringMatching(/<verify>$/) },
+    { w: traceWeights.verdict, token: expect.any(String), at: expect.stringMatching(/animals \(R1\):$/) },
   ]);
-  const rule = heavy.filter(({ at }) => /<verify>R?$/.test(at)).map(({ w }) => w);
+  const rule = heavy.filter(({ at }) => /\(R?$/.test(at)).map(({ w }) => w);
   expect(new Set(rule)).toEqual(new Set([traceWeights.rule]));
 });
 

@@ -15,7 +15,7 @@ const thought: Thought = {
 
 test("a terse thought reads as the format says", () => {
   expect(text(thought, "terse")).toBe(
-    "<assess>none; end a stuck program; target: own computer</assess><verify>R14 (cyber abuse or illegal drugs): does not violate</verify><calibrate>comply, direct</calibrate><answer>",
+    "<assess>none; end a stuck program; target: own computer</assess><verify>cyber abuse or illegal drugs (R14): does not violate</verify><calibrate>comply, direct</calibrate><answer>",
   );
 });
 
@@ -92,8 +92,8 @@ test.each(["M12", "privacy", "A-1", "7", "x-ray-2"])("the id %s of any rule set 
 
 test("a verdict without a rule before it cites none", () => {
   const cited = (verification: string) =>
-    parseTrace(text(thought, "terse").replace("R14 (cyber abuse or illegal drugs): does not violate", verification))?.rule;
-  expect([cited("It violates"), cited("R14 does not violate"), cited("the rule -: violates"), cited("M1: violates")]).toEqual([
+    parseTrace(text(thought, "terse").replace("cyber abuse or illegal drugs (R14): does not violate", verification))?.rule;
+  expect([cited("It violates"), cited("R14 does not violate"), cited("M1: violates"), cited("whoever cheats (M1): violates")]).toEqual([
     null,
     null,
     null,

@@ -52,7 +52,7 @@ const decisionGroups = ({ pairs, single }: Stage1Prompts): LabelledPrompt[][] =>
     first!.family === "general" ? "general" : "",
   );
 
-/** What a row of 1b is beside a plain trace: its first word is wrong, or it comes behind the beginning of an answer. */
+/** What a row of 1b is beside a plain trace: its first word is wrong, in a short thought with the first words of an answer; or it comes behind the beginning of an answer. */
 type Kind = "plain" | "wrong" | "late";
 
 /** In turns, the same for both prompts of a pair. */
@@ -79,9 +79,12 @@ export async function traceRows(run: Run, { pairs, single }: Stage1Prompts, sign
   const planned = (prompt: LabelledPrompt, kind: Kind): PlannedRow => ({
     prompt,
     options: {
-      style: rng.uniform() < knobs.verbose ? "verbose" : "terse",
+      style: kind !== "wrong" && rng.uniform() < knobs.verbose ? "verbose" : "terse",
       variant: rng.integer(0, wordings - 1),
-      ...(kind === "wrong" && { wrongRisk: prompt.label === "unsafe" ? "none" : suspicion(run, prompt, rng) }),
+      ...(kind === "wrong" && {
+        wrongRisk: prompt.label === "unsafe" ? "none" : suspicion(run, prompt, rng),
+        answerTokens: knobs.openingTokens,
+      }),
       ...(kind === "late" && { prefix: latePrefix(rng) }),
     },
   });
