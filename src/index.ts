@@ -46,6 +46,7 @@ export {
   withInterval,
 } from "./evaluation/intervals.js";
 export { type Judge, type JudgedAnswer, phraseJudge, ruleJudge } from "./evaluation/judges.js";
+export { type LabelReport, type LabelShares, labelReport, type SuiteBalance } from "./evaluation/labels.js";
 export { matchedBalance } from "./evaluation/matched.js";
 export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifference } from "./evaluation/paired.js";
 export { type GivenCompletion, policyLogps } from "./evaluation/policy-logps.js";

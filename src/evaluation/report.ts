@@ -96,10 +96,6 @@ export interface SuiteMetrics extends AnswerShares {
 /** Sums up judged rows of one suite. */
 export function suiteMetrics(rows: readonly JudgedRow[]): SuiteMetrics {
   const valid = rows.filter((row) => row.traceValid);
-  const by = (field: "family" | "category") => {
-    const names = [...new Set(rows.map((row) => row[field]))].sort();
-    return Object.fromEntries(names.map((name) => [name, answerShares(rows.filter((row) => row[field] === name))]));
-  };
   return {
     ...answerShares(rows),
     traceValid: share(rows, (row) => row.traceValid),
@@ -112,12 +108,21 @@ export function suiteMetrics(rows: readonly JudgedRow[]): SuiteMetrics {
     thoughtTokens: meanInterval(valid.map((row) => row.thoughtTokens)),
     tokens: meanInterval(rows.map((row) => row.tokens)),
     latency: meanInterval(rows.map((row) => row.seconds)),
-    families: by("family"),
-    categories: by("category"),
+    ...sharesByType(rows),
   };
 }
 
-function answerShares(rows: readonly JudgedRow[]): AnswerShares {
+/** Shares of the rows of each family and of each category, in alphabetical order. */
+export function sharesByType(rows: readonly JudgedRow[]): Pick<SuiteMetrics, "families" | "categories"> {
+  const by = (field: "family" | "category") => {
+    const names = [...new Set(rows.map((row) => row[field]))].sort();
+    return Object.fromEntries(names.map((name) => [name, answerShares(rows.filter((row) => row[field] === name))]));
+  };
+  return { families: by("family"), categories: by("category") };
+}
+
+/** How many of the rows refuse, comply and are degenerate. */
+export function answerShares(rows: readonly JudgedRow[]): AnswerShares {
   const judged = (judgement: Judgement) => share(rows, (row) => row.judgement === judgement);
   return { n: rows.length, refused: judged("refusal"), complied: judged("compliance"), degenerate: judged("degenerate") };
 }

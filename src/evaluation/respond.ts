@@ -85,8 +85,8 @@ export async function* respond(
       const store = stores[set];
       const known = store ? stored(store, questions.file!) : new Map<string, Response>();
       for (const asked of askedOf(questions, policy)) {
-        const response = known.get(asked.id);
-        if (response?.input === asked.input) yield { set, response };
+        const response = known.get(placeOf(asked));
+        if (response) yield { set, response };
         else missing.push({ ...asked, set });
       }
     }
@@ -150,13 +150,16 @@ function askedOf({ rows, attack = noAttack, from }: QuestionSet, { model: { toke
   });
 }
 
+/** By what a stored response is found: several forms of one prompt can stand in one file. */
+const placeOf = ({ id, input }: { id: string; input: string }): string => `${input} ${id}`;
+
 function stored(store: JsonlAppender, path: string): Map<string, Response> {
   return new Map(
     store.rows.map((row, i) => {
       const { data, error } = responseSchema.safeParse(row);
       if (!data)
         throw new DataError(`${path}:${i + 1}: ${error.issues[0]!.path.join(".")}: no completion of an evaluation: name another file`);
-      return [data.id, data] as const;
+      return [placeOf(data), data] as const;
     }),
   );
 }

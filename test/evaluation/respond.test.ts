@@ -113,6 +113,14 @@ test("an interrupted call goes on, and a changed prompt is asked again", async (
   expect(third.asked()).toBe(1);
 });
 
+test("two forms of one prompt stand in one file, and neither is asked again", async () => {
+  const file = join(folder, "forms.jsonl");
+  const forms = [rows.slice(0, 1), [row("a", "alpha again", "unsafe")]];
+  const { model, asked } = scriptedModel(tiny, script);
+  for (const form of [...forms, ...forms]) await responses(policy({ model }), { rows: form, answerTokens: 40, file }, options);
+  expect(asked()).toBe(2);
+});
+
 test("suites share batches: each response comes with its set and is stored in its file", async () => {
   const { model } = scriptedModel(tiny, script);
   const files = ["one.jsonl", "two.jsonl"].map((name) => join(folder, name));
