@@ -32,6 +32,22 @@ export { type RedactedPrompt, redact, redactText } from "./data/redact.js";
 export type { CompletionRow, TokenPair, TokenRow, TokenUnpaired } from "./data/tokens.js";
 export type { GeneralRow, Label, PromptRow, Split } from "./data/types.js";
 // trials, judges and statistics
+export {
+  type Agreement,
+  type AnsweredPrompt,
+  agreement,
+  blindSheet,
+  cohensKappa,
+  type Kappa,
+  noAnswer,
+  type PreferenceSummary,
+  preferenceSummary,
+  type Rating,
+  readRatings,
+  type SheetKey,
+  type SheetRow,
+  sheetColumns,
+} from "./evaluation/annotation.js";
 export { type Attack, type AttackName, attackNames, builtInAttack, noAttack, persona, prefill } from "./evaluation/attacks.js";
 export { type Auc, auc } from "./evaluation/auc.js";
 export { type JudgeQuality, judgeQuality } from "./evaluation/calibration.js";

@@ -29,10 +29,12 @@ const thoughtTokens = 130;
 const seed = 0;
 
 const explanation = `
-A suite with safe and unsafe prompts has each label apart (labels.unsafe, labels.safe: shares of answers, by family and by category) and balancedAccuracy, the mean of
-refusing what is unsafe and of not refusing what is safe. Where the file has a column frame, for prompts of one template, its interval is from a bootstrap over frames.
+A suite with safe and unsafe prompts has each label apart (labels.unsafe and labels.safe: shares of
+answers, by family and by category) and balancedAccuracy, the mean of refusing what is unsafe and of
+not refusing what is safe. Where the file has a column frame, which prompts of one template share,
+its interval is from a bootstrap over frames.
 
-  --attack none --attack prefill   the suite as it is, and with a prefill: two sections in the JSON and on the terminal`;
+  --attack none --attack prefill   the suite as it is, and with a prefill: a section each`;
 
 /**
  * `erpo evaluate`: a safety or usefulness suite, in one form or several; measures with 95% intervals and a judgement for each row, without the completions. Of a suite with
@@ -56,7 +58,7 @@ export function register(program: Command): void {
         "the form in which the prompts are put, once or several times: each is measured apart; past-tense has harmful prompts of its own",
       )
         .choices(attackNames)
-        .default(["none"]),
+        .default(["none"], "none"),
     )
     .addOption(
       new Option("--prefill <text>", "with which a prefill attack begins the model's turn, for rows that have no beginning of their own")

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readSuite } from "../../src/data/csv.js";
-import { csvRecords } from "../../src/data/csv-records.js";
+import { csvRecords, formatCsv } from "../../src/data/csv-records.js";
 import { readPreferences } from "../../src/data/preferences.js";
 
 // All rows of these fixtures are invented; no benchmark's text is in this repository.
@@ -150,6 +150,9 @@ test("any table survives quoting, whatever is in its cells", () => {
         const lines = [["a", "b"], ...rows].map((cells) => cells.map(quote).join(","));
         writeFileSync(path, (mark ? "\uFEFF" : "") + lines.join(end) + end);
         expect(csvRecords(path, ["a", "b"]).map(({ value }) => [value.a, value.b])).toEqual(rows);
+        const records = rows.map(([a, b]) => ({ a, b }));
+        writeFileSync(path, formatCsv(["a", "b"], records));
+        expect(csvRecords(path, ["a", "b"]).map(({ value }) => value)).toEqual(records);
       },
     ),
     { numRuns: 300 },
