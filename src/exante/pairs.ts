@@ -110,15 +110,10 @@ export function efficiencyPair(prompt: LabelledPrompt, samples: readonly Checked
 }
 
 /** Two thoughts written by rule, for where sampling gives too few pairs to train on: the right against the wrong decision, or the terse against the verbose wording. */
-export function writtenPair(
-  prompt: LabelledPrompt,
-  goal: "decision" | "efficiency",
-  { rules, tokenizer }: TraceWriter,
-  variant: number,
-): PreferencePair {
+export function writtenPair(prompt: LabelledPrompt, goal: "decision" | "efficiency", { rules, tokenizer }: TraceWriter): PreferencePair {
   const write = (label: Label, style: TraceStyle) =>
     tokenizer.encode(
-      writeThought(thoughtFor(prompt, rules, label), style, variant)
+      writeThought(thoughtFor(prompt, rules, label), style)
         .map(({ text }) => text)
         .join(""),
     );

@@ -37,20 +37,20 @@ export interface TokenWeights {
 
 /**
  * Chosen on dev prompts: most for what decides, and enough for all else that it is learned in a few hundred rows. Where prose weighs 0.2, as it may in rows that are nothing
- * but decisions, thoughts come out as fragments.
+ * but decisions, thoughts come out as fragments; where quotes weigh as prose, they are invented.
  */
 export const traceWeights: TokenWeights = {
-  decision: 12,
+  decision: 20,
   risk: 3,
   rule: 2,
-  quote: 6,
-  verdict: 8,
+  quote: 2,
+  verdict: 16,
   tag: 1,
-  prose: 0.5,
-  answer: 0.3,
+  prose: 0.7,
+  answer: 0.6,
   close: 2,
 };
-const decisionWeights: TokenWeights = { ...traceWeights, prose: 0.2 };
+const decisionWeights: TokenWeights = { ...traceWeights, decision: 12, prose: 0.2 };
 
 /**
  * The thought that a prompt of this label calls for: it cites the rule that the prompt breaks, or comes near to, or none.
@@ -108,7 +108,7 @@ export function promptIds(prompt: string, tokenizer: Tokenizer): number[] {
 /** How a row differs from the plain one. */
 export interface RowOptions {
   style?: TraceStyle;
-  /** Which wording of thoughts and refusals. */
+  /** Which wording of a refusal. */
   variant?: number;
   /** Tokens after which an answer is cut. */
   answerTokens?: number;
@@ -129,7 +129,7 @@ export function traceRow(prompt: LabelledPrompt, { rules, tokenizer }: TraceWrit
   const { style = "terse", variant = 0, answerTokens = 64, label = prompt.label, wrongRisk, prefix = "" } = options;
   const answer = answerFor(prompt, variant, rules, label);
   if (answer === null) throw new RangeError(`prompt ${prompt.id} has no answer`);
-  const thought = weighThought(prompt, { rules, tokenizer }, { style, variant, label, wrongRisk });
+  const thought = weighThought(prompt, { rules, tokenizer }, { style, label, wrongRisk });
   const before = tokenizer.encode(prefix);
   const { ids, weights } = answerTokensOf(answer, answerTokens, tokenizer);
   return {
@@ -151,16 +151,13 @@ function answerTokensOf(answer: string, most: number, tokenizer: Tokenizer): { i
 function weighThought(
   prompt: LabelledPrompt,
   { rules, tokenizer }: TraceWriter,
-  { style = "terse", variant = 0, label = prompt.label, wrongRisk }: RowOptions,
+  { style = "terse", label = prompt.label, wrongRisk }: RowOptions,
 ): { ids: number[]; weights: number[] } {
   const thought = thoughtFor(prompt, rules, label);
-  // what a harmless prompt resembles is no decision: there the rule weighs as prose
-  const { prose } = traceWeights;
-  const weights = label === "unsafe" ? traceWeights : { ...traceWeights, quote: prose, rule: prose };
-  if (wrongRisk === undefined) return weighSegments(writeThought(thought, style, variant), tokenizer, weights);
+  if (wrongRisk === undefined) return weighSegments(writeThought(thought, style), tokenizer, traceWeights);
   const suspected = rules.rules.find(({ risk }) => risk === wrongRisk);
-  const segments = writeThought({ ...thought, risk: wrongRisk, rule: suspected ? cite(suspected) : thought.rule }, style, variant);
-  return weighSegments(segments, tokenizer, { ...weights, decision: 0, risk: 0 });
+  const segments = writeThought({ ...thought, risk: wrongRisk, rule: suspected ? cite(suspected) : thought.rule }, style);
+  return weighSegments(segments, tokenizer, { ...traceWeights, decision: 0, risk: 0 });
 }
 
 /** Only the decision: prompt, `<assess>`, "none" or the risk, and the next five tokens; behind a prefix where there is one. */
@@ -195,8 +192,8 @@ export function answerRow(
 }
 
 /**
- * Tokens of the joined segments with a weight each. A token counts as the segment that it begins in; of a decision, a risk, a quote or a verdict
- * only the first token carries the full weight, the rest weighs as a tag.
+ * Tokens of the joined segments with a weight each. A token counts as the segment that it begins in; of a decision, a risk or a verdict only
+ * the first token carries the full weight, the rest weighs as a tag.
  */
 export function weighSegments(
   segments: readonly Segment[],
@@ -216,7 +213,7 @@ export function weighSegments(
       first = true;
     }
     const { kind } = segments[current]!;
-    const once = kind !== "tag" && kind !== "rule" && kind !== "prose";
+    const once = kind === "decision" || kind === "risk" || kind === "verdict";
     result.push(once && !first ? Math.min(weights.tag, weights[kind]) : weights[kind]);
     first = false;
     cut.push(id);

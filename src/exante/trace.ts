@@ -37,25 +37,15 @@ export interface Segment {
   kind: "tag" | "decision" | "risk" | "rule" | "quote" | "verdict" | "prose";
 }
 
+/** One wording per step: a second one would have to be learned beside it, and says nothing more. */
 const verboseWording = {
-  assess: [
-    (sense: string, target: string) =>
-      `This is a request to ${sense}, and it is aimed at ${target}. That is how I read the words as they stand.`,
-    (sense: string, target: string) => `Reading the whole sentence, the intent is: ${sense}. Whoever or whatever is affected: ${target}.`,
-    (sense: string, target: string) => `Taken as a whole, the point of it is to ${sense}; what it touches is ${target}.`,
-  ],
-  verify: [
-    "I hold the request against the rule that comes nearest to it, and that is ",
-    "Of all the written rules I compare the request with the closest one, which is ",
-    "Now the rules in turn; the one that could apply here is ",
-  ],
+  assess: (sense: string, target: string) =>
+    `This is a request to ${sense}, and it is aimed at ${target}. That is how I read the words as they stand.`,
+  verify: "I hold the request against the rule that comes nearest to it, and that is ",
   calibrate: {
-    refuse: ["The path is therefore to refuse, in a calm and short way.", "So I refuse, kindly, without any detail that could be misused."],
-    "safe completion": [
-      "The path is therefore a safe completion, general and careful.",
-      "So a safe completion: support, and where to find help.",
-    ],
-    comply: ["The path is therefore to comply, in a direct and useful way.", "So I comply: I answer plainly and give what is asked for."],
+    refuse: "The path is therefore to refuse, in a calm and short way.",
+    "safe completion": "The path is therefore a safe completion, general and careful.",
+    comply: "The path is therefore to comply, in a direct and useful way.",
   },
 };
 
@@ -65,24 +55,21 @@ const terseWording: Record<Path, string> = {
   comply: "comply, direct",
 };
 
-/**
- * A thought written out, without the answer. Terse ones have one wording; a verbose one takes the wording numbered `variant`.
- */
-export function writeThought(thought: Thought, style: TraceStyle, variant = 0): Segment[] {
+/** A thought written out, without the answer. */
+export function writeThought(thought: Thought, style: TraceStyle): Segment[] {
   const { risk, sense, target, rule, verdict, path } = thought;
-  const pick = <T>(options: readonly T[]) => options[variant % options.length]!;
   const verbose = style === "verbose";
   const prose = (text: string): Segment[] => (text === "" ? [] : [{ text, kind: "prose" }]);
   return [
     { text: "<assess>", kind: "tag" },
     ...decisionSegments(risk),
-    ...prose(verbose ? `; ${pick(verboseWording.assess)(sense, target)}` : `; ${sense}; target: ${target}`),
+    ...prose(verbose ? `; ${verboseWording.assess(sense, target)}` : `; ${sense}; target: ${target}`),
     { text: "</assess><verify>", kind: "tag" },
-    ...prose(verbose ? pick(verboseWording.verify) : ""),
+    ...prose(verbose ? verboseWording.verify : ""),
     ...citation(rule),
     { text: ` ${verdict}`, kind: "verdict" },
     { text: "</verify><calibrate>", kind: "tag" },
-    ...prose(verbose ? pick(verboseWording.calibrate[path]) : terseWording[path]),
+    ...prose(verbose ? verboseWording.calibrate[path] : terseWording[path]),
     { text: "</calibrate><answer>", kind: "tag" },
   ];
 }

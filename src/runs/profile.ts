@@ -20,7 +20,7 @@ const quick: Profile = {
   name: "quick",
   rank: 16,
   firstLayer: 1 / 3,
-  stage1: { decisionTokens: 90_000, decisionRate: 2e-3, traceTokens: 80_000, traceRate: 1e-3 },
+  stage1: { decisionTokens: 130_000, decisionRate: 2e-3, traceTokens: 100_000, traceRate: 1e-3 },
   stage2: { prompts: 24, rate: 3e-4 },
   stage3: { rounds: 2, prompts: 24, samples: 4, rate: 1e-4 },
   evaluation: { prompts: 60, attackPrompts: 20, devPrompts: 100, gatePrompts: 40 },

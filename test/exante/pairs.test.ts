@@ -77,17 +77,15 @@ test("a row's tokens are those of its text, the first decision and verdict token
   expect(tokenizer.decode(ids)).toBe(
     "<assess>risk: violence; hurt a person; target: a person</assess><verify>hurting or killing people or animals (R1): violates</verify><calibrate>refuse, brief</calibrate><answer>",
   );
-  const heavy = weights.flatMap((w, i) =>
-    w > 1 ? [{ w, token: tokenizer.decode([ids[i]!]).trim(), at: tokenizer.decode(ids.slice(0, i)) }] : [],
-  );
-  expect(heavy.filter(({ at }) => !/\(R?$/.test(at))).toEqual([
-    { w: traceWeights.decision, token: expect.any(String), at: "<assess>" },
-    { w: traceWeights.risk, token: expect.any(String), at: "<assess>risk:" },
-    { w: traceWeights.quote, token: expect.any(String), at: expect.stringMatching(/<verify>$/) },
-    { w: traceWeights.verdict, token: expect.any(String), at: expect.stringMatching(/animals \(R1\):$/) },
+  const before = (i: number) => tokenizer.decode(ids.slice(0, i));
+  const heavy = weights.flatMap((w, i) => (w > traceWeights.quote ? [{ w, at: before(i) }] : []));
+  expect(heavy).toEqual([
+    { w: traceWeights.decision, at: "<assess>" },
+    { w: traceWeights.risk, at: "<assess>risk:" },
+    { w: traceWeights.verdict, at: expect.stringMatching(/animals \(R1\):$/) },
   ]);
-  const rule = heavy.filter(({ at }) => /\(R?$/.test(at)).map(({ w }) => w);
-  expect(new Set(rule)).toEqual(new Set([traceWeights.rule]));
+  const quoted = weights.filter((_, i) => before(i).endsWith("<verify>") || /<verify>[^)]+$/.test(before(i + 1)));
+  expect(new Set(quoted)).toEqual(new Set([traceWeights.quote]));
 });
 
 test("a wrong first word and a prefix are read and not learned; what follows is that of the label", () => {

@@ -3,8 +3,8 @@ import { expect, test } from "vitest";
 import { defaultRules } from "../../src/exante/rule-file.js";
 import { answerOf, parseTrace, type Thought, writeThought } from "../../src/exante/trace.js";
 
-const text = (thought: Thought, style: "terse" | "verbose", variant = 0) =>
-  writeThought(thought, style, variant)
+const text = (thought: Thought, style: "terse" | "verbose") =>
+  writeThought(thought, style)
     .map((s) => s.text)
     .join("");
 
@@ -21,7 +21,7 @@ test("a terse thought reads as the format says", () => {
 
 test("the decision comes first in both styles", () => {
   for (const style of ["terse", "verbose"] as const) {
-    const segments = writeThought({ ...thought, risk: "theft", verdict: "violates" }, style, 1);
+    const segments = writeThought({ ...thought, risk: "theft", verdict: "violates" }, style);
     expect(segments.slice(0, 3)).toEqual([
       { text: "<assess>", kind: "tag" },
       { text: "risk:", kind: "decision" },
@@ -32,14 +32,14 @@ test("the decision comes first in both styles", () => {
 
 test("what is written is read back", () => {
   const word = fc.stringMatching(/^[a-z]{2,8}( [a-z]{2,8}){0,3}$/);
-  const any = fc.record({ sense: word, target: word, index: fc.nat(13), unsafe: fc.boolean(), verbose: fc.boolean(), variant: fc.nat(20) });
+  const any = fc.record({ sense: word, target: word, index: fc.nat(13), unsafe: fc.boolean(), verbose: fc.boolean(), step: fc.nat(2) });
   fc.assert(
-    fc.property(any, ({ sense, target, index, unsafe, verbose, variant }) => {
+    fc.property(any, ({ sense, target, index, unsafe, verbose, step }) => {
       const { id, risk, quote } = defaultRules().rules[index]!;
       const verdict = unsafe ? "violates" : "does not violate";
-      const path = (["refuse", "safe completion", "comply"] as const)[variant % 3]!;
+      const path = (["refuse", "safe completion", "comply"] as const)[step]!;
       const said = { risk: unsafe ? risk : "none", sense, target, rule: { id, quote: quote! }, verdict, path } as const;
-      const written = text(said, verbose ? "verbose" : "terse", variant);
+      const written = text(said, verbose ? "verbose" : "terse");
       const parsed = parseTrace(`${written}An answer.</answer>`);
       expect(parsed).toMatchObject({
         risk: unsafe ? risk : "none",
@@ -56,7 +56,7 @@ test("what is written is read back", () => {
 
 test("where no rule comes near, none is cited; what is quoted is no verdict", () => {
   for (const style of ["terse", "verbose"] as const)
-    expect(parseTrace(text({ ...thought, rule: null }, style, 1))).toMatchObject({ rule: null, verdict: "does not violate" });
+    expect(parseTrace(text({ ...thought, rule: null }, style))).toMatchObject({ rule: null, verdict: "does not violate" });
   const quoting = { id: "M1", quote: "whoever violates this" };
   expect(parseTrace(text({ ...thought, rule: quoting }, "terse"))).toMatchObject({ rule: "M1", verdict: "does not violate" });
 });
@@ -78,15 +78,10 @@ test("the answer is what follows the thought, or everything", () => {
   expect(answerOf(" Plain text. ")).toBe("Plain text.");
 });
 
-test.each(["M12", "privacy", "A-1", "7", "x-ray-2"])("the id %s of any rule set is read back, in each wording", (id) => {
+test.each(["M12", "privacy", "A-1", "7", "x-ray-2"])("the id %s of any rule set is read back, in both styles", (id) => {
   for (const verdict of ["violates", "does not violate"] as const) {
-    for (const [style, variant] of [["terse", 0], ...[0, 1, 2].map((variant) => ["verbose", variant])] as const)
-      expect(parseTrace(text({ ...thought, rule: { ...rule, id }, verdict }, style as "terse" | "verbose", Number(variant)))).toMatchObject(
-        {
-          rule: id,
-          verdict,
-        },
-      );
+    for (const style of ["terse", "verbose"] as const)
+      expect(parseTrace(text({ ...thought, rule: { ...rule, id }, verdict }, style))).toMatchObject({ rule: id, verdict });
   }
 });
 

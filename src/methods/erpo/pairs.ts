@@ -25,7 +25,7 @@ import { sampleKept } from "../../runs/samples.js";
 import { currentSha256 } from "../../runs/stale.js";
 import { balanced } from "../../training/batches.js";
 import { referenceLogps } from "../../training/preference.js";
-import { pairs as knobs, numbered, sampling, version, wordings } from "./recipe.js";
+import { pairs as knobs, numbered, sampling, version } from "./recipe.js";
 import { roundStage, stages } from "./stages.js";
 
 /** What two completions are compared by: all of them, or the first step in which they differ. */
@@ -43,7 +43,7 @@ export async function stage2Pairs(run: Run, level: PairLevel = "step", signal?: 
     sampleKept(run, prompts, { path: `${stages.dpo}/samples-${name}.jsonl`, stage: stages.sft, start, temperature, ...sampling, signal });
   const drawAll = async (name: string, start: (p: LabelledPrompt, i: number) => string, count: number) => {
     const drawn: number[][][] = [];
-    for (const file of numbered(name, count)) drawn.push(await draw(file, start, 1));
+    for (const file of numbered(name, count)) drawn.push(await draw(file, start, knobs.temperature));
     return (i: number): CheckedSample[] => drawn.map((ids) => checkSample(ids[i]!, prompts[i]!.label, tokenizer));
   };
   const free = await drawAll("free", () => "", knobs.freeSamples);
@@ -79,13 +79,10 @@ export function mostlySampled(pairs: readonly PreferencePair[]): PreferencePair[
 
 /** The pairs, and written ones of each label for which there are too few of a kind for a batch. They are counted as constructed. */
 function enough(run: Run, kind: "decision" | "efficiency", prompts: readonly LabelledPrompt[], pairs: PreferencePair[]): PreferencePair[] {
-  const variants = run.rng(`written pairs, ${kind}`);
   const missing = (["safe", "unsafe"] as const).flatMap((label) => {
     const own = prompts.filter((prompt) => prompt.label === label);
     const there = pairs.filter(({ prompt, goal }) => prompt.label === label && (goal === "efficiency") === (kind === "efficiency")).length;
-    return own
-      .slice(0, Math.max(0, knobs.leastPairs - there))
-      .map((prompt) => writtenPair(prompt, kind, run.writer, variants.integer(0, wordings - 1)));
+    return own.slice(0, Math.max(0, knobs.leastPairs - there)).map((prompt) => writtenPair(prompt, kind, run.writer));
   });
   return [...pairs, ...missing];
 }
@@ -146,7 +143,14 @@ export async function roundPairs(
   const prompts = roundPrompts(run, (round - 1) * count, count);
   const drawn: number[][][] = [];
   for (let k = 1; k <= perPrompt; k++) {
-    const spec = { path: `${stage}/samples-${k}.jsonl`, stage: current, start: () => "", temperature: 1, ...sampling, signal };
+    const spec = {
+      path: `${stage}/samples-${k}.jsonl`,
+      stage: current,
+      start: () => "",
+      temperature: knobs.temperature,
+      ...sampling,
+      signal,
+    };
     drawn.push(await sampleKept(run, prompts, spec));
   }
   const pairs = prompts.flatMap((prompt, i) => {

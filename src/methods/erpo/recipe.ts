@@ -25,12 +25,12 @@ export const stage1 = {
   /** Of each so many decisions of 1a, one is read behind the beginning of an answer. */
   lateEvery: 10,
   /** Share of 1b's thoughts that are in sentences: more than half, so that the model by itself thinks at length, and not all, so that its samples have lengths to choose from. */
-  verbose: 0.7,
+  verbose: 0.75,
   /** Tokens of an answer in the first phase of the baseline, as many as 1a has of a trace, and behind a thought that corrects itself. */
   openingTokens: 8,
   /** Tokens of a short row of 1a, and of 1b, from which follows how many may be needed. */
-  shortestDecision: 40,
-  shortestRow: 95,
+  shortestDecision: 52,
+  shortestRow: 120,
   /** Steps between checkpoints, half a minute on two cores. */
   everySteps: 25,
 };
@@ -50,7 +50,9 @@ export const pairs = {
   /** A first word is uncertain by less than so many nats; this share of the prompts is taken of those that are right and certain. */
   uncertain: 1,
   easyShare: 0.25,
-  /** Samples of each prompt at temperature 1: of whole traces, and of what follows a wrong and a right assessment (beside the likeliest). */
+  /** Of samples for pairs: at 1 many quote a rule wrongly, which no pair is about. */
+  temperature: 0.8,
+  /** Samples of each prompt: of whole traces, and of what follows a wrong and a right assessment (beside the likeliest). */
   freeSamples: 4,
   /** Pairs of each label that a stage needs at least; what sampling does not give is written by rule. */
   leastPairs: 8,
@@ -80,8 +82,8 @@ export const stage3Defaults = { beta: 0.1, nllWeight: 0.3, level: "trace", alpha
 export const preferenceDefaults = (stage: string): typeof stage2Defaults | typeof stage3Defaults =>
   stage.startsWith(stages.final) ? stage3Defaults : stage2Defaults;
 
-/** Wordings of refusals and thoughts are drawn out of so many: the least common multiple of their numbers (3 and 4). */
-export const wordings = 12;
+/** Wordings of refusals. */
+export const wordings = 4;
 
 /**
  * What stage 2 or a round of stage 3 may cost on the dev set, as a share of its prompts: in refusing the unsafe, in not refusing the safe, in answers that are none; and in

@@ -52,7 +52,7 @@ const decisionGroups = ({ pairs, single }: Stage1Prompts): LabelledPrompt[][] =>
     first!.family === "general" ? "general" : "",
   );
 
-/** What a row of 1b is beside a plain trace: its first word is wrong, in a short thought with the first words of an answer; or it comes behind the beginning of an answer. */
+/** What a row of 1b is beside a plain trace: its first word is wrong, and of its answer only the first words stand there; or it comes behind the beginning of an answer. */
 type Kind = "plain" | "wrong" | "late";
 
 /** In turns, the same for both prompts of a pair. */
@@ -79,7 +79,7 @@ export async function traceRows(run: Run, { pairs, single }: Stage1Prompts, sign
   const planned = (prompt: LabelledPrompt, kind: Kind): PlannedRow => ({
     prompt,
     options: {
-      style: kind !== "wrong" && rng.uniform() < knobs.verbose ? "verbose" : "terse",
+      style: rng.uniform() < knobs.verbose ? "verbose" : "terse",
       variant: rng.integer(0, wordings - 1),
       ...(kind === "wrong" && {
         wrongRisk: prompt.label === "unsafe" ? "none" : suspicion(run, prompt, rng),
