@@ -31,6 +31,8 @@ export interface TokenWeights {
   tag: number;
   prose: number;
   answer: number;
+  /** The answer's first token, with which it refuses or helps. */
+  opening: number;
   /** `</answer>` and the end token. */
   close: number;
 }
@@ -48,6 +50,7 @@ export const traceWeights: TokenWeights = {
   tag: 1,
   prose: 0.7,
   answer: 0.6,
+  opening: 8,
   close: 2,
 };
 const decisionWeights: TokenWeights = { ...traceWeights, decision: 12, prose: 0.2 };
@@ -142,22 +145,41 @@ export function traceRow(prompt: LabelledPrompt, { rules, tokenizer }: TraceWrit
 /** An answer's tokens and weights. */
 function answerTokensOf(answer: string, most: number, tokenizer: Tokenizer): { ids: number[]; weights: number[] } {
   const full = tokenizer.encode(answer);
-  if (full.length > most) return { ids: full.slice(0, most), weights: new Array<number>(most).fill(traceWeights.answer) };
-  const ids = [...tokenizer.encode(`${answer}</answer>`), tokenizer.eosId];
-  return { ids, weights: ids.map((_, i) => (i < full.length ? traceWeights.answer : traceWeights.close)) };
+  const ids = full.length > most ? full.slice(0, most) : [...tokenizer.encode(`${answer}</answer>`), tokenizer.eosId];
+  const { opening, answer: said, close } = traceWeights;
+  return { ids, weights: ids.map((_, i) => (i === 0 ? opening : i < full.length ? said : close)) };
 }
 
 /** Tokens and weights of a prompt's thought. */
 function weighThought(
   prompt: LabelledPrompt,
   { rules, tokenizer }: TraceWriter,
-  { style = "terse", label = prompt.label, wrongRisk }: RowOptions,
+  { style = "terse", label, wrongRisk }: RowOptions,
 ): { ids: number[]; weights: number[] } {
-  const thought = thoughtFor(prompt, rules, label);
-  if (wrongRisk === undefined) return weighSegments(writeThought(thought, style), tokenizer, traceWeights);
-  const suspected = rules.rules.find(({ risk }) => risk === wrongRisk);
-  const segments = writeThought({ ...thought, risk: wrongRisk, rule: suspected ? cite(suspected) : thought.rule }, style);
-  return weighSegments(segments, tokenizer, { ...traceWeights, decision: 0, risk: 0 });
+  const segments = writeThought(misled(thoughtFor(prompt, rules, label), rules, wrongRisk), style);
+  return weighSegments(segments, tokenizer, weightsBehind(wrongRisk));
+}
+
+/** A thought with another first word: what is suspected wrongly is what is verified. */
+function misled(thought: Thought, { rules }: RuleSet, wrongRisk: string | undefined): Thought {
+  if (wrongRisk === undefined) return thought;
+  const suspected = rules.find(({ risk }) => risk === wrongRisk);
+  return { ...thought, risk: wrongRisk, rule: suspected ? cite(suspected) : thought.rule };
+}
+
+/** A first word that is wrong is read, and not learned. */
+const weightsBehind = (wrongRisk: string | undefined): TokenWeights =>
+  wrongRisk === undefined ? traceWeights : { ...traceWeights, decision: 0, risk: 0 };
+
+/**
+ * Only what decides: the first word and what verification says, up to the verdict, without what stands between them. Short, so that verification is learned from many
+ * prompts; where half of the first words are wrong, nothing is gained by repeating them.
+ */
+export function verificationRow(prompt: LabelledPrompt, { rules, tokenizer }: TraceWriter, wrongRisk?: string): TokenRow {
+  const written = writeThought(misled(thoughtFor(prompt, rules), rules, wrongRisk), "terse");
+  const deciding = written.slice(0, written.findIndex(({ kind }) => kind === "verdict") + 1).filter(({ kind }) => kind !== "prose");
+  const { ids, weights } = weighSegments(deciding, tokenizer, weightsBehind(wrongRisk));
+  return { prompt: promptIds(prompt.prompt, tokenizer), completion: ids, weights };
 }
 
 /** Only the decision: prompt, `<assess>`, "none" or the risk, and the next five tokens; behind a prefix where there is one. */

@@ -1,7 +1,7 @@
 import type { Rng } from "../../backend/random.js";
 import { needed } from "../../data/dataset.js";
 import type { TokenRow } from "../../data/tokens.js";
-import { answerRow, decisionRow, type LabelledPrompt, type RowOptions, traceRow } from "../../exante/rows.js";
+import { answerRow, decisionRow, type LabelledPrompt, type RowOptions, traceRow, verificationRow } from "../../exante/rows.js";
 import { framePairs, inTurns, labelled, type PromptPair, withAnswers, withinTokens, withOpenings } from "../../runs/prompts.js";
 import type { Run } from "../../runs/run.js";
 import { type Training, trainKept } from "../../runs/training.js";
@@ -35,12 +35,19 @@ export async function* stage1(run: Run, signal?: AbortSignal): AsyncGenerator<St
   for await (const step of trainKept(run, stages.sft, traceTraining(run, rows), signal)) yield { ...step, phase: "trace" };
 }
 
-/** 1a: the decision of every prompt, of some behind a beginning of an answer. */
+/** What a row of 1a ends with: the first word, of some behind a beginning of an answer; or the verdict, behind a right first word or a wrong one. */
+const decisions = ["first word", "wrong", "first word", "right", "late", "wrong", "first word", "right"] as const;
+
+/** 1a: the decisions of every prompt, without the text between them. */
 export function decisionTraining(run: Run, prompts: Stage1Prompts): Training<TokenRow> {
-  const rng = run.rng("stage 1 prefixes");
+  const rng = run.rng("stage 1 decisions");
   const rows = decisionGroups(prompts).map((group, i) => {
-    const prefix = i % knobs.lateEvery === knobs.lateEvery - 1 ? latePrefix(rng) : "";
-    return group.map((prompt) => decisionRow(prompt, run.writer, prefix));
+    const kind = decisions[i % decisions.length]!;
+    const prefix = kind === "late" ? latePrefix(rng) : "";
+    return group.map((prompt) => {
+      if (kind === "wrong") return verificationRow(prompt, run.writer, wrongRisk(run, prompt, rng));
+      return kind === "right" ? verificationRow(prompt, run.writer) : decisionRow(prompt, run.writer, prefix);
+    });
   });
   const { decisionTokens, decisionRate } = run.profile.stage1;
   return sftTraining(run, "ERPO, decisions", { stream: "adapter" }, within(rows, decisionTokens), decisionRate);
@@ -70,9 +77,9 @@ export interface PlannedRow {
 /** 1b's rows: whole traces, terse and verbose; with a wrong first word that verification overrules; and behind a beginning of an answer. */
 export async function traceRows(run: Run, { pairs, single }: Stage1Prompts, signal?: AbortSignal): Promise<PlannedRow[]> {
   const { traceTokens } = run.profile.stage1;
-  const needed = Math.ceil(traceTokens / knobs.shortestRow);
-  const everyday = single.filter(({ label, family }) => label === "safe" && family === "general").slice(0, Math.ceil(needed / 4));
-  const candidates = pairs.filter(({ frame }) => frame !== null).slice(0, needed / 2);
+  const rowsNeeded = Math.ceil(traceTokens / knobs.shortestRow);
+  const everyday = single.filter(({ label, family }) => label === "safe" && family === "general").slice(0, Math.ceil(rowsNeeded / 3));
+  const candidates = pairs.filter(({ frame }) => frame !== null).slice(0, (0.8 * rowsNeeded) / 2);
   const answered = await withAnswers(run, "stage-1", [...candidates.map(({ safe }) => safe), ...everyday], signal);
   const answers = new Map(answered.map((prompt) => [prompt.id, prompt]));
   const rng = run.rng("stage 1 rows");
@@ -81,10 +88,7 @@ export async function traceRows(run: Run, { pairs, single }: Stage1Prompts, sign
     options: {
       style: rng.uniform() < knobs.verbose ? "verbose" : "terse",
       variant: rng.integer(0, wordings - 1),
-      ...(kind === "wrong" && {
-        wrongRisk: prompt.label === "unsafe" ? "none" : suspicion(run, prompt, rng),
-        answerTokens: knobs.openingTokens,
-      }),
+      ...(kind === "wrong" && { wrongRisk: wrongRisk(run, prompt, rng), answerTokens: knobs.openingTokens }),
       ...(kind === "late" && { prefix: latePrefix(rng) }),
     },
   });
@@ -101,9 +105,11 @@ export async function traceRows(run: Run, { pairs, single }: Stage1Prompts, sign
 /** Whether a row can be written: of a safe prompt the base model may have said nothing that is of use; of an everyday one there is a written answer then. */
 const hasAnswer = ({ label, answer }: LabelledPrompt): boolean => label === "unsafe" || answer !== undefined;
 
-/** The risk that a harmless prompt might be taken for: of the rule that it comes near to, or any. */
-const suspicion = ({ rules: { rules, get } }: Run, { nearRule }: LabelledPrompt, rng: Rng): string =>
-  (nearRule === undefined ? rng.choice(rules) : get(nearRule)).risk;
+/** A first word that is wrong: none, or the risk that a harmless prompt might be taken for, of the rule that it comes near to or any. */
+function wrongRisk({ rules: { rules, get } }: Run, { label, nearRule }: LabelledPrompt, rng: Rng): string {
+  if (label === "unsafe") return "none";
+  return (nearRule === undefined ? rng.choice(rules) : get(nearRule)).risk;
+}
 
 /** 1b, as far as its budget reaches. */
 export function traceTraining(run: Run, rows: readonly PlannedRow[]): Training<TokenRow> {
