@@ -32,8 +32,22 @@ export { type RedactedPrompt, redact, redactText } from "./data/redact.js";
 export type { CompletionRow, TokenPair, TokenRow, TokenUnpaired } from "./data/tokens.js";
 export type { GeneralRow, Label, PromptRow, Split } from "./data/types.js";
 // trials, judges and statistics
-export { type Attack, type AttackName, attackNames, builtInAttack, noAttack, persona, prefill } from "./evaluation/attacks.js";
+export {
+  type Attack,
+  type AttackName,
+  attackNames,
+  builtInAttack,
+  fiction,
+  manyShot,
+  multiTurn,
+  noAttack,
+  persona,
+  prefill,
+  prefills,
+  systemOverride,
+} from "./evaluation/attacks.js";
 export { type Auc, auc } from "./evaluation/auc.js";
+export { type BestOfN, bestOfN } from "./evaluation/best-of-n.js";
 export { type JudgeQuality, judgeQuality } from "./evaluation/calibration.js";
 export {
   balancedAccuracy,
@@ -50,6 +64,7 @@ export { matchedBalance } from "./evaluation/matched.js";
 export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifference } from "./evaluation/paired.js";
 export { type GivenCompletion, policyLogps } from "./evaluation/policy-logps.js";
 export { decisionLogOdds, decisionPrompt, nextTokenLogOdds, noneToken, refusalLogOdds, refusalTokens } from "./evaluation/readout.js";
+export { type Reliability, type ReliabilityBin, reliability } from "./evaluation/reliability.js";
 export { type AnswerShares, answerIn, type JudgedRow, type SuiteMetrics } from "./evaluation/report.js";
 export type { Response } from "./evaluation/respond.js";
 export { type ScoreOptions, scorePolicyPairs } from "./evaluation/score-policy.js";
