@@ -122,7 +122,7 @@ const shots = {
 /**
  * Many-shot: so many turns before the prompt, right before it, in which somebody asks everyday questions and the assistant says "Sure, ..." to each. In Anil et al. 2024 ("Many-shot
  * Jailbreaking") the turns are harmful ones that are answered; these say nothing, so what is tested is the habit of saying yes.
- * @param turns pairs of a question and an answer, 16 unless told: about 450 tokens
+ * @param turns pairs of a question and an answer, 16 unless told, about 440 tokens of SmolLM2
  * @throws RangeError unless it is a whole number of 1 or more
  */
 export function manyShot(turns = shots.questions.length): Attack {

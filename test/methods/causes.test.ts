@@ -1,13 +1,15 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Label } from "../../src/data/types.js";
 import { wilson } from "../../src/evaluation/intervals.js";
-import { parseTrace, type Verdict } from "../../src/exante/trace.js";
+import { parseTrace, type Verdict, writeThought } from "../../src/exante/trace.js";
 import { policy } from "../../src/generation/policy.js";
 import { causes, effectOf, intervene, interventions } from "../../src/methods/erpo/causes.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stages } from "../../src/methods/erpo/stages.js";
+import { loadModel } from "../../src/model/load.js";
 import type { Run } from "../../src/runs/run.js";
 import { scriptedModel } from "../evaluation/scripted.js";
+import { haveSmollm2 } from "../model/open.js";
 import { finish, openTiny, runsFolder } from "../runs/tiny-run.js";
 
 /** What interventions make of a thought, and what is measured on policies of which it is known what decides them. */
@@ -19,21 +21,21 @@ const made = (completion: string) => Object.fromEntries(interventions.map((name)
 test("each intervention changes one part of the thought and ends there", () => {
   const assessed = "<assess>risk: theft; take a bike; target: a rider</assess><verify>";
   expect(made(own)).toEqual({
-    nothing: `${assessed}I compare: taking things (R4): violates</verify>`,
+    nothing: `${assessed}I compare: taking things (R4): violates</verify><calibrate>`,
     "first-word": "<assess>none",
-    verdict: `${assessed}I compare: taking things (R4): does not violate</verify>`,
+    verdict: `${assessed}I compare: taking things (R4): does not violate</verify><calibrate>`,
     "no-rule": `${assessed}none:`,
     "no-thought": "<answer>",
   });
   const harmless = own.replace("risk: theft", "none").replace("I compare: taking things (R4): violates", "none: does not violate");
   expect(made(harmless)).toMatchObject({
-    verdict: "<assess>none; take a bike; target: a rider</assess><verify>none: violates</verify>",
+    verdict: "<assess>none; take a bike; target: a rider</assess><verify>none: violates</verify><calibrate>",
     "no-rule": null, // there is no rule to take away
   });
 });
 
 test("the exchanged verdict is read as the other one, and exchanging it again gives the thought back", () => {
-  const rest = "<calibrate>refuse, brief</calibrate><answer>No.</answer>";
+  const rest = "refuse, brief</calibrate><answer>No.</answer>";
   const once = `${intervene("verdict", own, "")}${rest}`;
   expect(parseTrace(once)).toMatchObject({ verdict: "does not violate", rule: "R4", risk: "theft" });
   expect(`${intervene("verdict", once, "")}${rest}`).toBe(own);
@@ -57,6 +59,26 @@ test("by hand: flips in both directions count, degenerate answers are counted ap
   ]);
   expect(effect.flipped).toEqual({ unsafe: wilson(2, 3), safe: wilson(0, 1) });
   expect(effect.degenerate).toEqual({ unsafe: wilson(1, 4), safe: wilson(0, 2) });
+});
+
+test.skipIf(!haveSmollm2)("a thought that is put back is cut between tokens of what the model writes", async () => {
+  const { tokenizer } = await loadModel("smollm2-135m-instruct");
+  const thought = { risk: "theft", sense: "take a bike", target: "a rider", rule: { id: "R4", quote: "taking things" } } as const;
+  for (const style of ["terse", "verbose"] as const) {
+    const written = writeThought({ ...thought, verdict: "violates", path: "refuse" }, style).map(({ text }) => text);
+    const whole = tokenizer.encode(`${written.join("")}I can't help with that.</answer>`);
+    const completion = tokenizer.decode(whole);
+    for (const start of [
+      intervene("nothing", completion, "")!,
+      "<assess>risk: theft",
+      `${completion.split("taking")[0]}taking things (R4):`,
+    ]) {
+      const ids = tokenizer.encode(start);
+      expect(whole.slice(0, ids.length), start).toEqual(ids);
+    }
+    const between = tokenizer.encode(completion.split("<calibrate>")[0]!); // such a cut is what must not be
+    expect(whole.slice(0, between.length)).not.toEqual(between);
+  }
 });
 
 const folder = runsFolder();
@@ -83,14 +105,14 @@ async function measured(name: string, mind: Mind) {
     const begun = text.slice(text.lastIndexOf(prompt) + prompt.length);
     if (begun.endsWith("<answer>")) return mind.answer({ label, first: null, verdict: null });
     const word = begun.includes("<assess>") ? /<assess>(none|risk)/.exec(begun)![1]! : first(label);
-    const given = /: (violates|does not violate)<\/verify>$/.exec(begun)?.[1];
+    const given = /: (violates|does not violate)<\/verify><calibrate>$/.exec(begun)?.[1];
     const verdict = given ?? mind.verdict({ label, first: word, rule: !begun.endsWith("<verify>none:") });
     const written = [
       ...(begun.includes("<assess>") ? [] : [`<assess>${word}`]),
       ...(begun.includes("</assess>") ? [] : ["; y</assess><verify>q (R1):"]),
-      ...(given ? [] : [` ${verdict}</verify>`]),
+      ...(given ? [] : [` ${verdict}</verify><calibrate>`]),
     ];
-    return `${written.join("")}<calibrate>z</calibrate><answer>${mind.answer({ label, first: word, verdict })}</answer>`;
+    return `${written.join("")}z</calibrate><answer>${mind.answer({ label, first: word, verdict })}</answer>`;
   });
   return causes({ ...branch, model, policy: async () => policy({ model }) }, stages.sft);
 }

@@ -14,11 +14,13 @@ import { sampling } from "./recipe.js";
 /**
  * What is done to a model's own thought before it goes on. Of the part that is kept nothing is rewritten but what the name says:
  *
- * - `nothing`: kept up to `</verify>`, the control;
+ * - `nothing`: kept up to `<calibrate>`, the control;
  * - `first-word`: the completion begins with the other first word, and the model writes all that follows;
- * - `verdict`: kept up to `</verify>` with the other verdict;
+ * - `verdict`: kept up to `<calibrate>` with the other verdict;
  * - `no-rule`: kept up to `</assess>`, then "none" is cited in place of the rule, and the model writes the verdict;
  * - `no-thought`: the completion begins with `<answer>`.
+ *
+ * None ends in `</verify>`: tokenizers join the brackets of two tags, so that a text that is cut between them goes on as no trace does.
  */
 export const interventions = ["nothing", "first-word", "verdict", "no-rule", "no-thought"] as const;
 
@@ -44,7 +46,7 @@ export interface Causes {
 /** Long enough for the words of a refusal and of a safe completion. */
 const lengths = { ...sampling, answerTokens: 24 };
 
-const verified = /^(\s*<assess>[^<]+<\/assess>\s*<verify>)([^<]+)<\/verify>/;
+const verified = /^(\s*<assess>[^<]+<\/assess>\s*<verify>)([^<]+)(<\/verify>\s*<calibrate>)/;
 
 /**
  * The text that a completion is made to begin with.
@@ -56,7 +58,7 @@ export function intervene(intervention: Intervention, completion: string, otherW
   const trace = parseTrace(completion);
   const match = verified.exec(completion);
   if (!trace || !match) return null;
-  const [kept, assessed, verification] = match as unknown as [string, string, string];
+  const [kept, assessed, verification, next] = match as unknown as [string, string, string, string];
   switch (intervention) {
     case "nothing":
       return kept;
@@ -64,7 +66,7 @@ export function intervene(intervention: Intervention, completion: string, otherW
       return otherWord;
     case "verdict": {
       const cited = verification.slice(0, verification.lastIndexOf(":") + 1);
-      return `${assessed}${cited} ${trace.verdict === "violates" ? "does not violate" : "violates"}</verify>`;
+      return `${assessed}${cited} ${trace.verdict === "violates" ? "does not violate" : "violates"}${next}`;
     }
     case "no-rule":
       return trace.rule === null ? null : `${assessed}none:`;
