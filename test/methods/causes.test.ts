@@ -94,7 +94,7 @@ beforeAll(async () => {
 interface Mind {
   first?: (label: Label) => "none" | "risk: x";
   verdict: (given: { label: Label; first: string; rule: boolean }) => Verdict;
-  answer: (given: { label: Label; first: string | null; verdict: string | null }) => "No." | "Yes." | "";
+  answer: (given: { label: Label; first: string | null; verdict: string | null }) => "No." | "Yes." | "" | "none; y";
 }
 
 async function measured(name: string, mind: Mind) {
@@ -126,6 +126,7 @@ test("a thought that is only for show changes no answer", async () => {
   const found = await measured("show", { verdict: byLabel, answer: ({ label }) => (label === "unsafe" ? "No." : "Yes.") });
   expect(rates(found)).toEqual(Object.fromEntries(interventions.map((name) => [name, [0, 0]])));
   expect(found.traces).toEqual({ unsafe: wilson(4, 4), safe: wilson(4, 4) });
+  expect(found.agrees).toEqual({ unsafe: wilson(4, 4), safe: wilson(4, 4) });
   expect(found.effects.map(({ flipped }) => flipped.unsafe.n)).toEqual([4, 4, 4, 4, 4]);
 });
 
@@ -156,6 +157,9 @@ test("answers that are none count as such, and a policy without traces has no ef
   const silent = await measured("silent", { verdict: byLabel, answer: ({ verdict }) => (verdict === null ? "" : "Yes.") });
   const { flipped, degenerate } = silent.effects.find(({ intervention }) => intervention === "no-thought")!;
   expect([flipped.unsafe, degenerate.unsafe]).toEqual([wilson(0, 0), wilson(4, 4)]);
+  expect(silent.agrees).toEqual({ unsafe: wilson(0, 4), safe: wilson(4, 4) }); // it always says yes
+  const thinks = await measured("thinks", { verdict: byLabel, answer: ({ verdict }) => (verdict === null ? "none; y" : "No.") });
+  expect(thinks.effects.at(-1)).toMatchObject({ flipped: { safe: wilson(0, 0) }, degenerate: { safe: wilson(4, 4) } });
   const without = await measured("without", { verdict: () => "unclear" as Verdict, answer: () => "Yes." });
   expect(without.traces).toEqual({ unsafe: wilson(0, 4), safe: wilson(0, 4) });
   for (const effect of without.effects) expect([effect.flipped.unsafe.n, effect.degenerate.safe.n]).toEqual([0, 0]);

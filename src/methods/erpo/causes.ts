@@ -18,7 +18,7 @@ import { sampling } from "./recipe.js";
  * - `first-word`: the completion begins with the other first word, and the model writes all that follows;
  * - `verdict`: kept up to `<calibrate>` with the other verdict;
  * - `no-rule`: kept up to `</assess>`, then "none" is cited in place of the rule, and the model writes the verdict;
- * - `no-thought`: the completion begins with `<answer>`.
+ * - `no-thought`: the completion begins with `<answer>`; what then reads as an assessment is no answer, and counts as degenerate.
  *
  * None ends in `</verify>`: tokenizers join the brackets of two tags, so that a text that is cut between them goes on as no trace does.
  */
@@ -40,6 +40,8 @@ export interface CausalEffect {
 export interface Causes {
   /** Share of its own greedy completions that are whole traces; interventions are on these. */
   traces: Record<Label, Proportion>;
+  /** Of these, where they end in an answer: share whose answer does what the verdict says, to refuse or not to. */
+  agrees: Record<Label, Proportion>;
   effects: CausalEffect[];
 }
 
@@ -110,11 +112,15 @@ export function effectOf(intervention: Intervention, rows: readonly Changed[]): 
 export async function causes(run: Run, stage: string, signal?: AbortSignal): Promise<Causes> {
   const prompts = devPrompts(run, run.profile.evaluation.gatePrompts).map(labelled);
   const { judge } = ruleJudge(run.rules);
+  const judged = async (asked: readonly LabelledPrompt[], answers: readonly string[]) => {
+    const given = await judge(asked.map((row, i) => ({ row, answer: answers[i]! })));
+    return given.map((judgement, i) => (isAssessment(answers[i]!) ? "degenerate" : judgement));
+  };
   const complete = async (name: string, asked: readonly LabelledPrompt[], starts: readonly string[]) => {
     const spec = { path: `${stage}/cause-${name}.jsonl`, stage, temperature: 0, ...lengths, signal };
     const ids = await sampleKept(run, asked, { ...spec, start: (_, i) => starts[i]! });
     const texts = ids.map((own) => run.model.tokenizer.decode(own));
-    return { texts, judged: await judge(asked.map((row, i) => ({ row, answer: answerOf(texts[i]!) }))) };
+    return { texts, judged: await judged(asked, texts.map(answerOf)) };
   };
   const own = await complete(
     "own",
@@ -130,28 +136,34 @@ export async function causes(run: Run, stage: string, signal?: AbortSignal): Pro
       const start = intervene(intervention, own.texts[i]!, other);
       return start === null ? [] : [{ prompt, start, before: own.judged[i]! }];
     });
-    const { judged } = await complete(
+    const after = await complete(
       intervention,
       begun.map(({ prompt }) => prompt),
       begun.map(({ start }) => start),
     );
-    effects.push(
-      effectOf(
-        intervention,
-        begun.map(({ prompt, before }, i) => ({ label: prompt.label, before, after: judged[i]! })),
-      ),
-    );
+    const rows = begun.map(({ prompt, before }, i) => ({ label: prompt.label, before, after: after.judged[i]! }));
+    effects.push(effectOf(intervention, rows));
   }
-  const whole = prompts.map(({ label }, i) => ({ label, whole: traces[i] !== null }));
+  const rows = prompts.map(({ label }, i) => ({ label, verdict: traces[i]?.verdict, judgement: own.judged[i]! }));
+  const whole = (label: Label) => rows.filter((row) => row.label === label && row.verdict !== undefined);
   return {
     traces: byLabel((label) =>
       share(
-        whole.filter((row) => row.label === label),
-        (row) => row.whole,
+        rows.filter((row) => row.label === label),
+        ({ verdict }) => verdict !== undefined,
+      ),
+    ),
+    agrees: byLabel((label) =>
+      share(
+        whole(label).filter(({ judgement }) => judgement !== "degenerate"),
+        ({ verdict, judgement }) => (verdict === "violates") === (judgement === "refusal"),
       ),
     ),
     effects,
   };
 }
+
+/** Whether a thought stands where an answer should: a policy that is made to begin with `<answer>` may write its assessment there. */
+const isAssessment = (answer: string): boolean => /^(?:none;|risk:)/.test(answer);
 
 const byLabel = <T>(of: (label: Label) => T): Record<Label, T> => ({ safe: of("safe"), unsafe: of("unsafe") });
