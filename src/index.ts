@@ -48,8 +48,22 @@ export {
   type SheetRow,
   sheetColumns,
 } from "./evaluation/annotation.js";
-export { type Attack, type AttackName, attackNames, builtInAttack, noAttack, persona, prefill } from "./evaluation/attacks.js";
+export {
+  type Attack,
+  type AttackName,
+  attackNames,
+  builtInAttack,
+  fiction,
+  manyShot,
+  multiTurn,
+  noAttack,
+  persona,
+  prefill,
+  prefills,
+  systemOverride,
+} from "./evaluation/attacks.js";
 export { type Auc, auc } from "./evaluation/auc.js";
+export { type BestOfN, bestOfN } from "./evaluation/best-of-n.js";
 export { type JudgeQuality, judgeQuality } from "./evaluation/calibration.js";
 export {
   balancedAccuracy,
@@ -67,11 +81,13 @@ export { matchedBalance } from "./evaluation/matched.js";
 export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifference } from "./evaluation/paired.js";
 export { type GivenCompletion, policyLogps } from "./evaluation/policy-logps.js";
 export { decisionLogOdds, decisionPrompt, nextTokenLogOdds, noneToken, refusalLogOdds, refusalTokens } from "./evaluation/readout.js";
+export { type Reliability, type ReliabilityBin, reliability } from "./evaluation/reliability.js";
 export { type AnswerShares, answerIn, type JudgedRow, type SuiteMetrics } from "./evaluation/report.js";
 export type { Response } from "./evaluation/respond.js";
 export { type ScoreOptions, scorePolicyPairs } from "./evaluation/score-policy.js";
 export { comparisonInWords } from "./evaluation/sentences.js";
 export { type Spread, spread } from "./evaluation/spread.js";
+export { type SuiteName, suiteRows, take } from "./evaluation/suites.js";
 export type { Trial } from "./evaluation/trial.js";
 export type { Perplexity } from "./evaluation/usefulness.js";
 // rules, traces and pairs
@@ -169,6 +185,7 @@ export { bestOf, type Candidate, type Score, type Search } from "./generation/se
 export type { Sampler } from "./generation/types.js";
 export * as derta from "./methods/derta.js";
 // recipes
+export { type CausalEffect, type Causes, causes, type Intervention } from "./methods/erpo/causes.js";
 export { type Gate, gate, rounds } from "./methods/erpo/gate.js";
 export { type Overruling, overruling } from "./methods/erpo/overruling.js";
 export { type PairLevel, roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";

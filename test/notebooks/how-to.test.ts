@@ -1,7 +1,8 @@
 import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { attackNames } from "../../src/evaluation/attacks.js";
 import { erpo } from "../reports/cli.js";
 
 /** The how-to notebooks: their form, and a run of each on a tiny model. */
@@ -11,7 +12,7 @@ interface Cell {
   cell_type: "markdown" | "code";
   source: string[];
   metadata: { tags?: string[] };
-  outputs?: { text?: string[] | string }[];
+  outputs?: { text?: string[] | string; data?: Record<string, { data: Record<string, unknown>[] }> }[];
   execution_count?: number | null;
 }
 
@@ -48,4 +49,45 @@ test("own-rules.ipynb trains on five rules of its own, none of which is a defaul
   expect(record.rules.name).toBe("medical");
   const { sources } = JSON.parse(readFileSync(join(scratch, "run/data/manifest.json"), "utf8"));
   expect(sources.map(({ name }: { name: string }) => name)).toEqual(["own train1", "own train2", "own dev"]);
+});
+
+describe("on one run of the tiny profile, after stage 1", () => {
+  const scratch = mkdtempSync(join(tmpdir(), "erpo-how-to-"));
+  const given = { profileName: "tiny", modelName: model, runDir: join(scratch, "run"), stage: "1-sft" };
+  const lines = (file: string) =>
+    readFileSync(join(scratch, "run", file), "utf8")
+      .trim()
+      .split("\n");
+
+  /** The rows of the tables that a cell has shown. */
+  async function execute(name: string, parameters: Record<string, string> = {}): Promise<(id: string) => Record<string, unknown>[]> {
+    const settings = Object.entries({ ...given, ...parameters }).flatMap(([key, value]) => ["-p", key, value]);
+    const { code, stderr } = await erpo(["execute", join(folder, name), "--no-cache", "--output", scratch, ...settings]);
+    expect(code, stderr).toBe(0);
+    const { cells } = read(join(scratch, name));
+    const tables = ({ data }: NonNullable<Cell["outputs"]>[number]) => data?.["application/vnd.dataresource+json"]?.data ?? [];
+    return (id) => cells.find((cell) => cell.id === id)!.outputs!.flatMap(tables);
+  }
+
+  test("attacks.ipynb puts each policy to each attack with its control, and draws other answers in each try", {
+    timeout: 240_000,
+  }, async () => {
+    const shown = await execute("attacks.ipynb", { prompts: "2", samples: "3" });
+    const rows = shown("attack-table");
+    expect(rows.map(({ attack, policy }) => `${attack} ${policy}`)).toEqual(
+      attackNames.flatMap((name) => [`${name} base`, `${name} 1-sft`]),
+    );
+    for (const row of rows) expect(row["unsafe degenerate"]).toMatch(/^[012] of 2$/);
+    expect(rows.filter((row) => row["safe refused"] === "–").map(({ attack }) => attack)).toEqual(["past-tense", "past-tense"]);
+    expect(Object.keys(shown("best-of-n-table")[0]!)).toEqual(["policy", "N = 1", "N = 2", "N = 3"]);
+    const tries = [1, 2, 3].map((k) => lines(`evaluation/base-sampled/try-${k}-of-2.jsonl`).map((line) => JSON.parse(line).completion));
+    expect(new Set(tries.map((completions) => JSON.stringify(completions.sort()))).size).toBe(3);
+  });
+
+  test("causes.ipynb has a row per intervention, and all dev prompts in its bins", { timeout: 240_000 }, async () => {
+    const shown = await execute("causes.ipynb");
+    expect(shown("causes-table")).toHaveLength(5);
+    const prompts = shown("read-out").reduce((sum, row) => sum + (row.prompts as number), 0);
+    expect(prompts).toBe(lines("data/dev.jsonl").length);
+  });
 });
