@@ -51,6 +51,7 @@ export {
 export {
   type Attack,
   type AttackName,
+  type AttackRow,
   attackNames,
   builtInAttack,
   fiction,
@@ -65,6 +66,7 @@ export {
 export { type Auc, auc } from "./evaluation/auc.js";
 export { type BestOfN, bestOfN } from "./evaluation/best-of-n.js";
 export { type JudgeQuality, judgeQuality } from "./evaluation/calibration.js";
+export { type GcgBudget, type GcgOptions, type GcgState, gcg, gcgAttack } from "./evaluation/gcg.js";
 export {
   balancedAccuracy,
   type Estimate,
@@ -232,6 +234,7 @@ export { weightedLosses } from "./objectives/weighted.js";
 // runs: kept results and branches
 export { type DevAnswers, type DevScore, decisionScore, devAnswers, devScore, type ReadSet } from "./runs/dev.js";
 export { evaluate, keptPerplexity, policyBalance, type TrialResult } from "./runs/evaluate.js";
+export { type FoundSuffix, gcgSuffixes } from "./runs/gcg.js";
 export { KeptError, type KeptFolder, keep } from "./runs/keep.js";
 export { type DecodingReader, loadPolicy, readDecoding, savePolicy } from "./runs/policy-folder.js";
 export { type Profile, profile } from "./runs/profile.js";

@@ -9,8 +9,11 @@ export interface Attack {
   /** What tables call it; "none" for the prompt as it is. */
   readonly name: string;
   /** A pure function of the row and its place in the suite, counted from 0. */
-  readonly ask: (row: Pick<PromptRow, "prompt" | "before" | "prefill" | "sense" | "target">, index: number) => Question;
+  readonly ask: (row: AttackRow, index: number) => Question;
 }
+
+/** What an attack knows of a row. */
+export type AttackRow = Pick<PromptRow, "id" | "prompt" | "before" | "prefill" | "sense" | "target">;
 
 /** A row as an attack puts it. @throws DataError naming the attack when that is no question */
 export function attacked(attack: Attack, row: PromptRow, index: number): Question {

@@ -85,7 +85,7 @@ export async function* evaluate(
 }
 
 /** Where a policy's outcomes are kept, relative to the run's folder. @throws DataError when its name is no folder's */
-function policyFolder({ name }: Policy): string {
+export function policyFolder({ name }: Policy): string {
   if (!staysBelow("evaluation", name))
     throw new DataError(`policy "${name}": its outcomes are kept under its name: give it one, without ".."`);
   return `evaluation/${name}`;
@@ -126,7 +126,7 @@ function trialIdentity(run: Run, policy: Policy, asked: Identity, trial: Trial):
 }
 
 /** The kept stage that a policy comes from, with its digest; nothing for the base model and for policies made in a cell. */
-function standsOn(run: Run, { folder }: Policy): Identity {
+export function standsOn(run: Run, { folder }: Policy): Identity {
   if (folder === undefined) return {};
   const stage = relative(run.dir, folder).split(sep).join("/");
   return stage.startsWith("..") ? {} : { from: { [stage]: currentSha256(run, stage) } };

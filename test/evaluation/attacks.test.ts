@@ -23,7 +23,7 @@ import { packageReady } from "../../src/setup/packages.js";
 
 /** The forms in which attacks put prompts. No model is run. */
 
-const r = { prompt: "a question" };
+const r = { id: "r", prompt: "a question" };
 const last = { role: "user", content: "a question" };
 const kind: ChatMessage = { role: "system", content: "Be kind." };
 const earlier: ChatMessage[] = [kind, { role: "user", content: "Hello." }, { role: "assistant", content: "Hello!" }];
@@ -111,7 +111,9 @@ test("multi-turn leads to the request by its target, then by its sense, and with
 test("fiction has the prompt word for word within its scene, and the same scene for all", () => {
   const { content } = fiction.ask(r, 0).messages[0]!;
   expect(content.split("a question")).toHaveLength(2);
-  expect(fiction.ask({ prompt: "another" }, 5).messages).toEqual([{ role: "user", content: content.replace("a question", "another") }]);
+  expect(fiction.ask({ ...r, prompt: "another" }, 5).messages).toEqual([
+    { role: "user", content: content.replace("a question", "another") },
+  ]);
   expect(fiction.ask({ ...r, before: earlier, prefill: "First" }, 0)).toEqual({
     messages: [...earlier, { role: "user", content }],
     prefill: "First",
