@@ -73,6 +73,7 @@ describe("on one run of the tiny profile, after stage 1", () => {
     timeout: 240_000,
   }, async () => {
     const shown = await execute("attacks.ipynb", { prompts: "2", samples: "3" });
+    expect(shown("gcg-table")).toEqual([]); // unless it is asked for
     const rows = shown("attack-table");
     expect(rows.map(({ attack, policy }) => `${attack} ${policy}`)).toEqual(
       attackNames.flatMap((name) => [`${name} base`, `${name} 1-sft`]),
@@ -82,6 +83,24 @@ describe("on one run of the tiny profile, after stage 1", () => {
     expect(Object.keys(shown("best-of-n-table")[0]!)).toEqual(["policy", "N = 1", "N = 2", "N = 3"]);
     const tries = [1, 2, 3].map((k) => lines(`evaluation/base-sampled/try-${k}-of-2.jsonl`).map((line) => JSON.parse(line).completion));
     expect(new Set(tries.map((completions) => JSON.stringify(completions.sort()))).size).toBe(3);
+  });
+
+  test("attacks.ipynb searches for suffixes where it is told for how many prompts, and shows none of them", {
+    timeout: 240_000,
+  }, async () => {
+    const gcg = { gcgPrompts: "3", gcgSteps: "4", gcgCandidates: "6" };
+    const shown = await execute("attacks.ipynb", { prompts: "2", samples: "3", ...gcg });
+    const rows = shown("gcg-table");
+    expect(rows.map(({ form }) => form)).toEqual(["the prompt alone", "with ! ! ! ...", "with the suffix found"]);
+    for (const { refused, complied, degenerate } of rows)
+      for (const share of [refused, complied, degenerate]) expect(share).toMatch(/^[01]\.\d\d \[.*\]$/);
+    const { rows: found } = JSON.parse(readFileSync(join(scratch, "run/evaluation/1-sft/gcg.json"), "utf8"));
+    expect(found).toHaveLength(3);
+    const notebook = JSON.stringify(read(join(scratch, "attacks.ipynb")));
+    for (const { suffix, losses } of found) {
+      expect(losses.at(-1)).toBeLessThan(losses[0]);
+      expect(notebook).not.toContain(JSON.stringify(suffix).slice(1, -1));
+    }
   });
 
   test("causes.ipynb has a row per intervention, and all dev prompts in its bins", { timeout: 240_000 }, async () => {
