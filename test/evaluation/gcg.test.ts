@@ -109,6 +109,18 @@ test("what is reported is what the policy is asked: the loss of each suffix by i
   }
 });
 
+test("candidates whose text becomes other tokens are left out: a character that a search has taken is not, where it does not come back", async () => {
+  const { tokenizer } = model;
+  const { suffix } = (await search(policy({ model }))).at(-1)!;
+  const other = tokenizer.chat([{ role: "user", content: row.prompt }], { addGenerationPrompt: true });
+  const taken = [...suffix].find((c) => c !== "!" && !`${other}Sure, here is`.includes(c))!;
+  expect(taken).toMatch(/[ -~]/);
+  const without = { ...tokenizer, encode: (text: string) => tokenizer.encode(text.replaceAll(taken, "_")) };
+  const states = await search(policy({ model: { ...model, tokenizer: without } }));
+  expect(states.at(-1)!.losses.at(-1)).toBeLessThan(states[0]!.losses[0]!);
+  expect(states.filter(({ suffix }) => suffix.includes(taken))).toEqual([]);
+});
+
 test("a search is the same for the same stream, another for another, and leaves no tensor behind", async () => {
   const one = await search(policy({ model }));
   const before = tf.memory().numTensors;
