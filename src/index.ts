@@ -89,7 +89,7 @@ export type { Response } from "./evaluation/respond.js";
 export { type ScoreOptions, scorePolicyPairs } from "./evaluation/score-policy.js";
 export { comparisonInWords } from "./evaluation/sentences.js";
 export { type Spread, spread } from "./evaluation/spread.js";
-export { type SuiteName, suiteRows, take } from "./evaluation/suites.js";
+export { type SuiteName, suiteNames, suiteRows, take } from "./evaluation/suites.js";
 export type { Trial } from "./evaluation/trial.js";
 export type { Perplexity } from "./evaluation/usefulness.js";
 // rules, traces and pairs
@@ -187,7 +187,7 @@ export { bestOf, type Candidate, type Score, type Search } from "./generation/se
 export type { Sampler } from "./generation/types.js";
 export * as derta from "./methods/derta.js";
 // recipes
-export { type CausalEffect, type Causes, causes, type Intervention } from "./methods/erpo/causes.js";
+export { type CausalEffect, type Causes, causes, type Intervention, interventions } from "./methods/erpo/causes.js";
 export { type Gate, gate, rounds } from "./methods/erpo/gate.js";
 export { type Overruling, overruling } from "./methods/erpo/overruling.js";
 export { type PairLevel, roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";

@@ -9,6 +9,7 @@ import type { GeneralRow, PromptRow } from "../data/types.js";
 /** The built-in suites: what is reported on, and never trained on. */
 export const suiteNames = ["harmful", "harmbench", "look-alike-safe", "look-alike-unsafe", "general"] as const;
 
+/** One of them. */
 export type SuiteName = (typeof suiteNames)[number];
 
 /** The rows of a built-in suite. @throws DataError where the data sets have none, because the rules are not the default ones */
