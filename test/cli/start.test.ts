@@ -113,7 +113,7 @@ test("all three stages of another family, Qwen2 with biases and a window", async
 }, 600_000);
 
 test.each([
-  ["an unknown profile", ["--profile", "huge"], 2, "Allowed choices are quick, full, tiny"],
+  ["an unknown profile", ["--profile", "huge"], 2, "Allowed choices are quick, full, tiny and JSON files"],
   ["an unknown model", ["--profile", "tiny", "--model", "gpt-9"], 1, "gpt-9"],
   ["a seed that is no number", ["--seed", "x"], 2, "whole number"],
   ["an option that does not exist", ["--frofile", "tiny"], 2, "--frofile"],
