@@ -1,8 +1,17 @@
 import { readFileSync } from "node:fs";
+import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseTrace } from "../../src/exante/trace.js";
 import { gate } from "../../src/methods/erpo/gate.js";
-import { answersOnly, decisionTraining, stage1, stage1Prompts, traceRows, traceTraining } from "../../src/methods/erpo/stage1.js";
+import {
+  answersOnly,
+  decisionTraining,
+  isCorrection,
+  stage1,
+  stage1Prompts,
+  traceRows,
+  traceTraining,
+} from "../../src/methods/erpo/stage1.js";
 import { stage2 } from "../../src/methods/erpo/stage2.js";
 import { stage3 } from "../../src/methods/erpo/stage3.js";
 import { roundStage, stages } from "../../src/methods/erpo/stages.js";
@@ -75,7 +84,7 @@ const contradicts = (text: string) => {
 test("without corrections no row's verdict contradicts its first word; a half has fewer than all", async () => {
   const counts = [];
   for (const corrections of [1, 0.5, 0]) {
-    const { decisions, traces } = await rowsOf(await branched({ stage1: { corrections } }));
+    const { decisions, traces } = await rowsOf(await branched({ stage1: { corrections, decisionTokens: 9000, traceTokens: 12_000 } }));
     counts.push([decisions, traces].map((texts) => texts.filter(contradicts).length));
   }
   for (const phase of [0, 1]) {
@@ -86,12 +95,26 @@ test("without corrections no row's verdict contradicts its first word; a half ha
   }
 });
 
+test("of the correction rows of a pattern a share is written, spread evenly, and no other row becomes one", () => {
+  const pattern = fc.array(fc.constantFrom("wrong", "plain", "late"), { minLength: 1, maxLength: 8 });
+  fc.assert(
+    fc.property(pattern, fc.double({ min: 0, max: 1, noNaN: true }), fc.integer({ min: 1, max: 60 }), (kinds, share, rows) => {
+      const wrong = Array.from({ length: rows }, (_, i) => i).filter((i) => kinds[i % kinds.length] === "wrong");
+      const written = Array.from({ length: rows }, (_, i) => i).filter((i) => isCorrection(kinds, i, share));
+      expect(written.filter((i) => !wrong.includes(i))).toEqual([]);
+      expect(Math.abs(written.length - share * wrong.length)).toBeLessThan(1);
+      expect(wrong.filter((i) => isCorrection(kinds, i, 1))).toEqual(wrong);
+    }),
+  );
+});
+
 test("without quotes each thought cites the same rule, by its number alone", async () => {
   const bare = await branched({ stage1: { quotes: false } });
   const [quoted, cited] = [await rowsOf(run), await rowsOf(bare)].map(({ traces }) =>
     traces.flatMap((text) => parseTrace(text.slice(text.indexOf("<assess>"))) ?? []),
   );
-  expect(cited!.slice(0, 10).map(({ rule }) => rule)).toEqual(quoted!.slice(0, 10).map(({ rule }) => rule));
+  expect(quoted!.length).toBeGreaterThan(5); // shorter rows are more within the same budget
+  expect(cited!.slice(0, quoted!.length).map(({ rule }) => rule)).toEqual(quoted!.map(({ rule }) => rule));
   for (const { thought, rule } of cited!) expect(thought).toContain(rule === null ? "none:" : `${rule}:`);
   for (const { thought } of cited!) expect(thought).not.toContain("(");
   expect(bare.rules).toEqual(run.rules);
