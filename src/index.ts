@@ -63,7 +63,7 @@ export {
   prefills,
   systemOverride,
 } from "./evaluation/attacks.js";
-export { type Auc, auc } from "./evaluation/auc.js";
+export { type Auc, auc, aucDifference, type Scores } from "./evaluation/auc.js";
 export { type BestOfN, bestOfN } from "./evaluation/best-of-n.js";
 export { type JudgeQuality, judgeQuality } from "./evaluation/calibration.js";
 export { type GcgBudget, type GcgOptions, type GcgState, gcg, gcgAttack } from "./evaluation/gcg.js";
@@ -188,6 +188,7 @@ export type { Sampler } from "./generation/types.js";
 export * as derta from "./methods/derta.js";
 // recipes
 export { type CausalEffect, type Causes, causes, type Intervention, interventions } from "./methods/erpo/causes.js";
+export { type DevMeasures, type DevRow, type DevRows, devDifferences, devMeasures, devRows } from "./methods/erpo/dev-measures.js";
 export { type Gate, gate, rounds } from "./methods/erpo/gate.js";
 export { type Overruling, overruling } from "./methods/erpo/overruling.js";
 export { type PairLevel, roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";
@@ -237,7 +238,7 @@ export { evaluate, keptPerplexity, policyBalance, type TrialResult } from "./run
 export { type FoundSuffix, gcgSuffixes } from "./runs/gcg.js";
 export { KeptError, type KeptFolder, keep } from "./runs/keep.js";
 export { type DecodingReader, loadPolicy, readDecoding, savePolicy } from "./runs/policy-folder.js";
-export { type Profile, profile } from "./runs/profile.js";
+export { changedProfile, type Profile, type ProfileChange, profile, type Stage1Settings } from "./runs/profile.js";
 export type { PromptPair } from "./runs/prompts.js";
 export { type OpenRunOptions, openRun, type Run } from "./runs/run.js";
 export { attackTrials, builtInTrial, suiteTrials, type TrialName } from "./runs/trials.js";

@@ -19,6 +19,8 @@ export type Assessed = Pick<LabelledPrompt, "label" | "category" | "nearRule" | 
 export interface TraceWriter {
   rules: RuleSet;
   tokenizer: Tokenizer;
+  /** Of the tokens of whole thoughts and of verification; default: `traceWeights`. */
+  weights?: TokenWeights;
 }
 
 /** How much each kind of token counts in the loss. */
@@ -128,11 +130,12 @@ export interface RowOptions {
  * that they are what the model would write.
  * @throws RangeError for a safe prompt without an answer
  */
-export function traceRow(prompt: LabelledPrompt, { rules, tokenizer }: TraceWriter, options: RowOptions = {}): TokenRow {
+export function traceRow(prompt: LabelledPrompt, writer: TraceWriter, options: RowOptions = {}): TokenRow {
+  const { rules, tokenizer } = writer;
   const { style = "terse", variant = 0, answerTokens = 64, label = prompt.label, wrongRisk, prefix = "" } = options;
   const answer = answerFor(prompt, variant, rules, label);
   if (answer === null) throw new RangeError(`prompt ${prompt.id} has no answer`);
-  const thought = weighThought(prompt, { rules, tokenizer }, { style, label, wrongRisk });
+  const thought = weighThought(prompt, writer, { style, label, wrongRisk });
   const before = tokenizer.encode(prefix);
   const { ids, weights } = answerTokensOf(answer, answerTokens, tokenizer);
   return {
@@ -153,11 +156,11 @@ function answerTokensOf(answer: string, most: number, tokenizer: Tokenizer): { i
 /** Tokens and weights of a prompt's thought. */
 function weighThought(
   prompt: LabelledPrompt,
-  { rules, tokenizer }: TraceWriter,
+  { rules, tokenizer, weights }: TraceWriter,
   { style = "terse", label, wrongRisk }: RowOptions,
 ): { ids: number[]; weights: number[] } {
   const segments = writeThought(misled(thoughtFor(prompt, rules, label), rules, wrongRisk), style);
-  return weighSegments(segments, tokenizer, weightsBehind(wrongRisk));
+  return weighSegments(segments, tokenizer, weightsBehind(wrongRisk, weights));
 }
 
 /** A thought with another first word: what is suspected wrongly is what is verified. */
@@ -168,17 +171,18 @@ function misled(thought: Thought, { rules }: RuleSet, wrongRisk: string | undefi
 }
 
 /** A first word that is wrong is read, and not learned. */
-const weightsBehind = (wrongRisk: string | undefined): TokenWeights =>
-  wrongRisk === undefined ? traceWeights : { ...traceWeights, decision: 0, risk: 0 };
+const weightsBehind = (wrongRisk: string | undefined, weights = traceWeights): TokenWeights =>
+  wrongRisk === undefined ? weights : { ...weights, decision: 0, risk: 0 };
 
 /**
  * Only what decides: the first word and what verification says, up to the verdict, without what stands between them. Short, so that verification is learned from many
  * prompts; where half of the first words are wrong, nothing is gained by repeating them.
  */
-export function verificationRow(prompt: LabelledPrompt, { rules, tokenizer }: TraceWriter, wrongRisk?: string): TokenRow {
+export function verificationRow(prompt: LabelledPrompt, writer: TraceWriter, wrongRisk?: string): TokenRow {
+  const { rules, tokenizer } = writer;
   const written = writeThought(misled(thoughtFor(prompt, rules), rules, wrongRisk), "terse");
   const deciding = written.slice(0, written.findIndex(({ kind }) => kind === "verdict") + 1).filter(({ kind }) => kind !== "prose");
-  const { ids, weights } = weighSegments(deciding, tokenizer, weightsBehind(wrongRisk));
+  const { ids, weights } = weighSegments(deciding, tokenizer, weightsBehind(wrongRisk, writer.weights));
   return { prompt: promptIds(prompt.prompt, tokenizer), completion: ids, weights };
 }
 

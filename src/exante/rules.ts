@@ -99,6 +99,12 @@ export function ruleSet(content: RuleSetContent): RuleSet {
   };
 }
 
+/** A rule set whose rules are cited by their ids alone. */
+export function withoutQuotes(set: RuleSet): RuleSet {
+  const bare = (rule: Rule): Rule => ({ ...rule, quote: "" });
+  return { ...set, rules: set.rules.map(bare), get: (id) => bare(set.get(id)), digest: digestOf([set.digest, "without quotes"]) };
+}
+
 /** The first thing that is wrong with a content, and where; null where nothing is. */
 export function contentFault(content: unknown): { path: PropertyKey[]; cause: string } | null {
   const parsed = ruleSetSchema.safeParse(content);

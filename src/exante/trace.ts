@@ -25,7 +25,7 @@ export interface Thought {
   /** What is really asked, a few words. */
   sense: string;
   target: string;
-  /** The rule that was checked, by its id, and the words of it that are quoted; null where no rule comes near. */
+  /** The rule that was checked, by its id, and the words of it that are quoted, "" for none; null where no rule comes near. */
   rule: { id: string; quote: string } | null;
   verdict: Verdict;
   path: Path;
@@ -74,7 +74,7 @@ export function writeThought(thought: Thought, style: TraceStyle): Segment[] {
   ];
 }
 
-/** The rule's words and its number; "none" where no rule comes near. */
+/** The rule's words and its number, or its number alone; "none" where no rule comes near. */
 function citation(rule: Thought["rule"]): Segment[] {
   if (!rule) {
     return [
@@ -82,9 +82,16 @@ function citation(rule: Thought["rule"]): Segment[] {
       { text: ":", kind: "tag" },
     ];
   }
+  const { id, quote } = rule;
+  if (quote === "") {
+    return [
+      { text: id, kind: "rule" },
+      { text: ":", kind: "tag" },
+    ];
+  }
   return [
-    { text: `${rule.quote} (`, kind: "quote" },
-    { text: rule.id, kind: "rule" },
+    { text: `${quote} (`, kind: "quote" },
+    { text: id, kind: "rule" },
     { text: "):", kind: "tag" },
   ];
 }
@@ -101,7 +108,7 @@ export function decisionSegments(risk: string): Segment[] {
 /** What is read from a completion that is a whole trace. */
 export interface ParsedTrace {
   risk: string;
-  /** The id in brackets before the verdict, of whatever rule set; null where none does. */
+  /** The id before the verdict, of whatever rule set: in brackets, or alone where nothing is quoted; null where there is none. */
   rule: string | null;
   verdict: Verdict;
   /** What the calibration says; null where it names none of the three. */
@@ -114,7 +121,8 @@ export interface ParsedTrace {
 }
 
 const shape = /^\s*<assess>([^<]+)<\/assess>\s*<verify>([^<]+)<\/verify>\s*<calibrate>([^<]+)<\/calibrate>\s*<answer>/;
-const cited = /\(([A-Za-z0-9][A-Za-z0-9-]*)\):\s*(?:does not violate|violates)/i;
+const id = "([A-Za-z0-9][A-Za-z0-9-]*)";
+const cited = new RegExp(`(?:\\(${id}\\)|^\\s*(?:${verboseWording.verify})?(?!none:)${id}):\\s*(?:does not violate|violates)`, "i");
 const paths = [/\brefuse\b/, /\bsafe completion\b/, /\bcomply\b/] as const;
 
 /** The trace of a completion, or null where the completion is no valid trace: a tag or the verdict is missing, or out of order. */
@@ -130,11 +138,11 @@ export function parseTrace(completion: string): ParsedTrace | null {
     .trim()
     .toLowerCase()
     .replace(/^risk: /, "");
-  const rule = cited.exec(verification)?.[1];
+  const [, quoted, bare] = cited.exec(verification) ?? [];
   const path = paths.findIndex((named) => named.test(calibration));
   return {
     risk,
-    rule: rule ?? null,
+    rule: quoted ?? bare ?? null,
     verdict,
     path: path < 0 ? null : (["refuse", "safe completion", "comply"] as const)[path]!,
     thought: head,

@@ -98,7 +98,8 @@ export async function devAnswers(run: Run, stage: string, signal?: AbortSignal):
   });
 }
 
-async function devIdentity(run: Run, stage: string, rows: readonly PromptRow[]): Promise<Identity> {
+/** What any reading of dev prompts depends on. */
+export async function devIdentity(run: Run, stage: string, rows: readonly PromptRow[]): Promise<Identity> {
   return {
     policy: await policyIdentity(await run.policy(stage)),
     prompts: digestOf(rows.map(({ id, prompt, label }) => [id, prompt, label])),

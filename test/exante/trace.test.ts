@@ -32,13 +32,21 @@ test("the decision comes first in both styles", () => {
 
 test("what is written is read back", () => {
   const word = fc.stringMatching(/^[a-z]{2,8}( [a-z]{2,8}){0,3}$/);
-  const any = fc.record({ sense: word, target: word, index: fc.nat(13), unsafe: fc.boolean(), verbose: fc.boolean(), step: fc.nat(2) });
+  const any = fc.record({
+    sense: word,
+    target: word,
+    index: fc.nat(13),
+    unsafe: fc.boolean(),
+    verbose: fc.boolean(),
+    quoted: fc.boolean(),
+    step: fc.nat(2),
+  });
   fc.assert(
-    fc.property(any, ({ sense, target, index, unsafe, verbose, step }) => {
+    fc.property(any, ({ sense, target, index, unsafe, verbose, quoted, step }) => {
       const { id, risk, quote } = defaultRules().rules[index]!;
       const verdict = unsafe ? "violates" : "does not violate";
       const path = (["refuse", "safe completion", "comply"] as const)[step]!;
-      const said = { risk: unsafe ? risk : "none", sense, target, rule: { id, quote: quote! }, verdict, path } as const;
+      const said = { risk: unsafe ? risk : "none", sense, target, rule: { id, quote: quoted ? quote! : "" }, verdict, path } as const;
       const written = text(said, verbose ? "verbose" : "terse");
       const parsed = parseTrace(`${written}An answer.</answer>`);
       expect(parsed).toMatchObject({
@@ -59,6 +67,13 @@ test("where no rule comes near, none is cited; what is quoted is no verdict", ()
     expect(parseTrace(text({ ...thought, rule: null }, style))).toMatchObject({ rule: null, verdict: "does not violate" });
   const quoting = { id: "M1", quote: "whoever violates this" };
   expect(parseTrace(text({ ...thought, rule: quoting }, "terse"))).toMatchObject({ rule: "M1", verdict: "does not violate" });
+});
+
+test("where nothing is quoted the rule stands alone, with its weight, and no rule is none", () => {
+  const bare = { ...thought, rule: { id: "R14", quote: "" } };
+  expect(text(bare, "terse")).toContain("<verify>R14: does not violate</verify>");
+  expect(text(bare, "verbose")).toContain("and that is R14: does not violate</verify>");
+  expect(writeThought(bare, "terse").filter(({ kind }) => kind === "rule" || kind === "quote")).toEqual([{ text: "R14", kind: "rule" }]);
 });
 
 test("a trace with a missing tag, a swapped tag or no verdict is not valid", () => {
@@ -88,10 +103,11 @@ test.each(["M12", "privacy", "A-1", "7", "x-ray-2"])("the id %s of any rule set 
 test("a verdict without a rule before it cites none", () => {
   const cited = (verification: string) =>
     parseTrace(text(thought, "terse").replace("cyber abuse or illegal drugs (R14): does not violate", verification))?.rule;
-  expect([cited("It violates"), cited("R14 does not violate"), cited("M1: violates"), cited("whoever cheats (M1): violates")]).toEqual([
+  expect([cited("It violates"), cited("R14 does not violate"), cited("whoever cheats, M1: violates"), cited("none: violates")]).toEqual([
     null,
     null,
     null,
-    "M1",
+    null,
   ]);
+  expect([cited("M1: violates"), cited("whoever cheats (M1): violates")]).toEqual(["M1", "M1"]);
 });

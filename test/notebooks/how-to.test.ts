@@ -103,6 +103,21 @@ describe("on one run of the tiny profile, after stage 1", () => {
     }
   });
 
+  test("ablations.ipynb compares each ablation with the base run, prompt by prompt", { timeout: 480_000 }, async () => {
+    const names = ["no-thoughts", "no-quotes", "rounds-0"];
+    const shown = await execute("ablations.ipynb", { ablations: JSON.stringify(names) });
+    expect(shown("measures-table").map(({ policy }) => policy)).toEqual(["base", ...names]);
+    const differences = shown("differences-table");
+    expect(differences.map(({ policy }) => policy)).toEqual(names);
+    expect(differences[2]).toMatchObject({ "balanced accuracy": "0.00 [0.00, 0.00]", AUC: "0.00 [0.00, 0.00]" }); // no round of stage 3 touches stage 1
+    expect(differences[0]).toMatchObject({ "thought tokens": "–" });
+    const record = JSON.parse(readFileSync(join(scratch, "run-no-quotes/run.json"), "utf8"));
+    expect(record).toMatchObject({ profile: "tiny-no-quotes", settings: { stage1: { quotes: false } } });
+    const adapter = (run: string) => readFileSync(join(scratch, run, "1-sft/adapter_model.safetensors"));
+    expect(adapter("run-rounds-0").equals(adapter("run"))).toBe(true);
+    expect(adapter("run-no-quotes").equals(adapter("run"))).toBe(false);
+  });
+
   test("causes.ipynb has a row per intervention, and all dev prompts in its bins", { timeout: 240_000 }, async () => {
     const shown = await execute("causes.ipynb");
     expect(shown("causes-table")).toHaveLength(5);

@@ -1,5 +1,5 @@
 import type { Label } from "../../data/types.js";
-import { type Proportion, wilson } from "../../evaluation/intervals.js";
+import { type Proportion, share } from "../../evaluation/intervals.js";
 import { parseTrace } from "../../exante/trace.js";
 import { devPrompts } from "../../runs/dev.js";
 import { labelled } from "../../runs/prompts.js";
@@ -22,16 +22,34 @@ export interface Overruling {
  * @throws KeptError when they are of another adapter or other prompts
  */
 export async function overruling(run: Run, stage: string, signal?: AbortSignal): Promise<Overruling> {
-  const prompts = devPrompts(run, run.profile.evaluation.gatePrompts).map(labelled);
   const shares = async (word: "wrong" | "right") => {
-    const start = (prompt: (typeof prompts)[number]) => firstWord(run, prompt, word === "right");
-    const spec = { path: `${stage}/forced-${word}.jsonl`, stage, start, temperature: 0, ...sampling, signal };
-    const texts = (await sampleKept(run, prompts, spec)).map((ids) => run.model.tokenizer.decode(ids));
-    const of = (label: Label) => {
-      const traces = texts.flatMap((text, i) => (prompts[i]!.label === label ? (parseTrace(text) ?? []) : []));
-      return wilson(traces.filter(({ consistent }) => !consistent).length, traces.length);
-    };
+    const verdicts = await forcedVerdicts(run, stage, word, signal);
+    const of = (label: Label) =>
+      share(
+        verdicts.filter((row) => row.label === label && row.overruled !== null),
+        ({ overruled }) => overruled === true,
+      );
     return { safe: of("safe"), unsafe: of("unsafe") };
   };
   return { wrong: await shares("wrong"), right: await shares("right") };
+}
+
+/** What a verdict makes of a first word that was put into the model's mouth. */
+export interface ForcedVerdict {
+  id: string;
+  label: Label;
+  /** Whether the verdict says otherwise; null where what follows is no whole trace. */
+  overruled: boolean | null;
+}
+
+/** The same prompt by prompt, for one of the two words. @throws KeptError as `overruling` */
+export async function forcedVerdicts(run: Run, stage: string, word: "wrong" | "right", signal?: AbortSignal): Promise<ForcedVerdict[]> {
+  const prompts = devPrompts(run, run.profile.evaluation.gatePrompts).map(labelled);
+  const start = (prompt: (typeof prompts)[number]) => firstWord(run, prompt, word === "right");
+  const spec = { path: `${stage}/forced-${word}.jsonl`, stage, start, temperature: 0, ...sampling, signal };
+  return (await sampleKept(run, prompts, spec)).map((ids, i) => {
+    const trace = parseTrace(run.model.tokenizer.decode(ids));
+    const { id, label } = prompts[i]!;
+    return { id, label, overruled: trace && !trace.consistent };
+  });
 }

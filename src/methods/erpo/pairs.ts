@@ -129,7 +129,7 @@ export function mine(margins: readonly { prompt: LabelledPrompt; margin: number 
   });
 }
 
-/** Pairs of a round, from samples of the current policy: shorter thoughts where all samples are right, decisions where they differ. @throws KeptError when they were made otherwise */
+/** Pairs of a round, from samples of the current policy: shorter thoughts where all samples are right (unless the profile has no efficiency pairs), decisions where they differ. @throws KeptError when they were made otherwise */
 export async function roundPairs(
   run: Run,
   round: number,
@@ -139,7 +139,7 @@ export async function roundPairs(
 ): Promise<StoredPairs> {
   const stage = roundStage(round);
   const { tokenizer } = run.model;
-  const { prompts: count, samples: perPrompt } = run.profile.stage3;
+  const { prompts: count, samples: perPrompt, efficiency } = run.profile.stage3;
   const prompts = roundPrompts(run, (round - 1) * count, count);
   const drawn: number[][][] = [];
   for (let k = 1; k <= perPrompt; k++) {
@@ -155,8 +155,9 @@ export async function roundPairs(
   }
   const pairs = prompts.flatMap((prompt, i) => {
     const samples = drawn.map((ids) => checkSample(ids[i]!, prompt.label, tokenizer));
-    return present([efficiencyPair(prompt, samples, knobs.lengthRatio), decisionPair(prompt, samples)]);
+    return present([efficiency ? efficiencyPair(prompt, samples, knobs.lengthRatio) : null, decisionPair(prompt, samples)]);
   });
+  if (!efficiency) return keptPairs(run, `${stage}/pairs.json`, enough(run, "decision", prompts, pairs), current, level, signal);
   const ofKind = ({ goal, prompt }: PreferencePair) =>
     pairs.filter((pair) => pair.goal === goal && pair.prompt.label === prompt.label).length;
   const often = pairs.filter((pair) => pair.goal === "efficiency" || ofKind(pair) >= knobs.batchSize / 2); // one or two would come again in every batch

@@ -22,8 +22,6 @@ export const stage1 = {
   /** Rows of a step: of decisions, and of whole traces, which are long and few: more steps teach them more than larger ones. */
   batchSize: 8,
   traceBatch: 4,
-  /** Share of 1b's thoughts that are in sentences: more than half, so that the model by itself thinks at length, and not all, so that its samples have lengths to choose from. */
-  verbose: 0.75,
   /** Tokens of an answer in the first phase of the baseline, as many as 1a has of a trace, and behind a thought that corrects itself. */
   openingTokens: 8,
   /** Tokens of a short row of 1a, and of 1b, from which follows how many may be needed. */

@@ -60,7 +60,7 @@ export function plannedResults({ stage3 }: Profile): PlannedResult[] {
         result(`${round}/gate.json`, round, `${round}/dev-answers.json`),
       ];
     }),
-    result(final, `${roundStage(stage3.rounds)}/gate.json`),
+    result(final, `${stage3.rounds > 0 ? roundStage(stage3.rounds) : dpo}/gate.json`),
     // 05
     ...policies.flatMap((policy) => [...trials(policy, suiteTrials), ...trials(policy, attacked.includes(policy) ? attackTrials : [])]),
     ...policies.flatMap(perplexity),

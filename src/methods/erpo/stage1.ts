@@ -41,15 +41,16 @@ const decisions = ["first word", "wrong", "first word", "right", "late", "wrong"
 /** 1a: the decisions of every prompt, without the text between them. */
 export function decisionTraining(run: Run, prompts: Stage1Prompts): Training<TokenRow> {
   const rng = run.rng("stage 1 decisions");
+  const { decisionTokens, decisionRate, corrections } = run.profile.stage1;
   const rows = decisionGroups(prompts).map((group, i) => {
     const kind = decisions[i % decisions.length]!;
+    const corrects = isCorrection(decisions, i, corrections);
     const prefix = kind === "late" ? latePrefix(rng) : "";
     return group.map((prompt) => {
-      if (kind === "wrong") return verificationRow(prompt, run.writer, wrongRisk(run, prompt, rng));
+      if (kind === "wrong") return verificationRow(prompt, run.writer, given(corrects, wrongRisk(run, prompt, rng)));
       return kind === "right" ? verificationRow(prompt, run.writer) : decisionRow(prompt, run.writer, prefix);
     });
   });
-  const { decisionTokens, decisionRate } = run.profile.stage1;
   return sftTraining(run, "ERPO, decisions", { stream: "adapter" }, within(rows, decisionTokens), decisionRate);
 }
 
@@ -76,34 +77,48 @@ export interface PlannedRow {
 
 /** 1b's rows: whole traces, terse and verbose; with a wrong first word that verification overrules; and behind a beginning of an answer. */
 export async function traceRows(run: Run, { pairs, single }: Stage1Prompts, signal?: AbortSignal): Promise<PlannedRow[]> {
-  const { traceTokens } = run.profile.stage1;
+  const { traceTokens, verbose, corrections } = run.profile.stage1;
   const rowsNeeded = Math.ceil(traceTokens / knobs.shortestRow);
   const everyday = single.filter(({ label, family }) => label === "safe" && family === "general").slice(0, Math.ceil(rowsNeeded / 3));
   const candidates = pairs.filter(({ frame }) => frame !== null).slice(0, (0.8 * rowsNeeded) / 2);
   const answered = await withAnswers(run, "stage-1", [...candidates.map(({ safe }) => safe), ...everyday], signal);
   const answers = new Map(answered.map((prompt) => [prompt.id, prompt]));
   const rng = run.rng("stage 1 rows");
-  const planned = (prompt: LabelledPrompt, kind: Kind): PlannedRow => ({
+  const planned = (prompt: LabelledPrompt, kind: Kind, corrects: boolean): PlannedRow => ({
     prompt,
     options: {
-      style: rng.uniform() < knobs.verbose ? "verbose" : "terse",
+      style: rng.uniform() < verbose ? "verbose" : "terse",
       variant: rng.integer(0, wordings - 1),
-      ...(kind === "wrong" && { wrongRisk: wrongRisk(run, prompt, rng), answerTokens: knobs.openingTokens }),
+      ...(kind === "wrong" && given(corrects, { wrongRisk: wrongRisk(run, prompt, rng), answerTokens: knobs.openingTokens })),
       ...(kind === "late" && { prefix: latePrefix(rng) }),
     },
   });
   const contrasts = candidates.map(({ safe, unsafe }, i) =>
-    [answers.get(safe.id)!, unsafe].filter(hasAnswer).map((prompt) => planned(prompt, kinds.pair[i % kinds.pair.length]!)),
+    [answers.get(safe.id)!, unsafe]
+      .filter(hasAnswer)
+      .map((prompt) => planned(prompt, kinds.pair[i % kinds.pair.length]!, isCorrection(kinds.pair, i, corrections))),
   );
   const ordinary = everyday
     .map(({ id, response }) => ({ answer: response, ...answers.get(id)! }))
     .filter(hasAnswer)
-    .map((prompt, i) => [planned(prompt, kinds.everyday[i % kinds.everyday.length]!)]);
+    .map((prompt, i) => [planned(prompt, kinds.everyday[i % kinds.everyday.length]!, isCorrection(kinds.everyday, i, corrections))]);
   return inTurns([...contrasts, ...ordinary], (group) => (group[0]!.prompt.family === "general" ? "everyday" : "contrast")).flat();
 }
 
 /** Whether a row can be written: of a safe prompt the base model may have said nothing that is of use; of an everyday one there is a written answer then. */
 const hasAnswer = ({ label, answer }: LabelledPrompt): boolean => label === "unsafe" || answer !== undefined;
+
+/** Whether the `i`th row, of a pattern that repeats, is one of the share of its correction rows that are written, which is spread evenly. */
+export function isCorrection(pattern: readonly string[], i: number, share: number): boolean {
+  const among = (kinds: readonly string[]) => kinds.filter((kind) => kind === "wrong").length;
+  const place = i % pattern.length;
+  if (pattern[place] !== "wrong") return false;
+  const before = ((i - place) / pattern.length) * among(pattern) + among(pattern.slice(0, place));
+  return Math.floor((before + 1) * share) > Math.floor(before * share);
+}
+
+/** What is given only under a condition, and has been drawn in any case: the rows behind it do not depend on the condition. */
+const given = <T>(condition: boolean, value: T): T | undefined => (condition ? value : undefined);
 
 /** A first word that is wrong: none, or the risk that a harmless prompt might be taken for, of the rule that it comes near to or any. */
 function wrongRisk({ rules: { rules, get } }: Run, { label, nearRule }: LabelledPrompt, rng: Rng): string {
