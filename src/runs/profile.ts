@@ -56,7 +56,7 @@ const quick: Profile = {
     ...{ verbose: 0.75, corrections: 1, quotes: true, verdictWeight: traceWeights.verdict },
   },
   stage2: { prompts: 24, rate: 3e-4 },
-  stage3: { rounds: 2, prompts: 24, samples: 4, rate: 1e-4, efficiency: true },
+  stage3: { rounds: 2, prompts: 24, samples: 4, rate: 3e-4, efficiency: true },
   evaluation: { prompts: 60, attackPrompts: 20, devPrompts: 100, gatePrompts: 40 },
   answerTokens: 32,
 };

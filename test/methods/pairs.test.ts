@@ -80,7 +80,7 @@ test("what is wrong or close comes first, with a quarter of what is certain", ()
   );
   const ids = mine(margins, 8, run.rng("test")).map(({ id }) => id);
   expect(ids).toHaveLength(16);
-  expect(ids.slice(0, 4)).toEqual(["safe 0", "safe 1", "safe 2", "safe 3"]); // margins -2.5, -1.5, -0.5, 0.5
+  expect(ids.slice(0, 4)).toEqual(["safe 2", "safe 3", "safe 1", "safe 0"]); // margins -0.5, 0.5, -1.5, -2.5
   expect(new Set(ids.slice(4, 8)).size).toBe(4);
   expect(
     mine(

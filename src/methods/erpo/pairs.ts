@@ -96,8 +96,8 @@ export function firstWord(run: Run, prompt: LabelledPrompt, right: boolean): str
 }
 
 /**
- * Prompts of stage 2's set, equally many of each label: those that the policy's first word gets wrong or decides by less than a nat come first, and a quarter are of
- * the others, so that what it knows is not forgotten. Kept in 2-dpo/mined.json.
+ * Prompts of stage 2's set, equally many of each label: of those that the policy's first word gets wrong or decides by less than a nat the closest come first,
+ * since there samples come out both ways; a quarter are of the others, so that what it knows is not forgotten. Kept in 2-dpo/mined.json.
  * @param count prompts of each label
  */
 async function minedPrompts(run: Run, stage: string, count: number): Promise<LabelledPrompt[]> {
@@ -122,9 +122,9 @@ async function minedPrompts(run: Run, stage: string, count: number): Promise<Lab
 /** @param margins log-odds of the right first word against the wrong one, in nats; as `minedPrompts` chooses by them */
 export function mine(margins: readonly { prompt: LabelledPrompt; margin: number }[], count: number, rng: Rng): LabelledPrompt[] {
   return (["safe", "unsafe"] as const).flatMap((label) => {
-    const own = margins.filter(({ prompt }) => prompt.label === label).sort((a, b) => a.margin - b.margin);
+    const own = margins.filter(({ prompt }) => prompt.label === label).sort((a, b) => Math.abs(a.margin) - Math.abs(b.margin));
     const hard = own.filter(({ margin }) => margin < knobs.uncertain).slice(0, count - Math.ceil(count * knobs.easyShare));
-    const others = rng.fork(label).shuffle(own.slice(hard.length));
+    const others = rng.fork(label).shuffle(own.filter((row) => !hard.includes(row)));
     return [...hard, ...others.slice(0, count - hard.length)].map(({ prompt }) => prompt);
   });
 }

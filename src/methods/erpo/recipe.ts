@@ -46,6 +46,8 @@ export const pairs = {
   /** A first word is uncertain by less than so many nats; this share of the prompts is taken of those that are right and certain. */
   uncertain: 1,
   easyShare: 0.25,
+  /** How often stage 2 goes through its pairs, which are few. */
+  epochs: 3,
   /** Of samples for pairs: at 1 many quote a rule wrongly, which no pair is about. */
   temperature: 0.8,
   /** Samples of each prompt: of whole traces, and of what follows a wrong and a right assessment (beside the likeliest). */

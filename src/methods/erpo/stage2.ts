@@ -36,6 +36,7 @@ export async function preferenceTraining(
   { beta = defaults.beta, nllWeight = defaults.nllWeight, level = defaults.level, signal }: PreferenceOptions = {},
 ): Promise<Training<TokenPair>> {
   const pairs = await stage2Pairs(run, level, signal);
+  const rng = run.rng("stage 2 batches");
   return {
     recipe: "ERPO, preferences",
     version,
@@ -46,7 +47,7 @@ export async function preferenceTraining(
       loss: ({ policy, reference, lengths }) => withNll(dpo(policy, reference, beta), policy, lengths, nllWeight),
     }),
     rows: pairs.tokens,
-    batches: pairBatches(pairs, run.rng("stage 2 batches")),
+    batches: Array.from({ length: knobs.epochs }, () => pairBatches(pairs, rng)).flat(),
     optimizer: preferenceOptimizer(run.profile.stage2.rate),
     everySteps: knobs.everySteps,
   };
