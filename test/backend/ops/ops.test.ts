@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
 import { attention, attentionPlain, causalMask } from "../../../src/backend/ops/attention.js";
 import { inputMask } from "../../../src/backend/ops/dropout.js";
+import { gegluBackward, gegluForward, gegluPlain } from "../../../src/backend/ops/geglu.js";
 import { headNorm, headNormPlain } from "../../../src/backend/ops/head-norm.js";
 import { splitHeads } from "../../../src/backend/ops/heads.js";
 import { type LowRank, linear, linearPlain } from "../../../src/backend/ops/linear.js";
@@ -113,6 +114,25 @@ test("a later token changes no earlier attention", () => {
   const changed = tf.concat([tf.slice(k!, [0, 0, 0, 0], [1, 2, 3, 6]), random(1, 2, 1, 6)], 2) as tf.Tensor4D;
   const after = attention(q!, changed, v!, causalMask(4, 4));
   close(tf.slice(before, [0, 0, 0, 0], [1, 2, 3, 6]), tf.slice(after, [0, 0, 0, 0], [1, 2, 3, 6]), 1e-7);
+});
+
+test("geglu is PyTorch's gelu(approximate='tanh') times up, and its gradient that of its plain twin", () => {
+  // torch.nn.functional.gelu(torch.tensor([-3., -1., 0., .5, 2.]), approximate="tanh")
+  const gelu = [-0.0036373921, -0.158808, 0, 0.345714, 1.9545977];
+  const x = tf.tensor2d([[-3, -1, 0, 0.5, 2, 1, 1, 1, 1, -2]]);
+  close(gegluForward(x), tf.tensor2d([gelu.map((y, i) => (i === 4 ? -2 * y : y))]), 1e-6);
+  same(
+    (x) =>
+      tf.customGrad((input, save) => {
+        (save as tf.GradSaveFunc)([input as tf.Tensor]);
+        return {
+          value: gegluForward(input as tf.Tensor2D),
+          gradFunc: (dy: tf.Tensor2D, [x]: tf.Tensor[]) => gegluBackward(dy, x as tf.Tensor2D),
+        };
+      })(tf.mul(x, 4)),
+    (x) => gegluPlain(tf.mul(x, 4) as tf.Tensor2D),
+    [random(5, 8)],
+  );
 });
 
 test("swiglu equals its plain twin", () => {
