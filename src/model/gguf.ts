@@ -5,7 +5,7 @@ import { WeightsError } from "./errors.js";
 import { type Family, traits } from "./families.js";
 import { openRanges } from "./files.js";
 import { dequantize, GGML_TYPES } from "./ggml-types.js";
-import { checkHeader } from "./gguf-check.js";
+import { checkHeader, readStrings } from "./gguf-check.js";
 import { configFromGguf } from "./gguf-metadata.js";
 import { tokenizerFromGguf } from "./tokenizer-gguf.js";
 import { type StoredTensor, tensorShapes } from "./weights.js";
@@ -65,11 +65,12 @@ export async function openGguf(path: string): Promise<ModelFiles> {
     if (file.size < 24 || new TextDecoder("latin1").decode(file.read(0, 4)) !== "GGUF") {
       throw new WeightsError(path, "not a GGUF file: it does not start with the bytes GGUF", "give a .gguf file");
     }
-    const headerEnd = checkHeader(file);
+    const { end: headerEnd, lists } = checkHeader(file);
     const header = await gguf(path, { allowLocalFile: true }).catch((error: Error) => {
       throw new WeightsError(path, `broken GGUF header: ${error.message}`, "get the file again");
     });
-    const metadata = header.metadata as unknown as Record<string, unknown>;
+    const whole = Object.fromEntries([...lists].map(([key, list]) => [key, readStrings(file, list)]));
+    const metadata: Record<string, unknown> = { ...(header.metadata as unknown as Record<string, unknown>), ...whole };
     const start = Number(header.tensorDataOffset);
     if (start < headerEnd) {
       throw new WeightsError(path, `metadata "general.alignment" is ${metadata["general.alignment"]}`, "convert the model again");
