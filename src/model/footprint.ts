@@ -1,3 +1,4 @@
+import { logitRows } from "../backend/ops/token-logps.js";
 import type { DecoderConfig } from "./config.js";
 import { traits } from "./families.js";
 import { linearNames, linearShape } from "./lora.js";
@@ -37,8 +38,7 @@ export interface Footprint {
 }
 
 const FLOAT = 4; // bytes
-/** Rows of logits that scoring holds at once (token-logps.ts), and positions that a cache grows by (cache.ts). */
-const LOGIT_ROWS = 128;
+/** Positions that a cache grows by (cache.ts). */
 const CACHE_GROWTH = 32;
 
 /** Parameters of a decoder, from its shapes. */
@@ -80,7 +80,7 @@ export function footprint(config: DecoderConfig, shape: PassShape, { rank, adapt
     weights: parameters(config) * FLOAT + frozen * forms + V * C * FLOAT + merged,
     adapter: kind === "train" ? 4 * adapter : adapter,
     activations: FLOAT * ((kind === "train" ? adaptedLayers * (kept + lowRank) : kept) + working),
-    logits: FLOAT * V * (kind === "sample" ? 4 * rows : 2 * LOGIT_ROWS),
+    logits: FLOAT * V * (kind === "sample" ? 4 * rows : 2 * logitRows(V)),
     cache: kind === "sample" ? FLOAT * 2 * 2 * numLayers * rows * KV * D * (T + CACHE_GROWTH) : 0,
   };
 }

@@ -11,7 +11,7 @@ import { rmsNorm, rmsNormPlain } from "../../../src/backend/ops/rms-norm.js";
 import { frequencyFactors, rotaryTables } from "../../../src/backend/ops/rotary.js";
 import { rowLayout, sharedStarts } from "../../../src/backend/ops/rows.js";
 import { swiglu, swigluPlain } from "../../../src/backend/ops/swiglu.js";
-import { tokenLogps, tokenLogpsPlain } from "../../../src/backend/ops/token-logps.js";
+import { logitRows, tokenLogps, tokenLogpsPlain } from "../../../src/backend/ops/token-logps.js";
 import { updateRows } from "../../../src/backend/ops/update-rows.js";
 import { createRng } from "../../../src/backend/random.js";
 import { open, values } from "../../model/open.js";
@@ -176,6 +176,37 @@ test("tokenLogps equals its plain twin, across chunks", () => {
     (x) => tokenLogps(x as tf.Tensor2D, head, targets),
     (x) => tokenLogpsPlain(x as tf.Tensor2D, head, targets),
     [random(300, 6)],
+  );
+});
+
+test("over Gemma's vocabulary no tensor holds more logits than a chunk has, and values and gradients are those of the whole", () => {
+  const V = 262_144;
+  const N = logitRows(V) + 5;
+  const head = random(V, 2) as tf.Tensor2D;
+  const targets = tf.tensor1d(
+    Array.from({ length: N }, (_, i) => (i * 7919) % V),
+    "int32",
+  );
+  const states = random(N, 2);
+  const engine = tf.engine() as unknown as { trackTensor(tensor: tf.Tensor, backend: unknown): void };
+  const { trackTensor } = engine;
+  let largest = 0;
+  engine.trackTensor = (tensor, backend) => {
+    largest = Math.max(largest, tensor.size);
+    trackTensor.call(engine, tensor, backend);
+  };
+  try {
+    tf.tidy(() => tf.grad((x) => tf.sum(tokenLogps(x as tf.Tensor2D, head, targets)))(states));
+  } finally {
+    engine.trackTensor = trackTensor;
+  }
+  expect(largest).toBe(logitRows(V) * V);
+  tf.tidy(() =>
+    same(
+      (x) => tokenLogps(x as tf.Tensor2D, head, targets),
+      (x) => tokenLogpsPlain(x as tf.Tensor2D, head, targets),
+      [states],
+    ),
   );
 });
 
