@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +8,7 @@ import { PLAIN_TEMPLATE } from "../../src/model/plain-template.js";
 import { createTokenizer, type Tokenizer } from "../../src/model/tokenizer.js";
 import { tokenizerFromDirectory } from "../../src/model/tokenizer-files.js";
 import { packageReady, wheelFile } from "../../src/setup/packages.js";
+import { packageRoot } from "../../src/setup/paths.js";
 import gemma from "../fixtures/tokenizer-gemma.json" with { type: "json" }; // test/fixtures/gemma_tokenizer_fixture.py
 import { fixture } from "./open.js";
 
@@ -55,6 +57,27 @@ describe("a model with terms of its own, where it is not in the cache", () => {
     }
     expect(lines[0]).toContain("https://ai.google.dev/gemma/terms");
   });
+});
+
+test("erpo setup names the terms and exits with 1, and with 2 for a model that it does not know or that has none", async () => {
+  const cache = mkdtempSync(join(tmpdir(), "erpo-terms-"));
+  const setup = (...words: string[]) => {
+    const { status, stderr } = spawnSync(process.execPath, [join(packageRoot(), "src/setup/bootstrap.mjs"), "setup", ...words], {
+      encoding: "utf8",
+      env: { ...process.env, ERPO_CACHE: cache },
+    });
+    return { status, last: stderr.trim().split("\n").at(-1) };
+  };
+  const refused = setup("--model", "gemma-3-270m");
+  expect(refused.status).toBe(1);
+  expect(refused.last).toContain("https://ai.google.dev/gemma/terms");
+  expect(setup("--model", "nope")).toMatchObject({
+    status: 2,
+    last: expect.stringContaining("known: smollm2-135m-instruct, gemma-3-270m"),
+  });
+  expect(setup("--model", "smollm2-135m-instruct", "--accept-terms", "gemma").status).toBe(2);
+  expect(readdirSync(cache)).toEqual([]);
+  rmSync(cache, { recursive: true });
 });
 
 test("the plain template: a prompt with the beginning of an answer is how the answered chat begins", async () => {
