@@ -210,7 +210,7 @@ export type { KvCache } from "./model/cache.js";
 export type { DecoderConfig } from "./model/config.js";
 export type { Decoder, EditOptions, ForwardOptions, ForwardStates, HiddenOptions } from "./model/decoder.js";
 export type { StateEdit, StateEdits, StatePlace } from "./model/edit.js";
-export { type LanguageModel, loadModel } from "./model/load.js";
+export { type LanguageModel, type LoadOptions, loadModel } from "./model/load.js";
 export { createLora, LINEAR_NAMES, Lora, type LoraConfig, linearNames } from "./model/lora.js";
 export type { SamplingWeights } from "./model/merge.js";
 export type { ChatMessage, Tokenizer } from "./model/tokenizer.js";
