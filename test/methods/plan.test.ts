@@ -17,14 +17,14 @@ test("tokens are those of a run of the quick profile, to a twentieth", () => {
   const work = plan(quick).flatMap((notebook) => notebook.work);
   const tokens = (name: string) => work.find((part) => part.name === name)!.tokens;
   const measured = {
-    "baseline-naive-sft": 9331,
-    "1-sft/decision": 47_988,
-    "1-sft": 95_881,
-    "baseline-answers-only": 45_612,
-    "2-dpo": 34_528,
-    "3-length-controlled/round-1": 20_800,
-    "3-length-controlled/round-2": 20_730,
-    "samples for pairs": 12_831,
+    "baseline-naive-sft": 12_174,
+    "1-sft/decision": 129_967,
+    "1-sft": 99_948,
+    "baseline-answers-only/decision": 123_833,
+    "baseline-answers-only": 60_212,
+    "2-dpo": 40_642,
+    "3-length-controlled/round-1": 10_548,
+    "samples for pairs 1": 17_690,
   };
   for (const [name, count] of Object.entries(measured)) expect(tokens(name) / count, name).toBeCloseTo(1, 1);
 });

@@ -43,13 +43,13 @@ const texts = {
   decisionRow: 58,
   traceRow: 150,
   longestRow: 200, // thought and answer
-  thought: 70,
+  thought: 90,
   longestThought: 130, // then sampling gives it up
-  verified: 45, // what follows an assessment
-  sampled: 80, // thought and answer of a sample for pairs
-  stepPair: 250, // both of its rows, which share the prompt and the steps before
+  verified: 64, // what follows an assessment
+  sampled: 92, // thought and answer of a sample for pairs
+  stepPair: 282, // both of its rows, which share the prompt and the steps before
   thoughtPair: 260,
-  everyday: 120, // thought and answer
+  everyday: 135, // thought and answer
   reference: 100, // thought and held-out answer; there are 48
   stage2Prompts: 862,
   heldOut: 690, // test prompts, and those of families that training lacks
@@ -65,15 +65,15 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
   const [train, score, sample] = [work("train"), work("score"), work("sample")];
   const batch = (rows: number) => Math.min(rows, 96);
 
-  const naive = 0.1 * stage1.decisionTokens;
+  const naive = 0.095 * stage1.decisionTokens;
   const naiveAnswers = naive / texts.naiveRow / 2; // every second prompt is harmless
   const openings = stage1.decisionTokens / texts.decisionRow / 2;
-  const answers = (0.6 * stage1.traceTokens) / 110; // as many as might be needed
+  const answers = (0.7 * stage1.traceTokens) / 145; // as many as might be needed
   const looked = 2 * Math.min(20, evaluation.devPrompts);
   const readOut = 2 * evaluation.devPrompts * texts.decisionRow;
   const mined = 2 * stage2.prompts;
   const preferred = texts.longestThought + 8;
-  const [pairs2, pairs3] = [3 * mined * texts.stepPair, 1.5 * 2 * stage3.prompts * texts.thoughtPair];
+  const [pairs2, pairs3] = [mined * texts.stepPair, 0.85 * 2 * stage3.prompts * texts.thoughtPair];
   const judged = 3 * evaluation.gatePrompts; // prompts of both labels, and everyday ones
   const gateTokens = evaluation.gatePrompts * (2 * texts.sampled + texts.everyday);
   const { prompts, attackPrompts } = evaluation;
@@ -93,7 +93,7 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
       train("1-sft", 8, texts.longestRow, stage1.traceTokens),
       sample("first words", batch(openings), texts.opening, openings * texts.opening),
       train("baseline-answers-only/decision", 8, texts.opening, stage1.decisionTokens),
-      train("baseline-answers-only", 8, texts.answer, stage1.traceTokens),
+      train("baseline-answers-only", 8, texts.answer, 0.6 * stage1.traceTokens),
       score("dev prompts", 32, 0, 2 * readOut),
       sample("traces to look at", looked, texts.longestThought + answerTokens, looked * (texts.thought + answerTokens)),
       sample("forced first words", batch(2 * evaluation.gatePrompts), preferred, 4 * evaluation.gatePrompts * texts.sampled),
@@ -102,7 +102,7 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
       score("prompts to choose from", 32, 0, texts.stage2Prompts * texts.decisionRow),
       sample("samples for pairs", batch(mined), preferred, mined * (4 * texts.sampled + 2 * texts.sampled + 4 * texts.verified)),
       score("pairs under the reference", 8, preferred, pairs2),
-      train("2-dpo", 16, preferred, pairs2),
+      train("2-dpo", 16, preferred, 3 * pairs2),
       score("dev prompts", 32, 0, readOut),
       sample("gate of stage 2", batch(judged), texts.longestThought + 48, 2 * gateTokens),
     ],
