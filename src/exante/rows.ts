@@ -35,7 +35,7 @@ export interface TokenWeights {
   answer: number;
   /** The answer's first token, with which it refuses or helps. */
   opening: number;
-  /** `</answer>` and the end token. */
+  /** `</answer>` and the end token: as much as the rest of the answer, since what weighs more comes too early. */
   close: number;
 }
 
@@ -53,9 +53,10 @@ export const traceWeights: TokenWeights = {
   prose: 0.7,
   answer: 0.6,
   opening: 8,
-  close: 2,
+  close: 0.6,
 };
-const decisionWeights: TokenWeights = { ...traceWeights, decision: 12, prose: 0.2 };
+/** In rows that are nothing but decisions: of what stands between them little, so that it does not take the loss from them. */
+const decisionWeights: TokenWeights = { ...traceWeights, decision: 12, rule: 0.3, quote: 0.3, prose: 0.2 };
 
 /**
  * The thought that a prompt of this label calls for: it cites the rule that the prompt breaks, or comes near to, or none.
@@ -182,7 +183,8 @@ export function verificationRow(prompt: LabelledPrompt, writer: TraceWriter, wro
   const { rules, tokenizer } = writer;
   const written = writeThought(misled(thoughtFor(prompt, rules), rules, wrongRisk), "terse");
   const deciding = written.slice(0, written.findIndex(({ kind }) => kind === "verdict") + 1).filter(({ kind }) => kind !== "prose");
-  const { ids, weights } = weighSegments(deciding, tokenizer, weightsBehind(wrongRisk, writer.weights));
+  const { verdict } = writer.weights ?? traceWeights;
+  const { ids, weights } = weighSegments(deciding, tokenizer, weightsBehind(wrongRisk, { ...decisionWeights, verdict }));
   return { prompt: promptIds(prompt.prompt, tokenizer), completion: ids, weights };
 }
 

@@ -36,7 +36,7 @@ export async function* stage1(run: Run, signal?: AbortSignal): AsyncGenerator<St
 }
 
 /** What a row of 1a ends with: the first word, of some behind a beginning of an answer; or the verdict, behind a right first word or a wrong one. */
-const decisions = ["first word", "wrong", "first word", "right", "late", "wrong", "first word", "right"] as const;
+const decisions = ["first word", "wrong", "first word", "first word", "late", "right", "first word", "first word"] as const;
 
 /** 1a: the decisions of every prompt, without the text between them. */
 export function decisionTraining(run: Run, prompts: Stage1Prompts): Training<TokenRow> {
