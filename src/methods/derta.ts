@@ -57,7 +57,7 @@ export interface DertaSettings {
 }
 
 /** The recipe's own. */
-export const settings: DertaSettings = { helpful: 4, triples: 2, learningRate: 1e-3, budget: 1, answerTokens: 15 };
+export const settings: DertaSettings = { helpful: 4, triples: 2, learningRate: 1e-3, budget: 0.37, answerTokens: 15 };
 
 /** Raised when the same settings would give something else than before. */
 const version = 1;
