@@ -19,7 +19,6 @@ const subcommands = [
   "generate",
   "score",
   "evaluate",
-  "annotate",
   "methods",
   "export",
   "pack",
