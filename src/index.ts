@@ -32,9 +32,41 @@ export { type RedactedPrompt, redact, redactText } from "./data/redact.js";
 export type { CompletionRow, TokenPair, TokenRow, TokenUnpaired } from "./data/tokens.js";
 export type { GeneralRow, Label, PromptRow, Split } from "./data/types.js";
 // trials, judges and statistics
-export { type Attack, type AttackName, attackNames, builtInAttack, noAttack, persona, prefill } from "./evaluation/attacks.js";
-export { type Auc, auc } from "./evaluation/auc.js";
+export {
+  type Agreement,
+  type AnsweredPrompt,
+  agreement,
+  blindSheet,
+  cohensKappa,
+  type Kappa,
+  noAnswer,
+  type PreferenceSummary,
+  preferenceSummary,
+  type Rating,
+  readRatings,
+  type SheetKey,
+  type SheetRow,
+  sheetColumns,
+} from "./evaluation/annotation.js";
+export {
+  type Attack,
+  type AttackName,
+  type AttackRow,
+  attackNames,
+  builtInAttack,
+  fiction,
+  manyShot,
+  multiTurn,
+  noAttack,
+  persona,
+  prefill,
+  prefills,
+  systemOverride,
+} from "./evaluation/attacks.js";
+export { type Auc, auc, aucDifference, type Scores } from "./evaluation/auc.js";
+export { type BestOfN, bestOfN } from "./evaluation/best-of-n.js";
 export { type JudgeQuality, judgeQuality } from "./evaluation/calibration.js";
+export { type GcgBudget, type GcgOptions, type GcgState, gcg, gcgAttack } from "./evaluation/gcg.js";
 export {
   balancedAccuracy,
   type Estimate,
@@ -45,24 +77,31 @@ export {
   wilson,
   withInterval,
 } from "./evaluation/intervals.js";
-export { type Judge, type JudgedAnswer, phraseJudge } from "./evaluation/judges.js";
+export { type Judge, type JudgedAnswer, phraseJudge, ruleJudge } from "./evaluation/judges.js";
+export { type LabelReport, type LabelShares, labelReport, type SuiteBalance } from "./evaluation/labels.js";
+export { matchedBalance } from "./evaluation/matched.js";
 export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifference } from "./evaluation/paired.js";
 export { type GivenCompletion, policyLogps } from "./evaluation/policy-logps.js";
 export { decisionLogOdds, decisionPrompt, nextTokenLogOdds, noneToken, refusalLogOdds, refusalTokens } from "./evaluation/readout.js";
-export type { AnswerShares, JudgedRow, SuiteMetrics } from "./evaluation/report.js";
+export { type Reliability, type ReliabilityBin, reliability } from "./evaluation/reliability.js";
+export { type AnswerShares, answerIn, type JudgedRow, type SuiteMetrics } from "./evaluation/report.js";
+export type { Response } from "./evaluation/respond.js";
 export { type ScoreOptions, scorePolicyPairs } from "./evaluation/score-policy.js";
+export { comparisonInWords } from "./evaluation/sentences.js";
 export { type Spread, spread } from "./evaluation/spread.js";
+export { type SuiteName, suiteNames, suiteRows, take } from "./evaluation/suites.js";
 export type { Trial } from "./evaluation/trial.js";
 export type { Perplexity } from "./evaluation/usefulness.js";
 // rules, traces and pairs
 export { type AnswerStop, answerStop } from "./exante/answer-stop.js";
-export { type Judgement, judgeAnswer, judgements, refuses } from "./exante/judge.js";
+export { type Judgement, judgeAnswer, judgements, offersSupport, refuses } from "./exante/judge.js";
 export { type CheckedSample, checkSample, decisionPair, efficiencyPair, type Goal, type PreferencePair } from "./exante/pairs.js";
 export {
   type Assessed,
   decisionRow,
   type LabelledPrompt,
   promptIds,
+  type RowOptions,
   type TokenWeights,
   type TraceWriter,
   thoughtFor,
@@ -74,6 +113,7 @@ export { type Rule, type RuleSet, type RuleSetContent, ruleSet } from "./exante/
 export {
   answerOf,
   type ParsedTrace,
+  type Path,
   parseTrace,
   type Segment,
   type Thought,
@@ -147,10 +187,13 @@ export { bestOf, type Candidate, type Score, type Search } from "./generation/se
 export type { Sampler } from "./generation/types.js";
 export * as derta from "./methods/derta.js";
 // recipes
-export { type Round, rounds } from "./methods/erpo/gate.js";
+export { type CausalEffect, type Causes, causes, type Intervention, interventions } from "./methods/erpo/causes.js";
+export { type DevMeasures, type DevRow, type DevRows, devDifferences, devMeasures, devRows } from "./methods/erpo/dev-measures.js";
+export { type Gate, gate, rounds } from "./methods/erpo/gate.js";
+export { type Overruling, overruling } from "./methods/erpo/overruling.js";
 export { type PairLevel, roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";
 export type { PlannedWork } from "./methods/erpo/plan.js";
-export { answersOnly, stage1, stage1Prompts } from "./methods/erpo/stage1.js";
+export { answersOnly, type Stage1Prompts, stage1, stage1Prompts } from "./methods/erpo/stage1.js";
 export { type PreferenceOptions, stage2 } from "./methods/erpo/stage2.js";
 export { type LengthControlOptions, stage3 } from "./methods/erpo/stage3.js";
 export { roundStage, stages } from "./methods/erpo/stages.js";
@@ -167,7 +210,7 @@ export type { KvCache } from "./model/cache.js";
 export type { DecoderConfig } from "./model/config.js";
 export type { Decoder, EditOptions, ForwardOptions, ForwardStates, HiddenOptions } from "./model/decoder.js";
 export type { StateEdit, StateEdits, StatePlace } from "./model/edit.js";
-export { type LanguageModel, loadModel } from "./model/load.js";
+export { type LanguageModel, type LoadOptions, loadModel } from "./model/load.js";
 export { createLora, LINEAR_NAMES, Lora, type LoraConfig, linearNames } from "./model/lora.js";
 export type { SamplingWeights } from "./model/merge.js";
 export type { ChatMessage, Tokenizer } from "./model/tokenizer.js";
@@ -190,11 +233,13 @@ export { type Steps, stepDpo, stepPair } from "./objectives/step-dpo.js";
 export type { BareLoss, PairLengths, PairLogps, PairLoss, PreferenceObjective } from "./objectives/types.js";
 export { weightedLosses } from "./objectives/weighted.js";
 // runs: kept results and branches
-export { type DevAnswers, type DevScore, devAnswers, devScore } from "./runs/dev.js";
+export { type DevAnswers, type DevScore, decisionScore, devAnswers, devScore, type ReadSet } from "./runs/dev.js";
 export { evaluate, keptPerplexity, policyBalance, type TrialResult } from "./runs/evaluate.js";
+export { type FoundSuffix, gcgSuffixes } from "./runs/gcg.js";
 export { KeptError, type KeptFolder, keep } from "./runs/keep.js";
 export { type DecodingReader, loadPolicy, readDecoding, savePolicy } from "./runs/policy-folder.js";
-export { type Profile, profile } from "./runs/profile.js";
+export { changedProfile, type Profile, type ProfileChange, profile, type Stage1Settings } from "./runs/profile.js";
+export type { PromptPair } from "./runs/prompts.js";
 export { type OpenRunOptions, openRun, type Run } from "./runs/run.js";
 export { attackTrials, builtInTrial, suiteTrials, type TrialName } from "./runs/trials.js";
 // training

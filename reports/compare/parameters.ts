@@ -40,7 +40,7 @@ function sorted(runs: readonly Map<string, unknown>[]): Settings {
 const repeated = new Set(["runDir", "profileName", "seed", "modelName"]);
 
 function parametersOf({ record, stages, notebooks, data }: RunFolder): Map<string, unknown> {
-  const { format: _, environments: __, data: ___, ...told } = record;
+  const { format: _, environments: __, data: ___, settings: ______, ...told } = record; // each stage has its profile
   const profile = Object.assign({}, ...stages.map((stage) => stage.profile));
   const { name: ____, estimate: _____, ...budget } = profile;
   const own = (parameters: Record<string, unknown>) =>

@@ -1,10 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Label, PromptRow } from "../data/types.js";
-import { type AttackName, attackNames } from "../evaluation/attacks.js";
-import type { Proportion } from "../evaluation/intervals.js";
-import type { SuiteMetrics } from "../evaluation/report.js";
+import { type Attack, type AttackName, attackNames } from "../evaluation/attacks.js";
+import type { JudgedRow } from "../evaluation/report.js";
 import type { Response } from "../evaluation/respond.js";
-import type { Perplexity } from "../evaluation/usefulness.js";
+import type { Measures } from "./evaluation-lines.js";
 import { policyOption, wholeNumber } from "./output.js";
 
 interface EvaluateOptions {
@@ -12,7 +11,7 @@ interface EvaluateOptions {
   adapter?: string;
   policy?: string;
   suite?: string;
-  attack: AttackName;
+  attack: AttackName[];
   prefill?: string;
   label?: Label;
   output: string;
@@ -26,10 +25,21 @@ interface EvaluateOptions {
 /** Tokens after which a thought is given up; more than any that training writes. */
 const thoughtTokens = 130;
 
-/** Seed of policies that sample. */
+/** Seed of policies that sample, and of bootstraps. */
 const seed = 0;
 
-/** `erpo evaluate`: a safety or usefulness suite; measures with 95% intervals and a judgement for each row, without the completions. */
+const explanation = `
+A suite with safe and unsafe prompts has each label apart (labels.unsafe and labels.safe: shares of
+answers, by family and by category) and balancedAccuracy, the mean of refusing what is unsafe and of
+not refusing what is safe. Where the file has a column frame, which prompts of one template share,
+its interval is from a bootstrap over frames.
+
+  --attack none --attack prefill   the suite as it is, and with a prefill: a section each`;
+
+/**
+ * `erpo evaluate`: a safety or usefulness suite, in one form or several; measures with 95% intervals and a judgement for each row, without the completions. Of a suite with
+ * safe and unsafe prompts each label stands apart, with balanced accuracy.
+ */
 export function register(program: Command): void {
   program
     .command("evaluate")
@@ -43,86 +53,108 @@ export function register(program: Command): void {
     )
     .addOption(new Option("--label <label>", "of all rows, where the file has no label column").choices(["safe", "unsafe"]))
     .addOption(
-      new Option("--attack <name>", "the form in which the prompts are put; past-tense has harmful prompts of its own")
+      new Option(
+        "--attack <name...>",
+        "the form in which the prompts are put, once or several times: each is measured apart; past-tense has harmful prompts of its own",
+      )
         .choices(attackNames)
-        .default("none"),
+        .default(["none"], "none"),
     )
     .addOption(
       new Option("--prefill <text>", "with which a prefill attack begins the model's turn, for rows that have no beginning of their own")
         .argParser(nonEmpty)
-        .implies({ attack: "prefill" }),
+        .implies({ attack: ["prefill"] }),
     )
-    .requiredOption("--output <file|->", "JSON: measures, and the judgement of each row")
+    .requiredOption(
+      "--output <file|->",
+      "JSON: measures, and the judgement of each row; with several attacks a list `attacks`, one section each",
+    )
     .option("--completions <file>", "JSON Lines to keep the completions in; a later call with the same policy and settings goes on from it")
     .option("--limit <n>", "a fixed subset of so many rows, spread over families", wholeNumber(1))
     .option("--answer-tokens <n>", "tokens after which an answer is cut", wholeNumber(1), 64)
     .option("--batch-size <n>", "prompts at a time", wholeNumber(1), 16)
     .addOption(new Option("--precision <p>", "of matrix products").choices(["f32", "bf16"]).default("f32"))
+    .addHelpText("after", explanation)
     .action(evaluate);
 }
 
+/** A suite in one form, as it is to be put to the policy. */
+interface Section {
+  name: AttackName;
+  attack: Attack;
+  rows: PromptRow[];
+  /** What the summary says of it. */
+  asked: { suite: string; attack: AttackName; prefill?: string };
+}
+
 async function evaluate(options: EvaluateOptions, command: Command): Promise<void> {
-  const { attack: name, prefill: beginning, output } = options;
+  const { output, completions: file } = options;
   const wrong = misuse(options);
   if (wrong) command.error(`error: ${wrong}`);
   const { createRng } = await import("../backend/random.js");
   const { DataError } = await import("../data/errors.js");
   const { digestOf } = await import("../data/identity.js");
-  const { affirmation, builtInAttack, prefill } = await import("../evaluation/attacks.js");
-  const { take } = await import("../evaluation/suites.js");
   const { assertWritable, isStandardOutput, isStream, progressLine, writeOutput } = await import("./output.js");
   assertWritable(output);
-  if (options.completions !== undefined) {
-    if (isStream(options.completions))
-      throw new DataError(`--completions ${options.completions}: must be a file, which a later call reads`);
-    assertWritable(options.completions);
+  if (file !== undefined) {
+    if (isStream(file)) throw new DataError(`--completions ${file}: must be a file, which a later call reads`);
+    assertWritable(file);
   }
-  const { attack, rows: own } = beginning === undefined ? await builtInAttack(name) : { attack: prefill(beginning), rows: undefined };
-  const suite = own ?? (await openNamed(options.suite!, options.label));
-  const rows = options.limit === undefined ? suite : take(suite, options.limit);
+  const sections = await sectionsOf(options);
 
   const { openDevice } = await import("../backend/device.js");
   const { policyIdentity } = await import("../generation/policy.js");
   const { respond } = await import("../evaluation/respond.js");
   const { report } = await import("../evaluation/report.js");
+  const { labelReport } = await import("../evaluation/labels.js");
   const { perplexity, readReferences } = await import("../evaluation/usefulness.js");
+  const { evaluationLines } = await import("./evaluation-lines.js");
   const { madeBy, openPolicy } = await import("./model.js");
   const { asked, close } = await openPolicy(options);
   try {
-    const { answerTokens, batchSize, completions: file } = options;
+    const { answerTokens, batchSize } = options;
     const device = await openDevice();
     const identity = await policyIdentity(asked);
     const { temperature } = asked.decoding.choice;
     const drawn = temperature > 0 ? { seed } : {};
     const from = digestOf({ policy: identity, answerTokens, thoughtTokens, precision: device.precision, ...drawn });
-    const progress = progressLine(rows.length, "prompts");
-    const byId = new Map<string, Response>();
-    const answers = respond(asked, [{ rows, attack, answerTokens, file, from }], { thoughtTokens, batchSize, rng: createRng(seed) });
-    for await (const { response } of answers) {
-      byId.set(response.id, response);
-      progress(byId.size);
-    }
-    const result = await report(
-      rows,
-      rows.map(({ id }) => byId.get(id)!),
-    );
-    const isGeneral = options.suite === "general" && name === "none";
-    const expected = isGeneral ? await perplexity(asked, readReferences(), { thoughtTokens, batchSize, rng: createRng(seed) }) : undefined;
-    const summary = {
-      suite: own ? name : options.suite,
-      attack: name,
-      ...(name === "prefill" ? { prefill: beginning ?? affirmation } : {}),
+    const measure = async ({ name, attack, rows }: Section): Promise<Measures & { rows: JudgedRow[] }> => {
+      const progress = progressLine(rows.length, sections.length > 1 ? `prompts, attack ${name}` : "prompts");
+      const byId = new Map<string, Response>();
+      const answers = respond(asked, [{ rows, attack, answerTokens, file, from }], { thoughtTokens, batchSize, rng: createRng(seed) });
+      for await (const { response } of answers) {
+        byId.set(response.id, response);
+        progress(byId.size);
+      }
+      const result = await report(
+        rows,
+        rows.map(({ id }) => byId.get(id)!),
+      );
+      const isGeneral = options.suite === "general" && name === "none";
+      const expected = isGeneral
+        ? await perplexity(asked, readReferences(), { thoughtTokens, batchSize, rng: createRng(seed) })
+        : undefined;
+      const labels = labelReport(result.rows, createRng(seed));
+      return { metrics: result.metrics, ...labels, ...(expected ? { perplexity: expected } : {}), rows: result.rows };
+    };
+    const measured: (Measures & { rows: JudgedRow[] })[] = [];
+    for (const section of sections) measured.push(await measure(section)); // one after the other: each as if it were asked alone
+    const how = {
       model: { name: asked.model.name, sha256: asked.model.sha256, adapter: asked.adapter ? (options.adapter ?? options.policy) : null },
       policy: { ...(await madeBy(asked)), identity },
       device,
       settings: { answerTokens, thoughtTokens, batchSize, temperature, ...drawn },
-      metrics: result.metrics,
-      ...(expected ? { perplexity: expected } : {}),
-      rows: result.rows,
     };
+    const summary =
+      sections.length === 1
+        ? { ...sections[0]!.asked, ...how, ...measured[0]! }
+        : { ...how, attacks: sections.map((section, i) => ({ ...section.asked, ...measured[i]! })) };
     await writeOutput(output, `${JSON.stringify(summary, null, 2)}\n`);
     const reader = isStandardOutput(output) ? process.stderr : process.stdout; // the JSON stays alone
-    for (const line of inWords(result.metrics, expected)) reader.write(`${line}\n`);
+    for (const [i, { name }] of sections.entries()) {
+      if (sections.length > 1) reader.write(`${i > 0 ? "\n" : ""}attack ${name}\n`);
+      for (const line of evaluationLines(measured[i]!)) reader.write(`${line}\n`);
+    }
   } finally {
     close();
   }
@@ -130,11 +162,33 @@ async function evaluate(options: EvaluateOptions, command: Command): Promise<voi
 
 /** What is wrong with options that do not go together; undefined where nothing is. */
 function misuse({ attack, prefill, suite }: EvaluateOptions): string | undefined {
-  if (prefill !== undefined && attack !== "prefill") return `option '--prefill <text>' goes with --attack prefill, not ${attack}`;
-  if (suite === undefined && attack !== "past-tense") return "required option '--suite <name|file>' not specified";
-  if (suite !== undefined && suite !== "harmful" && attack === "past-tense")
+  if (prefill !== undefined && !attack.includes("prefill"))
+    return `option '--prefill <text>' goes with --attack prefill, not ${attack.join(", ")}`;
+  if (suite === undefined && attack.some((name) => name !== "past-tense")) return "required option '--suite <name|file>' not specified";
+  if (suite !== undefined && suite !== "harmful" && attack.includes("past-tense"))
     return `--attack past-tense has harmful prompts of its own, which are no form of --suite ${suite}: leave --suite out`;
   return undefined;
+}
+
+/** The suite in each form that is asked for, in the order of the options. */
+async function sectionsOf({ attack: names, suite: name, label, prefill: beginning, limit }: EvaluateOptions): Promise<Section[]> {
+  const { affirmation, builtInAttack, prefill } = await import("../evaluation/attacks.js");
+  const { take } = await import("../evaluation/suites.js");
+  const chosen = [...new Set(names)];
+  const suite = chosen.every((attack) => attack === "past-tense") ? [] : await openNamed(name!, label);
+  return Promise.all(
+    chosen.map(async (attackName): Promise<Section> => {
+      const { attack, rows: own } = await builtInAttack(attackName);
+      const rows = own ?? suite;
+      const begun = attackName === "prefill" ? { prefill: beginning ?? affirmation } : undefined;
+      return {
+        name: attackName,
+        attack: begun ? prefill(begun.prefill) : attack,
+        rows: limit === undefined ? rows : take(rows, limit),
+        asked: { suite: own ? attackName : name!, attack: attackName, ...begun },
+      };
+    }),
+  );
 }
 
 async function openNamed(name: string, label: Label | undefined): Promise<PromptRow[]> {
@@ -143,30 +197,6 @@ async function openNamed(name: string, label: Label | undefined): Promise<Prompt
   const { openSuite } = await import("../evaluation/suites.js");
   const log = (line: string) => void process.stderr.write(`erpo: ${line}\n`);
   return openSuite(name, () => buildDatasets({ seed: 1, rng: createRng(1), log }), { label });
-}
-
-/** The measures as lines for a terminal; refusals by family and by category where there is more than one. */
-function inWords({ refused, complied, degenerate, traceValid, families, categories }: SuiteMetrics, expected?: Perplexity): string[] {
-  const lines = (shares: Record<string, Proportion>, indent = "") => {
-    const width = Math.max(12, ...Object.keys(shares).map((name) => name.length)) + 2;
-    return Object.entries(shares).map(([name, share]) => `${indent}${name.padEnd(width)}${percent(share)}`);
-  };
-  const groups = Object.entries({ family: families, category: categories }).filter(([, parts]) => Object.keys(parts).length > 1);
-  return [
-    ...lines({ refused, complied, degenerate, "valid traces": traceValid }),
-    ...(expected
-      ? [`perplexity    ${expected.perplexity.toFixed(2)} (95%: ${expected.low.toFixed(2)} to ${expected.high.toFixed(2)})`]
-      : []),
-    ...groups.flatMap(([kind, parts]) => [
-      `refused by ${kind}`,
-      ...lines(Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, part.refused])), "  "),
-    ]),
-  ];
-}
-
-function percent({ rate, low, high, k, n }: Proportion): string {
-  const of = (x: number) => (100 * x).toFixed(1);
-  return `${of(rate)}% (95%: ${of(low)} to ${of(high)}; ${k} of ${n})`;
 }
 
 function nonEmpty(text: string): string {

@@ -19,6 +19,7 @@ const subcommands = [
   "generate",
   "score",
   "evaluate",
+  "annotate",
   "methods",
   "export",
   "pack",

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import type { Profile } from "../runs/profile.js";
 import { packageRoot } from "../setup/paths.js";
 import { assertWritable, wholeNumber } from "./output.js";
@@ -16,10 +16,16 @@ export interface JobOptions {
 /** Adds the options of `JobOptions` to a command. */
 export const withJobOptions = (command: Command): Command =>
   command
-    .addOption(new Option("--profile <name>", "how much to do").choices(["quick", "full", "tiny"]).default("quick"))
+    .option("--profile <name>", "how much to do: quick, full, tiny, or a JSON file that extends one of them", profileChoice, "quick")
     .option("--seed <number>", "seed of every random choice", wholeNumber(0), 1)
     .option("--model <name>", "a built-in name, a .gguf file or a Hugging Face style directory", "smollm2-135m-instruct")
     .option("--run <folder>", "where everything is kept (default: runs/<profile>)");
+
+/** A profile's name or file, as it was given. */
+function profileChoice(given: string): string {
+  if (["quick", "full", "tiny"].includes(given) || given.endsWith(".json")) return given;
+  throw new InvalidArgumentError("Allowed choices are quick, full, tiny and JSON files (NAME.json).");
+}
 
 /** A run's folder, checked, and the machine that is to work in it. */
 export interface Job {
@@ -39,16 +45,16 @@ export const say = (line: string): void => void process.stderr.write(`erpo: ${li
  * Makes the machine ready and checks, before anything is computed, that the model can be read and the folder is this run's.
  * @throws DataError when the folder holds another run or cannot be written; WeightsError when the model cannot be read
  */
-export async function prepareJob({ profile: name, seed, model, run }: JobOptions): Promise<Job> {
-  const { profile } = await import("../runs/profile.js");
-  const chosen = profile(name);
-  const dir = resolve(run ?? join("runs", name));
+export async function prepareJob({ profile: given, seed, model, run }: JobOptions): Promise<Job> {
+  const { isProfileFile, profile } = await import("../runs/profile.js");
+  const chosen = profile(given);
+  const dir = resolve(run ?? join("runs", chosen.name));
   const { makeReady } = await import("../setup/ready.js");
   await makeReady(say);
   const { checkModel } = await import("../model/load.js");
   const config = await checkModel(model, { log: say });
   const { earlierRun } = await import("../runs/run.js");
-  earlierRun(dir, name, seed); // before its notebooks are written over
+  earlierRun(dir, chosen, seed); // before its notebooks are written over
   assertWritable(join(dir, "run.json"));
   const [{ measure }, { multipliedParameters }] = await Promise.all([import("../setup/doctor.js"), import("../model/footprint.js")]);
   const { gflops } = await measure();
@@ -59,7 +65,8 @@ export async function prepareJob({ profile: name, seed, model, run }: JobOptions
     parameters: multipliedParameters(config),
     notebookParameters(notebook) {
       const fromNotebook = (path: string) => relative(dirname(notebook), resolve(path));
-      return { runDir: fromNotebook(dir), profileName: name, seed, modelName: existsSync(model) ? fromNotebook(model) : model };
+      const profileName = isProfileFile(given) ? fromNotebook(given) : given;
+      return { runDir: fromNotebook(dir), profileName, seed, modelName: existsSync(model) ? fromNotebook(model) : model };
     },
   };
 }

@@ -3,6 +3,7 @@ import { open } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { InvalidArgumentError, Option } from "commander";
 import { DataError } from "../data/errors.js";
+import type { Proportion } from "../evaluation/intervals.js";
 import { fileError, writeAtomic } from "../setup/atomic.js";
 import { makeFolders, unwritable } from "../setup/folders.js";
 
@@ -110,4 +111,10 @@ export function alignedLines(rows: readonly (readonly string[])[], left = Number
       .join("  ")
       .trimEnd(),
   );
+}
+
+/** A share for a terminal: `40.0% (95%: 24.6 to 57.7; 12 of 30)`; a dash where it is of nothing. */
+export function percent({ rate, low, high, k, n }: Proportion): string {
+  const of = (x: number) => (100 * x).toFixed(1);
+  return n === 0 ? "– (0 of 0)" : `${of(rate)}% (95%: ${of(low)} to ${of(high)}; ${k} of ${n})`;
 }

@@ -80,13 +80,12 @@ const shown = (dir: string): string => relative(process.cwd(), dir) || ".";
 
 async function status(run: string, _: Options, command: Command): Promise<void> {
   const { json } = command.optsWithGlobals<Options>(); // `erpo runs` has the option too, and takes it wherever it stands
-  const [{ runStatus }, { plannedResults }, { profile }, { readRunRecord }] = await Promise.all([
+  const [{ runStatus }, { plannedResults }, { readRunRecord, recordedProfile }] = await Promise.all([
     import("../runs/status.js"),
     import("../methods/erpo/results.js"),
-    import("../runs/profile.js"),
     import("../runs/record.js"),
   ]);
-  const results = runStatus(resolve(run), plannedResults(profile(readRunRecord(run).profile)));
+  const results = runStatus(resolve(run), plannedResults(recordedProfile(run, readRunRecord(run))));
   process.stdout.write(json ? `${JSON.stringify({ run: resolve(run), results }, null, 2)}\n` : text(results));
 }
 

@@ -1,15 +1,30 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 
 /** `erpo setup`: native library, model and data packages. */
 export function register(program: Command): void {
   program
     .command("setup")
     .description("make the machine ready: native TensorFlow, the default model, the data packages")
-    .action(async () => {
+    .option("--model <name>", "fetch a model that erpo knows by name too, such as gemma-3-270m")
+    .addOption(
+      new Option(
+        "--accept-terms <id>",
+        "accept the terms that this model is given under; without it they are named, and nothing is fetched",
+      ),
+    )
+    .action(async ({ model, acceptTerms }: { model?: string; acceptTerms?: string }, command: Command) => {
+      const { builtInFile, builtInNames, checkTerms, findBuiltIn } = await import("../model/built-in.js");
+      const asked = model === undefined ? undefined : findBuiltIn(model);
+      if (model !== undefined && !asked)
+        command.error(`error: no model ${model} that erpo knows by name; known: ${builtInNames.join(", ")}`);
+      if (acceptTerms !== undefined && !asked?.terms)
+        command.error("error: --accept-terms goes with the --model that has terms of its own, such as gemma-3-270m");
+      if (model !== undefined && asked) checkTerms(model, asked, acceptTerms);
       const { makeReady } = await import("../setup/ready.js");
       const { cacheDir } = await import("../setup/paths.js");
       const log = (line: string) => void process.stderr.write(`erpo: ${line}\n`);
       const { binding, packages } = await makeReady(log);
+      if (model !== undefined && asked) log(`${model} is in ${await builtInFile(model, asked, acceptTerms, log)}`);
       const device = typeof binding === "string" ? "no native TensorFlow" : "native TensorFlow";
       log(`ready: ${device}, ${packages.map(({ name, version }) => `${name} ${version}`).join(", ")} in ${cacheDir()}`);
     });

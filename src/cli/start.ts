@@ -28,7 +28,7 @@ async function start({ dryRun, ...options }: StartOptions): Promise<void> {
     import("../methods/erpo/plan.js"),
   ]);
   const time = inWords(totalSeconds(durations(job.profile, gflops, parameters)));
-  say(`${Math.round(gflops)} GFLOP/s in a matrix product: the ${options.profile} profile takes about ${time} here`);
+  say(`${Math.round(gflops)} GFLOP/s in a matrix product: the ${job.profile.name} profile takes about ${time} here`);
   say(`everything is kept in ${relative(process.cwd(), dir) || "."}: stop at any time, the same command goes on from there`);
 
   const runNotebook = await notebookRunner(job);

@@ -15,6 +15,8 @@ const words = (low: number, high: number) =>
 /** What is really asked, and whom or what it is aimed at. */
 export const senseAndTarget = { sense: words(1, 8), target: words(1, 5) };
 const labelled = { label: z.enum(["safe", "unsafe"]), rule: z.string().min(1).optional(), ...senseAndTarget };
+/** Of training rows: the rule that a safe one comes near to, where it is not its frame's commonest; an unsafe one's safe completion. */
+const trained = { nearRule: z.string().min(1).optional(), answer: z.string().min(1).optional() };
 const ruleWhereUnsafe = (row: { label: string; rule?: string | undefined }) => (row.label === "unsafe") === (row.rule !== undefined);
 const ruleMessage = { message: "unsafe rows name a rule, safe rows do not", path: ["rule"] };
 
@@ -23,21 +25,31 @@ const frameSchema = z.strictObject({
   family: z.string().min(1),
   stage: z.union([z.literal(1), z.literal(2)]),
   template: z.string().refine((text) => text.split("{x}").length === 2, "must contain {x} once"),
-  rows: z.array(z.strictObject({ x: z.string().min(1), ...labelled }).refine(ruleWhereUnsafe, ruleMessage)).min(1),
+  rows: z.array(z.strictObject({ x: z.string().min(1), ...labelled, ...trained }).refine(ruleWhereUnsafe, ruleMessage)).min(1),
 });
 const heldOutSchema = z
   .strictObject({ id: z.string(), prompt: z.string().min(1), family: z.string().min(1), frame: z.string().min(1), ...labelled })
   .refine(ruleWhereUnsafe, ruleMessage);
-const generalSchema = z.strictObject({
-  prompt: z.string().min(1),
-  kind: z.enum(["fact", "advice", "writing", "maths", "code", "chat"]),
-  split: z.enum(["train1", "train2", "dev", "test"]),
-  ...senseAndTarget,
-  keywords: z
-    .array(z.string().regex(/^[^A-Z\s]+$/, "must be one lower-case word"))
-    .min(2)
-    .max(5),
-});
+const generalSchema = z
+  .strictObject({
+    prompt: z.string().min(1),
+    kind: z.enum(["fact", "advice", "writing", "maths", "code", "chat"]),
+    split: z.enum(["train1", "train2", "dev", "test"]),
+    ...senseAndTarget,
+    expect: z
+      .array(z.string().regex(/^[^A-Z\s]+$/, "must be one lower-case word"))
+      .min(1)
+      .max(8),
+    reference: z.string().min(1).optional(),
+  })
+  .superRefine(({ prompt, expect }, { addIssue }) => {
+    const echoed = expect.find((beginning) => wordsOf(prompt).some((word) => word.startsWith(beginning) || beginning.startsWith(word)));
+    if (echoed !== undefined)
+      addIssue({ code: "custom", path: ["expect"], message: `"${echoed}" is met by an answer that only repeats the prompt` });
+  });
+
+/** Runs of letters and digits, in lower case. */
+const wordsOf = (text: string): string[] => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
 
 /** A sentence pattern with things to put into it, harmful and harmless: the unit that is never cut by a split. */
 export type Frame = z.infer<typeof frameSchema>;
@@ -72,17 +84,18 @@ export function framePrompts(frames: readonly Frame[]): PromptRow[] {
       source: "authored",
       split: stage === 1 ? ("train1" as const) : ("train2" as const),
       frame,
-      ...labels(row, nearRule),
+      ...labels(row, row.nearRule ?? nearRule),
+      ...(row.answer === undefined ? {} : { response: row.answer }),
     }));
   });
 }
 
-/** The held-out prompts of our own: other frames and phrases than those of training. @throws DataError `FILE:LINE: FIELD: cause` */
-export function readHeldOut(split: "dev" | "test", dir = authoredDir()): PromptRow[] {
+/** The held-out prompts of our own: other frames and phrases than those of training; "unseen" ones are of families that training lacks. @throws DataError `FILE:LINE: FIELD: cause` */
+export function readHeldOut(split: "dev" | "test" | "unseen", dir = authoredDir()): PromptRow[] {
   const rows = readRows(join(dir, `${split}.jsonl`), heldOutSchema);
   return rows.map(({ id, prompt, family, frame, ...row }) => {
     const nearRule = commonest(rows.flatMap((other) => (other.frame === frame && other.rule ? [other.rule] : [])));
-    return { id, prompt, family, source: "authored", split, frame, ...labels(row, nearRule) };
+    return { id, prompt, family, source: "authored", split: split === "dev" ? split : "test", frame, ...labels(row, nearRule) };
   });
 }
 
@@ -99,7 +112,8 @@ export function readGeneral(path = join(authoredDir(), "general.jsonl")): Genera
     sense: row.sense,
     target: row.target,
     kind: row.kind,
-    keywords: row.keywords,
+    expect: row.expect,
+    ...(row.reference === undefined ? {} : { response: row.reference }),
   }));
 }
 

@@ -53,3 +53,9 @@ export function csvHeader(path: string): string[] {
   if (!rows[0]) throw new DataError(`${path}: the file is empty`);
   return rows[0].map((name) => name.trim());
 }
+
+/** A CSV file's text (RFC 4180: CRLF, every value quoted), with the byte order mark by which spreadsheets know UTF-8. `csvRecords` reads it back. */
+export function formatCsv<Column extends string>(columns: readonly Column[], rows: readonly Readonly<Record<Column, string>>[]): string {
+  const line = (values: readonly string[]) => `${values.map((value) => `"${value.replaceAll('"', '""')}"`).join(",")}\r\n`;
+  return `\uFEFF${[columns, ...rows.map((row) => columns.map((column) => row[column]))].map(line).join("")}`;
+}

@@ -36,7 +36,7 @@ export interface SuiteOptions {
 /**
  * A suite that somebody brings: XSTest, StrongREJECT, JailbreakBench or AdvBench CSV, or any CSV or JSON Lines file with a `prompt`.
  * A `label` column of the file (safe or benign, unsafe or harmful) counts first, then `options.label`, then what the format is known for. Columns or fields `family`,
- * `category`, `id`, `system` (a system turn) and `prefill` (how the model's own turn begins) are taken where they are there. In JSON Lines a prompt may be messages:
+ * `category`, `frame` (what prompts of one template share), `id`, `system` (a system turn) and `prefill` (how the model's own turn begins) are taken where they are there. In JSON Lines a prompt may be messages:
  * the last user's turn is the prompt, what stands before it is asked with it, and an assistant's turn behind it is the prefill.
  *
  * @returns rows with split `test`; `family` is the file's own word, or the file's name; `category` its own word, or "none"; `id` its id, or the row's number
@@ -82,6 +82,7 @@ function suiteRow(suite: string, index: number, label: Label, fields: Record<str
     if (typeof value !== "string" && typeof value !== "number") throw new DataError(`${where}: ${name}: must be a string`);
     return String(value);
   };
+  const frame = word("frame");
   return {
     id: word("id") ?? `${suite}-${index + 1}`,
     ...conversation(fields.prompt, word("system"), word("prefill"), where),
@@ -90,6 +91,7 @@ function suiteRow(suite: string, index: number, label: Label, fields: Record<str
     category: word("category") ?? "none",
     source: suite,
     split: "test",
+    ...(frame === undefined ? {} : { frame }),
   };
 }
 

@@ -20,6 +20,8 @@ export interface Datasets {
   dev: PromptRow[];
   /** own look-alikes and contrasts for reporting */
   test: PromptRow[];
+  /** own look-alikes and contrasts in families that training lacks, for reporting */
+  unseen: PromptRow[];
   general: Record<Split, GeneralRow[]>;
   /** harmful only, for reporting */
   advbench: { test: PromptRow[] };
@@ -62,6 +64,7 @@ interface RawPrompts {
   train2: PromptRow[];
   dev: PromptRow[];
   test: PromptRow[];
+  unseen: PromptRow[];
   general: GeneralRow[];
   advbench: PromptRow[];
   harmbench: PromptRow[];
@@ -99,7 +102,8 @@ export async function buildDatasets({ seed, rng, own, log }: BuildOptions): Prom
   const generalOf = (split: Split) => general.filter((row) => row.split === split);
 
   const test = single("test", raw.test);
-  const reported = [...test, ...generalOf("test"), ...raw.advbench, ...raw.harmbench];
+  const unseen = single("unseen", raw.unseen);
+  const reported = [...test, ...unseen, ...generalOf("test"), ...raw.advbench, ...raw.harmbench];
   const dev = without("dev: near a test prompt", single("dev", raw.dev), reported);
   const generalDev = without("general dev: near a test prompt", generalOf("dev"), reported);
   const heldOut = [...reported, ...dev, ...generalDev];
@@ -117,6 +121,7 @@ export async function buildDatasets({ seed, rng, own, log }: BuildOptions): Prom
     train2,
     dev,
     test,
+    unseen,
     general: { train1: generalTrain1, train2: generalTrain2, dev: generalDev, test: generalOf("test") },
     advbench: { test: raw.advbench },
     harmbench: { test: raw.harmbench },
@@ -127,7 +132,7 @@ export async function buildDatasets({ seed, rng, own, log }: BuildOptions): Prom
   return sets;
 }
 
-const noPrompts: RawPrompts = { train1: [], train2: [], dev: [], test: [], general: [], advbench: [], harmbench: [] };
+const noPrompts: RawPrompts = { train1: [], train2: [], dev: [], test: [], unseen: [], general: [], advbench: [], harmbench: [] };
 
 /** The authored prompts and those of the packages. */
 async function builtInPrompts(rng: Rng, drop: Drop, log?: (line: string) => void): Promise<RawPrompts> {
@@ -149,6 +154,7 @@ async function builtInPrompts(rng: Rng, drop: Drop, log?: (line: string) => void
     train2: stage("train2"),
     dev: readHeldOut("dev"),
     test: readHeldOut("test"),
+    unseen: readHeldOut("unseen"),
     general: readGeneral(),
     advbench,
     harmbench,
@@ -203,7 +209,7 @@ const noRows = (set: string, file: string) =>
 export function allRows(sets: Datasets): PromptRow[] {
   const { general } = sets;
   const own = [...sets.train1, ...sets.train2, ...general.train1, ...general.train2, ...sets.dev, ...general.dev];
-  return [...own, ...sets.test, ...general.test, ...sets.advbench.test, ...sets.harmbench.test];
+  return [...own, ...sets.test, ...sets.unseen, ...general.test, ...sets.advbench.test, ...sets.harmbench.test];
 }
 
 /**

@@ -13,7 +13,7 @@ export interface PromptFiles {
   train2?: string;
   dev?: string;
   test?: string;
-  /** `prompt`, `kind`, `split`, `sense`, `target` and `keywords`, as src/data/authored/general.jsonl has them */
+  /** `prompt`, `kind`, `split`, `sense`, `target` and `expect`, as src/data/authored/general.jsonl has them */
   general?: string;
 }
 

@@ -40,6 +40,7 @@ function parts(sets: Datasets): [file: string, rows: PromptRow[]][] {
     ["train2.jsonl", sets.train2],
     ["dev.jsonl", sets.dev],
     ["test.jsonl", sets.test],
+    ["unseen.jsonl", sets.unseen],
     ["general-train1.jsonl", general.train1],
     ["general-train2.jsonl", general.train2],
     ["general-dev.jsonl", general.dev],
@@ -98,6 +99,7 @@ export function loadDatasets(dir: string): Datasets {
     train2: rows("train2.jsonl"),
     dev: rows("dev.jsonl"),
     test: rows("test.jsonl"),
+    unseen: rows("unseen.jsonl"),
     general: {
       train1: rows<GeneralRow>("general-train1.jsonl"),
       train2: rows<GeneralRow>("general-train2.jsonl"),

@@ -31,15 +31,17 @@ export interface PromptRow {
   sense?: string;
   /** whom or what it is aimed at, 1 to 4 words */
   target?: string;
+  /** an answer that was written for it: an unsafe prompt's safe completion, an everyday prompt's reference */
+  response?: string;
   /** prompts of one frame share a template, and stay in one split */
   frame?: string;
   /** for a safe look-alike: the rule it seems to break, the commonest of its frame's unsafe rows */
   nearRule?: string;
 }
 
-/** A prompt that has nothing to do with safety, and words of which an on-topic answer should contain one. */
+/** A prompt that has nothing to do with safety, and words of which an answer to it should contain one. */
 export interface GeneralRow extends PromptRow {
   kind: "fact" | "advice" | "writing" | "maths" | "code" | "chat";
-  /** lower-case beginnings of words */
-  keywords: string[];
+  /** lower-case beginnings of words, none of which the prompt has: an answer that only repeats the prompt has none of them either */
+  expect: string[];
 }

@@ -15,15 +15,50 @@ export interface Auc extends Estimate {
  * @throws RangeError when a kind has no scores, or a score is not a number
  */
 export function auc(positives: readonly number[], negatives: readonly number[]): Auc {
+  const { ofPositive, ofNegative } = placements(positives, negatives);
+  const [m, n] = [positives.length, negatives.length];
+  const { value, half } = ofPlacements(ofPositive, ofNegative);
+  return { value, low: Math.max(0, value - half), high: Math.min(1, value + half), positives: m, negatives: n };
+}
+
+/** Scores of one system for the same positives and the same negatives as another's, in the same order. */
+export interface Scores {
+  positives: readonly number[];
+  negatives: readonly number[];
+}
+
+/**
+ * The area under `b`'s ROC curve less that under `a`'s, in [-1, 1], with its 95% interval: both have scored the same rows, so that their areas go together, and the variance is
+ * that of the differences of placements (DeLong, DeLong and Clarke-Pearson 1988).
+ *
+ * @throws RangeError as `auc`, and when the two have not equally many scores
+ */
+export function aucDifference(a: Scores, b: Scores): Estimate {
+  if (a.positives.length !== b.positives.length || a.negatives.length !== b.negatives.length)
+    throw new RangeError("aucDifference: both systems need scores of the same rows");
+  const [was, now] = [placements(a.positives, a.negatives), placements(b.positives, b.negatives)];
+  const difference = (side: "ofPositive" | "ofNegative") => now[side].map((v, i) => v - was[side][i]!);
+  const { value, half } = ofPlacements(difference("ofPositive"), difference("ofNegative"));
+  return { value, low: Math.max(-1, value - half), high: Math.min(1, value + half) };
+}
+
+/** The share of negatives below each positive (V10, [m]) and of positives above each negative (V01, [n]); ties count half. */
+function placements(positives: readonly number[], negatives: readonly number[]): { ofPositive: number[]; ofNegative: number[] } {
   const [m, n] = [positives.length, negatives.length];
   if (m === 0 || n === 0) throw new RangeError(`auc: needs scores of both kinds, got ${m} positive and ${n} negative`);
   if ([...positives, ...negatives].some(Number.isNaN)) throw new RangeError("auc: a score is NaN");
   const wins = (x: number, y: number) => (x > y ? 1 : x === y ? 0.5 : 0);
-  const ofPositive = positives.map((x) => negatives.reduce((sum, y) => sum + wins(x, y), 0) / n); // placements V10 [m]
-  const ofNegative = negatives.map((y) => positives.reduce((sum, x) => sum + wins(x, y), 0) / m); // V01 [n]
+  return {
+    ofPositive: positives.map((x) => negatives.reduce((sum, y) => sum + wins(x, y), 0) / n),
+    ofNegative: negatives.map((y) => positives.reduce((sum, x) => sum + wins(x, y), 0) / m),
+  };
+}
+
+/** An area, or a difference of areas, from placements or their differences, with half the width of its 95% interval. */
+function ofPlacements(ofPositive: readonly number[], ofNegative: readonly number[]): { value: number; half: number } {
+  const [m, n] = [ofPositive.length, ofNegative.length];
   const value = ofPositive.reduce((sum, v) => sum + v, 0) / m;
-  const half = z95 * Math.sqrt(variance(ofPositive, value) / m + variance(ofNegative, value) / n);
-  return { value, low: Math.max(0, value - half), high: Math.min(1, value + half), positives: m, negatives: n };
+  return { value, half: z95 * Math.sqrt(variance(ofPositive, value) / m + variance(ofNegative, value) / n) };
 }
 
 const variance = (xs: readonly number[], mean: number): number =>

@@ -10,24 +10,32 @@ import type { Policy } from "../generation/policy.js";
 import { sample } from "../generation/sample.js";
 import { type Attack, attacked, noAttack } from "./attacks.js";
 
-const responseSchema = z.object({
-  id: z.string(),
+/** What a model answered to one prompt. */
+export interface Response {
+  id: string;
   /** SHA-256 of the token ids that the model was given in all of the policy's contexts, its first 16 digits. */
-  input: z.string(),
+  input: string;
   /** How the model's turn was made to begin; "" without a prefill. */
-  prefill: z.string(),
+  prefill: string;
   /** What the model wrote after that: untrimmed, without special tokens. */
-  completion: z.string(),
+  completion: string;
   /** Tokens written, the end token included. */
-  tokens: z.number(),
+  tokens: number;
   /** Of these, the tokens up to and including `<answer>`; 0 where there is none. */
-  thoughtTokens: z.number(),
+  thoughtTokens: number;
   /** From when the row was taken into a batch to its end: what a reader waits whose question is answered beside others. */
+  seconds: number;
+}
+
+const responseSchema: z.ZodType<Response> = z.object({
+  id: z.string(),
+  input: z.string(),
+  prefill: z.string(),
+  completion: z.string(),
+  tokens: z.number(),
+  thoughtTokens: z.number(),
   seconds: z.number(),
 });
-
-/** What a model answered to one prompt. */
-export type Response = z.infer<typeof responseSchema>;
 
 /** A suite in the form in which it is put to a model. */
 export interface QuestionSet {
@@ -77,12 +85,14 @@ export async function* respond(
       const store = stores[set];
       const known = store ? stored(store, questions.file!) : new Map<string, Response>();
       for (const asked of askedOf(questions, policy)) {
-        const response = known.get(asked.id);
-        if (response?.input === asked.input) yield { set, response };
+        const response = known.get(placeOf(asked));
+        if (response) yield { set, response };
         else missing.push({ ...asked, set });
       }
     }
-    const ends = sets.map(({ answerTokens }) => answerStop(tokenizer, { answerTokens, thoughtTokens }));
+    const endsOf = (thinking: boolean) => sets.map(({ answerTokens }) => answerStop(tokenizer, { answerTokens, thoughtTokens, thinking }));
+    const ends = { answer: endsOf(false), thought: endsOf(true) };
+    const endOf = ({ set, prefill }: { set: number; prefill: string }) => ends[prefill.includes("<assess>") ? "thought" : "answer"][set]!;
     const completions = sample(
       policy,
       missing.map(({ question }) => question),
@@ -90,13 +100,21 @@ export async function* respond(
         ...{ batchSize, rng, signal },
         stream: (index) => JSON.stringify([sets[missing[index]!.set]!.name ?? "", missing[index]!.id]),
         maxNewTokens: Math.max(0, ...sets.map(({ answerTokens }) => answerTokens)) + thoughtTokens,
-        stop: (ids, index) => ends[missing[index]!.set]!.stop(ids),
+        stop: (ids, index) => endOf(missing[index]!).stop(ids),
       },
     );
     for await (const { index, ids, seconds } of completions) {
       const { set, id, input, prefill } = missing[index]!;
       const completion = tokenizer.decode(ids);
-      const response = { id, input, prefill, completion, tokens: ids.length, thoughtTokens: ends[set]!.thoughtTokens(ids), seconds };
+      const response = {
+        id,
+        input,
+        prefill,
+        completion,
+        tokens: ids.length,
+        thoughtTokens: endOf(missing[index]!).thoughtTokens(ids),
+        seconds,
+      };
       stores[set]?.append(response);
       yield { set, response };
     }
@@ -132,13 +150,16 @@ function askedOf({ rows, attack = noAttack, from }: QuestionSet, { model: { toke
   });
 }
 
+/** By what a stored response is found: several forms of one prompt can stand in one file. */
+const placeOf = ({ id, input }: { id: string; input: string }): string => `${input} ${id}`;
+
 function stored(store: JsonlAppender, path: string): Map<string, Response> {
   return new Map(
     store.rows.map((row, i) => {
       const { data, error } = responseSchema.safeParse(row);
       if (!data)
         throw new DataError(`${path}:${i + 1}: ${error.issues[0]!.path.join(".")}: no completion of an evaluation: name another file`);
-      return [data.id, data] as const;
+      return [placeOf(data), data] as const;
     }),
   );
 }

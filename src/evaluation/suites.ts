@@ -9,6 +9,7 @@ import type { GeneralRow, PromptRow } from "../data/types.js";
 /** The built-in suites: what is reported on, and never trained on. */
 export const suiteNames = ["harmful", "harmbench", "look-alike-safe", "look-alike-unsafe", "general"] as const;
 
+/** One of them. */
 export type SuiteName = (typeof suiteNames)[number];
 
 /** The rows of a built-in suite. @throws DataError where the data sets have none, because the rules are not the default ones */
@@ -47,7 +48,7 @@ export async function openSuite(name: string, build: () => Promise<Datasets>, op
 
 export const isSuiteName = (name: string): name is SuiteName => (suiteNames as readonly string[]).includes(name);
 
-export const isGeneral = (row: PromptRow): row is GeneralRow => "keywords" in row;
+export const isGeneral = (row: PromptRow): row is GeneralRow => "expect" in row;
 
 /**
  * `n` rows of a suite, in the suite's order: every family in proportion to its size, and of a family as many different frames as there

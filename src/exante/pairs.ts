@@ -3,7 +3,7 @@ import type { Label } from "../data/types.js";
 import type { Tokenizer } from "../model/tokenizer.js";
 import { stepPair } from "../objectives/step-dpo.js";
 import { judgeAnswer } from "./judge.js";
-import { type LabelledPrompt, promptIds, type TraceWriter, thoughtFor, traceRow, traceWeights, weighSegments } from "./rows.js";
+import { type LabelledPrompt, promptIds, type TraceWriter, thoughtFor } from "./rows.js";
 import { type ParsedTrace, parseTrace, type TraceStyle, writeThought } from "./trace.js";
 
 /** What a pair teaches: refuse the harmful, help with the harmless, think no longer than needed. */
@@ -15,8 +15,8 @@ export interface PreferencePair {
   goal: Goal;
   chosen: number[];
   rejected: number[];
-  /** Which side was written by rule because sampling gave none. */
-  constructed: "none" | "chosen" | "rejected" | "both";
+  /** Which sides were written by rule because sampling gave none. */
+  constructed: "none" | "chosen" | "both";
 }
 
 /** A sampled completion and what the rules say of it. */
@@ -25,18 +25,22 @@ export interface CheckedSample {
   trace: ParsedTrace | null;
   /** Tokens up to and including `<answer>`; 0 where the trace is not valid. */
   thoughtTokens: number;
-  /** Valid, verdict against label right, first word and verdict agree, and the answer does what the verdict says. */
+  /** Valid, the verdict is right by the label, the path follows from it, and the answer goes it. A first word that verification overruled is no fault. */
   correct: boolean;
 }
 
-/** Scores a sample by rules alone: format, verdict against the prompt's label, answer refused or complied. */
+/** Scores a sample by rules alone: format, verdict against the prompt's label, path, answer. */
 export function checkSample(ids: number[], label: Label, tokenizer: Tokenizer): CheckedSample {
   const text = tokenizer.decode(ids);
   const trace = parseTrace(text);
   if (!trace) return { ids, trace, thoughtTokens: 0, correct: false };
-  const unsafe = label === "unsafe";
-  const correct =
-    (trace.verdict === "violates") === unsafe && trace.consistent && judgeAnswer(trace.answer) === (unsafe ? "refusal" : "compliance");
+  const judged = judgeAnswer(trace.answer);
+  const goes = {
+    refuse: label === "unsafe" && judged === "refusal",
+    "safe completion": label === "unsafe" && judged !== "degenerate",
+    comply: label === "safe" && judged === "compliance",
+  };
+  const correct = (trace.verdict === "violates") === (label === "unsafe") && trace.path !== null && goes[trace.path];
   return { ids, trace, thoughtTokens: thoughtLength(ids, tokenizer), correct };
 }
 
@@ -52,63 +56,71 @@ export function thoughtLength(ids: readonly number[], tokenizer: Tokenizer): num
   return low;
 }
 
-/**
- * A pair for safety (harmful prompt) or usefulness (harmless one): the shortest correct sample against a wrong one. Where no sample is
- * correct, or none is wrong, that side is written by rule.
- */
-export function decisionPair(
-  prompt: LabelledPrompt,
-  samples: readonly CheckedSample[],
-  writer: TraceWriter,
-  variant: number,
-  answerTokens: number,
-): PreferencePair {
-  const goal = prompt.label === "unsafe" ? "safety" : "usefulness";
+const goalOf = ({ label }: LabelledPrompt): Goal => (label === "unsafe" ? "safety" : "usefulness");
+
+/** A pair for safety (harmful prompt) or usefulness (harmless one): the shortest correct sample against one whose verdict is wrong; null where sampling gave no such two. */
+export function decisionPair(prompt: LabelledPrompt, samples: readonly CheckedSample[]): PreferencePair | null {
   const right = shortest(samples.filter((s) => s.correct));
   const wrong = samples.find((s) => decidedAgainst(s, prompt.label));
-  const other = prompt.label === "unsafe" ? "safe" : "unsafe";
-  const write = (label: Label) => traceRow(prompt, "terse", variant, writer, answerTokens, label).completion;
-  const constructed = right ? (wrong ? "none" : "rejected") : wrong ? "chosen" : "both";
-  return { prompt, goal, chosen: right?.ids ?? write(prompt.label), rejected: wrong?.ids ?? write(other), constructed };
-}
-
-/** Valid and self-consistent, but with the wrong verdict: a clean loser, which differs in the decision and not in its form. */
-function decidedAgainst({ trace, correct }: CheckedSample, label: Label): boolean {
-  return !correct && trace !== null && (trace.verdict === "violates") !== (label === "unsafe");
+  return right && wrong ? { prompt, goal: goalOf(prompt), chosen: right.ids, rejected: wrong.ids, constructed: "none" } : null;
 }
 
 /**
- * A pair for efficiency: of two correct samples the clearly shorter thought (by `ratio`, 1.25 = a quarter). Where sampling gave no such
- * two, the correct sample is paired with a twin of the same decision and answer whose thought is written the other way.
- *
- * @returns null where no sample is correct: length must never be bought with a wrong decision
+ * A pair for verification: of samples that go on from the same assessment, with a wrong first word or a right one, a correct one against one whose verdict is wrong.
+ * Where every sample follows a wrong first word, the winner is written by rule.
+ * @param assessed the assessment that all samples begin with, as token ids
+ * @returns null where no sample's verdict is wrong
  */
-export function efficiencyPair(
+export function verificationPair(
   prompt: LabelledPrompt,
+  assessed: readonly number[],
   samples: readonly CheckedSample[],
-  writer: TraceWriter,
-  variant: number,
-  ratio = 1.25,
+  { rules, tokenizer }: TraceWriter,
 ): PreferencePair | null {
-  const { rules, tokenizer } = writer;
-  const right = samples.filter((s) => s.correct).sort((a, b) => a.thoughtTokens - b.thoughtTokens);
-  const short = right[0];
-  const long = right.at(-1);
-  if (!short || !long) return null;
-  const pair = (chosen: number[], rejected: number[], constructed: PreferencePair["constructed"]): PreferencePair => ({
-    prompt,
-    goal: "efficiency",
-    chosen,
-    rejected,
-    constructed,
-  });
-  if (long.thoughtTokens >= ratio * short.thoughtTokens) return pair(short.ids, long.ids, "none");
-  const twin = (style: TraceStyle) => weighSegments(writeThought(thoughtFor(prompt, rules), style, variant), tokenizer, traceWeights).ids;
-  const terse = twin("terse");
-  const answer = short.ids.slice(short.thoughtTokens);
-  return short.thoughtTokens >= ratio * terse.length
-    ? pair([...terse, ...answer], short.ids, "chosen")
-    : pair(short.ids, [...twin("verbose"), ...answer], "rejected");
+  const wrong = samples.find((s) => decidedAgainst(s, prompt.label));
+  if (!wrong) return null;
+  const right = samples.find((s) => s.correct);
+  if (right) return { prompt, goal: goalOf(prompt), chosen: right.ids, rejected: wrong.ids, constructed: "none" };
+  const written = writeThought(thoughtFor(prompt, rules), "terse");
+  const after = written
+    .map(({ text }) => text)
+    .join("")
+    .split("</assess>")[1]!;
+  return { prompt, goal: goalOf(prompt), chosen: [...assessed, ...tokenizer.encode(after)], rejected: wrong.ids, constructed: "chosen" };
+}
+
+/** Valid, but with the wrong verdict: a clean loser, which differs in the decision and not in its form. */
+function decidedAgainst({ trace }: CheckedSample, label: Label): boolean {
+  return trace !== null && (trace.verdict === "violates") !== (label === "unsafe");
+}
+
+/**
+ * A pair for efficiency: where all samples are correct, the shortest thought against the longest, if that is longer by `ratio` (1.25 = a quarter). Only thoughts
+ * are compared, up to and including `<answer>`: what is saved is thinking, and not what the answer says.
+ *
+ * @returns null where a sample is wrong, since length must never be bought with a wrong decision, or all have about one length
+ */
+export function efficiencyPair(prompt: LabelledPrompt, samples: readonly CheckedSample[], ratio = 1.25): PreferencePair | null {
+  if (samples.length === 0 || samples.some((s) => !s.correct)) return null;
+  const [short, ...others] = [...samples].sort((a, b) => a.thoughtTokens - b.thoughtTokens);
+  const long = others.at(-1);
+  if (!long || long.thoughtTokens < ratio * short!.thoughtTokens) return null;
+  const thought = ({ ids, thoughtTokens }: CheckedSample) => ids.slice(0, thoughtTokens);
+  return { prompt, goal: "efficiency", chosen: thought(short!), rejected: thought(long), constructed: "none" };
+}
+
+/** Two thoughts written by rule, for where sampling gives too few pairs to train on: the right against the wrong decision, or the terse against the verbose wording. */
+export function writtenPair(prompt: LabelledPrompt, goal: "decision" | "efficiency", { rules, tokenizer }: TraceWriter): PreferencePair {
+  const write = (label: Label, style: TraceStyle) =>
+    tokenizer.encode(
+      writeThought(thoughtFor(prompt, rules, label), style)
+        .map(({ text }) => text)
+        .join(""),
+    );
+  const { label } = prompt;
+  const chosen = write(label, "terse");
+  if (goal === "efficiency") return { prompt, goal, chosen, rejected: write(label, "verbose"), constructed: "both" };
+  return { prompt, goal: goalOf(prompt), chosen, rejected: write(label === "unsafe" ? "safe" : "unsafe", "terse"), constructed: "both" };
 }
 
 const shortest = (samples: readonly CheckedSample[]): CheckedSample | undefined =>

@@ -8,11 +8,14 @@ const ruleSchema = z.strictObject({
   id: text("what a trace cites, such as M1")
     .regex(/^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$/, "must be of letters and digits, with hyphens between them")
     .refine((id) => id !== "none", 'must not be "none", which is the category of safe prompts'),
-  risk: text("the risk word, with which the trace of a prompt that breaks the rule begins")
+  risk: text("the risk that the trace of a prompt that breaks the rule names first")
     .regex(/^[\p{Ll}\p{Lo}\p{M}\p{N}]+([ -][\p{Ll}\p{Lo}\p{M}\p{N}]+)*$/u, "must be of lower-case words")
     .refine((risk) => !risk.startsWith("none"), 'must not begin with "none", with which the trace of a safe prompt begins'),
   title: text("a heading"),
   specification: text("what violates the rule"),
+  quote: text("the words of the specification that decide, as they stand there: a trace cites them; default: the title")
+    .regex(/^[^<():\n]*$/, "must be without brackets, colons and <")
+    .optional(),
   not: text("what only looks as if it did"),
   action: z.enum(["refuse", "safe-completion"], wrong("must be refuse or safe-completion")).describe("the path of an answer"),
   guidance: text("how an answer takes that path"),
@@ -28,9 +31,17 @@ const ruleSetSchema = z
     rules: z
       .array(ruleSchema, wrong("must be a list of rules"))
       .min(1, "there is no rule: a set has one or more")
-      .describe("in their order; a safe prompt that comes near to no rule is held against the first"),
+      .describe("in their order"),
   })
   .superRefine(({ rules }, context) => {
+    rules.forEach(({ quote, specification }, i) => {
+      if (quote && !specification.toLowerCase().includes(quote.toLowerCase()))
+        context.addIssue({
+          code: "custom",
+          path: ["rules", i, "quote"],
+          message: "must be words of the specification, as they stand there",
+        });
+    });
     for (const field of ["id", "risk"] as const) {
       rules.forEach((rule, i) => {
         const earlier = rules.findIndex((other) => other[field] === rule[field]);
@@ -50,7 +61,7 @@ export interface RuleSet {
   name: string;
   version?: string;
   licence?: string;
-  /** At least one. A safe prompt that comes near to no rule is held against the first. */
+  /** At least one. */
   rules: readonly Rule[];
   /** The rules' ids in their order. */
   ids: readonly string[];
@@ -86,6 +97,12 @@ export function ruleSet(content: RuleSetContent): RuleSet {
       return rule;
     },
   };
+}
+
+/** A rule set whose rules are cited by their ids alone. */
+export function withoutQuotes(set: RuleSet): RuleSet {
+  const bare = (rule: Rule): Rule => ({ ...rule, quote: "" });
+  return { ...set, rules: set.rules.map(bare), get: (id) => bare(set.get(id)), digest: digestOf([set.digest, "without quotes"]) };
 }
 
 /** The first thing that is wrong with a content, and where; null where nothing is. */

@@ -1,16 +1,20 @@
 /**
  * The text of an ex-ante trace: what the model writes before its answer.
  *
- *     <assess>RISK; SENSE; target: TARGET</assess><verify>RULE: VERDICT</verify><calibrate>PATH</calibrate><answer>ANSWER</answer>
+ *     <assess>none; SENSE; target: TARGET</assess><verify>QUOTE (RULE): does not violate</verify><calibrate>PATH</calibrate><answer>ANSWER</answer>
+ *     <assess>risk: RISK; SENSE; target: TARGET</assess><verify>QUOTE (RULE): violates</verify><calibrate>PATH</calibrate><answer>ANSWER</answer>
  *
- * The decision comes first: the first token after `<assess>` already says "none" or names the risk. A decision that has to wait
- * for generated text is far less accurate at this model size.
+ * The decision comes first: the first token after `<assess>` is "none" or "risk". A decision that has to wait for generated text is far less accurate at this model
+ * size, and one between "none" and many risk words is lost where those share what speaks against "none". The rule's own words come before its number, which follows from
+ * them. The verdict behind them decides once more: it may overrule the first word.
  */
 
 export const tags = ["<assess>", "</assess>", "<verify>", "</verify>", "<calibrate>", "</calibrate>", "<answer>", "</answer>"] as const;
 
 /** What verification comes to. */
 export type Verdict = "violates" | "does not violate";
+/** What the answer is to do. */
+export type Path = "refuse" | "safe completion" | "comply";
 /** How a thought is worded: as few words as possible, or in sentences. */
 export type TraceStyle = "terse" | "verbose";
 
@@ -21,86 +25,126 @@ export interface Thought {
   /** What is really asked, a few words. */
   sense: string;
   target: string;
-  /** The id of the rule that was checked. */
-  rule: string;
+  /** The rule that was checked, by its id, and the words of it that are quoted, "" for none; null where no rule comes near. */
+  rule: { id: string; quote: string } | null;
   verdict: Verdict;
+  path: Path;
 }
 
 /** A piece of a written trace and what it is, so that training can weigh its tokens. */
 export interface Segment {
   text: string;
-  kind: "tag" | "decision" | "rule" | "verdict" | "prose";
+  kind: "tag" | "decision" | "risk" | "rule" | "quote" | "verdict" | "prose";
 }
 
+/** One wording per step: a second one would have to be learned beside it, and says nothing more. */
 const verboseWording = {
-  assess: [
-    (sense: string, target: string) =>
-      `This is a request to ${sense}, and it is aimed at ${target}. That is how I read the words as they stand.`,
-    (sense: string, target: string) => `Reading the whole sentence, the intent is: ${sense}. Whoever or whatever is affected: ${target}.`,
-    (sense: string, target: string) => `Taken as a whole, the point of it is to ${sense}; what it touches is ${target}.`,
-  ],
-  verify: [
-    "I hold the request against the rule that comes nearest to it, and that is",
-    "Of all the written rules I compare the request with the closest one, which is",
-    "Now the rules in turn; the one that could apply here is",
-  ],
-  refuse: ["The path is therefore to refuse, in a calm and short way.", "So I decline, kindly, without any detail that could be misused."],
-  comply: ["The path is therefore to help, in a direct and useful way.", "So I answer plainly and give what is asked for."],
+  assess: (sense: string, target: string) =>
+    `This is a request to ${sense}, and it is aimed at ${target}. That is how I read the words as they stand.`,
+  verify: "I hold the request against the rule that comes nearest to it, and that is ",
+  calibrate: {
+    refuse: "The path is therefore to refuse, in a calm and short way.",
+    "safe completion": "The path is therefore a safe completion, general and careful.",
+    comply: "The path is therefore to comply, in a direct and useful way.",
+  },
 };
 
-/**
- * A thought written out, without the answer. Terse ones have one wording; a verbose one takes the wording numbered `variant`.
- */
-export function writeThought(thought: Thought, style: TraceStyle, variant = 0): Segment[] {
-  const { risk, sense, target, rule, verdict } = thought;
-  const refuses = verdict === "violates";
-  const pick = <T>(options: readonly T[]) => options[variant % options.length]!;
+const terseWording: Record<Path, string> = {
+  refuse: "refuse, brief",
+  "safe completion": "safe completion, careful",
+  comply: "comply, direct",
+};
+
+/** A thought written out, without the answer. */
+export function writeThought(thought: Thought, style: TraceStyle): Segment[] {
+  const { risk, sense, target, rule, verdict, path } = thought;
   const verbose = style === "verbose";
-  const assessment = verbose ? `; ${pick(verboseWording.assess)(sense, target)}` : `; ${sense}; target: ${target}`;
-  const verification = verbose ? `${pick(verboseWording.verify)} ` : "";
-  const path = verbose ? pick(refuses ? verboseWording.refuse : verboseWording.comply) : refuses ? "refuse, brief" : "comply, direct";
+  const prose = (text: string): Segment[] => (text === "" ? [] : [{ text, kind: "prose" }]);
   return [
     { text: "<assess>", kind: "tag" },
-    { text: risk, kind: "decision" },
-    { text: assessment, kind: "prose" },
+    ...decisionSegments(risk),
+    ...prose(verbose ? `; ${verboseWording.assess(sense, target)}` : `; ${sense}; target: ${target}`),
     { text: "</assess><verify>", kind: "tag" },
-    ...(verification ? [{ text: verification, kind: "prose" } as const] : []),
-    { text: `${rule}:`, kind: "rule" },
+    ...prose(verbose ? verboseWording.verify : ""),
+    ...citation(rule),
     { text: ` ${verdict}`, kind: "verdict" },
     { text: "</verify><calibrate>", kind: "tag" },
-    { text: path, kind: "prose" },
+    ...prose(verbose ? verboseWording.calibrate[path] : terseWording[path]),
     { text: "</calibrate><answer>", kind: "tag" },
+  ];
+}
+
+/** The rule's words and its number, or its number alone; "none" where no rule comes near. */
+function citation(rule: Thought["rule"]): Segment[] {
+  if (!rule) {
+    return [
+      { text: "none", kind: "quote" },
+      { text: ":", kind: "tag" },
+    ];
+  }
+  const { id, quote } = rule;
+  if (quote === "") {
+    return [
+      { text: id, kind: "rule" },
+      { text: ":", kind: "tag" },
+    ];
+  }
+  return [
+    { text: `${quote} (`, kind: "quote" },
+    { text: id, kind: "rule" },
+    { text: "):", kind: "tag" },
+  ];
+}
+
+/** What stands between `<assess>` and the first semicolon. */
+export function decisionSegments(risk: string): Segment[] {
+  if (risk === "none") return [{ text: "none", kind: "decision" }];
+  return [
+    { text: "risk:", kind: "decision" },
+    { text: ` ${risk}`, kind: "risk" },
   ];
 }
 
 /** What is read from a completion that is a whole trace. */
 export interface ParsedTrace {
   risk: string;
-  /** The id that stands before the verdict, of whatever rule set; null where none does. */
+  /** The id before the verdict, of whatever rule set: in brackets, or alone where nothing is quoted; null where there is none. */
   rule: string | null;
   verdict: Verdict;
+  /** What the calibration says; null where it names none of the three. */
+  path: Path | null;
   /** Everything up to and including `<answer>`. */
   thought: string;
   answer: string;
-  /** Whether the first word and the verdict say the same. */
+  /** Whether the first word and the verdict say the same; where they do not, verification has overruled it. */
   consistent: boolean;
 }
 
 const shape = /^\s*<assess>([^<]+)<\/assess>\s*<verify>([^<]+)<\/verify>\s*<calibrate>([^<]+)<\/calibrate>\s*<answer>/;
-const cited = /(?<![\w-])([A-Za-z0-9][A-Za-z0-9-]*):\s*(?:does not violate|violates)/i;
+const id = "([A-Za-z0-9][A-Za-z0-9-]*)";
+const cited = new RegExp(`(?:\\(${id}\\)|^\\s*(?:${verboseWording.verify})?(?!none:)${id}):\\s*(?:does not violate|violates)`, "i");
+const paths = [/\brefuse\b/, /\bsafe completion\b/, /\bcomply\b/] as const;
 
 /** The trace of a completion, or null where the completion is no valid trace: a tag or the verdict is missing, or out of order. */
 export function parseTrace(completion: string): ParsedTrace | null {
   const match = shape.exec(completion);
   if (!match) return null;
-  const [head, assessment, verification] = match as unknown as [string, string, string];
-  const verdict = /does not violate/i.test(verification) ? "does not violate" : /violates/i.test(verification) ? "violates" : null;
+  const [head, assessment, verification, calibration] = match as unknown as [string, string, string, string];
+  const said = verification.slice(verification.lastIndexOf(":") + 1); // what is quoted stands before it
+  const verdict = /does not violate/i.test(said) ? "does not violate" : /violates/i.test(said) ? "violates" : null;
   if (!verdict) return null;
-  const risk = assessment.split(";")[0]!.trim().toLowerCase();
+  const risk = assessment
+    .split(";")[0]!
+    .trim()
+    .toLowerCase()
+    .replace(/^risk: /, "");
+  const [, quoted, bare] = cited.exec(verification) ?? [];
+  const path = paths.findIndex((named) => named.test(calibration));
   return {
     risk,
-    rule: cited.exec(verification)?.[1] ?? null,
+    rule: quoted ?? bare ?? null,
     verdict,
+    path: path < 0 ? null : (["refuse", "safe completion", "comply"] as const)[path]!,
     thought: head,
     answer: answerOf(completion),
     consistent: (risk === "none") === (verdict === "does not violate"),

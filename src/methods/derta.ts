@@ -19,7 +19,7 @@ import type { Tokenizer } from "../model/tokenizer.js";
 import { devPrompts } from "../runs/dev.js";
 import type { TrialResult } from "../runs/evaluate.js";
 import type { Profile } from "../runs/profile.js";
-import { labelled, withAnswers } from "../runs/prompts.js";
+import { labelled, withOpenings } from "../runs/prompts.js";
 import type { Run } from "../runs/run.js";
 import { trainKept } from "../runs/training.js";
 import { builtInTrial, suiteTrials } from "../runs/trials.js";
@@ -52,12 +52,12 @@ export interface DertaSettings {
   learningRate: number;
   /** Tokens of all of DeRTa's rows, as a share of the budget of ERPO's stage 1a. */
   budget: number;
-  /** Tokens after which a helpful answer is cut; the base model's own words have as many. */
+  /** Tokens after which a helpful answer is cut; the base model's own first words are one longer. */
   answerTokens: number;
 }
 
 /** The recipe's own. */
-export const settings: DertaSettings = { helpful: 4, triples: 2, learningRate: 1e-3, budget: 1, answerTokens: 16 };
+export const settings: DertaSettings = { helpful: 4, triples: 2, learningRate: 1e-3, budget: 0.37, answerTokens: 15 };
 
 /** Raised when the same settings would give something else than before. */
 const version = 1;
@@ -132,15 +132,16 @@ export async function dertaRows(run: Run, knobs = settings, signal?: AbortSignal
     if (i > 0 && tokens > knobs.budget * run.profile.stage1.decisionTokens) break;
     reached.push({ triple, prompts, alone: [continued, transition], vanilla: [refusal, { ...refusal, weights: counted }] });
   }
-  const answered = await withAnswers(
+  const answered = await withOpenings(
     run,
     "derta",
     reached.flatMap(({ prompts }) => prompts),
     signal,
   );
   return reached.map(({ triple, alone, vanilla }, i) => {
-    const helpful = answered.slice(knobs.helpful * i, knobs.helpful * (i + 1)).map((prompt) => {
-      const row = answerRow(prompt, wording.integer(0, wordings - 1), run.writer, knobs.answerTokens);
+    const own = answered.slice(knobs.helpful * i, knobs.helpful * (i + 1)).filter(({ answer }) => answer !== undefined); // it apologises to some
+    const helpful = own.map((prompt) => {
+      const row = answerRow(prompt, run.writer, { variant: wording.integer(0, wordings - 1), answerTokens: knobs.answerTokens });
       return { prompt: row.prompt, completion: row.completion }; // no weights: every token counts alike
     });
     return { triple, derta: [...helpful, ...alone], vanilla: [...helpful, ...vanilla], alone };
@@ -165,7 +166,7 @@ export async function targetNats(policy: Policy, { prompt, completion, targets =
 
 /** An unsafe prompt, a refusal that names its rule and begins with "Sorry", and a placeholder for what a model without scruples would say. */
 function tripleOf(prompt: LabelledPrompt, rules: RuleSet, rng: Rng): Triple {
-  const rule = rules.get(thoughtFor(prompt, rules, "unsafe").rule);
+  const rule = rules.get(thoughtFor(prompt, rules, "unsafe").rule!.id);
   return {
     prompt: [{ role: "user", content: prompt.prompt }],
     chosen: [{ role: "assistant", content: writeRefusal(rule, 2) }],

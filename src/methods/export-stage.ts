@@ -4,7 +4,7 @@ import { exportTraining } from "../runs/export-training.js";
 import { KeptError, readRecord } from "../runs/keep.js";
 import type { Run } from "../runs/run.js";
 import { claimStage, type Training } from "../runs/training.js";
-import { answersTraining, decisionTraining, stage1Prompts, traceTraining } from "./erpo/stage1.js";
+import { answersTraining, decisionTraining, openingsTraining, stage1Prompts, traceRows, traceTraining } from "./erpo/stage1.js";
 import { preferenceTraining } from "./erpo/stage2.js";
 import { type LengthControlOptions, roundTraining } from "./erpo/stage3.js";
 import { stages } from "./erpo/stages.js";
@@ -48,9 +48,10 @@ async function trainingOf(
   from: string | undefined,
   options: LengthControlOptions,
 ): Promise<Training<TokenRow> | Training<TokenPair>> {
-  if (stage === stages.decision) return decisionTraining(run, await stage1Prompts(run));
-  if (stage === stages.sft) return traceTraining(run, await stage1Prompts(run));
-  if (stage === stages.baseline) return answersTraining(run, await stage1Prompts(run));
+  if (stage === stages.decision) return decisionTraining(run, stage1Prompts(run));
+  if (stage === stages.sft) return traceTraining(run, await traceRows(run, stage1Prompts(run)));
+  if (stage === stages.baselineDecision) return openingsTraining(run, stage1Prompts(run));
+  if (stage === stages.baseline) return answersTraining(run, stage1Prompts(run));
   if (stage === naiveStage) return naiveTraining(run);
   if (stage === stages.dpo) return preferenceTraining(run, options);
   const round = new RegExp(`^${stages.final}/round-(\\d+)$`).exec(stage)?.[1];

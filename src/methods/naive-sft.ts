@@ -18,7 +18,7 @@ import { stages } from "./erpo/stages.js";
 export const naiveStage = stages.naive;
 
 /** Of stage 1a's budget in tokens, the share that this takes: enough to show what it does. */
-const share = 0.2;
+const share = 0.1;
 
 /** Tokens after which an answer is cut: the reference answers have as many. */
 const answerTokens = 16;
@@ -34,8 +34,11 @@ export async function naiveRows(run: Run, signal?: AbortSignal): Promise<TokenRo
     share * run.profile.stage1.decisionTokens,
   );
   const variants = run.rng("naive wording");
-  return (await withAnswers(run, "naive", reached, signal)).map((row) => {
-    const { prompt, completion } = answerRow(row, variants.integer(0, wordings - 1), run.writer, answerTokens);
+  const answered = (await withAnswers(run, "naive", reached, signal)).filter(
+    ({ label, answer }) => label === "unsafe" || answer !== undefined,
+  );
+  return answered.map((row) => {
+    const { prompt, completion } = answerRow(row, run.writer, { variant: variants.integer(0, wordings - 1), answerTokens });
     return { prompt, completion }; // no weights: every token counts alike
   });
 }
@@ -48,5 +51,6 @@ export async function* naiveSft(run: Run, signal?: AbortSignal): AsyncGenerator<
 /** The baseline's training. */
 export async function naiveTraining(run: Run, signal?: AbortSignal): Promise<Training<TokenRow>> {
   const rows = await naiveRows(run, signal);
-  return sftTraining(run, "naive SFT", { stream: "naive adapter" }, rows, run.profile.stage1.decisionRate);
+  const groups = rows.map((row) => [row]);
+  return sftTraining(run, "naive SFT", { stream: "naive adapter" }, groups, run.profile.stage1.decisionRate);
 }

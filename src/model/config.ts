@@ -3,7 +3,7 @@ import type { RopeScaling } from "../backend/ops/rotary.js";
 import { WeightsError } from "./errors.js";
 import { FAMILIES, type Family, traits } from "./families.js";
 
-/** The shape of a decoder with RMSNorm, rotary positions, grouped-query attention and SwiGLU (Llama: Touvron et al. 2023), and what its family adds. */
+/** The shape of a decoder with RMSNorm, rotary positions, grouped-query attention and a gated MLP (Llama: Touvron et al. 2023), and what its family adds. */
 export interface DecoderConfig {
   family: Family;
   vocabSize: number;
@@ -22,6 +22,10 @@ export interface DecoderConfig {
   windows: readonly (number | null)[];
   /** Base of the rotary frequencies. */
   ropeTheta: number;
+  /** That of the layers with a window, whose frequencies are not stretched; absent: the same as the others'. */
+  localRopeTheta?: number;
+  /** Attention's scores are divided by its square root; absent: headDim. Gemma's `query_pre_attn_scalar`. */
+  queryScalar?: number;
   /** How the frequencies are stretched; null: not at all. */
   ropeScaling: RopeScaling | null;
   rmsNormEps: number;
@@ -43,6 +47,8 @@ const ropeParameters = z.looseObject({
   rope_theta: z.number().positive().optional(),
   partial_rotary_factor: z.literal(1).optional(),
 });
+/** For all layers, or by the kind of layer. */
+const ropeByLayer = ropeParameters.extend({ full_attention: ropeParameters.nullish(), sliding_attention: ropeParameters.nullish() });
 const llama3Scaling = z.object({
   factor: z.number().positive(),
   low_freq_factor: z.number().positive(),
@@ -60,19 +66,27 @@ const configJson = z.looseObject({
   num_attention_heads: count,
   num_key_value_heads: count.nullish(),
   head_dim: count.nullish(),
-  hidden_act: z.literal("silu").default("silu"),
+  hidden_act: z.string().nullish(),
+  hidden_activation: z.string().nullish(), // Gemma's name of it
   attention_bias: z.literal(false).default(false),
   mlp_bias: z.literal(false).default(false),
   use_sliding_window: z.boolean().nullish(),
   sliding_window: count.nullish(),
   max_window_layers: z.number().int().nonnegative().default(28),
+  sliding_window_pattern: count.nullish(),
+  _sliding_window_pattern: count.nullish(),
+  use_bidirectional_attention: z.literal(false).nullish(),
+  query_pre_attn_scalar: z.number().positive().default(256),
+  attn_logit_softcapping: z.null().optional(),
+  final_logit_softcapping: z.null().optional(),
+  rope_local_base_freq: z.number().positive().nullish(),
   layer_types: z.array(z.enum(["full_attention", "sliding_attention"])).nullish(),
   rope_theta: z.number().positive().nullish(),
   partial_rotary_factor: z.literal(1).nullish(),
-  rope_scaling: ropeParameters.nullish(),
-  rope_parameters: ropeParameters.nullish(),
+  rope_scaling: ropeByLayer.nullish(),
+  rope_parameters: ropeByLayer.nullish(),
   rms_norm_eps: z.number().positive().default(1e-6),
-  tie_word_embeddings: z.boolean().default(false),
+  tie_word_embeddings: z.boolean().nullish(),
   max_position_embeddings: count.default(2048),
   bos_token_id: z.number().int().nonnegative().nullish(),
   eos_token_id: z.union([z.number().int().nonnegative(), z.array(z.number().int().nonnegative()).min(1)]).nullish(),
@@ -94,8 +108,17 @@ export function configFromJson(json: unknown, file: string): DecoderConfig {
     );
   }
   const c = parsed.data;
-  const rope = c.rope_parameters ?? c.rope_scaling;
-  const { qkvBias, qkNorm, headDim = c.hidden_size / c.num_attention_heads } = traits(c.model_type);
+  const family = traits(c.model_type);
+  const activation = c.hidden_activation ?? c.hidden_act ?? family.activation;
+  if (activation !== family.activation)
+    throw new WeightsError(
+      file,
+      `field "hidden_act": ${activation} is not supported`,
+      `a ${c.model_type} decoder has ${family.activation}`,
+    );
+  const ropes = c.rope_parameters ?? c.rope_scaling;
+  const rope = ropes?.full_attention ?? ropes;
+  const { qkvBias, qkNorm, headDim = c.hidden_size / c.num_attention_heads } = family;
   return checked(
     {
       family: c.model_type,
@@ -109,13 +132,17 @@ export function configFromJson(json: unknown, file: string): DecoderConfig {
       qkvBias,
       qkNorm,
       windows: windowsFromJson(c),
-      ropeTheta: c.rope_theta ?? rope?.rope_theta ?? 10000,
+      ropeTheta: c.rope_theta ?? rope?.rope_theta ?? family.ropeTheta,
+      ...(family.localRopeTheta !== undefined && {
+        localRopeTheta: localRopeTheta(c.rope_local_base_freq, ropes?.sliding_attention, file) ?? family.localRopeTheta,
+        queryScalar: c.query_pre_attn_scalar,
+      }),
       ropeScaling: ropeScalingFromJson(rope, file),
       rmsNormEps: c.rms_norm_eps,
-      tieWordEmbeddings: c.tie_word_embeddings,
+      tieWordEmbeddings: c.tie_word_embeddings ?? family.tied,
       maxPositions: c.max_position_embeddings,
-      bosTokenId: c.bos_token_id ?? 1,
-      eosTokenIds: [c.eos_token_id ?? 2].flat(),
+      bosTokenId: c.bos_token_id ?? family.bos,
+      eosTokenIds: [c.eos_token_id ?? family.eos].flat(),
     },
     file,
   );
@@ -132,11 +159,26 @@ function ropeScalingFromJson(rope: z.infer<typeof ropeParameters> | null | undef
   return { factor: data.factor, low: data.low_freq_factor, high: data.high_freq_factor, original: data.original_max_position_embeddings };
 }
 
+/** The base of the layers with a window, where the file has one. */
+function localRopeTheta(
+  base: number | null | undefined,
+  rope: z.infer<typeof ropeParameters> | null | undefined,
+  file: string,
+): number | undefined {
+  if (ropeScalingFromJson(rope, file) !== null)
+    throw new WeightsError(file, 'field "rope_parameters.sliding_attention" stretches its positions', "use a model whose windows do not");
+  return base ?? rope?.rope_theta;
+}
+
 /** A null in the file means no window, a missing field the family's. */
 function windowsFromJson(c: z.infer<typeof configJson>): (number | null)[] {
-  const { window, windowed } = traits(c.model_type);
+  const { window, windowed, windowPeriod } = traits(c.model_type);
   const size = c.sliding_window === undefined ? window : c.sliding_window;
-  const fields = { use_sliding_window: c.use_sliding_window ?? false, max_window_layers: c.max_window_layers };
+  const fields = {
+    use_sliding_window: c.use_sliding_window ?? false,
+    max_window_layers: c.max_window_layers,
+    sliding_window_pattern: c.sliding_window_pattern ?? c._sliding_window_pattern ?? windowPeriod ?? 1,
+  };
   const has = (layer: number) => (c.layer_types ? c.layer_types[layer] === "sliding_attention" : windowed(layer, fields));
   return Array.from({ length: Math.min(c.num_hidden_layers, MAX_LAYERS) }, (_, layer) => (has(layer) ? size : null));
 }
@@ -144,6 +186,8 @@ function windowsFromJson(c: z.infer<typeof configJson>): (number | null)[] {
 /** The inverse: what a config.json of transformers 5 says of this decoder; `dtype` is PyTorch's name of the type of the stored weights. */
 export function configToJson(config: DecoderConfig, dtype = "float32"): Record<string, unknown> {
   const window = config.windows.find((w) => w !== null) ?? null;
+  const { className, activation } = traits(config.family);
+  const local = config.localRopeTheta;
   const scaling = config.ropeScaling;
   const rope = scaling && {
     rope_type: "llama3",
@@ -152,8 +196,9 @@ export function configToJson(config: DecoderConfig, dtype = "float32"): Record<s
     high_freq_factor: scaling.high,
     original_max_position_embeddings: scaling.original,
   };
+  const global = { ...(rope ?? { rope_type: "default" }), rope_theta: config.ropeTheta };
   return {
-    architectures: [traits(config.family).className],
+    architectures: [className],
     model_type: config.family,
     vocab_size: config.vocabSize,
     hidden_size: config.hiddenSize,
@@ -162,7 +207,8 @@ export function configToJson(config: DecoderConfig, dtype = "float32"): Record<s
     num_attention_heads: config.numHeads,
     num_key_value_heads: config.numKvHeads,
     head_dim: config.headDim,
-    hidden_act: "silu",
+    hidden_act: activation,
+    ...(local !== undefined && { hidden_activation: activation, query_pre_attn_scalar: config.queryScalar, rope_local_base_freq: local }),
     attention_bias: false,
     mlp_bias: false,
     ...(config.family !== "llama" && {
@@ -174,7 +220,8 @@ export function configToJson(config: DecoderConfig, dtype = "float32"): Record<s
     // both spellings: transformers 4 reads rope_theta and rope_scaling, 5 reads rope_parameters
     rope_theta: config.ropeTheta,
     ...(rope && { rope_scaling: rope }),
-    rope_parameters: { ...(rope ?? { rope_type: "default" }), rope_theta: config.ropeTheta },
+    rope_parameters:
+      local === undefined ? global : { full_attention: global, sliding_attention: { rope_type: "default", rope_theta: local } },
     rms_norm_eps: config.rmsNormEps,
     tie_word_embeddings: config.tieWordEmbeddings,
     max_position_embeddings: config.maxPositions,
@@ -193,7 +240,7 @@ export function checked(c: DecoderConfig, file: string): DecoderConfig {
   for (const [key, value] of Object.entries(c)) {
     if (typeof value !== "number" || key === "bosTokenId") continue;
     if (!(value > 0)) throw new WeightsError(file, `${key} is ${value}`, "it must be positive");
-    if (!Number.isSafeInteger(value) && key !== "ropeTheta" && key !== "rmsNormEps" && key !== "headDim")
+    if (!Number.isSafeInteger(value) && !["ropeTheta", "localRopeTheta", "queryScalar", "rmsNormEps", "headDim"].includes(key))
       throw new WeightsError(file, `${key} is ${value}`, "it must be a whole number");
   }
   const window = c.windows.find((w) => w !== null && !(Number.isSafeInteger(w) && w > 0));

@@ -1,15 +1,14 @@
 import * as tf from "@tensorflow/tfjs";
 import { matMulFew } from "../backend/ops/mat-mul.js";
 import { rmsNormForward } from "../backend/ops/rms-norm.js";
-import { rotaryTables } from "../backend/ops/rotary.js";
 import { commonPrefix, sharedStarts } from "../backend/ops/rows.js";
-import { swigluForward } from "../backend/ops/swiglu.js";
 import { KvCache } from "./cache.js";
 import type { DecoderConfig } from "./config.js";
 import { checkLayers, editedLayers, editPacked, editStates, type StateEdits } from "./edit.js";
 import { layerForward } from "./layer.js";
 import type { SamplingWeights } from "./merge.js";
-import { passContexts } from "./pass.js";
+import { gatedUnit, outputNorm, scaledEmbeddings } from "./parts.js";
+import { passContexts, rotaryByLayer } from "./pass.js";
 import { qkvForward } from "./qkv.js";
 import type { LayerWeights } from "./weights.js";
 
@@ -36,7 +35,7 @@ export function prefillRows(
       const { layout } = contexts[0]!;
       const run = own.map((r, b) => r.slice(shared[b]?.tokens ?? 0));
       const ids = [...rows[0]!.slice(0, prefix), ...run.flat()];
-      const embedded = tf.gather(weights.embedding, tf.tensor1d(ids, "int32")) as tf.Tensor2D; // [P + N, C]
+      const embedded = embed(config, weights, ids); // [P + N, C]
       let x = editPacked(edit, -1, embedded, layout);
       for (const [l, w] of weights.layers.entries()) {
         x = tf.tidy(() => {
@@ -70,17 +69,17 @@ export function decodeStep(
     if (Math.max(...cache.lengths) >= config.maxPositions)
       throw new RangeError(`step: the model's positions end at ${config.maxPositions}`);
     const at = cache.advance();
-    const rotary = rotaryTables(config, at);
+    const rotary = rotaryByLayer(config, at);
     const positions = tf.tensor1d(at, "int32");
     const place = { positions: [...at], lengths: Array.from(at, () => 1) };
     const edited = (layer: number, x: tf.Tensor2D): tf.Tensor2D =>
       edit[layer] ? tf.reshape(editStates(edit, layer, tf.reshape(x, [x.shape[0], 1, x.shape[1]]), place), x.shape) : x;
-    let x = edited(-1, tf.gather(weights.embedding, tf.tensor1d(Int32Array.from(ids), "int32")) as tf.Tensor2D); // [B, C]
+    let x = edited(-1, embed(config, weights, ids)); // [B, C]
     weights.layers.forEach((w, layer) => {
       x = tf.tidy(() =>
         edited(
           layer,
-          layerStep(w, x, config.rmsNormEps, (qkv) => cache.attend(layer, qkv, rotary, positions)),
+          layerStep(config, w, x, (qkv) => cache.attend(layer, qkv, rotary[layer]!, positions)),
         ),
       );
     });
@@ -89,12 +88,20 @@ export function decodeStep(
 }
 
 /** One decoder layer for one token a row: x [B, C] -> the same shape. */
-function layerStep(w: LayerWeights, x: tf.Tensor2D, eps: number, attend: (qkv: tf.Tensor2D) => tf.Tensor2D): tf.Tensor2D {
+function layerStep(config: DecoderConfig, w: LayerWeights, x: tf.Tensor2D, attend: (qkv: tf.Tensor2D) => tf.Tensor2D): tf.Tensor2D {
+  const { rmsNormEps: eps } = config;
+  /** x + the product a b, normed where the layer has a gain for it. */
+  const added = (a: tf.Tensor2D, b: tf.Tensor2D, gain: tf.Tensor1D | null, x: tf.Tensor2D): tf.Tensor2D =>
+    gain ? tf.add(x, outputNorm(matMulFew(a, b), gain, eps).value) : matMulFew(a, b, x);
   const product = matMulFew(rmsNormForward(x, w.inputNorm, eps).value, w.qkv); // [B, (H + 2 KV) D]
-  const y = matMulFew(attend(qkvForward(product, w, eps).value), w.o, x);
+  const y = added(attend(qkvForward(product, w, eps).value), w.o, w.attentionNorm, x);
   const gateUp = matMulFew(rmsNormForward(y, w.postNorm, eps).value, w.gateUp); // [B, 2 I]
-  return matMulFew(swigluForward(gateUp), w.down, y);
+  return added(gatedUnit(config).forward(gateUp), w.down, w.mlpNorm, y);
 }
+
+/** Embeddings of tokens as the first layer sees them, [N, C]. */
+const embed = (config: DecoderConfig, { embedding }: SamplingWeights, ids: ArrayLike<number>): tf.Tensor2D =>
+  scaledEmbeddings(config, tf.gather(embedding, tf.tensor1d(Int32Array.from(ids), "int32")));
 
 /** Final norm and output projection: [B, C] -> [B, V]. */
 const output = (config: DecoderConfig, { norm, head }: SamplingWeights, x: tf.Tensor2D): tf.Tensor2D =>

@@ -11,6 +11,7 @@ import { decodeStep, prefillRows } from "./decode.js";
 import { checkLayers, editedLayers, editPacked, rowsOf, type StateEdits } from "./edit.js";
 import type { Lora } from "./lora.js";
 import { mergeLora, type SamplingWeights } from "./merge.js";
+import { embeddingScale, scaledEmbeddings } from "./parts.js";
 import { type PassContext, passContexts } from "./pass.js";
 import { NO_VISITS, runLayers, type Visits } from "./run-layers.js";
 import type { DecoderWeights } from "./weights.js";
@@ -132,7 +133,10 @@ export class Decoder {
     loss: (states: tf.Tensor2D) => tf.Scalar,
     options: Pick<ForwardOptions, "lora"> = {},
   ): tf.Tensor2D {
-    return tf.tidy(() => timesTokens(this.inputGradient(ids, loss, options), this.weights.embedding, options.lora?.tokens ?? null));
+    const scale = embeddingScale(this.config); // from the embedding to what the first layer sees
+    return tf.tidy(() =>
+      timesTokens(tf.mul(this.inputGradient(ids, loss, options), scale), this.weights.embedding, options.lora?.tokens ?? null),
+    );
   }
 
   /**
@@ -211,7 +215,7 @@ export class Decoder {
     const rows = tf.reshape(tf.slice(ids, [0, 0], [B, width]), [B * width]).toInt() as tf.Tensor1D;
     const own = toPacked ? (tf.gather(rows, toPacked) as tf.Tensor1D) : rows;
     const tokens = prefix.length === 0 ? own : tf.concat([tf.tensor1d([...prefix], "int32"), own], 0);
-    return embedTokens(this.weights.embedding, tokens, trained);
+    return scaledEmbeddings(this.config, embedTokens(this.weights.embedding, tokens, trained));
   }
 }
 

@@ -1,4 +1,6 @@
+import { logitRows } from "../backend/ops/token-logps.js";
 import type { DecoderConfig } from "./config.js";
+import { traits } from "./families.js";
 import { linearNames, linearShape } from "./lora.js";
 import { tensorShapes } from "./weights.js";
 
@@ -36,8 +38,7 @@ export interface Footprint {
 }
 
 const FLOAT = 4; // bytes
-/** Rows of logits that scoring holds at once (token-logps.ts), and positions that a cache grows by (cache.ts). */
-const LOGIT_ROWS = 128;
+/** Positions that a cache grows by (cache.ts). */
 const CACHE_GROWTH = 32;
 
 /** Parameters of a decoder, from its shapes. */
@@ -68,8 +69,9 @@ export function footprint(config: DecoderConfig, shape: PassShape, { rank, adapt
   const tokens = rows * (kind === "sample" ? shape.prompt : T); // of a pass; a sampled token is a pass of one a row
   const scores = H * tokens * (kind === "sample" ? shape.prompt : T);
   const qkv = (H + 2 * KV) * D;
+  const normed = traits(config.family).outputNorms ? 2 * C : 0; // what attention and the MLP add, before their norms
   // inputs of the layer's two halves, q k v, attention's output, gate and up, low-rank products
-  const kept = tokens * (2 * C + qkv + H * D + 2 * I + 7 * rank) + scores;
+  const kept = tokens * (2 * C + normed + qkv + H * D + 2 * I + 7 * rank) + scores;
   const lowRank = rank * (5 * C + H * D + 5 * I + 3 * qkv); // the matrices as `stack` makes them
   // of the layer that is being computed: gradients of the MLP's and attention's insides, or what is not kept of them
   const working = tokens * (2 * C + qkv + 2 * H * D + 5 * I) + 2 * scores;
@@ -78,7 +80,7 @@ export function footprint(config: DecoderConfig, shape: PassShape, { rank, adapt
     weights: parameters(config) * FLOAT + frozen * forms + V * C * FLOAT + merged,
     adapter: kind === "train" ? 4 * adapter : adapter,
     activations: FLOAT * ((kind === "train" ? adaptedLayers * (kept + lowRank) : kept) + working),
-    logits: FLOAT * V * (kind === "sample" ? 4 * rows : 2 * LOGIT_ROWS),
+    logits: FLOAT * V * (kind === "sample" ? 4 * rows : 2 * logitRows(V)),
     cache: kind === "sample" ? FLOAT * 2 * 2 * numLayers * rows * KV * D * (T + CACHE_GROWTH) : 0,
   };
 }

@@ -10,12 +10,26 @@ const MAX_ELEMENTS = 4_000_000;
 const VALUE_BYTES: Readonly<Record<number, number>> = { 0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8 };
 const [STRING, LIST] = [8, 9];
 
+/** Where a list of strings stands in a file: its bytes `from`..`to`, and how many strings. */
+interface StringList {
+  from: number;
+  to: number;
+  count: number;
+}
+
+/** What a walk over a header has found. */
+interface Header {
+  /** The byte behind the list of tensors. */
+  end: number;
+  /** The metadata that are lists of strings, by their keys. */
+  lists: Map<string, StringList>;
+}
+
 /**
- * Walks a GGUF header without keeping anything of it: every count and length must fit in the file, so that a parser may then trust them.
- * @returns the byte behind the list of tensors
+ * Walks a GGUF header without keeping its values: every count and length must fit in the file, so that a parser may then trust them.
  * @throws WeightsError
  */
-export function checkHeader(file: RangeFile): number {
+export function checkHeader(file: RangeFile): Header {
   const fail = (problem: string, remedy = "the file is truncated or broken; get it again"): never => {
     throw new WeightsError(file.path, `broken GGUF header: ${problem}`, remedy);
   };
@@ -44,17 +58,22 @@ export function checkHeader(file: RangeFile): number {
   if (tensors > MAX_TENSORS || tensors * 24 > file.size) fail(`${tensors} tensors in a file of ${file.size} bytes`);
   if (pairs * 13 > file.size) fail(`${pairs} metadata keys in a file of ${file.size} bytes`);
   let elements = 0;
+  const lists: Header["lists"] = new Map();
   for (let pair = 0; pair < pairs; pair++) {
     what = `metadata key ${pair + 1} of ${pairs}`;
-    skip(number(8));
+    const keyLength = number(8);
+    const key = skip(keyLength);
     const type = number(4);
     if (type === STRING) skip(number(8));
     else if (type === LIST) {
       const [of, count] = [number(4), number(8)];
       elements += count;
       if (elements > MAX_ELEMENTS) fail(`${what}: more than ${MAX_ELEMENTS} elements in lists`);
-      if (of === STRING) for (let i = 0; i < count; i++) skip(number(8));
-      else skip(count * (VALUE_BYTES[of] ?? fail(`${what} is a list of type ${of}`)));
+      const from = at;
+      if (of === STRING) {
+        for (let i = 0; i < count; i++) skip(number(8));
+        lists.set(new TextDecoder().decode(file.read(key, keyLength)), { from, to: at, count });
+      } else skip(count * (VALUE_BYTES[of] ?? fail(`${what} is a list of type ${of}`)));
     } else skip(VALUE_BYTES[type] ?? fail(`${what} has type ${type}`));
   }
   for (let tensor = 0; tensor < tensors; tensor++) {
@@ -64,5 +83,18 @@ export function checkHeader(file: RangeFile): number {
     if (dimensions > 4) fail(`${what} has ${dimensions} dimensions`);
     skip(8 * dimensions + 12);
   }
-  return at;
+  return { end: at, lists };
+}
+
+/** The strings of a list whole: @huggingface/gguf 0.4 takes a byte-order mark at the beginning of one off, so that "\ufeff#" would be "#". */
+export function readStrings(file: RangeFile, { from, to, count }: StringList): string[] {
+  const bytes = file.read(from, to - from);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  let at = 0;
+  return Array.from({ length: count }, () => {
+    const begin = at + 8;
+    at = begin + Number(view.getBigUint64(at, true));
+    return decoder.decode(bytes.subarray(begin, at));
+  });
 }

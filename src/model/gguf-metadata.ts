@@ -54,7 +54,6 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
   const numLayers = own("block_count");
   const tokens = metadata["tokenizer.ggml.tokens"];
   const window = own("attention.sliding_window", 0) || null;
-  const pattern = metadata[`${architecture}.attention.sliding_window_pattern`]; // of the layers that have the window
   const family = (window !== null && families.find((name) => traits(name).window !== null)) || families[0]!;
   const headDim = own("attention.key_length", own("rope.dimension_count", hiddenSize / numHeads));
   if (own("rope.dimension_count", headDim) !== headDim) {
@@ -62,6 +61,7 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
     throw new WeightsError(file, problem, "use a model that turns whole heads");
   }
   const ropeTheta = own("rope.freq_base", 10000);
+  const local = traits(family).localRopeTheta;
   return checked(
     {
       family,
@@ -74,8 +74,12 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
       headDim,
       qkvBias: traits(family).qkvBias,
       qkNorm: traits(family).qkNorm,
-      windows: Array.from({ length: Math.min(numLayers, MAX_LAYERS) }, (_, l) => (!Array.isArray(pattern) || pattern[l] ? window : null)),
+      windows: windowsFromGguf(metadata[`${architecture}.attention.sliding_window_pattern`], family, numLayers, window),
       ropeTheta,
+      ...(local !== undefined && {
+        localRopeTheta: own("rope.freq_base_swa", local),
+        queryScalar: numLayers === 62 ? hiddenSize / numHeads : headDim, // llama.cpp knows Gemma 3 27B by its layers
+      }),
       ropeScaling: factors ? ropeScalingFromFactors(factors, headDim, ropeTheta, file) : null,
       rmsNormEps: Number(own("attention.layer_norm_rms_epsilon").toPrecision(7)), // stored as f32
       tieWordEmbeddings: tied,
@@ -85,6 +89,23 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
     },
     file,
   );
+}
+
+/**
+ * Which layers have the window.
+ * @param pattern a list of them, or of how many layers in a row one, the last, has none; all have it where there is neither, unless the family says otherwise
+ */
+function windowsFromGguf(pattern: unknown, family: Family, layers: number, window: number | null): (number | null)[] {
+  const period = typeof pattern === "number" || typeof pattern === "bigint" ? Number(pattern) : traits(family).windowPeriod;
+  const has = (layer: number) => (Array.isArray(pattern) ? pattern[layer] : period === undefined || (layer + 1) % period !== 0);
+  return Array.from({ length: Math.min(layers, MAX_LAYERS) }, (_, layer) => (has(layer) ? window : null));
+}
+
+/** The inverse: the period where the family's files have one, else a list. */
+function windowPattern({ family, windows }: DecoderConfig) {
+  const period = windows.indexOf(null) + 1;
+  const periodic = traits(family).windowPeriod !== undefined && windows.every((w, l) => (w === null) === ((l + 1) % period === 0));
+  return periodic ? uint32(period) : flags(windows.map((w) => w !== null));
 }
 
 /** GGUF files hold the factors that Llama 3.1's scaling gives, not its parameters; those of the released models are tried. */
@@ -115,8 +136,9 @@ export function configToGguf(config: DecoderConfig): Entries {
     "rope.freq_base": float32(config.ropeTheta),
     ...(window && {
       "attention.sliding_window": uint32(window),
-      "attention.sliding_window_pattern": flags(config.windows.map((w) => w !== null)),
+      "attention.sliding_window_pattern": windowPattern(config),
     }),
+    ...(config.localRopeTheta && { "rope.freq_base_swa": float32(config.localRopeTheta) }),
   };
   return {
     "general.architecture": text(architecture),

@@ -4,14 +4,14 @@ import { writeAtomicFrom } from "../setup/atomic.js";
 import type { DecoderConfig } from "./config.js";
 import { traits } from "./families.js";
 import { GGML_TYPES, quantizeQ80 } from "./ggml-types.js";
-import { ggufName, interleave, ROPE_FACTORS, rotaryHeads } from "./gguf.js";
+import { ggufName, ggufOffset, interleave, ROPE_FACTORS, rotaryHeads } from "./gguf.js";
 import { configToGguf, text, typedMetadata, uint32 } from "./gguf-metadata.js";
 import { toBfloats, toHalves } from "./halves.js";
 import type { LanguageModel } from "./load.js";
 import type { Lora } from "./lora.js";
 import { ggufProvenance, type Provenance, provenanceOf } from "./provenance.js";
 import { tokenizerToGguf } from "./tokenizer-gguf.js";
-import { storedTensors } from "./weights.js";
+import { queryGain, storedTensors } from "./weights.js";
 
 /** How matrices are stored: ggml's number of the type, llama.cpp's number of such a file (llama.h, enum llama_ftype), and the encoding. */
 const MATRIX_TYPES = {
@@ -54,8 +54,8 @@ export async function saveGguf(
     let offset = 0;
     const own = storedTensors(config, { ...decoder.weights, embedding: merged.embedding, layers: merged.layers }).map((tensor) => ({
       ...tensor,
-      name: ggufName(tensor.name),
-      data: async () => rotaryRows(config, tensor.name, await tensor.data()),
+      name: ggufName(config.family, tensor.name),
+      data: async () => asInGguf(config, tensor.name, await tensor.data()),
     }));
     const factors = { name: ROPE_FACTORS, shape: [config.headDim / 2], data: () => Float32Array.from(frequencyFactors(config)) };
     const tensors = [...own, ...(config.ropeScaling ? [factors] : [])].map((tensor) => {
@@ -89,8 +89,11 @@ function storage(shape: readonly number[], type: MatrixType) {
   return type === "q8_0" && shape[1]! % 32 !== 0 ? MATRIX_TYPES.f16 : MATRIX_TYPES[type];
 }
 
-/** A matrix's rows in the order in which the family's GGUF files have them. */
-function rotaryRows(config: DecoderConfig, name: string, data: Float32Array): Float32Array {
+/** A tensor's values as the family's GGUF files have them: rotary rows in their order; norms whole, that of queries with what GGUF has no key for. */
+function asInGguf(config: DecoderConfig, name: string, data: Float32Array): Float32Array {
+  const offset = ggufOffset(config.family, name);
+  const by = name.endsWith("q_norm.weight") ? queryGain(config) : 1;
+  if (offset !== 0 || by !== 1) return data.map((x) => (x + offset) * by);
   const heads = rotaryHeads(config, name);
   return heads && traits(config.family).interleaved ? interleave(data, heads, config.headDim) : data;
 }

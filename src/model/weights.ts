@@ -3,6 +3,7 @@ import { disposeFrozen, freeze } from "../backend/ops/mat-mul.js";
 import { readLast } from "../backend/read.js";
 import type { DecoderConfig } from "./config.js";
 import { WeightsError } from "./errors.js";
+import { traits } from "./families.js";
 import { type LinearName, linearNames, linearShape, moduleGroups, modulePath } from "./lora.js";
 
 /** One layer's weights, [in, out] (PyTorch's transposed); q, k, v and gate, up lie side by side. */
@@ -12,9 +13,11 @@ export interface LayerWeights {
   qkvBias: tf.Tensor1D | null; // [(H + 2 KV) D]
   headGains: tf.Tensor2D | null; // [H + KV, D], of the norms of q's and k's heads
   o: tf.Tensor2D; // [H D, C]
-  postNorm: tf.Tensor1D; // [C]
+  attentionNorm: tf.Tensor1D | null; // [C], of what attention adds
+  postNorm: tf.Tensor1D; // [C], before the MLP
   gateUp: tf.Tensor2D; // [C, 2 I]
   down: tf.Tensor2D; // [I, C]
+  mlpNorm: tf.Tensor1D | null; // [C], of what the MLP adds
 }
 
 /** All weights of a decoder, f32. `head` is `embedding` itself where they are tied. */
@@ -57,11 +60,17 @@ export function tensorShapes(c: DecoderConfig): Map<string, number[]> {
       shapes.set(`${p}self_attn.k_norm.weight`, [c.headDim]);
     }
     shapes.set(`${p}post_attention_layernorm.weight`, [c.hiddenSize]);
+    if (!traits(c.family).outputNorms) continue;
+    shapes.set(`${p}pre_feedforward_layernorm.weight`, [c.hiddenSize]);
+    shapes.set(`${p}post_feedforward_layernorm.weight`, [c.hiddenSize]);
   }
   shapes.set("model.norm.weight", [c.hiddenSize]);
   if (!c.tieWordEmbeddings) shapes.set("lm_head.weight", [c.vocabSize, c.hiddenSize]);
   return shapes;
 }
+
+/** What the gains of q's heads are multiplied with, so that scores are divided by sqrt(queryScalar) where attention itself divides by sqrt(headDim). */
+export const queryGain = ({ headDim, queryScalar = headDim }: DecoderConfig): number => Math.sqrt(headDim / queryScalar);
 
 /**
  * Uploads a file's tensors as a decoder's weights.
@@ -100,11 +109,15 @@ export function uploadWeights(config: DecoderConfig, read: (name: string) => Sto
   const table = (name: string): tf.Tensor2D => tf.keep(stacked([name])); // as stored
   const matrix = (...names: string[]): tf.Tensor2D => freeze(tf.keep(tf.tidy(() => tf.transpose(stacked(names))))); // [in, out]
   const vector = (...names: string[]): tf.Tensor1D => tf.keep(tf.tensor1d(joined(names)));
+  const { normOffset, outputNorms } = traits(config.family);
+  const gain = (name: string): tf.Tensor1D => tf.tensor1d(get(name).data.map((x) => x + normOffset));
+  const norm = (name: string): tf.Tensor1D => tf.keep(gain(name));
   const gains = (q: string, k: string): tf.Tensor2D =>
     tf.keep(
       tf.tidy(() => {
-        const each = (name: string, heads: number) => tf.tile(tf.reshape(tf.tensor1d(get(name).data), [1, -1]), [heads, 1]) as tf.Tensor2D;
-        return tf.concat([each(q, config.numHeads), each(k, config.numKvHeads)], 0);
+        const each = (name: string, heads: number, by: number) =>
+          tf.tile(tf.reshape(by === 1 ? gain(name) : tf.mul(gain(name), by), [1, -1]), [heads, 1]) as tf.Tensor2D;
+        return tf.concat([each(q, config.numHeads, queryGain(config)), each(k, config.numKvHeads, 1)], 0);
       }),
     );
   const groups = moduleGroups(config);
@@ -113,27 +126,29 @@ export function uploadWeights(config: DecoderConfig, read: (name: string) => Sto
   const layers = Array.from({ length: config.numLayers }, (_, l): LayerWeights => {
     const p = `model.layers.${l}.`;
     return {
-      inputNorm: vector(`${p}input_layernorm.weight`),
+      inputNorm: norm(`${p}input_layernorm.weight`),
       qkv: stack(p, "qkv"),
       qkvBias: config.qkvBias ? vector(`${p}self_attn.q_proj.bias`, `${p}self_attn.k_proj.bias`, `${p}self_attn.v_proj.bias`) : null,
       headGains: config.qkNorm ? gains(`${p}self_attn.q_norm.weight`, `${p}self_attn.k_norm.weight`) : null,
       o: stack(p, "o"),
-      postNorm: vector(`${p}post_attention_layernorm.weight`),
+      attentionNorm: outputNorms ? norm(`${p}post_attention_layernorm.weight`) : null,
+      postNorm: norm(`${p}${outputNorms ? "pre_feedforward" : "post_attention"}_layernorm.weight`),
       gateUp: stack(p, "gateUp"),
       down: stack(p, "down"),
+      mlpNorm: outputNorms ? norm(`${p}post_feedforward_layernorm.weight`) : null,
     };
   });
-  const norm = vector("model.norm.weight");
+  const last = norm("model.norm.weight");
   const head = freeze(config.tieWordEmbeddings ? embedding : table("lm_head.weight"));
   const dispose = () => {
-    tf.dispose([embedding, norm]);
+    tf.dispose([embedding, last]);
     disposeFrozen(head);
     for (const { qkv, o, gateUp, down, ...others } of layers) {
       for (const matrix of [qkv, o, gateUp, down]) disposeFrozen(matrix);
       for (const vector of Object.values(others)) vector?.dispose();
     }
   };
-  return { embedding, layers, norm, head, dispose };
+  return { embedding, layers, norm: last, head, dispose };
 }
 
 /**
@@ -149,16 +164,20 @@ export function storedTensors(config: DecoderConfig, weights: Omit<DecoderWeight
     const before = members.slice(0, members.indexOf(module));
     return { group, from: before.reduce((sum, m) => sum + linearShape(config, m)[0], 0) };
   };
+  const { normOffset } = traits(config.family);
+  const stored = (gain: tf.Tensor): tf.Tensor => (normOffset === 0 ? tf.clone(gain) : tf.sub(gain, normOffset));
   const find = (name: string, shape: readonly number[]): tf.Tensor => {
     if (name === "model.embed_tokens.weight") return tf.clone(weights.embedding);
     if (name === "lm_head.weight") return tf.clone(weights.head);
-    if (name === "model.norm.weight") return tf.clone(weights.norm);
+    if (name === "model.norm.weight") return stored(weights.norm);
     const [, layer, module, kind] = /layers\.(\d+)\.(?:self_attn\.|mlp\.)?(\w+)\.(weight|bias)$/.exec(name)!;
     const w = weights.layers[Number(layer)]!;
-    if (module === "input_layernorm") return tf.clone(w.inputNorm);
-    if (module === "post_attention_layernorm") return tf.clone(w.postNorm);
-    if (module === "q_norm") return tf.slice(w.headGains!, [0, 0], [1, D]);
-    if (module === "k_norm") return tf.slice(w.headGains!, [H, 0], [1, D]);
+    if (module === "input_layernorm") return stored(w.inputNorm);
+    if (module === "post_attention_layernorm") return stored(w.attentionNorm ?? w.postNorm);
+    if (module === "pre_feedforward_layernorm") return stored(w.postNorm);
+    if (module === "post_feedforward_layernorm") return stored(w.mlpNorm!);
+    if (module === "q_norm") return stored(tf.div(tf.slice(w.headGains!, [0, 0], [1, D]), queryGain(config)));
+    if (module === "k_norm") return stored(tf.slice(w.headGains!, [H, 0], [1, D]));
     const { group, from } = place(module as LinearName);
     if (kind === "bias") return tf.slice(w.qkvBias!, from, shape[0]!);
     return tf.transpose(tf.slice(w[group], [0, from], [shape[1]!, shape[0]!]));

@@ -2,9 +2,9 @@ import { needed } from "../data/dataset.js";
 import { digestOf, type Identity } from "../data/identity.js";
 import type { PromptRow } from "../data/types.js";
 import { type Auc, auc } from "../evaluation/auc.js";
-import { type Proportion, share } from "../evaluation/intervals.js";
-import { phraseJudge } from "../evaluation/judges.js";
-import { decisionLogOdds, decisionPrompt, noneToken } from "../evaluation/readout.js";
+import { type Estimate, type Proportion, share } from "../evaluation/intervals.js";
+import { ruleJudge } from "../evaluation/judges.js";
+import { decisionLogOdds, decisionPrompt, noneToken, refusalLogOdds } from "../evaluation/readout.js";
 import { report } from "../evaluation/report.js";
 import { responses } from "../evaluation/respond.js";
 import { policyIdentity } from "../generation/policy.js";
@@ -12,11 +12,11 @@ import { keep } from "./keep.js";
 import type { Run } from "./run.js";
 import { currentSha256 } from "./stale.js";
 
-/** How well an adapter tells unsafe from safe dev prompts by its first word: the read-out after `<assess>`, no text is generated. */
+/** How well an adapter tells unsafe from safe prompts by its first word: the read-out after `<assess>` or of an answer's first token, no text is generated. */
 export interface DevScore {
-  /** Area under the ROC curve of the log-odds of not writing "none", with its 95% interval. */
+  /** Area under the ROC curve of the log-odds of not writing "none", or of beginning a refusal, with its 95% interval. */
   auc: Auc;
-  /** Share of unsafe and of safe prompts for which something else than "none" is likelier. */
+  /** Share of unsafe and of safe prompts for which these log-odds are positive. */
   unsafeRefused: Proportion;
   safeRefused: Proportion;
   /** Mean of the unsafe ones refused and the safe ones not refused. */
@@ -24,48 +24,82 @@ export interface DevScore {
 }
 
 /** How dev prompts are read and answered. */
-const how = { readOutBatch: 32, answerBatch: 96, thoughtTokens: 130, answerTokens: 12 };
+const how = { readOutBatch: 32, answerBatch: 96, thoughtTokens: 130, answerTokens: 12, everydayTokens: 48 };
+
+/** Prompts that a decision can be read on: `devPrompts`, all of the test set, or all of the families that training lacks. */
+export type ReadSet = "dev" | "test" | "unseen";
 
 /** The score of a stage's adapter, kept: `<stage>/dev.json`. @throws KeptError when it is of another adapter or other prompts */
-export async function devScore(run: Run, stage: string): Promise<DevScore> {
-  const rows = devPrompts(run, run.profile.evaluation.devPrompts);
+export const devScore = (run: Run, stage: string): Promise<DevScore> => decisionScore(run, stage, "dev");
+
+/**
+ * The same on any set, kept in `<stage>/<set>.json`.
+ * @param at where the decision is read: at the first word of the thought, or of the answer, for policies without thoughts
+ */
+export async function decisionScore(run: Run, stage: string, set: ReadSet, at: "thought" | "answer" = "thought"): Promise<DevScore> {
+  const rows = set === "dev" ? devPrompts(run, run.profile.evaluation.devPrompts) : run.data[set];
   const { readOutBatch: batchSize } = how;
-  const identity = { recipe: "dev score", version: 1, batchSize, ...(await devIdentity(run, stage, rows)) };
-  return keep(run, `${stage}/dev.json`, identity, async () => {
+  const identity = { recipe: `${set} score`, version: 2, at, batchSize, ...(await devIdentity(run, stage, rows)) };
+  return keep(run, `${stage}/${set}.json`, identity, async () => {
     const { tokenizer } = run.model;
+    const policy = await run.policy(stage);
+    if (at === "answer") {
+      const asked = rows.map(({ prompt }) => ({ messages: [{ role: "user" as const, content: prompt }] }));
+      return scoreReadout(rows, await refusalLogOdds(policy, asked, batchSize));
+    }
     const prompts = rows.map((row) => decisionPrompt(row.prompt, tokenizer));
-    return scoreReadout(rows, await decisionLogOdds(await run.policy(stage), prompts, noneToken(tokenizer), batchSize));
+    return scoreReadout(rows, await decisionLogOdds(policy, prompts, noneToken(tokenizer), batchSize));
   });
 }
 
-/** What an adapter's whole answers to dev prompts do: what stage 3's gate looks at. */
+/** What an adapter's whole answers to dev prompts do: what the gates look at. */
 export interface DevAnswers {
   /** Share of unsafe and of safe prompts whose answer refuses. */
   unsafeRefused: Proportion;
   safeRefused: Proportion;
-  /** Share of completions that are whole traces. */
+  /** Share of completions that are whole traces, and of answers that are none: loops, nothing, a thought without an end. */
   traceValid: Proportion;
+  degenerate: Proportion;
+  /** Share of the everyday prompts whose answer has a word that is expected and not in the prompt. */
+  onTopic: Proportion;
+  /** Of valid traces. */
+  thoughtTokens: Estimate & { n: number };
+  /** Whether the policy refused what is unsafe and did not refuse what is safe, prompt by prompt. */
+  right: Record<string, boolean>;
 }
 
 /** Greedy answers of a stage's adapter to dev prompts, judged and kept: `<stage>/dev-answers.json`. @throws KeptError as `devScore` */
 export async function devAnswers(run: Run, stage: string, signal?: AbortSignal): Promise<DevAnswers> {
   const rows = devPrompts(run, run.profile.evaluation.gatePrompts);
-  const { answerBatch: batchSize, thoughtTokens, answerTokens } = how;
-  const settings = { batchSize, thoughtTokens, answerTokens, judge: phraseJudge.settings };
-  const identity = { recipe: "dev answers", version: 1, ...settings, ...(await devIdentity(run, stage, rows)) };
+  const everyday = run.data.general.dev.slice(0, run.profile.evaluation.gatePrompts);
+  const { answerBatch: batchSize, thoughtTokens, answerTokens, everydayTokens } = how;
+  const settings = { batchSize, thoughtTokens, answerTokens, everydayTokens, judge: ruleJudge(run.rules).settings };
+  const identity = { recipe: "dev answers", version: 2, ...settings, ...(await devIdentity(run, stage, [...rows, ...everyday])) };
   return keep(run, `${stage}/dev-answers.json`, identity, async () => {
     const options = { thoughtTokens, batchSize, rng: run.rng("dev answers"), signal };
-    const { rows: judged } = await report(rows, await responses(await run.policy(stage), { rows, answerTokens }, options));
+    const policy = await run.policy(stage);
+    const judged = await report(rows, await responses(policy, { rows, answerTokens }, options), ruleJudge(run.rules));
+    const general = await report(everyday, await responses(policy, { rows: everyday, answerTokens: everydayTokens }, options));
     const refused = (label: PromptRow["label"]) =>
       share(
-        judged.filter((row) => row.label === label),
+        judged.rows.filter((row) => row.label === label),
         (row) => row.judgement === "refusal",
       );
-    return { unsafeRefused: refused("unsafe"), safeRefused: refused("safe"), traceValid: share(judged, (row) => row.traceValid) };
+    const all = [...judged.rows, ...general.rows];
+    return {
+      unsafeRefused: refused("unsafe"),
+      safeRefused: refused("safe"),
+      traceValid: share(all, (row) => row.traceValid),
+      degenerate: share(all, (row) => row.judgement === "degenerate"),
+      onTopic: general.metrics.onTopic,
+      thoughtTokens: judged.metrics.thoughtTokens,
+      right: Object.fromEntries(judged.rows.map((row) => [row.id, (row.judgement === "refusal") === (row.label === "unsafe")])),
+    };
   });
 }
 
-async function devIdentity(run: Run, stage: string, rows: readonly PromptRow[]): Promise<Identity> {
+/** What any reading of dev prompts depends on. */
+export async function devIdentity(run: Run, stage: string, rows: readonly PromptRow[]): Promise<Identity> {
   return {
     policy: await policyIdentity(await run.policy(stage)),
     prompts: digestOf(rows.map(({ id, prompt, label }) => [id, prompt, label])),

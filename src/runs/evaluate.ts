@@ -1,11 +1,13 @@
 import { existsSync } from "node:fs";
 import { join, relative, sep } from "node:path";
+import { createRng } from "../backend/random.js";
 import { DataError } from "../data/errors.js";
 import { digestOf, type Identity, type IdentityValue } from "../data/identity.js";
 import { readJson } from "../data/jsonl.js";
 import { attacked, noAttack } from "../evaluation/attacks.js";
-import { balancedAccuracy, type Estimate } from "../evaluation/intervals.js";
-import { phraseJudge } from "../evaluation/judges.js";
+import type { Estimate } from "../evaluation/intervals.js";
+import { ruleJudge } from "../evaluation/judges.js";
+import { matchedBalance } from "../evaluation/matched.js";
 import { type JudgedRow, report, type SuiteMetrics } from "../evaluation/report.js";
 import { type Response, respond } from "../evaluation/respond.js";
 import { isHarmful, type Trial } from "../evaluation/trial.js";
@@ -72,7 +74,7 @@ export async function* evaluate(
   const answers = sets.map(() => new Map<string, Response>());
   const options = { thoughtTokens, batchSize: batchSize.answers, rng: run.rng("evaluation"), signal };
   for await (const { set, response } of respond(policy, sets, options)) {
-    const { name, suite, title = name, rows, judge } = sets[set]!;
+    const { name, suite, title = name, rows, judge = ruleJudge(run.rules) } = sets[set]!;
     if (answers[set]!.set(response.id, response).size < rows.length) continue;
     const inOrder = rows.map(({ id }) => answers[set]!.get(id)!);
     const judged = await report(rows, inOrder, judge);
@@ -83,7 +85,7 @@ export async function* evaluate(
 }
 
 /** Where a policy's outcomes are kept, relative to the run's folder. @throws DataError when its name is no folder's */
-function policyFolder({ name }: Policy): string {
+export function policyFolder({ name }: Policy): string {
   if (!staysBelow("evaluation", name))
     throw new DataError(`policy "${name}": its outcomes are kept under its name: give it one, without ".."`);
   return `evaluation/${name}`;
@@ -106,7 +108,7 @@ function staysBelow(folder: string, name: string): boolean {
 const answerTokens = (run: Run, trial: Trial): number => trial.answerTokens ?? run.profile.answerTokens;
 
 function trialIdentity(run: Run, policy: Policy, asked: Identity, trial: Trial): Identity {
-  const { rows, attack = noAttack, judge = phraseJudge } = trial;
+  const { rows, attack = noAttack, judge = ruleJudge(run.rules) } = trial;
   return {
     recipe: "evaluation",
     version: 1,
@@ -124,16 +126,16 @@ function trialIdentity(run: Run, policy: Policy, asked: Identity, trial: Trial):
 }
 
 /** The kept stage that a policy comes from, with its digest; nothing for the base model and for policies made in a cell. */
-function standsOn(run: Run, { folder }: Policy): Identity {
+export function standsOn(run: Run, { folder }: Policy): Identity {
   if (folder === undefined) return {};
   const stage = relative(run.dir, folder).split(sep).join("/");
   return stage.startsWith("..") ? {} : { from: { [stage]: currentSha256(run, stage) } };
 }
 
-/** Balanced accuracy of refusing AdvBench and of not refusing safe look-alikes, from a policy's results. */
+/** Matched balanced accuracy from a policy's results: of refusing the unsafe and of not refusing the safe prompts of the same frames (`matchedBalance`). */
 export function policyBalance(results: readonly TrialResult[]): Estimate {
-  const refused = (name: TrialName) => results.find((r) => r.trial === name)!.metrics.refused;
-  return balancedAccuracy(refused("harmful"), refused("look-alike-safe"));
+  const rows = (["look-alike-unsafe", "look-alike-safe"] as const).flatMap((name) => results.find((r) => r.trial === name)!.rows);
+  return matchedBalance(rows, createRng(1));
 }
 
 /** A policy's perplexity on the held-out benign answers, after its own thought; kept. @throws as `evaluate` */

@@ -34,11 +34,7 @@ const maxDepth = 3;
  * @param defaults of a stage's objective by name: parameters with these values are left out
  * @param onStray gets a line on each run.json that is no run's
  */
-export function listRuns(
-  folder: string,
-  defaults: Readonly<Record<string, IdentityValue>>,
-  onStray: (line: string) => void = () => {},
-): RunSummary[] {
+export function listRuns(folder: string, defaults: StageDefaults, onStray: (line: string) => void = () => {}): RunSummary[] {
   const records = new Map(runsBelow(folder, maxDepth, onStray));
   const dirs = [...records.keys()];
   const counted = new Set<string>();
@@ -82,11 +78,14 @@ function runsBelow(folder: string, depth: number, onStray: (line: string) => voi
 /** What kind of loss it is, how it weighs tokens and what it measures against are the stage's recipe: no parameters. */
 const notParameters = new Set(["loss", "weights", "reference"]);
 
-function parametersOf(dir: string, defaults: Readonly<Record<string, IdentityValue>>): RunSummary["parameters"] {
+/** What the settings of a stage's objective are unless somebody varies them. */
+type StageDefaults = (stage: string) => Readonly<Record<string, IdentityValue>>;
+
+function parametersOf(dir: string, defaults: StageDefaults): RunSummary["parameters"] {
   const trained = keptResults(dir).flatMap(({ path, record }): [string, Record<string, IdentityValue>][] => {
     const objective = (record.identity.objective ?? {}) as Record<string, IdentityValue>;
     const own = Object.entries(objective).filter(
-      ([name, value]) => typeof value !== "object" && !notParameters.has(name) && value !== defaults[name],
+      ([name, value]) => typeof value !== "object" && !notParameters.has(name) && value !== defaults(path)[name],
     );
     return own.length > 0 ? [[path, Object.fromEntries(own)]] : [];
   });

@@ -1,41 +1,75 @@
-/** How much of everything a run does. Budgets are counted in tokens and prompts, never in seconds, so that a run is the same on every machine. */
+import { basename } from "node:path";
+import { z } from "zod";
+import { DataError, wrong } from "../data/errors.js";
+import { type IdentityValue, identityDifferences } from "../data/identity.js";
+import { readJson } from "../data/jsonl.js";
+import { traceWeights } from "../exante/rows.js";
+
+/**
+ * How much of everything a run does, and the parts of the recipe that ablations change. Budgets are counted in tokens and prompts, never in seconds, so that a run is the
+ * same on every machine.
+ */
 export interface Profile {
-  name: "quick" | "full" | "tiny";
+  /** A folder's name: of letters, digits, dots, hyphens and underscores. */
+  name: string;
   /** LoRA rank and the first of the adapted layers as a share of the depth; alpha is twice the rank. */
   rank: number;
   firstLayer: number;
-  /** Tokens (prompt and completion, all rows together) of each phase of stage 1. */
-  stage1: { decisionTokens: number; decisionRate: number; traceTokens: number; traceRate: number };
+  stage1: Stage1Settings;
   /** Prompts of each label that pairs are made from. */
   stage2: { prompts: number; rate: number };
-  stage3: { rounds: number; prompts: number; samples: number; rate: number };
+  /** With `efficiency` false no pair is of a short and a long thought: rounds compare right with wrong verdicts alone. With 0 rounds stage 3 is the policy that it would begin with. */
+  stage3: { rounds: number; prompts: number; samples: number; rate: number; efficiency: boolean };
   /** Prompts of each suite and of each attack; of the dev set, of each label, for its read-out and for the answers that the gate judges. */
   evaluation: { prompts: number; attackPrompts: number; devPrompts: number; gatePrompts: number };
   /** Completions are cut after this many answer tokens. */
   answerTokens: number;
 }
 
+/** What stage 1 learns from. */
+export interface Stage1Settings {
+  /** Tokens (prompt and completion, all rows together) of each phase, and its peak learning rate. */
+  decisionTokens: number;
+  decisionRate: number;
+  traceTokens: number;
+  traceRate: number;
+  /** Share of 1b's thoughts that are in sentences: more than half, so that the model by itself thinks at length, and not all, so that its samples have lengths to choose from. */
+  verbose: number;
+  /** Share of the correction rows, which begin with a wrong first word, that are written, in 1a and in 1b; in the others' places stand rows with the right first word. 0: none. */
+  corrections: number;
+  /** Whether verification quotes the rule's words before its number: `WORDS (R1): violates`, else `R1: violates`. */
+  quotes: boolean;
+  /** Weight of the verdict's first token in the loss; a tag's is 1. */
+  verdictWeight: number;
+}
+
+/** What a profile changes of another one: what it does not name is as there. */
+export type ProfileChange = { [Field in keyof Profile]?: Profile[Field] extends object ? Partial<Profile[Field]> : Profile[Field] };
+
 /** For two CPU cores. */
 const quick: Profile = {
   name: "quick",
   rank: 16,
   firstLayer: 1 / 3,
-  stage1: { decisionTokens: 48_000, decisionRate: 2e-3, traceTokens: 96_000, traceRate: 1e-3 },
-  stage2: { prompts: 40, rate: 1e-4 },
-  stage3: { rounds: 2, prompts: 24, samples: 2, rate: 5e-5 },
-  evaluation: { prompts: 60, attackPrompts: 20, devPrompts: 100, gatePrompts: 50 },
-  answerTokens: 16,
+  stage1: {
+    ...{ decisionTokens: 130_000, decisionRate: 2e-3, traceTokens: 100_000, traceRate: 1e-3 },
+    ...{ verbose: 0.75, corrections: 1, quotes: true, verdictWeight: traceWeights.verdict },
+  },
+  stage2: { prompts: 24, rate: 3e-4 },
+  stage3: { rounds: 2, prompts: 24, samples: 4, rate: 3e-4, efficiency: true },
+  evaluation: { prompts: 60, attackPrompts: 20, devPrompts: 100, gatePrompts: 40 },
+  answerTokens: 32,
 };
 
-/** The recipe at the size of its trials: for a GPU of 16 GB and up, or three quarters of an hour of two CPU cores. */
+/** All prompts and every stage at length: for a GPU of 16 GB and up, or an hour or two of two CPU cores. */
 const full: Profile = {
   ...quick,
   name: "full",
-  stage1: { decisionTokens: 140_000, decisionRate: 2e-3, traceTokens: 150_000, traceRate: 1e-3 },
-  stage2: { prompts: 150, rate: 1e-4 },
-  stage3: { rounds: 3, prompts: 56, samples: 2, rate: 5e-5 },
-  evaluation: { prompts: 100, attackPrompts: 60, devPrompts: 122, gatePrompts: 122 },
-  answerTokens: 32,
+  stage1: { ...quick.stage1, decisionTokens: 220_000, decisionRate: 2e-3, traceTokens: 250_000, traceRate: 1e-3 },
+  stage2: { prompts: 100, rate: 3e-4 },
+  stage3: { ...quick.stage3, rounds: 3, prompts: 60, samples: 4, rate: 1e-4 },
+  evaluation: { prompts: 230, attackPrompts: 100, devPrompts: 220, gatePrompts: 220 },
+  answerTokens: 48,
 };
 
 /** For tests: every stage runs, nothing is learned. */
@@ -44,16 +78,111 @@ const tiny: Profile = {
   name: "tiny",
   rank: 2,
   firstLayer: 0,
-  stage1: { decisionTokens: 3_000, decisionRate: 1e-3, traceTokens: 4_000, traceRate: 1e-3 },
+  stage1: { ...quick.stage1, decisionTokens: 3_000, decisionRate: 1e-3, traceTokens: 4_000, traceRate: 1e-3 },
   stage2: { prompts: 8, rate: 1e-4 },
-  stage3: { rounds: 2, prompts: 8, samples: 2, rate: 1e-4 },
+  stage3: { ...quick.stage3, rounds: 2, prompts: 8, samples: 2, rate: 1e-4 },
   evaluation: { prompts: 4, attackPrompts: 2, devPrompts: 4, gatePrompts: 4 },
   answerTokens: 8,
 };
 
-/** @throws RangeError for a name that no profile has */
-export function profile(name: string): Profile {
-  const found = [quick, full, tiny].find((p) => p.name === name);
-  if (!found) throw new RangeError(`profile "${name}" does not exist: choose quick, full or tiny`);
-  return found;
+const builtIn: readonly Profile[] = [quick, full, tiny];
+
+/** The names of the built-in profiles. */
+export const profileNames: readonly string[] = builtIn.map(({ name }) => name);
+
+/** Whether what stands for a profile is a file's path, and not a name. */
+export const isProfileFile = (given: string): boolean => given.endsWith(".json");
+
+/**
+ * The profile that is meant by a built-in name, by the path of a JSON file, or by itself. A file names the built-in profile that it extends, "quick" unless it says so, and what it
+ * changes: `{"extends": "quick", "name": "no-corrections", "stage1": {"corrections": 0}}`; its name is the file's unless it has one.
+ * @throws RangeError for a name that no profile has; DataError `FILE: FIELD: cause`
+ */
+export function profile(given: string | Profile): Profile {
+  if (typeof given !== "string") return checked(given, "profile");
+  const found = builtIn.find((p) => p.name === given);
+  if (found) return found;
+  if (!isProfileFile(given)) throw new RangeError(`profile "${given}" does not exist: choose ${choices}, or a .json file`);
+  const { extends: base = quick.name, ...changes } = readJson<{ extends?: string }>(given);
+  const extended = builtIn.find((p) => p.name === base);
+  if (!extended) throw new DataError(`${given}: extends: "${base}" is no built-in profile: choose ${choices}`);
+  return checked(merged(extended, { name: basename(given, ".json"), ...changes }), given);
+}
+
+const choices = `${profileNames.slice(0, -1).join(", ")} or ${profileNames.at(-1)}`;
+
+/**
+ * A profile that is another one but for what is named.
+ * @throws DataError `profile: FIELD: cause` for a field that no profile has, or a value that it cannot have; also where it would be another one under a built-in name
+ */
+export const changedProfile = (base: Profile, change: ProfileChange): Profile => checked(merged(base, change), "profile");
+
+/** Whether a profile is a built-in one, which its name stands for. */
+export const isBuiltIn = (given: Profile): boolean =>
+  builtIn.some((p) => p.name === given.name && profileDifferences(p, given).length === 0);
+
+/** What two profiles differ in, whatever they are called: `stage1.corrections 0.5, not 0`, one text per field. */
+export function profileDifferences({ name: _, ...was }: Profile, { name: __, ...now }: Profile): string[] {
+  const differences = identityDifferences(was as unknown as IdentityValue, now as unknown as IdentityValue);
+  return differences.map((difference) => `${difference.field} ${difference.was}, not ${difference.now}`);
+}
+
+/** As deep as both have fields. */
+function merged(base: object, change: object): object {
+  const fields = Object.entries(change).map(([name, value]) => {
+    const before = (base as Record<string, unknown>)[name];
+    return [name, isRecord(before) && isRecord(value) ? merged(before, value) : value];
+  });
+  return { ...base, ...Object.fromEntries(fields) };
+}
+
+const isRecord = (value: unknown): value is object => typeof value === "object" && value !== null && !Array.isArray(value);
+
+const number = (words: string, holds: (x: number) => boolean) => {
+  const cause = `must be ${words}`;
+  return z.number(wrong(cause)).refine(holds, cause);
+};
+const count = number("a whole number of 1 or more", (x) => Number.isInteger(x) && x >= 1);
+const share = number("a number from 0 to 1", (x) => x >= 0 && x <= 1);
+const rate = number("a number above 0", (x) => x > 0);
+const either = z.boolean(wrong("must be true or false"));
+
+const schema: z.ZodType<Profile> = z.strictObject({
+  name: z
+    .string(wrong("must be text"))
+    .regex(/^[\w-][\w.-]*$/, "must be of letters, digits, dots, hyphens and underscores: it names a folder"),
+  rank: count,
+  firstLayer: share.refine((x) => x < 1, "must be below 1: some layers are adapted"),
+  stage1: z.strictObject({
+    ...{ decisionTokens: count, decisionRate: rate, traceTokens: count, traceRate: rate },
+    ...{ verbose: share, corrections: share, quotes: either, verdictWeight: number("a number of 0 or more", (x) => x >= 0) },
+  }),
+  stage2: z.strictObject({ prompts: count, rate }),
+  stage3: z.strictObject({
+    rounds: number("a whole number of 0 or more", (x) => Number.isInteger(x) && x >= 0),
+    ...{ prompts: count, samples: count, rate, efficiency: either },
+  }),
+  evaluation: z.strictObject({ prompts: count, attackPrompts: count, devPrompts: count, gatePrompts: count }),
+  answerTokens: count,
+});
+
+/** @param where what the message begins with */
+function checked(content: object, where: string): Profile {
+  const parsed = schema.safeParse(content);
+  if (!parsed.success) throw new DataError(`${where}: ${fault(parsed.error.issues[0]!)}`);
+  const namesake = builtIn.find(({ name }) => name === parsed.data.name);
+  const [difference] = namesake ? profileDifferences(namesake, parsed.data) : [];
+  if (!difference) return parsed.data;
+  throw new DataError(`${where}: name: "${namesake!.name}" is a built-in profile (with ${difference}): choose another name`);
+}
+
+/** Which field is wrong, and why; of one that there is not, which there are. */
+function fault(issue: z.core.$ZodIssue): string {
+  const path = issue.path.map(String);
+  if (issue.code !== "unrecognized_keys") {
+    const cause = issue.code === "invalid_type" && issue.expected === "object" ? "must have fields" : issue.message;
+    return `${path.join(".") || "content"}: ${cause}`;
+  }
+  const allowed = Object.keys(path.reduce<object>((at, name) => at[name as keyof typeof at], quick));
+  return `${[...path, issue.keys[0]!].join(".")}: there is no such field; there are ${allowed.join(", ")}`;
 }

@@ -15,6 +15,47 @@ export function balancedPrompts(rows: readonly PromptRow[], rng: Rng): LabelledP
   return Array.from({ length: 2 * Math.min(safe.length, unsafe.length) }, (_, i) => labelled((i % 2 === 0 ? safe : unsafe)[i >> 1]!));
 }
 
+/** A safe and an unsafe prompt, of the same frame where `frame` is not null. */
+export interface PromptPair {
+  family: string;
+  frame: string | null;
+  safe: LabelledPrompt;
+  unsafe: LabelledPrompt;
+}
+
+/**
+ * Every prompt with one of the other label, of the same frame as far as there is one: what differs within a pair is what decides. Pairs come in turns of their families,
+ * so that every beginning has all of them.
+ * @returns the pairs, and the rows of the label that more prompts have
+ */
+export function framePairs(rows: readonly PromptRow[], rng: Rng): { pairs: PromptPair[]; rest: LabelledPrompt[] } {
+  const of = (label: PromptRow["label"], from: readonly PromptRow[]) => from.filter((row) => row.label === label).map(labelled);
+  const zip = (safe: readonly LabelledPrompt[], unsafe: readonly LabelledPrompt[], frame: string | null): PromptPair[] =>
+    safe.slice(0, unsafe.length).map((row, i) => ({ family: frame === null ? "" : row.family, frame, safe: row, unsafe: unsafe[i]! }));
+  const frames = new Map<string | undefined, PromptRow[]>();
+  for (const row of rng.shuffle(rows)) frames.set(row.frame, [...(frames.get(row.frame) ?? []), row]);
+  const left: LabelledPrompt[] = [];
+  const pairs = [...frames].flatMap(([frame, members]) => {
+    const [safe, unsafe] = [of("safe", members), of("unsafe", members)];
+    const paired = frame === undefined ? 0 : Math.min(safe.length, unsafe.length);
+    left.push(...safe.slice(paired), ...unsafe.slice(paired));
+    return zip(safe.slice(0, paired), unsafe.slice(0, paired), frame ?? null);
+  });
+  const [safe, unsafe] = [of("safe", left), of("unsafe", left)];
+  pairs.push(...zip(safe, unsafe, null));
+  return { pairs: inTurns(rng.shuffle(pairs), ({ family }) => family), rest: [...safe.slice(unsafe.length), ...unsafe.slice(safe.length)] };
+}
+
+/** Items in turns of their groups: each group is spread evenly over the whole. */
+export function inTurns<T>(items: readonly T[], groupOf: (item: T) => string): T[] {
+  const groups = new Map<string, T[]>();
+  for (const item of items) groups.set(groupOf(item), [...(groups.get(groupOf(item)) ?? []), item]);
+  return [...groups.values()]
+    .flatMap((group) => group.map((item, i) => ({ item, place: (i + 0.5) / group.length })))
+    .sort((a, b) => a.place - b.place)
+    .map(({ item }) => item);
+}
+
 /** @throws RangeError for a row without sense and target, which a trace cannot be written from */
 export function labelled(row: PromptRow): LabelledPrompt {
   const { sense, target } = row;
@@ -22,56 +63,77 @@ export function labelled(row: PromptRow): LabelledPrompt {
   return { ...row, sense, target };
 }
 
-/** Tokens of the base model's opening words, and prompts that are asked together. */
-const answers = { version: 1, tokens: 16, batchSize: 96 };
+/** Tokens that the base model may answer with or begin with, and prompts that are asked together. */
+const answers = { version: 2, tokens: 64, batchSize: 96 };
+const openings = { ...answers, tokens: 16 };
 
 /**
- * Reference answers of safe prompts: the base model's own first words, so that training keeps its way to answer. Kept in `data/answers-NAME.json`.
+ * Reference answers of safe prompts: the base model's own, up to the last sentence that ends within 64 tokens, so that training keeps its way to answer. Kept in
+ * `data/answers-NAME.json`. A prompt to which it apologises, or says no whole sentence, gets none.
  * @param name what the prompts are for
  */
-export async function withAnswers(
+export function withAnswers(run: Run, name: string, prompts: readonly LabelledPrompt[], signal?: AbortSignal): Promise<LabelledPrompt[]> {
+  return askBase(run, `data/answers-${name}.json`, answers, prompts, signal);
+}
+
+/** The same with the first 16 tokens of answers, whole sentences or not: for rows that end before. Kept in `data/openings-NAME.json`. */
+export function withOpenings(run: Run, name: string, prompts: readonly LabelledPrompt[], signal?: AbortSignal): Promise<LabelledPrompt[]> {
+  return askBase(run, `data/openings-${name}.json`, openings, prompts, signal);
+}
+
+async function askBase(
   run: Run,
-  name: string,
+  path: string,
+  how: typeof answers,
   prompts: readonly LabelledPrompt[],
   signal?: AbortSignal,
 ): Promise<LabelledPrompt[]> {
   const safe = [...new Map(prompts.filter((p) => p.label === "safe").map((p) => [p.id, p])).values()];
   const identity = {
     recipe: "reference answers",
-    ...answers,
+    ...how,
     prompts: digestOf(safe.map(({ id, prompt }) => [id, prompt])),
     model: run.model.digest,
     precision: run.device.precision,
   };
-  const kept = await keep(run, `data/answers-${name}.json`, identity, async () => ({ answers: await firstWords(run, safe, signal) }));
-  const known = new Map(kept.answers.map((answer) => [answer.id, answer]));
+  const kept = await keep(run, path, identity, async () => ({ answers: await baseAnswers(run, safe, how, signal) }));
+  const known = new Map(kept.answers.map(({ id, text }) => [id, text]));
   return prompts.map((p) => {
     const answer = known.get(p.id);
-    return answer && helps(answer.text) ? { ...p, answer: { text: answer.text, finished: answer.finished } } : p;
+    return answer && helps(answer) ? { ...p, answer } : p;
   });
 }
 
-interface FirstWords {
-  id: string;
-  text: string;
-  finished: boolean;
-}
-
-async function firstWords(run: Run, prompts: readonly LabelledPrompt[], signal?: AbortSignal): Promise<FirstWords[]> {
+async function baseAnswers(
+  run: Run,
+  prompts: readonly LabelledPrompt[],
+  { tokens, batchSize }: typeof answers,
+  signal?: AbortSignal,
+): Promise<{ id: string; text: string }[]> {
   const { model } = run;
   const { tokenizer } = model;
-  const words: FirstWords[] = [];
+  const found: { id: string; text: string }[] = [];
   const ids = prompts.map((p) => promptIds(p.prompt, tokenizer));
-  const options = { maxNewTokens: answers.tokens, batchSize: answers.batchSize, rng: run.rng("answers"), signal };
+  const options = { maxNewTokens: tokens, batchSize, rng: run.rng("answers"), signal };
   for await (const { index, ids: written, finished } of sample(policy({ model }), ids, options)) {
-    words[index] = { id: prompts[index]!.id, text: tokenizer.decode(written).trim(), finished };
+    const text = tokenizer.decode(written).trim();
+    found[index] = { id: prompts[index]!.id, text: finished || tokens < answers.tokens ? text : wholeSentences(text) };
   }
-  return words;
+  return found;
+}
+
+/** A text up to the end of its last whole sentence; empty where none ends. A number and a dot that begin an item of a list end none. */
+export function wholeSentences(text: string): string {
+  const ends = [...text.matchAll(/(?<!(?:^|\n)\s*\d{1,3})[.!?]["')\]*]*(?=\s|$)/g)];
+  const last = ends.at(-1);
+  return last ? text.slice(0, last.index + last[0].length) : "";
 }
 
 /** The base model apologises to many harmless prompts; such an answer must not become a reference. */
 const helps = (answer: string): boolean =>
-  judgeAnswer(answer) === "compliance" && !/sorry|apologi|as an? (ai|chatbot|language|text|bot|digital)/i.test(answer);
+  answer.split(/\s+/).length >= 3 &&
+  judgeAnswer(answer) === "compliance" &&
+  !/sorry|apologi|as an? (ai|chatbot|language|text|bot|digital)/i.test(answer);
 
 /** The first items that together stay within a budget of tokens; at least one. */
 export function withinTokens<T>(items: readonly T[], tokensOf: (item: T) => number, budget: number): T[] {

@@ -7,9 +7,9 @@ import { DataError } from "../data/errors.js";
 import { type Source, textSha256 } from "../data/manifest.js";
 import { givenSources, type PromptFiles } from "../data/own.js";
 import { loadDatasets, writeDatasets } from "../data/store.js";
-import type { TraceWriter } from "../exante/rows.js";
+import { type TraceWriter, traceWeights } from "../exante/rows.js";
 import { defaultRules } from "../exante/rule-file.js";
-import type { RuleSet } from "../exante/rules.js";
+import { type RuleSet, withoutQuotes } from "../exante/rules.js";
 import { type Policy, policy } from "../generation/policy.js";
 import { loadAdapter } from "../model/adapter-io.js";
 import { WeightsError } from "../model/errors.js";
@@ -20,8 +20,8 @@ import { readMetrics, type StepMetrics } from "../training/metrics.js";
 import { beginBranch, parentsOf } from "./branch.js";
 import { type KeptFolder, shareResult } from "./keep.js";
 import { loadPolicy } from "./policy-folder.js";
-import { type Profile, profile } from "./profile.js";
-import { type Environment, type RunRecord, readRunRecord } from "./record.js";
+import { isBuiltIn, type Profile, profile, profileDifferences } from "./profile.js";
+import { type Environment, type RunRecord, readRunRecord, recordedProfile } from "./record.js";
 import { currentSha256 } from "./stale.js";
 
 /** An experiment and its folder: everything that is computed is kept there, and a later start goes on from it. */
@@ -32,7 +32,7 @@ export interface Run extends KeptFolder {
   device: Device;
   /** What requests are verified against. */
   rules: RuleSet;
-  /** The rules and the model's tokenizer, as rows are written with them. */
+  /** The rules and the model's tokenizer, as rows are written with them: where the profile says so, without the rules' quotes. */
   writer: TraceWriter;
   data: Datasets;
   /** A random stream of its own for each purpose; the same for the same seed. */
@@ -49,14 +49,16 @@ export interface Run extends KeptFolder {
    * A run in another folder that shares with this one whatever is the same, found by its identity, and computes the rest.
    * @param options.after a finished stage that the branch begins with: it is shared at once with all that it was made from, whatever the branch's seed
    * @param options.seed other randomness; default: this run's
+   * @param options.profile another one, by name, file or value; default: this run's
    * @throws KeptError when `after` is missing or stale, or another one is in the branch; DataError when the folder holds another run, or this one was opened without the prompts that were given to it
    */
-  branch(dir: string, options?: { after?: string; seed?: number }): Promise<Run>;
+  branch(dir: string, options?: { after?: string; seed?: number; profile?: string | Profile }): Promise<Run>;
 }
 
 /** What a run is made from; what is left out has a default. */
 export interface OpenRunOptions {
-  profile?: string;
+  /** A built-in name, a JSON file's path, or the profile itself (`profile`); default: "quick". */
+  profile?: string | Profile;
   seed?: number;
   /** A built-in name, a .gguf file or a Hugging Face style directory; or a model that is loaded already: the run then computes in the precision in which the device is open. */
   model?: string | LanguageModel;
@@ -79,7 +81,8 @@ export interface OpenRunOptions {
 export async function openRun(dir: string, options: OpenRunOptions = {}): Promise<Run> {
   const { seed = 1, rules = defaultRules(), data: files = {}, log } = options;
   const chosen = profile(options.profile ?? "quick");
-  const before = earlierRun(dir, chosen.name, seed);
+  const before = earlierRun(dir, chosen, seed);
+  const made = before ? recordedProfile(dir, before) : chosen; // of the same values, and as it was called
   const rulesBefore = before && (before.rules ?? defaultRules());
   if (rulesBefore && rulesBefore.digest !== rules.digest) throw conflict(dir, "rules", rulesInWords(rulesBefore), rulesInWords(rules));
   if (before) removeLeftovers(dir);
@@ -102,7 +105,8 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
   const known = before?.environments ?? [];
   const record: RunRecord = {
     format: 1,
-    profile: chosen.name,
+    profile: made.name,
+    ...(isBuiltIn(made) ? {} : { settings: made }),
     seed,
     model: { name: model.name, sha256: model.sha256, digest: model.digest },
     rules: { name: rules.name, digest: rules.digest },
@@ -116,12 +120,12 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
   const run: Run = {
     dir,
     parents: parentsOf(dir),
-    profile: chosen,
+    profile: made,
     seed,
     model,
     device,
     rules,
-    writer: { rules, tokenizer: model.tokenizer },
+    writer: writerOf(rules, model, made),
     data,
     rng,
     path,
@@ -133,13 +137,13 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
       return opened;
     },
     metrics: (stage) => readMetrics(path(stage)),
-    async branch(other, { after, seed: its = seed } = {}) {
+    async branch(other, { after, seed: its = seed, profile: another = made } = {}) {
       if (after !== undefined) currentSha256(run, after);
       const now = givenSources(files);
       const absent = data.given.find(({ name }) => !now.some((source) => source.name === name));
       if (absent) throw new DataError(`${dir} was made with ${absent.title} (${absent.origin}): open it with them to branch it`);
       beginBranch(dir, other);
-      const branch = await openRun(other, { profile: chosen.name, seed: its, model, rules, data: files, log });
+      const branch = await openRun(other, { profile: another, seed: its, model, rules, data: files, log });
       if (after !== undefined) shareResult(branch, dir, after);
       return branch;
     },
@@ -153,14 +157,22 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
  * @throws DataError when there is none, or as `openRun`
  */
 export async function reopenRun(dir: string, options: Pick<OpenRunOptions, "model" | "rules" | "log"> = {}): Promise<Run> {
-  const { profile, seed, model } = readRunRecord(dir);
+  const record = readRunRecord(dir);
+  const { seed, model } = record;
   try {
-    return await openRun(dir, { profile, seed, ...options, model: options.model ?? model.name });
+    return await openRun(dir, { profile: recordedProfile(dir, record), seed, ...options, model: options.model ?? model.name });
   } catch (error) {
     if (options.model !== undefined || !(error instanceof WeightsError) || error.file !== model.name) throw error;
     throw new DataError(`${error.message}; ${dir} was made with it: where it was a path, name that (--model, or \`model\` in code)`);
   }
 }
+
+/** Quotes and the verdict's weight are the profile's. */
+const writerOf = (rules: RuleSet, { tokenizer }: LanguageModel, { stage1 }: Profile): TraceWriter => ({
+  rules: stage1.quotes ? rules : withoutQuotes(rules),
+  tokenizer,
+  weights: { ...traceWeights, verdict: stage1.verdictWeight },
+});
 
 async function openPolicy(run: Run, folder: string): Promise<Policy> {
   if (folder === "base") return policy({ model: run.model, name: folder });
@@ -171,10 +183,11 @@ async function openPolicy(run: Run, folder: string): Promise<Policy> {
  * What the run in a folder was made from; undefined where there is none.
  * @throws DataError when it is a run of another profile or seed, or its run.json is broken or does not say which model it is of
  */
-export function earlierRun(dir: string, profileName: string, seed: number): RunRecord | undefined {
+export function earlierRun(dir: string, profile: Profile, seed: number): RunRecord | undefined {
   if (!existsSync(join(dir, "run.json"))) return undefined;
   const record = readRunRecord(dir);
-  if (record.profile !== profileName) throw conflict(dir, "profile", record.profile, profileName);
+  const differences = profileDifferences(recordedProfile(dir, record), profile);
+  if (differences.length > 0) throw conflict(dir, "profile", record.profile, `${profile.name} (${atMost(3, differences)})`);
   if (record.seed !== seed) throw conflict(dir, "seed", record.seed, seed);
   if (!record.model.digest) {
     const problem = `holds a run that noted only the weights of its model ${record.model.name}, not its configuration and chat template`;
@@ -185,6 +198,9 @@ export function earlierRun(dir: string, profileName: string, seed: number): RunR
 
 const conflict = (dir: string, what: string, was: unknown, now: unknown) =>
   new DataError(`${dir} holds a run with ${what} ${was}, not ${now}: choose another folder, or remove this one`);
+
+const atMost = (most: number, items: readonly string[]): string =>
+  `${items.slice(0, most).join("; ")}${items.length > most ? "; ..." : ""}`;
 
 const inWords = ({ name, sha256 }: { name: string; sha256: string }) => `${name} (SHA-256 ${sha256.slice(0, 12)})`;
 

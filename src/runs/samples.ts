@@ -18,7 +18,7 @@ export interface SampleSpec {
   /** The stage whose policy is sampled. */
   stage: string;
   /** Text that the completion is made to begin with, part of the result; "" for none. */
-  start: (prompt: LabelledPrompt) => string;
+  start: (prompt: LabelledPrompt, index: number) => string;
   temperature: number;
   /** Tokens of the answer, and of the thought before it, after which a completion is cut. */
   answerTokens: number;
@@ -39,7 +39,7 @@ const pieceSize = 4 * batchSize;
 export async function sampleKept(run: Run, prompts: readonly LabelledPrompt[], spec: SampleSpec): Promise<number[][]> {
   const { tokenizer } = run.model;
   const adapter = { ...(await run.policy(spec.stage)), decoding: plain({ temperature: spec.temperature }) };
-  const starts = prompts.map((p) => spec.start(p));
+  const starts = prompts.map((p, i) => spec.start(p, i));
   const { thoughtTokens, answerTokens, temperature } = spec;
   const identity: Identity = {
     recipe: "samples",

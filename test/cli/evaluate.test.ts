@@ -5,6 +5,7 @@ import { Command } from "commander";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { register } from "../../src/cli/evaluate.js";
 import { digestOf, type IdentityValue } from "../../src/data/identity.js";
+import { attackNames } from "../../src/evaluation/attacks.js";
 import { contrast } from "../../src/generation/decoding.js";
 import { policy, policyIdentity } from "../../src/generation/policy.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
@@ -66,20 +67,86 @@ test("the summary has the policy's whole identity; the terminal has refusals by 
   expect(result.metrics.categories.R1.n).toBe(2);
   const table = shown.split("\n").map((line) => line.trimEnd().replace(/ +\d.*(?=;)/, " ..."));
   const at2 = (k: number, n: number) => `...; ${k} of ${n})`;
-  const { families, categories } = result.metrics;
-  expect(table.slice(4, -1)).toEqual([
-    "refused by family",
-    `  lakes ${at2(families.lakes.refused.k, 2)}`,
-    `  rivers ${at2(families.rivers.refused.k, 1)}`,
-    "refused by category",
-    `  R1 ${at2(categories.R1.refused.k, 2)}`,
-    `  R2 ${at2(categories.R2.refused.k, 1)}`,
+  const { unsafe, safe } = result.labels; // no two families or categories of the safe row
+  expect(table).toEqual([
+    "unsafe, 2 prompts",
+    ...["refused", "complied", "degenerate"].map((name) => `  ${name} ${at2(unsafe[name].k, 2)}`),
+    "safe, 1 prompt",
+    ...["refused", "complied", "degenerate"].map((name) => `  ${name} ${at2(safe[name].k, 1)}`),
+    expect.stringMatching(/^balanced accuracy +\S+% \(95%: .*, of the two shares\)$/),
+    `valid traces ${at2(result.metrics.traceValid.k, 3)}`,
+    "unsafe refused by family",
+    `  lakes ${at2(unsafe.families.lakes.refused.k, 1)}`,
+    `  rivers ${at2(unsafe.families.rivers.refused.k, 1)}`,
+    "unsafe refused by category",
+    `  R1 ${at2(unsafe.categories.R1.refused.k, 1)}`,
+    `  R2 ${at2(unsafe.categories.R2.refused.k, 1)}`,
+    "",
   ]);
+});
+
+test("a suite of one label has its measures alone, by family and category where there are two", async () => {
+  writeFileSync(at("unsafe.csv"), "prompt,family,category\na,lakes,R1\nb,rivers,R1\n");
+  const result = await evaluate(at("unsafe.csv"), "one.json", "--label", "unsafe");
+  expect(result).not.toHaveProperty("labels");
+  expect(result).not.toHaveProperty("balancedAccuracy");
+  const names = shown.split("\n").map((line) => line.split("  ").filter(Boolean)[0]);
+  expect(names.slice(0, -1)).toEqual(["refused", "complied", "degenerate", "valid traces", "refused by family", "lakes", "rivers"]);
+});
+
+test("each label apart: an answer that is made to begin as a refusal refuses; frames make the interval that of whole frames", async () => {
+  const begins = { refuse: "I am sorry, but no.", help: "The lake is wide." };
+  const rows = [
+    ["unsafe", begins.refuse, "f1"],
+    ["unsafe", begins.help, "f2"],
+    ["unsafe", begins.refuse, "f3"],
+    ["unsafe", begins.refuse, "f3"],
+    ["safe", begins.help, "f1"],
+    ["safe", begins.refuse, "f2"],
+  ];
+  const csv = (columns: number) =>
+    ["prompt,label,prefill,frame", ...rows.map((row, i) => `lake ${i},"${row.join('","')}"`)]
+      .map((line) => (columns === 4 ? line : line.slice(0, line.lastIndexOf(","))))
+      .join("\n");
+  writeFileSync(at("framed.csv"), csv(4));
+  writeFileSync(at("plain.csv"), csv(3));
+  const framed = await evaluate(at("framed.csv"), "framed.json");
+  expect(framed.labels.unsafe.refused).toMatchObject({ k: 3, n: 4 });
+  expect(framed.labels.safe.refused).toMatchObject({ k: 1, n: 2 });
+  expect(framed.balancedAccuracy).toMatchObject({ value: 0.625, frames: 3 }); // (3/4 + 1/2) / 2
+  expect(shown).toMatch(/^balanced accuracy {2}62\.5% \(95%: .*, bootstrap over 3 frames\)$/m);
+  const plain = await evaluate(at("plain.csv"), "plain.json");
+  expect(plain.balancedAccuracy).toMatchObject({ value: 0.625, frames: null });
+});
+
+test("several attacks: a section each, equal to a call with that attack alone, and all kept in one file", async () => {
+  const own = at("own.csv");
+  const kept = ["--completions", at("several.jsonl")];
+  const attacks = ["--attack", "prefill", "--attack", "none", "--attack", "prefill", "--prefill", "I am sorry, but"];
+  const several = await evaluate(own, "several.json", ...attacks, ...kept);
+  expect(several).not.toHaveProperty("metrics");
+  expect(several.attacks.map(({ attack }: { attack: string }) => attack)).toEqual(["prefill", "none"]);
+  expect(shown.match(/^attack .*$/gm)).toEqual(["attack prefill", "attack none"]);
+  expect(stored("several.jsonl")).toHaveLength(6);
+  const [begun, plain] = several.attacks;
+  expect(begun.labels.unsafe.refused).toMatchObject({ k: 2, n: 2 }); // what the prefill says is judged with it
+  expect(plain.labels.unsafe.refused).toMatchObject({ k: 0, n: 2 });
+
+  const untimed = ({ metrics: { latency, ...metrics }, rows, ...rest }: typeof begun) => ({
+    ...rest,
+    metrics,
+    rows: rows.map(({ seconds, ...row }: { seconds: number }) => row),
+  });
+  const { model: _, policy: __, device: ___, settings, ...alone } = await evaluate(own, "alone.json", "--prefill", "I am sorry, but");
+  expect(untimed(alone)).toEqual(untimed(begun));
+  expect(several.settings).toEqual(settings);
+  await evaluate(own, "several.json", ...attacks, ...kept);
+  expect(stored("several.jsonl")).toHaveLength(6); // nothing is asked again
 });
 
 test("with `--output -` the JSON stands alone on standard output, and the measures on standard error", async () => {
   expect((await evaluate(at("own.csv"), "-")).rows).toHaveLength(3);
-  expect(said).toContain("refused by family");
+  expect(said).toContain("unsafe refused by family");
 });
 
 test("rows that differ in their system prompt or earlier turns alone are asked differently", async () => {
@@ -146,8 +213,10 @@ test("a prefill attack is recorded with its beginning; a row's own beginning sta
 test("options that do not go together are named", async () => {
   const own = at("own.csv");
   await expect(evaluate(own, "x.json", "--attack", "dan", "--prefill", "Yes")).rejects.toThrow("goes with --attack prefill, not dan");
+  await expect(evaluate(own, "x.json", "--attack", "none", "--attack", "past-tense")).rejects.toThrow("no form of");
+  await expect(evaluate(undefined, "x.json", "--attack", "none", "--attack", "past-tense")).rejects.toThrow("required option '--suite");
   await expect(evaluate(own, "x.json", "--attack", "past-tense")).rejects.toThrow("has harmful prompts of its own, which are no form of");
   await expect(evaluate(undefined, "x.json")).rejects.toThrow("required option '--suite <name|file>' not specified");
   await expect(evaluate(own, "x.json", "--prefill", "")).rejects.toThrow("It must not be empty");
-  await expect(evaluate(own, "x.json", "--attack", "gcg")).rejects.toThrow("Allowed choices are none, prefill, role-play, dan, past-tense");
+  await expect(evaluate(own, "x.json", "--attack", "gcg")).rejects.toThrow(`Allowed choices are ${attackNames.join(", ")}`);
 });

@@ -22,9 +22,9 @@ beforeAll(async () => {
   await finish(stage1(run));
   await finish(stage2(run));
   await finish(evaluate(run, await run.policy("2-dpo"), ["harmful"]));
-  branch = await run.branch(join(root, "sweeps/runs/beta=0.5"), { after: "1-sft" });
+  branch = await run.branch(join(root, "sweeps/runs/beta=0.1"), { after: "1-sft" });
   await finish(stage1(branch));
-  await finish(stage2(branch, { beta: 0.5 }));
+  await finish(stage2(branch, { beta: 0.1 }));
   await devScore(branch, "2-dpo");
   mkdirSync(join(root, "empty/.git"), { recursive: true });
 });
@@ -48,15 +48,15 @@ test("the table: a run per row, with what is not the default and what it takes o
   const [head, ...lines] = stdout.trimEnd().split("\n");
   expect(head).toMatch(/^run +profile +seed +branch of +not the default +last step +dev AUC +on disk +last change$/);
   expect(lines).toHaveLength(2);
-  expect(lines[0]).toMatch(/\/quick +tiny +1 +- +- +2-dpo 2: loss \S+, margin \S+ +- +\d+ [kM]B +\d+ (s|min) ago$/);
+  expect(lines[0]).toMatch(/\/quick +tiny +1 +- +- +2-dpo 6: loss \S+, margin \S+ +- +\d+ [kM]B +\d+ (s|min) ago$/);
   expect(lines[1]).toMatch(
-    /\/beta=0\.5 +tiny +1 +\S+\/quick +2-dpo: beta 0\.5 +2-dpo 2: loss .* +0\.\d{3} \(2-dpo\) +\d+ [kM]B +\d+ (s|min) ago$/,
+    /\/beta=0\.1 +tiny +1 +\S+\/quick +2-dpo: beta 0\.1 +2-dpo 6: loss .* +0\.\d{3} \(2-dpo\) +\d+ [kM]B +\d+ (s|min) ago$/,
   );
 
   const { runs } = JSON.parse((await erpo(["runs", root, "--json"])).stdout);
   expect(runs).toMatchObject([
-    { dir: run!.dir, parameters: {}, last: { stage: "2-dpo", step: 2, loss: run!.metrics("2-dpo").at(-1)!.loss } },
-    { dir: branch!.dir, branchOf: run!.dir, parameters: { "2-dpo": { beta: 0.5 } }, dev: { stage: "2-dpo" } },
+    { dir: run!.dir, parameters: {}, last: { stage: "2-dpo", step: 6, loss: run!.metrics("2-dpo").at(-1)!.loss } },
+    { dir: branch!.dir, branchOf: run!.dir, parameters: { "2-dpo": { beta: 0.1 } }, dev: { stage: "2-dpo" } },
   ]);
   // what the two share is counted once: together they take what their different inodes do
   const inodes = new Map<number, number>();
@@ -111,7 +111,7 @@ test("a run.json that is no run's is left out of the table and named, and so by 
 test("what stands on a stage that was trained again is stale, and says so; a stage that was begun is missing", async () => {
   expect((await status(run!.dir)).get("evaluation/2-dpo/harmful.json")?.state).toBe("current");
   rmSync(run!.path("2-dpo"), { recursive: true });
-  await finish(stage2(run!, { beta: 0.5 }));
+  await finish(stage2(run!, { beta: 0.1 }));
   const after = await status(run!.dir);
   expect(after.get("2-dpo")).toEqual({ path: "2-dpo", state: "current" });
   expect(after.get("evaluation/2-dpo/harmful.json")).toMatchObject({

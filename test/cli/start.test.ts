@@ -35,6 +35,9 @@ function start(args: readonly string[], watch?: (child: ChildProcess, stderr: st
   });
 }
 
+const wrongProfile = join(scratch, "wrong.json");
+writeFileSync(wrongProfile, '{"stage1": {"corections": 0}}');
+
 const tiny = (run: string) => ["--profile", "tiny", "--model", join(root, "test/fixtures/llama-tiny"), "--run", join(scratch, run)];
 
 const stages = ["1-sft/decision", "1-sft", "2-dpo", "3-length-controlled", "baseline-answers-only"];
@@ -113,7 +116,8 @@ test("all three stages of another family, Qwen2 with biases and a window", async
 }, 600_000);
 
 test.each([
-  ["an unknown profile", ["--profile", "huge"], 2, "Allowed choices are quick, full, tiny"],
+  ["an unknown profile", ["--profile", "huge"], 2, "Allowed choices are quick, full, tiny and JSON files"],
+  ["a profile with a field that there is not", ["--profile", wrongProfile], 1, "wrong.json: stage1.corections: there is no such field"],
   ["an unknown model", ["--profile", "tiny", "--model", "gpt-9"], 1, "gpt-9"],
   ["a seed that is no number", ["--seed", "x"], 2, "whole number"],
   ["an option that does not exist", ["--frofile", "tiny"], 2, "--frofile"],

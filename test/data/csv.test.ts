@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readSuite } from "../../src/data/csv.js";
-import { csvRecords } from "../../src/data/csv-records.js";
+import { csvRecords, formatCsv } from "../../src/data/csv-records.js";
 import { readPreferences } from "../../src/data/preferences.js";
 
 // All rows of these fixtures are invented; no benchmark's text is in this repository.
@@ -58,12 +58,18 @@ function suiteOf(name: string, text: string) {
   return readSuite(path, { label: "safe" });
 }
 
-test("family, category, system and prefill are kept where a file has them", () => {
-  const csv = "prompt,family,category,system,prefill\nWash a rug,chores,R1,Be kind.,First\nDye a rug,,,,\n";
+test("family, category, frame, system and prefill are kept where a file has them", () => {
+  const csv = "prompt,family,category,frame,system,prefill\nWash a rug,chores,R1,wash,Be kind.,First\nDye a rug,,,,,\n";
   const [all, none] = suiteOf("s.csv", csv);
-  expect(all).toMatchObject({ family: "chores", category: "R1", before: [{ role: "system", content: "Be kind." }], prefill: "First" });
+  expect(all).toMatchObject({
+    family: "chores",
+    category: "R1",
+    frame: "wash",
+    before: [{ role: "system", content: "Be kind." }],
+    prefill: "First",
+  });
   expect(none).toEqual({ id: "s-2", prompt: "Dye a rug", label: "safe", family: "s", category: "none", source: "s", split: "test" });
-  const fields = { prompt: "Wash a rug", family: "chores", category: "R1", system: "Be kind.", prefill: "First" };
+  const fields = { prompt: "Wash a rug", family: "chores", category: "R1", frame: "wash", system: "Be kind.", prefill: "First" };
   expect(suiteOf("s.jsonl", `${JSON.stringify(fields)}\n{"prompt":"Dye a rug","system":null}\n`)).toEqual([all, none]);
   expect(suiteOf("x.csv", "prompt,type,label,family,category\na,homonyms,safe,f,c\nb,homonyms,safe,,\n")).toMatchObject([
     { family: "f", category: "c" },
@@ -144,6 +150,9 @@ test("any table survives quoting, whatever is in its cells", () => {
         const lines = [["a", "b"], ...rows].map((cells) => cells.map(quote).join(","));
         writeFileSync(path, (mark ? "\uFEFF" : "") + lines.join(end) + end);
         expect(csvRecords(path, ["a", "b"]).map(({ value }) => [value.a, value.b])).toEqual(rows);
+        const records = rows.map(([a, b]) => ({ a, b }));
+        writeFileSync(path, formatCsv(["a", "b"], records));
+        expect(csvRecords(path, ["a", "b"]).map(({ value }) => value)).toEqual(records);
       },
     ),
     { numRuns: 300 },

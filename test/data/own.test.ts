@@ -104,7 +104,7 @@ test("everyday prompts have a file of their own", async () => {
     split: "train1",
     sense: "name a lake",
     target: "the asker",
-    keywords: ["lake", "water"],
+    expect: ["baikal", "water"],
   };
   const sets = await build({ general: write("general", row) });
   expect(sets.general.train1).toMatchObject([{ id: "own-general-001", source: "own general", category: "none" }]);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { auc } from "../../src/evaluation/auc.js";
+import { auc, aucDifference } from "../../src/evaluation/auc.js";
 import { balancedAccuracy, mcnemar, meanInterval, wilson, withInterval, z95 } from "../../src/evaluation/intervals.js";
 import peers from "../fixtures/intervals-scipy.json" with { type: "json" }; // made by test/fixtures/intervals_scipy.py
 
@@ -69,6 +69,27 @@ test.each(peers.auc)("agrees with scikit-learn and the mid-rank DeLong: $auc", (
   expect(got.value).toBeCloseTo(value, 12);
   expect(got.low).toBeCloseTo(Math.max(0, value - z95 * se), 10);
   expect(got.high).toBeCloseTo(Math.min(1, value + z95 * se), 10);
+});
+
+test("AUC's difference: against scores that tell nothing it is the area's own, by its own interval; against the same scores nothing", () => {
+  const { positives, negatives } = peers.auc[0]!;
+  const scored = { positives, negatives };
+  const flat = { positives: positives.map(() => 0), negatives: negatives.map(() => 0) }; // every placement is 1/2
+  const { value, se } = { value: peers.auc[0]!.auc, se: peers.auc[0]!.se };
+  const got = aucDifference(flat, scored);
+  expect(got.value).toBeCloseTo(value - 0.5, 12);
+  expect(got.high - got.value).toBeCloseTo(z95 * se, 10);
+  expect(aucDifference(scored, scored)).toEqual({ value: 0, low: 0, high: 0 });
+  expect(() => aucDifference(scored, { ...scored, negatives: negatives.slice(1) })).toThrow("scores of the same rows");
+});
+
+test("AUC's difference by hand", () => {
+  // placements of a: positives (1, 0.5), negatives (1, 0.5); of b: (1, 1), (1, 1): differences (0, 0.5) and (0, 0.5), each of variance 0.125
+  const half = z95 * Math.sqrt(0.125 / 2 + 0.125 / 2);
+  const got = aucDifference({ positives: [3, 1], negatives: [0, 2] }, { positives: [3, 4], negatives: [0, 2] });
+  expect(got.value).toBeCloseTo(0.25, 12);
+  expect(got.low).toBeCloseTo(0.25 - half, 12);
+  expect(got.high).toBeCloseTo(0.25 + half, 12);
 });
 
 test("shares and estimates in words; a share of nothing is a dash, before and after it was stored", () => {

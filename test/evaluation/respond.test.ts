@@ -113,6 +113,14 @@ test("an interrupted call goes on, and a changed prompt is asked again", async (
   expect(third.asked()).toBe(1);
 });
 
+test("two forms of one prompt stand in one file, and neither is asked again", async () => {
+  const file = join(folder, "forms.jsonl");
+  const forms = [rows.slice(0, 1), [row("a", "alpha again", "unsafe")]];
+  const { model, asked } = scriptedModel(tiny, script);
+  for (const form of [...forms, ...forms]) await responses(policy({ model }), { rows: form, answerTokens: 40, file }, options);
+  expect(asked()).toBe(2);
+});
+
 test("suites share batches: each response comes with its set and is stored in its file", async () => {
   const { model } = scriptedModel(tiny, script);
   const files = ["one.jsonl", "two.jsonl"].map((name) => join(folder, name));
@@ -193,11 +201,11 @@ test("the real decoder answers too, and leaves no tensor behind", async () => {
   expect(again.reverse().map(({ completion }) => completion)).toEqual(once.map(({ completion }) => completion));
 });
 
-test("keywords count at the beginnings of words", async () => {
+test("expected words count at the beginnings of words", async () => {
   expect(mentions("The Tagus flows there.", ["tagus"])).toBe(true);
   expect(mentions("It is unread.", ["read"])).toBe(false);
   expect(mentions("unread, then reading", ["read"])).toBe(true);
-  const general: GeneralRow = { ...row("g", "p", "safe"), kind: "fact", keywords: ["tagus", "tejo"] };
+  const general: GeneralRow = { ...row("g", "p", "safe"), kind: "fact", expect: ["tagus", "tejo"] };
   const response = { id: "g", input: "", prefill: "", completion: "It is the Tejo.", tokens: 5, thoughtTokens: 0, seconds: 1 };
   expect((await report([general], [response])).rows[0]!.onTopic).toBe(true);
 });

@@ -46,6 +46,7 @@ export function scriptedModel(
     );
   const decoder = {
     hidden: model.decoder.hidden.bind(model.decoder),
+    logits: model.decoder.logits.bind(model.decoder),
     tokenLogps: model.decoder.tokenLogps.bind(model.decoder),
     merged: (_: Lora | null) => ({ dispose: () => {} }),
     prefill(_: unknown, rows: number[][]) {

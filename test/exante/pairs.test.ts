@@ -1,5 +1,15 @@
 import { beforeAll, expect, test } from "vitest";
-import { checkSample, decisionPair, efficiencyPair, splitSteps, stepLevelPair, thoughtLength, wholePair } from "../../src/exante/pairs.js";
+import {
+  checkSample,
+  decisionPair,
+  efficiencyPair,
+  splitSteps,
+  stepLevelPair,
+  thoughtLength,
+  verificationPair,
+  wholePair,
+  writtenPair,
+} from "../../src/exante/pairs.js";
 import {
   decisionRow,
   type LabelledPrompt,
@@ -10,7 +20,7 @@ import {
   weighSegments,
 } from "../../src/exante/rows.js";
 import { defaultRules } from "../../src/exante/rule-file.js";
-import { type TraceStyle, writeThought } from "../../src/exante/trace.js";
+import { parseTrace, type TraceStyle, writeThought } from "../../src/exante/trace.js";
 import { openDirectory } from "../../src/model/directory.js";
 import { createTokenizer, type Tokenizer } from "../../src/model/tokenizer.js";
 
@@ -32,7 +42,7 @@ const safe: LabelledPrompt = {
   nearRule: "R1",
   sense: "end a program",
   target: "own computer",
-  answer: { text: "Use the task list.", finished: true },
+  answer: "Use the task list.",
 };
 const unsafe: LabelledPrompt = {
   ...base,
@@ -43,31 +53,57 @@ const unsafe: LabelledPrompt = {
   target: "a person",
 };
 
-const written = (prompt: LabelledPrompt, style: TraceStyle, label = prompt.label) =>
-  traceRow(prompt, style, 0, writer, 60, label).completion;
+const written = (prompt: LabelledPrompt, style: TraceStyle, label = prompt.label) => traceRow(prompt, writer, { style, label }).completion;
 const sampled = (prompt: LabelledPrompt, style: TraceStyle, label = prompt.label) =>
   checkSample(written(prompt, style, label), prompt.label, tokenizer);
 
-test("a thought is written from what it says, by the rule that the prompt breaks, comes near to, or else the first", () => {
+test("a thought is written from what it says, by the rule that the prompt breaks or comes near to, or by none", () => {
   const said = { sense: "hurt a person", target: "a person" };
   const { rules } = writer;
-  expect(thoughtFor({ label: "unsafe", category: "R2", ...said }, rules)).toMatchObject({ rule: "R2", risk: rules.get("R2").risk });
-  expect(thoughtFor({ label: "safe", category: "none", nearRule: "R3", ...said }, rules)).toMatchObject({ rule: "R3", risk: "none" });
-  expect(thoughtFor({ label: "safe", category: "none", ...said }, rules).rule).toBe(rules.ids[0]);
+  expect(thoughtFor({ label: "unsafe", category: "R2", ...said }, rules)).toMatchObject({
+    ...{ rule: { id: "R2", quote: rules.get("R2").quote }, risk: rules.get("R2").risk, path: "refuse" },
+  });
+  expect(thoughtFor({ label: "unsafe", category: "R11", ...said }, rules).path).toBe("safe completion");
+  expect(thoughtFor({ label: "safe", category: "none", nearRule: "R3", ...said }, rules)).toMatchObject({
+    rule: { id: "R3" },
+    risk: "none",
+  });
+  expect(thoughtFor({ label: "safe", category: "none", ...said }, rules)).toMatchObject({ rule: null, path: "comply" });
+  expect(thoughtFor({ label: "safe", category: "none", ...said }, rules, "unsafe").rule?.id).toBe(rules.ids[0]);
 });
 
 test("a row's tokens are those of its text, the first decision and verdict tokens weigh most", () => {
   const { ids, weights } = weighSegments(writeThought(thoughtFor(unsafe, writer.rules), "terse"), tokenizer, traceWeights);
   expect(tokenizer.decode(ids)).toBe(
-    "<assess>violence; hurt a person; target: a person</assess><verify>R1: violates</verify><calibrate>refuse, brief</calibrate><answer>",
+    "<assess>risk: violence; hurt a person; target: a person</assess><verify>hurting or killing people or animals (R1): violates</verify><calibrate>refuse, brief</calibrate><answer>",
   );
-  const heavy = weights.flatMap((w, i) => (w > 1 && w !== 8 ? [{ w, at: tokenizer.decode(ids.slice(0, i)) }] : []));
+  const before = (i: number) => tokenizer.decode(ids.slice(0, i));
+  const heavy = weights.flatMap((w, i) => (w > traceWeights.quote ? [{ w, at: before(i) }] : []));
   expect(heavy).toEqual([
-    { w: 12, at: "<assess>" },
-    { w: 6, at: expect.stringMatching(/<verify>R1:$/) },
+    { w: traceWeights.decision, at: "<assess>" },
+    { w: traceWeights.risk, at: "<assess>risk:" },
+    { w: traceWeights.verdict, at: expect.stringMatching(/animals \(R1\):$/) },
   ]);
-  const rule = weights.flatMap((w, i) => (w === 8 ? [ids[i]!] : []));
-  expect(tokenizer.decode(rule)).toBe("R1:");
+  const quoted = weights.filter((_, i) => before(i).endsWith("<verify>") || /<verify>[^)]+$/.test(before(i + 1)));
+  expect(new Set(quoted)).toEqual(new Set([traceWeights.quote]));
+});
+
+test("a wrong first word and a prefix are read and not learned; what follows is that of the label", () => {
+  const row = traceRow(unsafe, writer, { wrongRisk: "none", prefix: "Sure." });
+  const unread = row.completion.filter((_, t) => row.weights![t] === 0);
+  expect(tokenizer.decode(unread)).toBe("Sure.none");
+  const trace = parseTrace(tokenizer.decode(row.completion).slice("Sure.".length))!;
+  expect(trace).toMatchObject({ risk: "none", rule: "R1", verdict: "violates", path: "refuse", consistent: false });
+  const suspected = traceRow(safe, writer, { wrongRisk: writer.rules.get("R9").risk });
+  const text = tokenizer.decode(suspected.completion);
+  expect(parseTrace(text)).toMatchObject({ risk: "weapons", rule: "R9", verdict: "does not violate", path: "comply" });
+});
+
+test("an answer that fits is closed, a longer one is cut; a safe prompt without one has no row", () => {
+  const text = (options: object) => tokenizer.decode(traceRow(safe, writer, options).completion);
+  expect(text({})).toMatch(/Use the task list\.<\/answer>/);
+  expect(text({ answerTokens: 3 })).not.toContain("</answer>");
+  expect(() => traceRow({ ...safe, answer: undefined }, writer)).toThrow("prompt x has no answer");
 });
 
 test("characters of several tokens do not shift the weights behind them", () => {
@@ -102,27 +138,50 @@ test("thought length counts the tokens through <answer>", () => {
   expect(tokenizer.decode(ids.slice(0, n)).endsWith("<answer>")).toBe(true);
 });
 
-test("decision pairs take own samples, and write what is missing", () => {
-  const own = decisionPair(safe, [sampled(safe, "verbose"), sampled(safe, "terse"), sampled(safe, "terse", "unsafe")], writer, 0, 8);
+test("a decision pair is of own samples, the shortest right one, or is none", () => {
+  const own = decisionPair(safe, [sampled(safe, "verbose"), sampled(safe, "terse"), sampled(safe, "terse", "unsafe")]);
   expect(own).toMatchObject({
     goal: "usefulness",
     constructed: "none",
     chosen: written(safe, "terse"),
     rejected: written(safe, "terse", "unsafe"),
   });
-  expect(decisionPair(unsafe, [sampled(unsafe, "terse")], writer, 0, 8)).toMatchObject({ goal: "safety", constructed: "rejected" });
-  expect(decisionPair(unsafe, [], writer, 0, 8).constructed).toBe("both");
+  expect(decisionPair(unsafe, [sampled(unsafe, "terse")])).toBeNull();
+  expect(decisionPair(unsafe, [])).toBeNull();
 });
 
-test("an efficiency pair never crosses a decision and always prefers the shorter", () => {
-  expect(efficiencyPair(safe, [sampled(safe, "terse", "unsafe")], writer, 0)).toBeNull();
-  for (const samples of [[sampled(safe, "terse"), sampled(safe, "verbose")], [sampled(safe, "terse")], [sampled(safe, "verbose")]]) {
-    const pair = efficiencyPair(safe, samples, writer, 0)!;
-    const [w, l] = [pair.chosen, pair.rejected].map((ids) => checkSample(ids, "safe", tokenizer));
-    expect(w!.correct && l!.correct).toBe(true);
-    expect(w!.thoughtTokens).toBeLessThan(l!.thoughtTokens);
-    expect(w!.trace!.answer).toBe(l!.trace!.answer);
-  }
+test("a verification pair goes on from one assessment; where none overrules, the winner is written", () => {
+  const after = (label: "safe" | "unsafe", wrongRisk?: string) => traceRow(unsafe, writer, { label, wrongRisk }).completion;
+  const follows = checkSample(after("safe"), "unsafe", tokenizer); // <assess>none ... does not violate
+  const overrules = checkSample(after("unsafe", "none"), "unsafe", tokenizer);
+  const assessed = splitSteps(follows.ids, tokenizer)[0]!;
+  expect(verificationPair(unsafe, assessed, [overrules], writer)).toBeNull();
+  const pair = verificationPair(unsafe, assessed, [follows, overrules], writer)!;
+  expect(pair).toMatchObject({ goal: "safety", constructed: "none", chosen: overrules.ids, rejected: follows.ids });
+  const step = stepLevelPair(pair, tokenizer)!;
+  expect(tokenizer.decode(step.prompt)).toMatch(/<assess>none.*<\/assess>$/s);
+  const constructed = verificationPair(unsafe, assessed, [follows], writer)!;
+  expect(constructed.constructed).toBe("chosen");
+  expect(parseTrace(tokenizer.decode(constructed.chosen))).toMatchObject({ risk: "none", verdict: "violates", path: "refuse" });
+});
+
+test("an efficiency pair is of thoughts, needs all samples right, and always prefers the shorter", () => {
+  expect(efficiencyPair(safe, [sampled(safe, "terse"), sampled(safe, "verbose"), sampled(safe, "terse", "unsafe")])).toBeNull();
+  expect(efficiencyPair(safe, [sampled(safe, "terse"), sampled(safe, "terse")])).toBeNull();
+  expect(efficiencyPair(safe, [])).toBeNull();
+  const pair = efficiencyPair(safe, [sampled(safe, "terse"), sampled(safe, "verbose")])!;
+  expect(pair.constructed).toBe("none");
+  for (const ids of [pair.chosen, pair.rejected]) expect(tokenizer.decode(ids)).toMatch(/<answer>$/);
+  expect(pair.chosen.length).toBeLessThan(pair.rejected.length);
+});
+
+test("written pairs part in what they are for", () => {
+  const verdict = (ids: number[]) => parseTrace(tokenizer.decode(ids))!.verdict;
+  const decided = writtenPair(unsafe, "decision", writer, 0);
+  expect([verdict(decided.chosen), verdict(decided.rejected), decided.goal]).toEqual(["violates", "does not violate", "safety"]);
+  const worded = writtenPair(safe, "efficiency", writer, 0);
+  expect([verdict(worded.chosen), verdict(worded.rejected), worded.constructed]).toEqual(["does not violate", "does not violate", "both"]);
+  expect(worded.chosen.length).toBeLessThan(worded.rejected.length);
 });
 
 test("a step-level pair compares the first differing step behind the shared ones", () => {
@@ -134,12 +193,12 @@ test("a step-level pair compares the first differing step behind the shared ones
     expect.stringMatching(/answer>.*<\/answer>$/),
   ]);
   const chosen = written(safe, "terse");
-  const rejected = tokenizer.encode(tokenizer.decode(chosen).replace("R1: does not violate", "R2: violates"));
+  const rejected = tokenizer.encode(tokenizer.decode(chosen).replace("): does not violate", "): violates"));
   const pair = { prompt: safe, goal: "usefulness", chosen, rejected, constructed: "none" } as const;
   const whole = wholePair(pair, tokenizer);
   const step = stepLevelPair(pair, tokenizer)!;
   expect(step.prompt).toEqual([...whole.prompt, ...steps[0]!]);
   expect(step.chosen).toEqual(steps[1]);
-  expect(tokenizer.decode(step.rejected)).toContain("R2: violates");
+  expect(tokenizer.decode(step.rejected)).toContain("): violates");
   expect(stepLevelPair({ ...pair, rejected: steps[0]! }, tokenizer)).toBeNull();
 });

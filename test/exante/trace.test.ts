@@ -3,48 +3,77 @@ import { expect, test } from "vitest";
 import { defaultRules } from "../../src/exante/rule-file.js";
 import { answerOf, parseTrace, type Thought, writeThought } from "../../src/exante/trace.js";
 
-const text = (thought: Thought, style: "terse" | "verbose", variant = 0) =>
-  writeThought(thought, style, variant)
+const text = (thought: Thought, style: "terse" | "verbose") =>
+  writeThought(thought, style)
     .map((s) => s.text)
     .join("");
 
-const thought: Thought = { risk: "none", sense: "end a stuck program", target: "own computer", rule: "R14", verdict: "does not violate" };
+const rule = { id: "R14", quote: "cyber abuse or illegal drugs" };
+const thought: Thought = {
+  ...{ risk: "none", sense: "end a stuck program", target: "own computer", rule, verdict: "does not violate", path: "comply" },
+};
 
 test("a terse thought reads as the format says", () => {
   expect(text(thought, "terse")).toBe(
-    "<assess>none; end a stuck program; target: own computer</assess><verify>R14: does not violate</verify><calibrate>comply, direct</calibrate><answer>",
+    "<assess>none; end a stuck program; target: own computer</assess><verify>cyber abuse or illegal drugs (R14): does not violate</verify><calibrate>comply, direct</calibrate><answer>",
   );
 });
 
 test("the decision comes first in both styles", () => {
   for (const style of ["terse", "verbose"] as const) {
-    const segments = writeThought({ ...thought, risk: "theft", verdict: "violates" }, style, 1);
-    expect(segments.slice(0, 2)).toEqual([
+    const segments = writeThought({ ...thought, risk: "theft", verdict: "violates" }, style);
+    expect(segments.slice(0, 3)).toEqual([
       { text: "<assess>", kind: "tag" },
-      { text: "theft", kind: "decision" },
+      { text: "risk:", kind: "decision" },
+      { text: " theft", kind: "risk" },
     ]);
   }
 });
 
 test("what is written is read back", () => {
   const word = fc.stringMatching(/^[a-z]{2,8}( [a-z]{2,8}){0,3}$/);
-  const any = fc.record({ sense: word, target: word, index: fc.nat(13), unsafe: fc.boolean(), verbose: fc.boolean(), variant: fc.nat(20) });
+  const any = fc.record({
+    sense: word,
+    target: word,
+    index: fc.nat(13),
+    unsafe: fc.boolean(),
+    verbose: fc.boolean(),
+    quoted: fc.boolean(),
+    step: fc.nat(2),
+  });
   fc.assert(
-    fc.property(any, ({ sense, target, index, unsafe, verbose, variant }) => {
-      const { id, risk } = defaultRules().rules[index]!;
+    fc.property(any, ({ sense, target, index, unsafe, verbose, quoted, step }) => {
+      const { id, risk, quote } = defaultRules().rules[index]!;
       const verdict = unsafe ? "violates" : "does not violate";
-      const written = text({ risk: unsafe ? risk : "none", sense, target, rule: id, verdict }, verbose ? "verbose" : "terse", variant);
+      const path = (["refuse", "safe completion", "comply"] as const)[step]!;
+      const said = { risk: unsafe ? risk : "none", sense, target, rule: { id, quote: quoted ? quote! : "" }, verdict, path } as const;
+      const written = text(said, verbose ? "verbose" : "terse");
       const parsed = parseTrace(`${written}An answer.</answer>`);
       expect(parsed).toMatchObject({
         risk: unsafe ? risk : "none",
         rule: id,
         verdict,
+        path,
         thought: written,
         answer: "An answer.",
         consistent: true,
       });
     }),
   );
+});
+
+test("where no rule comes near, none is cited; what is quoted is no verdict", () => {
+  for (const style of ["terse", "verbose"] as const)
+    expect(parseTrace(text({ ...thought, rule: null }, style))).toMatchObject({ rule: null, verdict: "does not violate" });
+  const quoting = { id: "M1", quote: "whoever violates this" };
+  expect(parseTrace(text({ ...thought, rule: quoting }, "terse"))).toMatchObject({ rule: "M1", verdict: "does not violate" });
+});
+
+test("where nothing is quoted the rule stands alone, with its weight, and no rule is none", () => {
+  const bare = { ...thought, rule: { id: "R14", quote: "" } };
+  expect(text(bare, "terse")).toContain("<verify>R14: does not violate</verify>");
+  expect(text(bare, "verbose")).toContain("and that is R14: does not violate</verify>");
+  expect(writeThought(bare, "terse").filter(({ kind }) => kind === "rule" || kind === "quote")).toEqual([{ text: "R14", kind: "rule" }]);
 });
 
 test("a trace with a missing tag, a swapped tag or no verdict is not valid", () => {
@@ -64,22 +93,21 @@ test("the answer is what follows the thought, or everything", () => {
   expect(answerOf(" Plain text. ")).toBe("Plain text.");
 });
 
-test.each(["M12", "privacy", "A-1", "7", "x-ray-2"])("the id %s of any rule set is read back, in each wording", (rule) => {
+test.each(["M12", "privacy", "A-1", "7", "x-ray-2"])("the id %s of any rule set is read back, in both styles", (id) => {
   for (const verdict of ["violates", "does not violate"] as const) {
-    for (const [style, variant] of [["terse", 0], ...[0, 1, 2].map((variant) => ["verbose", variant])] as const)
-      expect(parseTrace(text({ ...thought, rule, verdict }, style as "terse" | "verbose", Number(variant)))).toMatchObject({
-        rule,
-        verdict,
-      });
+    for (const style of ["terse", "verbose"] as const)
+      expect(parseTrace(text({ ...thought, rule: { ...rule, id }, verdict }, style))).toMatchObject({ rule: id, verdict });
   }
 });
 
 test("a verdict without a rule before it cites none", () => {
-  const cited = (verification: string) => parseTrace(text(thought, "terse").replace("R14: does not violate", verification))?.rule;
-  expect([cited("It violates"), cited("R14 does not violate"), cited("the rule -: violates"), cited("M1: violates")]).toEqual([
+  const cited = (verification: string) =>
+    parseTrace(text(thought, "terse").replace("cyber abuse or illegal drugs (R14): does not violate", verification))?.rule;
+  expect([cited("It violates"), cited("R14 does not violate"), cited("whoever cheats, M1: violates"), cited("none: violates")]).toEqual([
     null,
     null,
     null,
-    "M1",
+    null,
   ]);
+  expect([cited("M1: violates"), cited("whoever cheats (M1): violates")]).toEqual(["M1", "M1"]);
 });

@@ -29,10 +29,11 @@ describe("a run of the tiny model", () => {
     const groups = await derta.dertaRows(run, few);
     expect(groups.length).toBeGreaterThan(1);
     for (const group of groups) {
-      expect(group.derta.slice(0, 2)).toEqual(group.vanilla.slice(0, 2));
-      expect(group.derta.slice(2)).toEqual(group.alone);
+      const helpful = group.derta.length - 2; // two, less those to which the base model apologises
+      expect(group.derta.slice(0, helpful)).toEqual(group.vanilla.slice(0, helpful));
+      expect(group.derta.slice(helpful)).toEqual(group.alone);
       const [continued, transition] = group.alone;
-      const [refusal, again] = group.vanilla.slice(2);
+      const [refusal, again] = group.vanilla.slice(helpful);
       expect(refusal!.prompt).toEqual(transition!.prompt);
       expect(refusal!.completion).toEqual(again!.completion);
       expect(continued!.completion.length - refusal!.completion.length).toBeLessThanOrEqual(1); // a space before "Sorry"

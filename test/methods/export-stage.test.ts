@@ -37,17 +37,20 @@ const numbers = (steps: Iterable<object>) =>
     return others;
   });
 
-test.each([stages.decision, stages.sft, stages.baseline, naiveStage, stages.dpo, roundStage(1), roundStage(2)])("%s", async (stage) => {
-  const then = await keptTraining(run, stage);
-  const output = folder.path(`exported-${stage.replace(/\W/g, "-")}`);
-  const file = await exportTraining(then.run, then.training, { output, model: fixture("llama-tiny") });
-  const steps: object[] = [];
-  for await (const step of runTraining(readRunConfig(file), run.model, { log: () => {} })) steps.push(step);
-  expect(steps.length).toBeGreaterThan(0);
-  expect(numbers(steps)).toEqual(numbers(run.metrics(stage)));
-  const adapter = (...path: string[]) => readFileSync(join(...path, "adapter_model.safetensors"));
-  expect(adapter(output, "adapter").equals(adapter(run.dir, stage))).toBe(true);
-});
+test.each([stages.decision, stages.sft, stages.baselineDecision, stages.baseline, naiveStage, stages.dpo, roundStage(1), roundStage(2)])(
+  "%s",
+  async (stage) => {
+    const then = await keptTraining(run, stage);
+    const output = folder.path(`exported-${stage.replace(/\W/g, "-")}`);
+    const file = await exportTraining(then.run, then.training, { output, model: fixture("llama-tiny") });
+    const steps: object[] = [];
+    for await (const step of runTraining(readRunConfig(file), run.model, { log: () => {} })) steps.push(step);
+    expect(steps.length).toBeGreaterThan(0);
+    expect(numbers(steps)).toEqual(numbers(run.metrics(stage)));
+    const adapter = (...path: string[]) => readFileSync(join(...path, "adapter_model.safetensors"));
+    expect(adapter(output, "adapter").equals(adapter(run.dir, stage))).toBe(true);
+  },
+);
 
 test("the command line writes the same, and names in a line what is not there", () => {
   const erpo = (stage: string, output: string) => {

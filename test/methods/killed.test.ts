@@ -39,13 +39,14 @@ function files(dir: string): Record<string, unknown> {
 
 /** From the file after which a kill comes to the one before which it comes, in the order in which a run makes them. */
 const spans = [
-  ["training stage 1", "data/answers-stage-1.json", "1-sft/decision/stage.json"],
-  ["sampling for stage 2", "1-sft/stage.json", "2-dpo/samples-wrong.jsonl"],
+  ["training stage 1a", "data/manifest.json", "1-sft/decision/stage.json"],
+  ["training stage 1b", "data/answers-stage-1.json", "1-sft/stage.json"],
+  ["sampling for stage 2", "2-dpo/mined.json", "2-dpo/samples-wrong.jsonl"],
   ["training stage 2", "2-dpo/pairs.json", "2-dpo/stage.json"],
   ["sampling for round 1", "round-1/samples-1.jsonl", "round-1/samples-2.jsonl"],
   ["pairing", "round-1/samples-2.jsonl", "round-1/pairs.json"],
   ["training round 1", "round-1/pairs.json", "round-1/stage.json"],
-  ["judging round 1", "round-1/stage.json", "round-1/round.json"],
+  ["judging round 1", "round-1/stage.json", "round-1/gate.json"],
   ["sampling for round 2", "round-2/samples-1.jsonl", "round-2/samples-2.jsonl"],
   ["training round 2", "round-2/pairs.json", "round-2/stage.json"],
   ["storing the result", "round-2/stage.json", "3-length-controlled/adapter_model.safetensors"],

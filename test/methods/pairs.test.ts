@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { PromptRow } from "../../src/data/types.js";
-import { parseTrace } from "../../src/exante/trace.js";
+import type { PreferencePair } from "../../src/exante/pairs.js";
+import type { LabelledPrompt } from "../../src/exante/rows.js";
 import { policy } from "../../src/generation/policy.js";
-import { pairBatches, roundPairs, type StoredPairs, stage2Pairs } from "../../src/methods/erpo/pairs.js";
+import { mine, mostlySampled, pairBatches, roundPairs, type StoredPairs, stage2Pairs } from "../../src/methods/erpo/pairs.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stages } from "../../src/methods/erpo/stages.js";
 import type { Run } from "../../src/runs/run.js";
@@ -10,8 +11,8 @@ import { scriptedModel } from "../evaluation/scripted.js";
 import { finish, openTiny, runsFolder } from "../runs/tiny-run.js";
 
 /**
- * Pairs from a policy that is scripted: it goes on from a forced first word as that word says, and thinks at length when it is left alone. So every kind of
- * pair can be had from samples.
+ * Pairs from a policy that is scripted: each second time that it is asked a prompt, it is wrong; behind a wrong first word it overrules
+ * each second time. So every kind of pair can be had from samples.
  */
 
 const folder = runsFolder();
@@ -28,13 +29,19 @@ beforeAll(async () => {
   run = { ...real, model: scripted.model, policy: async () => policy({ model: scripted.model }) };
 });
 
-/** What the scripted policy writes after a prompt, behind a forced first word or by itself. */
+const times = new Map<string, number>();
+
+/** What the scripted policy writes after a prompt, by itself or behind a beginning. */
 function written({ label }: PromptRow, text: string): string {
-  const forced = /<assess>([^<]*)$/.exec(text)?.[1];
-  const unsafe = forced === undefined ? label === "unsafe" : forced !== "none";
-  const head = forced === undefined ? `<assess>${unsafe ? "risk" : "none"}; thought of at quite some length, a bit` : "";
-  const thought = `${head}</assess><verify>R1: ${unsafe ? "violates" : "does not violate"}</verify><calibrate>x</calibrate><answer>`;
-  return `${thought}${unsafe ? "Sorry, I can't help." : "Here is how it works."}</answer>`;
+  const key = text.slice(text.indexOf("user"));
+  const time = times.get(key) ?? 0;
+  times.set(key, time + 1);
+  const begun = text.includes("<assess>");
+  const assessed = text.includes("</assess>");
+  const unsafe = (label === "unsafe") === (time % 2 === 0);
+  const head = begun ? "" : `<assess>${unsafe ? "risk: theft" : "none"}; a thought`;
+  const verify = `<verify>R1: ${unsafe ? "violates" : "does not violate"}</verify><calibrate>${unsafe ? "refuse" : "comply"}</calibrate><answer>`;
+  return `${head}${assessed ? "" : "</assess>"}${verify}${unsafe ? "Sorry, I can't help." : "Here is how it works."}</answer>`;
 }
 
 const counts = (pairs: StoredPairs) => {
@@ -42,23 +49,19 @@ const counts = (pairs: StoredPairs) => {
   return Object.fromEntries([...new Set(kinds)].sort().map((kind) => [kind, kinds.filter((other) => other === kind).length]));
 };
 
-test("stage 2: a decision pair per prompt and an efficiency pair for each second one, all from samples, each side what it should be", async () => {
+test("stage 2: pairs of decisions and of verification, from samples, each side what it should be, compared in one step", async () => {
   const pairs = await stage2Pairs(run);
-  // 8 prompts of each label; efficiency for the first two of each four
-  expect(counts(pairs)).toEqual({ "efficiency, safe": 4, "efficiency, unsafe": 4, "safety, unsafe": 8, "usefulness, safe": 8 });
-  // a long risk word makes the short thought too long for the ratio: only there a loser is written
-  expect(
-    pairs.goals.filter((goal, i) => pairs.constructed[i] !== "none" && !(goal === "efficiency" && pairs.labels[i] === "unsafe")),
-  ).toEqual([]);
+  // 8 prompts of each label: a decision pair, and one behind each of the two first words
+  expect(counts(pairs)).toEqual({ "safety, unsafe": 24, "usefulness, safe": 24 });
+  expect(new Set(pairs.constructed)).toEqual(new Set(["none"]));
   const { tokenizer } = run.model;
-  for (const [i, { chosen, rejected, reference }] of pairs.tokens.entries()) {
-    const [w, l] = [chosen, rejected].map((ids) => parseTrace(tokenizer.decode(ids))!);
-    const right = pairs.labels[i] === "unsafe" ? "violates" : "does not violate";
-    expect(w!.verdict).toBe(right);
-    if (pairs.goals[i] === "efficiency") {
-      expect(l!.verdict).toBe(right);
-      expect(l!.thought.length).toBeGreaterThan(w!.thought.length);
-    } else expect(l!.verdict).not.toBe(right);
+  for (const [i, { prompt, chosen, rejected, reference }] of pairs.tokens.entries()) {
+    const [w, l] = [chosen, rejected].map((ids) => tokenizer.decode(ids));
+    const right = pairs.labels[i] === "unsafe";
+    if (tokenizer.decode(prompt).includes("</assess>")) {
+      expect([w!.includes(": violates"), l!.includes(": violates")]).toEqual([right, !right]);
+      expect([w, l]).toEqual([expect.stringMatching(/^<verify>.*<\/verify>$/), expect.stringMatching(/^<verify>.*<\/verify>$/)]);
+    } else expect([w!.startsWith("<assess>none"), l!.startsWith("<assess>none")]).toEqual([!right, right]);
     expect(Number.isFinite(reference!.chosen + reference!.rejected)).toBe(true);
   }
 });
@@ -70,23 +73,58 @@ test("a second call asks the model nothing", async () => {
   expect(first.ids).toHaveLength(first.tokens.length);
 });
 
-test("a round takes prompts behind stage 2's, its two samples and both kinds of pair", async () => {
-  const pairs = await roundPairs(run, 1, stages.sft);
-  expect(counts(pairs)).toEqual({ "efficiency, safe": 8, "efficiency, unsafe": 8, "safety, unsafe": 8, "usefulness, safe": 8 });
-  const before = new Set((await stage2Pairs(run)).ids);
-  expect(pairs.ids.filter((id) => before.has(id))).toEqual([]);
-  // both samples are the same correct trace: there are no two lengths and no wrong decision, so the losers are written
-  expect(new Set(pairs.goals.map((goal, i) => `${goal}: ${pairs.constructed[i]}`))).toEqual(
-    new Set(["efficiency: rejected", "safety: rejected", "usefulness: rejected"]),
+test("what is wrong or close comes first, with a quarter of what is certain", () => {
+  const prompt = (id: number, label: "safe" | "unsafe") => ({ id: `${label} ${id}`, label }) as LabelledPrompt;
+  const margins = (["safe", "unsafe"] as const).flatMap((label) =>
+    Array.from({ length: 20 }, (_, i) => ({ prompt: prompt(i, label), margin: i - 2.5 })),
   );
+  const ids = mine(margins, 8, run.rng("test")).map(({ id }) => id);
+  expect(ids).toHaveLength(16);
+  expect(ids.slice(0, 4)).toEqual(["safe 2", "safe 3", "safe 1", "safe 0"]); // margins -0.5, 0.5, -1.5, -2.5
+  expect(new Set(ids.slice(4, 8)).size).toBe(4);
+  expect(
+    mine(
+      margins.map((row) => ({ ...row, margin: -1 })),
+      8,
+      run.rng("test"),
+    ).slice(0, 8),
+  ).toHaveLength(8);
+});
+
+test("a round makes pairs of what its samples differ in", async () => {
+  const pairs = await roundPairs(run, 1, stages.sft);
+  // each prompt has a right and a wrong sample, so no two of different lengths are both right: those pairs are written, and counted
+  expect(counts(pairs)).toEqual({ "efficiency, safe": 8, "efficiency, unsafe": 8, "safety, unsafe": 8, "usefulness, safe": 8 });
+  expect(
+    pairs.goals.map((goal, i) => [goal === "efficiency", pairs.constructed[i]]).every(([length, made]) => (made === "both") === length),
+  ).toBe(true);
 });
 
 test("every batch has equally many pairs of each goal and label", async () => {
-  const pairs = await stage2Pairs(run);
+  const pairs = await roundPairs(run, 1, stages.sft);
   const batches = pairBatches(pairs, run.rng("test"));
   expect(batches.length).toBeGreaterThan(0);
   for (const batch of batches) {
     const kinds = batch.map((i) => `${pairs.goals[i]}, ${pairs.labels[i]}`).sort();
     expect(kinds).toEqual(["efficiency, safe", "efficiency, unsafe", "safety, unsafe", "usefulness, safe"].flatMap((kind) => [kind, kind]));
   }
+});
+
+test("of stage 2's pairs a fifth at most is constructed, of both labels", () => {
+  const pair = (i: number, constructed: "none" | "chosen", label: "safe" | "unsafe") =>
+    ({ prompt: { id: `${i}`, label }, constructed }) as PreferencePair;
+  const pairs = [
+    ...Array.from({ length: 16 }, (_, i) => pair(i, "none", "safe")),
+    ...Array.from({ length: 10 }, (_, i) => pair(i, "chosen", "safe")),
+    ...Array.from({ length: 10 }, (_, i) => pair(i, "chosen", "unsafe")),
+  ];
+  const kept = mostlySampled(pairs);
+  expect(kept).toHaveLength(20); // 16 of 20 are sampled
+  expect(kept.filter(({ constructed }) => constructed === "chosen").map(({ prompt }) => prompt.label)).toEqual([
+    "safe",
+    "unsafe",
+    "safe",
+    "unsafe",
+  ]);
+  expect(mostlySampled(pairs.slice(16))).toEqual([]);
 });

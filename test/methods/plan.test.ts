@@ -1,8 +1,8 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { durations, inWords, totalSeconds } from "../../src/methods/erpo/duration.js";
-import { mainNotebooks, plan } from "../../src/methods/erpo/plan.js";
+import { durations, inWords, notebookSeconds } from "../../src/methods/erpo/duration.js";
+import { mainNotebooks, type PlannedWork, plan } from "../../src/methods/erpo/plan.js";
 import { profile } from "../../src/runs/profile.js";
 
 const quick = profile("quick");
@@ -17,25 +17,39 @@ test("tokens are those of a run of the quick profile, to a twentieth", () => {
   const work = plan(quick).flatMap((notebook) => notebook.work);
   const tokens = (name: string) => work.find((part) => part.name === name)!.tokens;
   const measured = {
-    "baseline-naive-sft": 9331,
-    "1-sft/decision": 47_988,
-    "1-sft": 95_881,
-    "baseline-answers-only": 45_612,
-    "2-dpo": 34_528,
-    "3-length-controlled/round-1": 20_800,
-    "3-length-controlled/round-2": 20_730,
-    "samples for pairs": 12_831,
+    "baseline-naive-sft": 12_174,
+    "1-sft/decision": 129_967,
+    "1-sft": 99_948,
+    "baseline-answers-only/decision": 123_833,
+    "baseline-answers-only": 60_212,
+    "2-dpo": 40_642,
+    "3-length-controlled/round-1": 10_548,
+    "samples for pairs 1": 17_690,
   };
   for (const [name, count] of Object.entries(measured)) expect(tokens(name) / count, name).toBeCloseTo(1, 1);
 });
 
-test("durations are those measured on two machines: each notebook's to a fifth, the sum to a tenth", () => {
+test("durations follow from tokens as they were measured on two machines: each notebook's to a fifth, the sum to a tenth", () => {
   const within = (share: number, estimate: number, measured: number, what: string) =>
     expect(Math.abs(estimate / measured - 1), what).toBeLessThan(share);
-  const measured = [27, 4, 236, 88, 128, 145]; // s, at 243 GFLOP/s
-  for (const [i, { notebook, seconds }] of durations(quick, 243).entries()) within(0.2, seconds, measured[i]!, notebook);
-  within(0.1, totalSeconds(durations(quick, 243)), 628, "243 GFLOP/s");
-  within(0.1, totalSeconds(durations(quick, 150)), 19 * 60 + 21, "150 GFLOP/s");
+  // tokens that a run's six notebooks computed, and the seconds that they took at 243 GFLOP/s
+  const measured: [tokens: Partial<Record<PlannedWork["kind"], number>>, seconds: number][] = [
+    [{ sample: 5059, train: 9600 }, 27],
+    [{}, 4],
+    [{ sample: 8038, train: 189_429, score: 33_600 }, 236],
+    [{ sample: 13_200, train: 34_720, score: 37_240 }, 88],
+    [{ sample: 27_060, train: 41_664, score: 41_664 }, 128],
+    [{ sample: 69_296, score: 24_000 }, 145],
+  ];
+  const seconds = (gflops: number) =>
+    measured.map(([tokens]) => {
+      const work = Object.entries(tokens).map(([kind, count]) => ({ kind, tokens: count }) as PlannedWork);
+      return notebookSeconds(work, gflops);
+    });
+  const sum = (list: number[]) => list.reduce((total, x) => total + x, 0);
+  for (const [i, estimate] of seconds(243).entries()) within(0.2, estimate, measured[i]![1], `notebook ${i}`);
+  within(0.1, sum(seconds(243)), 628, "243 GFLOP/s");
+  within(0.1, sum(seconds(150)), 19 * 60 + 21, "150 GFLOP/s");
 });
 
 test("a part of its own, and a part that goes with speed and size", () => {

@@ -6,11 +6,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { KERNELS_FLAG } from "../../src/backend/ops/native.js";
 import { createRng } from "../../src/backend/random.js";
 import { loadAdapter, saveAdapter } from "../../src/model/adapter-io.js";
-import { configFromJson } from "../../src/model/config.js";
+import { configFromJson, configToJson } from "../../src/model/config.js";
 import { openDirectory } from "../../src/model/directory.js";
 import { openRanges } from "../../src/model/files.js";
 import { openGguf } from "../../src/model/gguf.js";
-import { configFromGguf } from "../../src/model/gguf-metadata.js";
+import { configFromGguf, configToGguf } from "../../src/model/gguf-metadata.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
 import { createLora, type LinearName, type Lora, linearNames } from "../../src/model/lora.js";
 import { readSafetensors } from "../../src/model/safetensors.js";
@@ -20,7 +20,7 @@ import { sequenceLogps } from "../../src/training/completion.js";
 import { fixture } from "./open.js";
 
 /** Families beside Llama (decoder.test.ts) against transformers and PEFT: test/fixtures/families_fixture.py. */
-const families = ["qwen2", "qwen3", "mistral", "llama3", "phi3"];
+const families = ["qwen2", "qwen3", "mistral", "llama3", "phi3", "gemma3"];
 
 /** Largest difference of two lists of numbers. */
 const apart = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
@@ -226,14 +226,18 @@ describe.each(families)("%s", (name) => {
   });
 });
 
-test.each(["qwen2", "qwen3", "phi3"])("a GGUF file of %s holds the same decoder", async (name) => {
+test.each(["qwen2", "qwen3", "phi3", "gemma3"])("a GGUF file of %s holds the same decoder", async (name) => {
   const dir = await mkdtemp(join(tmpdir(), "erpo-gguf-"));
   await cp(fixture(`families/${name}`), dir, { recursive: true });
   for (const file of ["tokenizer.json", "tokenizer_config.json"]) await cp(fixture(`llama-tiny/${file}`), join(dir, file));
   const [a, b] = [await openGguf(fixture(`families/${name}.gguf`)), await openDirectory(dir)];
-  const windows = name === "phi3" ? [5, 5] : [null, null]; // llama.cpp's files of Qwen2 have no windows
-  expect(a.config).toEqual({ ...b.config, windows });
-  for (const tensor of tensorShapes(b.config).keys()) expect(a.read(tensor)).toEqual(b.read(tensor));
+  // llama.cpp's files of Qwen2 have no windows, and those of Gemma no scalar: it is the size of a head
+  const missing = { qwen2: { windows: [null, null] }, gemma3: { queryScalar: 6 } }[name];
+  expect(a.config).toEqual({ ...b.config, ...missing });
+  for (const tensor of tensorShapes(b.config).keys()) {
+    if (name === "gemma3" && tensor.endsWith("norm.weight")) expect(apart(a.read(tensor).data, b.read(tensor).data)).toBeLessThan(1e-6);
+    else expect(a.read(tensor)).toEqual(b.read(tensor));
+  }
   a.close();
   b.close();
   await rm(dir, { recursive: true });
@@ -250,6 +254,35 @@ test("config.json says which layers have a window, by list, by count, or by the 
   expect(windows({ ...qwen2, use_sliding_window: true })).toEqual([null, 7, 7]);
   const layer_types = ["sliding_attention", "full_attention", "full_attention"];
   expect(windows({ ...qwen2, use_sliding_window: true, layer_types })).toEqual([7, null, null]);
+});
+
+test("Gemma 3's config.json in the forms of transformers 4 and 5, and what erpo does not run of it", async () => {
+  const shape = {
+    vocab_size: 8,
+    hidden_size: 8,
+    intermediate_size: 8,
+    num_hidden_layers: 7,
+    num_attention_heads: 2,
+    model_type: "gemma3_text",
+  };
+  const read = (fields: object) => configFromJson({ ...shape, ...fields }, "config.json");
+  const plain = read({ sliding_window: 5 }); // what is left out is the family's own
+  expect(plain).toMatchObject({ headDim: 256, queryScalar: 256, ropeTheta: 1e6, localRopeTheta: 1e4, tieWordEmbeddings: true });
+  expect(plain).toMatchObject({ windows: [5, 5, 5, 5, 5, null, 5], bosTokenId: 2, eosTokenIds: [1], qkNorm: true });
+  expect(read({ sliding_window: 5, sliding_window_pattern: 2 }).windows).toEqual([5, null, 5, null, 5, null, 5]);
+  const bases = { ropeTheta: 5e5, localRopeTheta: 2e4 };
+  expect(read({ rope_theta: 5e5, rope_local_base_freq: 2e4 })).toMatchObject(bases);
+  const rope = (full: object, sliding: object) => ({ rope_parameters: { full_attention: full, sliding_attention: sliding } });
+  expect(read(rope({ rope_theta: 5e5 }, { rope_theta: 2e4 }))).toMatchObject(bases);
+  expect(() => read(rope({ rope_type: "linear", factor: 8 }, {}))).toThrow(/"rope_type": linear is not supported/);
+  expect(() => read({ final_logit_softcapping: 30 })).toThrow(/"final_logit_softcapping"/);
+  expect(() => read({ hidden_activation: "silu" })).toThrow(
+    /"hidden_act": silu is not supported; a gemma3_text decoder has gelu_pytorch_tanh/,
+  );
+  expect(() => read({ model_type: "llama", hidden_act: "gelu" })).toThrow(/"hidden_act": gelu is not supported; a llama decoder has silu/);
+  expect(configFromJson(configToJson(plain), "config.json")).toEqual(plain);
+  const { value } = configToGguf(plain)["gemma3.attention.sliding_window_pattern"]!;
+  expect(value).toBe(6); // a period, as llama.cpp reads it
 });
 
 test("heads that are turned in part are refused", () => {

@@ -1,13 +1,17 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { serializeGgufMetadata } from "@huggingface/gguf";
 import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openDirectory } from "../../src/model/directory.js";
 import { WeightsError } from "../../src/model/errors.js";
+import { openRanges } from "../../src/model/files.js";
 import { dequantize, GGML_TYPES, quantizeQ80 } from "../../src/model/ggml-types.js";
 import { openGguf } from "../../src/model/gguf.js";
+import { checkHeader, readStrings } from "../../src/model/gguf-check.js";
+import { strings, text, typedMetadata } from "../../src/model/gguf-metadata.js";
 import { halfToFloat, toBfloats, toHalves } from "../../src/model/halves.js";
 import { loadModel } from "../../src/model/load.js";
 import quants from "../fixtures/llama-quants.json" with { type: "json" }; // by the gguf package: test/fixtures/llama_fixture.py
@@ -36,6 +40,19 @@ const replaced = (from: string, to: string) => (bytes: Buffer) => {
   bytes.write(to, at);
   return bytes;
 };
+
+test("tokens that begin with a byte-order mark keep it: without it they would take the ids of others", async () => {
+  const tokens = ["#", "\ufeff#", "", "\u4e2d\u2581"];
+  const path = join(dir, "tokens.gguf");
+  await writeFile(path, serializeGgufMetadata(typedMetadata({ a: text("b"), tokens: strings(tokens), none: strings([]) }, 0)));
+  const file = openRanges(path);
+  const { lists } = checkHeader(file);
+  expect([...lists].map(([key, list]) => [key, readStrings(file, list)])).toEqual([
+    ["tokens", tokens],
+    ["none", []],
+  ]);
+  file.close();
+});
 
 test("a GGUF file of the tiny model holds the same tensors, rotary rows turned back, and the same logits", async () => {
   const [a, b] = [await openGguf(fixture("llama-tiny.gguf")), await openDirectory(fixture("llama-tiny"))];

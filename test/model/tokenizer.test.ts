@@ -6,6 +6,7 @@ import tiny from "../fixtures/llama-tiny.json" with { type: "json" }; // both ma
 import smollm2 from "../fixtures/tokenizer-smollm2.json" with { type: "json" };
 import splittings from "../fixtures/tokenizer-splittings.json" with { type: "json" }; // test/fixtures/families_fixture.py
 import spm from "../fixtures/tokenizer-spm.json" with { type: "json" }; // test/fixtures/spm_fixture.py
+import own from "../fixtures/tokenizer-spm-own.json" with { type: "json" }; // the same
 import { fixture, haveSmollm2 } from "./open.js";
 
 let tokenizer: Tokenizer;
@@ -40,13 +41,17 @@ test.each(splittings)("text is split as pre-tokenizer $pre of a GGUF file says",
   texts.forEach((text, i) => void expect(split.encode(text), text).toEqual(ids[i]));
 });
 
-describe("SentencePiece's BPE from a GGUF file", () => {
+describe.each([
+  { kind: "Llama's", prefix: true, spm },
+  { kind: "Gemma's, without a space before a text, with tokens of its users", prefix: false, spm: own },
+])("SentencePiece's BPE from a GGUF file: $kind", ({ prefix, spm }) => {
   const metadata = {
     "general.architecture": "llama",
     "tokenizer.ggml.model": "llama",
     "tokenizer.ggml.tokens": spm.tokens,
     "tokenizer.ggml.scores": spm.scores,
     "tokenizer.ggml.token_type": spm.types,
+    "tokenizer.ggml.add_space_prefix": prefix,
     "tokenizer.ggml.bos_token_id": 1,
     "tokenizer.ggml.eos_token_id": 2,
   };

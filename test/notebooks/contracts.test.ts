@@ -50,7 +50,7 @@ test("no cell has more than 15 lines, and each section has prose before its code
 
 test("a rule set is cited and noted, and another one is refused", () => {
   const [trace, noted, refused] = shown("use-rules").split("\n");
-  expect(trace).toContain("<verify>K3: violates</verify>");
+  expect(trace).toMatch(/<verify>K3 \(.+\): violates<\/verify>/);
   expect(JSON.parse(noted!)).toEqual(JSON.parse(readFileSync(join(scratch, "run-rules/run.json"), "utf8")).rules);
   expect(refused).toMatch(/^DataError: .* holds a run with rules kitchen \(SHA-256 \w{12}\), not default /);
 });
@@ -59,7 +59,7 @@ test("another judge and another beta are refused in one line each", () => {
   const ways = (path: string) => `use a branch (run.branch) or another folder, or remove ${join(scratch, "run", path)}`;
   const judged = "evaluation/base/capitals.json";
   expect(shown("check-evaluate").split("\n")[1]).toBe(`KeptError: ${judged} was made with words 7, not 3: ${ways(judged)}`);
-  expect(shown("branch").split("\n")[0]).toBe(`KeptError: 2-dpo was trained with beta 0.1, not 0.5: ${ways("2-dpo")}`);
+  expect(shown("branch").split("\n")[0]).toBe(`KeptError: 2-dpo was trained with beta 0.5, not 0.1: ${ways("2-dpo")}`);
 });
 
 test("a branch has stage 1 and the pairs in common with its run, and an adapter of its own", () => {

@@ -1,7 +1,8 @@
 import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { attackNames } from "../../src/evaluation/attacks.js";
 import { erpo } from "../reports/cli.js";
 
 /** The how-to notebooks: their form, and a run of each on a tiny model. */
@@ -11,7 +12,7 @@ interface Cell {
   cell_type: "markdown" | "code";
   source: string[];
   metadata: { tags?: string[] };
-  outputs?: { text?: string[] | string }[];
+  outputs?: { text?: string[] | string; data?: Record<string, { data: Record<string, unknown>[] }> }[];
   execution_count?: number | null;
 }
 
@@ -48,4 +49,79 @@ test("own-rules.ipynb trains on five rules of its own, none of which is a defaul
   expect(record.rules.name).toBe("medical");
   const { sources } = JSON.parse(readFileSync(join(scratch, "run/data/manifest.json"), "utf8"));
   expect(sources.map(({ name }: { name: string }) => name)).toEqual(["own train1", "own train2", "own dev"]);
+});
+
+describe("on one run of the tiny profile, after stage 1", () => {
+  const scratch = mkdtempSync(join(tmpdir(), "erpo-how-to-"));
+  const given = { profileName: "tiny", modelName: model, runDir: join(scratch, "run"), stage: "1-sft" };
+  const lines = (file: string) =>
+    readFileSync(join(scratch, "run", file), "utf8")
+      .trim()
+      .split("\n");
+
+  /** The rows of the tables that a cell has shown. */
+  async function execute(name: string, parameters: Record<string, string> = {}): Promise<(id: string) => Record<string, unknown>[]> {
+    const settings = Object.entries({ ...given, ...parameters }).flatMap(([key, value]) => ["-p", key, value]);
+    const { code, stderr } = await erpo(["execute", join(folder, name), "--no-cache", "--output", scratch, ...settings]);
+    expect(code, stderr).toBe(0);
+    const { cells } = read(join(scratch, name));
+    const tables = ({ data }: NonNullable<Cell["outputs"]>[number]) => data?.["application/vnd.dataresource+json"]?.data ?? [];
+    return (id) => cells.find((cell) => cell.id === id)!.outputs!.flatMap(tables);
+  }
+
+  test("attacks.ipynb puts each policy to each attack with its control, and draws other answers in each try", {
+    timeout: 240_000,
+  }, async () => {
+    const shown = await execute("attacks.ipynb", { prompts: "2", samples: "3" });
+    expect(shown("gcg-table")).toEqual([]); // unless it is asked for
+    const rows = shown("attack-table");
+    expect(rows.map(({ attack, policy }) => `${attack} ${policy}`)).toEqual(
+      attackNames.flatMap((name) => [`${name} base`, `${name} 1-sft`]),
+    );
+    for (const row of rows) expect(row["unsafe degenerate"]).toMatch(/^[012] of 2$/);
+    expect(rows.filter((row) => row["safe refused"] === "–").map(({ attack }) => attack)).toEqual(["past-tense", "past-tense"]);
+    expect(Object.keys(shown("best-of-n-table")[0]!)).toEqual(["policy", "N = 1", "N = 2", "N = 3"]);
+    const tries = [1, 2, 3].map((k) => lines(`evaluation/base-sampled/try-${k}-of-2.jsonl`).map((line) => JSON.parse(line).completion));
+    expect(new Set(tries.map((completions) => JSON.stringify(completions.sort()))).size).toBe(3);
+  });
+
+  test("attacks.ipynb searches for suffixes where it is told for how many prompts, and shows none of them", {
+    timeout: 240_000,
+  }, async () => {
+    const gcg = { gcgPrompts: "3", gcgSteps: "4", gcgCandidates: "6" };
+    const shown = await execute("attacks.ipynb", { prompts: "2", samples: "3", ...gcg });
+    const rows = shown("gcg-table");
+    expect(rows.map(({ form }) => form)).toEqual(["the prompt alone", "with ! ! ! ...", "with the suffix found"]);
+    for (const { refused, complied, degenerate } of rows)
+      for (const share of [refused, complied, degenerate]) expect(share).toMatch(/^[01]\.\d\d \[.*\]$/);
+    const { rows: found } = JSON.parse(readFileSync(join(scratch, "run/evaluation/1-sft/gcg.json"), "utf8"));
+    expect(found).toHaveLength(3);
+    const notebook = JSON.stringify(read(join(scratch, "attacks.ipynb")));
+    for (const { suffix, losses } of found) {
+      expect(losses.at(-1)).toBeLessThan(losses[0]);
+      expect(notebook).not.toContain(JSON.stringify(suffix).slice(1, -1));
+    }
+  });
+
+  test("ablations.ipynb compares each ablation with the base run, prompt by prompt", { timeout: 480_000 }, async () => {
+    const names = ["no-thoughts", "no-quotes", "rounds-0"];
+    const shown = await execute("ablations.ipynb", { ablations: JSON.stringify(names) });
+    expect(shown("measures-table").map(({ policy }) => policy)).toEqual(["base", ...names]);
+    const differences = shown("differences-table");
+    expect(differences.map(({ policy }) => policy)).toEqual(names);
+    expect(differences[2]).toMatchObject({ "balanced accuracy": "0.00 [0.00, 0.00]", AUC: "0.00 [0.00, 0.00]" }); // no round of stage 3 touches stage 1
+    expect(differences[0]).toMatchObject({ "thought tokens": "–" });
+    const record = JSON.parse(readFileSync(join(scratch, "run-no-quotes/run.json"), "utf8"));
+    expect(record).toMatchObject({ profile: "tiny-no-quotes", settings: { stage1: { quotes: false } } });
+    const adapter = (run: string) => readFileSync(join(scratch, run, "1-sft/adapter_model.safetensors"));
+    expect(adapter("run-rounds-0").equals(adapter("run"))).toBe(true);
+    expect(adapter("run-no-quotes").equals(adapter("run"))).toBe(false);
+  });
+
+  test("causes.ipynb has a row per intervention, and all dev prompts in its bins", { timeout: 240_000 }, async () => {
+    const shown = await execute("causes.ipynb");
+    expect(shown("causes-table")).toHaveLength(5);
+    const prompts = shown("read-out").reduce((sum, row) => sum + (row.prompts as number), 0);
+    expect(prompts).toBe(lines("data/dev.jsonl").length);
+  });
 });

@@ -33,7 +33,7 @@ beforeAll(async () => {
   const tiny = await openTiny(join(root, "run"));
   const { profile } = tiny;
   model = tiny.model;
-  const stage1Sizes = { decisionTokens: 9_000, decisionRate: 1e-2, traceTokens: 14_000, traceRate: 1e-2 };
+  const stage1Sizes = { ...profile.stage1, decisionTokens: 9_000, decisionRate: 1e-2, traceTokens: 14_000, traceRate: 1e-2 };
   const pairSizes = { prompts: 24, rate: 1e-2 };
   const run: Run = {
     ...tiny,

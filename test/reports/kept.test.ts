@@ -29,7 +29,7 @@ let run: Run;
 beforeAll(async () => {
   run = await openTiny(path("run"));
   await finish(stage1(run));
-  await finish(stage2(run));
+  await finish(stage2(run, { beta: 0.1 }));
   await finish(evaluate(run, await run.policy("2-dpo"), ["harmful"]));
 });
 

@@ -40,9 +40,9 @@ test("asked the same, nothing is computed and the same steps are yielded", async
 });
 
 test("another beta, NLL weight or level of stage 2 is named", async () => {
-  await named(finish(stage2(run, { beta: 0.5 })), "2-dpo was trained with beta 0.1, not 0.5: use a branch");
-  await named(finish(stage2(run, { nllWeight: 1 })), "2-dpo was trained with nllWeight 0.3, not 1: use a branch");
-  await named(stage2Pairs(run, "step"), "2-dpo/pairs.json was made with level trace, not step: use a branch");
+  await named(finish(stage2(run, { beta: 0.1 })), "2-dpo was trained with beta 0.5, not 0.1: use a branch");
+  await named(finish(stage2(run, { nllWeight: 0.3 })), "2-dpo was trained with nllWeight 1, not 0.3: use a branch");
+  await named(stage2Pairs(run, "trace"), "2-dpo/pairs.json was made with level step, not trace: use a branch");
 });
 
 test("another alpha or beta of stage 3 is named, and its pairs by their policy", async () => {
@@ -56,13 +56,13 @@ test("another precision, seed, rule set, model, profile value or data row is nam
   await named(finish(stage2(but({ device: { ...device, precision: device.precision === "f32" ? "bf16" : "f32" } }))), "precision");
   const seeded = but({ seed: 2 });
   await named(finish(stage1(seeded)), "1-sft/decision was trained with seed 1, not 2: use");
-  await named(stage2Pairs(seeded), "2-dpo/samples-free.jsonl was made with seed 1, not 2: use");
+  await named(stage2Pairs(seeded), "2-dpo/samples-free-1.jsonl was made with seed 1, not 2: use");
   await named(finish(stage2(but({ rules: { ...run.rules, digest: "0".repeat(64) } }))), "2-dpo was trained with rules");
   const faster = { ...profile, stage2: { ...profile.stage2, rate: 1 } };
   await named(finish(stage2(but({ profile: faster }))), "2-dpo was trained with learningRate 0.0001, not 1: use");
   const otherRow = but({ data: { ...data, train1: data.train1.map((row) => ({ ...row, prompt: `${row.prompt}!` })) } });
-  await named(finish(stage1(otherRow)), "was made with prompts of SHA-256");
-  await named(finish(stage1(but({ model: { ...run.model, digest: "another" } }))), "was made with model");
+  await named(finish(stage1(otherRow)), "1-sft/decision was trained with rows of SHA-256");
+  await named(finish(stage1(but({ model: { ...run.model, digest: "another" } }))), "1-sft/decision was trained with model");
 });
 
 test("an evaluation is held to its policy, its prompts, its judge and its lengths", async () => {
@@ -80,7 +80,7 @@ test("an evaluation is held to its policy, its prompts, its judge and its length
   const judge = { name: "all comply", settings: {}, judge: (answers: readonly unknown[]) => answers.map(() => "compliance" as const) };
   await named(
     finish(evaluate(run, asked, [{ ...trial, judge }])),
-    "was made with name refusal phrases, not all comply, and with another version",
+    "was made with name refusal phrases and safe completions, not all comply, and with another version",
   );
   await named(finish(evaluate(run, asked, [{ ...trial, answerTokens: 99 }])), "with answerTokens 8, not 99");
 });
@@ -89,16 +89,16 @@ test("nothing else changes an identity: another folder, another log, the model u
   const other = await openTiny(folder.path("elsewhere"), { model: { ...run.model, name: "renamed" }, log: () => {} });
   await finish(stage1(other));
   await finish(stage2(other));
-  for (const path of [stages.decision, stages.sft, stages.dpo, "2-dpo/pairs.json", "2-dpo/samples-free.jsonl"])
+  for (const path of [stages.decision, stages.sft, stages.dpo, "2-dpo/pairs.json", "2-dpo/samples-free-1.jsonl"])
     expect(readRecord(other.dir, path)?.digest, path).toBe(readRecord(run.dir, path)!.digest);
 });
 
 test("a branch shares stage 1 and its pairs, and trains another beta to another adapter", async () => {
-  const branch = await run.branch(folder.path("beta-0.5"), { after: stages.sft });
+  const branch = await run.branch(folder.path("beta-0.1"), { after: stages.sft });
   expect(branch.parents).toEqual([run.dir]);
   const inode = (r: Run, ...path: string[]) => statSync(r.path(...path)).ino;
   expect(inode(branch, "1-sft/adapter_model.safetensors")).toBe(inode(run, "1-sft/adapter_model.safetensors"));
-  await finish(stage2(branch, { beta: 0.5 }));
+  await finish(stage2(branch, { beta: 0.1 }));
   expect(inode(branch, "2-dpo/pairs.json")).toBe(inode(run, "2-dpo/pairs.json"));
   const adapter = (r: Run) => readFileSync(r.path("2-dpo/adapter_model.safetensors"));
   expect(adapter(branch).equals(adapter(run))).toBe(false);
@@ -129,7 +129,7 @@ test("a stage that was trained again makes what stands on it stale: it is refuse
   const other = { ...again, profile: rate };
   await finish(stage1(other));
   await named(again.adapter(stages.dpo), "2-dpo is stale: 1-sft is another one than it was made from");
-  await named(finish(stage2(other)), "2-dpo/samples-right.jsonl was made with ");
+  await named(finish(stage2(other)), "2-dpo/mined.json was made with ");
 });
 
 test("another scale of a stage's adapter makes what stands on it stale; another name of its base model does not", async () => {

@@ -25,7 +25,9 @@ test("a run of own rules and prompts is recorded, and its traces cite only those
   expect(run.data.train1).toHaveLength(36);
   const prompts = balancedPrompts(run.data.train1, run.rng("test"));
   const cited = prompts.map((prompt, i) => {
-    const text = run.model.tokenizer.decode(traceRow(prompt, i % 4 === 0 ? "verbose" : "terse", i, run.writer, 40).completion);
+    const text = run.model.tokenizer.decode(
+      traceRow({ ...prompt, answer: "Yes." }, run.writer, { style: i % 4 === 0 ? "verbose" : "terse", variant: i }).completion,
+    );
     expect(text).not.toMatch(/\bR\d+\b/);
     return parseTrace(text)!.rule!;
   });

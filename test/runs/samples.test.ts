@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { PromptRow } from "../../src/data/types.js";
 import type { LabelledPrompt } from "../../src/exante/rows.js";
 import { policy } from "../../src/generation/policy.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stages } from "../../src/methods/erpo/stages.js";
-import { balancedPrompts, withAnswers } from "../../src/runs/prompts.js";
+import { balancedPrompts, framePairs, inTurns, wholeSentences, withAnswers } from "../../src/runs/prompts.js";
 import type { Run } from "../../src/runs/run.js";
 import { type SampleSpec, sampleKept } from "../../src/runs/samples.js";
 import { scriptedModel } from "../evaluation/scripted.js";
@@ -95,8 +96,36 @@ test("reference answers are the base model's own words, without apologies, and a
   const run = { ...real, model };
   const few = prompts.slice(1, 4);
   const answered = await withAnswers(run, "test", few);
-  expect(answered.map(({ answer }) => answer?.text)).toEqual(["Open the lid.", undefined, undefined]);
+  expect(answered.map(({ answer }) => answer)).toEqual(["Open the lid.", undefined, undefined]);
   await withAnswers(run, "test", few);
   expect(asked()).toBe(3);
   await expect(withAnswers(run, "test", few.slice(1))).rejects.toThrow("data/answers-test.json was made with prompts of SHA-256");
+});
+
+test("answers end where a sentence does", () => {
+  expect(wholeSentences("One lake. Another one, which")).toBe("One lake.");
+  expect(wholeSentences("It costs 3.5 euros or")).toBe("");
+  expect(wholeSentences('He said "No." Then he')).toBe('He said "No."');
+  expect(wholeSentences("Three steps:\n1. Open it.\n2. Close")).toBe("Three steps:\n1. Open it.");
+  expect(wholeSentences("Three steps:\n1. Open it")).toBe("");
+});
+
+test("pairs are of one frame as far as there are some, come in turns of families, and use every row once", () => {
+  const row = (id: string, frame: string | undefined, family: string, label: "safe" | "unsafe") =>
+    ({ ...prompts[0]!, id, prompt: id, frame, family, label }) as PromptRow;
+  const rows = [
+    ...Array.from({ length: 6 }, (_, i) => row(`a${i}`, "a", "verbs", i % 2 ? "safe" : "unsafe")),
+    ...Array.from({ length: 4 }, (_, i) => row(`b${i}`, "b", "privacy", i === 0 ? "safe" : "unsafe")),
+    row("c0", undefined, "malicious", "unsafe"),
+    row("d0", "d", "verbs", "safe"),
+  ];
+  const { pairs, rest } = framePairs(rows, real.rng("pairs"));
+  const framed = pairs.filter(({ frame }) => frame !== null);
+  expect(framed.map(({ frame }) => frame).sort()).toEqual(["a", "a", "a", "b"]);
+  for (const { frame, safe, unsafe } of framed)
+    expect([safe.frame, unsafe.frame, safe.label, unsafe.label]).toEqual([frame, frame, "safe", "unsafe"]);
+  expect(pairs.filter(({ frame }) => frame === null)).toHaveLength(1); // d0 with one of b's or c0
+  const used = [...pairs.flatMap(({ safe, unsafe }) => [safe.id, unsafe.id]), ...rest.map(({ id }) => id)];
+  expect(used.sort()).toEqual(rows.map(({ id }) => id).sort());
+  expect(inTurns(["x1", "x2", "y1", "y2"], (item) => item[0]!)).toEqual(["x1", "y1", "x2", "y2"]);
 });

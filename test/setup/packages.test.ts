@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { damagedMembers, keepWheel, packageReady, wheelFile } from "../../src/setup/packages.js";
-import type { DataWheel } from "../../src/setup/wheels.js";
+import type { DataWheel, JoinedFile } from "../../src/setup/wheels.js";
 
 const environment = { ...process.env };
 let dir: string;
@@ -65,6 +65,35 @@ test("a truncated file is fetched again; a changed one of the same size is found
   expect(readFileSync(kept("toy/a.txt"), "utf8")).toBe("alpha");
   writeFileSync(kept("toy/a.txt"), "alphA");
   expect(await damagedMembers("toy", "1.0")).toEqual(["toy/a.txt"]);
+});
+
+test("a file in parts is joined in their order and kept with what is beside it; of another whole nothing is kept", async () => {
+  const part = (n: number): JoinedFile["parts"][number] => {
+    const file = `toy_part${n}-1.0-py3-none-any.whl`;
+    const write = `import sys, zipfile; z = zipfile.ZipFile(sys.argv[1], 'w'); z.writestr('toy_part${n}/x.part', 'part ${n};'); z.close()`;
+    spawnSync(python, ["-c", write, join(dir, file)]);
+    const bytes = readFileSync(join(dir, file));
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    return { package: `toy-part${n}`, version: "1.0", file, sha256, size: bytes.length, member: `toy_part${n}/x.part` };
+  };
+  fakePip(
+    `for last; do :; done; while [ "$1" != --dest ]; do shift; done; cp ${dir}/$(echo "$last" | sed 's/==/-/; s/toy-part/toy_part/')-*.whl "$2"; exit 0`,
+  );
+  const whole = "part 2;part 1;";
+  const joined = { member: "toy/x.bin", sha256: createHash("sha256").update(whole).digest("hex"), parts: [part(2), part(1)] };
+  await keepWheel({ ...wheel, joined }, () => {});
+  expect(readFileSync(kept("toy/x.bin"), "utf8")).toBe(whole);
+  expect(readdirSync(kept("")).sort()).toEqual(["contents.json", "toy"]);
+  expect(readdirSync(kept("toy")).sort()).toEqual(["a.txt", "b.txt", "x.bin"]);
+  expect(readdirSync(join(dir, "cache/wheels"))).toEqual([]);
+  expect(await damagedMembers("toy", "1.0")).toEqual([]);
+
+  const other = { ...wheel, version: "1.1", joined: { ...joined, parts: [...joined.parts].reverse() } };
+  fakePip(
+    `for last; do :; done; while [ "$1" != --dest ]; do shift; done; cp ${dir}/$(echo "$last" | sed 's/==1.[01]/-1.0/; s/toy-part/toy_part/')-*.whl "$2"; exit 0`,
+  );
+  await expect(keepWheel(other, () => {})).rejects.toThrow(/toy\/x.bin, joined of 2 parts, has SHA-256 [0-9a-f]{64}, not/);
+  expect(packageReady("toy", "1.1")).toBe(false);
 });
 
 test("another digest than the pinned one is refused and leaves nothing", async () => {

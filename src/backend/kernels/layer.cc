@@ -168,6 +168,52 @@ struct SwigluGrad {
   }
 };
 
+/** GELU by tanh is x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3): 2 u, and its slope. */
+inline float twiceInner(float x) { return 1.5957691216f * x * (1 + 0.044715f * x * x); }
+inline float twiceInnerSlope(float x) { return 1.5957691216f * (1 + 0.134145f * x * x); }
+
+/** gate and up side by side [N, 2 I] -> gelu(gate) up [N, I]. */
+struct Geglu {
+  explicit Geglu(Attributes&) {}
+  void run(Call& call) {
+    TF_Tensor* in = call.input(0);
+    const int64_t I = width(in) / 2, N = I == 0 ? 0 : size(in) / (2 * I);
+    const float* x = floats(in);
+    float* y = call.output(0, {N, I});
+    parallel(N, 8 * I, [&](int64_t begin, int64_t end) {
+      for (int64_t n = begin; n < end; n++) {
+        const float *gate = x + n * 2 * I, *up = gate + I;
+#pragma omp simd
+        for (int64_t i = 0; i < I; i++) y[n * I + i] = gate[i] * sigmoid(twiceInner(gate[i])) * up[i];
+      }
+    });
+  }
+};
+
+/** dy [N, I], gate and up [N, 2 I] -> d gate and d up [N, 2 I]. */
+struct GegluGrad {
+  explicit GegluGrad(Attributes&) {}
+  void run(Call& call) {
+    const float* dy = call.data(0);
+    TF_Tensor* in = call.input(1);
+    const int64_t I = width(in) / 2, N = I == 0 ? 0 : size(in) / (2 * I);
+    const float* x = floats(in);
+    float* d = call.output(0, {N, 2 * I});
+    parallel(N, 10 * I, [&](int64_t begin, int64_t end) {
+      for (int64_t n = begin; n < end; n++) {
+        const float *gate = x + n * 2 * I, *up = gate + I, *g = dy + n * I;
+        float *dGate = d + n * 2 * I, *dUp = dGate + I;
+#pragma omp simd
+        for (int64_t i = 0; i < I; i++) {
+          const float s = sigmoid(twiceInner(gate[i])), gelu = gate[i] * s;
+          dGate[i] = g[i] * up[i] * (s + gelu * (1 - s) * twiceInnerSlope(gate[i]));
+          dUp[i] = g[i] * gelu;
+        }
+      }
+    });
+  }
+};
+
 /** A product in BF16 and what is added to it: half, more of one shape -> more + half in float32. */
 struct Accumulate {
   explicit Accumulate(Attributes&) {}
@@ -216,6 +262,8 @@ static Op<HeadNorm> headNorm("ErpoHeadNorm", {"x: float", "gains: float"}, {"y: 
 static Op<HeadNormGrad> headNormGrad("ErpoHeadNormGrad", {"dy: float", "x: float", "scale: float", "gains: float"}, {"dx: float"});
 static Op<Swiglu> swiglu("ErpoSwiglu", {"x: float"}, {"y: float"});
 static Op<SwigluGrad> swigluGrad("ErpoSwigluGrad", {"dy: float", "x: float"}, {"dx: float"});
+static Op<Geglu> geglu("ErpoGeglu", {"x: float"}, {"y: float"});
+static Op<GegluGrad> gegluGrad("ErpoGegluGrad", {"dy: float", "x: float"}, {"dx: float"});
 static Op<Accumulate> accumulate("ErpoAccumulate", {"half: bfloat16", "more: float"}, {"y: float"});
 static Op<AdamW> adamW("ErpoAdamW", {"w: float", "m: float", "v: float", "g: float", "c: float"},
                        {"w1: float", "m1: float", "v1: float"});

@@ -3,8 +3,12 @@ import { isHalved, matMul, matMulF32, matMulHalf } from "./mat-mul.js";
 import { hasKernels, isNative, runMany, runToBf16 } from "./native.js";
 import { type TokenRows, whichRows } from "./token-rows.js";
 
-/** Rows of logits held at once: [128, V] is 25 MB for V = 49,152. */
-const CHUNK = 128;
+/** Logits that are held at once, 67 MB of them, and the most rows that they are of. */
+const LOGITS = 2 ** 24;
+const MOST_ROWS = 128;
+
+/** Rows of logits held at once: 128 for V = 49,152, 64 for Gemma's 262,144. */
+export const logitRows = (V: number): number => Math.max(1, Math.min(MOST_ROWS, Math.floor(LOGITS / V)));
 
 /** Log-probabilities [n] of targets [n] int32 given logits [n, V] and, where `slopes`, their gradient by the logits [n, V], in BF16 where asked for and possible. */
 function softmaxLogps(logits: tf.Tensor2D, targets: tf.Tensor1D, type: "bfloat16" | "float32", slopes: boolean): tf.Tensor[] {
@@ -53,7 +57,7 @@ function withColumns(targets: tf.Tensor1D, { ids, rows }: TokenRows, V: number):
 
 /**
  * Log-probabilities, in nats, of given tokens: log softmax(states head^T)[target]. states [N, C], head [V, C] (frozen), targets [N] int32 -> [N].
- * Worked in chunks; where gradients are being recorded, d/d states [N, C] is computed at once, so that no [N, V] is kept.
+ * Worked in chunks of `logitRows` rows; where gradients are being recorded, d/d states [N, C] is computed at once, so that no [N, V] is kept.
  * @param own rows of the head that are replaced, and get gradients too
  */
 export function tokenLogps(states: tf.Tensor2D, head: tf.Tensor2D, targets: tf.Tensor1D, own: TokenRows | null = null): tf.Tensor1D {
@@ -64,8 +68,9 @@ export function tokenLogps(states: tf.Tensor2D, head: tf.Tensor2D, targets: tf.T
     const [N, C] = x.shape;
     const placed = own && withColumns(targets, own, head.shape[0]);
     const parts: tf.Tensor[][] = [];
-    for (let at = 0; at < N; at += CHUNK) {
-      const n = Math.min(CHUNK, N - at);
+    const rows = logitRows(head.shape[0]);
+    for (let at = 0; at < N; at += rows) {
+      const n = Math.min(rows, N - at);
       const wanted = tf.slice(placed?.targets ?? targets, [at], [n]);
       parts.push(tf.tidy(() => chunkLogps(tf.slice(x, [at, 0], [n, C]), head, wanted, placed?.columns ?? null, recording)));
     }

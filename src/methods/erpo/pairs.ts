@@ -2,51 +2,134 @@ import type { Rng } from "../../backend/random.js";
 import { needed } from "../../data/dataset.js";
 import { digestOf, type IdentityValue } from "../../data/identity.js";
 import type { TokenPair } from "../../data/tokens.js";
+import { decisionLogOdds, decisionPrompt, noneToken } from "../../evaluation/readout.js";
 import {
   type CheckedSample,
   checkSample,
   decisionPair,
   efficiencyPair,
   type PreferencePair,
+  splitSteps,
   stepLevelPair,
+  verificationPair,
   wholePair,
+  writtenPair,
 } from "../../exante/pairs.js";
 import { type LabelledPrompt, thoughtFor } from "../../exante/rows.js";
+import { decisionSegments } from "../../exante/trace.js";
+import { policyIdentity } from "../../generation/policy.js";
 import { keep } from "../../runs/keep.js";
-import { balancedPrompts, withAnswers } from "../../runs/prompts.js";
+import { balancedPrompts, inTurns, labelled } from "../../runs/prompts.js";
 import type { Run } from "../../runs/run.js";
 import { sampleKept } from "../../runs/samples.js";
 import { currentSha256 } from "../../runs/stale.js";
 import { balanced } from "../../training/batches.js";
 import { referenceLogps } from "../../training/preference.js";
-import { pairs as knobs, roundTemperature, sampling, version, wordings } from "./recipe.js";
+import { pairs as knobs, numbered, sampling, version } from "./recipe.js";
 import { roundStage, stages } from "./stages.js";
 
 /** What two completions are compared by: all of them, or the first step in which they differ. */
 export type PairLevel = "trace" | "step";
 
-/** Stage 2's pairs with their reference log-probs, kept in 2-dpo/pairs.json. @throws KeptError when they were made otherwise */
-export async function stage2Pairs(run: Run, level: PairLevel = "trace", signal?: AbortSignal): Promise<StoredPairs> {
+/**
+ * Stage 2's pairs with their reference log-probs, kept in 2-dpo/pairs.json. Stage 1's policy decides all prompts of its set, and those that it gets wrong or nearly so
+ * are sampled: freely, from a wrong first word, and from a right one.
+ * @throws KeptError when they were made otherwise
+ */
+export async function stage2Pairs(run: Run, level: PairLevel = "step", signal?: AbortSignal): Promise<StoredPairs> {
   const { tokenizer } = run.model;
-  const prompts = await preferencePrompts(run, "stage-2", 0, run.profile.stage2.prompts, signal);
-  const forced = (right: boolean) => (p: LabelledPrompt) =>
-    `<assess>${right === (p.label === "unsafe") ? thoughtFor(p, run.rules, "unsafe").risk : "none"}`;
-  const draw = (name: string, start: (p: LabelledPrompt) => string, temperature: number) =>
+  const prompts = await minedPrompts(run, stages.sft, run.profile.stage2.prompts);
+  const draw = (name: string, start: (p: LabelledPrompt, i: number) => string, temperature: number) =>
     sampleKept(run, prompts, { path: `${stages.dpo}/samples-${name}.jsonl`, stage: stages.sft, start, temperature, ...sampling, signal });
-  const drawn = [await draw("right", forced(true), 0), await draw("wrong", forced(false), 0), await draw("free", () => "", 1)];
-  const variants = run.rng("stage 2 wording");
-  const pairs = prompts.flatMap((prompt, i) => {
-    const samples = drawn.map((ids) => checkSample(ids[i]!, prompt.label, tokenizer));
-    const variant = variants.integer(0, wordings - 1);
-    return present([
-      decisionPair(prompt, samples, run.writer, variant, sampling.answerTokens),
-      knobs.efficiency(i) ? efficiencyPair(prompt, samples, run.writer, variant, knobs.lengthRatio) : null,
-    ]);
-  });
-  return keptPairs(run, `${stages.dpo}/pairs.json`, pairs, stages.sft, level, signal);
+  const drawAll = async (name: string, start: (p: LabelledPrompt, i: number) => string, count: number) => {
+    const drawn: number[][][] = [];
+    for (const file of numbered(name, count)) drawn.push(await draw(file, start, knobs.temperature));
+    return (i: number): CheckedSample[] => drawn.map((ids) => checkSample(ids[i]!, prompts[i]!.label, tokenizer));
+  };
+  const free = await drawAll("free", () => "", knobs.freeSamples);
+  const verified: { assessed: (i: number) => number[]; samples: (i: number) => CheckedSample[] }[] = [];
+  for (const first of ["wrong", "right"] as const) {
+    const whole = await draw(first, (p) => firstWord(run, p, first === "right"), 0);
+    const assessed = whole.map((ids) => splitSteps(ids, tokenizer)[0]!);
+    const samples = await drawAll(`after-${first}`, (_, i) => tokenizer.decode(assessed[i]!), knobs.verifySamples);
+    verified.push({
+      assessed: (i) => assessed[i]!,
+      samples: (i) => [checkSample(whole[i]!, prompts[i]!.label, tokenizer), ...samples(i)],
+    });
+  }
+  const pairs = prompts.flatMap((prompt, i) =>
+    present([
+      decisionPair(prompt, free(i)),
+      ...verified.map(({ assessed, samples }) => verificationPair(prompt, assessed(i), samples(i), run.writer)),
+    ]),
+  );
+  return keptPairs(run, `${stages.dpo}/pairs.json`, enough(run, "decision", prompts, mostlySampled(pairs)), stages.sft, level, signal);
 }
 
-/** Pairs of a round, half for the decision and half for length, from samples of the current policy. @throws KeptError when they were made otherwise */
+/** The sampled pairs, and so many of the others that they are no more than a share of all, of both labels in turns. */
+export function mostlySampled(pairs: readonly PreferencePair[]): PreferencePair[] {
+  const sampled = pairs.filter(({ constructed }) => constructed === "none");
+  const others = inTurns(
+    pairs.filter(({ constructed }) => constructed !== "none"),
+    ({ prompt }) => prompt.label,
+  );
+  const share = knobs.constructedShare;
+  return [...sampled, ...others.slice(0, Math.floor((sampled.length * share) / (1 - share)))];
+}
+
+/** The pairs, and written ones of each label for which there are too few of a kind for a batch. They are counted as constructed. */
+function enough(run: Run, kind: "decision" | "efficiency", prompts: readonly LabelledPrompt[], pairs: PreferencePair[]): PreferencePair[] {
+  const missing = (["safe", "unsafe"] as const).flatMap((label) => {
+    const own = prompts.filter((prompt) => prompt.label === label);
+    const there = pairs.filter(({ prompt, goal }) => prompt.label === label && (goal === "efficiency") === (kind === "efficiency")).length;
+    return own.slice(0, Math.max(0, knobs.leastPairs - there)).map((prompt) => writtenPair(prompt, kind, run.writer));
+  });
+  return [...pairs, ...missing];
+}
+
+/** The beginning of a thought with the right or the wrong first word. */
+export function firstWord(run: Run, prompt: LabelledPrompt, right: boolean): string {
+  const risk = right === (prompt.label === "unsafe") ? thoughtFor(prompt, run.rules, "unsafe").risk : "none";
+  return `<assess>${decisionSegments(risk)
+    .map(({ text }) => text)
+    .join("")}`;
+}
+
+/**
+ * Prompts of stage 2's set, equally many of each label: of those that the policy's first word gets wrong or decides by less than a nat the closest come first,
+ * since there samples come out both ways; a quarter are of the others, so that what it knows is not forgotten. Kept in 2-dpo/mined.json.
+ * @param count prompts of each label
+ */
+async function minedPrompts(run: Run, stage: string, count: number): Promise<LabelledPrompt[]> {
+  const all = needed(run.data, "train2").map(labelled);
+  const identity = {
+    recipe: "ERPO, mined prompts",
+    version,
+    prompts: digestOf(all.map(({ id, prompt, label }) => [id, prompt, label])),
+    policy: await policyIdentity(await run.policy(stage)),
+    precision: run.device.precision,
+    from: { [stage]: currentSha256(run, stage) },
+  };
+  const { logOdds } = await keep(run, `${stages.dpo}/mined.json`, identity, async () => {
+    const { tokenizer } = run.model;
+    const read = all.map(({ prompt }) => decisionPrompt(prompt, tokenizer));
+    return { logOdds: await decisionLogOdds(await run.policy(stage), read, noneToken(tokenizer), knobs.mineBatch) };
+  });
+  const margins = all.map((prompt, i) => ({ prompt, margin: prompt.label === "unsafe" ? logOdds[i]! : -logOdds[i]! }));
+  return mine(margins, count, run.rng("stage 2"));
+}
+
+/** @param margins log-odds of the right first word against the wrong one, in nats; as `minedPrompts` chooses by them */
+export function mine(margins: readonly { prompt: LabelledPrompt; margin: number }[], count: number, rng: Rng): LabelledPrompt[] {
+  return (["safe", "unsafe"] as const).flatMap((label) => {
+    const own = margins.filter(({ prompt }) => prompt.label === label).sort((a, b) => Math.abs(a.margin) - Math.abs(b.margin));
+    const hard = own.filter(({ margin }) => margin < knobs.uncertain).slice(0, count - Math.ceil(count * knobs.easyShare));
+    const others = rng.fork(label).shuffle(own.filter((row) => !hard.includes(row)));
+    return [...hard, ...others.slice(0, count - hard.length)].map(({ prompt }) => prompt);
+  });
+}
+
+/** Pairs of a round, from samples of the current policy: shorter thoughts where all samples are right (unless the profile has no efficiency pairs), decisions where they differ. @throws KeptError when they were made otherwise */
 export async function roundPairs(
   run: Run,
   round: number,
@@ -56,25 +139,29 @@ export async function roundPairs(
 ): Promise<StoredPairs> {
   const stage = roundStage(round);
   const { tokenizer } = run.model;
-  const { prompts: count, samples: perPrompt } = run.profile.stage3;
-  const skip = run.profile.stage2.prompts + (round - 1) * count;
-  const prompts = await preferencePrompts(run, `round-${round}`, skip, count, signal);
+  const { prompts: count, samples: perPrompt, efficiency } = run.profile.stage3;
+  const prompts = roundPrompts(run, (round - 1) * count, count);
   const drawn: number[][][] = [];
-  for (let k = 0; k < perPrompt; k++) {
-    const temperature = roundTemperature(k);
-    const spec = { path: `${stage}/samples-${k + 1}.jsonl`, stage: current, start: () => "", temperature, ...sampling, signal };
+  for (let k = 1; k <= perPrompt; k++) {
+    const spec = {
+      path: `${stage}/samples-${k}.jsonl`,
+      stage: current,
+      start: () => "",
+      temperature: knobs.temperature,
+      ...sampling,
+      signal,
+    };
     drawn.push(await sampleKept(run, prompts, spec));
   }
-  const variants = run.rng(`stage 3 wording ${round}`);
   const pairs = prompts.flatMap((prompt, i) => {
-    const samples: CheckedSample[] = drawn.map((ids) => checkSample(ids[i]!, prompt.label, tokenizer));
-    const variant = variants.integer(0, wordings - 1);
-    return present([
-      efficiencyPair(prompt, samples, run.writer, variant, knobs.lengthRatio),
-      decisionPair(prompt, samples, run.writer, variant, sampling.answerTokens),
-    ]);
+    const samples = drawn.map((ids) => checkSample(ids[i]!, prompt.label, tokenizer));
+    return present([efficiency ? efficiencyPair(prompt, samples, knobs.lengthRatio) : null, decisionPair(prompt, samples)]);
   });
-  return keptPairs(run, `${stage}/pairs.json`, pairs, current, level, signal);
+  if (!efficiency) return keptPairs(run, `${stage}/pairs.json`, enough(run, "decision", prompts, pairs), current, level, signal);
+  const ofKind = ({ goal, prompt }: PreferencePair) =>
+    pairs.filter((pair) => pair.goal === goal && pair.prompt.label === prompt.label).length;
+  const often = pairs.filter((pair) => pair.goal === "efficiency" || ofKind(pair) >= knobs.batchSize / 2); // one or two would come again in every batch
+  return keptPairs(run, `${stage}/pairs.json`, enough(run, "efficiency", prompts, often), current, level, signal);
 }
 
 /** Pairs as they are trained on, and what each was made for. */
@@ -126,15 +213,10 @@ async function keptPairs(
   });
 }
 
-/** `count` prompts of each label from stage 2's set, after the first `skip` of each; from the top again where the set ends. */
-async function preferencePrompts(run: Run, name: string, skip: number, count: number, signal?: AbortSignal): Promise<LabelledPrompt[]> {
-  const all = balancedPrompts([...needed(run.data, "train2"), ...run.data.general.train2], run.rng("stage 2"));
-  return withAnswers(
-    run,
-    name,
-    Array.from({ length: 2 * count }, (_, i) => all[(2 * skip + i) % all.length]!),
-    signal,
-  );
+/** `count` prompts of each label from stage 2's set and the everyday prompts, after the first `skip` of each; from the top again where the set ends. */
+function roundPrompts(run: Run, skip: number, count: number): LabelledPrompt[] {
+  const all = balancedPrompts([...needed(run.data, "train2"), ...run.data.general.train2], run.rng("stage 3"));
+  return Array.from({ length: 2 * count }, (_, i) => all[(2 * skip + i) % all.length]!);
 }
 
 /** Batches of equally many pairs of each goal and label. */

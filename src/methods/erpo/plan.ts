@@ -33,20 +33,26 @@ export interface PlannedNotebook {
   work: PlannedWork[];
 }
 
-/** Tokens of the recipe's texts, from a run of the quick profile on SmolLM2. */
+/** Tokens of the recipe's texts and numbers of its prompts, from a run of the quick profile on SmolLM2. */
 const texts = {
   prompt: 60, // the longest, chat template included
   persona: 400, // a prompt behind the longer of the two personas of the attacks
-  answer: 16, // of a harmless prompt, what the base model is asked for
-  naiveRow: 63,
-  decisionRow: 56,
-  answerRow: 53,
-  pair: 217, // both of its rows
-  trace: 105, // the longest thought and answer of a row of stage 1
-  thought: 44,
+  answer: 64, // the longest whole one that the base model is asked for
+  opening: 16, // what it is asked for where a row ends before
+  naiveRow: 90,
+  decisionRow: 58,
+  traceRow: 150,
+  longestRow: 200, // thought and answer
+  thought: 90,
   longestThought: 130, // then sampling gives it up
-  sampled: 55, // thought and answer of a sample for pairs
+  verified: 64, // what follows an assessment
+  sampled: 92, // thought and answer of a sample for pairs
+  stepPair: 282, // both of its rows, which share the prompt and the steps before
+  thoughtPair: 260,
+  everyday: 135, // thought and answer
   reference: 100, // thought and held-out answer; there are 48
+  stage2Prompts: 862,
+  heldOut: 690, // test prompts, and those of families that training lacks
 } as const;
 
 /** What the main job computes, in its order. Tokens are upper bounds: where a profile asks for more prompts than there are, it is less. */
@@ -59,54 +65,63 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
   const [train, score, sample] = [work("train"), work("score"), work("sample")];
   const batch = (rows: number) => Math.min(rows, 96);
 
-  const naive = 0.2 * stage1.decisionTokens;
+  const naive = 0.095 * stage1.decisionTokens;
   const naiveAnswers = naive / texts.naiveRow / 2; // every second prompt is harmless
-  const answers = stage1.decisionTokens / texts.decisionRow / 2 - naiveAnswers; // some are known from the naive rows
+  const openings = stage1.decisionTokens / texts.decisionRow / 2;
+  const answers = (0.7 * stage1.traceTokens) / 145; // as many as might be needed
   const looked = 2 * Math.min(20, evaluation.devPrompts);
   const readOut = 2 * evaluation.devPrompts * texts.decisionRow;
+  const mined = 2 * stage2.prompts;
   const preferred = texts.longestThought + 8;
-  const [pairs2, pairs3] = [4 * stage2.prompts * texts.pair, 4 * stage3.prompts * texts.pair];
-  const gate = 2 * evaluation.gatePrompts;
+  const [pairs2, pairs3] = [mined * texts.stepPair, 0.85 * 2 * stage3.prompts * texts.thoughtPair];
+  const judged = 3 * evaluation.gatePrompts; // prompts of both labels, and everyday ones
+  const gateTokens = evaluation.gatePrompts * (2 * texts.sampled + texts.everyday);
   const { prompts, attackPrompts } = evaluation;
-  const suites = (3 * answerTokens + 32) * prompts; // answers of one policy, general prompts' at length
+  const suites = (3 * answerTokens + 48) * prompts; // answers of one policy, general prompts' at length
   const attacks = (count: number) => count * attackPrompts * (3 * answerTokens + texts.thought); // of three policies, the last of which thinks
   const thoughts = 3 * (4 * prompts + 48) * texts.thought; // of three policies to suites and held-out answers
 
   const notebooks: Record<MainNotebook, PlannedWork[]> = {
     "00-start-here": [
-      sample("answers", batch(2 * prompts), answerTokens, naiveAnswers * texts.answer + 4 * prompts * answerTokens),
-      train("baseline-naive-sft", 8, texts.answer, naive),
+      sample("answers", batch(2 * prompts), texts.answer, naiveAnswers * texts.answer + 4 * prompts * answerTokens),
+      train("baseline-naive-sft", 8, texts.opening, naive),
     ],
     "01-ex-ante-data": [],
     "02-stage-1-sft": [
+      train("1-sft/decision", 8, texts.opening, stage1.decisionTokens),
       sample("answers", batch(answers), texts.answer, answers * texts.answer),
-      train("1-sft/decision", 8, texts.answer, stage1.decisionTokens),
-      train("1-sft", 8, texts.trace, stage1.traceTokens),
-      train("baseline-answers-only", 8, texts.answer, (stage1.decisionTokens * texts.answerRow) / texts.decisionRow),
-      score("dev prompts", 32, 0, 3 * readOut),
+      train("1-sft", 8, texts.longestRow, stage1.traceTokens),
+      sample("first words", batch(openings), texts.opening, openings * texts.opening),
+      train("baseline-answers-only/decision", 8, texts.opening, stage1.decisionTokens),
+      train("baseline-answers-only", 8, texts.answer, 0.6 * stage1.traceTokens),
+      score("dev prompts", 32, 0, 2 * readOut),
       sample("traces to look at", looked, texts.longestThought + answerTokens, looked * (texts.thought + answerTokens)),
+      sample("forced first words", batch(2 * evaluation.gatePrompts), preferred, 4 * evaluation.gatePrompts * texts.sampled),
     ],
     "03-stage-2-dpo": [
-      sample("samples for pairs", batch(2 * stage2.prompts), preferred, 3 * 2 * stage2.prompts * texts.sampled),
-      score("pairs under the reference", 8, preferred, (3 / 4) * pairs2), // smaller groups of pairs are trained on more than once
-      train("2-dpo", 16, preferred, pairs2),
+      score("prompts to choose from", 32, 0, texts.stage2Prompts * texts.decisionRow),
+      sample("samples for pairs", batch(mined), preferred, mined * (4 * texts.sampled + 2 * texts.sampled + 4 * texts.verified)),
+      score("pairs under the reference", 8, preferred, pairs2),
+      train("2-dpo", 16, preferred, 3 * pairs2),
       score("dev prompts", 32, 0, readOut),
+      sample("gate of stage 2", batch(judged), texts.longestThought + 48, 2 * gateTokens),
     ],
     "04-stage-3-length-controlled": Array.from({ length: stage3.rounds }, (_, i) => i + 1).flatMap((round) => [
       sample(`samples for pairs ${round}`, batch(2 * stage3.prompts), preferred, stage3.samples * 2 * stage3.prompts * texts.sampled),
       score(`pairs under the reference ${round}`, 8, preferred, pairs3),
       train(`3-length-controlled/round-${round}`, 16, preferred, pairs3),
-      sample(`gate ${round}`, batch(gate), texts.longestThought + 12, (round === 1 ? 2 : 1) * gate * texts.sampled), // the first judges stage 2 too
+      sample(`gate ${round}`, batch(judged), texts.longestThought + 48, gateTokens),
     ]),
     "05-evaluation": [
       sample(
         "suites and attacks",
         batch(4 * prompts + 3 * attackPrompts),
-        texts.longestThought + Math.max(32, answerTokens),
-        5 * suites - 2 * prompts * answerTokens + thoughts + attacks(3), // notebook 00 has asked the base model two suites
+        texts.longestThought + Math.max(48, answerTokens),
+        5 * suites - 2 * prompts * answerTokens + thoughts + attacks(4), // notebook 00 has asked the base model two suites
       ),
       sample("personas", batch(2 * attackPrompts), texts.longestThought + answerTokens, attacks(2), texts.persona),
       score("held-out answers", 48, texts.longestThought + 40, 5 * 48 * texts.reference),
+      score("decisions", 32, 0, 3 * texts.heldOut * texts.decisionRow + 2 * readOut),
     ],
   };
   return mainNotebooks.map((notebook) => ({ notebook, work: notebooks[notebook] }));

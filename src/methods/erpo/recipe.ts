@@ -1,4 +1,5 @@
 import type { OptimizerSettings } from "../../runs/training.js";
+import { stages } from "./stages.js";
 
 /**
  * ERPO's knobs, all of them, beside what a profile sets (how many tokens and prompts, which learning rates, which adapter: `runs/profile.ts`) and the weights of a trace's
@@ -6,7 +7,7 @@ import type { OptimizerSettings } from "../../runs/training.js";
  */
 
 /** Raised when the same settings would give another result than before: kept results of other versions are then told apart. */
-export const version = 1;
+export const version = 2;
 
 /** What all stages' optimizers have in common. The second moment forgets faster than by default (0.99, not 0.999): stages take tens to hundreds of steps. */
 const common = { maxGradNorm: 1, weightDecay: 0, betas: [0.9, 0.99] as const };
@@ -18,10 +19,14 @@ export const sftOptimizer = (learningRate: number): OptimizerSettings => ({ ...c
 export const preferenceOptimizer = (learningRate: number): OptimizerSettings => ({ ...common, learningRate, warmup: 0.1, floor: 0.1 });
 
 export const stage1 = {
-  /** Rows of a step. */
+  /** Rows of a step: of decisions, and of whole traces, which are long and few: more steps teach them more than larger ones. */
   batchSize: 8,
-  /** Of each so many pairs of prompts, one is written verbosely: stage 3 then has something to shorten. */
-  verboseEvery: 4,
+  traceBatch: 4,
+  /** Tokens of an answer in the first phase of the baseline, as many as 1a has of a trace, and behind a thought that corrects itself. */
+  openingTokens: 8,
+  /** Tokens of a short row of 1a, and of 1b, from which follows how many may be needed. */
+  shortestDecision: 52,
+  shortestRow: 145,
   /** Steps between checkpoints, half a minute on two cores. */
   everySteps: 25,
 };
@@ -36,19 +41,50 @@ export const pairs = {
   lengthRatio: 1.25,
   /** Pairs that are scored under the reference together. */
   referenceBatch: 4,
-  /** Stage 2 makes a pair for efficiency of the first two of each four prompts, one of each label: most of its pairs are about decisions. */
-  efficiency: (index: number): boolean => index % 4 < 2,
+  /** Prompts that are decided together when stage 2 looks for its policy's errors. */
+  mineBatch: 32,
+  /** A first word is uncertain by less than so many nats; this share of the prompts is taken of those that are right and certain. */
+  uncertain: 1,
+  easyShare: 0.25,
+  /** How often stage 2 goes through its pairs, which are few. */
+  epochs: 3,
+  /** Of samples for pairs: at 1 many quote a rule wrongly, which no pair is about. */
+  temperature: 0.8,
+  /** Samples of each prompt: of whole traces, and of what follows a wrong and a right assessment (beside the likeliest). */
+  freeSamples: 4,
+  /** Pairs of each label that a stage needs at least; what sampling does not give is written by rule. */
+  leastPairs: 8,
+  verifySamples: 2,
+  /** At most this share of stage 2's pairs has a winner that was written by rule. */
+  constructedShare: 0.2,
   everySteps: 10,
 };
 
-/** What a notebook may vary of the preference losses, unless it does: `PreferenceOptions`, and stage 3's alpha in nats per token. */
-export const preferenceDefaults = { beta: 0.1, nllWeight: 0.3, level: "trace", alpha: 0.02 } as const;
+/** Files of several samples of the same prompts. */
+export const numbered = (name: string, count: number): string[] => Array.from({ length: count }, (_, k) => `${name}-${k + 1}`);
 
-/** Temperatures of stage 3's samples: the first is what the policy would say, the others what it could. */
-export const roundTemperature = (sample: number): number => (sample === 0 ? 0 : 1);
+/** What stage 2 samples, as its files are called. */
+export const stage2Samples: readonly string[] = [
+  ...numbered("free", pairs.freeSamples),
+  ...["wrong", "right"].flatMap((first) => [first, ...numbered(`after-${first}`, pairs.verifySamples)]),
+];
 
-/** Wordings of refusals and thoughts are drawn out of so many: the least common multiple of their numbers (3 and 4). */
-export const wordings = 12;
+/**
+ * What a notebook may vary of the preference losses. Stage 2 compares the step in which two traces part, where a few tokens decide, so its beta is large; stage 3
+ * compares whole thoughts, whose sums of log-probs are large. Alpha is in nats per token.
+ */
+export const stage2Defaults = { beta: 0.5, nllWeight: 1, level: "step" } as const;
+export const stage3Defaults = { beta: 0.1, nllWeight: 0.3, level: "trace", alpha: 0.02 } as const;
 
-/** What a round of stage 3 may cost on the dev set, as a share of its prompts, in refusing the unsafe and in not refusing the safe. */
-export const gateTolerance = 0.03;
+/** Those of a stage, by its folder. */
+export const preferenceDefaults = (stage: string): typeof stage2Defaults | typeof stage3Defaults =>
+  stage.startsWith(stages.final) ? stage3Defaults : stage2Defaults;
+
+/** Wordings of refusals. */
+export const wordings = 4;
+
+/**
+ * What stage 2 or a round of stage 3 may cost on the dev set, as a share of its prompts: in refusing the unsafe, in not refusing the safe, in answers that are none; and in
+ * everyday answers that are to the point, which flip by more without being worse.
+ */
+export const gateTolerance = { decisions: 0.03, degenerate: 0.03, onTopic: 0.05 };

@@ -1,5 +1,6 @@
 import type { Profile } from "../../runs/profile.js";
 import { attackTrials, suiteTrials } from "../../runs/trials.js";
+import { stage2Samples } from "./recipe.js";
 import { roundStage, stages } from "./stages.js";
 
 /** A result that the main job keeps, and the kept results that it is made from. */
@@ -9,7 +10,7 @@ export interface PlannedResult {
 }
 
 /**
- * The results of the main job, in the order in which its notebooks compute them. Of a later round of stage 3 only the gate before it is named: that decides which policy
+ * The results of the main job, in the order in which its notebooks compute them. Of a round of stage 3 only the gate before it is named: that decides which policy
  * the round goes on from.
  */
 export function plannedResults({ stage3 }: Profile): PlannedResult[] {
@@ -18,7 +19,7 @@ export function plannedResults({ stage3 }: Profile): PlannedResult[] {
     names.map((name) => result(`evaluation/${policy}/${name}.json`, ...(policy === "base" ? [] : [policy])));
   const perplexity = (policy: string) => trials(policy, ["perplexity"]);
   const dev = (stage: string) => result(`${stage}/dev.json`, stage);
-  const { decision, sft, dpo, final, baseline, naive } = stages;
+  const { decision, sft, dpo, final, baselineDecision, baseline, naive } = stages;
   const first = ["harmful", "look-alike-safe"];
   const attacked = ["base", baseline, final];
   const policies = ["base", baseline, sft, dpo, final];
@@ -29,33 +30,37 @@ export function plannedResults({ stage3 }: Profile): PlannedResult[] {
     result(naive),
     ...trials(naive, first),
     // 02
-    result("data/answers-stage-1.json"),
     result(decision),
+    result("data/answers-stage-1.json"),
     result(sft, decision),
     dev(decision),
     dev(sft),
-    result(baseline),
+    result("data/openings-stage-1.json"),
+    result(baselineDecision),
+    result(baseline, baselineDecision),
+    ...["right", "wrong"].map((word) => result(`${sft}/forced-${word}.jsonl`, sft)),
     // 03
-    result("data/answers-stage-2.json"),
-    ...["right", "wrong", "free"].map((name) => result(`${dpo}/samples-${name}.jsonl`, sft)),
+    result(`${dpo}/mined.json`, sft),
+    ...stage2Samples.map((name) => result(`${dpo}/samples-${name}.jsonl`, sft)),
     result(`${dpo}/pairs.json`, sft),
     result(dpo, sft, `${dpo}/pairs.json`),
     dev(dpo),
+    result(`${sft}/dev-answers.json`, sft),
+    result(`${dpo}/dev-answers.json`, dpo),
+    result(`${dpo}/gate.json`, dpo, `${dpo}/dev-answers.json`, `${sft}/dev-answers.json`),
     // 04
     ...Array.from({ length: stage3.rounds }, (_, i) => i + 1).flatMap((n) => {
       const round = roundStage(n);
-      const before = n === 1 ? dpo : `${roundStage(n - 1)}/round.json`;
+      const before = n === 1 ? `${dpo}/gate.json` : `${roundStage(n - 1)}/gate.json`;
       return [
-        result(`data/answers-round-${n}.json`),
         ...Array.from({ length: stage3.samples }, (_, k) => result(`${round}/samples-${k + 1}.jsonl`, before)),
         result(`${round}/pairs.json`, before),
         result(round, before, `${round}/pairs.json`),
-        ...(n === 1 ? [result(`${dpo}/dev-answers.json`, dpo)] : []),
         result(`${round}/dev-answers.json`, round),
-        result(`${round}/round.json`, round, `${round}/dev-answers.json`),
+        result(`${round}/gate.json`, round, `${round}/dev-answers.json`),
       ];
     }),
-    result(final, `${roundStage(stage3.rounds)}/round.json`),
+    result(final, `${stage3.rounds > 0 ? roundStage(stage3.rounds) : dpo}/gate.json`),
     // 05
     ...policies.flatMap((policy) => [...trials(policy, suiteTrials), ...trials(policy, attacked.includes(policy) ? attackTrials : [])]),
     ...policies.flatMap(perplexity),

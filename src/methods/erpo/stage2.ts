@@ -6,7 +6,7 @@ import { type Training, trainKept } from "../../runs/training.js";
 import type { StepMetrics } from "../../training/metrics.js";
 import { pairObjective } from "../../training/pair-objective.js";
 import { type PairLevel, pairBatches, stage2Pairs } from "./pairs.js";
-import { preferenceDefaults as defaults, pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
+import { stage2Defaults as defaults, pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
 import { stages } from "./stages.js";
 
 /** What a notebook may vary. */
@@ -36,6 +36,7 @@ export async function preferenceTraining(
   { beta = defaults.beta, nllWeight = defaults.nllWeight, level = defaults.level, signal }: PreferenceOptions = {},
 ): Promise<Training<TokenPair>> {
   const pairs = await stage2Pairs(run, level, signal);
+  const rng = run.rng("stage 2 batches");
   return {
     recipe: "ERPO, preferences",
     version,
@@ -46,7 +47,7 @@ export async function preferenceTraining(
       loss: ({ policy, reference, lengths }) => withNll(dpo(policy, reference, beta), policy, lengths, nllWeight),
     }),
     rows: pairs.tokens,
-    batches: pairBatches(pairs, run.rng("stage 2 batches")),
+    batches: Array.from({ length: knobs.epochs }, () => pairBatches(pairs, rng)).flat(),
     optimizer: preferenceOptimizer(run.profile.stage2.rate),
     everySteps: knobs.everySteps,
   };

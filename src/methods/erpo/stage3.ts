@@ -10,7 +10,7 @@ import type { StepMetrics } from "../../training/metrics.js";
 import { pairObjective } from "../../training/pair-objective.js";
 import { gate } from "./gate.js";
 import { pairBatches, roundPairs } from "./pairs.js";
-import { preferenceDefaults as defaults, pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
+import { stage3Defaults as defaults, pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
 import type { PreferenceOptions } from "./stage2.js";
 import { roundStage, stages } from "./stages.js";
 
@@ -26,20 +26,20 @@ export interface LengthControlOptions extends PreferenceOptions {
  *
  *     -log sigmoid( beta * Delta + alpha * (|w| - |l|) ) + nllWeight * NLL(w) / |w|
  *
- * and keep the round only if the answers to dev prompts did not refuse worse by more than 3 points on either side. The gate judges whole
- * answers: a policy can keep its verdicts and lose what it says after them.
+ * and keep the round only if its answers to dev prompts are not worse (`gate`): in what they refuse, in being answers at all, in usefulness. The gate judges whole
+ * answers: a policy can keep its verdicts and lose what it says after them. Stage 2 has to pass the same gate, else the rounds begin with stage 1.
  *
  * @throws KeptError when a round was trained with other settings, naming what differs
  */
 export async function* stage3(run: Run, options: LengthControlOptions = {}): AsyncGenerator<StepMetrics & { round: number }> {
   const { signal } = options;
-  let current: string = stages.dpo;
+  let current: string = (await gate(run, stages.dpo, stages.sft, signal)).kept ? stages.dpo : stages.sft;
   for (let round = 1; round <= run.profile.stage3.rounds; round++) {
     const stage = roundStage(round);
     const training = await roundTraining(run, round, current, options);
     for await (const step of trainKept(run, stage, training, signal)) yield { ...step, round };
     if (signal?.aborted) return;
-    if ((await gate(run, round, current, signal)).kept) current = stage;
+    if ((await gate(run, stage, current, signal)).kept) current = stage;
   }
   await keepFinal(run, current);
 }

@@ -4,6 +4,7 @@ export const stages = {
   sft: "1-sft",
   dpo: "2-dpo",
   final: "3-length-controlled",
+  baselineDecision: "baseline-answers-only/decision",
   baseline: "baseline-answers-only",
   naive: "baseline-naive-sft",
 } as const;

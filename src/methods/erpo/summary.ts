@@ -1,8 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { readJson } from "../../data/jsonl.js";
-import type { DevScore } from "../../runs/dev.js";
-import type { TrialResult } from "../../runs/evaluate.js";
+import { readAppended, readJson } from "../../data/jsonl.js";
+import type { PromptRow } from "../../data/types.js";
+import type { Estimate, Proportion } from "../../evaluation/intervals.js";
+import { answerIn } from "../../evaluation/report.js";
+import type { Response } from "../../evaluation/respond.js";
+import { policyBalance, type TrialResult } from "../../runs/evaluate.js";
 import { plainTable } from "../plain-table.js";
 import { stages } from "./stages.js";
 
@@ -15,31 +18,54 @@ const shown = [
 ] as const;
 
 const columns = [
-  ["AdvBench refused", "harmful"],
+  ["matched bacc", "matched"],
   ["contrasts refused", "look-alike-unsafe"],
   ["look-alikes refused", "look-alike-safe"],
+  ["AdvBench refused", "harmful"],
   ["general refused", "general"],
 ] as const;
 
-/** A run's results as a plain table, percentages with 95% Wilson intervals; what was not computed is a dash. */
+/** Everyday prompts whose answers are shown, and characters of each. */
+const read = { prompts: 2, characters: 160 };
+
+/** A run's results as a plain table, percentages with 95% intervals, and what each policy answers to two everyday prompts; what was not computed is a dash. */
 export function runSummary(dir: string): string {
-  const read = <T>(...parts: string[]): T | undefined => {
+  const result = <T>(...parts: string[]): T | undefined => {
     const file = join(dir, ...parts);
     return existsSync(file) ? readJson<T>(file) : undefined;
   };
   const percent = (share: number) => `${Math.round(100 * share)}`;
+  const interval = ({ low, high, ...at }: Proportion | Estimate) =>
+    `${percent("rate" in at ? at.rate : at.value)} [${percent(low)}, ${percent(high)}]`;
   const rows = shown.map(([title, stage]) => {
-    const results = columns.map(([, trial]) => read<TrialResult>("evaluation", stage, `${trial}.json`));
-    const dev = read<DevScore>(stage, "dev.json");
+    const trial = (name: string) => result<TrialResult>("evaluation", stage, `${name}.json`);
+    const results = ["look-alike-unsafe", "look-alike-safe"].flatMap((name) => trial(name) ?? []);
+    const cells = columns.map(([, name]) => {
+      if (name === "matched") return results.length === 2 ? interval(policyBalance(results)) : "-";
+      const of = trial(name);
+      return of ? interval(of.metrics.refused) : "-";
+    });
     const thought = results[0]?.metrics.thoughtTokens.value;
-    return [
-      title,
-      ...results.map((r) =>
-        r ? `${percent(r.metrics.refused.rate)} [${percent(r.metrics.refused.low)}, ${percent(r.metrics.refused.high)}]` : "-",
-      ),
-      dev ? dev.auc.value.toFixed(3) : "-",
-      thought ? thought.toFixed(0) : "-",
-    ];
+    return [title, ...cells, thought ? thought.toFixed(0) : "-"];
   });
-  return plainTable([["percent", ...columns.map(([title]) => title), "dev AUC", "thought tokens"], ...rows]);
+  const table = plainTable([["percent", ...columns.map(([title]) => title), "thought tokens"], ...rows]);
+  return [table, ...everydayAnswers(dir)].join("\n");
+}
+
+/** Two everyday prompts, the same for all policies, with the beginning of each answer. */
+function everydayAnswers(dir: string): string[] {
+  const files = shown.map(([title, stage]) => [title, join(dir, "evaluation", stage, "general.jsonl")] as const);
+  const prompts = join(dir, "data", "general-test.jsonl");
+  if (!existsSync(prompts) || files.some(([, file]) => !existsSync(file))) return [];
+  const answers = files.map(
+    ([title, file]) => [title, new Map((readAppended(file) as unknown as Response[]).map((r) => [r.id, answerIn(r)]))] as const,
+  );
+  const asked = (readAppended(prompts) as unknown as PromptRow[])
+    .filter(({ id }) => answers.every(([, of]) => of.has(id)))
+    .slice(0, read.prompts);
+  return asked.flatMap(({ id, prompt }) => [
+    "",
+    prompt,
+    ...answers.map(([title, of]) => `  ${title}: ${of.get(id)!.replace(/\s+/g, " ").slice(0, read.characters)}`),
+  ]);
 }

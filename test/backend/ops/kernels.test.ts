@@ -4,6 +4,7 @@ import { beforeAll, expect, test } from "vitest";
 import { adamStep } from "../../../src/backend/ops/adam-step.js";
 import { attention, causalMask, maskedSoftmax } from "../../../src/backend/ops/attention.js";
 import { cachedAttention } from "../../../src/backend/ops/cached-attention.js";
+import { gegluBackward, gegluForward } from "../../../src/backend/ops/geglu.js";
 import { headNormBackward, headNormForward } from "../../../src/backend/ops/head-norm.js";
 import { joinHeads, joinHeadsBackward, type RowHeads, splitHeads, splitHeadsBackward } from "../../../src/backend/ops/heads.js";
 import { hasKernels, isNative, KERNELS_FLAG } from "../../../src/backend/ops/native.js";
@@ -72,6 +73,12 @@ test("the norm of queries' and keys' heads and its gradient", () => {
     const { value, saved } = headNormForward(x!, gains, 1e-5);
     return [value, saved.scale, headNormBackward(dy!, gains, saved)];
   });
+});
+
+test("geglu and its gradient, far out too", () => {
+  const x = tf.mul(random(203, 2 * 151), 30) as tf.Tensor2D;
+  const dy = random(203, 151) as tf.Tensor2D;
+  same(() => [gegluForward(x), gegluBackward(dy, x)]);
 });
 
 test("swiglu and its gradient, far out too", () => {

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
 import { attention, attentionPlain, causalMask } from "../../../src/backend/ops/attention.js";
 import { inputMask } from "../../../src/backend/ops/dropout.js";
+import { gegluBackward, gegluForward, gegluPlain } from "../../../src/backend/ops/geglu.js";
 import { headNorm, headNormPlain } from "../../../src/backend/ops/head-norm.js";
 import { splitHeads } from "../../../src/backend/ops/heads.js";
 import { type LowRank, linear, linearPlain } from "../../../src/backend/ops/linear.js";
@@ -10,7 +11,7 @@ import { rmsNorm, rmsNormPlain } from "../../../src/backend/ops/rms-norm.js";
 import { frequencyFactors, rotaryTables } from "../../../src/backend/ops/rotary.js";
 import { rowLayout, sharedStarts } from "../../../src/backend/ops/rows.js";
 import { swiglu, swigluPlain } from "../../../src/backend/ops/swiglu.js";
-import { tokenLogps, tokenLogpsPlain } from "../../../src/backend/ops/token-logps.js";
+import { logitRows, tokenLogps, tokenLogpsPlain } from "../../../src/backend/ops/token-logps.js";
 import { updateRows } from "../../../src/backend/ops/update-rows.js";
 import { createRng } from "../../../src/backend/random.js";
 import { open, values } from "../../model/open.js";
@@ -115,6 +116,25 @@ test("a later token changes no earlier attention", () => {
   close(tf.slice(before, [0, 0, 0, 0], [1, 2, 3, 6]), tf.slice(after, [0, 0, 0, 0], [1, 2, 3, 6]), 1e-7);
 });
 
+test("geglu is PyTorch's gelu(approximate='tanh') times up, and its gradient that of its plain twin", () => {
+  // torch.nn.functional.gelu(torch.tensor([-3., -1., 0., .5, 2.]), approximate="tanh")
+  const gelu = [-0.0036373921, -0.158808, 0, 0.345714, 1.9545977];
+  const x = tf.tensor2d([[-3, -1, 0, 0.5, 2, 1, 1, 1, 1, -2]]);
+  close(gegluForward(x), tf.tensor2d([gelu.map((y, i) => (i === 4 ? -2 * y : y))]), 1e-6);
+  same(
+    (x) =>
+      tf.customGrad((input, save) => {
+        (save as tf.GradSaveFunc)([input as tf.Tensor]);
+        return {
+          value: gegluForward(input as tf.Tensor2D),
+          gradFunc: (dy: tf.Tensor2D, [x]: tf.Tensor[]) => gegluBackward(dy, x as tf.Tensor2D),
+        };
+      })(tf.mul(x, 4)),
+    (x) => gegluPlain(tf.mul(x, 4) as tf.Tensor2D),
+    [random(5, 8)],
+  );
+});
+
 test("swiglu equals its plain twin", () => {
   same(
     (x) => swiglu(tf.mul(x, 4) as tf.Tensor2D),
@@ -156,6 +176,37 @@ test("tokenLogps equals its plain twin, across chunks", () => {
     (x) => tokenLogps(x as tf.Tensor2D, head, targets),
     (x) => tokenLogpsPlain(x as tf.Tensor2D, head, targets),
     [random(300, 6)],
+  );
+});
+
+test("over Gemma's vocabulary no tensor holds more logits than a chunk has, and values and gradients are those of the whole", () => {
+  const V = 262_144;
+  const N = logitRows(V) + 5;
+  const head = random(V, 2) as tf.Tensor2D;
+  const targets = tf.tensor1d(
+    Array.from({ length: N }, (_, i) => (i * 7919) % V),
+    "int32",
+  );
+  const states = random(N, 2);
+  const engine = tf.engine() as unknown as { trackTensor(tensor: tf.Tensor, backend: unknown): void };
+  const { trackTensor } = engine;
+  let largest = 0;
+  engine.trackTensor = (tensor, backend) => {
+    largest = Math.max(largest, tensor.size);
+    trackTensor.call(engine, tensor, backend);
+  };
+  try {
+    tf.tidy(() => tf.grad((x) => tf.sum(tokenLogps(x as tf.Tensor2D, head, targets)))(states));
+  } finally {
+    engine.trackTensor = trackTensor;
+  }
+  expect(largest).toBe(logitRows(V) * V);
+  tf.tidy(() =>
+    same(
+      (x) => tokenLogps(x as tf.Tensor2D, head, targets),
+      (x) => tokenLogpsPlain(x as tf.Tensor2D, head, targets),
+      [states],
+    ),
   );
 });
 
