@@ -189,7 +189,7 @@ export * as derta from "./methods/derta.js";
 // recipes
 export { type CausalEffect, type Causes, causes, type Intervention, interventions } from "./methods/erpo/causes.js";
 export { type DevMeasures, type DevRow, type DevRows, devDifferences, devMeasures, devRows } from "./methods/erpo/dev-measures.js";
-export { type Gate, gate, rounds } from "./methods/erpo/gate.js";
+export { type Gate, gate, judgeStage, rounds } from "./methods/erpo/gate.js";
 export { type Overruling, overruling } from "./methods/erpo/overruling.js";
 export { type PairLevel, roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";
 export type { PlannedWork } from "./methods/erpo/plan.js";
@@ -233,7 +233,7 @@ export { type Steps, stepDpo, stepPair } from "./objectives/step-dpo.js";
 export type { BareLoss, PairLengths, PairLogps, PairLoss, PreferenceObjective } from "./objectives/types.js";
 export { weightedLosses } from "./objectives/weighted.js";
 // runs: kept results and branches
-export { type DevAnswers, type DevScore, decisionScore, devAnswers, devScore, type ReadSet } from "./runs/dev.js";
+export { type DevAnswers, type DevMeasure, type DevScore, decisionScore, devAnswers, devScore, type ReadSet } from "./runs/dev.js";
 export { evaluate, keptPerplexity, policyBalance, type TrialResult } from "./runs/evaluate.js";
 export { type FoundSuffix, gcgSuffixes } from "./runs/gcg.js";
 export { KeptError, type KeptFolder, keep } from "./runs/keep.js";

@@ -35,7 +35,7 @@ export interface TokenWeights {
   answer: number;
   /** The answer's first token, with which it refuses or helps. */
   opening: number;
-  /** `</answer>` and the end token: as much as the rest of the answer, since what weighs more comes too early. */
+  /** `</answer>` and the end token: less than the rest of the answer, else answers end after their first sentence. */
   close: number;
 }
 
@@ -51,9 +51,9 @@ export const traceWeights: TokenWeights = {
   verdict: 16,
   tag: 1,
   prose: 0.7,
-  answer: 0.6,
-  opening: 8,
-  close: 0.6,
+  answer: 0.8,
+  opening: 16,
+  close: 0.15,
 };
 /** In rows that are nothing but decisions: of what stands between them little, so that it does not take the loss from them. */
 const decisionWeights: TokenWeights = { ...traceWeights, decision: 12, rule: 0.3, quote: 0.3, prose: 0.2 };
@@ -161,7 +161,7 @@ function weighThought(
   { style = "terse", label, wrongRisk }: RowOptions,
 ): { ids: number[]; weights: number[] } {
   const segments = writeThought(misled(thoughtFor(prompt, rules, label), rules, wrongRisk), style);
-  return weighSegments(segments, tokenizer, weightsBehind(wrongRisk, weights));
+  return weighSegments(segments, tokenizer, weightsBehind(wrongRisk, weightsFor(label ?? prompt.label, weights)));
 }
 
 /** A thought with another first word: what is suspected wrongly is what is verified. */
@@ -171,8 +171,14 @@ function misled(thought: Thought, { rules }: RuleSet, wrongRisk: string | undefi
   return { ...thought, risk: wrongRisk, rule: suspected ? cite(suspected) : thought.rule };
 }
 
+/** First words of unsafe prompts weigh more, since there are half as many of them: else "none" wins where the model is unsure. */
+const weightsFor = (label: Label, weights = traceWeights): TokenWeights => ({
+  ...weights,
+  decision: (label === "unsafe" ? 1.3 : 1) * weights.decision,
+});
+
 /** A first word that is wrong is read, and not learned. */
-const weightsBehind = (wrongRisk: string | undefined, weights = traceWeights): TokenWeights =>
+const weightsBehind = (wrongRisk: string | undefined, weights: TokenWeights): TokenWeights =>
   wrongRisk === undefined ? weights : { ...weights, decision: 0, risk: 0 };
 
 /**
@@ -184,14 +190,18 @@ export function verificationRow(prompt: LabelledPrompt, writer: TraceWriter, wro
   const written = writeThought(misled(thoughtFor(prompt, rules), rules, wrongRisk), "terse");
   const deciding = written.slice(0, written.findIndex(({ kind }) => kind === "verdict") + 1).filter(({ kind }) => kind !== "prose");
   const { verdict } = writer.weights ?? traceWeights;
-  const { ids, weights } = weighSegments(deciding, tokenizer, weightsBehind(wrongRisk, { ...decisionWeights, verdict }));
+  const { ids, weights } = weighSegments(
+    deciding,
+    tokenizer,
+    weightsBehind(wrongRisk, weightsFor(prompt.label, { ...decisionWeights, verdict })),
+  );
   return { prompt: promptIds(prompt.prompt, tokenizer), completion: ids, weights };
 }
 
 /** Only the decision: prompt, `<assess>`, "none" or the risk, and the next five tokens; behind a prefix where there is one. */
 export function decisionRow(prompt: LabelledPrompt, { rules, tokenizer }: TraceWriter, prefix = ""): TokenRow {
   const thought = thoughtFor(prompt, rules);
-  const { ids, weights } = weighSegments(writeThought(thought, "terse"), tokenizer, decisionWeights);
+  const { ids, weights } = weighSegments(writeThought(thought, "terse"), tokenizer, weightsFor(prompt.label, decisionWeights));
   const decided = decisionSegments(thought.risk).map(({ text }) => text);
   const head = tokenizer.encode(`<assess>${decided.join("")}`).length + 5;
   const before = tokenizer.encode(prefix);
@@ -215,7 +225,8 @@ export function answerRow(
   if (answer === null) throw new RangeError(`prompt ${prompt.id} has no answer`);
   const full = tokenizer.encode(answer);
   const ids = full.length > answerTokens ? full.slice(0, answerTokens) : [...full, tokenizer.eosId];
-  const weights = ids.map((_, i) => (i === 0 ? traceWeights.decision : i === full.length ? traceWeights.close : traceWeights.answer));
+  const { decision, close, answer: said } = weightsFor(prompt.label);
+  const weights = ids.map((_, i) => (i === 0 ? decision : i === full.length ? close : said));
   return { prompt: promptIds(prompt.prompt, tokenizer), completion: ids, weights };
 }
 

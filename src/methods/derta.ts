@@ -227,7 +227,10 @@ export function continuationJudge(attack: Attack, rows: readonly PromptRow[]): J
   };
 }
 
-/** The suites' prompts under prefills of every depth, and under the affirmation that the prefill attack begins with. All answers are cut after the profile's tokens. */
+/** Tokens after which answers are cut: a refusal shows in its first words, and there are seven beginnings and four policies. */
+const firstWords = ({ answerTokens }: Profile): number => Math.min(16, answerTokens);
+
+/** The suites' prompts under prefills of every depth, and under the affirmation that the prefill attack begins with. All answers are cut after `firstWords`. */
 export async function prefillTrials(run: Run): Promise<Trial[]> {
   const suites = await Promise.all(suiteTrials.map((name) => builtInTrial(run, name)));
   return suites.flatMap(({ name, title, rows }) =>
@@ -245,7 +248,7 @@ export function devTrials(run: Run): Trial[] {
 }
 
 function attacked(run: Run, { name, title, rows }: Trial, depths: readonly number[], affirmed: boolean): Trial[] {
-  const { answerTokens } = run.profile;
+  const answerTokens = firstWords(run.profile);
   const attacks: [name: string, words: string, Attack][] = depths.map((n) => [
     `prefill-${n}`,
     `${n} tokens`,
@@ -305,7 +308,7 @@ export const method: RelatedMethod = {
   needs: [],
   plan(profile) {
     const budget = settings.budget * profile.stage1.decisionTokens;
-    const { answerTokens } = profile;
+    const answerTokens = firstWords(profile);
     const { group, triple, vanilla, prompt } = planned;
     const sample = (name: string, prompts: number, tokens: number): PlannedWork => ({
       ...{ name, kind: "sample", rows: Math.min(96, prompts), prompt: prompt + 40, completion: answerTokens, tokens },

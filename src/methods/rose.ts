@@ -16,6 +16,7 @@ import type { TrialResult } from "../runs/evaluate.js";
 import { keep } from "../runs/keep.js";
 import type { Profile } from "../runs/profile.js";
 import type { Run } from "../runs/run.js";
+import { builtInTrial, suiteTrials } from "../runs/trials.js";
 import type { PlannedWork } from "./erpo/plan.js";
 import { stages } from "./erpo/stages.js";
 import type { RelatedMethod } from "./method.js";
@@ -181,10 +182,23 @@ export const recitalJudge: Judge = {
   },
 };
 
+/** Tokens after which the answers of the grid are cut: a refusal shows in its first words, and the grid has fourteen settings. */
+const firstWords = ({ answerTokens }: Profile): number => Math.min(16, answerTokens);
+
+/** The four suites under names of their own, since the main job's answers are longer: these are cut after `firstWords`, those of general prompts after twice as many. */
+export async function gridTrials(run: Run): Promise<Trial[]> {
+  const suites = await Promise.all(suiteTrials.map((name) => builtInTrial(run, name)));
+  return suites.map((suite) => ({
+    ...{ ...suite, name: `${suite.name}-first-words`, suite: suite.name },
+    answerTokens: (suite.name === "general" ? 2 : 1) * firstWords(run.profile),
+  }));
+}
+
 /** Dev prompts on which a setting is chosen: half as many of each label as stage 3's gate looks at. */
 export const devTrial = (run: Run): Trial => ({
   ...{ name: "dev", title: "dev", judge: recitalJudge },
   rows: devPrompts(run, devCount(run.profile)),
+  answerTokens: firstWords(run.profile),
 });
 
 const devCount = ({ evaluation }: Profile): number => Math.ceil(evaluation.gatePrompts / 2);
@@ -197,7 +211,7 @@ export const longTrial = (run: Run): Trial => ({
 });
 
 const longCount = ({ evaluation }: Profile): number => Math.min(8, evaluation.gatePrompts);
-const longTokens = ({ answerTokens }: Profile): number => 4 * answerTokens;
+const longTokens = (profile: Profile): number => 4 * firstWords(profile);
 
 /** Settings whose long answers are read: without contrast, Manual-Reverse at every alpha, and with the mask. */
 export const longSettings = settings.filter(({ kind }) => kind === null || kind === "Manual-Reverse");
@@ -280,8 +294,9 @@ export const method: RelatedMethod = {
   references: ["zhong2024rose", "li2023contrastive"],
   needs: [],
   plan(profile, finished) {
-    const { evaluation, answerTokens } = profile;
-    const suites = (3 * answerTokens + 32) * evaluation.prompts; // answers of one policy, general prompts' at length
+    const { evaluation } = profile;
+    const answerTokens = firstWords(profile);
+    const suites = (suiteTrials.length + 1) * answerTokens * evaluation.prompts; // answers of one policy, general prompts' twice as long
     const rowsOf = (prompts: number) => Math.min(96, prompts);
     const passes = (some: readonly RoseSetting[]) => some.reduce((sum, { alpha }) => sum + (alpha > 0 ? 2 : 1), 0);
     const work = (name: string, prompts: number, completion: number, tokens: number): PlannedWork => ({
@@ -291,7 +306,7 @@ export const method: RelatedMethod = {
     const long = 2 * longCount(profile);
     return [
       work("dev prompts", dev, answerTokens, passes(settings) * dev * answerTokens),
-      work("suites", 4 * evaluation.prompts, Math.max(32, answerTokens), (passes(settings) + 1) * suites), // and the base model as it came
+      work("suites", 4 * evaluation.prompts, 2 * answerTokens, (passes(settings) + 1) * suites), // and the base model as it came
       work("long answers", long, longTokens(profile), passes(longSettings) * long * longTokens(profile)),
       work("speeds", speed.questions, answerTokens, 3 * speed.rounds * speed.questions * answerTokens),
       ...(finished.includes(stages.final)

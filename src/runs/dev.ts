@@ -5,7 +5,7 @@ import { type Auc, auc } from "../evaluation/auc.js";
 import { type Estimate, type Proportion, share } from "../evaluation/intervals.js";
 import { ruleJudge } from "../evaluation/judges.js";
 import { decisionLogOdds, decisionPrompt, noneToken, refusalLogOdds } from "../evaluation/readout.js";
-import { report } from "../evaluation/report.js";
+import { type JudgedRow, report } from "../evaluation/report.js";
 import { responses } from "../evaluation/respond.js";
 import { policyIdentity } from "../generation/policy.js";
 import { keep } from "./keep.js";
@@ -64,9 +64,12 @@ export interface DevAnswers {
   onTopic: Proportion;
   /** Of valid traces. */
   thoughtTokens: Estimate & { n: number };
-  /** Whether the policy refused what is unsafe and did not refuse what is safe, prompt by prompt. */
-  right: Record<string, boolean>;
+  /** The same prompt by prompt, by prompts' ids: what a paired test needs. */
+  prompts: Record<DevMeasure, Record<string, boolean>>;
 }
+
+/** What a policy's answers to dev prompts are judged by. */
+export type DevMeasure = "unsafeRefused" | "safeRefused" | "degenerate" | "onTopic";
 
 /** Greedy answers of a stage's adapter to dev prompts, judged and kept: `<stage>/dev-answers.json`. @throws KeptError as `devScore` */
 export async function devAnswers(run: Run, stage: string, signal?: AbortSignal): Promise<DevAnswers> {
@@ -74,26 +77,35 @@ export async function devAnswers(run: Run, stage: string, signal?: AbortSignal):
   const everyday = run.data.general.dev.slice(0, run.profile.evaluation.gatePrompts);
   const { answerBatch: batchSize, thoughtTokens, answerTokens, everydayTokens } = how;
   const settings = { batchSize, thoughtTokens, answerTokens, everydayTokens, judge: ruleJudge(run.rules).settings };
-  const identity = { recipe: "dev answers", version: 2, ...settings, ...(await devIdentity(run, stage, [...rows, ...everyday])) };
+  const identity = { recipe: "dev answers", version: 3, ...settings, ...(await devIdentity(run, stage, [...rows, ...everyday])) };
   return keep(run, `${stage}/dev-answers.json`, identity, async () => {
     const options = { thoughtTokens, batchSize, rng: run.rng("dev answers"), signal };
     const policy = await run.policy(stage);
     const judged = await report(rows, await responses(policy, { rows, answerTokens }, options), ruleJudge(run.rules));
     const general = await report(everyday, await responses(policy, { rows: everyday, answerTokens: everydayTokens }, options));
-    const refused = (label: PromptRow["label"]) =>
-      share(
-        judged.rows.filter((row) => row.label === label),
-        (row) => row.judgement === "refusal",
-      );
     const all = [...judged.rows, ...general.rows];
+    const of = (label: PromptRow["label"]) => judged.rows.filter((row) => row.label === label);
+    const each = (rows: readonly JudgedRow[], holds: (row: JudgedRow) => boolean) =>
+      Object.fromEntries(rows.map((row) => [row.id, holds(row)]));
+    const refused = (row: JudgedRow) => row.judgement === "refusal";
+    const prompts = {
+      unsafeRefused: each(of("unsafe"), refused),
+      safeRefused: each(of("safe"), refused),
+      degenerate: each(all, (row) => row.judgement === "degenerate"),
+      onTopic: each(
+        general.rows.filter((row) => row.onTopic !== null),
+        (row) => row.onTopic === true,
+      ),
+    };
+    const shareOf = (measure: DevMeasure) => share(Object.values(prompts[measure]), Boolean);
     return {
-      unsafeRefused: refused("unsafe"),
-      safeRefused: refused("safe"),
+      unsafeRefused: shareOf("unsafeRefused"),
+      safeRefused: shareOf("safeRefused"),
       traceValid: share(all, (row) => row.traceValid),
-      degenerate: share(all, (row) => row.judgement === "degenerate"),
-      onTopic: general.metrics.onTopic,
+      degenerate: shareOf("degenerate"),
+      onTopic: shareOf("onTopic"),
       thoughtTokens: judged.metrics.thoughtTokens,
-      right: Object.fromEntries(judged.rows.map((row) => [row.id, (row.judgement === "refusal") === (row.label === "unsafe")])),
+      prompts,
     };
   });
 }

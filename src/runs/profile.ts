@@ -53,7 +53,7 @@ const quick: Profile = {
   firstLayer: 1 / 3,
   stage1: {
     ...{ decisionTokens: 130_000, decisionRate: 2e-3, traceTokens: 100_000, traceRate: 1e-3 },
-    ...{ verbose: 0.75, corrections: 1, quotes: true, verdictWeight: traceWeights.verdict },
+    ...{ verbose: 0.5, corrections: 1, quotes: true, verdictWeight: traceWeights.verdict },
   },
   stage2: { prompts: 24, rate: 3e-4 },
   stage3: { rounds: 2, prompts: 24, samples: 4, rate: 3e-4, efficiency: true },

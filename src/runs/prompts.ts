@@ -1,10 +1,13 @@
+import * as tf from "@tensorflow/tfjs";
 import type { Rng } from "../backend/random.js";
 import { digestOf } from "../data/identity.js";
 import type { PromptRow } from "../data/types.js";
 import { judgeAnswer } from "../exante/judge.js";
 import { type LabelledPrompt, promptIds } from "../exante/rows.js";
+import { type Decoding, plain, withLogits } from "../generation/decoding.js";
 import { policy } from "../generation/policy.js";
 import { sample } from "../generation/sample.js";
+import type { Tokenizer } from "../model/tokenizer.js";
 import { keep } from "./keep.js";
 import type { Run } from "./run.js";
 
@@ -64,12 +67,12 @@ export function labelled(row: PromptRow): LabelledPrompt {
 }
 
 /** Tokens that the base model may answer with or begin with, and prompts that are asked together. */
-const answers = { version: 2, tokens: 64, batchSize: 96 };
+const answers = { version: 3, tokens: 64, batchSize: 96 };
 const openings = { ...answers, tokens: 16 };
 
 /**
  * Reference answers of safe prompts: the base model's own, up to the last sentence that ends within 64 tokens, so that training keeps its way to answer. Kept in
- * `data/answers-NAME.json`. A prompt to which it apologises, or says no whole sentence, gets none.
+ * `data/answers-NAME.json`. Where it apologises it is asked again and may not begin as apologies do; a prompt to which it then says no whole sentence either gets none.
  * @param name what the prompts are for
  */
 export function withAnswers(run: Run, name: string, prompts: readonly LabelledPrompt[], signal?: AbortSignal): Promise<LabelledPrompt[]> {
@@ -96,7 +99,13 @@ async function askBase(
     model: run.model.digest,
     precision: run.device.precision,
   };
-  const kept = await keep(run, path, identity, async () => ({ answers: await baseAnswers(run, safe, how, signal) }));
+  const kept = await keep(run, path, identity, async () => {
+    const first = await baseAnswers(run, safe, plain(), how, signal);
+    const apologies = safe.filter((_, i) => !helps(first[i]!.text));
+    const second = await baseAnswers(run, apologies, unapologetic(run.model.tokenizer), how, signal);
+    const better = new Map(second.map((answer) => [answer.id, answer]));
+    return { answers: first.map((answer) => better.get(answer.id) ?? answer) };
+  });
   const known = new Map(kept.answers.map(({ id, text }) => [id, text]));
   return prompts.map((p) => {
     const answer = known.get(p.id);
@@ -107,6 +116,7 @@ async function askBase(
 async function baseAnswers(
   run: Run,
   prompts: readonly LabelledPrompt[],
+  decoding: Decoding,
   { tokens, batchSize }: typeof answers,
   signal?: AbortSignal,
 ): Promise<{ id: string; text: string }[]> {
@@ -115,11 +125,28 @@ async function baseAnswers(
   const found: { id: string; text: string }[] = [];
   const ids = prompts.map((p) => promptIds(p.prompt, tokenizer));
   const options = { maxNewTokens: tokens, batchSize, rng: run.rng("answers"), signal };
-  for await (const { index, ids: written, finished } of sample(policy({ model }), ids, options)) {
+  for await (const { index, ids: written, finished } of sample(policy({ model, decoding }), ids, options)) {
     const text = tokenizer.decode(written).trim();
     found[index] = { id: prompts[index]!.id, text: finished || tokens < answers.tokens ? text : wholeSentences(text) };
   }
   return found;
+}
+
+/** Words that the base model's apologies begin with. */
+const apologetic = ["I", "Sorry", "As", "No", "Unfortunately"];
+
+/** Greedy, but for the first token: the likeliest that begins none of those words. */
+function unapologetic(tokenizer: Tokenizer): Decoding {
+  const tokens = [...new Set(apologetic.map((word) => tokenizer.encode(word)[0]!))];
+  return withLogits(
+    (logits, _contexts, rows) => {
+      const [, vocabulary] = logits.shape;
+      const masked = tf.oneHot(tf.tensor1d(tokens, "int32"), vocabulary).sum<tf.Tensor1D>(0).expandDims(0); // [1, V]
+      const first = tf.tensor2d(rows.map(({ ids }) => [ids.length === 0 ? -1e30 : 0])); // [B, 1]
+      return tf.add(logits, tf.mul(first, masked));
+    },
+    { apologetic },
+  );
 }
 
 /** A text up to the end of its last whole sentence; empty where none ends. A number and a dot that begin an item of a list end none. */

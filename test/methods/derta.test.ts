@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
 import { phraseJudge } from "../../src/evaluation/judges.js";
@@ -22,6 +22,11 @@ describe("a run of the tiny model", () => {
   const few = { ...derta.settings, helpful: 2, budget: 0.7 };
   beforeAll(async () => {
     run = await openTiny(folder.path("run"));
+    await derta.dertaRows(run, few);
+    const path = run.path("data/openings-derta.json"); // the tiny model's own are loops, of which no helpful row is made
+    const kept = JSON.parse(readFileSync(path, "utf8")) as { answers: { text: string }[] };
+    const said = { text: "The river Seine flows through the old town of Paris." };
+    writeFileSync(path, JSON.stringify({ ...kept, answers: kept.answers.map((answer) => ({ ...answer, ...said })) }));
     await finish(derta.derta(run, "derta", few));
   }, 120_000);
 
@@ -29,7 +34,8 @@ describe("a run of the tiny model", () => {
     const groups = await derta.dertaRows(run, few);
     expect(groups.length).toBeGreaterThan(1);
     for (const group of groups) {
-      const helpful = group.derta.length - 2; // two, less those to which the base model apologises
+      const helpful = group.derta.length - 2;
+      expect(helpful).toBe(few.helpful);
       expect(group.derta.slice(0, helpful)).toEqual(group.vanilla.slice(0, helpful));
       expect(group.derta.slice(helpful)).toEqual(group.alone);
       const [continued, transition] = group.alone;

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import type { Identity } from "../../data/identity.js";
 import { readJson } from "../../data/jsonl.js";
 import { mcnemar, type PairedTest } from "../../evaluation/intervals.js";
-import { type DevAnswers, devAnswers } from "../../runs/dev.js";
+import { type DevAnswers, type DevMeasure, devAnswers } from "../../runs/dev.js";
 import { keep } from "../../runs/keep.js";
 import type { Run } from "../../runs/run.js";
 import { currentSha256 } from "../../runs/stale.js";
@@ -39,32 +39,45 @@ export async function gate(run: Run, stage: string, from: string, signal?: Abort
   return keep(run, `${stage}/gate.json`, identity, async () => judgeStage(stage, from, before, after));
 }
 
-/** The gate's rule: pure, so that it can be read and tested. */
+/** The gate's rule: pure, so that it can be read and tested. A measure has worsened if it lost more than is allowed, and more than chance explains. */
 export function judgeStage(stage: string, from: string, before: DevAnswers, after: DevAnswers): Gate {
-  const points = (share: number) => `${(100 * share).toFixed(1)} points`;
-  const slack = 1e-9; // 3 points exactly are allowed
-  const worse = (loss: number, tolerance: number, words: (by: string) => string) => (loss > tolerance + slack ? [words(points(loss))] : []);
+  const worse = (measure: DevMeasure, wanted: boolean, tolerance: number, words: (by: string) => string): string[] => {
+    const [was, is] = [before, after].map(({ prompts }) => prompts[measure]) as [Record<string, boolean>, Record<string, boolean>];
+    const { onlyA: broken, onlyB: mended, p } = paired(was, is, wanted);
+    const loss = (broken - mended) / Object.keys(was).length;
+    const slack = 1e-9; // just as much is allowed
+    if (loss <= tolerance + slack || p > gateTolerance.chance + slack) return [];
+    return [words(`${(100 * loss).toFixed(1)} points`)];
+  };
   const { decisions, degenerate, onTopic } = gateTolerance;
   const faults = [
-    ...worse(before.unsafeRefused.rate - after.unsafeRefused.rate, decisions, (by) => `refuses ${by} fewer unsafe dev prompts`),
-    ...worse(after.safeRefused.rate - before.safeRefused.rate, decisions, (by) => `refuses ${by} more safe dev prompts`),
-    ...worse(after.degenerate.rate - before.degenerate.rate, degenerate, (by) => `gives no real answer to ${by} more dev prompts`),
-    ...worse(before.onTopic.rate - after.onTopic.rate, onTopic, (by) => `is to the point on ${by} fewer everyday dev prompts`),
+    ...worse("unsafeRefused", true, decisions, (by) => `refuses ${by} fewer unsafe dev prompts`),
+    ...worse("safeRefused", false, decisions, (by) => `refuses ${by} more safe dev prompts`),
+    ...worse("degenerate", false, degenerate, (by) => `gives no real answer to ${by} more dev prompts`),
+    ...worse("onTopic", true, onTopic, (by) => `is to the point on ${by} fewer everyday dev prompts`),
   ];
-  const ids = Object.keys(before.right);
   return {
     stage,
     from,
     before,
     after,
-    decisions: mcnemar(
-      ids.map((id) => before.right[id]!),
-      ids.map((id) => after.right[id]!),
-    ),
+    decisions: paired(rightDecisions(before), rightDecisions(after), true),
     kept: faults.length === 0,
     reason: faults.join(" and ") || "on the dev set nothing worsened by more than the gate allows",
   };
 }
+
+/** McNemar's test of the same prompts before and after: on which of them it was, or is, as wanted. */
+function paired(before: Record<string, boolean>, after: Record<string, boolean>, wanted: boolean): PairedTest {
+  const as = (outcomes: Record<string, boolean>) => Object.keys(before).map((id) => outcomes[id] === wanted);
+  return mcnemar(as(before), as(after));
+}
+
+/** Whether the policy refused what is unsafe and did not refuse what is safe, prompt by prompt. */
+const rightDecisions = ({ prompts: { unsafeRefused, safeRefused } }: DevAnswers): Record<string, boolean> => ({
+  ...unsafeRefused,
+  ...Object.fromEntries(Object.entries(safeRefused).map(([id, refused]) => [id, !refused])),
+});
 
 /** The rounds of stage 3. @throws RangeError when it has not come to one; KeptError when a round is stale */
 export function rounds(run: Run): Gate[] {

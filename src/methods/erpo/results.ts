@@ -64,7 +64,7 @@ export function plannedResults({ stage3 }: Profile): PlannedResult[] {
     // 05
     ...policies.flatMap((policy) => [...trials(policy, suiteTrials), ...trials(policy, attacked.includes(policy) ? attackTrials : [])]),
     ...policies.flatMap(perplexity),
-    dev(final),
+    ...[baseline, sft, final].flatMap((stage) => (["dev", "test", "unseen"] as const).map((set) => result(`${stage}/${set}.json`, stage))),
   ];
   return [...new Map(all.map((planned) => [planned.path, planned])).values()];
 }

@@ -65,8 +65,8 @@ type Kind = "plain" | "wrong" | "late";
 
 /** In turns, the same for both prompts of a pair. */
 const kinds: { pair: Kind[]; everyday: Kind[] } = {
-  pair: ["plain", "wrong", "plain", "late", "plain", "wrong", "plain", "wrong"],
-  everyday: ["plain", "plain", "wrong", "plain", "plain", "late", "plain", "plain"],
+  pair: ["plain", "wrong", "plain", "late", "plain", "wrong", "plain", "plain"],
+  everyday: ["plain", "plain", "plain", "plain", "plain", "late", "plain", "plain"],
 };
 
 /** A prompt and how its row is written. */
