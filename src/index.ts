@@ -198,6 +198,7 @@ export { type PreferenceOptions, stage2 } from "./methods/erpo/stage2.js";
 export { type LengthControlOptions, stage3 } from "./methods/erpo/stage3.js";
 export { roundStage, stages } from "./methods/erpo/stages.js";
 export { exportStage } from "./methods/export-stage.js";
+export { type AnswerLatency, answerLatencies, type LatencySpec } from "./methods/latency.js";
 export { finishedStages, type RelatedMethod } from "./methods/method.js";
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
 export { relatedMethods } from "./methods/related.js";

@@ -28,7 +28,7 @@ import type { StepMetrics } from "../training/metrics.js";
 import type { PlannedWork } from "./erpo/plan.js";
 import { sftOptimizer, wordings } from "./erpo/recipe.js";
 import { rowTokens } from "./erpo/stage1.js";
-import type { RelatedMethod } from "./method.js";
+import { firstWords, type RelatedMethod } from "./method.js";
 
 /** What is trained: DeRTa, its control, and DeRTa without the rows that hold the rest of the model in place. */
 export const variants = ["derta", "vanilla", "alone"] as const;
@@ -226,9 +226,6 @@ export function continuationJudge(attack: Attack, rows: readonly PromptRow[]): J
     judge: (answers) => answers.map(({ row, answer }) => judgeAnswer(answer.slice(begun.get(row.id)!.length))),
   };
 }
-
-/** Tokens after which answers are cut: a refusal shows in its first words, and there are seven beginnings and four policies. */
-const firstWords = ({ answerTokens }: Profile): number => Math.min(16, answerTokens);
 
 /** The suites' prompts under prefills of every depth, and under the affirmation that the prefill attack begins with. All answers are cut after `firstWords`. */
 export async function prefillTrials(run: Run): Promise<Trial[]> {

@@ -19,7 +19,7 @@ import type { Run } from "../runs/run.js";
 import { builtInTrial, suiteTrials } from "../runs/trials.js";
 import type { PlannedWork } from "./erpo/plan.js";
 import { stages } from "./erpo/stages.js";
-import type { RelatedMethod } from "./method.js";
+import { firstWords, type RelatedMethod } from "./method.js";
 import { methodRows } from "./rows.js";
 
 /** s: how the assistant is asked to be. The wordings here are this project's; the paper's are not in its repository. */
@@ -181,9 +181,6 @@ export const recitalJudge: Judge = {
     return judgements.map((judgement, i) => (judgement === "compliance" && recites(answers[i]!.answer) ? "degenerate" : judgement));
   },
 };
-
-/** Tokens after which the answers of the grid are cut: a refusal shows in its first words, and the grid has fourteen settings. */
-const firstWords = ({ answerTokens }: Profile): number => Math.min(16, answerTokens);
 
 /** The four suites under names of their own, since the main job's answers are longer: these are cut after `firstWords`, those of general prompts after twice as many. */
 export async function gridTrials(run: Run): Promise<Trial[]> {

@@ -15,6 +15,7 @@ async function attacked(run: Run, name: AttackName, suite: SuiteName = "harmful"
 /** The names of the built-in trials. */
 export type TrialName =
   | "harmful"
+  | "harmbench"
   | "look-alike-unsafe"
   | "look-alike-safe"
   | "general"
@@ -28,6 +29,7 @@ export type TrialName =
 /** The built-in suites and attacks by name. */
 const trials: Record<TrialName, (run: Run) => Omit<Trial, "name"> | Promise<Omit<Trial, "name">>> = {
   harmful: (run) => ({ title: "AdvBench, held out", rows: suite(run, "harmful") }),
+  harmbench: (run) => ({ title: "HarmBench", rows: suite(run, "harmbench") }),
   "look-alike-unsafe": (run) => ({ title: "own contrasts, unsafe", rows: suite(run, "look-alike-unsafe") }),
   "look-alike-safe": (run) => ({ title: "own look-alikes, safe", rows: suite(run, "look-alike-safe") }),
   general: (run) => ({ title: "general, safe", rows: suite(run, "general"), answerTokens: 48 }),

@@ -6,6 +6,7 @@ import { prefill } from "../../src/evaluation/attacks.js";
 import { phraseJudge } from "../../src/evaluation/judges.js";
 import { policyLogps } from "../../src/evaluation/policy-logps.js";
 import type { Trial } from "../../src/evaluation/trial.js";
+import { answerLatencies } from "../../src/methods/latency.js";
 import { assertNeeds, finishedStages, type RelatedMethod } from "../../src/methods/method.js";
 import { keptSurprise } from "../../src/methods/rose.js";
 import { type MethodRow, methodsSummary, readMethodRows, saveMethodRows } from "../../src/methods/rows.js";
@@ -109,6 +110,21 @@ test("speeds are measured in turns and kept", async () => {
   expect(await policySpeeds(run, [base, { ...base, name: "again" }], spec)).toEqual(speeds);
   expect(statSync(run.path(spec.path)).mtimeMs).toBe(mtimeMs);
   await expect(policySpeeds(run, [base], { ...spec, newTokens: 4 })).rejects.toThrow("speed.json was made with newTokens 3, not 4");
+});
+
+test("latencies are those of whole answers, in turns, and kept: one that may write more takes longer", async () => {
+  const base = await run.policy("base");
+  const spec = { rows: run.data.general.test.slice(0, 2), thoughtTokens: 8, rounds: 3 };
+  const [short] = await answerLatencies(run, [base], { ...spec, path: "methods/mine/short.json", answerTokens: 2 });
+  const long = await answerLatencies(run, [base], { ...spec, path: "methods/mine/long.json", answerTokens: 60 });
+  expect(short!.tokens).toBe(2);
+  expect(long[0]!.tokens).toBeGreaterThan(20); // one of the two ends by itself
+  expect(long[0]!.seconds).toBeGreaterThan(3 * short!.seconds);
+  expect(long[0]!.rounds).toHaveLength(3);
+  expect(await answerLatencies(run, [base], { ...spec, path: "methods/mine/long.json", answerTokens: 60 })).toEqual(long);
+  await expect(answerLatencies(run, [base], { ...spec, path: "methods/mine/long.json", answerTokens: 2 })).rejects.toThrow(
+    "long.json was made with answerTokens 60, not 2",
+  );
 });
 
 test("a stage that a method needs and the run has not is named", () => {

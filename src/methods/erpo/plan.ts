@@ -80,6 +80,7 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
   const suites = (3 * answerTokens + 48) * prompts; // answers of one policy, general prompts' at length
   const attacks = (count: number) => count * attackPrompts * (3 * answerTokens + texts.thought); // of three policies, the last of which thinks
   const thoughts = 3 * (4 * prompts + 48) * texts.thought; // of three policies to suites and held-out answers
+  const harmbench = prompts * (3 * answerTokens + texts.thought);
 
   const notebooks: Record<MainNotebook, PlannedWork[]> = {
     "00-start-here": [
@@ -117,9 +118,10 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
         "suites and attacks",
         batch(4 * prompts + 3 * attackPrompts),
         texts.longestThought + Math.max(48, answerTokens),
-        5 * suites - 2 * prompts * answerTokens + thoughts + attacks(4), // notebook 00 has asked the base model two suites
+        5 * suites - 2 * prompts * answerTokens + thoughts + harmbench + attacks(4), // notebook 00 has asked the base model two suites
       ),
       sample("personas", batch(2 * attackPrompts), texts.longestThought + answerTokens, attacks(2), texts.persona),
+      sample("seconds", 8, texts.longestThought + answerTokens, 8 * 3 * (3 * answerTokens + 2 * texts.thought)),
       score("held-out answers", 48, texts.longestThought + 40, 5 * 48 * texts.reference),
       score("decisions", 32, 0, 3 * texts.heldOut * texts.decisionRow + 2 * readOut),
     ],

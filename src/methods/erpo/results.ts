@@ -62,8 +62,12 @@ export function plannedResults({ stage3 }: Profile): PlannedResult[] {
     }),
     result(final, `${stage3.rounds > 0 ? roundStage(stage3.rounds) : dpo}/gate.json`),
     // 05
-    ...policies.flatMap((policy) => [...trials(policy, suiteTrials), ...trials(policy, attacked.includes(policy) ? attackTrials : [])]),
+    ...policies.flatMap((policy) => [
+      ...trials(policy, suiteTrials),
+      ...trials(policy, attacked.includes(policy) ? ["harmbench", ...attackTrials] : []),
+    ]),
     ...policies.flatMap(perplexity),
+    result("evaluation/latency.json", sft, final),
     ...[baseline, sft, final].flatMap((stage) => (["dev", "test", "unseen"] as const).map((set) => result(`${stage}/${set}.json`, stage))),
   ];
   return [...new Map(all.map((planned) => [planned.path, planned])).values()];

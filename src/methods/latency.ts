@@ -1,0 +1,66 @@
+import { digestOf, type Identity } from "../data/identity.js";
+import type { PromptRow } from "../data/types.js";
+import { responses } from "../evaluation/respond.js";
+import { type Policy, policyIdentity } from "../generation/policy.js";
+import { keep } from "../runs/keep.js";
+import type { Run } from "../runs/run.js";
+import { median } from "./speed.js";
+
+/** How long a policy takes to answer a batch of prompts to their ends. */
+export interface AnswerLatency {
+  policy: string;
+  /** Where it was measured. */
+  device: string;
+  /** Seconds of each round, from the prompts to the last answer's end. */
+  rounds: number[];
+  /** Their median. */
+  seconds: number;
+  /** Tokens of a completion, thought and answer, in the mean. */
+  tokens: number;
+}
+
+/** A measurement of latencies. */
+export interface LatencySpec {
+  /** JSON file in the run's folder. */
+  path: string;
+  /** Answered in one batch. */
+  rows: readonly PromptRow[];
+  /** Of a thought and of an answer at most. */
+  thoughtTokens: number;
+  answerTokens: number;
+  /** Default: 3. */
+  rounds?: number;
+  signal?: AbortSignal;
+}
+
+/**
+ * Latencies of policies side by side: in each round every policy answers the same prompts in one batch, one policy after the other, so that other work of the machine
+ * meets all of them. Nothing else shares the batch, and nobody waits for a place in it. Kept: measured again only for other policies or prompts.
+ *
+ * @throws KeptError when the file holds a measurement of something else
+ */
+export async function answerLatencies(run: Run, policies: readonly Policy[], spec: LatencySpec): Promise<AnswerLatency[]> {
+  const { path, rows, thoughtTokens, answerTokens, rounds = 3, signal } = spec;
+  const identity: Identity = {
+    recipe: "latencies",
+    version: 1,
+    policies: await Promise.all(policies.map(async (policy) => ({ name: policy.name, ...(await policyIdentity(policy)) }))),
+    prompts: digestOf(rows.map(({ id, prompt }) => [id, prompt])),
+    ...{ thoughtTokens, answerTokens, rounds },
+    precision: run.device.precision,
+  };
+  const kept = await keep(run, path, identity, async () => {
+    const options = { thoughtTokens, batchSize: rows.length, rng: run.rng("latency"), signal };
+    const measured = policies.map(({ name }) => ({ policy: name, device: run.device.name, rounds: [] as number[], tokens: 0 }));
+    for (let round = 0; round < rounds; round++) {
+      for (const [i, policy] of policies.entries()) {
+        const began = performance.now();
+        const answers = await responses(policy, { rows, answerTokens }, options);
+        measured[i]!.rounds.push((performance.now() - began) / 1000);
+        measured[i]!.tokens = answers.reduce((sum, { tokens }) => sum + tokens, 0) / answers.length;
+      }
+    }
+    return { latencies: measured.map((of) => ({ ...of, seconds: median(of.rounds) })) };
+  });
+  return kept.latencies;
+}
