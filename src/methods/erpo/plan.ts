@@ -43,12 +43,12 @@ const texts = {
   decisionRow: 58,
   traceRow: 150,
   longestRow: 200, // thought and answer
-  thought: 90,
+  thought: 85,
   longestThought: 130, // then sampling gives it up
   verified: 64, // what follows an assessment
-  sampled: 92, // thought and answer of a sample for pairs
-  stepPair: 282, // both of its rows, which share the prompt and the steps before
-  thoughtPair: 260,
+  sampled: 87, // thought and answer of a sample for pairs
+  stepPair: 300, // both of its rows, which share the prompt and the steps before
+  thoughtPair: 205,
   everyday: 135, // thought and answer
   reference: 100, // thought and held-out answer; there are 48
   stage2Prompts: 862,
@@ -68,7 +68,7 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
   const naive = 0.095 * stage1.decisionTokens;
   const naiveAnswers = naive / texts.naiveRow / 2; // every second prompt is harmless
   const openings = stage1.decisionTokens / texts.decisionRow / 2;
-  const answers = (0.7 * stage1.traceTokens) / 145; // as many as might be needed
+  const answers = (0.8 * stage1.traceTokens) / 145; // as many as might be needed, and those that are asked again
   const looked = 2 * Math.min(20, evaluation.devPrompts);
   const readOut = 2 * evaluation.devPrompts * texts.decisionRow;
   const mined = 2 * stage2.prompts;
