@@ -82,11 +82,18 @@ export function verificationPair(
   const right = samples.find((s) => s.correct);
   if (right) return { prompt, goal: goalOf(prompt), chosen: right.ids, rejected: wrong.ids, constructed: "none" };
   const written = writeThought(thoughtFor(prompt, rules), "terse");
-  const after = written
+  const [, after] = written
     .map(({ text }) => text)
     .join("")
-    .split("</assess>")[1]!;
-  return { prompt, goal: goalOf(prompt), chosen: [...assessed, ...tokenizer.encode(after)], rejected: wrong.ids, constructed: "chosen" };
+    .split("</assess>");
+  const [, begun] = tokenizer.decode([...assessed]).split("</assess>"); // a token may be of both steps: "><"
+  return {
+    prompt,
+    goal: goalOf(prompt),
+    chosen: [...assessed, ...tokenizer.encode(after!.slice(begun!.length))],
+    rejected: wrong.ids,
+    constructed: "chosen",
+  };
 }
 
 /** Valid, but with the wrong verdict: a clean loser, which differs in the decision and not in its form. */

@@ -69,7 +69,7 @@ export interface DevAnswers {
 }
 
 /** What a policy's answers to dev prompts are judged by. */
-export type DevMeasure = "unsafeRefused" | "safeRefused" | "degenerate" | "onTopic";
+export type DevMeasure = "unsafeRefused" | "safeRefused" | "traceValid" | "degenerate" | "onTopic";
 
 /** Greedy answers of a stage's adapter to dev prompts, judged and kept: `<stage>/dev-answers.json`. @throws KeptError as `devScore` */
 export async function devAnswers(run: Run, stage: string, signal?: AbortSignal): Promise<DevAnswers> {
@@ -77,7 +77,7 @@ export async function devAnswers(run: Run, stage: string, signal?: AbortSignal):
   const everyday = run.data.general.dev.slice(0, run.profile.evaluation.gatePrompts);
   const { answerBatch: batchSize, thoughtTokens, answerTokens, everydayTokens } = how;
   const settings = { batchSize, thoughtTokens, answerTokens, everydayTokens, judge: ruleJudge(run.rules).settings };
-  const identity = { recipe: "dev answers", version: 3, ...settings, ...(await devIdentity(run, stage, [...rows, ...everyday])) };
+  const identity = { recipe: "dev answers", version: 4, ...settings, ...(await devIdentity(run, stage, [...rows, ...everyday])) };
   return keep(run, `${stage}/dev-answers.json`, identity, async () => {
     const options = { thoughtTokens, batchSize, rng: run.rng("dev answers"), signal };
     const policy = await run.policy(stage);
@@ -91,6 +91,7 @@ export async function devAnswers(run: Run, stage: string, signal?: AbortSignal):
     const prompts = {
       unsafeRefused: each(of("unsafe"), refused),
       safeRefused: each(of("safe"), refused),
+      traceValid: each(all, (row) => row.traceValid),
       degenerate: each(all, (row) => row.judgement === "degenerate"),
       onTopic: each(
         general.rows.filter((row) => row.onTopic !== null),
@@ -101,7 +102,7 @@ export async function devAnswers(run: Run, stage: string, signal?: AbortSignal):
     return {
       unsafeRefused: shareOf("unsafeRefused"),
       safeRefused: shareOf("safeRefused"),
-      traceValid: share(all, (row) => row.traceValid),
+      traceValid: shareOf("traceValid"),
       degenerate: shareOf("degenerate"),
       onTopic: shareOf("onTopic"),
       thoughtTokens: judged.metrics.thoughtTokens,

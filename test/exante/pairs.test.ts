@@ -22,7 +22,9 @@ import {
 import { defaultRules } from "../../src/exante/rule-file.js";
 import { parseTrace, type TraceStyle, writeThought } from "../../src/exante/trace.js";
 import { openDirectory } from "../../src/model/directory.js";
+import { loadModel } from "../../src/model/load.js";
 import { createTokenizer, type Tokenizer } from "../../src/model/tokenizer.js";
+import { haveSmollm2 } from "../model/open.js";
 
 let tokenizer: Tokenizer;
 let writer: TraceWriter;
@@ -163,6 +165,17 @@ test("a verification pair goes on from one assessment; where none overrules, the
   const constructed = verificationPair(unsafe, assessed, [follows], writer)!;
   expect(constructed.constructed).toBe("chosen");
   expect(parseTrace(tokenizer.decode(constructed.chosen))).toMatchObject({ risk: "none", verdict: "violates", path: "refuse" });
+});
+
+test.skipIf(!haveSmollm2)("a winner that is written reads on where SmolLM2's token >< is of both steps", async () => {
+  const own = { rules: writer.rules, tokenizer: (await loadModel("smollm2-135m-instruct")).tokenizer };
+  const follows = checkSample(traceRow(unsafe, own, { label: "safe" }).completion, "unsafe", own.tokenizer);
+  const [assessed] = splitSteps(follows.ids, own.tokenizer);
+  expect(own.tokenizer.decode(assessed!)).toMatch(/<\/assess><$/);
+  const { chosen } = verificationPair(unsafe, assessed!, [follows], own)!;
+  const text = own.tokenizer.decode(chosen);
+  expect(text).toContain("</assess><verify>");
+  expect(chosen).toEqual(own.tokenizer.encode(text)); // as the model itself would write it
 });
 
 test("an efficiency pair is of thoughts, needs all samples right, and always prefers the shorter", () => {
