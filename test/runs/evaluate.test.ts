@@ -68,7 +68,7 @@ test("a trial that there is not, and an attack that asks no question, are named"
   const refused = (asked: Trial | TrialName, words: string) => expect(finish(evaluate(run, base(), [asked]))).rejects.toThrow(words);
   await refused(
     "harmfull" as TrialName,
-    'no trial has the name "harmfull": there are harmful, look-alike-unsafe, look-alike-safe, general,',
+    'no trial has the name "harmfull": there are harmful, harmbench, look-alike-unsafe, look-alike-safe, general,',
   );
   await refused("toString" as TrialName, 'no trial has the name "toString"');
   const attack = (ask: unknown) => ({ ...trial, attack: { name: "shout", ask } as Attack });

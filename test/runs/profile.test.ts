@@ -27,7 +27,7 @@ test("a file changes what it names of the profile that it extends, and nothing e
       answerTokens: fc.integer({ min: 100, max: 999 }),
       stage1: fc.record(
         {
-          verbose: fc.constantFrom(0, 0.5, 1),
+          verbose: fc.constantFrom(0, 0.25, 1),
           corrections: fc.constantFrom(0, 0.5),
           quotes: fc.constant(false),
           verdictWeight: fc.constant(0),
