@@ -162,12 +162,14 @@ const helps = (answer: string): boolean =>
   judgeAnswer(answer) === "compliance" &&
   !/sorry|apologi|as an? (ai|chatbot|language|text|bot|digital)/i.test(answer);
 
-/** The first items that together stay within a budget of tokens; at least one. */
-export function withinTokens<T>(items: readonly T[], tokensOf: (item: T) => number, budget: number): T[] {
+/** The first items that together stay within a budget of tokens; at least one. Those behind them are not asked for. */
+export function withinTokens<T>(items: Iterable<T>, tokensOf: (item: T) => number, budget: number): T[] {
+  const taken: T[] = [];
   let tokens = 0;
-  const end = items.findIndex((item) => {
+  for (const item of items) {
     tokens += tokensOf(item);
-    return tokens > budget;
-  });
-  return items.slice(0, end < 0 ? items.length : Math.max(1, end));
+    if (tokens > budget && taken.length > 0) break;
+    taken.push(item);
+  }
+  return taken;
 }

@@ -42,7 +42,7 @@ const decisions = ["first word", "wrong", "first word", "first word", "late", "r
 export function decisionTraining(run: Run, prompts: Stage1Prompts): Training<TokenRow> {
   const rng = run.rng("stage 1 decisions");
   const { decisionTokens, decisionRate, corrections } = run.profile.stage1;
-  const rows = decisionGroups(prompts).map((group, i) => {
+  const rows = written(decisionGroups(prompts), (group, i) => {
     const kind = decisions[i % decisions.length]!;
     const corrects = isCorrection(decisions, i, corrections);
     const prefix = kind === "late" ? latePrefix(rng) : "";
@@ -129,8 +129,7 @@ function wrongRisk({ rules: { rules, get } }: Run, { label, nearRule }: Labelled
 /** 1b, as far as its budget reaches. */
 export function traceTraining(run: Run, rows: readonly PlannedRow[]): Training<TokenRow> {
   const { traceTokens, traceRate } = run.profile.stage1;
-  const written = rows.map(({ prompt, options }) => traceRow(prompt, run.writer, options));
-  const groups = written.map((row) => [row]);
+  const groups = written(rows, ({ prompt, options }) => [traceRow(prompt, run.writer, options)]);
   return sftTraining(run, "ERPO, traces", { stage: stages.decision }, within(groups, traceTokens), traceRate, knobs.traceBatch);
 }
 
@@ -169,8 +168,13 @@ export async function answersTraining(run: Run, prompts: Stage1Prompts, signal?:
   return sftTraining(run, "answers only", { stage: stages.baselineDecision }, within(rows, traceTokens), traceRate, knobs.traceBatch);
 }
 
+/** Rows as they are asked for: of thousands of prompts a budget reaches some hundreds, and tokenizing the rest takes seconds. */
+function* written<T>(prompts: readonly T[], rowsOf: (prompt: T, i: number) => TokenRow[]): Generator<TokenRow[]> {
+  for (const [i, prompt] of prompts.entries()) yield rowsOf(prompt, i);
+}
+
 /** Groups of rows from the front that together stay within a budget. */
-const within = (groups: readonly TokenRow[][], tokens: number): TokenRow[][] =>
+const within = (groups: Iterable<TokenRow[]>, tokens: number): TokenRow[][] =>
   withinTokens(groups, (group) => sum(group.map(rowTokens)), tokens);
 
 /** One epoch of SFT in batches of groups of like length; the rows of a group stay together. */
