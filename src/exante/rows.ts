@@ -55,6 +55,8 @@ export const traceWeights: TokenWeights = {
   opening: 16,
   close: 0.15,
 };
+/** First words of unsafe prompts weigh so many times as much, since there are half as many of them: else "none" wins where the model is unsure. */
+const unsafeDecision = 1.3;
 /** In rows that are nothing but decisions: of what stands between them little, so that it does not take the loss from them. */
 const decisionWeights: TokenWeights = { ...traceWeights, decision: 12, rule: 0.3, quote: 0.3, prose: 0.2 };
 
@@ -171,10 +173,9 @@ function misled(thought: Thought, { rules }: RuleSet, wrongRisk: string | undefi
   return { ...thought, risk: wrongRisk, rule: suspected ? cite(suspected) : thought.rule };
 }
 
-/** First words of unsafe prompts weigh more, since there are half as many of them: else "none" wins where the model is unsure. */
 const weightsFor = (label: Label, weights = traceWeights): TokenWeights => ({
   ...weights,
-  decision: (label === "unsafe" ? 1.3 : 1) * weights.decision,
+  decision: (label === "unsafe" ? unsafeDecision : 1) * weights.decision,
 });
 
 /** A first word that is wrong is read, and not learned. */

@@ -4,7 +4,7 @@ import { responses } from "../evaluation/respond.js";
 import { type Policy, policyIdentity } from "../generation/policy.js";
 import { keep } from "../runs/keep.js";
 import type { Run } from "../runs/run.js";
-import { median } from "./speed.js";
+import { median, timedInTurns } from "./speed.js";
 
 /** How long a policy takes to answer a batch of prompts to their ends. */
 export interface AnswerLatency {
@@ -51,16 +51,17 @@ export async function answerLatencies(run: Run, policies: readonly Policy[], spe
   };
   const kept = await keep(run, path, identity, async () => {
     const options = { thoughtTokens, batchSize: rows.length, rng: run.rng("latency"), signal };
-    const measured = policies.map(({ name }) => ({ policy: name, device: run.device.name, rounds: [] as number[], tokens: 0 }));
-    for (let round = 0; round < rounds; round++) {
-      for (const [i, policy] of policies.entries()) {
-        const began = performance.now();
-        const answers = await responses(policy, { rows, answerTokens }, options);
-        measured[i]!.rounds.push((performance.now() - began) / 1000);
-        measured[i]!.tokens = answers.reduce((sum, { tokens }) => sum + tokens, 0) / answers.length;
-      }
-    }
-    return { latencies: measured.map((of) => ({ ...of, seconds: median(of.rounds) })) };
+    const measured = await timedInTurns(policies, rounds, async (policy) => {
+      const answers = await responses(policy, { rows, answerTokens }, options);
+      return answers.reduce((sum, { tokens }) => sum + tokens, 0);
+    });
+    return {
+      latencies: policies.map(({ name }, i) => {
+        const seconds = measured[i]!.map((of) => of.seconds);
+        const tokens = measured[i]!.at(-1)!.tokens / rows.length;
+        return { policy: name, device: run.device.name, rounds: seconds, seconds: median(seconds), tokens };
+      }),
+    };
   });
   return kept.latencies;
 }

@@ -49,22 +49,36 @@ export async function policySpeeds(
     precision: run.device.precision,
   };
   const kept = await keep(run, path, identity, async () => {
-    const measured: number[][] = policies.map(() => []);
-    for (let round = 0; round < rounds; round++) {
-      for (const [i, policy] of policies.entries()) {
-        const began = performance.now();
-        let tokens = 0;
-        const options = { maxNewTokens: newTokens, batchSize: questions.length, rng: run.rng("speed"), signal };
-        for await (const { ids } of sample(policy, questions, options)) tokens += ids.length;
-        measured[i]!.push((1000 * tokens) / (performance.now() - began));
-      }
-    }
+    const measured = await timedInTurns(policies, rounds, async (policy) => {
+      let tokens = 0;
+      const options = { maxNewTokens: newTokens, batchSize: questions.length, rng: run.rng("speed"), signal };
+      for await (const { ids } of sample(policy, questions, options)) tokens += ids.length;
+      return tokens;
+    });
     const device = run.device.name;
+    const speeds = measured.map((of) => of.map(({ tokens, seconds }) => tokens / seconds));
     return {
-      speeds: policies.map(({ name }, i) => ({ policy: name, device, rounds: measured[i]!, tokensPerSecond: median(measured[i]!) })),
+      speeds: policies.map(({ name }, i) => ({ policy: name, device, rounds: speeds[i]!, tokensPerSecond: median(speeds[i]!) })),
     };
   });
   return kept.speeds;
+}
+
+/** In each round every policy writes, one after the other. @param write gives the number of tokens; @returns by policy, a measurement of each round */
+export async function timedInTurns(
+  policies: readonly Policy[],
+  rounds: number,
+  write: (policy: Policy) => Promise<number>,
+): Promise<{ tokens: number; seconds: number }[][]> {
+  const measured: { tokens: number; seconds: number }[][] = policies.map(() => []);
+  for (let round = 0; round < rounds; round++) {
+    for (const [i, policy] of policies.entries()) {
+      const began = performance.now();
+      const tokens = await write(policy);
+      measured[i]!.push({ tokens, seconds: (performance.now() - began) / 1000 });
+    }
+  }
+  return measured;
 }
 
 /** The middle of some values; of an even number the mean of the two in the middle. */

@@ -140,6 +140,7 @@ function unapologetic(tokenizer: Tokenizer): Decoding {
   const tokens = [...new Set(apologetic.map((word) => tokenizer.encode(word)[0]!))];
   return withLogits(
     (logits, _contexts, rows) => {
+      if (rows.every(({ ids }) => ids.length > 0)) return logits;
       const [, vocabulary] = logits.shape;
       const masked = tf.oneHot(tf.tensor1d(tokens, "int32"), vocabulary).sum<tf.Tensor1D>(0).expandDims(0); // [1, V]
       const first = tf.tensor2d(rows.map(({ ids }) => [ids.length === 0 ? -1e30 : 0])); // [B, 1]
