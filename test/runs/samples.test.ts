@@ -90,15 +90,17 @@ test("prompts come in turns of both labels, as many as there are pairs of", () =
   );
 });
 
-test("reference answers are the base model's own words, without apologies, and asked once", async () => {
+test("reference answers are the base model's own words, asked again where it apologises, and kept", async () => {
   const says: Record<string, string> = { p1: "Open the lid.", p2: "I'm sorry, but I can't.", p3: "As a language model I say." };
   const { model, asked } = scriptedModel(real.model, says);
   const run = { ...real, model };
   const few = prompts.slice(1, 4);
   const answered = await withAnswers(run, "test", few);
-  expect(answered.map(({ answer }) => answer)).toEqual(["Open the lid.", undefined, undefined]);
+  // The second time its first token is another one: "I" and "A" are masked. What follows still apologises for p2, and does no more for p3.
+  expect(answered.map(({ answer }) => answer)).toEqual(["Open the lid.", undefined, "s a language model I say."]);
+  expect(asked()).toBe(5);
   await withAnswers(run, "test", few);
-  expect(asked()).toBe(3);
+  expect(asked()).toBe(5);
   await expect(withAnswers(run, "test", few.slice(1))).rejects.toThrow("data/answers-test.json was made with prompts of SHA-256");
 });
 
