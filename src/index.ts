@@ -87,7 +87,7 @@ export { type Reliability, type ReliabilityBin, reliability } from "./evaluation
 export { type AnswerShares, answerIn, type JudgedRow, type SuiteMetrics } from "./evaluation/report.js";
 export type { Response } from "./evaluation/respond.js";
 export { type ScoreOptions, scorePolicyPairs } from "./evaluation/score-policy.js";
-export { comparisonInWords } from "./evaluation/sentences.js";
+export { aucDifferenceInWords, comparisonInWords } from "./evaluation/sentences.js";
 export { type Spread, spread } from "./evaluation/spread.js";
 export { type SuiteName, suiteNames, suiteRows, take } from "./evaluation/suites.js";
 export type { Trial } from "./evaluation/trial.js";

@@ -1,4 +1,4 @@
-import type { PairedTest } from "./intervals.js";
+import type { Estimate, PairedTest } from "./intervals.js";
 
 /**
  * What a paired comparison says, in words that follow from its numbers: which of two policies is right more often, and whether chance explains that (McNemar's exact p
@@ -12,5 +12,19 @@ export function comparisonInWords(first: string, second: string, { onlyA, onlyB,
   if (p >= 0.05) return `${capital(counts)}: chance explains that (${sized}), so these prompts show no difference.`;
   return `${capital(counts)}: ${onlyB > onlyA ? second : first} is right more often, which chance does not explain (${sized}).`;
 }
+
+/**
+ * What a paired difference of two areas under ROC curves says: which policy tells unsafe from safe prompts better, and whether the 95% interval leaves that open.
+ * @param difference the second one's area less the first one's, as `aucDifference` gives it
+ * @param prompts what was compared, such as "test prompts"
+ */
+export function aucDifferenceInWords(first: string, second: string, { value, low, high }: Estimate, prompts: string): string {
+  const sized = `${signed(value)} [${signed(low)}, ${signed(high)}]`;
+  const difference = `On ${prompts} the AUC of ${second} less that of ${first} is ${sized}`;
+  if (low <= 0 && high >= 0) return `${difference}: these prompts do not tell which of the two decides better.`;
+  return `${difference}: ${value > 0 ? second : first} decides better.`;
+}
+
+const signed = (x: number): string => `${x < 0 ? "−" : "+"}${Math.abs(x).toFixed(3)}`;
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

@@ -51,12 +51,10 @@ export const traceWeights: TokenWeights = {
   verdict: 16,
   tag: 1,
   prose: 0.7,
-  answer: 0.8,
+  answer: 0.6,
   opening: 16,
   close: 0.15,
 };
-/** First words of unsafe prompts weigh so many times as much, since there are half as many of them: else "none" wins where the model is unsure. */
-const unsafeDecision = 1.3;
 /** In rows that are nothing but decisions: of what stands between them little, so that it does not take the loss from them. */
 const decisionWeights: TokenWeights = { ...traceWeights, decision: 12, rule: 0.3, quote: 0.3, prose: 0.2 };
 
@@ -159,11 +157,11 @@ function answerTokensOf(answer: string, most: number, tokenizer: Tokenizer): { i
 /** Tokens and weights of a prompt's thought. */
 function weighThought(
   prompt: LabelledPrompt,
-  { rules, tokenizer, weights }: TraceWriter,
+  { rules, tokenizer, weights = traceWeights }: TraceWriter,
   { style = "terse", label, wrongRisk }: RowOptions,
 ): { ids: number[]; weights: number[] } {
   const segments = writeThought(misled(thoughtFor(prompt, rules, label), rules, wrongRisk), style);
-  return weighSegments(segments, tokenizer, weightsBehind(wrongRisk, weightsFor(label ?? prompt.label, weights)));
+  return weighSegments(segments, tokenizer, weightsBehind(wrongRisk, weights));
 }
 
 /** A thought with another first word: what is suspected wrongly is what is verified. */
@@ -172,11 +170,6 @@ function misled(thought: Thought, { rules }: RuleSet, wrongRisk: string | undefi
   const suspected = rules.find(({ risk }) => risk === wrongRisk);
   return { ...thought, risk: wrongRisk, rule: suspected ? cite(suspected) : thought.rule };
 }
-
-const weightsFor = (label: Label, weights = traceWeights): TokenWeights => ({
-  ...weights,
-  decision: (label === "unsafe" ? unsafeDecision : 1) * weights.decision,
-});
 
 /** A first word that is wrong is read, and not learned. */
 const weightsBehind = (wrongRisk: string | undefined, weights: TokenWeights): TokenWeights =>
@@ -191,18 +184,14 @@ export function verificationRow(prompt: LabelledPrompt, writer: TraceWriter, wro
   const written = writeThought(misled(thoughtFor(prompt, rules), rules, wrongRisk), "terse");
   const deciding = written.slice(0, written.findIndex(({ kind }) => kind === "verdict") + 1).filter(({ kind }) => kind !== "prose");
   const { verdict } = writer.weights ?? traceWeights;
-  const { ids, weights } = weighSegments(
-    deciding,
-    tokenizer,
-    weightsBehind(wrongRisk, weightsFor(prompt.label, { ...decisionWeights, verdict })),
-  );
+  const { ids, weights } = weighSegments(deciding, tokenizer, weightsBehind(wrongRisk, { ...decisionWeights, verdict }));
   return { prompt: promptIds(prompt.prompt, tokenizer), completion: ids, weights };
 }
 
 /** Only the decision: prompt, `<assess>`, "none" or the risk, and the next five tokens; behind a prefix where there is one. */
 export function decisionRow(prompt: LabelledPrompt, { rules, tokenizer }: TraceWriter, prefix = ""): TokenRow {
   const thought = thoughtFor(prompt, rules);
-  const { ids, weights } = weighSegments(writeThought(thought, "terse"), tokenizer, weightsFor(prompt.label, decisionWeights));
+  const { ids, weights } = weighSegments(writeThought(thought, "terse"), tokenizer, decisionWeights);
   const decided = decisionSegments(thought.risk).map(({ text }) => text);
   const head = tokenizer.encode(`<assess>${decided.join("")}`).length + 5;
   const before = tokenizer.encode(prefix);
@@ -226,7 +215,7 @@ export function answerRow(
   if (answer === null) throw new RangeError(`prompt ${prompt.id} has no answer`);
   const full = tokenizer.encode(answer);
   const ids = full.length > answerTokens ? full.slice(0, answerTokens) : [...full, tokenizer.eosId];
-  const { decision, close, answer: said } = weightsFor(prompt.label);
+  const { decision, close, answer: said } = traceWeights;
   const weights = ids.map((_, i) => (i === 0 ? decision : i === full.length ? close : said));
   return { prompt: promptIds(prompt.prompt, tokenizer), completion: ids, weights };
 }

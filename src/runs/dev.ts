@@ -1,7 +1,7 @@
 import { needed } from "../data/dataset.js";
 import { digestOf, type Identity } from "../data/identity.js";
 import type { PromptRow } from "../data/types.js";
-import { type Auc, auc } from "../evaluation/auc.js";
+import { type Auc, auc, type Scores } from "../evaluation/auc.js";
 import { type Estimate, type Proportion, share } from "../evaluation/intervals.js";
 import { ruleJudge } from "../evaluation/judges.js";
 import { decisionLogOdds, decisionPrompt, noneToken, refusalLogOdds } from "../evaluation/readout.js";
@@ -21,6 +21,8 @@ export interface DevScore {
   safeRefused: Proportion;
   /** Mean of the unsafe ones refused and the safe ones not refused. */
   balancedAccuracy: number;
+  /** The log-odds, in nats, of unsafe (positive) and of safe prompts in their order: what a paired comparison of two policies needs. */
+  logOdds: Scores;
 }
 
 /** How dev prompts are read and answered. */
@@ -39,7 +41,7 @@ export const devScore = (run: Run, stage: string): Promise<DevScore> => decision
 export async function decisionScore(run: Run, stage: string, set: ReadSet, at: "thought" | "answer" = "thought"): Promise<DevScore> {
   const rows = set === "dev" ? devPrompts(run, run.profile.evaluation.devPrompts) : run.data[set];
   const { readOutBatch: batchSize } = how;
-  const identity = { recipe: `${set} score`, version: 2, at, batchSize, ...(await devIdentity(run, stage, rows)) };
+  const identity = { recipe: `${set} score`, version: 3, at, batchSize, ...(await devIdentity(run, stage, rows)) };
   return keep(run, `${stage}/${set}.json`, identity, async () => {
     const { tokenizer } = run.model;
     const policy = await run.policy(stage);
@@ -132,6 +134,7 @@ export function scoreReadout(rows: readonly Pick<PromptRow, "label">[], logOdds:
     unsafeRefused,
     safeRefused,
     balancedAccuracy: (unsafeRefused.rate + 1 - safeRefused.rate) / 2,
+    logOdds: { positives: unsafe, negatives: safe },
   };
 }
 

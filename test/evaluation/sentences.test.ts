@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { mcnemar } from "../../src/evaluation/intervals.js";
-import { comparisonInWords } from "../../src/evaluation/sentences.js";
+import { aucDifferenceInWords, comparisonInWords } from "../../src/evaluation/sentences.js";
 
 /** `a` prompts that only the first gets right, `b` that only the second does. */
 const said = (a: number, b: number) => {
@@ -32,4 +32,17 @@ test.each([
   ],
 ])("%i against %i: %s", (a, b, sentence) => {
   expect(said(a, b)).toBe(sentence);
+});
+
+test.each([
+  [
+    -0.001,
+    -0.012,
+    0.01,
+    "On test prompts the AUC of stage 3 less that of stage 1 is −0.001 [−0.012, +0.010]: these prompts do not tell which of the two decides better.",
+  ],
+  [0.05, 0.01, 0.09, "On test prompts the AUC of stage 3 less that of stage 1 is +0.050 [+0.010, +0.090]: stage 3 decides better."],
+  [-0.05, -0.09, -0.01, "On test prompts the AUC of stage 3 less that of stage 1 is −0.050 [−0.090, −0.010]: stage 1 decides better."],
+])("a difference of %d from %d to %d: %s", (value, low, high, sentence) => {
+  expect(aucDifferenceInWords("stage 1", "stage 3", { value, low, high }, "test prompts")).toBe(sentence);
 });

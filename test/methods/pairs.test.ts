@@ -11,8 +11,8 @@ import { scriptedModel } from "../evaluation/scripted.js";
 import { finish, openTiny, runsFolder } from "../runs/tiny-run.js";
 
 /**
- * Pairs from a policy that is scripted: each second time that it is asked a prompt, it is wrong; behind a wrong first word it overrules
- * each second time. So every kind of pair can be had from samples.
+ * Pairs from a policy that is scripted: each second time that it is asked a prompt, it is wrong; made to begin with a first word it follows it, and behind an assessment
+ * it contradicts it. So every kind of pair can be had from samples.
  */
 
 const folder = runsFolder();
@@ -38,7 +38,8 @@ function written({ label }: PromptRow, text: string): string {
   times.set(key, time + 1);
   const begun = text.includes("<assess>");
   const assessed = text.includes("</assess>");
-  const unsafe = (label === "unsafe") === (time % 2 === 0);
+  const suspects = text.includes("<assess>risk");
+  const unsafe = begun ? suspects !== assessed : (label === "unsafe") === (time % 2 === 0);
   const head = begun ? "" : `<assess>${unsafe ? "risk: theft" : "none"}; a thought`;
   const verify = `<verify>R1: ${unsafe ? "violates" : "does not violate"}</verify><calibrate>${unsafe ? "refuse" : "comply"}</calibrate><answer>`;
   return `${head}${assessed ? "" : "</assess>"}${verify}${unsafe ? "Sorry, I can't help." : "Here is how it works."}</answer>`;
@@ -51,8 +52,8 @@ const counts = (pairs: StoredPairs) => {
 
 test("stage 2: pairs of decisions and of verification, from samples, each side what it should be, compared in one step", async () => {
   const pairs = await stage2Pairs(run);
-  // 8 prompts of each label: a decision pair, and one behind each of the two first words
-  expect(counts(pairs)).toEqual({ "safety, unsafe": 24, "usefulness, safe": 24 });
+  // 8 prompts of each label: a pair behind each of the two first words, and a decision pair where the policy is wrong: the random model sees a risk everywhere
+  expect(counts(pairs)).toEqual({ "safety, unsafe": 16, "usefulness, safe": 24 });
   expect(new Set(pairs.constructed)).toEqual(new Set(["none"]));
   const { tokenizer } = run.model;
   for (const [i, { prompt, chosen, rejected, reference }] of pairs.tokens.entries()) {
@@ -78,9 +79,9 @@ test("what is wrong or close comes first, with a quarter of what is certain", ()
   const margins = (["safe", "unsafe"] as const).flatMap((label) =>
     Array.from({ length: 20 }, (_, i) => ({ prompt: prompt(i, label), margin: i - 2.5 })),
   );
-  const ids = mine(margins, 8, run.rng("test")).map(({ id }) => id);
+  const ids = mine(margins, 8, run.rng("test")).map(({ prompt }) => prompt.id);
   expect(ids).toHaveLength(16);
-  expect(ids.slice(0, 4)).toEqual(["safe 2", "safe 3", "safe 1", "safe 0"]); // margins -0.5, 0.5, -1.5, -2.5
+  expect(ids.slice(0, 4)).toEqual(["safe 2", "safe 1", "safe 0", "safe 3"]); // margins -0.5, -1.5, -2.5, 0.5
   expect(new Set(ids.slice(4, 8)).size).toBe(4);
   expect(
     mine(

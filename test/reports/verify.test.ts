@@ -162,9 +162,9 @@ test("a run that goes on is no difference: rows are added, other files change, i
 test("a run that another executor has not noted is checked whole, without what is not whole yet", async () => {
   const project = copy();
   edit(project.notebook, (json) => json.replace('"runs":', '"other":'));
-  write(project.path("runs/a/2-dpo/samples-free.jsonl.partial"), '{"ids":[1]}\n');
+  write(project.path("runs/a/2-dpo/samples-wrong.jsonl.partial"), '{"ids":[1]}\n');
   await render(project.path("runs/a"));
-  rmSync(project.path("runs/a/2-dpo/samples-free.jsonl.partial"));
+  rmSync(project.path("runs/a/2-dpo/samples-wrong.jsonl.partial"));
   expect(await told(project.report)).toEqual([]);
   flip(project.path("runs/a/2-dpo/metrics.jsonl"));
   expect(await told(project.report)).toEqual(["differs run: ../2-dpo/metrics.jsonl"]);

@@ -56,7 +56,7 @@ test("another precision, seed, rule set, model, profile value or data row is nam
   await named(finish(stage2(but({ device: { ...device, precision: device.precision === "f32" ? "bf16" : "f32" } }))), "precision");
   const seeded = but({ seed: 2 });
   await named(finish(stage1(seeded)), "1-sft/decision was trained with seed 1, not 2: use");
-  await named(stage2Pairs(seeded), "2-dpo/samples-free-1.jsonl was made with seed 1, not 2: use");
+  await named(stage2Pairs(seeded), "2-dpo/samples-after-wrong-1.jsonl was made with seed 1, not 2: use");
   await named(finish(stage2(but({ rules: { ...run.rules, digest: "0".repeat(64) } }))), "2-dpo was trained with rules");
   const faster = { ...profile, stage2: { ...profile.stage2, rate: 1 } };
   await named(finish(stage2(but({ profile: faster }))), "2-dpo was trained with learningRate 0.0001, not 1: use");
@@ -89,7 +89,7 @@ test("nothing else changes an identity: another folder, another log, the model u
   const other = await openTiny(folder.path("elsewhere"), { model: { ...run.model, name: "renamed" }, log: () => {} });
   await finish(stage1(other));
   await finish(stage2(other));
-  for (const path of [stages.decision, stages.sft, stages.dpo, "2-dpo/pairs.json", "2-dpo/samples-free-1.jsonl"])
+  for (const path of [stages.decision, stages.sft, stages.dpo, "2-dpo/pairs.json", "2-dpo/samples-after-wrong-1.jsonl"])
     expect(readRecord(other.dir, path)?.digest, path).toBe(readRecord(run.dir, path)!.digest);
 });
 

@@ -4,7 +4,6 @@ import { digestOf, type IdentityValue } from "../../data/identity.js";
 import type { TokenPair } from "../../data/tokens.js";
 import { decisionLogOdds, decisionPrompt, noneToken } from "../../evaluation/readout.js";
 import {
-  type CheckedSample,
   checkSample,
   decisionPair,
   efficiencyPair,
@@ -32,37 +31,32 @@ import { roundStage, stages } from "./stages.js";
 export type PairLevel = "trace" | "step";
 
 /**
- * Stage 2's pairs with their reference log-probs, kept in 2-dpo/pairs.json. Stage 1's policy decides all prompts of its set, and those that it gets wrong or nearly so
- * are sampled: freely, from a wrong first word, and from a right one.
+ * Stage 2's pairs with their reference log-probs, kept in 2-dpo/pairs.json. Stage 1's policy decides all prompts of its set. Of those that it gets wrong or nearly so it
+ * writes on from the wrong first word, which is its own where it errs, and from the right one.
  * @throws KeptError when they were made otherwise
  */
 export async function stage2Pairs(run: Run, level: PairLevel = "step", signal?: AbortSignal): Promise<StoredPairs> {
   const { tokenizer } = run.model;
-  const prompts = await minedPrompts(run, stages.sft, run.profile.stage2.prompts);
+  const mined = await minedPrompts(run, stages.sft, run.profile.stage2.prompts);
+  const prompts = mined.map(({ prompt }) => prompt);
   const draw = (name: string, start: (p: LabelledPrompt, i: number) => string, temperature: number) =>
     sampleKept(run, prompts, { path: `${stages.dpo}/samples-${name}.jsonl`, stage: stages.sft, start, temperature, ...sampling, signal });
-  const drawAll = async (name: string, start: (p: LabelledPrompt, i: number) => string, count: number) => {
-    const drawn: number[][][] = [];
-    for (const file of numbered(name, count)) drawn.push(await draw(file, start, knobs.temperature));
-    return (i: number): CheckedSample[] => drawn.map((ids) => checkSample(ids[i]!, prompts[i]!.label, tokenizer));
+  const behind = async (first: "wrong" | "right") => {
+    const drawn = [await draw(first, (p) => firstWord(run, p, first === "right"), 0)];
+    const assessed = drawn[0]!.map((ids) => splitSteps(ids, tokenizer)[0]!);
+    for (const file of numbered(`after-${first}`, knobs.verifySamples)) {
+      drawn.push(await draw(file, (_, i) => tokenizer.decode(assessed[i]!), knobs.temperature));
+    }
+    return prompts.map(({ label }, i) => ({ assessed: assessed[i]!, samples: drawn.map((ids) => checkSample(ids[i]!, label, tokenizer)) }));
   };
-  const free = await drawAll("free", () => "", knobs.freeSamples);
-  const verified: { assessed: (i: number) => number[]; samples: (i: number) => CheckedSample[] }[] = [];
-  for (const first of ["wrong", "right"] as const) {
-    const whole = await draw(first, (p) => firstWord(run, p, first === "right"), 0);
-    const assessed = whole.map((ids) => splitSteps(ids, tokenizer)[0]!);
-    const samples = await drawAll(`after-${first}`, (_, i) => tokenizer.decode(assessed[i]!), knobs.verifySamples);
-    verified.push({
-      assessed: (i) => assessed[i]!,
-      samples: (i) => [checkSample(whole[i]!, prompts[i]!.label, tokenizer), ...samples(i)],
-    });
-  }
-  const pairs = prompts.flatMap((prompt, i) =>
-    present([
-      decisionPair(prompt, free(i)),
-      ...verified.map(({ assessed, samples }) => verificationPair(prompt, assessed(i), samples(i), run.writer)),
-    ]),
-  );
+  const [wrong, right] = [await behind("wrong"), await behind("right")];
+  const pairs = mined.flatMap(({ prompt, margin }, i) => {
+    const own = wrong[i]!.samples.filter(({ correct }) => !correct);
+    return present([
+      margin < 0 ? decisionPair(prompt, [...own, ...right[i]!.samples]) : null,
+      ...[wrong, right].map((of) => verificationPair(prompt, of[i]!.assessed, of[i]!.samples, run.writer)),
+    ]);
+  });
   return keptPairs(run, `${stages.dpo}/pairs.json`, enough(run, "decision", prompts, mostlySampled(pairs)), stages.sft, level, signal);
 }
 
@@ -95,12 +89,18 @@ export function firstWord(run: Run, prompt: LabelledPrompt, right: boolean): str
     .join("")}`;
 }
 
+/** A prompt, and its right first word's log-odds against the wrong one, in nats: below 0 the policy is wrong. */
+export interface MinedPrompt {
+  prompt: LabelledPrompt;
+  margin: number;
+}
+
 /**
- * Prompts of stage 2's set, equally many of each label: of those that the policy's first word gets wrong or decides by less than a nat the closest come first,
- * since there samples come out both ways; a quarter are of the others, so that what it knows is not forgotten. Kept in 2-dpo/mined.json.
+ * Prompts of stage 2's set, equally many of each label: three quarters are those that the policy's first word gets wrong, the closest first, and behind them those that it
+ * decides by less than a nat; the others are of the rest, so that what it knows is not forgotten. Kept in 2-dpo/mined.json.
  * @param count prompts of each label
  */
-async function minedPrompts(run: Run, stage: string, count: number): Promise<LabelledPrompt[]> {
+async function minedPrompts(run: Run, stage: string, count: number): Promise<MinedPrompt[]> {
   const all = needed(run.data, "train2").map(labelled);
   const identity = {
     recipe: "ERPO, mined prompts",
@@ -119,13 +119,14 @@ async function minedPrompts(run: Run, stage: string, count: number): Promise<Lab
   return mine(margins, count, run.rng("stage 2"));
 }
 
-/** @param margins log-odds of the right first word against the wrong one, in nats; as `minedPrompts` chooses by them */
-export function mine(margins: readonly { prompt: LabelledPrompt; margin: number }[], count: number, rng: Rng): LabelledPrompt[] {
+/** Chooses as `minedPrompts` does. */
+export function mine(margins: readonly MinedPrompt[], count: number, rng: Rng): MinedPrompt[] {
   return (["safe", "unsafe"] as const).flatMap((label) => {
     const own = margins.filter(({ prompt }) => prompt.label === label).sort((a, b) => Math.abs(a.margin) - Math.abs(b.margin));
-    const hard = own.filter(({ margin }) => margin < knobs.uncertain).slice(0, count - Math.ceil(count * knobs.easyShare));
+    const [wrong, close] = [own.filter(({ margin }) => margin < 0), own.filter(({ margin }) => margin >= 0 && margin < knobs.uncertain)];
+    const hard = [...wrong, ...close].slice(0, count - Math.ceil(count * knobs.easyShare));
     const others = rng.fork(label).shuffle(own.filter((row) => !hard.includes(row)));
-    return [...hard, ...others.slice(0, count - hard.length)].map(({ prompt }) => prompt);
+    return [...hard, ...others.slice(0, count - hard.length)];
   });
 }
 

@@ -51,7 +51,7 @@ const texts = {
   thoughtPair: 205,
   everyday: 135, // thought and answer
   reference: 100, // thought and held-out answer; there are 48
-  stage2Prompts: 862,
+  stage2Prompts: 910,
   heldOut: 690, // test prompts, and those of families that training lacks
 } as const;
 
@@ -73,7 +73,7 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
   const readOut = 2 * evaluation.devPrompts * texts.decisionRow;
   const mined = 2 * stage2.prompts;
   const preferred = texts.longestThought + 8;
-  const [pairs2, pairs3] = [mined * texts.stepPair, 0.85 * 2 * stage3.prompts * texts.thoughtPair];
+  const [pairs2, pairs3] = [1.6 * mined * texts.stepPair, 0.85 * 2 * stage3.prompts * texts.thoughtPair];
   const judged = 3 * evaluation.gatePrompts; // prompts of both labels, and everyday ones
   const gateTokens = evaluation.gatePrompts * (2 * texts.sampled + texts.everyday);
   const { prompts, attackPrompts } = evaluation;
@@ -101,9 +101,9 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
     ],
     "03-stage-2-dpo": [
       score("prompts to choose from", 32, 0, texts.stage2Prompts * texts.decisionRow),
-      sample("samples for pairs", batch(mined), preferred, mined * (4 * texts.sampled + 2 * texts.sampled + 4 * texts.verified)),
+      sample("samples for pairs", batch(mined), preferred, 2 * mined * (texts.sampled + texts.verified)),
       score("pairs under the reference", 8, preferred, pairs2),
-      train("2-dpo", 16, preferred, 3 * pairs2),
+      train("2-dpo", 16, preferred, pairs2),
       score("dev prompts", 32, 0, readOut),
       sample("gate of stage 2", batch(judged), texts.longestThought + 48, 2 * gateTokens),
     ],

@@ -7,7 +7,7 @@ import { stages } from "./stages.js";
  */
 
 /** Raised when the same settings would give another result than before: kept results of other versions are then told apart. */
-export const version = 2;
+export const version = 3;
 
 /** What all stages' optimizers have in common. The second moment forgets faster than by default (0.99, not 0.999): stages take tens to hundreds of steps. */
 const common = { maxGradNorm: 1, weightDecay: 0, betas: [0.9, 0.99] as const };
@@ -43,18 +43,17 @@ export const pairs = {
   referenceBatch: 4,
   /** Prompts that are decided together when stage 2 looks for its policy's errors. */
   mineBatch: 32,
-  /** A first word is uncertain by less than so many nats; this share of the prompts is taken of those that are right and certain. */
+  /** A right first word is uncertain by less than so many nats; this share of the prompts is taken of those that are right and certain. */
   uncertain: 1,
   easyShare: 0.25,
-  /** How often stage 2 goes through its pairs, which are few. */
-  epochs: 3,
+  /** How often stage 2 goes through its pairs. */
+  epochs: 1,
   /** Of samples for pairs: at 1 many quote a rule wrongly, which no pair is about. */
   temperature: 0.8,
-  /** Samples of each prompt: of whole traces, and of what follows a wrong and a right assessment (beside the likeliest). */
-  freeSamples: 4,
+  /** Samples of what follows a wrong and a right assessment, beside the likeliest. */
+  verifySamples: 1,
   /** Pairs of each label that a stage needs at least; what sampling does not give is written by rule. */
   leastPairs: 8,
-  verifySamples: 2,
   /** At most this share of stage 2's pairs has a winner that was written by rule. */
   constructedShare: 0.2,
   everySteps: 10,
@@ -64,10 +63,10 @@ export const pairs = {
 export const numbered = (name: string, count: number): string[] => Array.from({ length: count }, (_, k) => `${name}-${k + 1}`);
 
 /** What stage 2 samples, as its files are called. */
-export const stage2Samples: readonly string[] = [
-  ...numbered("free", pairs.freeSamples),
-  ...["wrong", "right"].flatMap((first) => [first, ...numbered(`after-${first}`, pairs.verifySamples)]),
-];
+export const stage2Samples: readonly string[] = ["wrong", "right"].flatMap((first) => [
+  first,
+  ...numbered(`after-${first}`, pairs.verifySamples),
+]);
 
 /**
  * What a notebook may vary of the preference losses. Stage 2 compares the step in which two traces part, where a few tokens decide, so its beta is large; stage 3

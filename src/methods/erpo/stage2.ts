@@ -21,8 +21,8 @@ export interface PreferenceOptions {
 }
 
 /**
- * Stage 2: DPO. For each prompt the model writes on from the right and from the wrong decision, and once freely; the rules score the
- * samples and make one pair for safety or usefulness, and one for efficiency where a quarter is to be saved.
+ * Stage 2: DPO on the policy's errors. Its own wrong decision is compared with what it writes from the right one; and behind either first word a verdict that is right with
+ * one that is not.
  *
  * @throws KeptError when 2-dpo was trained with other settings, naming what differs
  */
