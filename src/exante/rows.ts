@@ -2,7 +2,7 @@ import type { TokenRow } from "../data/tokens.js";
 import type { Label, PromptRow } from "../data/types.js";
 import type { Tokenizer } from "../model/tokenizer.js";
 import type { Rule, RuleSet } from "./rules.js";
-import { decisionSegments, type Segment, type Thought, type TraceStyle, writeThought } from "./trace.js";
+import { type DecisionPlace, type Segment, type Thought, type TraceStyle, writeThought } from "./trace.js";
 
 /** A prompt with everything that its training rows are written from. */
 export interface LabelledPrompt extends PromptRow {
@@ -21,6 +21,8 @@ export interface TraceWriter {
   tokenizer: Tokenizer;
   /** Of the tokens of whole thoughts and of verification; default: `traceWeights`. */
   weights?: TokenWeights;
+  /** Where assessments decide; default: "first". */
+  decides?: DecisionPlace;
 }
 
 /** How much each kind of token counts in the loss. */
@@ -157,10 +159,10 @@ function answerTokensOf(answer: string, most: number, tokenizer: Tokenizer): { i
 /** Tokens and weights of a prompt's thought. */
 function weighThought(
   prompt: LabelledPrompt,
-  { rules, tokenizer, weights = traceWeights }: TraceWriter,
+  { rules, tokenizer, weights = traceWeights, decides }: TraceWriter,
   { style = "terse", label, wrongRisk }: RowOptions,
 ): { ids: number[]; weights: number[] } {
-  const segments = writeThought(misled(thoughtFor(prompt, rules, label), rules, wrongRisk), style);
+  const segments = writeThought(misled(thoughtFor(prompt, rules, label), rules, wrongRisk), style, decides);
   return weighSegments(segments, tokenizer, weightsBehind(wrongRisk, weights));
 }
 
@@ -188,12 +190,13 @@ export function verificationRow(prompt: LabelledPrompt, writer: TraceWriter, wro
   return { prompt: promptIds(prompt.prompt, tokenizer), completion: ids, weights };
 }
 
-/** Only the decision: prompt, `<assess>`, "none" or the risk, and the next five tokens; behind a prefix where there is one. */
-export function decisionRow(prompt: LabelledPrompt, { rules, tokenizer }: TraceWriter, prefix = ""): TokenRow {
-  const thought = thoughtFor(prompt, rules);
-  const { ids, weights } = weighSegments(writeThought(thought, "terse"), tokenizer, decisionWeights);
-  const decided = decisionSegments(thought.risk).map(({ text }) => text);
-  const head = tokenizer.encode(`<assess>${decided.join("")}`).length + 5;
+/** Only the decision: prompt, `<assess>`, "none" or the risk (behind the assessment's text, where that decides last), and the next five tokens; behind a prefix where there is one. */
+export function decisionRow(prompt: LabelledPrompt, { rules, tokenizer, decides }: TraceWriter, prefix = ""): TokenRow {
+  const segments = writeThought(thoughtFor(prompt, rules), "terse", decides);
+  const { ids, weights } = weighSegments(segments, tokenizer, decisionWeights);
+  const last = segments.findLastIndex(({ kind }) => kind === "decision" || kind === "risk");
+  const decided = segments.slice(0, last + 1).map(({ text }) => text);
+  const head = tokenizer.encode(decided.join("")).length + 5;
   const before = tokenizer.encode(prefix);
   return {
     prompt: promptIds(prompt.prompt, tokenizer),

@@ -6,7 +6,7 @@
  *
  * The decision comes first: the first token after `<assess>` is "none" or "risk". A decision that has to wait for generated text is far less accurate at this model
  * size, and one between "none" and many risk words is lost where those share what speaks against "none". The rule's own words come before its number, which follows from
- * them. The verdict behind them decides once more: it may overrule the first word.
+ * them. The verdict behind them decides once more: it may overrule the first word. An ablation has the decision last: `SENSE; target: TARGET; none`.
  */
 
 export const tags = ["<assess>", "</assess>", "<verify>", "</verify>", "<calibrate>", "</calibrate>", "<answer>", "</answer>"] as const;
@@ -17,6 +17,9 @@ export type Verdict = "violates" | "does not violate";
 export type Path = "refuse" | "safe completion" | "comply";
 /** How a thought is worded: as few words as possible, or in sentences. */
 export type TraceStyle = "terse" | "verbose";
+
+/** Where an assessment decides: before anything else, or behind its text. */
+export type DecisionPlace = "first" | "last";
 
 /** What a thought says, before it is put into words. */
 export interface Thought {
@@ -56,14 +59,16 @@ const terseWording: Record<Path, string> = {
 };
 
 /** A thought written out, without the answer. */
-export function writeThought(thought: Thought, style: TraceStyle): Segment[] {
+export function writeThought(thought: Thought, style: TraceStyle, decides: DecisionPlace = "first"): Segment[] {
   const { risk, sense, target, rule, verdict, path } = thought;
   const verbose = style === "verbose";
+  const assessed = verbose ? verboseWording.assess(sense, target) : `${sense}; target: ${target}`;
   const prose = (text: string): Segment[] => (text === "" ? [] : [{ text, kind: "prose" }]);
   return [
     { text: "<assess>", kind: "tag" },
-    ...decisionSegments(risk),
-    ...prose(verbose ? `; ${verboseWording.assess(sense, target)}` : `; ${sense}; target: ${target}`),
+    ...(decides === "first"
+      ? [...decisionSegments(risk), ...prose(`; ${assessed}`)]
+      : [...prose(`${assessed}; `), ...decisionSegments(risk)]),
     { text: "</assess><verify>", kind: "tag" },
     ...prose(verbose ? verboseWording.verify : ""),
     ...citation(rule),
@@ -96,7 +101,7 @@ function citation(rule: Thought["rule"]): Segment[] {
   ];
 }
 
-/** What stands between `<assess>` and the first semicolon. */
+/** What stands between `<assess>` and the first semicolon, or between the last one and `</assess>`. */
 export function decisionSegments(risk: string): Segment[] {
   if (risk === "none") return [{ text: "none", kind: "decision" }];
   return [
@@ -125,19 +130,27 @@ const id = "([A-Za-z0-9][A-Za-z0-9-]*)";
 const cited = new RegExp(`(?:\\(${id}\\)|^\\s*(?:${verboseWording.verify})?(?!none:)${id}):\\s*(?:does not violate|violates)`, "i");
 const paths = [/\brefuse\b/, /\bsafe completion\b/, /\bcomply\b/] as const;
 
+const isDecision = (part: string): boolean => part === "none" || part.startsWith("risk: ");
+
+/**
+ * What a completion has written of its assessment before a decision that comes last, with which a read-out begins; null where there is none.
+ * @returns text from `<assess>` on
+ */
+export function beforeLastDecision(completion: string): string | null {
+  const match = /^\s*<assess>(?:[^<]*; )?(?=(?:none|risk: [^<;]*)<\/assess>)/.exec(completion);
+  return match?.[0] ?? null;
+}
+
 /** The trace of a completion, or null where the completion is no valid trace: a tag or the verdict is missing, or out of order. */
 export function parseTrace(completion: string): ParsedTrace | null {
   const match = shape.exec(completion);
   if (!match) return null;
   const [head, assessment, verification, calibration] = match as unknown as [string, string, string, string];
-  const said = verification.slice(verification.lastIndexOf(":") + 1); // what is quoted stands before it
-  const verdict = /does not violate/i.test(said) ? "does not violate" : /violates/i.test(said) ? "violates" : null;
+  const judged = verification.slice(verification.lastIndexOf(":") + 1); // what is quoted stands before it
+  const verdict = /does not violate/i.test(judged) ? "does not violate" : /violates/i.test(judged) ? "violates" : null;
   if (!verdict) return null;
-  const risk = assessment
-    .split(";")[0]!
-    .trim()
-    .toLowerCase()
-    .replace(/^risk: /, "");
+  const said = assessment.split(";").map((part) => part.trim().toLowerCase());
+  const risk = (isDecision(said[0]!) ? said[0]! : isDecision(said.at(-1)!) ? said.at(-1)! : said[0]!).replace(/^risk: /, "");
   const [, quoted, bare] = cited.exec(verification) ?? [];
   const path = paths.findIndex((named) => named.test(calibration));
   return {

@@ -4,6 +4,7 @@ import { DataError, wrong } from "../data/errors.js";
 import { type IdentityValue, identityDifferences } from "../data/identity.js";
 import { readJson } from "../data/jsonl.js";
 import { traceWeights } from "../exante/rows.js";
+import type { DecisionPlace } from "../exante/trace.js";
 
 /**
  * How much of everything a run does, and the parts of the recipe that ablations change. Budgets are counted in tokens and prompts, never in seconds, so that a run is the
@@ -39,6 +40,8 @@ export interface Stage1Settings {
   corrections: number;
   /** Whether verification quotes the rule's words before its number: `WORDS (R1): violates`, else `R1: violates`. */
   quotes: boolean;
+  /** Where an assessment decides. "last" is an ablation of stage 1: the later stages read the first word. */
+  decides: DecisionPlace;
   /** Weight of the verdict's first token in the loss; a tag's is 1. */
   verdictWeight: number;
 }
@@ -53,9 +56,9 @@ const quick: Profile = {
   firstLayer: 1 / 3,
   stage1: {
     ...{ decisionTokens: 130_000, decisionRate: 2e-3, traceTokens: 100_000, traceRate: 1e-3 },
-    ...{ verbose: 0.5, corrections: 1, quotes: true, verdictWeight: traceWeights.verdict },
+    ...{ verbose: 0.5, corrections: 1, quotes: true, decides: "first", verdictWeight: traceWeights.verdict },
   },
-  stage2: { prompts: 48, rate: 1e-4 },
+  stage2: { prompts: 48, rate: 2e-4 },
   stage3: { rounds: 2, prompts: 24, samples: 4, rate: 3e-4, efficiency: true },
   evaluation: { prompts: 60, attackPrompts: 20, devPrompts: 100, gatePrompts: 40 },
   answerTokens: 32,
@@ -66,7 +69,7 @@ const full: Profile = {
   ...quick,
   name: "full",
   stage1: { ...quick.stage1, decisionTokens: 220_000, decisionRate: 2e-3, traceTokens: 250_000, traceRate: 1e-3 },
-  stage2: { prompts: 110, rate: 1e-4 },
+  stage2: { prompts: 110, rate: 2e-4 },
   stage3: { ...quick.stage3, rounds: 3, prompts: 60, samples: 4, rate: 1e-4 },
   evaluation: { prompts: 230, attackPrompts: 100, devPrompts: 220, gatePrompts: 220 },
   answerTokens: 48,
@@ -155,7 +158,13 @@ const schema: z.ZodType<Profile> = z.strictObject({
   firstLayer: share.refine((x) => x < 1, "must be below 1: some layers are adapted"),
   stage1: z.strictObject({
     ...{ decisionTokens: count, decisionRate: rate, traceTokens: count, traceRate: rate },
-    ...{ verbose: share, corrections: share, quotes: either, verdictWeight: number("a number of 0 or more", (x) => x >= 0) },
+    ...{
+      verbose: share,
+      corrections: share,
+      quotes: either,
+      decides: z.enum(["first", "last"], wrong('must be "first" or "last"')),
+      verdictWeight: number("a number of 0 or more", (x) => x >= 0),
+    },
   }),
   stage2: z.strictObject({ prompts: count, rate }),
   stage3: z.strictObject({

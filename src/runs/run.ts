@@ -167,11 +167,12 @@ export async function reopenRun(dir: string, options: Pick<OpenRunOptions, "mode
   }
 }
 
-/** Quotes and the verdict's weight are the profile's. */
+/** Quotes, the verdict's weight and where it decides are the profile's. */
 const writerOf = (rules: RuleSet, { tokenizer }: LanguageModel, { stage1 }: Profile): TraceWriter => ({
   rules: stage1.quotes ? rules : withoutQuotes(rules),
   tokenizer,
   weights: { ...traceWeights, verdict: stage1.verdictWeight },
+  decides: stage1.decides,
 });
 
 async function openPolicy(run: Run, folder: string): Promise<Policy> {

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { defaultRules } from "../../src/exante/rule-file.js";
-import { answerOf, parseTrace, type Thought, writeThought } from "../../src/exante/trace.js";
+import { answerOf, beforeLastDecision, parseTrace, type Thought, writeThought } from "../../src/exante/trace.js";
 
-const text = (thought: Thought, style: "terse" | "verbose") =>
-  writeThought(thought, style)
+const text = (thought: Thought, style: "terse" | "verbose", decides?: "first" | "last") =>
+  writeThought(thought, style, decides)
     .map((s) => s.text)
     .join("");
 
@@ -30,6 +30,15 @@ test("the decision comes first in both styles", () => {
   }
 });
 
+test("a decision that comes last is read, and what stands before it", () => {
+  const stolen: Thought = { ...thought, risk: "theft", verdict: "violates", path: "refuse" };
+  const terse = text(stolen, "terse", "last");
+  expect(terse).toContain("<assess>end a stuck program; target: own computer; risk: theft</assess>");
+  expect(beforeLastDecision(terse)).toBe("<assess>end a stuck program; target: own computer; ");
+  expect(beforeLastDecision(text(thought, "verbose", "last"))).toMatch(/^<assess>This is a request .* stand\.; $/);
+  expect(beforeLastDecision("<assess>end a stuck program; target")).toBeNull();
+});
+
 test("what is written is read back", () => {
   const word = fc.stringMatching(/^[a-z]{2,8}( [a-z]{2,8}){0,3}$/);
   const any = fc.record({
@@ -38,16 +47,17 @@ test("what is written is read back", () => {
     index: fc.nat(13),
     unsafe: fc.boolean(),
     verbose: fc.boolean(),
+    last: fc.boolean(),
     quoted: fc.boolean(),
     step: fc.nat(2),
   });
   fc.assert(
-    fc.property(any, ({ sense, target, index, unsafe, verbose, quoted, step }) => {
+    fc.property(any, ({ sense, target, index, unsafe, verbose, last, quoted, step }) => {
       const { id, risk, quote } = defaultRules().rules[index]!;
       const verdict = unsafe ? "violates" : "does not violate";
       const path = (["refuse", "safe completion", "comply"] as const)[step]!;
       const said = { risk: unsafe ? risk : "none", sense, target, rule: { id, quote: quoted ? quote! : "" }, verdict, path } as const;
-      const written = text(said, verbose ? "verbose" : "terse");
+      const written = text(said, verbose ? "verbose" : "terse", last ? "last" : "first");
       const parsed = parseTrace(`${written}An answer.</answer>`);
       expect(parsed).toMatchObject({
         risk: unsafe ? risk : "none",

@@ -73,7 +73,7 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
   const readOut = 2 * evaluation.devPrompts * texts.decisionRow;
   const mined = 2 * stage2.prompts;
   const preferred = texts.longestThought + 8;
-  const [pairs2, pairs3] = [1.6 * mined * texts.stepPair, 0.85 * 2 * stage3.prompts * texts.thoughtPair];
+  const [pairs2, pairs3] = [mined * texts.stepPair, 0.85 * 2 * stage3.prompts * texts.thoughtPair];
   const judged = 3 * evaluation.gatePrompts; // prompts of both labels, and everyday ones
   const gateTokens = evaluation.gatePrompts * (2 * texts.sampled + texts.everyday);
   const { prompts, attackPrompts } = evaluation;
