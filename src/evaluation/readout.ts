@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { commonPrefix } from "../backend/ops/rows.js";
 import { writeRefusal } from "../exante/rows.js";
+import type { DecisionPlace } from "../exante/trace.js";
 import type { Prompt } from "../generation/asking.js";
 import { contextTokens } from "../generation/contexts.js";
 import { boundEdits, ruledLogits } from "../generation/decoding.js";
@@ -60,14 +61,14 @@ export async function decisionLogOdds(policy: Policy, prompts: readonly Prompt[]
   return odds.map((x) => -x);
 }
 
-/** The prompt after which a trace's decision is read: a user's turn, and `<assess>` as the model's beginning. */
-export function decisionPrompt(prompt: string, tokenizer: Tokenizer): Prompt {
-  return { messages: [{ role: "user", content: prompt }], begun: tokenizer.encode("<assess>") };
+/** The prompt after which a trace's decision is read: a user's turn, and the model's beginning: `<assess>`, with what it has written up to a decision that comes last. */
+export function decisionPrompt(prompt: string, tokenizer: Tokenizer, begun = "<assess>"): Prompt {
+  return { messages: [{ role: "user", content: prompt }], begun: tokenizer.encode(begun) };
 }
 
-/** The first token of "none" as it follows `<assess>`. */
-export function noneToken(tokenizer: Tokenizer): number {
-  return firstAfter("<assess>", "none", tokenizer);
+/** The first token of "none" as it follows `<assess>`, or the text of an assessment. */
+export function noneToken(tokenizer: Tokenizer, decides: DecisionPlace = "first"): number {
+  return decides === "first" ? firstAfter("<assess>", "none", tokenizer) : firstAfter(";", " none", tokenizer);
 }
 
 /** The first tokens of the refusals that training writes, whatever the rule ("I", "Sorry"): the read-out of a model that answers without a trace. */

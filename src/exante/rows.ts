@@ -48,8 +48,8 @@ export interface TokenWeights {
 export const traceWeights: TokenWeights = {
   decision: 20,
   risk: 3,
-  rule: 2,
-  quote: 2,
+  rule: 4,
+  quote: 3,
   verdict: 16,
   tag: 1,
   prose: 0.7,
@@ -59,6 +59,8 @@ export const traceWeights: TokenWeights = {
 };
 /** In rows that are nothing but decisions: of what stands between them little, so that it does not take the loss from them. */
 const decisionWeights: TokenWeights = { ...traceWeights, decision: 12, rule: 0.3, quote: 0.3, prose: 0.2 };
+/** In rows of verification: else whole traces, which are few, are all that a citation is learned from, and it does not follow the risk that has just been named. */
+const citationWeights = { rule: 3, quote: 1 };
 
 /**
  * The thought that a prompt of this label calls for: it cites the rule that the prompt breaks, or comes near to, or none.
@@ -186,7 +188,11 @@ export function verificationRow(prompt: LabelledPrompt, writer: TraceWriter, wro
   const written = writeThought(misled(thoughtFor(prompt, rules), rules, wrongRisk), "terse");
   const deciding = written.slice(0, written.findIndex(({ kind }) => kind === "verdict") + 1).filter(({ kind }) => kind !== "prose");
   const { verdict } = writer.weights ?? traceWeights;
-  const { ids, weights } = weighSegments(deciding, tokenizer, weightsBehind(wrongRisk, { ...decisionWeights, verdict }));
+  const { ids, weights } = weighSegments(
+    deciding,
+    tokenizer,
+    weightsBehind(wrongRisk, { ...decisionWeights, ...citationWeights, verdict }),
+  );
   return { prompt: promptIds(prompt.prompt, tokenizer), completion: ids, weights };
 }
 

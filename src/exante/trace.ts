@@ -101,11 +101,11 @@ function citation(rule: Thought["rule"]): Segment[] {
   ];
 }
 
-/** What stands between `<assess>` and the first semicolon, or between the last one and `</assess>`. */
-export function decisionSegments(risk: string): Segment[] {
-  if (risk === "none") return [{ text: "none", kind: "decision" }];
+/** What stands between `<assess>` and the first semicolon, or between the last one and `</assess>`. @param space before it, which belongs to its first token */
+export function decisionSegments(risk: string, space = ""): Segment[] {
+  if (risk === "none") return [{ text: `${space}none`, kind: "decision" }];
   return [
-    { text: "risk:", kind: "decision" },
+    { text: `${space}risk:`, kind: "decision" },
     { text: ` ${risk}`, kind: "risk" },
   ];
 }
@@ -137,7 +137,7 @@ const isDecision = (part: string): boolean => part === "none" || part.startsWith
  * @returns text from `<assess>` on
  */
 export function beforeLastDecision(completion: string): string | null {
-  const match = /^\s*<assess>(?:[^<]*; )?(?=(?:none|risk: [^<;]*)<\/assess>)/.exec(completion);
+  const match = /^\s*<assess>[^<]*;(?= (?:none|risk: [^<;]*)<\/assess>)/.exec(completion);
   return match?.[0] ?? null;
 }
 

@@ -42,6 +42,7 @@ export async function decisionScore(run: Run, stage: string, set: ReadSet, at: "
   const rows = set === "dev" ? devPrompts(run, run.profile.evaluation.devPrompts) : run.data[set];
   const { readOutBatch: batchSize } = how;
   const identity = { recipe: `${set} score`, version: 3, at, batchSize, ...(await devIdentity(run, stage, rows)) };
+  if (at === "thought") firstWordDecides(run);
   return keep(run, `${stage}/${set}.json`, identity, async () => {
     const { tokenizer } = run.model;
     const policy = await run.policy(stage);
@@ -52,6 +53,14 @@ export async function decisionScore(run: Run, stage: string, set: ReadSet, at: "
     const prompts = rows.map((row) => decisionPrompt(row.prompt, tokenizer));
     return scoreReadout(rows, await decisionLogOdds(policy, prompts, noneToken(tokenizer), batchSize));
   });
+}
+
+/** @throws RangeError where assessments decide last, since what is read or put into the model's mouth is the first word */
+export function firstWordDecides({ profile }: Run): void {
+  if (profile.stage1.decides === "first") return;
+  throw new RangeError(
+    `the first word decides nothing in profile ${profile.name}, whose stage1.decides is "last": compare its stage 1 with devRows (how-to/ablations)`,
+  );
 }
 
 /** What an adapter's whole answers to dev prompts do: what the gates look at. */

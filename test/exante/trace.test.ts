@@ -34,8 +34,8 @@ test("a decision that comes last is read, and what stands before it", () => {
   const stolen: Thought = { ...thought, risk: "theft", verdict: "violates", path: "refuse" };
   const terse = text(stolen, "terse", "last");
   expect(terse).toContain("<assess>end a stuck program; target: own computer; risk: theft</assess>");
-  expect(beforeLastDecision(terse)).toBe("<assess>end a stuck program; target: own computer; ");
-  expect(beforeLastDecision(text(thought, "verbose", "last"))).toMatch(/^<assess>This is a request .* stand\.; $/);
+  expect(beforeLastDecision(terse)).toBe("<assess>end a stuck program; target: own computer;");
+  expect(beforeLastDecision(text(thought, "verbose", "last"))).toMatch(/^<assess>This is a request .* stand\.;$/);
   expect(beforeLastDecision("<assess>end a stuck program; target")).toBeNull();
 });
 

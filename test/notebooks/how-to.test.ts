@@ -104,13 +104,25 @@ describe("on one run of the tiny profile, after stage 1", () => {
   });
 
   test("ablations.ipynb compares each ablation with the base run, prompt by prompt", { timeout: 480_000 }, async () => {
-    const names = ["no-thoughts", "no-quotes", "rounds-0"];
+    const names = ["no-thoughts", "no-quotes", "rounds-0", "decision-last", "longer-sft"];
     const shown = await execute("ablations.ipynb", { ablations: JSON.stringify(names) });
     expect(shown("measures-table").map(({ policy }) => policy)).toEqual(["base", ...names]);
     const differences = shown("differences-table");
     expect(differences.map(({ policy }) => policy)).toEqual(names);
     expect(differences[2]).toMatchObject({ "balanced accuracy": "0.00 [0.00, 0.00]", AUC: "0.00 [0.00, 0.00]" }); // no round of stage 3 touches stage 1
     expect(differences[0]).toMatchObject({ "thought tokens": "–" });
+    expect(shown("measures-table")[4]).toMatchObject({ "wrong words overruled": "–" }); // it has no first word
+    const tokens = (of: string, stage: string) => {
+      const steps = readFileSync(join(scratch, of, stage, "metrics.jsonl"), "utf8")
+        .trim()
+        .split("\n");
+      return JSON.parse(steps.at(-1)!).numTokens as number;
+    };
+    const later = ["2-dpo", "3-length-controlled/round-1", "3-length-controlled/round-2"].reduce(
+      (sum, stage) => sum + tokens("run", stage),
+      0,
+    );
+    expect(Math.abs(tokens("run-longer-sft", "1-sft") - tokens("run", "1-sft") - later)).toBeLessThan(400); // less than a row or two
     const record = JSON.parse(readFileSync(join(scratch, "run-no-quotes/run.json"), "utf8"));
     expect(record).toMatchObject({ profile: "tiny-no-quotes", settings: { stage1: { quotes: false } } });
     const adapter = (run: string) => readFileSync(join(scratch, run, "1-sft/adapter_model.safetensors"));

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseTrace } from "../../src/exante/trace.js";
+import { devRows } from "../../src/methods/erpo/dev-measures.js";
 import { gate } from "../../src/methods/erpo/gate.js";
 import {
   answersOnly,
@@ -15,6 +16,7 @@ import {
 import { stage2 } from "../../src/methods/erpo/stage2.js";
 import { stage3 } from "../../src/methods/erpo/stage3.js";
 import { roundStage, stages } from "../../src/methods/erpo/stages.js";
+import { devScore } from "../../src/runs/dev.js";
 import { readRecord } from "../../src/runs/keep.js";
 import { changedProfile, type ProfileChange } from "../../src/runs/profile.js";
 import type { Run } from "../../src/runs/run.js";
@@ -43,6 +45,7 @@ test.each<[string, ProfileChange, string[]]>([
   ["verbose", { stage1: { verbose: 0 } }, [stages.sft]],
   ["corrections", { stage1: { corrections: 0 } }, [stages.decision, stages.sft]],
   ["quotes", { stage1: { quotes: false } }, [stages.decision, stages.sft]],
+  ["decides", { stage1: { decides: "last" } }, [stages.decision, stages.sft]],
   ["verdictWeight", { stage1: { verdictWeight: 1 } }, [stages.decision, stages.sft]],
   ["tokens of whole traces", { stage1: { traceTokens: 3500 } }, [stages.sft, stages.baseline]],
 ])("stage 1: %s", async (_, change, changed) => {
@@ -118,6 +121,27 @@ test("without quotes each thought cites the same rule, by its number alone", asy
   for (const { thought, rule } of cited!) expect(thought).toContain(rule === null ? "none:" : `${rule}:`);
   for (const { thought } of cited!) expect(thought).not.toContain("(");
   expect(bare.rules).toEqual(run.rules);
+});
+
+test("a decision that comes last stands behind the assessment's text, with a decision's weight, and is read there", async () => {
+  const last = await branched({ stage1: { decides: "last" } });
+  const { decisions, traces } = await rowsOf(last);
+  const thoughts = traces.flatMap((text) => parseTrace(text.slice(text.indexOf("<assess>"))) ?? []);
+  expect(thoughts.length).toBeGreaterThan(5);
+  for (const { thought } of thoughts) expect(thought).toMatch(/^<assess>[^<]+; (none|risk: [^<]+)<\/assess>/);
+  expect(decisions.filter((text) => /<assess>[^<]+; (none|risk: )/.test(text)).length).toBeGreaterThan(decisions.length / 2);
+  const { rows } = decisionTraining(last, stage1Prompts(last));
+  const { tokenizer } = last.model;
+  for (const { completion, weights } of rows.slice(0, 8)) {
+    const heaviest = completion.filter((_, i) => weights![i] === Math.max(...weights!));
+    expect(tokenizer.decode(heaviest)).toMatch(/^ ?(none|n|risk|r| does| violates| d| v| )$/);
+  }
+  await finish(stage1(last));
+  const { prompts, forced } = await devRows(last, stages.sft);
+  expect(forced).toEqual([]); // a first word that is put into the mouth decides nothing
+  expect(prompts.every(({ logOdds }) => Number.isFinite(logOdds))).toBe(true);
+  await expect(finish(stage2(last))).rejects.toThrow('the first word decides nothing in profile changed, whose stage1.decides is "last"');
+  await expect(devScore(last, stages.sft)).rejects.toThrow("the first word decides nothing");
 });
 
 test("the verdict's weight is that of its first token, in verification rows and in whole traces", async () => {

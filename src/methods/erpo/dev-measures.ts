@@ -1,10 +1,13 @@
 import type { Rng } from "../../backend/random.js";
+import { readAppended } from "../../data/jsonl.js";
 import type { Label } from "../../data/types.js";
 import { auc, aucDifference, type Scores } from "../../evaluation/auc.js";
 import { balancedAccuracy, type Estimate, meanInterval, type Proportion, share } from "../../evaluation/intervals.js";
 import { drawPairs, pairedDifference } from "../../evaluation/paired.js";
 import { decisionLogOdds, decisionPrompt, noneToken, refusalLogOdds } from "../../evaluation/readout.js";
 import type { JudgedRow } from "../../evaluation/report.js";
+import type { Response } from "../../evaluation/respond.js";
+import { beforeLastDecision } from "../../exante/trace.js";
 import { devIdentity, devPrompts } from "../../runs/dev.js";
 import { evaluate } from "../../runs/evaluate.js";
 import { keep } from "../../runs/keep.js";
@@ -26,7 +29,10 @@ export interface DevRow {
 /** What a policy does on dev prompts, prompt by prompt: what ablations are compared by. */
 export interface DevRows {
   prompts: DevRow[];
-  /** Whether the verdict overrules a first word that was put into the model's mouth, the wrong and the right one; null where what follows is no whole trace. Empty for policies without thoughts. */
+  /**
+   * Whether the verdict overrules a first word that was put into the model's mouth, the wrong and the right one; null where what follows is no whole trace. Empty for policies
+   * without thoughts, and for those that decide last.
+   */
   forced: { id: string; wrong: boolean | null; right: boolean | null }[];
 }
 
@@ -34,7 +40,7 @@ export interface DevRows {
 export interface DevMeasures<T> {
   /** Of the answers. */
   balancedAccuracy: T;
-  /** Of the first word, or of the answer's first token. */
+  /** Of the first word; of the decision behind the policy's own text where that comes last; or of the answer's first token. */
   auc: T;
   /** Shares of wrong and of right first words that verification overrules. */
   wrongOverruled: T;
@@ -60,17 +66,29 @@ export async function devRows(run: Run, stage: string, options: { thinks?: boole
   for await (const result of evaluate(run, policy, [trial], signal)) answers.push(...result.rows);
   signal?.throwIfAborted();
   const at = thinks ? "thought" : "answer";
-  const identity = { recipe: "dev log-odds", version: 1, at, batchSize: how.readOutBatch, ...(await devIdentity(run, stage, rows)) };
+  const { decides } = run.profile.stage1;
+  const identity = {
+    recipe: "dev log-odds",
+    version: 2,
+    at,
+    decides,
+    batchSize: how.readOutBatch,
+    ...(await devIdentity(run, stage, rows)),
+  };
   const { logOdds } = await keep(run, `${stage}/dev-log-odds.json`, identity, async () => {
     const { tokenizer } = run.model;
-    const read = rows.map(({ prompt }) => decisionPrompt(prompt, tokenizer));
-    if (thinks) return { logOdds: await decisionLogOdds(policy, read, noneToken(tokenizer), how.readOutBatch) };
+    if (thinks) {
+      const begun = decides === "last" ? assessments(run, stage) : new Map<string, string>();
+      const read = rows.map(({ id, prompt }) => decisionPrompt(prompt, tokenizer, begun.get(id)));
+      return { logOdds: await decisionLogOdds(policy, read, noneToken(tokenizer, decides), how.readOutBatch) };
+    }
     const asked = rows.map(({ prompt }) => ({ messages: [{ role: "user" as const, content: prompt }] }));
     return { logOdds: await refusalLogOdds(policy, asked, how.readOutBatch) };
   });
-  const [wrong, right] = thinks
-    ? [await forcedVerdicts(run, stage, "wrong", signal), await forcedVerdicts(run, stage, "right", signal)]
-    : [[], []];
+  const [wrong, right] =
+    thinks && decides === "first"
+      ? [await forcedVerdicts(run, stage, "wrong", signal), await forcedVerdicts(run, stage, "right", signal)]
+      : [[], []];
   return {
     prompts: answers.map(({ id, label, judgement, traceValid, thoughtTokens }, i) => ({
       ...{ id, label, logOdds: logOdds[i]! },
@@ -79,6 +97,17 @@ export async function devRows(run: Run, stage: string, options: { thinks?: boole
     })),
     forced: wrong.map(({ id, overruled }, i) => ({ id, wrong: overruled, right: right[i]!.overruled })),
   };
+}
+
+/** What a policy that decides last has written up to its decisions on dev prompts, by their ids. */
+function assessments(run: Run, stage: string): Map<string, string> {
+  const answers = readAppended(run.path("evaluation", stage, "dev.jsonl")) as unknown as Response[];
+  return new Map(
+    answers.flatMap(({ id, completion }) => {
+      const begun = beforeLastDecision(completion);
+      return begun === null ? [] : [[id, begun] as const];
+    }),
+  );
 }
 
 /** A policy's measures with their 95% intervals; NaN where there is nothing to measure. */

@@ -1,7 +1,7 @@
 import type { Label } from "../../data/types.js";
 import { type Proportion, share } from "../../evaluation/intervals.js";
 import { parseTrace } from "../../exante/trace.js";
-import { devPrompts } from "../../runs/dev.js";
+import { devPrompts, firstWordDecides } from "../../runs/dev.js";
 import { labelled } from "../../runs/prompts.js";
 import type { Run } from "../../runs/run.js";
 import { sampleKept } from "../../runs/samples.js";
@@ -19,7 +19,7 @@ export interface Overruling {
 /**
  * Forces the first word of a thought, the right and the wrong one, on dev prompts, and counts how often the verdict says otherwise. What follows is greedy, and is kept in
  * `<stage>/forced-right.jsonl` and `<stage>/forced-wrong.jsonl`.
- * @throws KeptError when they are of another adapter or other prompts
+ * @throws KeptError when they are of another adapter or other prompts; RangeError where the profile's assessments decide last
  */
 export async function overruling(run: Run, stage: string, signal?: AbortSignal): Promise<Overruling> {
   const shares = async (word: "wrong" | "right") => {
@@ -42,8 +42,9 @@ export interface ForcedVerdict {
   overruled: boolean | null;
 }
 
-/** The same prompt by prompt, for one of the two words. @throws KeptError as `overruling` */
+/** The same prompt by prompt, for one of the two words. @throws as `overruling` */
 export async function forcedVerdicts(run: Run, stage: string, word: "wrong" | "right", signal?: AbortSignal): Promise<ForcedVerdict[]> {
+  firstWordDecides(run);
   const prompts = devPrompts(run, run.profile.evaluation.gatePrompts).map(labelled);
   const start = (prompt: (typeof prompts)[number]) => firstWord(run, prompt, word === "right");
   const spec = { path: `${stage}/forced-${word}.jsonl`, stage, start, temperature: 0, ...sampling, signal };

@@ -17,6 +17,7 @@ import {
 import { type LabelledPrompt, thoughtFor } from "../../exante/rows.js";
 import { decisionSegments } from "../../exante/trace.js";
 import { policyIdentity } from "../../generation/policy.js";
+import { firstWordDecides } from "../../runs/dev.js";
 import { keep } from "../../runs/keep.js";
 import { balancedPrompts, inTurns, labelled } from "../../runs/prompts.js";
 import type { Run } from "../../runs/run.js";
@@ -33,7 +34,7 @@ export type PairLevel = "trace" | "step";
 /**
  * Stage 2's pairs with their reference log-probs, kept in 2-dpo/pairs.json. Stage 1's policy decides all prompts of its set. Of those that it gets wrong or nearly so it
  * writes on from the wrong first word, which is its own where it errs, and from the right one.
- * @throws KeptError when they were made otherwise
+ * @throws KeptError when they were made otherwise; RangeError where the profile's assessments decide last
  */
 export async function stage2Pairs(run: Run, level: PairLevel = "step", signal?: AbortSignal): Promise<StoredPairs> {
   const { tokenizer } = run.model;
@@ -101,6 +102,7 @@ export interface MinedPrompt {
  * @param count prompts of each label
  */
 async function minedPrompts(run: Run, stage: string, count: number): Promise<MinedPrompt[]> {
+  firstWordDecides(run);
   const all = needed(run.data, "train2").map(labelled);
   const identity = {
     recipe: "ERPO, mined prompts",
