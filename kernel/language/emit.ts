@@ -1,27 +1,37 @@
 import ts = require("typescript");
 
 import { callbackKind } from "./callbacks.js";
+import { inPlaceOf, isGenerated, sharedNames, withList } from "./shared-names.js";
 
 /**
  * Turns a compiled module into the body of one async function:
  *
  *     (async ($erpo) => { "use strict"; $erpo.declare({ x: [() => x, ($erpoValue) => { x = $erpoValue; }] }); <imports>; <statements>; return { value: <last> }; })
  *
- * Variables stay locals, which keeps loops fast; other cells reach them through the declared accessors. `await x` becomes
+ * Variables stay locals, which keeps loops fast; other cells reach them through the declared accessors. Those that the cell's own functions use are bound on the session's
+ * global object at once (shared-names.ts). `await x` becomes
  * `(await $erpo.wait(x))()`, so that an interrupt can end it and what follows counts as that of the cell that waits; `import` becomes
  * `await $erpo.import`, and functions that are called later become `$erpo.owned(f)`, `$erpo.begun(f)` or `$erpo.given(f)` (callbacks.ts). A cell
  * that has a name `$erpo` itself sees the kernel under another one.
  *
  * @param length of the reader's own text: what stands behind it in the file is bookkeeping and is left out
- * @param shadowing the cell uses names of earlier cells that hide a global of Node's: they are not on the global object
+ * @param names the cell's own that its functions use
+ * @param shadowing the cell uses names that hide a global of Node's, of earlier cells or shared ones of its own: they are not on the global object
  */
-export function cellTransformer(length: number, shadowing: boolean, checker: ts.TypeChecker): ts.TransformerFactory<ts.SourceFile> {
+export function cellTransformer(
+  length: number,
+  names: ReadonlySet<string>,
+  shadowing: boolean,
+  checker: ts.TypeChecker,
+): ts.TransformerFactory<ts.SourceFile> {
   return (context) => (file) => {
     const f = context.factory;
     const unique = (name: string) => f.createUniqueName(name, ts.GeneratedIdentifierFlags.Optimistic);
     const kernel = unique("$erpo");
     const call = (name: string, ...args: ts.Expression[]) =>
       f.createCallExpression(f.createPropertyAccessExpression(kernel, name), undefined, args);
+
+    const shared = sharedNames(context, names, (...args) => call("bind", ...args));
 
     const waiting = (node: ts.Node, expression: ts.Expression): ts.Expression =>
       f.createCallExpression(
@@ -75,12 +85,39 @@ export function cellTransformer(length: number, shadowing: boolean, checker: ts.
         [constant(module, load), ...bindings.map(([name, value]) => constant(name, value))],
         ts.NodeFlags.Const,
       );
-      return { statement: ts.setTextRange(f.createVariableStatement(undefined, list), node), names: bindings.map(([name]) => name) };
+      return {
+        statement: ts.setTextRange(f.createVariableStatement(undefined, shared.list(list)), node),
+        names: bindings.map(([name]) => name),
+      };
     }
 
+    /** A statement at the top of the cell, with its shared names bound; a function goes to the cell's beginning. */
+    function binding(statement: ts.Statement): ts.Statement {
+      if (ts.isFunctionDeclaration(statement) && statement.name && statement.body && names.has(statement.name.text)) {
+        functions.push(shared.asProperty(ts.visitEachChild(statement, visit, context)));
+        return inPlaceOf(f, statement);
+      }
+      if (ts.isClassDeclaration(statement) && statement.name && names.has(statement.name.text)) {
+        const { modifiers, name, typeParameters, heritageClauses, members } = ts.visitEachChild(statement, visit, context);
+        const made = f.createClassExpression(modifiers, name, typeParameters, heritageClauses, members);
+        const property = f.createPropertyAssignment(f.createStringLiteral(statement.name.text), ts.setTextRange(made, statement));
+        return ts.setOriginalNode(
+          ts.setTextRange(f.createExpressionStatement(f.createVoidExpression(shared.bind([property], false))), statement),
+          statement,
+        );
+      }
+      if (ts.isVariableStatement(statement)) {
+        const list = shared.list(statement.declarationList, ts.getOriginalNode(statement));
+        return ts.visitNode(withList(f, statement, list), visit, ts.isStatement)!;
+      }
+      return ts.visitNode(shared.vars(statement), visit, ts.isStatement)!;
+    }
+
+    const functions: ts.PropertyAssignment[] = [];
     const hoisted: ts.Statement[] = [];
     const body: ts.Statement[] = [];
-    const names: string[] = [];
+    const own: string[] = [];
+    const variables: string[] = []; // by `var`
     for (const statement of file.statements) {
       const position = ts.getOriginalNode(statement).pos;
       if (position >= length || ts.isExportDeclaration(statement) || ts.isNotEmittedStatement(statement)) continue;
@@ -88,20 +125,32 @@ export function cellTransformer(length: number, shadowing: boolean, checker: ts.
       if (ts.isImportDeclaration(statement)) {
         const loaded = importing(statement);
         hoisted.push(loaded.statement);
-        names.push(...loaded.names);
+        own.push(...loaded.names);
       } else if (ts.isExportAssignment(statement)) {
         const expression = ts.visitNode(statement.expression, visit, ts.isExpression)!;
         body.push(ts.setTextRange(f.createExpressionStatement(expression), statement));
       } else {
         const plain = withoutExport(f, statement);
-        names.push(...runtimeNames(plain));
-        body.push(ts.visitNode(plain, visit, ts.isStatement)!);
+        own.push(...runtimeNames(plain));
+        variables.push(...variableNames(plain));
+        body.push(binding(plain));
       }
     }
     const at = body.findLastIndex((statement) => ts.getOriginalNode(statement).pos >= 0 || isLowered(statement));
     if (at >= 0) body[at] = returning(f, body[at]!);
     const prologue: ts.Statement[] = [f.createExpressionStatement(f.createStringLiteral("use strict"))];
-    if (names.length) prologue.push(f.createExpressionStatement(call("declare", accessors(f, [...new Set(names)], unique("$erpoValue")))));
+    if (own.length) {
+      const [bound, locals] = [own.filter((name) => names.has(name)), own.filter((name) => !names.has(name))];
+      const texts = (list: readonly string[]) =>
+        f.createArrayLiteralExpression([...new Set(list)].map((text) => f.createStringLiteral(text)));
+      const declared = [
+        accessors(f, [...new Set(locals)], unique("$erpoValue")),
+        texts(bound),
+        texts(variables.filter((name) => names.has(name))),
+      ];
+      prologue.push(f.createExpressionStatement(call("declare", ...declared)));
+    }
+    if (functions.length) prologue.push(f.createExpressionStatement(shared.bind(functions, false)));
     const run = (parameters: ts.ParameterDeclaration[], body: ts.Block) =>
       f.createArrowFunction([f.createModifier(ts.SyntaxKind.AsyncKeyword)], undefined, parameters, undefined, undefined, body);
     const code = f.createBlock([...prologue, ...hoisted, ...body], true);
@@ -174,26 +223,29 @@ function accessors(f: ts.NodeFactory, names: readonly string[], value: ts.Identi
   return f.createObjectLiteralExpression(names.map((name) => f.createPropertyAssignment(f.createStringLiteral(name), pair(name))));
 }
 
-/** A name that the compiler has made up; its text is only what the name is made from. */
-const isGenerated = (name: ts.Identifier) => (name as { emitNode?: { autoGenerate?: unknown } }).emitNode?.autoGenerate !== undefined;
-
 /** The names that a JavaScript statement at the top of a cell binds. */
 function runtimeNames(statement: ts.Statement): string[] {
+  if (ts.isVariableStatement(statement)) return statement.declarationList.declarations.flatMap(({ name }) => boundNames(name));
+  if (ts.isFunctionDeclaration(statement) || ts.isClassDeclaration(statement)) return statement.name?.text ? [statement.name.text] : [];
+  return variableNames(statement);
+}
+
+/** Those that a statement binds by `var`, wherever in it. */
+function variableNames(statement: ts.Statement): string[] {
   const names: string[] = [];
-  const bind = (name: ts.BindingName): void => {
-    if (ts.isIdentifier(name)) {
-      if (!isGenerated(name)) names.push(name.text);
-    } else for (const element of name.elements) if (ts.isBindingElement(element)) bind(element.name);
-  };
-  const vars = (node: ts.Node): void => {
+  const visit = (node: ts.Node): void => {
     if (ts.isFunctionLike(node) || ts.isClassLike(node)) return;
-    if (ts.isVariableDeclarationList(node) && !(node.flags & ts.NodeFlags.BlockScoped)) for (const d of node.declarations) bind(d.name);
-    ts.forEachChild(node, vars);
+    if (ts.isVariableDeclarationList(node) && !(node.flags & ts.NodeFlags.BlockScoped))
+      for (const declaration of node.declarations) names.push(...boundNames(declaration.name));
+    ts.forEachChild(node, visit);
   };
-  if (ts.isVariableStatement(statement)) for (const declaration of statement.declarationList.declarations) bind(declaration.name);
-  else if ((ts.isFunctionDeclaration(statement) || ts.isClassDeclaration(statement)) && statement.name) names.push(statement.name.text);
-  else vars(statement);
-  return names.filter((name) => name !== "");
+  visit(statement);
+  return names;
+}
+
+function boundNames(name: ts.BindingName): string[] {
+  if (ts.isIdentifier(name)) return isGenerated(name) || name.text === "" ? [] : [name.text];
+  return name.elements.flatMap((element) => (ts.isBindingElement(element) ? boundNames(element.name) : []));
 }
 
 function withoutExport(f: ts.NodeFactory, statement: ts.Statement): ts.Statement {

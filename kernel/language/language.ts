@@ -4,7 +4,7 @@ import ts = require("typescript");
 
 import type { TypeCheck } from "../../src/frontend/type-check.js";
 import { cellTransformer } from "./emit.js";
-import { capturedVariables, type Declared, declaredNames, usedNames } from "./names.js";
+import { type Declared, declaredNames, namesInFunctions, usedNames } from "./names.js";
 import { createService, type Service } from "./service.js";
 
 /** A fault in a cell's text. Lines and columns count from 1. */
@@ -24,8 +24,6 @@ export interface Compiled {
   javascript: string;
   /** Its source map, JSON. */
   sourceMap: string;
-  /** Variables that the cell's own functions may change after it has run. */
-  captured: ReadonlySet<string>;
   /** Makes the cell's names and types known to later cells. Call it once the cell has run, with the names that it really bound. */
   commit(bound: (name: string) => boolean): void;
 }
@@ -34,7 +32,7 @@ export interface Language {
   /**
    * Checks and compiles a cell, changing nothing. Names of earlier cells are in scope with their types. What the parser or, at `strict`, the
    * type checker finds is returned instead of code; at `warn`, with it.
-   * @param shadowed earlier names that hide one of Node's globals
+   * @param shadowed names that hide one of Node's globals
    * @throws ts.OperationCanceledException when interrupted
    */
   compile(code: string, shadowed: (name: string) => boolean, level?: TypeCheck): Compiled | { faults: Diagnostic[] };
@@ -101,9 +99,10 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
 
   return {
     compile(code, shadowed, level = "strict") {
-      const parsed = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022);
+      const parsed = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022, true);
       const own = declaredNames(parsed);
       const used = usedNames(parsed);
+      const shared = namesInFunctions(parsed, own);
       const text = code + bookkeeping(own, used);
       service.write(current, text);
       const program = service.languageService.getProgram()!;
@@ -112,7 +111,8 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
       const found = unfinished.length ? located(unfinished, parsed, true) : diagnose(program, file, parsed, level);
       if (found.length && (level === "strict" || found[0]!.syntactic)) return { faults: found };
 
-      const hidden = [...used].filter((name) => owners.has(name) && shadowed(name) && !own.some((declared) => declared.name === name));
+      const declares = new Set(own.map(({ name }) => name));
+      const hidden = [...used].filter((name) => shadowed(name) && (declares.has(name) ? shared.has(name) : owners.has(name)));
       const output = { javascript: "", sourceMap: "" };
       program.emit(
         file,
@@ -122,12 +122,11 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
         },
         undefined,
         false,
-        { after: [cellTransformer(code.length, hidden.length > 0, program.getTypeChecker())] },
+        { after: [cellTransformer(code.length, shared, hidden.length > 0, program.getTypeChecker())] },
       );
       return {
         ...output,
         warnings: found,
-        captured: capturedVariables(parsed, own),
         commit(bound) {
           const names = own.filter(({ name }) => bound(name));
           if (names.length === 0 && !augments(parsed)) return;

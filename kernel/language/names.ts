@@ -109,17 +109,20 @@ export function usedNames(file: ts.SourceFile): Set<string> {
 }
 
 /**
- * The variables among `declared` that may still change once the cell has run: those that a function of the cell can reach. All others
- * have their last value by then. Goes by name, so it errs on the side of change.
+ * The names among `declared` that a function or a class of the cell mentions. Goes by name, so it may take some that are only called the same.
  */
-export function capturedVariables(file: ts.SourceFile, declared: readonly Declared[]): Set<string> {
-  const variables = new Set(declared.filter(({ assignable }) => assignable).map(({ name }) => name));
-  const captured = new Set<string>();
+export function namesInFunctions(file: ts.SourceFile, declared: readonly Declared[]): Set<string> {
+  const names = new Set(declared.map(({ name }) => name));
+  const found = new Set<string>();
   const visit = (node: ts.Node, inside: boolean): void => {
-    if (inside && ts.isIdentifier(node) && variables.has(node.text)) captured.add(node.text);
+    if (inside && ts.isIdentifier(node) && names.has(node.text) && !isKey(node)) found.add(node.text);
     const deeper = inside || ts.isFunctionLike(node) || ts.isClassLike(node);
-    ts.forEachChild(node, (child) => visit(child, deeper));
+    ts.forEachChild(node, (child) => visit(child, deeper && child !== (node as { name?: ts.Node }).name));
   };
   visit(file, false);
-  return captured;
+  return found;
 }
+
+/** What stands behind a dot or before a colon names no variable. */
+const isKey = (node: ts.Identifier): boolean =>
+  (ts.isPropertyAccessExpression(node.parent) || ts.isPropertyAssignment(node.parent)) && node.parent.name === node;

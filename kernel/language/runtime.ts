@@ -22,14 +22,13 @@ export interface Run {
   readonly outcome: Promise<Outcome>;
   /**
    * Call when the cell has ended or been given up (if it has not begun, it never will). Names that never came into being, because the
-   * statement before them threw, are what they were before the cell. Those that no function of the cell can change any more become plain
-   * properties, which loops of later cells read and write at full speed.
+   * statement before them threw, are what they were before the cell. The others become plain properties, which loops of later cells read and write at full speed.
    *
-   * @param captured the names that must stay the cell's own variables; "all" for a cell that was given up while it may still be running
+   * @param over false for a cell that was given up while it may still be running: what it declares stays its own variables
    * @param failed the cell threw or was given up: a `var` that it has not come to is then what it was before
    * @returns tells of each name whether it came into being
    */
-  keep(captured: ReadonlySet<string> | "all", failed: boolean): (name: string) => boolean;
+  keep(over: boolean, failed: boolean): (name: string) => boolean;
 }
 
 /** How cells wait; see `Waits`. */
@@ -59,7 +58,7 @@ export interface CellScript {
   sourceMap: string;
 }
 
-/** The running side of a session: names of cells live on the global object as accessors to the cells' own variables. */
+/** The running side of a session: names of cells live on the global object, while a cell runs as accessors to its own variables. */
 export interface Runtime {
   /** Starts a compiled cell in a job of its own. */
   start(script: CellScript): Run;
@@ -102,7 +101,11 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
     start({ label, source, javascript, sourceMap }) {
       type Declared = { get: () => unknown; installed: () => unknown; target: object; before: PropertyDescriptor | undefined };
       const declared = new Map<string, Declared>();
+      /** Names that the cell's functions use, what they were before it, and whether it has come to them. */
+      const shared = new Map<string, { target: object; before: PropertyDescriptor | undefined; bound: boolean; variable: boolean }>();
       let began = false;
+      const put = (target: object, name: string, value: unknown, writable: boolean) =>
+        Object.defineProperty(target, name, { configurable: true, enumerable: true, writable, value });
       const kernel = {
         ...{ pick, meta, shadows },
         import(specifier: string, options?: ImportCallOptions) {
@@ -114,14 +117,29 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
         owned: waiting.owned.bind(waiting),
         begun: waiting.begun.bind(waiting),
         given: waiting.given.bind(waiting),
-        declare(names: Record<string, Accessor>) {
+        declare(names: Record<string, Accessor>, functions: readonly string[], variables: readonly string[]) {
           began = true;
+          for (const name of functions) {
+            const target = builtin.has(name) ? shadows : globalThis;
+            const before = Object.getOwnPropertyDescriptor(target, name);
+            const variable = variables.includes(name);
+            shared.set(name, { target, before, bound: false, variable });
+            if (variable) put(target, name, undefined, true);
+          }
           for (const [name, [get, set]] of Object.entries(names)) {
             const target = builtin.has(name) ? shadows : globalThis;
             const before = Object.getOwnPropertyDescriptor(target, name);
             const access = { get: before ? orElse(get, before) : get, set };
             declared.set(name, { get, installed: access.get, target, before });
             Object.defineProperty(target, name, { configurable: true, enumerable: true, ...access });
+          }
+        },
+        /** @param fixed by `const` */
+        bind(values: Record<string, unknown>, fixed = false) {
+          for (const [name, value] of Object.entries(values)) {
+            const state = shared.get(name)!;
+            state.bound = true;
+            put(state.target, name, value, !fixed);
           }
         },
       };
@@ -150,16 +168,19 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
 
       return {
         outcome,
-        keep(captured, failed) {
+        keep(ended, failed) {
           over = true;
           const dead = new Set<string>();
+          for (const [name, { target, before, bound, variable }] of shared) {
+            if (bound || (variable && !(failed && before && read(target, name) === undefined))) continue;
+            dead.add(name);
+            if (variable) Object.defineProperty(target, name, before!);
+          }
           for (const [name, { get, installed, target, before }] of declared) {
             const reached = isAlive(get) && !(failed && before && get() === undefined);
             if (reached) {
               const own = Object.getOwnPropertyDescriptor(target, name)?.get === installed;
-              if (own && captured !== "all" && !captured.has(name)) {
-                Object.defineProperty(target, name, { configurable: true, enumerable: true, writable: true, value: get() });
-              }
+              if (own && ended) put(target, name, get(), true);
               continue;
             }
             dead.add(name);
@@ -172,6 +193,8 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
     },
   };
 }
+
+const read = (target: object, name: string): unknown => (target as Record<string, unknown>)[name];
 
 /** False while the variable is in its temporal dead zone. */
 function isAlive(get: () => unknown): boolean {

@@ -92,7 +92,7 @@ export class Executor {
     const run = this.runtime.start({ label, source: code, ...compiled });
     current.settle = (over, failed) => {
       current.settle = undefined;
-      const bound = run.keep(over ? compiled.captured : "all", failed);
+      const bound = run.keep(over, failed);
       if (names === "kept") compiled.commit(bound);
     };
     const { result, error } = await run.outcome;

@@ -1,0 +1,141 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { failed, result, useKernel } from "./client.js";
+
+/** A name of the session means its newest value everywhere, whichever cell declared what uses it. */
+
+const { run } = useKernel();
+
+/** The value of a cell's last expression; what it failed with, where it failed. */
+const shown = async (code: string) => {
+  const answer = await run(code);
+  return failed(answer).evalue ?? result(answer);
+};
+
+test("a function sees what later cells declare again, also where its own cell declared that", async () => {
+  await run("const cfg = { lr: 1 }; function helper() { return 10; } function main() { return helper() + cfg.lr; }");
+  expect(await shown("main()")).toBe("11");
+  await run("const cfg = { lr: 2 }; function helper() { return 20; }");
+  expect(await shown("main()")).toBe("22");
+  await run("const cfg = { lr: 3 };");
+  expect(await shown("main()")).toBe("23");
+});
+
+test("a state that is made anew is seen by the functions of other cells", async () => {
+  await run("const state = { n: 0 };");
+  await run("const inc = () => ++state.n; inc(); inc();");
+  await run("const state = { n: 0 };");
+  expect(await shown("inc() + state.n")).toBe("2");
+});
+
+test.each([
+  ["an arrow function", "const made = () => 1; const use = () => made();", "const made = () => 2;"],
+  ["a class", "class Made { n = 1; } const use = () => new Made().n;", "class Made { n = 2; }"],
+  ["an enumeration", "enum E { A = 1 } const use = () => E.A as number;", "enum E { A = 2, B }"],
+  ["a namespace", "namespace N { export const n: number = 1; } const use = () => N.n;", "namespace N { export const n: number = 2; }"],
+  [
+    "parts of an object",
+    "const { a: { n }, ...rest } = { a: { n: 1 }, b: 0 }; const use = () => n + rest.b;",
+    "const [n, ...rest] = [2, 0]; Object.assign(rest, { b: 0 });",
+  ],
+  ["a default that uses its neighbour", "const { x, y = x } = { x: 1 } as { x: number; y?: number }; const use = () => y;", "let y = 2;"],
+  ["an import", "import { sep as made2 } from 'node:path'; const use = () => (made2 === '/' ? 1 : 2);", "const made2 = 'none';"],
+  ["a variable in a block", "{ var deep = 1; } const use = () => deep;", "for (var deep of [0, 2]);"],
+  ["a variable of a loop", "for (var i = 0; i < 1; i++); const use = () => i;", "for (var i = 0; i < 2; i++);"],
+  ["variables of a loop over pairs", "for (var [k, v] of [[1, 0]]) k += v; const use = () => k;", "for (var { k } of [{ k: 2 }]);"],
+  ["a generator", "function* made3() { yield 1; } const use = () => [...made3()][0];", "function* made3() { yield 2; }"],
+  [
+    "a function that calls itself",
+    "function fact(n: number): number { return n < 1 ? 1 : fact(n - 1); } const use = () => fact(3);",
+    "const fact = (n: number) => 2;",
+  ],
+])("%s is its newest", async (_, first, again) => {
+  await run(first);
+  expect(await shown("use()")).toBe("1");
+  await run(again);
+  expect(await shown("use()")).toBe("2");
+});
+
+test("functions and classes keep their names, and constants stay constant", async () => {
+  expect(
+    await shown(
+      "const f = () => f; async function* g() { return g; } class C { static me = () => C.name; }\n[f.name, g.name, C.me(), C.name].join()",
+    ),
+  ).toBe("'f,g,C,C'");
+  expect(await shown("import { typeCheck } from 'erpo'; typeCheck('off');")).toBeUndefined();
+  expect(await shown("const fixed = 1; const change = () => { (fixed as any) = 2; };\nchange();")).toContain("fixed");
+  await run("typeCheck('strict')");
+  expect(await shown("fixed")).toBe("1");
+});
+
+test("what hides a name of Node's is its newest, too, and only in cells", async () => {
+  await run("const performance = 1; const hidden = () => performance;");
+  await run("const performance = 2;");
+  expect(await shown("hidden() + (await import('node:perf_hooks')).performance.now() > 2")).toBe("true");
+});
+
+test("a cell that fails has declared what it has come to, for its functions as for others", async () => {
+  await run("const early = 1, late = 1; var loose = 1; const all = () => [early, late, loose].join();");
+  await run("const early = 2; const seen = () => early + late; if (early) throw new Error('stop'); const late = 2; var loose = 2;");
+  expect(await shown("all() + ' ' + seen()")).toBe("'2,1,1 3'");
+});
+
+/** What a name stands for: a number, or a function that adds up what names before it stand for. */
+type Definition = number | string[];
+const names = ["a", "b", "c", "d", "e"];
+const definition = (index: number): fc.Arbitrary<Definition> =>
+  index === 0 ? fc.nat(9) : fc.oneof(fc.nat(9), fc.uniqueArray(fc.constantFrom(...names.slice(0, index)), { minLength: 1 }));
+const cell = fc.record(Object.fromEntries(names.map((name, i) => [name, definition(i)])), { requiredKeys: [] });
+
+test("whatever cells declare in whatever order, a name is its newest everywhere", { timeout: 120_000 }, async () => {
+  await run("const valued = (x: number | (() => number)): number => (typeof x === 'number' ? x : x());");
+  await run(names.map((name) => `let ${name}: number | (() => number) = 0;`).join("\n"));
+  const form = fc.constantFrom("const", "let", "var", "function");
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.tuple(cell, form), { minLength: 2, maxLength: 5 }), async (cells) => {
+      await run(names.map((name) => `let ${name}: number | (() => number) = 0;`).join("\n"));
+      const newest: Record<string, Definition> = Object.fromEntries(names.map((name) => [name, 0]));
+      for (const [declared, how] of cells) {
+        const lines = Object.entries(declared).map(([name, value]) => {
+          newest[name] = value!;
+          if (typeof value === "number") return `${how === "function" ? "const" : how} ${name}: number | (() => number) = ${value};`;
+          const sum = value!.map((other) => `valued(${other})`).join(" + ");
+          return how === "function"
+            ? `function ${name}(): number { return ${sum}; }`
+            : `${how} ${name}: number | (() => number) = () => ${sum};`;
+        });
+        expect(failed(await run(lines.join("\n"))).evalue).toBeUndefined();
+      }
+      const meant = (name: string): number => {
+        const value = newest[name]!;
+        return typeof value === "number" ? value : value.reduce((sum, other) => sum + meant(other), 0);
+      };
+      expect(await shown(`[${names.map((name) => `valued(${name})`).join(", ")}].join()`)).toBe(`'${names.map(meant).join()}'`);
+    }),
+    { numRuns: 25 },
+  );
+});
+
+test("a cell that runs again leaves nothing behind", { timeout: 120_000 }, async () => {
+  const cells = [
+    "let big = new Array(300_000).fill(0.5); const size = () => big.length; size();",
+    "const big = new Float64Array(300_000); function size() { return big.length; } size();",
+    "class Big { static rows = new Array(300_000).fill(0.5); size() { return Big.rows.length; } }",
+    "var { big, other } = { big: new Array(300_000).fill(0.5), other: 1 }; const size = () => big.length + other;",
+    "for (var big of [new Array(300_000).fill(0.5)]); const size = () => big.length;",
+    "let alone = new Array(300_000).fill(0.5); alone.length;",
+    "const alone = new Array(300_000).fill(0.5); let size = () => 1;",
+    "import { setFlagsFromString } from 'node:v8'; namespace Big2 { export const rows = new Array(300_000).fill(0.5); } const size = () => Big2.rows.length;",
+  ];
+  await run(
+    "import v8 from 'node:v8'; import vm from 'node:vm'; v8.setFlagsFromString('--expose-gc'); const collect = vm.runInNewContext('gc') as () => void;",
+  );
+  const used = async () =>
+    Number(await shown("collect(); Math.round(process.memoryUsage().heapUsed / 1e6 + process.memoryUsage().arrayBuffers / 1e6)"));
+  for (const code of cells) {
+    for (let i = 0; i < 3; i++) await run(code);
+    const before = await used();
+    for (let i = 0; i < 30; i++) await run(code);
+    expect([code, (await used()) - before < 8]).toEqual([code, true]); // one value is 2.4 MB, thirty are 72
+  }
+});
