@@ -3,6 +3,7 @@ import { join } from "node:path";
 import ts = require("typescript");
 
 import type { TypeCheck } from "../../src/frontend/type-check.js";
+import { isCalledLater, ownPlace, type PastCell, withoutNames } from "./dependents.js";
 import { cellTransformer } from "./emit.js";
 import { type Declared, declaredNames, namesInFunctions, usedNames } from "./names.js";
 import { createService, type Service } from "./service.js";
@@ -20,6 +21,8 @@ export interface Diagnostic {
 export interface Compiled {
   /** What the type checker found and lets pass. */
   warnings: Diagnostic[];
+  /** Faults of earlier cells, whose functions use what this cell declares with other types. Looked for when asked, unless types are not checked. */
+  outdated(): { label: string; code: string; faults: Diagnostic[] }[];
   /** One function expression, `(async ($erpo) => { ... })`. */
   javascript: string;
   /** Its source map, JSON. */
@@ -32,10 +35,11 @@ export interface Language {
   /**
    * Checks and compiles a cell, changing nothing. Names of earlier cells are in scope with their types. What the parser or, at `strict`, the
    * type checker finds is returned instead of code; at `warn`, with it.
+   * @param label how a reader knows the cell, `In[3]`
    * @param shadowed names that hide one of Node's globals
    * @throws ts.OperationCanceledException when interrupted
    */
-  compile(code: string, shadowed: (name: string) => boolean, level?: TypeCheck): Compiled | { faults: Diagnostic[] };
+  compile(code: string, label: string, shadowed: (name: string) => boolean, level?: TypeCheck): Compiled | { faults: Diagnostic[] };
   /** The language service on `code` with every earlier name in scope; `file` is the path under which it is known. */
   open(code: string): { service: ts.LanguageService; file: string };
   /** Brings the documentation of what stands at positions of an opened file: until then it is left out. */
@@ -58,12 +62,18 @@ interface Owner {
 /** @param folder where the notebook is */
 export function createLanguage(folder: string, cancelled: () => boolean): Language {
   const current = join(folder, "In[].ts"); // always the same name: the program's structure is then reused from cell to cell
-  const service = createService(folder, current, cancelled);
+  const again = Array.from({ length: 8 }, (_, i) => join(folder, `In[again ${i}].ts`)); // cells that have run, while they are checked again; of the program for the same reason
+  const service = createService(folder, [current, ...again], cancelled);
+  const clear = () => {
+    for (const file of again) service.write(file, "export {};");
+  };
+  clear();
   const owners = new Map<string, Owner>();
+  const past = new Map<string, PastCell>(); // by their modules
   let cells = 0;
 
   /** Stands behind the reader's text, so that positions stay what they are. */
-  function bookkeeping(own: readonly Declared[], wanted: Iterable<string>): string {
+  function bookkeeping(own: readonly Declared[], wanted: Iterable<string>, newer: ReadonlyMap<string, Owner> = new Map()): string {
     const declared = new Set(own.map(({ name }) => name));
     const lines = [
       `export { ${own
@@ -72,7 +82,7 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
         .join(", ")} };`,
     ];
     for (const name of wanted) {
-      const owner = owners.get(name);
+      const owner = newer.get(name) ?? owners.get(name);
       if (!owner || declared.has(name)) continue;
       lines.push(
         owner.kind === "other"
@@ -97,12 +107,43 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
     return located(found, parsed, syntactic.length > 0);
   }
 
+  /** Which cells no longer fit once these names are the current cell's: faults in functions that can still be called. */
+  function outdated(code: string, declared: readonly Declared[]): ReturnType<Compiled["outdated"]> {
+    const newer = new Map(declared.map(({ name, kind, comment }) => [name, { module: "./In[]", kind, comment }]));
+    const changed = [...newer.keys()].filter((name) => owners.has(name) && past.get(owners.get(name)!.module)?.code !== code);
+    const dependents = [...past].flatMap(([module, cell]) => {
+      const live = new Set([...owners].filter(([name, owner]) => owner.module === module && !newer.has(name)).map(([name]) => name));
+      if (live.size === 0 || !changed.some((name) => cell.inFunctions.has(name))) return [];
+      const own = declaredNames(cell.parsed);
+      const renamed = withoutNames(cell, new Set(own.map(({ name }) => name).filter((name) => !live.has(name))));
+      if (!renamed) return [];
+      const others = own.filter(({ name }) => live.has(name));
+      return [{ cell, live, shifts: renamed.shifts, text: renamed.text + bookkeeping(others, usedNames(cell.parsed), newer) }];
+    });
+    return pieces(dependents, again.length).flatMap((piece) => {
+      piece.forEach(({ text }, i) => {
+        service.write(again[i]!, text);
+      });
+      const program = service.languageService.getProgram()!;
+      const checked = piece.map(({ cell, live, shifts }, i) => {
+        const faults = program
+          .getSemanticDiagnostics(program.getSourceFile(again[i]!), cancellation)
+          .map((fault) => ({ ...fault, start: ownPlace(fault.start ?? 0, shifts) }))
+          .filter(({ start }) => isCalledLater(cell.parsed, start, live));
+        return { label: cell.label, code: cell.code, faults: located(faults, cell.parsed, false) };
+      });
+      clear();
+      return checked.filter(({ faults }) => faults.length > 0);
+    });
+  }
+
   return {
-    compile(code, shadowed, level = "strict") {
+    compile(code, label, shadowed, level = "strict") {
       const parsed = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022, true);
       const own = declaredNames(parsed);
       const used = usedNames(parsed);
-      const shared = namesInFunctions(parsed, own);
+      const inFunctions = namesInFunctions(parsed);
+      const shared = new Set(own.map(({ name }) => name).filter((name) => inFunctions.has(name)));
       const text = code + bookkeeping(own, used);
       service.write(current, text);
       const program = service.languageService.getProgram()!;
@@ -127,6 +168,7 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
       return {
         ...output,
         warnings: found,
+        outdated: () => (level === "off" ? [] : outdated(code, own)),
         commit(bound) {
           const names = own.filter(({ name }) => bound(name));
           if (names.length === 0 && !augments(parsed)) return;
@@ -134,7 +176,10 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
           const name = join(folder, `${module}.ts`);
           service.write(name, text);
           if (augments(parsed)) service.keep(name);
+          past.set(module, { label, code, parsed, inFunctions });
           for (const { name, kind, comment } of names) owners.set(name, { module, kind, comment });
+          const living = new Set([...owners.values()].map((owner) => owner.module));
+          for (const module of past.keys()) if (!living.has(module)) past.delete(module);
         },
       };
     },
@@ -148,6 +193,9 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
     document: service.document,
   };
 }
+
+const pieces = <T>(items: readonly T[], size: number): T[][] =>
+  Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 
 /** Types as the reader knows them, without the paths of the files that cells are kept in. */
 export function readable(text: string): string {

@@ -108,14 +108,11 @@ export function usedNames(file: ts.SourceFile): Set<string> {
   return names;
 }
 
-/**
- * The names among `declared` that a function or a class of the cell mentions. Goes by name, so it may take some that are only called the same.
- */
-export function namesInFunctions(file: ts.SourceFile, declared: readonly Declared[]): Set<string> {
-  const names = new Set(declared.map(({ name }) => name));
+/** Every identifier that a function or a class of the text mentions, but for what stands behind a dot or before a colon. The text has been parsed with parents. */
+export function namesInFunctions(file: ts.SourceFile): Set<string> {
   const found = new Set<string>();
   const visit = (node: ts.Node, inside: boolean): void => {
-    if (inside && ts.isIdentifier(node) && names.has(node.text) && !isKey(node)) found.add(node.text);
+    if (inside && ts.isIdentifier(node) && !isKey(node)) found.add(node.text);
     const deeper = inside || ts.isFunctionLike(node) || ts.isClassLike(node);
     ts.forEachChild(node, (child) => visit(child, deeper && child !== (node as { name?: ts.Node }).name));
   };
@@ -123,6 +120,5 @@ export function namesInFunctions(file: ts.SourceFile, declared: readonly Declare
   return found;
 }
 
-/** What stands behind a dot or before a colon names no variable. */
 const isKey = (node: ts.Identifier): boolean =>
   (ts.isPropertyAccessExpression(node.parent) || ts.isPropertyAssignment(node.parent)) && node.parent.name === node;

@@ -50,10 +50,10 @@ export interface Service {
 
 /**
  * @param folder the notebook's folder, where imports are resolved first
- * @param current the file that is checked; the others are reached through its imports
+ * @param checked the files that are checked; the others are reached through their imports
  * @param cancelled asked often while checking; true ends it with `ts.OperationCanceledException`
  */
-export function createService(folder: string, current: string, cancelled: () => boolean): Service {
+export function createService(folder: string, checked: readonly string[], cancelled: () => boolean): Service {
   const kernelTypes = typeRoot();
   const settings: ts.CompilerOptions = { ...options, typeRoots: [kernelTypes], types: ["node"] };
   const globals = join(folder, "erpo-globals.d.ts");
@@ -100,7 +100,7 @@ export function createService(folder: string, current: string, cancelled: () => 
     useCaseSensitiveFileNames: () => ts.sys.useCaseSensitiveFileNames,
     ...(ts.sys.realpath ? { realpath: ts.sys.realpath } : {}),
     getCompilationSettings: () => settings,
-    getScriptFileNames: () => [standard.file, globals, ...kept, current],
+    getScriptFileNames: () => [standard.file, globals, ...kept, ...checked],
     getScriptVersion: (file) => `${files.get(file)?.version ?? modified(file)} ${documents.form(file)}`,
     getScriptSnapshot(file) {
       const known = snapshots.get(file);

@@ -7,7 +7,7 @@ if (keepCode) {
   const { createLanguage } = await import("./language.js");
   const language = createLanguage(process.cwd(), () => false);
   for (const code of ["1 + 1", "function next(x: number): number { return x + 1; }", "next(1)"]) {
-    const compiled = language.compile(code, () => false);
+    const compiled = language.compile(code, "", () => false);
     if ("commit" in compiled) compiled.commit(() => true);
   }
   complete(language, "a", 1);

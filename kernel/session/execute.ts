@@ -83,9 +83,13 @@ export class Executor {
   }
 
   private async run(code: string, label: string, current: Current, names: "kept" | "forgotten"): Promise<Executed> {
-    const compiled = this.language.compile(code, this.runtime.shadows, this.typeCheck);
+    const compiled = this.language.compile(code, label, this.runtime.shadows, this.typeCheck);
     if ("faults" in compiled) return { error: describeDiagnostics(label, code, compiled.faults) };
     if (compiled.warnings.length) warn(describeDiagnostics(label, code, compiled.warnings).traceback.join("\n"));
+    for (const cell of names === "kept" ? compiled.outdated() : []) {
+      const { traceback } = describeDiagnostics(cell.label, cell.code, cell.faults);
+      warn(`Cell ${cell.label} no longer fits what this cell declares; run it again, or change it:\n${traceback.join("\n")}`);
+    }
 
     Atomics.store(this.state, State.UserCode, 1);
     const { context } = current;

@@ -73,7 +73,7 @@ export function startSession(folder: string, state: Int32Array, post: Post): Dis
   process.on("unhandledRejection", late.report);
   process.on("uncaughtException", (thrown) => within(throwerOf(thrown), () => late.report(thrown)));
 
-  language.compile("1", () => false); // reads the standard library's types, before anybody waits for them
+  language.compile("1", "", () => false); // reads the standard library's types, before anybody waits for them
   const warmUp = setTimeout(() => {
     if (executor.running) warmUp.refresh();
     else complete(language, "a", 1); // the first completion takes longer than frontends wait for one

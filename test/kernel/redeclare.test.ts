@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { failed, result, useKernel } from "./client.js";
+import { failed, printed, result, useKernel } from "./client.js";
 
 /** A name of the session means its newest value everywhere, whichever cell declared what uses it. */
 
@@ -138,4 +138,38 @@ test("a cell that runs again leaves nothing behind", { timeout: 120_000 }, async
     for (let i = 0; i < 30; i++) await run(code);
     expect([code, (await used()) - before < 8]).toEqual([code, true]); // one value is 2.4 MB, thirty are 72
   }
+});
+
+/** What a cell prints to stderr. */
+const warned = async (code: string) => printed(await run(code), "stderr");
+
+test("cells that no longer fit are named, where their functions can still be called", async () => {
+  await run("function width(n: number) { return n; }");
+  const { reply } = await run("const unused = 1;\nconst twice = (n: number) => width(n) * 2;\nconst before = width(1);");
+  const label = `In[${reply.content.execution_count}]`;
+  const text = await warned("function width(n: string) { return n.length; }");
+  expect(text).toContain(`Cell ${label} no longer fits what this cell declares; run it again, or change it:`);
+  expect(text).toContain("Argument of type 'number' is not assignable to parameter of type 'string'");
+  expect(text).toContain(`at Cell ${label}, line 2, column 36`);
+  expect(text).not.toContain("line 3"); // that has been computed, and is not computed again
+  expect(await warned("function width(n: string) { return n.length; }")).toBe(""); // the same again
+  expect(await warned("const twice = (n: string) => width(n) * 2;")).toBe("");
+  expect(await warned("function width(n: string, by = 1) { return n.length * by; }")).toBe(""); // who used it otherwise is gone, or fits
+});
+
+test("a cell's own functions, too, where another cell takes the place of what they use", async () => {
+  const { reply } = await run("function part(): number { return 1; } function whole() { return part().toFixed(1); }");
+  const text = await warned("const part = () => 'text';");
+  expect(text).toContain(`Cell In[${reply.content.execution_count}] no longer fits`);
+  expect(text).toContain("Property 'toFixed' does not exist on type 'string'");
+  expect(text).toMatch(/line 1, column 72\n/);
+  expect(await warned("import { typeCheck } from 'erpo'; typeCheck('off');")).toBe("");
+  expect(await warned("const part = () => [1];")).toBe("");
+  await run("typeCheck('strict')");
+});
+
+test("types that a function's cell uses are those that are newest", async () => {
+  await run("interface Options { rate: number }");
+  await run("const rateOf = (options: Options) => options.rate + 1;");
+  expect(await warned("interface Options { speed: number }")).toContain("Property 'rate' does not exist on type 'Options'");
 });
