@@ -10,6 +10,8 @@ export interface Context {
   readonly controller: AbortController;
   /** True once the program has asked for the signal: it may then end by itself when interrupted. */
   signalTaken: boolean;
+  /** The reader has stopped it, and what it waited for has been rejected. */
+  interrupted: boolean;
   /** What must be shown before the request counts as done. */
   readonly pending: Set<Promise<unknown>>;
 }
@@ -21,6 +23,7 @@ export function createContext(parent: Header, options: { silent?: boolean; allow
     allowStdin: options.allowStdin ?? false,
     controller: new AbortController(),
     signalTaken: false,
+    interrupted: false,
     pending: new Set(),
   };
 }
@@ -31,6 +34,8 @@ const { queueMicrotask } = globalThis; // cells get another, which calls what it
 let current: Context | undefined;
 /** The request that was begun last: what belongs to nobody in particular is counted as its. */
 let foreground: Context | undefined;
+/** A request that was stopped, and whose timer has just run: what goes on until something else does is of its loops. */
+let ending: Context | undefined;
 let shared: Int32Array = createState();
 /** What code of a request has thrown out of its job, until somebody asks. */
 let escaped: { thrown: unknown; context: Context | undefined } | undefined;
@@ -55,12 +60,25 @@ export function enterContext(context: Context): () => void {
   const before = foreground;
   current = context;
   foreground = context;
+  ending = undefined;
   return () => {
     if (!context.silent || !before) return;
     foreground = before;
     current = before;
   };
 }
+
+/** A timer of `context` runs. If that was stopped, what runs now counts as a loop of it until something else runs, or the function returned is called. */
+export function timerRuns(context: Context | undefined): (() => void) | undefined {
+  ending = context?.interrupted ? context : undefined;
+  if (!ending) return undefined;
+  return () => {
+    if (ending === context) ending = undefined;
+  };
+}
+
+/** Whether what runs belongs to a loop of a request that was stopped. */
+export const isEnding = (): boolean => ending !== undefined;
 
 /** Forgets on whose behalf terminated code ran, which could not do so itself. */
 export function resetContext(): void {
@@ -84,7 +102,9 @@ export function within<T>(context: Context | undefined, work: () => T): T {
   const before = current;
   const earlier = escaped;
   const running = Atomics.exchange(shared, State.UserCode, 1);
+  const loop = ending;
   current = context ?? before;
+  ending = undefined;
   try {
     return work();
   } catch (thrown) {
@@ -92,6 +112,7 @@ export function within<T>(context: Context | undefined, work: () => T): T {
     throw thrown;
   } finally {
     current = before;
+    ending = loop;
     Atomics.store(shared, State.UserCode, running);
   }
 }

@@ -12,7 +12,6 @@ export class KeyboardInterrupt extends Error {
 /** All that cells wait for, so that an interrupt can end it, and so that what comes after a wait counts as the waiting cell's. */
 export class Waits implements Waiting {
   private readonly rejections = new Map<(error: Error) => void, Context | undefined>();
-  private readonly abandoned = new WeakSet<Context>();
 
   /**
    * A promise of how `value` settles, which an interrupt rejects. Error stacks stay whole across it: each promise has one reaction.
@@ -20,7 +19,7 @@ export class Waits implements Waiting {
    */
   wait<T>(value: T | PromiseLike<T>): Promise<Resume<T>> | Resume<T> {
     const context = currentContext();
-    if (context && this.abandoned.has(context)) return new Promise(() => {});
+    if (context?.interrupted) return new Promise(() => {});
     if (typeof (value as PromiseLike<T> | undefined)?.then !== "function") return resuming(context, () => value as T);
     return new Promise<Resume<T>>((resolve, reject) => {
       this.rejections.set(reject, context);
@@ -79,7 +78,7 @@ export class Waits implements Waiting {
 
   /** Rejects all that a cell waits for, once and for all. */
   interrupt(context: Context, error: KeyboardInterrupt): void {
-    this.abandoned.add(context);
+    context.interrupted = true;
     for (const [reject, owner] of [...this.rejections]) {
       if (owner !== context) continue;
       this.rejections.delete(reject);

@@ -2,25 +2,31 @@ import { syncBuiltinESMExports } from "node:module";
 import timers from "node:timers";
 import { promisify } from "node:util";
 import { job } from "../language/job.js";
-import { type Context, currentContext, owned, within } from "./context.js";
+import { type Context, currentContext, isEnding, owned, timerRuns, within } from "./context.js";
+import { KeyboardInterrupt } from "./interrupt.js";
 
 type Callback = (...args: unknown[]) => void;
 
 /**
  * Makes timers run on behalf of the request that set them, so that late output goes to the cell that it belongs to.
- * An immediate's callback becomes a job, which can be terminated without harm.
+ * An immediate's callback becomes a job, which can be terminated without harm. A loop in a package that waits for timers goes on when its cell has been stopped, whatever
+ * the cell waits for; it ends where it sets the next one, with a KeyboardInterrupt, so that its `finally` runs.
  * @param report is told what a callback throws, in that request's context
  */
 export function installTimers(report: (thrown: unknown) => void): void {
+  const immediate = globalThis.setImmediate;
   const timed = (callback: Callback, context: Context | undefined): Callback =>
     function (this: unknown, ...args) {
       within(context, () => {
+        timerRuns(context);
         try {
           callback.apply(this, args);
         } catch (thrown) {
           report(thrown);
         }
       });
+      const over = timerRuns(context); // what awaits it goes on now
+      if (over) immediate(over).unref();
     };
   const microtask = globalThis.queueMicrotask;
   globalThis.queueMicrotask = (callback) => microtask(owned(currentContext(), callback));
@@ -28,6 +34,7 @@ export function installTimers(report: (thrown: unknown) => void): void {
     const original = globalThis[name] as unknown as Callback;
     const wrapped = (callback: unknown, ...rest: unknown[]) => {
       const context = currentContext();
+      if (isEnding()) throw new KeyboardInterrupt();
       if (typeof callback !== "function" || !context) return original(callback, ...rest);
       const run = timed(callback as Callback, context);
       return original(name === "setImmediate" ? (...args: unknown[]) => job(() => run(...args)) : run, ...rest);

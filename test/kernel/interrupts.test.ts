@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -211,4 +211,39 @@ test("a kernel whose server was killed ends too", async () => {
   while (lives(pid) && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50));
   expect(lives(pid)).toBe(false);
   await other.stop();
+});
+
+test("training in a package ends with its cell, and another may begin", async () => {
+  await run(
+    "import * as tf from '@tensorflow/tfjs'; const x = tf.zeros([64, 4]), y = tf.zeros([64, 1]); let epochs = 0;\n" +
+      "const model = tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [4] })] }); model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });\n" +
+      "const fit = (n: number) => model.fit(x, y, { epochs: n, verbose: 0, callbacks: { onEpochEnd: () => { epochs++; } } });",
+  );
+  await stop("await fit(1e6)");
+  await run("await new Promise((r) => setTimeout(r, 300)); const stopped = epochs;");
+  await run("await new Promise((r) => setTimeout(r, 300));");
+  expect(result(await run("stopped > 0 && epochs === stopped"))).toBe("true");
+  expect(result(await run("(await fit(2)).epoch.length"))).toBe("2");
+});
+
+test.each([
+  [
+    "awaits its timers",
+    "export async function loop(seen) { try { for (;;) { await new Promise((r) => setTimeout(r, 5)); seen.n++; } } finally { seen.ended = true; } }",
+  ],
+  [
+    "sets the next in the last",
+    "export function loop(seen) { return new Promise(() => { const tick = () => { seen.n++; setTimeout(tick, 5); }; tick(); }); }",
+  ],
+  ["uses immediates", "export async function loop(seen) { for (;;) { await new Promise(setImmediate); seen.n++; } }"],
+])("a loop of a package that %s ends with its cell, and nobody else's does", async (_, code) => {
+  writeFileSync(join(kernel.folder, "looping.mjs"), code);
+  await run("const other = { n: 0 }; const again = () => { other.n++; setTimeout(again, 5); }; again();");
+  await run("import { loop } from './looping.mjs'; const seen = { n: 0, ended: false };");
+  await stop("await loop(seen)");
+  await run("await new Promise((r) => setTimeout(r, 100)); const [stopped, others] = [seen.n, other.n];");
+  await run("await new Promise((r) => setTimeout(r, 200));");
+  expect(result(await run(`[seen.n > 0, seen.n === stopped, other.n > others, ${code.includes("finally") ? "seen.ended" : "true"}]`))).toBe(
+    "[ true, true, true, true ]",
+  );
 });
