@@ -1,5 +1,6 @@
 import ts = require("typescript");
 
+import { isDisplayHandle } from "../../src/frontend/display.js";
 import type { Shown } from "../../src/frontend/frontend.js";
 import type { TypeCheck } from "../../src/frontend/type-check.js";
 import { job } from "../language/job.js";
@@ -104,7 +105,8 @@ export class Executor {
     const { pending } = context;
     while (pending.size) await Promise.all(pending);
     await new Promise<void>(job); // what the cell's last step set off: displays, unhandled rejections
-    const shown = error || result?.value === undefined ? undefined : await format(result.value);
+    const value = result?.value;
+    const shown = error || value === undefined || isDisplayHandle(value) ? undefined : await format(value);
     if (this.current !== current) return {}; // given up long ago
     await this.absorb();
     if (current.stoppingSince !== undefined) throw new KeyboardInterrupt();

@@ -35,8 +35,15 @@ export function display(value: unknown, options: { metadata?: Record<string, unk
   }
 
   show(value, false);
-  return { id, update: (next) => show(next, true) };
+  const handle = { id, update: (next: unknown) => show(next, true) };
+  handles.add(handle);
+  return handle;
 }
+
+const handles = new WeakSet<object>();
+
+/** Whether a value is a handle that `display` has returned: as the last value of a cell it is not shown, since what it stands for is. */
+export const isDisplayHandle = (value: unknown): boolean => typeof value === "object" && value !== null && handles.has(value);
 
 /** Removes what the running cell has shown so far; with `wait`, only when the next output arrives, which avoids flicker. */
 export function clearOutput(wait = false): void {

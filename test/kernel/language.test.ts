@@ -193,6 +193,13 @@ test("`erpo` and TensorFlow come from the kernel, with their types, in an empty 
   );
 });
 
+test("a cell that ends with display(x) shows x once, and no handle", async () => {
+  const answer = await run("import { display } from 'erpo';\ndisplay([1, 2])");
+  expect(types(answer).filter((type) => type === "display_data" || type === "execute_result")).toEqual(["display_data"]);
+  expect(result(await run("const handle = display('x'); handle"))).toBeUndefined();
+  expect(result(await run("handle.id.length"))).toBe("36");
+});
+
 test("a loop at the top level is not slower than in a function, over its own variables and over another cell's", async () => {
   await run(
     "const timed = (f: () => void) => { const t = performance_.now(); f(); return performance_.now() - t; }; import { performance as performance_ } from 'node:perf_hooks'; let total = 0;",
