@@ -63,6 +63,7 @@ export function cellTransformer(
         return f.updateCallExpression(visited, visited.expression, visited.typeArguments, args);
       }
       if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword) {
+        usesMeta = true;
         return f.createPropertyAccessExpression(kernel, "meta");
       }
       return ts.visitEachChild(node, visit, context);
@@ -113,6 +114,7 @@ export function cellTransformer(
       return ts.visitNode(shared.vars(statement), visit, ts.isStatement)!;
     }
 
+    let usesMeta = false;
     const functions: ts.PropertyAssignment[] = [];
     const hoisted: ts.Statement[] = [];
     const body: ts.Statement[] = [];
@@ -150,6 +152,7 @@ export function cellTransformer(
       ];
       prologue.push(f.createExpressionStatement(call("declare", ...declared)));
     }
+    if (usesMeta) prologue.push(f.createExpressionStatement(f.createAwaitExpression(call("completeMeta"))));
     if (functions.length) prologue.push(f.createExpressionStatement(shared.bind(functions, false)));
     const run = (parameters: ts.ParameterDeclaration[], body: ts.Block) =>
       f.createArrowFunction([f.createModifier(ts.SyntaxKind.AsyncKeyword)], undefined, parameters, undefined, undefined, body);

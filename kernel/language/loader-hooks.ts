@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { MessagePort } from "node:worker_threads";
 import { noteFile, noteModule } from "../session/file-notes.js";
-import { isBare, isKernelPackage, kernelImporter, kernelRoot, library } from "./packages.js";
+import { isBare, isKernelPackage, kernelImporter, kernelRoot, library, resolver } from "./packages.js";
+import { transpile } from "./transpile.js";
 
 /**
  * Hooks of Node's module loader, in the loader's own thread: the kernel's packages from any folder, local TypeScript, JavaScript and JSON
@@ -32,7 +33,10 @@ export const initialize: InitializeHook<{ loaded: MessagePort }> = (data) => {
   loaded = data.loaded;
 };
 
+const resolverMark = "?resolver";
+
 export const resolve: ResolveHook = async (specifier, context, next) => {
+  if (specifier === resolver) return { url: `${context.parentURL}${resolverMark}`, format: "module", shortCircuit: true };
   noteModule(specifier);
   const outside = !inKernel(context.parentURL) || !context.parentURL?.includes("/node_modules/");
   if (outside && specifier === "erpo") return { url: pathToFileURL(library.code).href, format: "module", shortCircuit: true };
@@ -53,24 +57,17 @@ export const resolve: ResolveHook = async (specifier, context, next) => {
 };
 
 export const load: LoadHook = async (url, context, next) => {
+  if (url.endsWith(resolverMark)) {
+    return { format: "module", source: "export default (specifier) => import.meta.resolve(specifier);", shortCircuit: true };
+  }
   const path = url.split("?")[0]!;
   if (path.startsWith("file:")) noteFile("read", fileURLToPath(path));
   if (path.startsWith("file:") && /\.m?ts$/.test(path)) {
     const { default: ts } = await import("typescript");
     const source = await readFile(fileURLToPath(path), "utf8");
-    const { outputText, sourceMapText, diagnostics } = ts.transpileModule(source, {
-      fileName: fileURLToPath(path),
-      reportDiagnostics: true,
-      compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, sourceMap: true },
-    });
-    const [fault] = diagnostics!;
-    if (fault) {
-      const at = ts.getLineAndCharacterOfPosition(fault.file!, fault.start!);
-      const message = ts.flattenDiagnosticMessageText(fault.messageText, "\n");
-      throw new SyntaxError(`${fileURLToPath(path)}, line ${at.line + 1}, column ${at.character + 1}: ${message} (TS${fault.code})`);
-    }
-    loaded.postMessage({ url, source, sourceMap: sourceMapText! } satisfies LoadedFile);
-    return { format: "module", source: outputText, shortCircuit: true };
+    const { code, sourceMap } = transpile(ts, source, fileURLToPath(path), ts.ModuleKind.ESNext);
+    loaded.postMessage({ url, source, sourceMap } satisfies LoadedFile);
+    return { format: "module", source: code, shortCircuit: true };
   }
   if (path.startsWith("file:") && path.endsWith(".json")) {
     return { format: "module", source: `export default ${await json(fileURLToPath(path))};`, shortCircuit: true };

@@ -14,6 +14,9 @@ export const kernelImporter = join(root, "kernel.ts");
 /** The compiled library and its types, which `import ... from "erpo"` means. */
 export const library = { code: join(root, "dist", "src", "index.js"), types: join(root, "dist", "src", "index.d.ts") };
 
+/** A module that resolves what cells name, as if it stood beside the notebook. */
+export const resolver = "erpo:resolve";
+
 /** Packages that always come from the kernel: two copies of TensorFlow.js in one process clash, and display goes through one tslab. */
 export function isKernelPackage(specifier: string): boolean {
   return /^(erpo$|tslab($|\/)|danfojs-node($|\/)|@tensorflow\/)/.test(specifier);

@@ -4,7 +4,8 @@ import { pathToFileURL } from "node:url";
 import vm from "node:vm";
 import { MessageChannel } from "node:worker_threads";
 import { job } from "./job.js";
-import { cellRequire } from "./packages.js";
+import { cellRequire, resolver } from "./packages.js";
+import { requireTypescript } from "./require-typescript.js";
 import { readFilesFrom, registerScript } from "./stack.js";
 
 type Accessor = [get: () => unknown, set: (value: unknown) => void];
@@ -84,8 +85,13 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
     importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   }) as (specifier: string, options?: ImportCallOptions) => Promise<Record<string, unknown>>;
   globals.require = cellRequire(folder, beforeImport);
+  requireTypescript(folder);
 
-  const meta = { url: pathToFileURL(importer).href, dirname: folder, filename: importer };
+  const meta: Partial<ImportMeta> = { url: pathToFileURL(importer).href, dirname: folder, filename: importer };
+  /** Loads what `import.meta.resolve` asks, once a cell uses it. */
+  const completeMeta = async () => {
+    meta.resolve ??= (await load(resolver)).default as ImportMeta["resolve"];
+  };
 
   /** A named import. CommonJS modules whose names Node cannot see from outside offer them through their default. */
   function pick(module: Record<string, unknown>, name: string, specifier: string): unknown {
@@ -107,7 +113,7 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
       const put = (target: object, name: string, value: unknown, writable: boolean) =>
         Object.defineProperty(target, name, { configurable: true, enumerable: true, writable, value });
       const kernel = {
-        ...{ pick, meta, shadows },
+        ...{ pick, meta, completeMeta, shadows },
         import(specifier: string, options?: ImportCallOptions) {
           beforeImport(specifier);
           return load(specifier, options);

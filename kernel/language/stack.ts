@@ -34,6 +34,11 @@ function add(file: string, label: string, source: string, map: string): void {
   latest.set(label, script);
 }
 
+/** Registers a local file that runs under its own path. @param folder the notebook's folder, from which it is named */
+export function registerFile(file: string, folder: string, source: string, sourceMap: string): void {
+  add(file, `File ${relative(folder, file)}`, source, sourceMap);
+}
+
 let takeFiles = () => {};
 
 /**
@@ -62,9 +67,10 @@ export function installStackTraces(): void {
   };
 }
 
+/** As V8 does it, also for what is no Error: `console.trace` asks for the stack of a plain object. */
 function heading(error: unknown): string {
   try {
-    return String(error);
+    return Error.prototype.toString.call(error);
   } catch {
     return "Error";
   }

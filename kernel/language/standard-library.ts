@@ -3,15 +3,31 @@ import { dirname, join } from "node:path";
 
 import ts = require("typescript");
 
-/** What cells may use of the language's own library. */
+/** What every Node that the kernel runs on has of the language's own library. */
 const LIBRARIES = ["es2023", "esnext.disposable"];
 
+/** What newer ones have, each with something that is there where all of it is. */
+const NEWER: [library: string, isThere: () => boolean][] = [
+  ["es2024.string", () => "isWellFormed" in String.prototype],
+  ["es2024.arraybuffer", () => "transfer" in ArrayBuffer.prototype],
+  ["es2024.object", () => "groupBy" in Object],
+  ["es2024.collection", () => "groupBy" in Map],
+  ["es2024.promise", () => "withResolvers" in Promise],
+  ["esnext.collection", () => "union" in Set.prototype],
+  ["esnext.iterator", () => "Iterator" in globalThis],
+  ["esnext.array", () => "fromAsync" in Array],
+  ["esnext.promise", () => "try" in Promise],
+  ["esnext.error", () => "isError" in Error],
+  ["esnext.float16", () => "Float16Array" in globalThis],
+];
+
 /**
- * The declarations of the language's own library as one file: the type checker merges what several files declare anew at every cell, and what
+ * The declarations of the language's own library, as far as the running Node has it, as one file: the type checker merges what several files declare anew at every cell, and what
  * one file declares just once.
  */
 export function standardLibrary(): { file: string; text: string } {
   const folder = dirname(ts.getDefaultLibFilePath({}));
+  const newer = NEWER.filter(([, isThere]) => isThere()).map(([name]) => name);
   const seen = new Set<string>();
   const textOf = (name: string): string => {
     if (seen.has(name)) return "";
@@ -20,5 +36,5 @@ export function standardLibrary(): { file: string; text: string } {
     const needed = [...text.matchAll(/^\/\/\/ <reference lib="([\w.]+)" \/>/gm)].map(([, lib]) => textOf(lib!));
     return [...needed, text.replaceAll(/^\/\/\/ <reference .*$/gm, "")].join("\n");
   };
-  return { file: join(folder, "lib.cells.d.ts"), text: LIBRARIES.map(textOf).join("\n") };
+  return { file: join(folder, "lib.cells.d.ts"), text: [...LIBRARIES, ...newer].map(textOf).join("\n") };
 }

@@ -158,6 +158,49 @@ test("a traceback names the TypeScript lines of local files", async () => {
   expect(atOnce).not.toMatch(/node:internal|dist\/kernel/);
 });
 
+test("require loads local TypeScript, whose faults and frames have the reader's places", async () => {
+  const lines = [
+    "export interface Level { n: number }",
+    "",
+    "export const two: number = 2;",
+    "export function fail(): never {",
+    "  throw new RangeError('of the file');",
+    "}",
+  ];
+  writeFileSync(join(kernel.folder, "required.ts"), lines.join("\n"));
+  writeFileSync(join(kernel.folder, "halved.ts"), "\nconst = 1;");
+  expect(result(await run("const required = require('./required.ts'); required.two"))).toBe("2");
+  expect(failed(await run("required.fail()")).traceback.join("\n")).toContain("(File required.ts, line 5, column 9)");
+  expect(failed(await run("require('./halved.ts')")).evalue).toMatch(/halved\.ts, line 2, column 7: .*\(TS1\d{3}\)$/);
+});
+
+test("import.meta resolves as an import from the notebook's folder would", async () => {
+  writeFileSync(join(kernel.folder, "beside.mjs"), "export default 7;");
+  expect(result(await run("(await import(import.meta.resolve('./beside.mjs'))).default"))).toBe("7");
+  expect(result(await run("const found = () => import.meta.resolve('zod'); found()"))).toMatch(/^'file:.*node_modules\/zod\//);
+  expect(result(await run("[import.meta.dirname, import.meta.resolve('node:fs')].join()"))).toBe(`'${kernel.folder},node:fs'`);
+  expect(failed(await run("import.meta.resolve('no-such-package')")).evalue).toContain("Cannot find package 'no-such-package'");
+});
+
+test("console.trace prints what it is given, and where", async () => {
+  expect(printed(await run("console.trace('here', 1)"), "stderr")).toMatch(/^Trace: here 1\n {4}at Cell In\[\d+\], line 1, column 9\n$/);
+});
+
+test.each([
+  "Promise.withResolvers",
+  "Set.prototype.union",
+  "Map.groupBy",
+  "Array.fromAsync",
+  "''.isWellFormed",
+  "new ArrayBuffer(1).transfer",
+  "[1].values().map",
+  "Array.prototype.toSorted",
+])("%s has a type where this Node has it", async (expression) => {
+  const isThere = new Function(`return typeof ${expression}`)() === "function";
+  const answer = await run(`typeof ${expression}`);
+  expect(failed(answer).ename ?? result(answer)).toBe(isThere ? "'function'" : "TypeCheckError");
+});
+
 test("a local file that cannot be parsed is named, with the place; no frames of the kernel or of Node follow", async () => {
   writeFileSync(join(kernel.folder, "unfinished.ts"), "export const a = 1;\nexport const = 2;\n");
   const typescript = failed(await run("await import('./unfinished')"));
@@ -204,10 +247,15 @@ test("a loop at the top level is not slower than in a function, over its own var
   await run(
     "const timed = (f: () => void) => { const t = performance_.now(); f(); return performance_.now() - t; }; import { performance as performance_ } from 'node:perf_hooks'; let total = 0;",
   );
-  await run("const inside = timed(() => { let sum = 0; for (let i = 0; i < 1e7; i++) sum += i; });");
-  await run("const t0 = performance_.now(); let sum = 0; for (let i = 0; i < 1e7; i++) sum += i; const own = performance_.now() - t0;");
-  await run("const t1 = performance_.now(); for (let i = 0; i < 1e7; i++) total += i; const other = performance_.now() - t1;");
-  const [inside, own, other] = JSON.parse(result(await run("JSON.stringify([inside, own, other])"))!.slice(1, -1));
+  const least: Record<string, number> = {}; // of three each in turn: other work on the machine would tell
+  for (let round = 0; round < 3; round++) {
+    await run("const inside = timed(() => { let sum = 0; for (let i = 0; i < 1e7; i++) sum += i; });");
+    await run("const t0 = performance_.now(); let sum = 0; for (let i = 0; i < 1e7; i++) sum += i; const own = performance_.now() - t0;");
+    await run("const t1 = performance_.now(); for (let i = 0; i < 1e7; i++) total += i; const other = performance_.now() - t1;");
+    const took = JSON.parse(result(await run("JSON.stringify({ inside, own, other })"))!.slice(1, -1)) as Record<string, number>;
+    for (const [name, ms] of Object.entries(took)) least[name] = Math.min(ms, least[name] ?? ms);
+  }
+  const { inside, own, other } = least as { inside: number; own: number; other: number };
   expect(own).toBeLessThan(20 * inside + 200);
   expect(other).toBeLessThan(20 * inside + 200);
 });

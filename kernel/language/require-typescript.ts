@@ -1,0 +1,22 @@
+import { readFileSync } from "node:fs";
+import Module from "node:module";
+
+import ts = require("typescript");
+
+import { registerFile } from "./stack.js";
+import { transpile } from "./transpile.js";
+
+interface Loadable extends NodeJS.Module {
+  _compile(code: string, file: string): unknown;
+}
+
+/** Makes `require` load local TypeScript files, whose frames tracebacks then map. @param folder the notebook's folder */
+export function requireTypescript(folder: string): void {
+  const { _extensions: extensions } = Module as unknown as { _extensions: Record<string, (module: Loadable, file: string) => void> };
+  extensions[".ts"] = (module, file) => {
+    const source = readFileSync(file, "utf8");
+    const { code, sourceMap } = transpile(ts, source, file, ts.ModuleKind.CommonJS);
+    registerFile(file, folder, source, sourceMap);
+    module._compile(code, file);
+  };
+}
