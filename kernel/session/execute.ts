@@ -12,6 +12,7 @@ import { describeDiagnostics, describeThrown, type ErrorContent } from "./errors
 import { format } from "./format.js";
 import { showInherited } from "./inherited.js";
 import { KeyboardInterrupt, type Waits } from "./interrupt.js";
+import { hintFor } from "./magics.js";
 import { warn } from "./outputs.js";
 import { markTensorScope } from "./tensor-scope.js";
 
@@ -85,7 +86,11 @@ export class Executor {
 
   private async run(code: string, label: string, current: Current, names: "kept" | "forgotten"): Promise<Executed> {
     const compiled = this.language.compile(code, label, this.runtime.shadows, this.typeCheck);
-    if ("faults" in compiled) return { error: describeDiagnostics(label, code, compiled.faults) };
+    if ("faults" in compiled) {
+      const error = describeDiagnostics(label, code, compiled.faults);
+      const hint = hintFor(code);
+      return { error: hint === undefined ? error : { ...error, traceback: [...error.traceback, `Hint: ${hint}.`] } };
+    }
     if (compiled.warnings.length) warn(describeDiagnostics(label, code, compiled.warnings).traceback.join("\n"));
     for (const cell of names === "kept" ? compiled.outdated() : []) {
       const { traceback } = describeDiagnostics(cell.label, cell.code, cell.faults);

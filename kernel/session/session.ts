@@ -5,6 +5,7 @@ import { type Context, createContext } from "./context.js";
 import { describeThrown, type ErrorContent } from "./errors.js";
 import type { Executed } from "./execute.js";
 import type { HistoryRequest } from "./history.js";
+import { readMagic, typescriptOf } from "./magics.js";
 
 /** Runs cells, one at a time. Neither method rejects. */
 export interface Evaluator {
@@ -45,9 +46,6 @@ export type Content = Record<string, unknown>;
 /** How tracebacks name what has no number of its own: the number is an earlier cell's. */
 const UNNUMBERED = "In[ ]";
 
-/** `%%time` in the first line, as a comment of the same length. */
-const withoutMagic = (code: unknown): string => String(code ?? "").replace(/^%%(?=time[^\S\n]*(?:\n|$))/, "//");
-
 /** A notebook's session: it counts cells, and answers each request with the content of its reply. */
 export class Session {
   private count = 0;
@@ -66,11 +64,12 @@ export class Session {
     if (numbered) onCell(label, context);
     outputs.publish(context, "execute_input", { code: typed, execution_count: this.count });
 
-    const code = withoutMagic(typed);
+    const { code, timed, shown } = readMagic(typed);
+    if (shown) outputs.publish(context, "display_data", { data: shown, metadata: {}, transient: {} });
     const started = now();
     const executed = code.trim() === "" ? {} : await evaluator.execute(code, label, context);
     onCellOver();
-    if (code !== typed) outputs.print(context, "stdout", `Wall time: ${(now() - started).toFixed(1)} ms\n`);
+    if (timed) outputs.print(context, "stdout", `Wall time: ${(now() - started).toFixed(1)} ms\n`);
     const error = "error" in executed ? executed.error : this.showResult(context, executed.result);
     const reply = { execution_count: this.count, payload: [] };
     if (error) {
@@ -97,13 +96,16 @@ export class Session {
   }
 
   complete({ code, cursor_pos }: Request["content"]): Content {
-    const { matches, kinds, start, end } = this.use.assistant.complete(withoutMagic(code), cursor_pos);
+    const text = typescriptOf(String(code ?? ""));
+    const nothing = { matches: [], kinds: [], start: cursor_pos, end: cursor_pos };
+    const { matches, kinds, start, end } = text === undefined ? nothing : this.use.assistant.complete(text, cursor_pos);
     const typed = matches.map((text, i) => ({ text, type: kinds[i], start, end }));
     return { status: "ok", matches, cursor_start: start, cursor_end: end, metadata: { _jupyter_types_experimental: typed } };
   }
 
   inspect({ code, cursor_pos }: Request["content"]): Content {
-    const found = this.use.assistant.inspect(withoutMagic(code), cursor_pos);
+    const text = typescriptOf(String(code ?? ""));
+    const found = text !== undefined && this.use.assistant.inspect(text, cursor_pos);
     if (!found) return { status: "ok", found: false, data: {}, metadata: {} };
     const { signature, documentation } = found;
     const data = {
@@ -114,7 +116,7 @@ export class Session {
   }
 
   isComplete({ code }: Request["content"]): Content {
-    return { ...this.use.assistant.isComplete(withoutMagic(code)) };
+    return { ...this.use.assistant.isComplete(typescriptOf(String(code ?? "")) ?? "") };
   }
 
   history(content: Request["content"]): Content {

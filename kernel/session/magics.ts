@@ -1,0 +1,91 @@
+import type { MimeBundle } from "../../src/frontend/frontend.js";
+
+/** What the first line of a cell, or the beginnings of its lines, ask for beside TypeScript. */
+export interface Magic {
+  /** What is run: TypeScript, with the places of the reader's text where that is TypeScript. */
+  code: string;
+  /** Print how long the cell takes. */
+  timed: boolean;
+  /** What the cell shows as it stands. */
+  shown?: MimeBundle;
+}
+
+const types: Record<string, string> = {
+  html: "text/html",
+  markdown: "text/markdown",
+  latex: "text/latex",
+  svg: "image/svg+xml",
+};
+
+/** The names of a first line `%%NAME`. */
+export const magics: readonly string[] = ["time", "bash", ...Object.keys(types)];
+
+/** Reads a cell: `%%time`, `%%bash`, `%%html` and its like in the first line; or nothing but lines that begin with `!`, which are commands. */
+export function readMagic(typed: string): Magic {
+  const [first, name] = /^%%(\w+)[^\S\n]*(?:\n|$)/.exec(typed) ?? [];
+  const body = typed.slice(first?.length ?? 0);
+  if (name === "time") return { code: typed.replace("%%", "//"), timed: true };
+  if (name === "bash") return { code: shellCode(body), timed: false };
+  if (name !== undefined && name in types) return { code: "", timed: false, shown: { [types[name]!]: body, "text/plain": body } };
+  const lines = typed.split("\n").filter((line) => line.trim() !== "");
+  if (lines.length > 0 && lines.every((line) => line.startsWith("!"))) {
+    return { code: shellCode(lines.map((line) => line.slice(1)).join("\n")), timed: false };
+  }
+  return { code: typed, timed: false };
+}
+
+/** A cell's text as TypeScript of the same length, for the language's questions; undefined where it is none. */
+export function typescriptOf(typed: string): string | undefined {
+  const { code } = readMagic(typed);
+  return code.length === typed.length ? code : undefined;
+}
+
+/** TypeScript that runs a script, in a process group of its own that a stopped cell ends, and fails where its last command does. */
+function shellCode(script: string): string {
+  return `await (async () => {
+  const { spawn } = await import("node:child_process");
+  const child = spawn("bash", ["-c", ${JSON.stringify(script)}], { stdio: ["ignore", "inherit", "inherit"], detached: true });
+  let over = false;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const fail = (message: string) => reject(Object.assign(new Error(message), { stack: "Error: " + message }));
+      child.once("error", (error) => { over = true; fail("bash does not start: " + error.message); });
+      child.once("close", (status, signal) => { over = true; if (status === 0) resolve(); else fail("bash ended with " + (signal ?? "status " + status)); });
+    });
+  } finally {
+    const group = -(child.pid ?? 0);
+    if (!over && group !== 0) {
+      process.kill(group, "SIGINT");
+      setTimeout(() => { try { process.kill(group, "SIGTERM"); } catch {} }, 500); // what bash has set off in the background hears no SIGINT
+    }
+  }
+})();`;
+}
+
+const hints: [written: RegExp, hint: string][] = [
+  [
+    /^\s*%(pip|conda|npm)\b/m,
+    "packages come from npm: run `npm install NAME` in the notebook's folder, in a terminal or in a cell `!npm install NAME`",
+  ],
+  [
+    /^\s*%matplotlib\b/m,
+    'figures need no magic: `display(spec)` shows a Vega-Lite specification, `figure` of "erpo" numbers and captions it',
+  ],
+  [/^%%?\w+/m, `this kernel knows ${magics.map((name) => `%%${name}`).join(", ")} in a cell's first line, and no other magic`],
+  [/^!/m, "`!COMMAND` stands in a cell whose lines all begin with `!`; a script stands under %%bash"],
+  [
+    /^\s*(import [\w.]+( as \w+)?|from [\w.]+ import .*?)\s*$/m,
+    'that is Python: here it is `import * as name from "package"`, with packages of npm (danfojs-node for frames, @tensorflow/tfjs for arrays)',
+  ],
+  [
+    /^\s*(def \w+\(.*|for \w+ in .*|if .*|elif .*|else):\s*$/m,
+    "that is Python: blocks stand in braces, functions are `function name(x: number) { ... }`",
+  ],
+  [/\bprint\(/, "`console.log(...)` prints"],
+  [/\b(True|False|None)\b/, "here they are true, false and null"],
+];
+
+/** A line for somebody who knows Python, where a cell that cannot be run looks like it. */
+export function hintFor(typed: string): string | undefined {
+  return hints.find(([written]) => written.test(typed))?.[1];
+}

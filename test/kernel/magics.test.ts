@@ -1,0 +1,70 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { hintFor, magics } from "../../kernel/session/magics.js";
+import { failed, printed, result, types, useKernel } from "./client.js";
+
+const kernel = useKernel();
+const { run } = kernel;
+
+test("commands run in the notebook's folder, print as they go, and fail as bash does", async () => {
+  mkdirSync(join(kernel.folder, "some"), { recursive: true });
+  writeFileSync(join(kernel.folder, "some", "file"), "inside\n");
+  const answer = await run("!cd some\n!cat file\n\n!echo wrong >&2");
+  expect([printed(answer, "stdout"), printed(answer, "stderr"), result(answer)]).toEqual(["inside\n", "wrong\n", undefined]);
+  expect(printed(await run('%%bash\ncd some\nfor x in 1 2; do echo "$x: `cat file`"; done'), "stdout")).toBe("1: inside\n2: inside\n");
+  const error = failed(await run("%%bash\necho before\nexit 3"));
+  expect([error.evalue, error.traceback.join("\n")]).toEqual(["bash ended with status 3", "[Error: bash ended with status 3]"]);
+});
+
+test("a command ends with its cell, and so do those that it has started", async () => {
+  const cell = kernel.begin("%%bash\necho begun; sleep 1000 & echo $! > child; wait");
+  await kernel.output(cell);
+  await kernel.ask("control", "interrupt_request", {});
+  expect(failed(await cell.done)).toMatchObject({ ename: "KeyboardInterrupt" });
+  const gone = await run(
+    "import { readFileSync } from 'node:fs'; await new Promise((r) => setTimeout(r, 1000));\nconst pid = Number(readFileSync('child', 'utf8')); let lives = true; try { process.kill(pid, 0); } catch { lives = false; } lives",
+  );
+  expect(result(gone)).toBe("false");
+});
+
+test.each([
+  ["html", "text/html", "<b>bold</b>"],
+  ["markdown", "text/markdown", "*x* and `y`"],
+  ["latex", "text/latex", "$\\frac{1}{2}$"],
+  ["svg", "image/svg+xml", "<svg xmlns='http://www.w3.org/2000/svg'/>"],
+])("%%%%%s shows what stands below it", async (name, type, text) => {
+  const answer = await run(`%%${name}\n${text}`);
+  expect(types(answer)).toEqual(["execute_input", "display_data"]);
+  expect(answer.outputs.find(({ header }) => header.msg_type === "display_data")!.content.data[type]).toBe(text);
+});
+
+test.each([
+  ["print('x')", "console.log"],
+  ["import numpy as np", "that is Python"],
+  ["from os import path", "that is Python"],
+  ["def f(x):\n    return x", "blocks stand in braces"],
+  ["%matplotlib inline", "display(spec)"],
+  ["%pip install numpy", "npm install NAME"],
+  ["%%writefile x.txt\nhello", "no other magic"],
+  ["const x = 1;\n!ls", "lines all begin with"],
+  ["const flag = True;", "true, false and null"],
+])("%j gets one helpful line", async (code, hint) => {
+  const { status, traceback } = failed(await run(code));
+  expect(status).toBe("error");
+  const hinted = traceback.filter((line: string) => line.startsWith("Hint: "));
+  expect(hinted).toEqual([expect.stringContaining(hint)]);
+});
+
+test("what is no Python gets no hint, and only what cannot run", async () => {
+  for (const code of ["const x: number = 'a';", "for (const x of [1]) x.y;", "import x from 'y';", "let a = b"])
+    expect(hintFor(code)).toBeUndefined();
+  expect(magics).toContain("time");
+  expect(result(await run("const print = (x: number) => x; print(1)"))).toBe("1");
+  expect(result(await run("const text = `\n!ls\n%matplotlib`; text.length"))).toBe("16");
+});
+
+test("completion in a command's cell offers nothing", async () => {
+  const { content } = await kernel.ask("shell", "complete_request", { code: "!con", cursor_pos: 4 });
+  expect(content).toMatchObject({ status: "ok", matches: [] });
+});
