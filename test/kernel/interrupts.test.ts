@@ -3,19 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Message } from "../../kernel/wire/messages.js";
-import { failed, KernelClient, printed, result, useKernel } from "./client.js";
+import { failed, KernelClient, lives, printed, result, useKernel } from "./client.js";
 
 const kernel = useKernel();
 const { run } = kernel;
-
-/** Whether a process is there and not just waiting to be buried. */
-function lives(pid: number): boolean {
-  try {
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
-  } catch {
-    return false;
-  }
-}
 
 /** Waits until the loop of a request has begun. */
 const turning = (id: string | undefined) => kernel.until((m) => m.parentHeader.msg_id === id && m.content.text?.includes("turning"));

@@ -1,8 +1,8 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { hintFor, magics } from "../../kernel/session/magics.js";
-import { failed, printed, result, types, useKernel } from "./client.js";
+import { failed, lives, printed, result, types, useKernel } from "./client.js";
 
 const kernel = useKernel();
 const { run } = kernel;
@@ -22,10 +22,8 @@ test("a command ends with its cell, and so do those that it has started", async 
   await kernel.output(cell);
   await kernel.ask("control", "interrupt_request", {});
   expect(failed(await cell.done)).toMatchObject({ ename: "KeyboardInterrupt" });
-  const gone = await run(
-    "import { readFileSync } from 'node:fs'; await new Promise((r) => setTimeout(r, 1000));\nconst pid = Number(readFileSync('child', 'utf8')); let lives = true; try { process.kill(pid, 0); } catch { lives = false; } lives",
-  );
-  expect(result(gone)).toBe("false");
+  const pid = Number(readFileSync(join(kernel.folder, "child"), "utf8"));
+  await expect.poll(() => lives(pid), { timeout: 5000 }).toBe(false);
 });
 
 test.each([
