@@ -1,3 +1,4 @@
+import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
 import { createState, type FromMain, type ProtocolData, State, type ToMain } from "./wire/bridge.js";
 
@@ -43,6 +44,8 @@ if (process.env.ERPO_FILE_TRACE) (await import("./session/file-trace.js")).trace
 const { preloadTypescript } = await import("./language/preload.js");
 const keepCode = preloadTypescript();
 if (keepCode) setTimeout(keepCode, 4000).unref(); // with what the first cells have needed
+// V8 would take seconds to optimize this function of TypeScript's after some dozens of cells, and the process's end would wait for it. Code is kept without the flag.
+setTimeout(() => setFlagsFromString("--turbo-filter=-createProgram"), 5000).unref();
 const { endChildrenAtExit } = await import("./session/children.js");
 endChildrenAtExit(post);
 const { startSession } = await import("./session/start.js");

@@ -1,6 +1,7 @@
 import ts = require("typescript");
 
 import { callbackKind } from "./callbacks.js";
+import { isLibrary, namedOnly } from "./library-names.js";
 import { inPlaceOf, isGenerated, sharedNames, withList } from "./shared-names.js";
 
 /**
@@ -71,8 +72,14 @@ export function cellTransformer(
 
     /** `const a = await $erpo.import("m"), b = $erpo.pick(a, "b"), ...` */
     function importing(node: ts.ImportDeclaration): { statement: ts.Statement; names: string[] } {
-      const load = waiting(node, call("import", node.moduleSpecifier));
       const clause = node.importClause;
+      const names = isLibrary(node.moduleSpecifier) ? namedOnly(node) : undefined;
+      const load = waiting(
+        node,
+        names
+          ? call("take", f.createArrayLiteralExpression(names.map((name) => f.createStringLiteral(name))))
+          : call("import", node.moduleSpecifier),
+      );
       if (!clause) return { statement: ts.setTextRange(f.createExpressionStatement(load), node), names: [] };
       const module = f.createUniqueName("module");
       const bindings: [string, ts.Expression][] = [];

@@ -5,6 +5,7 @@ import ts = require("typescript");
 import type { TypeCheck } from "../../src/frontend/type-check.js";
 import { isCalledLater, ownPlace, type PastCell, withoutNames } from "./dependents.js";
 import { cellTransformer } from "./emit.js";
+import { namesOfLibrary } from "./library-names.js";
 import { type Declared, declaredNames, namesInFunctions, usedNames } from "./names.js";
 import { createService, type Service } from "./service.js";
 
@@ -145,6 +146,7 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
       const inFunctions = namesInFunctions(parsed);
       const shared = new Set(own.map(({ name }) => name).filter((name) => inFunctions.has(name)));
       const text = code + bookkeeping(own, used);
+      service.takeFromLibrary(namesOfLibrary(parsed));
       service.write(current, text);
       const program = service.languageService.getProgram()!;
       const file = program.getSourceFile(current)!;
@@ -185,7 +187,9 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
     },
 
     open(code) {
-      const own = declaredNames(ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022));
+      const parsed = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022);
+      const own = declaredNames(parsed);
+      if (/["']erpo["']/.test(code)) service.takeFromLibrary("all"); // what could stand there
       service.write(current, code + bookkeeping(own, owners.keys()));
       return { service: service.languageService, file: current };
     },

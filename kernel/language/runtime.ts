@@ -4,6 +4,7 @@ import { pathToFileURL } from "node:url";
 import vm from "node:vm";
 import { MessageChannel } from "node:worker_threads";
 import { job } from "./job.js";
+import { exportedValue, librarySources } from "./library-names.js";
 import { cellRequire, resolver } from "./packages.js";
 import { requireTypescript } from "./require-typescript.js";
 import { readFilesFrom, registerScript } from "./stack.js";
@@ -93,6 +94,14 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
     meta.resolve ??= (await load(resolver)).default as ImportMeta["resolve"];
   };
 
+  /** Named imports from `erpo`. */
+  async function take(names: readonly string[]): Promise<Record<string, unknown>> {
+    const sources = librarySources(names);
+    if (!sources) return load("erpo");
+    const modules = await Promise.all(sources.map(({ file }) => load(pathToFileURL(file).href)));
+    return Object.fromEntries(names.map((name, i) => [name, exportedValue(modules[i]!, sources[i]!)]));
+  }
+
   /** A named import. CommonJS modules whose names Node cannot see from outside offer them through their default. */
   function pick(module: Record<string, unknown>, name: string, specifier: string): unknown {
     if (name in module) return module[name];
@@ -118,6 +127,7 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
           beforeImport(specifier);
           return load(specifier, options);
         },
+        take,
         wait: waiting.wait.bind(waiting),
         iterate: waiting.iterate.bind(waiting),
         owned: waiting.owned.bind(waiting),

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import ts = require("typescript"); // an ES import would first scan its nine megabytes for exports: half a second
 
 import { createDocuments } from "./documents.js";
+import { libraryModule } from "./library-names.js";
 import { isBare, isKernelPackage, kernelImporter, library, typeRoot } from "./packages.js";
 import { standardLibrary } from "./standard-library.js";
 
@@ -44,6 +45,8 @@ export interface Service {
   write(file: string, text: string): void;
   /** Brings the documentation of what stands at one of a file's positions, which is left out at first. */
   document(file: string, positions: readonly number[]): void;
+  /** Names of `erpo` that cells import, beside those of before: "all" reads the types of the whole library. */
+  takeFromLibrary(names: readonly string[] | "all"): void;
   /** Makes a virtual file part of the program, whether something imports it or not. */
   keep(file: string): void;
 }
@@ -57,11 +60,15 @@ export function createService(folder: string, checked: readonly string[], cancel
   const kernelTypes = typeRoot();
   const settings: ts.CompilerOptions = { ...options, typeRoots: [kernelTypes], types: ["node"] };
   const globals = join(folder, "erpo-globals.d.ts");
+  const taken = join(folder, "erpo-taken.ts"); // what cells import from "erpo"
   const standard = standardLibrary();
   const files = new Map<string, { text: string; version: number }>([
     [globals, { text: GLOBALS, version: 0 }],
     [standard.file, { text: standard.text, version: 0 }],
+    [taken, { text: libraryModule([]), version: 0 }],
   ]);
+  const takenNames = new Set<string>();
+  let takenAll = false;
   const kept: string[] = [];
   let version = 0;
   const cache = ts.createModuleResolutionCache(folder, (name) => name, settings);
@@ -77,7 +84,9 @@ export function createService(folder: string, checked: readonly string[], cancel
 
   function resolve(specifier: string, importer: string): ts.ResolvedModuleWithFailedLookupLocations {
     if (specifier === "erpo") {
-      return { resolvedModule: { resolvedFileName: library.types, extension: ts.Extension.Dts, isExternalLibraryImport: false } };
+      const whole = !files.has(importer);
+      const [resolvedFileName, extension] = whole ? [library.types, ts.Extension.Dts] : [taken, ts.Extension.Ts];
+      return { resolvedModule: { resolvedFileName, extension, isExternalLibraryImport: false } };
     }
     if (isBuiltin(specifier) && !UNTYPED.test(specifier)) return { resolvedModule: undefined }; // whatever packages there are of that name
     const own = isKernelPackage(specifier);
@@ -121,15 +130,22 @@ export function createService(folder: string, checked: readonly string[], cancel
     },
   };
 
+  const write = (file: string, text: string) => void files.set(file, { text, version: ++version });
+
   const languageService = ts.createLanguageService(host, documents.registry);
   return {
     languageService,
-    write(file, text) {
-      files.set(file, { text, version: ++version });
-    },
+    write,
     document(file, positions) {
       const declared = positions.flatMap((position) => languageService.getDefinitionAtPosition(file, position) ?? []);
       documents.document(declared.map(({ fileName }) => fileName));
+    },
+    takeFromLibrary(names) {
+      const before = takenNames.size;
+      if (takenAll) return;
+      if (names === "all") takenAll = true;
+      else for (const name of names) takenNames.add(name);
+      if (takenAll || takenNames.size > before) write(taken, libraryModule(takenAll ? "all" : takenNames));
     },
     keep(file) {
       kept.push(file);

@@ -1,0 +1,91 @@
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+import ts = require("typescript");
+
+import { library } from "./packages.js";
+
+/**
+ * What `erpo` exports, and from where: a cell that imports `display` loads the file that defines it and that file's types, in the place of the whole library with TensorFlow,
+ * danfo and Vega.
+ */
+
+/** Where an exported name is defined. */
+export interface Source {
+  file: string;
+  /** What it is called there; "*" for all that the file exports. */
+  name: string;
+}
+
+/** Of every exported name. Types stand in the declarations alone. */
+type Sources = ReadonlyMap<string, Source>;
+
+const known = new Map<string, Sources>();
+
+function sourcesOf(index: string): Sources {
+  const before = known.get(index);
+  if (before) return before;
+  const found = new Map<string, Source>();
+  const text = readFileSync(index, "utf8");
+  for (const [, name, path] of text.matchAll(/^export \* as (\w+) from "([^"]+)";/gm))
+    found.set(name!, { file: join(dirname(index), path!), name: "*" });
+  for (const [, list, path] of text.matchAll(/^export (?:type )?\{([^}]*)\} from "([^"]+)";/gm)) {
+    for (const item of list!.split(",")) {
+      const [name, alias = name] = item
+        .trim()
+        .replace(/^type /, "")
+        .split(" as ");
+      if (name) found.set(alias!, { file: join(dirname(index), path!), name });
+    }
+  }
+  known.set(index, found);
+  return found;
+}
+
+/** The files that define these values, with each name as it is called there. Undefined where `erpo` does not have one of them. */
+export function librarySources(names: readonly string[]): Source[] | undefined {
+  const sources = sourcesOf(library.code);
+  const found = names.map((name) => sources.get(name));
+  return found.some((source) => source === undefined) ? undefined : (found as Source[]);
+}
+
+/** A module of TypeScript that exports these values and types of `erpo`; all of it where one of them is unknown, so that the fault names it. */
+export function libraryModule(names: Iterable<string> | "all"): string {
+  const sources = sourcesOf(library.types);
+  const lines = names === "all" ? [undefined] : [...names].map((name) => exported(name, sources.get(name)));
+  if (lines.includes(undefined)) return `export * from ${JSON.stringify(library.types.replace(/\.d\.ts$/, ".js"))};\n`;
+  return `${lines.join("\n")}\nexport {};\n`;
+}
+
+function exported(alias: string, source: Source | undefined): string | undefined {
+  if (!source) return undefined;
+  const what = source.name === "*" ? `* as ${alias}` : `{ ${source.name} as ${alias} }`;
+  return `export ${what} from ${JSON.stringify(source.file)};`;
+}
+
+/** The value that a source's module has. */
+export const exportedValue = (module: Record<string, unknown>, { name }: Source): unknown => (name === "*" ? module : module[name]);
+
+/** The names that a cell imports from `erpo`; "all" where it takes the library as a whole. */
+export function namesOfLibrary(file: ts.SourceFile): string[] | "all" {
+  const names: string[] = [];
+  let mentions = [...file.text.matchAll(/(["'`])erpo\1/g)].length;
+  for (const statement of file.statements) {
+    if (!ts.isImportDeclaration(statement) || !isLibrary(statement.moduleSpecifier)) continue;
+    const named = namedOnly(statement);
+    if (!named) return "all";
+    mentions -= 1;
+    names.push(...named);
+  }
+  return mentions > 0 ? "all" : names;
+}
+
+/** Whether this names `erpo`. */
+export const isLibrary = (specifier: ts.Expression): boolean => ts.isStringLiteral(specifier) && specifier.text === "erpo";
+
+/** The names that an import takes, as the module calls them, where it takes nothing else. */
+export function namedOnly({ importClause: clause }: ts.ImportDeclaration): string[] | undefined {
+  const bindings = clause?.namedBindings;
+  if (!bindings || clause.name || !ts.isNamedImports(bindings)) return undefined;
+  return bindings.elements.map(({ propertyName, name }) => (propertyName ?? name).text);
+}
