@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Decoding } from "../generation/decoding.js";
 import { policyOption, wholeNumber } from "./output.js";
@@ -16,6 +17,7 @@ interface GenerateOptions {
   endpoint?: string;
   concurrency: number;
   requestsPerMinute?: number;
+  insecureKey?: boolean;
 }
 
 /** `erpo generate`: completions of a file of prompts, in its order, with the other fields passed through. */
@@ -44,6 +46,7 @@ export function register(program: Command): void {
     )
     .option("--concurrency <n>", "requests to the endpoint at a time", wholeNumber(1), 8)
     .option("--requests-per-minute <n>", "limit of requests to the endpoint", wholeNumber(1))
+    .option("--insecure-key", "send OPENAI_API_KEY over plain http to another machine too")
     .action((options: GenerateOptions) => (options.endpoint === undefined ? generate(options) : generateRemote(options.endpoint, options)));
 }
 
@@ -75,6 +78,8 @@ async function generate(options: GenerateOptions): Promise<void> {
   }
 }
 
+const SILENCE = 10; // seconds
+
 /** The endpoint's completions, which are kept in OUTPUT.received until the output is whole. */
 async function generateRemote(url: string, options: GenerateOptions): Promise<void> {
   const { isStream } = await import("./output.js");
@@ -83,7 +88,7 @@ async function generateRemote(url: string, options: GenerateOptions): Promise<vo
     throw new DataError(`--output ${options.output}: with --endpoint it must be a file, since what has been received is kept beside it`);
   const { rows, write, progress } = await prepare(options);
   const { sampleRemote } = await import("../generation/remote.js");
-  const { model, concurrency, requestsPerMinute, maxNewTokens, temperature = 0, seed } = options;
+  const { model, concurrency, requestsPerMinute, insecureKey, maxNewTokens, temperature = 0, seed } = options;
   const cache = `${options.output}.received`;
   const prompts = rows.map(({ prompt }) => {
     if (typeof prompt === "string") return prompt;
@@ -91,13 +96,26 @@ async function generateRemote(url: string, options: GenerateOptions): Promise<vo
     return prefill === undefined ? [...messages] : [...messages, { role: "assistant" as const, content: prefill }];
   });
   const results: object[] = [];
-  const completions = sampleRemote({ url, model, concurrency, requestsPerMinute }, prompts, { maxNewTokens, temperature, seed, cache });
-  for await (const { index, text, tokens } of completions) {
-    const made = { name: model, endpoint: new URL(url).host };
-    results.push({ ...rows[index]!.fields, completion: text, tokens, policy: made });
-    progress(results.length);
+  let silent = 0;
+  const log = (line: string) => process.stderr.write(`${process.stderr.isTTY ? "\r\x1b[K" : ""}erpo: ${line}\n`);
+  const waiting = setInterval(() => {
+    silent += SILENCE;
+    log(`${results.length} of ${rows.length} prompts; no completion from ${model} for ${silent} s`);
+  }, SILENCE * 1000);
+  try {
+    const server = { url, model, concurrency, requestsPerMinute, insecureKey };
+    for await (const { index, text, tokens } of sampleRemote(server, prompts, { maxNewTokens, temperature, seed, cache, log })) {
+      const made = { name: model, endpoint: new URL(url).host };
+      results.push({ ...rows[index]!.fields, completion: text, tokens, policy: made });
+      progress(results.length);
+      silent = 0;
+      waiting.refresh();
+    }
+  } finally {
+    clearInterval(waiting);
   }
   await write(results);
+  rmSync(cache, { force: true });
 }
 
 /** The prompts, and where the results go: what is wrong with either is said before anything is computed. */

@@ -1,10 +1,13 @@
-import { createHash } from "node:crypto";
 import { setMaxListeners } from "node:events";
-import type OpenAI from "openai";
 import { pMapIterable } from "p-map";
 import pThrottle from "p-throttle";
-import { appendJsonl } from "../data/jsonl.js";
+import { digestOf } from "../data/identity.js";
+import { printable } from "../data/printable.js";
 import type { ChatMessage } from "../model/tokenizer.js";
+import { readAnswer } from "./endpoint-answer.js";
+import { boundedFetch } from "./endpoint-fetch.js";
+import { endpointKey } from "./endpoint-key.js";
+import { type Answer, openAnswers, type Server } from "./endpoint-store.js";
 
 /** A server that speaks OpenAI's protocol, such as vLLM's or llama.cpp's. */
 export interface Endpoint {
@@ -12,14 +15,20 @@ export interface Endpoint {
   url: string;
   /** The model's name on that server. */
   model: string;
-  /** Default: the environment's OPENAI_API_KEY; local servers need none. */
+  /** Default: the environment's OPENAI_API_KEY; local servers need none. It stands in no message and no file. */
   apiKey?: string;
+  /** Whether the key may be sent over plain http to another machine; default false. */
+  insecureKey?: boolean;
   /** Requests under way at a time; default 8. */
   concurrency?: number;
   /** Upper bound of requests begun in a minute; none unless given. */
   requestsPerMinute?: number;
   /** Times that a request is sent again after 408, 409, 429, 5xx or a lost connection, later each time or when the server says; default 6. */
   retries?: number;
+  /** Seconds from when a request is sent until its answer is whole; > 0, and at most 300, which Node's fetch waits for a beginning; default 300. */
+  deadline?: number;
+  /** Upper bound of the seconds that the server may make a request wait; > 0, and at most a day; default 60. */
+  longestWait?: number;
 }
 
 /** How a server is asked. */
@@ -30,9 +39,14 @@ export interface RemoteOptions {
   temperature: number;
   /** Prompt i is sampled with seed + i, where the server heeds seeds. */
   seed: number;
-  /** JSON Lines of what has been received: it is never asked for again, in this call or a later one. */
+  /**
+   * JSON Lines of what has been received: it is not asked for again, in this call or a later one with the same address and parameters, as long as
+   * the server says the same of itself (`model`, `system_fingerprint`). To learn that, a call that finds the file asks for what is missing, else for prompt 1 once more.
+   */
   cache: string;
   signal?: AbortSignal;
+  /** Takes lines about what is taken from the cache and what is waited for; they are safe to be shown. */
+  log?: (line: string) => void;
 }
 
 /** A completion that a server has written. */
@@ -46,58 +60,15 @@ export interface RemoteCompletion {
   finished: boolean;
 }
 
-/** The server could not be reached, refused, or answered something else than a completion. The message is one line: the address, the prompt, the cause. */
+/** The server could not be reached, refused, or answered something else than a completion. The message is one line: the address, the prompt, the cause; safe to be shown. */
 export class EndpointError extends Error {
   override name = "EndpointError";
-}
-
-type Received = Omit<RemoteCompletion, "index">;
-
-/**
- * Completions of prompts by another program's model, in the prompts' order. A string is completed as it stands (`/completions`), messages are
- * answered through the server's chat template (`/chat/completions`).
- *
- * @throws EndpointError; what has been received by then is in the cache, so that the next call goes on from there
- */
-export async function* sampleRemote(
-  endpoint: Endpoint,
-  prompts: readonly (string | ChatMessage[])[],
-  options: RemoteOptions,
-): AsyncGenerator<RemoteCompletion> {
-  const { url, apiKey = process.env.OPENAI_API_KEY ?? "none", concurrency = 8, requestsPerMinute, retries = 6 } = endpoint;
-  const leaving = new AbortController();
-  const signal = AbortSignal.any([leaving.signal, ...(options.signal ? [options.signal] : [])]);
-  setMaxListeners(0, signal); // one a request
-  const limit = requestsPerMinute && pThrottle({ limit: 1, interval: 60_000 / requestsPerMinute, signal });
-  const { OpenAI: Client } = await import("openai");
-  const client = new Client({ baseURL: url, apiKey, maxRetries: retries, ...(limit && { fetch: limit(fetch) }) });
-  const received = openCache(options.cache);
-  try {
-    yield* pMapIterable(
-      prompts.entries(),
-      async ([index, prompt]) => {
-        const { maxNewTokens, temperature, seed } = options;
-        const request: Request = { model: endpoint.model, prompt, max_tokens: maxNewTokens, temperature, seed: seed + index };
-        const known = received.get(request);
-        if (known) return { index, ...known };
-        try {
-          const completion = await complete(client, request, signal);
-          received.add(request, completion);
-          return { index, ...completion };
-        } catch (error) {
-          options.signal?.throwIfAborted();
-          throw new EndpointError(`${url}: prompt ${index + 1}: ${cause(error)}`);
-        }
-      },
-      { concurrency },
-    );
-  } finally {
-    leaving.abort(); // what is still under way
-    received.close();
+  constructor(message: string) {
+    super(printable(message));
   }
 }
 
-/** What a completion depends on. */
+/** What a completion depends on, beside the server. */
 interface Request {
   model: string;
   prompt: string | ChatMessage[];
@@ -106,35 +77,121 @@ interface Request {
   seed: number;
 }
 
-async function complete(client: OpenAI, { prompt, ...parameters }: Request, signal: AbortSignal): Promise<Received> {
-  if (typeof prompt === "string") {
-    const { choices, usage } = await client.completions.create({ prompt, ...parameters }, { signal });
-    return asReceived(choices?.[0]?.text, choices?.[0]?.finish_reason, usage);
+/**
+ * Completions of prompts by another program's model, in the prompts' order. A string is completed as it stands (`/completions`), messages are
+ * answered through the server's chat template (`/chat/completions`). An answer has at most 16 MiB; redirects to another server are refused.
+ *
+ * @throws EndpointError; what has been received by then is in the cache, so that the next call goes on from there. RangeError for seconds out of range
+ */
+export async function* sampleRemote(
+  endpoint: Endpoint,
+  prompts: readonly (string | ChatMessage[])[],
+  options: RemoteOptions,
+): AsyncGenerator<RemoteCompletion> {
+  const { url, concurrency = 8 } = endpoint;
+  const { maxNewTokens, temperature, seed } = options;
+  const leaving = new AbortController();
+  const signal = AbortSignal.any([leaving.signal, ...(options.signal ? [options.signal] : [])]);
+  setMaxListeners(0, signal); // one a request
+  const ask = await asking(endpoint, options, signal);
+  const store = openAnswers(options.cache);
+  const address = url.endsWith("/") ? url.slice(0, -1) : url;
+  const requests = prompts.map((prompt, i) => {
+    const request: Request = { model: endpoint.model, prompt, max_tokens: maxNewTokens, temperature, seed: seed + i };
+    const messages = typeof prompt === "string" ? prompt : prompt.map((message) => ({ ...message }));
+    return { request, asked: digestOf({ url: address, ...request, prompt: messages }) };
+  });
+  const stored = requests.filter(({ asked }) => store.has(asked));
+
+  /** The server as it is now, so that only its own answers are taken from the store. */
+  async function identify(): Promise<Server> {
+    const missing = requests.findIndex(({ asked }) => !store.has(asked));
+    const index = Math.max(missing, 0);
+    const { request, asked } = requests[index]!;
+    const answer = await ask(request, index);
+    const own = stored.filter(({ asked }) => store.get(asked, answer.server)).length;
+    if (!store.get(asked, answer.server)) store.add(asked, answer);
+    const others = stored.length - own;
+    const again = `; ${others} there are from before the server's model or version changed, and are asked for again`;
+    options.log?.(printable(`${own} of ${requests.length} from ${options.cache}${others ? again : ""}`));
+    return answer.server;
   }
-  const { choices, usage } = await client.chat.completions.create({ messages: prompt, ...parameters }, { signal });
-  return asReceived(choices?.[0]?.message?.content, choices?.[0]?.finish_reason, usage);
+
+  try {
+    const server = stored.length ? await identify() : undefined;
+    yield* pMapIterable(
+      requests.entries(),
+      async ([index, { request, asked }]) => {
+        const known = server && store.get(asked, server);
+        const answer = known ?? (await ask(request, index));
+        if (!known) store.add(asked, answer);
+        const { text, tokens, finished } = answer;
+        return { index, text, tokens, finished };
+      },
+      { concurrency },
+    );
+  } finally {
+    leaving.abort(); // what is still under way
+    store.close();
+  }
 }
 
-function asReceived(text: unknown, reason: string | undefined, usage: OpenAI.CompletionUsage | undefined): Received {
-  if (typeof text !== "string") throw new Error("the answer holds no completion");
-  return { text, tokens: usage?.completion_tokens ?? null, finished: reason !== "length" };
-}
-
-/** Completions by what was asked for. */
-function openCache(path: string) {
-  const file = appendJsonl(path);
-  const keyOf = (request: Request) => createHash("sha256").update(JSON.stringify(request)).digest("hex");
-  const known = new Map(file.rows.map(({ key, text, tokens, finished }) => [key, { text, tokens, finished } as Received]));
-  return {
-    get: (request: Request) => known.get(keyOf(request)),
-    add: (request: Request, completion: Received) => file.append({ key: keyOf(request), ...completion }),
-    close: () => file.close(),
+/** What asks a server for one completion, within bounds. @throws EndpointError for an address and a key that do not go together */
+async function asking(endpoint: Endpoint, options: RemoteOptions, signal: AbortSignal) {
+  const {
+    url,
+    apiKey = process.env.OPENAI_API_KEY,
+    insecureKey,
+    requestsPerMinute,
+    retries = 6,
+    deadline = 300,
+    longestWait = 60,
+  } = endpoint;
+  inRange("deadline", deadline, 300);
+  inRange("longestWait", longestWait, 86_400);
+  const key = checked(() => endpointKey(url, apiKey, insecureKey));
+  const { OpenAI: Client } = await import("openai");
+  const timeout = 2 ** 31 - 1; // the deadline is ours: it does not count the wait for a turn
+  const client = new Client({ baseURL: url, apiKey: key.value, maxRetries: retries, timeout, logLevel: "off" });
+  const turn = requestsPerMinute ? pThrottle({ limit: 1, interval: 60_000 / requestsPerMinute, signal })(async () => {}) : async () => {};
+  const log = (line: string) => options.log?.(printable(`${url} ${key.hide(line)}`));
+  return async ({ prompt, ...parameters }: Request, index: number): Promise<Answer> => {
+    const refused = new AbortController();
+    try {
+      const fetch = boundedFetch({ deadline, longestWait, retries, turn, log, refuse: (cause) => refused.abort(cause) });
+      const [path, asked] = typeof prompt === "string" ? ["/completions", { prompt }] : ["/chat/completions", { messages: prompt }];
+      const request = { body: { ...asked, ...parameters }, signal: AbortSignal.any([signal, refused.signal]) };
+      const response = await client.withOptions({ fetch }).post(path, request).asResponse();
+      const answer = readAnswer(path, await response.text(), response.headers.get("content-type"));
+      if (key.standsIn(JSON.stringify(answer))) throw new Error("the answer holds the API key, so it is not kept");
+      return answer;
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      throw new EndpointError(`${url}: prompt ${index + 1}: ${oneLine(key.hide(described(refused.signal.reason ?? error)))}`);
+    }
   };
 }
 
-/** One line: what the server said, or why there was no answer. */
-function cause(error: unknown): string {
-  const { message, cause: deeper } = error as Error;
-  const reason = deeper instanceof Error && deeper.message !== message ? ` (${deeper.message})` : "";
-  return `${message}${reason}`.split("\n")[0]!;
+function inRange(name: string, seconds: number, most: number): void {
+  if (!(seconds > 0 && seconds <= most)) throw new RangeError(`${name}: must be > 0 and at most ${most} seconds, got ${seconds}`);
+}
+
+function checked<T>(check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    throw new EndpointError((error as Error).message);
+  }
+}
+
+/** What the server said, or why there was no answer. */
+function described(error: unknown): string {
+  const { message, cause } = error as Error;
+  return cause instanceof Error && cause.message !== message ? `${message} (${cause.message})` : message;
+}
+
+/** The line that a text begins with, of at most 400 characters: servers send whole pages. */
+function oneLine(text: string): string {
+  const [line = ""] = text.trim().split("\n");
+  return line.length > 400 ? `${line.slice(0, 400)}…` : line;
 }
