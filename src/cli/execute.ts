@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import type { ExecuteOptions, ExecuteResult } from "../../reports/execute/execute.js";
 import type { ProgressLine } from "../../reports/execute/progress.js";
 import { type Axis, parseAxis } from "../../reports/sweep/axes.js";
-import { names } from "./output.js";
+import { folder, names } from "./output.js";
 
 interface Options {
   param: Record<string, unknown>;
@@ -28,7 +28,7 @@ export function register(program: Command): void {
     .option("--params <file>", "parameters from a YAML or JSON file")
     .option("--sweep <name=a,b,c>", "run with each of these values, into --output; repeated: with each combination", addAxis, [])
     .option("--group-by <names>", "of a sweep: mean and spread for each value of these; of all but the seed where the seed is swept", names)
-    .option("--output <dir>", "write the executed notebooks there; in place unless given (required with --sweep)")
+    .option("--output <dir>", "write the executed notebooks there; in place unless given (required with --sweep)", folder)
     .option("--no-cache", "run everything; without it a notebook is run only if something that it depends on has changed")
     .option("--allow-errors", "go on after a cell's error")
     .option("--timeout <seconds>", "limit for each cell", seconds)
