@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
-import { parseJsonText } from "../../src/setup/json.js";
 import { type Cell, type CellMetadata, type Notebook, NotebookError, type Output } from "./types.js";
 
 /** Bytes of a notebook file at most: what is read has to fit into one text. */
@@ -31,7 +30,7 @@ export function readNotebook(path: string): { notebook: Notebook; bytes: Uint8Ar
 export function parseNotebook(text: string, name: string): Notebook {
   let value: unknown;
   try {
-    value = parseJsonText(text.replace(/^\uFEFF/, ""), /\\ud[89a-f]/i.test(text) ? wellFormed : undefined);
+    value = JSON.parse(text.replace(/^\uFEFF/, ""), /\\ud[89a-f]/i.test(text) ? wellFormed : undefined);
   } catch (error) {
     throw new NotebookError(`${name}: not JSON (${error instanceof Error ? error.message.replace(/\s+/g, " ") : error})`);
   }

@@ -34,6 +34,8 @@ test("a folder, and JSON that is nested 100,000 deep, in the place of a file: on
   expect(await refusal(["execute", at("empty.ipynb"), "--params", at("deep.json")])).toBe(
     `erpo: ${at("deep.json")}: cannot be read (${why})`,
   );
+  writeFileSync(at("deep.ipynb"), `{"nbformat":4,"nbformat_minor":5,"metadata":{"a":${deep}},"cells":[]}`);
+  expect(await refusal(["execute", at("deep.ipynb"), "--output", at("run")])).toBe("erpo: deep.ipynb: a value in it is nested too deeply");
 }, 300_000);
 
 test("a missing folder of temporary files is named", async () => {

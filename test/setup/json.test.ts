@@ -4,7 +4,6 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { RunFiles } from "../../reports/compare/files.js";
-import { readNotebook } from "../../reports/notebook/read.js";
 import { parseAxis } from "../../reports/sweep/axes.js";
 import { readSuite } from "../../src/data/csv.js";
 import { readJson } from "../../src/data/jsonl.js";
@@ -59,7 +58,6 @@ test.each<[string, string, (path: string) => unknown]>([
   ["profile.json", `{"name":${deep}}`, profile],
   ["any.json", `{"a":${deep}}`, readJson],
   ["rules.yaml", `rules: ${deep}`, readRules],
-  ["deep.ipynb", `{"nbformat":4,"metadata":{"a":${deep}},"cells":[]}`, readNotebook],
 ])("%s with brackets 100,000 deep is refused in one line that names it", (name, text, read) => {
   const path = file(name, text);
   let message = "";
