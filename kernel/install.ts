@@ -45,14 +45,28 @@ export function kernelspec(displayName = "TypeScript (ERPO)"): Record<string, un
 }
 
 /**
+ * A kernel's folder in a place.
+ * @throws InstallError where the name is none, such as one that leads out of the kernels' folder
+ */
+function kernelFolder(place: Place, name: string): string {
+  if (!isKernelName(name)) throw new InstallError(`${JSON.stringify(name)}: ${kernelNameRule}`);
+  return join(dataFolder(place), "kernels", name);
+}
+
+/** Whether a name is one of a kernel's folder, and of nothing above or below it. */
+export const isKernelName = (name: string): boolean => /^[a-z0-9_][a-z0-9._-]*$/i.test(name);
+
+/** What `isKernelName` asks for. */
+export const kernelNameRule = 'a kernel\'s name has letters, digits, ".", "-" and "_" only, and begins with a letter, a digit or "_"';
+
+/**
  * Writes the kernelspec, and sees to it that the first start of a kernel is as fast as later ones.
  * @param name the folder's name, which notebooks refer to: `erpo`, or `tslab` to run tslab's notebooks
  * @returns the folder written
- * @throws InstallError in one line when the folder cannot be written
+ * @throws InstallError in one line when the name is none or the folder cannot be written
  */
 export function install(place: Place, name = "erpo"): string {
-  if (!/^[a-z0-9._-]+$/i.test(name)) throw new InstallError(`${name}: a kernel's name has letters, digits, ".", "-" and "_" only`);
-  const folder = join(dataFolder(place), "kernels", name);
+  const folder = kernelFolder(place, name);
   try {
     makeFolders(folder);
     const spec = kernelspec(name === "erpo" ? undefined : `TypeScript (ERPO as ${name})`);
@@ -75,10 +89,10 @@ export function install(place: Place, name = "erpo"): string {
 
 /**
  * Removes a kernelspec that `install` has written.
- * @throws InstallError when there is none, or another kernel's
+ * @throws InstallError when the name is none, or there is no such kernel, or another program's
  */
 export function uninstall(place: Place, name = "erpo"): string {
-  const folder = join(dataFolder(place), "kernels", name);
+  const folder = kernelFolder(place, name);
   if (!existsSync(folder)) throw new InstallError(`${folder}: no such kernel`);
   if (!isOurs(folder)) throw new InstallError(`${folder}: belongs to another kernel and is left alone`);
   try {

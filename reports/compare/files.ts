@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
+import { parseJsonText } from "../../src/setup/json.js";
 
 /** Reads a run's files for a comparison: what cannot be read is noted, and the rest goes on. */
 export class RunFiles {
@@ -80,7 +81,7 @@ export class RunFiles {
 
 function parse(text: string): Record<string, unknown> | undefined {
   try {
-    const value = JSON.parse(text);
+    const value = parseJsonText(text);
     return isRecord(value) ? value : undefined;
   } catch {
     return undefined;

@@ -19,7 +19,9 @@ export async function alone<T>(output: string, work: () => Promise<T>): Promise<
   } catch (error) {
     throw fileError(output, error);
   }
+  let locked = false;
   const clear = () => {
+    locked = true;
     removeUnfinished(output);
     return work();
   };
@@ -27,7 +29,7 @@ export async function alone<T>(output: string, work: () => Promise<T>): Promise<
     throw new NotebookError(`${output}: is being written by another run${owner(lock)}; wait for it, or choose another --output`);
   };
   return withLock(lock, clear, refuse).catch((error) => {
-    if (error instanceof SetupError) throw new FileError(`${output}: cannot be written`);
+    if (error instanceof SetupError && !locked) throw new FileError(`${output}: cannot be written`);
     throw (error as NodeJS.ErrnoException).path === lock ? fileError(output, error) : error; // such as a file where its folder should be
   });
 }

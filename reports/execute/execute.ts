@@ -81,6 +81,8 @@ export async function executeNotebook(path: string, options: ExecuteOptions = {}
       return { output, seconds: run.seconds(), hash: contentHash(result), ...(uncached !== undefined && { uncached }) };
     });
   } catch (error) {
+    if (error instanceof RangeError && /call stack/.test(error.message))
+      throw new NotebookError(`${name}: a value in it is nested too deeply`);
     if (error instanceof DeadKernelError) throw new NotebookError(`${name}: ${error.message}`);
     if (error instanceof NotebookError && !error.message.startsWith(`${name}: `) && !error.message.startsWith(output)) {
       throw new (error.constructor as typeof NotebookError)(`${name}: ${error.message}`);

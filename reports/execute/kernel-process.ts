@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { constants, tmpdir } from "node:os";
+import { constants } from "node:os";
 import { join } from "node:path";
 import type { Connection } from "../../kernel/wire/messages.js";
+import { temporaryFolder } from "../../src/setup/files.js";
 import type { Kernelspec } from "./kernelspec.js";
 
 /** A kernel ended while it was needed. */
@@ -34,7 +35,7 @@ const KEPT_CHARACTERS = 8_000;
  * @param folder its working directory, the notebook's
  */
 export async function startKernel(spec: Kernelspec, folder: string): Promise<KernelProcess> {
-  const place = mkdtempSync(join(tmpdir(), "erpo-kernel-"));
+  const place = temporaryFolder("erpo-kernel-");
   const connection = await createConnection(place, spec.name);
   const file = join(place, "connection.json");
   writeFileSync(file, JSON.stringify(connection), { mode: 0o600 });

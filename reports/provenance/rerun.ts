@@ -1,6 +1,6 @@
-import { constants, cpSync, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, cpSync, existsSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { temporaryFolder } from "../../src/setup/files.js";
 import { type ExecuteOptions, executeNotebook, InterruptedError } from "../execute/execute.js";
 import { declaredParameters, type Parameters } from "../execute/parameters.js";
 import { readNotebook } from "../notebook/read.js";
@@ -29,7 +29,7 @@ export async function rerunChecks({ notebook, execution }: Provenance, path: str
   const reported = readNotebook(file).notebook;
   const folder = resolve(dirname(file), execution?.folder ?? ".");
   if (!existsSync(folder)) throw new NotebookError(`${path}: the folder that its notebook was run in is gone: ${folder}`);
-  const place = mkdtempSync(join(tmpdir(), "erpo-verify-"));
+  const place = temporaryFolder("erpo-verify-");
   const output = join(place, basename(file));
   let failure: string | undefined;
   try {

@@ -1,3 +1,4 @@
+import { isTooDeep, tooDeep } from "../../src/setup/json.js";
 import type { Parameters } from "../execute/parameters.js";
 
 /** A parameter and the values that it takes in turn. */
@@ -13,6 +14,7 @@ export interface Axis {
 export function parseAxis(text: string): Axis {
   const [, name, list] = /^([\p{L}_$][\p{L}\p{N}_$]*)=([\s\S]+)$/u.exec(text) ?? [];
   if (name === undefined || list === undefined) throw new Error("needs a name and values: --sweep beta=0.05,0.1,0.5");
+  if (isTooDeep(list)) throw new Error(`${name}: has ${tooDeep}`);
   const values = readValues(list);
   const texts = values.map((value) => JSON.stringify(value));
   const twice = texts.find((value, i) => texts.indexOf(value) < i);

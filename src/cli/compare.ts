@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { type Format, formats } from "../../reports/formats.js";
-import { names, someOf } from "./output.js";
+import { folder, names, someOf } from "./output.js";
 
 interface Options {
   output: string;
@@ -15,7 +15,7 @@ export function register(program: Command): void {
     .description("one report of what differs between runs: parameters, training, evaluations, samples, code, environment")
     .argument("<baseline>", "folder of the run that the others are compared with, such as runs/quick")
     .argument("<runs...>", "folders of the other runs")
-    .requiredOption("--output <dir>", "folder of compare.html, compare.json and compare.ipynb")
+    .requiredOption("--output <dir>", "folder of compare.html, compare.json and compare.ipynb", folder)
     .option(
       "--group-by <names>",
       "means and spread over the runs that have the same value of a parameter, such as beta; commas between",

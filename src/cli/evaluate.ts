@@ -70,7 +70,11 @@ export function register(program: Command): void {
       "JSON: measures, and the judgement of each row; with several attacks a list `attacks`, one section each",
     )
     .option("--completions <file>", "JSON Lines to keep the completions in; a later call with the same policy and settings goes on from it")
-    .option("--limit <n>", "a fixed subset of so many rows, spread over families", wholeNumber(1))
+    .option(
+      "--limit <n>",
+      "a fixed subset of so many rows, spread over families; of a file with more than 5,000 rows, of the first 5,000",
+      wholeNumber(1),
+    )
     .option("--answer-tokens <n>", "tokens after which an answer is cut", wholeNumber(1), 64)
     .option("--batch-size <n>", "prompts at a time", wholeNumber(1), 16)
     .addOption(new Option("--precision <p>", "of matrix products").choices(["f32", "bf16"]).default("f32"))
@@ -175,7 +179,7 @@ async function sectionsOf({ attack: names, suite: name, label, prefill: beginnin
   const { affirmation, builtInAttack, prefill } = await import("../evaluation/attacks.js");
   const { take } = await import("../evaluation/suites.js");
   const chosen = [...new Set(names)];
-  const suite = chosen.every((attack) => attack === "past-tense") ? [] : await openNamed(name!, label);
+  const suite = chosen.every((attack) => attack === "past-tense") ? [] : await openNamed(name!, label, limit);
   return Promise.all(
     chosen.map(async (attackName): Promise<Section> => {
       const { attack, rows: own } = await builtInAttack(attackName);
@@ -191,12 +195,12 @@ async function sectionsOf({ attack: names, suite: name, label, prefill: beginnin
   );
 }
 
-async function openNamed(name: string, label: Label | undefined): Promise<PromptRow[]> {
+async function openNamed(name: string, label: Label | undefined, limit: number | undefined): Promise<PromptRow[]> {
   const { createRng } = await import("../backend/random.js");
   const { buildDatasets } = await import("../data/dataset.js");
-  const { openSuite } = await import("../evaluation/suites.js");
+  const { openSuite, rowsFor } = await import("../evaluation/suites.js");
   const log = (line: string) => void process.stderr.write(`erpo: ${line}\n`);
-  return openSuite(name, () => buildDatasets({ seed: 1, rng: createRng(1), log }), { label });
+  return openSuite(name, () => buildDatasets({ seed: 1, rng: createRng(1), log }), { label, rows: limit && rowsFor(limit) });
 }
 
 function nonEmpty(text: string): string {

@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import type { ExecuteOptions, ExecuteResult } from "../../reports/execute/execute.js";
 import type { ProgressLine } from "../../reports/execute/progress.js";
 import { type Axis, parseAxis } from "../../reports/sweep/axes.js";
-import { names } from "./output.js";
+import { isTooDeep, parseJsonText, tooDeep } from "../setup/json.js";
+import { folder, names } from "./output.js";
 
 interface Options {
   param: Record<string, unknown>;
@@ -28,7 +28,7 @@ export function register(program: Command): void {
     .option("--params <file>", "parameters from a YAML or JSON file")
     .option("--sweep <name=a,b,c>", "run with each of these values, into --output; repeated: with each combination", addAxis, [])
     .option("--group-by <names>", "of a sweep: mean and spread for each value of these; of all but the seed where the seed is swept", names)
-    .option("--output <dir>", "write the executed notebooks there; in place unless given (required with --sweep)")
+    .option("--output <dir>", "write the executed notebooks there; in place unless given (required with --sweep)", folder)
     .option("--no-cache", "run everything; without it a notebook is run only if something that it depends on has changed")
     .option("--allow-errors", "go on after a cell's error")
     .option("--timeout <seconds>", "limit for each cell", seconds)
@@ -61,8 +61,9 @@ function addParameter(pair: string, parameters: Record<string, unknown>): Record
   const [, name, text] = /^(\S+) ([\s\S]*)$/.exec(pair) ?? [];
   if (name === undefined || text === undefined) throw new InvalidArgumentError("needs a name and a value: -p beta 0.1");
   try {
-    return { ...parameters, [name]: JSON.parse(text) };
+    return { ...parameters, [name]: parseJsonText(text) };
   } catch {
+    if (isTooDeep(text)) throw new InvalidArgumentError(`${name} has ${tooDeep}.`);
     return { ...parameters, [name]: text };
   }
 }
@@ -179,12 +180,14 @@ function seconds(text: string): number {
 
 async function readParameters(file: string): Promise<Record<string, unknown>> {
   const { parse } = await import("yaml");
+  const { readText } = await import("../data/jsonl.js");
+  const text = readText(file);
+  if (isTooDeep(text)) throw new Error(`${file}: cannot be read (${tooDeep})`);
   let value: unknown;
   try {
-    value = parse(readFileSync(file, "utf8"));
+    value = parse(text);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new Error(`${file}: ${code === "ENOENT" ? "no such file" : `cannot be read (${(code ?? message).split("\n")[0]})`}`);
+    throw new Error(`${file}: cannot be read (${(error as Error).message.split("\n")[0]})`);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error(`${file}: must hold an object of parameters`);
   return value as Record<string, unknown>;

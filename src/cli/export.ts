@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { wholeNumber } from "./output.js";
+import { folder, outputFile, wholeNumber } from "./output.js";
 
 interface ExportOptions {
   model: string;
@@ -12,16 +12,18 @@ export function register(program: Command): void {
   const group = program
     .command("export")
     .description("write a model, with its adapter merged in, or a stage of training for other programs");
-  const format = (name: string, description: string, types: string[], output: string) =>
+  const format = (name: string, description: string, types: string[], output: Option) =>
     group
       .command(name)
       .description(description)
       .requiredOption("--model <M>", "a built-in name, a .gguf file, a Hugging Face style directory, or owner/name on the hub")
       .option("--adapter <dir>", "a PEFT folder to merge into the weights")
       .addOption(new Option("--type <type>", "how matrices are stored").choices(types).default(types[0]))
-      .requiredOption("--output <path>", output);
-  format("gguf", "one file that llama.cpp runs", ["f16", "bf16", "q8_0", "f32"], "the .gguf file").action(exportGguf);
-  format("safetensors", "a folder that transformers loads", ["f32", "f16", "bf16"], "the folder")
+      .addOption(output.makeOptionMandatory());
+  const file = new Option("--output <file|->", "the .gguf file");
+  format("gguf", "one file that llama.cpp runs", ["f16", "bf16", "q8_0", "f32"], file).action(exportGguf);
+  const directory = new Option("--output <dir>", "the folder").argParser(folder);
+  format("safetensors", "a folder that transformers loads", ["f32", "f16", "bf16"], directory)
     .option("--max-shard-size <bytes>", "of a weights file", wholeNumber(1), 5_000_000_000)
     .action(exportSafetensors);
   group
@@ -29,7 +31,11 @@ export function register(program: Command): void {
     .description("a stage of a run as a RUN.json with its data, for erpo train and erpo export trl")
     .argument("<run>", "a run's folder")
     .argument("<stage>", "a stage's folder in it: 1-sft/decision, 1-sft, 2-dpo, 3-length-controlled/round-1, baseline-answers-only, ...")
-    .requiredOption("--output <dir>", "the folder: run.json, rows.jsonl, batches.json and, where the stage began with one, a fresh adapter")
+    .requiredOption(
+      "--output <dir>",
+      "the folder: run.json, rows.jsonl, batches.json and, where the stage began with one, a fresh adapter",
+      folder,
+    )
     .option("--model <M>", "what loads the run's model, where its name does not: the path that the run was made with")
     .option("--rules <file>", "the rules that the run was made with, where those are not the default ones")
     .action(exportStage);
@@ -37,7 +43,7 @@ export function register(program: Command): void {
     .command("trl")
     .description("a folder that TRL trains in, with accelerate: rows, model, adapter, configurations")
     .argument("<run.json>", "what to train, as for erpo train")
-    .requiredOption("--output <dir>", "the folder; its README.txt has the launch line")
+    .requiredOption("--output <dir>", "the folder; its README.txt has the launch line", folder)
     .addHelpText(
       "after",
       `
@@ -55,7 +61,7 @@ async function exportGguf(options: ExportOptions & { type: "f16" | "bf16" | "q8_
   const { openModel } = await import("./model.js");
   const { model, lora, close } = await openModel({ ...options, precision: "f32" });
   try {
-    await saveGguf(options.output, model, lora, options.type, await provenanceOf(model, lora, options.adapter));
+    await saveGguf(outputFile(options.output), model, lora, options.type, await provenanceOf(model, lora, options.adapter));
     const window = model.config.windows.find((positions) => positions !== null);
     if (window)
       process.stderr.write(`erpo: llama.cpp knows no windows of this family: beyond ${window} tokens it computes something else\n`);

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { type FigureFormat, figureFormats } from "../../reports/formats.js";
-import { someOf } from "./output.js";
+import { folder, someOf } from "./output.js";
 
 interface Options {
   to: FigureFormat[];
@@ -16,7 +16,7 @@ export function register(program: Command): void {
     .argument("<place>", "the notebook and the figure's label: NB.ipynb#fig-margins")
     .option("--to <formats>", `one or more of ${figureFormats.join(", ")}, with commas between`, someOf(figureFormats), ["pdf"])
     .option("--width <length>", "of the whole figure, such as 3.25in (in, cm, mm, pt or px); text keeps its size", pixels)
-    .option("--output <dir>", "folder of the files", ".")
+    .option("--output <dir>", "folder of the files", folder, ".")
     .action(async (place: string, options: Options) => {
       const { writeFigure } = await import("../../reports/figure.js");
       for (const file of await writeFigure(place, options)) process.stdout.write(`${file}\n`);

@@ -9,6 +9,7 @@ interface GenerateOptions {
   policy?: string;
   prompts: string;
   output: string;
+  limit?: number;
   maxNewTokens: number;
   temperature?: number;
   batchSize: number;
@@ -33,6 +34,7 @@ export function register(program: Command): void {
     .addOption(policyOption())
     .requiredOption("--prompts <file>", 'JSON Lines {"prompt": string or messages, "prefill": how the model\'s turn begins, ...}')
     .requiredOption("--output <file|->", "JSON Lines: the same rows with completion, tokens, and the policy that made them")
+    .option("--limit <n>", "the first so many prompts of the file; no more of it is read", wholeNumber(1))
     .option("--max-new-tokens <n>", "tokens of a completion, the end token included", wholeNumber(1), 128)
     .option("--temperature <t>", "0 takes the likeliest token (default: 0, or the policy's)", temperature)
     .option("--batch-size <n>", "prompts at a time", wholeNumber(1), 8)
@@ -119,11 +121,11 @@ async function generateRemote(url: string, options: GenerateOptions): Promise<vo
 }
 
 /** The prompts, and where the results go: what is wrong with either is said before anything is computed. */
-async function prepare({ prompts, output }: GenerateOptions) {
+async function prepare({ prompts, output, limit }: GenerateOptions) {
   const { formatJsonl } = await import("../data/jsonl.js");
   const { readPrompts } = await import("../evaluation/prompt-file.js");
   const { assertWritable, progressLine, writeOutput } = await import("./output.js");
-  const rows = readPrompts(prompts);
+  const rows = readPrompts(prompts, limit);
   assertWritable(output);
   const replaced = rows.filter(({ fields }) => "policy" in fields).length;
   const what = `the field "policy", in ${replaced} of ${rows.length} rows, is replaced by that of the completion`;

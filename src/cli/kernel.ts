@@ -21,7 +21,8 @@ export function register(program: Command): void {
   placed(kernel.command("install"))
     .description("make Jupyter know the kernel")
     .option("--as <name>", "the kernel's name; `tslab` runs notebooks written for tslab", "erpo")
-    .action(async (options: Options) => {
+    .action(async (options: Options, command: Command) => {
+      await checkName(options, command);
       const { install } = await import("../../kernel/install.js");
       console.log(`installed ${options.as ?? "erpo"} in ${install(place(options), options.as)}`);
     });
@@ -29,7 +30,8 @@ export function register(program: Command): void {
   placed(kernel.command("uninstall"))
     .description("make Jupyter forget the kernel")
     .option("--as <name>", "the kernel's name", "erpo")
-    .action(async (options: Options) => {
+    .action(async (options: Options, command: Command) => {
+      await checkName(options, command);
       const { uninstall } = await import("../../kernel/install.js");
       console.log(`removed ${uninstall(place(options), options.as)}`);
     });
@@ -45,6 +47,12 @@ export function register(program: Command): void {
       if (options.json) console.log(JSON.stringify(kernels, null, 2));
       else for (const { name, displayName, folder } of kernels) console.log(`${name.padEnd(12)} ${displayName.padEnd(24)} ${folder}`);
     });
+}
+
+/** A name that leads out of the kernels' folder is wrong use. */
+async function checkName({ as: name = "erpo" }: Options, command: Command): Promise<void> {
+  const { isKernelName, kernelNameRule } = await import("../../kernel/install.js");
+  if (!isKernelName(name)) command.error(`error: --as ${JSON.stringify(name)}: ${kernelNameRule}`, { exitCode: 2 });
 }
 
 function place({ prefix, sysPrefix }: Options): Place {

@@ -1,44 +1,32 @@
-import { accessSync, closeSync, constants, existsSync, openSync, readlinkSync, rmSync, statSync } from "node:fs";
-import { open } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { accessSync, closeSync, constants, existsSync, openSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { InvalidArgumentError, Option } from "commander";
 import { DataError } from "../data/errors.js";
 import type { Proportion } from "../evaluation/intervals.js";
-import { fileError, writeAtomic } from "../setup/atomic.js";
+import { writeAtomicFrom } from "../setup/atomic.js";
 import { makeFolders, unwritable } from "../setup/folders.js";
+import { behindLinks, isStandardOutput as isSystemsOutput, isStream as isSystemsStream } from "../setup/streams.js";
 
 /** Whether an `--output` is the command's standard output: `-`, or one of the system's names for it. */
-export const isStandardOutput = (path: string): boolean => ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].includes(path);
+export const isStandardOutput = (path: string): boolean => path === "-" || isSystemsOutput(path);
 
 /** Whether an `--output` keeps nothing that could be read again or replaced: standard output, a device, a pipe. */
-export function isStream(path: string): boolean {
-  const there = isStandardOutput(path) ? undefined : statSync(path, { throwIfNoEntry: false });
-  return isStandardOutput(path) || (there !== undefined && !there.isFile() && !there.isDirectory());
-}
+export const isStream = (path: string): boolean => path === "-" || isSystemsStream(path);
+
+/** The file that an `--output` means: what `-` is called by the system, or the path itself. */
+export const outputFile = (path: string): string => (path === "-" ? "/dev/stdout" : path);
 
 /**
- * Writes a command's result where `--output` says. A file is written whole or not at all; a link stays, and the file that it leads to is written; a device or a pipe
- * is written to as it is.
+ * Writes a command's result where `--output` says: a file whole or not at all, what links lead to, or a device or pipe as it is (`writeAtomic`).
  * @throws FileError `FILE: cannot be written (cause)`
  */
-export async function writeOutput(path: string, text: string): Promise<void> {
-  if (isStandardOutput(path)) return new Promise((done) => void process.stdout.write(text, () => done())); // its errors end the process (main.ts)
-  if (!isStream(path)) return writeAtomic(linked(path), [text]);
-  try {
-    const stream = await open(path, "w"); // waits, without holding up signals, until a pipe is read
-    await stream.writeFile(text).finally(() => stream.close());
-  } catch (error) {
-    throw fileError(path, error);
-  }
-}
+export const writeOutput = (path: string, text: string): Promise<void> => writeAtomicFrom(outputFile(path), [text]);
 
-/** The place that links lead to, where there may be nothing yet. */
-function linked(path: string, links = 40): string {
-  try {
-    return links === 0 ? path : linked(resolve(dirname(path), readlinkSync(path)), links - 1);
-  } catch {
-    return path; // no link
-  }
+/** Parser of an option: a folder for several files, which standard output cannot take. */
+export function folder(text: string): string {
+  if (text === "-")
+    throw new InvalidArgumentError("It must be a folder: several files cannot go to standard output (./- is a folder of that name).");
+  return text;
 }
 
 /**
@@ -48,13 +36,13 @@ function linked(path: string, links = 40): string {
 export function assertWritable(path: string): void {
   if (existsSync(path) && statSync(path).isDirectory()) throw new DataError(`${path}: cannot be written (it is a folder)`);
   if (isStandardOutput(path)) return;
-  const file = linked(path);
-  const trial = join(dirname(file), `.${basename(file)}.${process.pid}.trial`);
   try {
     if (isStream(path)) {
       accessSync(path, constants.W_OK);
       return;
     }
+    const file = behindLinks(path);
+    const trial = join(dirname(file), `.${basename(file)}.${process.pid}.trial`);
     makeFolders(dirname(file));
     closeSync(openSync(trial, "w"));
     rmSync(trial);

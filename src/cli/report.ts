@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import { type Format, formats, type Paper, papers, type TemplateName, templates } from "../../reports/formats.js";
-import { someOf } from "./output.js";
+import { folder, someOf } from "./output.js";
 
 interface Options {
   to: Format[];
@@ -19,7 +19,7 @@ export function register(program: Command): void {
     .option("--to <formats>", `one or more of ${formats.join(", ")}, with commas between`, someOf(formats), ["html"])
     .addOption(new Option("--paper <size>", "of PDF pages").choices(papers).default("a4"))
     .addOption(new Option("--template <name>", "page of LaTeX documents").choices(templates).default("article"))
-    .option("--output <dir>", "folder of the reports", ".")
+    .option("--output <dir>", "folder of the reports", folder, ".")
     .option("--run <dir>", "folder of the experiment, whose run.json goes into the provenance block")
     .action(report);
 }

@@ -1,7 +1,7 @@
 import { basename, extname } from "node:path";
 import { csvHeader, csvRecords } from "./csv-records.js";
 import { DataError } from "./errors.js";
-import { readJsonl } from "./jsonl.js";
+import { readFirstJsonl, readJsonl } from "./jsonl.js";
 import { begunTurn, messagesSchema } from "./messages.js";
 import type { ChatMessage, Label, PromptRow } from "./types.js";
 
@@ -31,6 +31,8 @@ const labelWords: Record<string, Label> = { safe: "safe", benign: "safe", unsafe
 export interface SuiteOptions {
   /** the label of all rows, where the file has no label column and its format has none either */
   label?: Label;
+  /** So many rows at most, from the first: only as much of the file is read. All of them unless told. */
+  rows?: number | undefined;
 }
 
 /**
@@ -55,7 +57,7 @@ function csvSuite(path: string, options: SuiteOptions): PromptRow[] {
   const labelled = header.includes("label");
   if (!labelled && !options.label && !format.label) throw noLabel(path, `${format.name} files have no label column`);
   const name = suiteName(path);
-  return csvRecords(path, format.columns).map(({ line, value }, i) => {
+  return csvRecords(path, format.columns, { rows: options.rows }).map(({ line, value }, i) => {
     const where = `${path}:${line}`;
     if (value[format.prompt]!.trim() === "") throw new DataError(`${where}: ${format.prompt}: is empty`);
     const label = labelled ? parseLabel(value.label!, where) : (options.label ?? format.label)!;
@@ -66,7 +68,7 @@ function csvSuite(path: string, options: SuiteOptions): PromptRow[] {
 
 function jsonlSuite(path: string, options: SuiteOptions): PromptRow[] {
   const name = suiteName(path);
-  return readJsonl(path).map(({ line, value }, i) => {
+  return (options.rows === undefined ? readJsonl(path) : readFirstJsonl(path, options.rows)).map(({ line, value }, i) => {
     const where = `${path}:${line}`;
     if (value.label === undefined && !options.label) throw noLabel(where, "no label");
     const label = value.label === undefined ? options.label! : parseLabel(String(value.label), where);

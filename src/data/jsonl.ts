@@ -2,7 +2,9 @@ import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync
 import { dirname } from "node:path";
 import { fileError, writeAll } from "../setup/atomic.js";
 import { makeFolders } from "../setup/folders.js";
-import { DataError } from "./errors.js";
+import { parseJsonText } from "../setup/json.js";
+import { readBeginning } from "./beginning.js";
+import { cause, DataError } from "./errors.js";
 
 const newline = 0x0a;
 
@@ -25,6 +27,21 @@ export function parseJsonl(text: string, name: string): { line: number; value: R
 /** `parseJsonl` of a file. @throws DataError when the file cannot be read or a line is not a JSON object */
 export function readJsonl(path: string): { line: number; value: Record<string, unknown> }[] {
   return parseJsonl(readText(path), path);
+}
+
+/**
+ * The first rows of a JSON Lines file; only as much of it is read.
+ * @param rows how many at most
+ * @throws DataError when the file cannot be read or one of these lines is not a JSON object
+ */
+export function readFirstJsonl(path: string, rows: number): { line: number; value: Record<string, unknown> }[] {
+  return readBeginning(path, (text, whole) => {
+    const lines = text.split("\n").map((content, i) => ({ content, line: i + 1 }));
+    if (!whole) lines.pop(); // may be torn
+    const full = lines.filter(({ content }) => content.trim() !== "").slice(0, rows);
+    if (!whole && full.length < rows) return undefined;
+    return full.map(({ content, line }) => ({ line, value: parseObject(content, `${path}:${line}`) }));
+  });
 }
 
 /** One JSON object a line, with a newline at the end. */
@@ -111,7 +128,7 @@ function appended(path: string): { rows: Record<string, unknown>[]; end: number;
 function parseObject(text: string, where: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJsonText(text);
   } catch (error) {
     throw new DataError(`${where}: not JSON (${cause(error)})`);
   }
@@ -126,12 +143,4 @@ function isObject(text: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** The first line of an error's message; a missing file in plain words. */
-function cause(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === "ENOENT") return "no such file";
-  if (code === "EISDIR") return "is a folder, not a file";
-  return message.split("\n")[0]!;
 }

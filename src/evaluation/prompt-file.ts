@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { DataError } from "../data/errors.js";
-import { readJsonl } from "../data/jsonl.js";
+import { readFirstJsonl, readJsonl } from "../data/jsonl.js";
 import { begunTurn, messagesSchema } from "../data/messages.js";
 import { type Prompt, promptTokens, type Question } from "../generation/asking.js";
 import type { Policy } from "../generation/policy.js";
@@ -18,10 +18,11 @@ export interface PromptLine {
 /**
  * Rows {"prompt": string or messages, "prefill"?, ...} of a JSON Lines file. `prefill` is the text with which the model's own turn begins: it is put right behind a
  * string; in messages an assistant's turn at the end says the same.
+ * @param limit so many rows at most, from the first: only as much of the file is read
  * @throws DataError `FILE:LINE: cause`
  */
-export function readPrompts(path: string): PromptLine[] {
-  const rows = readJsonl(path).map(({ line, value }) => {
+export function readPrompts(path: string, limit?: number): PromptLine[] {
+  const rows = (limit === undefined ? readJsonl(path) : readFirstJsonl(path, limit)).map(({ line, value }) => {
     const where = `${path}:${line}`;
     if (!("prompt" in value)) throw new DataError(`${where}: missing field "prompt"`);
     const prompt = promptSchema.safeParse(value.prompt);

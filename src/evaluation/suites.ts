@@ -50,6 +50,12 @@ export const isSuiteName = (name: string): name is SuiteName => (suiteNames as r
 
 export const isGeneral = (row: PromptRow): row is GeneralRow => "expect" in row;
 
+/** Of a longer file the rows of a subset are chosen among the first so many: a subset is not worth reading a million rows. */
+const WINDOW = 5_000;
+
+/** How many rows of a file `take` chooses `n` rows among. A smaller subset stays part of a larger one, which is all of its rows where there are more than the window's. */
+export const rowsFor = (n: number): number => Math.max(n, WINDOW);
+
 /**
  * `n` rows of a suite, in the suite's order: every family in proportion to its size, and of a family as many different frames as there
  * can be. Which rows depends on their ids alone, so a smaller subset is part of a larger one and all runs take the same.

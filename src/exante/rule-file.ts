@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument } from "yaml";
 import { DataError } from "../data/errors.js";
 import { readText } from "../data/jsonl.js";
+import { isTooDeep, tooDeep } from "../setup/json.js";
 import { packageRoot } from "../setup/paths.js";
 import { contentFault, type RuleSet, type RuleSetContent, ruleSet } from "./rules.js";
 
@@ -11,7 +12,9 @@ import { contentFault, type RuleSet, type RuleSetContent, ruleSet } from "./rule
  */
 export function readRules(path: string): RuleSet {
   const lines = new LineCounter();
-  const document = parseDocument(readText(path), { lineCounter: lines, prettyErrors: false });
+  const text = readText(path);
+  if (isTooDeep(text)) throw new DataError(`${path}: not YAML of rules (${tooDeep})`);
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const [error] = document.errors;
   if (error) throw new DataError(`${path}:${lines.linePos(error.pos[0]).line}: not YAML (${error.message})`);
   let content: unknown;

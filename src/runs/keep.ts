@@ -1,4 +1,4 @@
-import { existsSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, linkSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { digestOf, type Identity, type IdentityValue, identityDifferences } from "../data/identity.js";
 import { readJson } from "../data/jsonl.js";
@@ -61,6 +61,7 @@ export function claim(run: KeptFolder, path: string, files: readonly [string, ..
     for (const file of [...files].reverse()) if (existsSync(join(parent, file))) share(join(parent, file), join(run.dir, file));
     return "whole";
   }
+  for (const file of files) unshare(join(run.dir, file));
   if (!same) writeRecord(run.dir, path, { format: 1, digest, files: [...files], identity });
   return "open";
 }
@@ -114,6 +115,11 @@ function share(from: string, to: string): void {
     symlinkSync(relative(dirname(to), from), beside);
   }
   renameSync(beside, to);
+}
+
+/** Takes a link to another run's file away, which writing would go through. */
+function unshare(file: string): void {
+  if (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink()) rmSync(file);
 }
 
 /** `2-dpo was trained with beta 0.1, not 0.5: ...`. Plain values are named before digests, which follow from them. */

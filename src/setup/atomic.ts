@@ -1,6 +1,7 @@
 import { closeSync, existsSync, fchmodSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { makeFolders, unwritable } from "./folders.js";
+import { behindLinks, isStandardOutput, isStream, openStream, openStreamNow, writeStream, writeStreamNow } from "./streams.js";
 
 /** A file that the file system did not take: `FILE: cannot be written (cause)`. */
 export class FileError extends Error {
@@ -9,13 +10,14 @@ export class FileError extends Error {
 
 /**
  * Writes a file whole or not at all: beside its place, synced, then renamed; its folder is made where missing. A reader sees the old
- * content or the new one, also after a power cut. Who may read the file stays as it was.
+ * content or the new one, also after a power cut. Who may read the file stays as it was. A symbolic link stays, and the file that it leads to is written so; a device or a
+ * pipe is written to as it is, and never replaced.
  *
  * @param chunks parts of the content, taken one at a time, so that a large file is never in memory as a whole
  * @throws FileError `FILE: cannot be written (cause)`, or what `chunks` throws; nothing is left beside the file
  */
 export function writeAtomic(path: string, chunks: Iterable<string | Uint8Array>): void {
-  const file = begin(path);
+  const file = isStream(path) ? beginStream(path) : begin(path);
   try {
     for (const chunk of chunks) file.write(chunk);
     file.commit();
@@ -24,8 +26,12 @@ export function writeAtomic(path: string, chunks: Iterable<string | Uint8Array>)
   }
 }
 
-/** The same with chunks that have to be waited for. */
-export async function writeAtomicFrom(path: string, chunks: AsyncIterable<string | Uint8Array>): Promise<void> {
+/** The same with chunks that have to be waited for; so is the reader of a pipe. */
+export async function writeAtomicFrom(
+  path: string,
+  chunks: AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>,
+): Promise<void> {
+  if (isStream(path)) return writeToStream(path, chunks);
   const file = begin(path, `.${++turn}`); // meanwhile another write of the file may begin
   try {
     for await (const chunk of chunks) file.write(chunk);
@@ -37,37 +43,86 @@ export async function writeAtomicFrom(path: string, chunks: AsyncIterable<string
 
 let turn = 0;
 
-/** Opens a file beside a path, which takes its place or goes. */
-function begin(path: string, mark = "") {
-  const folder = dirname(path);
-  const beside = join(folder, `.${basename(path)}${mark}.${process.pid}.tmp`);
+/** What a file's content goes into: it takes its place with `commit`, or goes with `abandon`, which returns the error to throw. */
+interface Begun {
+  write(chunk: string | Uint8Array): void;
+  commit(): void;
+  abandon(error: unknown): unknown;
+}
+
+const bytesOf = (chunk: string | Uint8Array): Uint8Array => (typeof chunk === "string" ? Buffer.from(chunk) : chunk);
+
+/** Opens a file beside the place that a path leads to, which takes its place or goes. */
+function begin(path: string, mark = ""): Begun {
+  let [place, folder, beside] = ["", "", ""];
   let file: number | undefined;
   const close = () => {
     if (file !== undefined) closeSync(file);
     file = undefined;
   };
-  /** @returns the error to throw */
   const abandon = (error: unknown): unknown => {
     close();
-    if (existsSync(beside)) rmSync(beside);
+    if (beside !== "" && existsSync(beside)) rmSync(beside);
     return fileError(path, error);
   };
-  const write = (chunk: string | Uint8Array) => writeAll(file!, typeof chunk === "string" ? Buffer.from(chunk) : chunk);
+  const write = (chunk: string | Uint8Array) => writeAll(file!, bytesOf(chunk));
   const commit = () => {
     fsyncSync(file!);
     close();
-    renameSync(beside, path);
+    renameSync(beside, place);
     syncFolder(folder);
   };
   try {
+    place = behindLinks(path);
+    folder = dirname(place);
     makeFolders(folder);
-    const before = statSync(path, { throwIfNoEntry: false });
+    beside = join(folder, `.${basename(place)}${mark}.${process.pid}.tmp`);
+    const before = statSync(place, { throwIfNoEntry: false });
     file = openSync(beside, "w", before?.isFile() ? before.mode & 0o777 : 0o666);
     if (before?.isFile()) fchmodSync(file, before.mode & 0o777); // whatever the umask
   } catch (error) {
     throw abandon(error);
   }
   return { write, commit, abandon };
+}
+
+/** Opens a device or a pipe: what is written has gone. A pipe has to have its reader. */
+function beginStream(path: string): Begun {
+  const abandon = (error: unknown) => fileError(path, error);
+  let file: number;
+  try {
+    file = isStandardOutput(path) ? process.stdout.fd : openStreamNow(path);
+  } catch (error) {
+    throw abandon(error);
+  }
+  const close = () => {
+    if (file !== process.stdout.fd) closeSync(file);
+  };
+  return {
+    write: (chunk) => writeStreamNow(file, bytesOf(chunk)),
+    commit: close,
+    abandon(error) {
+      close();
+      return abandon(error);
+    },
+  };
+}
+
+/** Writes to a device, a pipe or the standard output, whose errors end the process (src/cli/main.ts). */
+async function writeToStream(path: string, chunks: AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>): Promise<void> {
+  if (isStandardOutput(path)) {
+    for await (const chunk of chunks) await new Promise<void>((done) => void process.stdout.write(chunk, () => done()));
+    return;
+  }
+  let file: number | undefined;
+  try {
+    file = await openStream(path);
+    for await (const chunk of chunks) await writeStream(file, bytesOf(chunk));
+  } catch (error) {
+    throw fileError(path, error);
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
 }
 
 /** Removes what `writeAtomic` has left beside files of a folder, and of the folders in it, in processes that were killed. */

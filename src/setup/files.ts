@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import { createReadStream, existsSync, mkdirSync, statfsSync } from "node:fs";
-import { dirname } from "node:path";
+import { createReadStream, existsSync, mkdirSync, mkdtempSync, statfsSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 
 /** Set-up could not do something: what, why, and the command or action that mends it. */
@@ -22,6 +23,22 @@ export async function sha256(file: string): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash);
   return hash.digest("hex");
+}
+
+/**
+ * Makes a folder of its own among the system's temporary ones.
+ * @param prefix begins its name
+ * @throws SetupError where temporary files have no place, naming TMPDIR
+ */
+export function temporaryFolder(prefix: string): string {
+  const place = tmpdir();
+  try {
+    return mkdtempSync(join(place, prefix));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === "ENOENT" ? "there is no such folder" : code;
+    throw new SetupError(`${place}: temporary files cannot be written (${why}): set TMPDIR to a folder that can`);
+  }
 }
 
 /**

@@ -1,9 +1,8 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { writeAtomic } from "./atomic.js";
 import { execute } from "./execute.js";
-import { SetupError } from "./files.js";
+import { SetupError, temporaryFolder } from "./files.js";
 import { isCheckout, packageRoot } from "./paths.js";
 
 /** What is read of a package.json; the rest is kept. */
@@ -35,7 +34,7 @@ export async function pack(folder: string): Promise<string> {
   const root = packageRoot();
   if (!isCheckout()) throw new SetupError(`${root}: only a checkout can be packed`);
   const { scripts, devDependencies, overrides, ...own } = read(join(root, "package.json"));
-  const staging = mkdtempSync(join(tmpdir(), "erpo-pack-"));
+  const staging = temporaryFolder("erpo-pack-");
   const filter = (path: string) => !/^(\.|__pycache__$)/.test(basename(path)); // what the tools of a checkout leave behind
   const copy = (path: string) => cpSync(join(root, path), join(staging, path), { recursive: true, filter });
   try {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { readText } from "../data/jsonl.js";
+import { parseJsonText } from "../setup/json.js";
 import type { Plan } from "./batches.js";
 import { TrainingError } from "./errors.js";
 import type { Tokenized } from "./rows.js";
@@ -15,7 +16,7 @@ export function readPlan(path: string, { rows, leftOut }: Pick<Tokenized<unknown
     throw new TrainingError(`${path}: row ${leftOut[0]} of the data is left out by max_length, so the places in this file are of others`);
   let value: unknown;
   try {
-    value = JSON.parse(readText(path));
+    value = parseJsonText(readText(path));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw new TrainingError(`${path}: not JSON (${error.message.split("\n")[0]})`);

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { cause } from "../data/errors.js";
 import { MODULE_NAMES } from "../model/lora.js";
+import { parseJsonText } from "../setup/json.js";
 import { TrainingError } from "./errors.js";
 
 const lora = z
@@ -202,10 +204,9 @@ export function parseRunConfig(value: unknown, source: string): RunConfig {
 export function readRunConfig(path: string): RunConfig {
   let value: unknown;
   try {
-    value = JSON.parse(readFileSync(path, "utf8").replace(/^\uFEFF/, ""));
+    value = parseJsonText(readFileSync(path, "utf8").replace(/^\uFEFF/, ""));
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new TrainingError(`${path}: ${code === "ENOENT" ? "no such file" : code ? message : `not JSON (${message.split("\n")[0]})`}`);
+    throw new TrainingError(`${path}: ${error instanceof SyntaxError ? `not JSON (${cause(error)})` : cause(error)}`);
   }
   return parseRunConfig(value, path);
 }

@@ -1,8 +1,10 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
+import { Command } from "commander";
 import { expect, test, vi } from "vitest";
 import { InstallError, install, listKernels, uninstall } from "../../kernel/install.js";
+import { register } from "../../src/cli/kernel.js";
 
 const fresh = () => mkdtempSync(join(tmpdir(), "erpo-prefix-"));
 
@@ -48,6 +50,32 @@ test("it goes away again, and nothing but ours does", () => {
   expect(() => uninstall({ prefix }, "tslab")).toThrow("no such kernel");
   writeFileSync(join(install({ prefix }, "other"), "kernel.json"), '{"argv":["python"]}');
   expect(() => uninstall({ prefix }, "other")).toThrow("belongs to another kernel");
+});
+
+test("a name that leads out of the kernels' folder is wrong use: nothing is written or removed", async () => {
+  const prefix = fresh();
+  const kernels = join(prefix, "share", "jupyter", "kernels");
+  const ours = install({ prefix });
+  for (const folder of [kernels, join(kernels, ".."), join(kernels, "deep/er")]) {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "kernel.json"), readFileSync(join(ours, "kernel.json"))); // passes for ours
+  }
+  const files = () => readdirSync(prefix, { recursive: true, encoding: "utf8" }).sort();
+  const before = files();
+  for (const name of ["..", ".", "...", "", "deep/er", "../kernels/erpo", "deep\\er", `${prefix}/x`, ".hidden", "-x", "a\nb", "a\0b"]) {
+    expect(() => uninstall({ prefix }, name), name).toThrow("a kernel's name has letters");
+    expect(() => install({ prefix }, name), name).toThrow("a kernel's name has letters");
+    for (const verb of ["install", "uninstall"]) {
+      const said: string[] = [];
+      const program = new Command().exitOverride().configureOutput({ writeErr: (text) => said.push(text) });
+      register(program);
+      for (const command of program.commands[0]!.commands) command.copyInheritedSettings(program);
+      const called = program.parseAsync(["kernel", verb, `--prefix=${prefix}`, `--as=${name}`], { from: "user" });
+      await expect(called, `${verb} ${name}`).rejects.toMatchObject({ exitCode: 2 });
+      expect(said.join("")).toMatch(/^error: --as ".*": a kernel's name has letters, [^\n]*\n$/);
+    }
+  }
+  expect(files()).toEqual(before);
 });
 
 test("a kernelspec is written whole or not at all", () => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -117,4 +117,15 @@ test("the order of keys and undefined fields change no identity; any single chan
       expect(identityDifferences(value as IdentityValue, changed).length).toBeGreaterThan(0);
     }),
   );
+});
+
+test("a branch whose link has lost its run computes in its own folder, and writes nothing into the other", async () => {
+  await keep(at("run"), "score.json", { beta: 1 }, async () => ({ from: "run" }));
+  await keep(at("branch", "run"), "score.json", { beta: 1 }, never);
+  rmSync(join(root, "branch/score.json"));
+  symlinkSync("../run/score.json", join(root, "branch/score.json")); // as on a file system without hard links
+  rmSync(join(root, "run/score.json"));
+  expect(await keep(at("branch"), "score.json", { beta: 1 }, async () => ({ from: "branch" }))).toEqual({ from: "branch" });
+  expect(lstatSync(join(root, "branch/score.json")).isFile()).toBe(true);
+  expect(existsSync(join(root, "run/score.json"))).toBe(false);
 });

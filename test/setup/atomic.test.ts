@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -46,4 +46,24 @@ test("two writes of a file that are waited for do not mix; the later one stays, 
 test("a file that cannot be written is named with the cause", () => {
   const message = "/proc/no/f.jsonl: cannot be written (ENOENT: no such file or directory)";
   expect(() => writeAtomic("/proc/no/f.jsonl", ["x"])).toThrow(new FileError(message));
+});
+
+test("a link stays; the file that it leads to is replaced whole, or stays as it was", async () => {
+  const dir = folder();
+  writeFileSync(join(dir, "file"), "old", { mode: 0o600 });
+  symlinkSync("file", join(dir, "link"));
+  const { ino } = statSync(join(dir, "file"));
+  function* failing() {
+    yield "new";
+    throw new Error("disk on fire");
+  }
+  expect(() => writeAtomic(join(dir, "link"), failing())).toThrow("disk on fire");
+  expect(readFileSync(join(dir, "file"), "utf8")).toBe("old");
+  writeAtomic(join(dir, "link"), ["new"]);
+  await writeAtomicFrom(join(dir, "link"), ["newer"]);
+  expect(readlinkSync(join(dir, "link"))).toBe("file");
+  expect(readFileSync(join(dir, "file"), "utf8")).toBe("newer");
+  expect(statSync(join(dir, "file")).ino).not.toBe(ino); // renamed into its place, not written over
+  expect(statSync(join(dir, "file")).mode & 0o777).toBe(0o600);
+  expect(readdirSync(dir).sort()).toEqual(["file", "link"]);
 });

@@ -82,3 +82,9 @@ test("the top level is what the design says", () => {
   for (const name of ["package.json", "notebooks", "src", "kernel", "reports", "test", "tsconfig.json", "README.md", "ARCHITECTURE.md"])
     expect(existsSync(join(root, name)), name).toBe(true);
 });
+
+test("commands and reports write files through writeAtomic, which keeps links, devices and pipes", () => {
+  const own = /\b(?:writeFileSync|renameSync|copyFileSync|createWriteStream|writeFile\()/;
+  const writers = [...sources("src/cli"), ...sources("reports")].filter((file) => own.test(readFileSync(file, "utf8")));
+  expect(writers.map((file) => relative(root, file))).toEqual(["reports/execute/kernel-process.ts"]); // a kernel's connection file, in a folder of its own
+});
