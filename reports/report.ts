@@ -39,7 +39,7 @@ export interface ReportResult {
  * @throws NotebookError when the experiment's run.json cannot be read; FileError when the output folder cannot be written
  */
 export async function renderReports(paths: readonly string[], options: ReportOptions): Promise<ReportResult> {
-  const set = readSet(paths, options.output, options.run);
+  const set = await readSet(paths, options.output, options.run);
   const failures = [...set.failures];
   const written: string[] = [];
   const save = ({ path, content }: OutputFile) => {

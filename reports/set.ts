@@ -1,6 +1,7 @@
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import { buildDocument } from "./document/build.js";
 import type { ReportDocument, Target } from "./document/model.js";
+import { addReferences } from "./document/references.js";
 import { checkMetadata } from "./notebook/metadata.js";
 import { readNotebook } from "./notebook/read.js";
 import { type Notebook, NotebookError } from "./notebook/types.js";
@@ -44,13 +45,13 @@ export type Writer = (source: Source, set: ReportSet) => Promise<OutputFile[]>;
  * @param run folder of the experiment, with `run.json`
  * @throws NotebookError when the experiment's run.json cannot be read
  */
-export function readSet(paths: readonly string[], output: string, run: string | undefined): ReportSet {
+export async function readSet(paths: readonly string[], output: string, run: string | undefined): Promise<ReportSet> {
   if (run !== undefined) readRecord(run, output); // said once, not for each notebook
   const failures: string[] = [];
   const sources: Source[] = [];
   for (const path of paths) {
     try {
-      const source = readSource(path, sources, output, run);
+      const source = await readSource(path, sources, output, run);
       if (paths.length > 1 && source.document.stem === "index")
         throw new NotebookError(
           `${basename(path)}: the page that leads to the reports has this name; rename the notebook, or render it alone`,
@@ -72,10 +73,11 @@ export function readSet(paths: readonly string[], output: string, run: string | 
   return { sources, targets, stems: new Set(sources.map(({ document }) => document.stem)), several: paths.length > 1, failures };
 }
 
-function readSource(path: string, earlier: readonly Source[], output: string, run: string | undefined): Source {
+async function readSource(path: string, earlier: readonly Source[], output: string, run: string | undefined): Promise<Source> {
   const { notebook: read, bytes } = readNotebook(path);
   const { notebook, warnings } = checkMetadata(read);
   const document = buildDocument(notebook, path);
+  await addReferences(document, dirname(path));
   document.warnings.push(...warnings);
   if (earlier.some((other) => other.document.stem === document.stem)) {
     throw new NotebookError(`${basename(path)}: another report of this call has the name ${document.stem}`);

@@ -1,180 +1,133 @@
-import type { BibliographyEntry } from "./model.js";
+import type { Creator, Entry, Library } from "@retorquere/bibtex-parser";
+import { remembered } from "../../src/setup/remembered.js";
+import { reason } from "../reason.js";
+import { askedFor } from "./bibtex-source.js";
+import type { BibliographyEntry, People, Person } from "./model.js";
+
+/** What was read of a `.bib` file. */
+export interface Bibliography {
+  entries: BibliographyEntry[];
+  /** One line for each thing that cannot be read, with its place. */
+  problems: string[];
+}
 
 /**
- * Reads BibTeX's everyday part: entries with braced, quoted or bare values, `@string` names, comments, accents. What cannot be read is
- * left out.
+ * Reads entries of a `.bib` file. Of several with one key the first counts, as in BibTeX.
+ *
+ * @param keys of the entries to read
+ * @param name of the file, for messages
  */
-export function parseBibTeX(text: string): Map<string, BibliographyEntry> {
+export async function readBibTeX(text: string, keys: readonly string[], name: string): Promise<Bibliography> {
+  const { source, tooLong } = askedFor(text, keys);
+  const problems = tooLong.map(({ key, line }) => `${name}, line ${line}: entry ${key} is too long to be read and was left out`);
   const entries = new Map<string, BibliographyEntry>();
-  const strings = new Map<string, string>();
-  const scanner = new Scanner(text);
-  while (scanner.skipTo("@")) {
-    const type = scanner.word().toLowerCase();
-    if (!scanner.take("{")) continue;
-    if (type === "comment" || type === "preamble") {
-      scanner.braced();
-      continue;
+  try {
+    const { entries: read, errors } = await parsed(source);
+    for (const error of errors) problems.push(problem(error, source, name));
+    for (const entry of read) {
+      const isWhole = entry.input !== ""; // the parser hands out what it has read of a broken one
+      if (isWhole && keys.includes(entry.key) && !entries.has(entry.key)) entries.set(entry.key, plainEntry(entry));
     }
-    if (type === "string") {
-      for (const [name, value] of scanner.fields(strings)) strings.set(name, value);
-      continue;
-    }
-    const key = scanner.until(/[,}]/).trim();
-    scanner.take(",");
-    const read = ([name, value]: [string, string]) => [name, ADDRESSES.has(name) ? readAddress(value) : readTeX(value)];
-    const fields = Object.fromEntries([...scanner.fields(strings)].map(read));
-    if (key) entries.set(key, { key, type, fields });
+  } catch (error) {
+    problems.push(`${name}: cannot be read (${reason(error)})`);
   }
-  return entries;
+  return { entries: [...entries.values()], problems };
 }
 
-/** A reference as in a list of references: authors, year, title, where it appeared, link. */
-export function describeEntry({ fields }: BibliographyEntry): { text: string; title: string; rest: string; url?: string } {
-  const people = names(fields.author ?? fields.editor ?? "");
-  const text = `${people ? `${people.replace(/\.$/, "")}. ` : ""}${fields.year ? `${fields.year}. ` : ""}`;
-  const place = fields.journal ?? fields.booktitle ?? fields.publisher ?? fields.howpublished ?? fields.school ?? "";
-  const arxiv = fields.eprint && /arxiv/i.test(fields.archiveprefix ?? fields.eprinttype ?? "") ? `arXiv:${fields.eprint}` : "";
-  const rest = [place, fields.volume && `vol. ${fields.volume}`, fields.pages && `pp. ${fields.pages}`, arxiv].filter(Boolean).join(", ");
-  const url =
-    fields.url ??
-    (fields.doi
-      ? `https://doi.org/${fields.doi.replace(/^(?:https?:\/\/(?:dx\.)?doi\.org\/|doi:)/i, "")}`
-      : arxiv
-        ? `https://arxiv.org/abs/${fields.eprint}`
-        : undefined);
-  return { text, title: fields.title ?? "", rest, ...(url && /^https?:\/\//.test(url) && { url }) };
+/** Names the parser with the options below in the cache: to be changed with either. */
+const PARSER = "@retorquere/bibtex-parser 9.0.29, 1";
+
+/** What the parser says. It takes 0.3 s to load, so only a text that cites waits for it, and only once. */
+async function parsed(source: string): Promise<Pick<Library, "entries" | "errors">> {
+  const json = await remembered("references", [PARSER, source], async () => {
+    const { parse } = await import("@retorquere/bibtex-parser");
+    const { entries, errors } = parse(protect(source), { sentenceCase: false, unsupported });
+    return Buffer.from(JSON.stringify({ entries, errors }));
+  });
+  return JSON.parse(new TextDecoder().decode(json));
 }
 
-/** "Feng, Kehua and Others" as "Kehua Feng et al." where there are more than three. */
-function names(list: string): string {
-  const people = list.split(" and ").filter(Boolean);
-  const readable = people.map((name) =>
-    name.includes(",")
-      ? name
-          .split(",")
-          .map((part) => part.trim())
-          .reverse()
-          .join(" ")
-      : name,
-  );
-  const cut = readable.length > 3 || /^others$/i.test(readable.at(-1) ?? "");
-  if (cut) return `${readable[0]} et al.`;
-  return readable.length < 2 ? (readable[0] ?? "") : `${readable.slice(0, -1).join(", ")} and ${readable.at(-1)}`;
+/** The parser takes `<` and `>` for `¡` and `¿`, as TeX does, and means markup by its own ones: they go through as characters for private use. */
+const protect = (source: string): string => source.replaceAll("<", "\ue000").replaceAll(">", "\ue001");
+const unprotect = (text: string): string => text.replaceAll("\ue000", "<").replaceAll("\ue001", ">");
+
+/** What a command that the parser does not know is as text. Its arguments stay. */
+function unsupported(node: { type: string; content?: unknown }): string {
+  if (node.type !== "macro") return "";
+  return node.content === " " ? " " : (/^(?:Bib)?TeX$/.exec(String(node.content))?.[0] ?? "");
+}
+
+function problem({ error, input = "" }: { error: string; input?: string }, source: string, name: string): string {
+  const cause = unprotect(error.split("\n")[0]!)
+    .replace(/ in "\w+"$/, "")
+    .replace(/^Maximum call stack.*/, "nested too deeply")
+    .slice(0, 200);
+  const at = (index: number) => (index < 0 ? name : `${name}, line ${source.slice(0, index).split("\n").length}`);
+  const text = unprotect(input);
+  const key = /^@\w+\s*[{(]\s*([^\s,{}()]*)/.exec(text)?.[1];
+  if (key !== undefined) return `${at(source.indexOf(text))}: entry ${key} cannot be read and was left out (${cause})`;
+  const word = /^Unresolved @string reference "(\w+)"$/.exec(error)?.[1];
+  if (word) return `${at(source.search(new RegExp(`[=#]\\s*${word}\\b`)))}: @string ${word} is not defined; its name stands in its place`;
+  return `${text === "" ? name : at(source.indexOf(text))}: ${cause}`;
 }
 
 /** Fields in which `~` and `--` are themselves. */
 const ADDRESSES = new Set(["url", "doi", "eprint"]);
+const MONTHS = "January February March April May June July August September October November December".split(" ");
 
-const readAddress = (value: string): string =>
-  value
+function plainEntry({ key, type, fields: { author, editor, ...fields } }: Entry): BibliographyEntry {
+  const texts = Object.entries(fields).map(([name, value]): [string, string] => {
+    const text = Array.isArray(value) ? value.map((part) => (typeof part === "string" ? part : "")).join(" and ") : value;
+    if (ADDRESSES.has(name)) return [name, address(text)];
+    return [name, name === "month" ? (MONTHS[Number(text) - 1] ?? plainText(text)) : plainText(text)];
+  });
+  return {
+    key,
+    type: type.toLowerCase(),
+    fields: Object.fromEntries(texts),
+    ...(author && { authors: people(author) }),
+    ...(editor && { editors: people(editor) }),
+  };
+}
+
+/** Without the parser's markup, for which the writers have no place. */
+const plainText = (text: string): string =>
+  unprotect(
+    text
+      .replaceAll("LᴬT<sub>E</sub>X", "LaTeX")
+      .replace(/<\/?(?:br|p|li)>/g, " ")
+      .replace(/<\/?(?:a|b|code|i|span|sub|sup)(?: [a-z]+="[^"]*")?>/g, ""),
+  )
+    .replace(/([ıȷ])(?=\p{M})/gu, (letter) => (letter === "ı" ? "i" : "j"))
+    .normalize("NFC")
+    .replace(/\s+/g, " ")
+    .trim();
+
+const address = (text: string): string =>
+  unprotect(text)
     .replace(/^\s*\\url\s*\{([\s\S]*)\}\s*$/, "$1")
     .replace(/\\([&%$#_~])(?:\{\})?/g, "$1")
     .replace(/[{}\s]/g, "");
 
-const COMBINING: Record<string, string> = {
-  '"': "\u0308",
-  "'": "\u0301",
-  "`": "\u0300",
-  "^": "\u0302",
-  "~": "\u0303",
-  c: "\u0327",
-  v: "\u030c",
-  "=": "\u0304",
-  ".": "\u0307",
-  r: "\u030a",
-};
-
-function readTeX(value: string): string {
-  return value
-    .replace(/\{?\\(["'`^~=.]|[cvr](?=[\s{]))\s*\{?(\\?[a-zA-Z])\}?\}?/g, (_, accent: string, letter: string) =>
-      `${letter.replace(/^\\/, "")}${COMBINING[accent]}`.normalize("NFC"),
-    )
-    .replace(/\\((?:La|Bib)?TeX)\b\s*/g, "$1")
-    .replace(/\\ss\b\s*/g, "ß")
-    .replace(/\\([oO])\b\s*/g, (_, o) => (o === "o" ? "ø" : "Ø"))
-    .replace(/\\([&%$#_{}])/g, "$1")
-    .replace(/---?/g, "–")
-    .replace(/~/g, " ")
-    .replace(/\\[a-zA-Z]+\s*/g, "")
-    .replace(/[{}]/g, "")
-    .replace(/\s+/g, " ")
-    .trim();
+function people(list: readonly Creator[]): People {
+  const last = list.at(-1);
+  const others = last !== undefined && /^others$/i.test(last.lastName ?? "") && !last.firstName;
+  return { list: (others ? list.slice(0, -1) : list).map(person), others };
 }
 
-class Scanner {
-  private at = 0;
-  constructor(private readonly text: string) {}
+const JUNIOR = /^(?:jr|sr|junior|senior)\.?$/i;
+const isSuffix = (text: string | undefined) => text !== undefined && (JUNIOR.test(text) || /^(?:I{1,3}|IV|VI{0,3})$/.test(text));
 
-  skipTo(character: string): boolean {
-    const next = this.text.indexOf(character, this.at);
-    this.at = next < 0 ? this.text.length : next + 1;
-    return next >= 0;
+/** BibTeX's order is "Hinton, Jr., Geoffrey"; "Hinton, Geoffrey, Jr." and "Geoffrey Hinton, Jr." are read as they are meant. */
+function person(creator: Creator): Person {
+  const part = (name: "name" | "lastName" | "firstName" | "prefix" | "suffix") => plainText(creator[name] ?? "");
+  if (creator.name !== undefined) return { family: part("name"), corporate: true };
+  let [family, given, prefix, suffix] = [part("lastName"), part("firstName"), part("prefix"), part("suffix")];
+  if (suffix && isSuffix(given) && !isSuffix(suffix)) [given, suffix] = [suffix, given];
+  else if (!suffix && JUNIOR.test(given)) {
+    suffix = given;
+    given = prefix ? "" : family.slice(0, Math.max(0, family.lastIndexOf(" ")));
+    family = prefix ? family : family.slice(family.lastIndexOf(" ") + 1);
   }
-
-  word(): string {
-    const start = this.at;
-    while (/[\w-]/.test(this.text[this.at] ?? "")) this.at++;
-    return this.text.slice(start, this.at);
-  }
-
-  take(character: string): boolean {
-    this.space();
-    if (this.text[this.at] !== character) return false;
-    this.at++;
-    return true;
-  }
-
-  until(stop: RegExp): string {
-    const start = this.at;
-    while (this.at < this.text.length && !stop.test(this.text[this.at]!)) this.at++;
-    return this.text.slice(start, this.at);
-  }
-
-  /** The rest of a braced group whose opening brace is taken. */
-  braced(): string {
-    const start = this.at;
-    for (let depth = 1; this.at < this.text.length; this.at++) {
-      if (this.text[this.at] === "\\") this.at++;
-      else if (this.text[this.at] === "{") depth++;
-      else if (this.text[this.at] === "}" && --depth === 0) return this.text.slice(start, this.at++);
-    }
-    return this.text.slice(start);
-  }
-
-  /** `name = value, ...}` up to the entry's end. */
-  *fields(strings: ReadonlyMap<string, string>): Generator<[string, string]> {
-    for (;;) {
-      while (this.take(",")) {}
-      if (this.at >= this.text.length || this.take("}")) return;
-      const name = this.word().toLowerCase();
-      if (!name || !this.take("=")) {
-        this.braced();
-        return;
-      }
-      let value = this.value(strings);
-      while (this.take("#")) value += this.value(strings);
-      yield [name, value];
-    }
-  }
-
-  private value(strings: ReadonlyMap<string, string>): string {
-    if (this.take("{")) return this.braced();
-    if (this.take('"')) {
-      const start = this.at;
-      for (let depth = 0; this.at < this.text.length; this.at++) {
-        const c = this.text[this.at];
-        if (c === "\\") this.at++;
-        else if (c === "{") depth++;
-        else if (c === "}") depth--;
-        else if (c === '"' && depth === 0) return this.text.slice(start, this.at++);
-      }
-      return this.text.slice(start);
-    }
-    const word = this.until(/[,}#\s]/);
-    return strings.get(word.toLowerCase()) ?? word;
-  }
-
-  private space(): void {
-    while (/\s/.test(this.text[this.at] ?? "")) this.at++;
-  }
+  return { family, ...(given && { given }), ...(prefix && { prefix }), ...(suffix && { suffix }) };
 }

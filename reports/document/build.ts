@@ -1,15 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename } from "node:path";
 import type { Token, Tokens } from "marked";
-import { packageRoot } from "../../src/setup/paths.js";
 import { type Cell, type CodeCell, cellTags, type Notebook } from "../notebook/types.js";
 import { reason } from "../reason.js";
-import { parseBibTeX } from "./bibtex.js";
 import { combine, pick, readOptionLines } from "./cell-options.js";
 import { MarkdownReader, plainText, walk } from "./markdown.js";
 import type {
   Block,
-  CitationToken,
   FigureBlock,
   Footnote,
   FootnoteReferenceToken,
@@ -23,9 +19,9 @@ import { outputBlocks } from "./outputs.js";
 
 /**
  * Makes a document of an executed notebook: titled, numbered, labelled. All Markdown cells count as one text, so that footnotes, links and
- * references work across cells.
+ * references work across cells. What it cites is added by `addReferences`.
  *
- * @param path of the notebook; for `references.bib` beside it
+ * @param path of the notebook
  */
 export function buildDocument(notebook: Notebook, path: string): ReportDocument {
   const stem = basename(path).replace(/\.ipynb$/, "");
@@ -37,7 +33,7 @@ export function buildDocument(notebook: Notebook, path: string): ReportDocument 
     try {
       return cellBlocks(cell, number, notebook, reader);
     } catch (error) {
-      warnings.push(`cell ${number}: ${reason(error)}; it was left out`);
+      warnings.push(`${basename(path)}: cell ${number}: ${reason(error)}; it was left out`);
       return [];
     }
   });
@@ -50,7 +46,7 @@ export function buildDocument(notebook: Notebook, path: string): ReportDocument 
     labels: new Map(),
     footnotes: [],
     citations: [],
-    bibliography: readBibliography(dirname(path)),
+    bibliography: new Map(),
     warnings,
   };
   takeTitle(document, notebook);
@@ -59,7 +55,6 @@ export function buildDocument(notebook: Notebook, path: string): ReportDocument 
   const tokens = allTokens(document);
   numberEquations(document, tokens);
   numberFootnotes(document, tokens);
-  noteCitations(document, allTokens(document));
   return document;
 }
 
@@ -104,12 +99,6 @@ export function cellSeconds(cell: CodeCell): { seconds?: number } {
 function authors(notebook: Notebook): string[] {
   const list = Array.isArray(notebook.metadata.authors) ? notebook.metadata.authors : [];
   return list.map((author) => (typeof author === "string" ? author : author?.name)).filter((name) => typeof name === "string");
-}
-
-/** `references.bib` beside the notebook, else the one of erpo's own notebooks. */
-function readBibliography(folder: string): ReportDocument["bibliography"] {
-  const file = [folder, join(packageRoot(), "notebooks")].map((place) => join(place, "references.bib")).find((place) => existsSync(place));
-  return file ? parseBibTeX(readFileSync(file, "utf8")) : new Map();
 }
 
 /** `metadata.title`, else the first heading, which then is no part of the text, else the file's name. */
@@ -171,7 +160,7 @@ function numberBlocks(document: ReportDocument): void {
 }
 
 /** Everything in the order of reading: text and captions. */
-function allTokens(document: ReportDocument): Token[] {
+export function allTokens(document: ReportDocument): Token[] {
   const captions = (block: FigureBlock | TableBlock) => (block.caption ? [...walk(block.caption)] : []);
   return document.blocks.flatMap((block) => {
     if (block.kind === "markdown") return [...walk(block.tokens)];
@@ -214,16 +203,6 @@ function numberFootnotes(document: ReportDocument, tokens: readonly Token[]): vo
     }
     token.number = note.number;
     token.mention = ++note.mentions;
-  }
-}
-
-function noteCitations(document: ReportDocument, tokens: readonly Token[]): void {
-  for (const token of tokens as unknown as CitationToken[]) {
-    if (token.type !== "citation") continue;
-    for (const { key } of token.items) {
-      if (!document.bibliography.has(key)) document.warnings.push(`citation @${key} is not in references.bib`);
-      else if (!document.citations.includes(key)) document.citations.push(key);
-    }
   }
 }
 

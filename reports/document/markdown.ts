@@ -1,4 +1,4 @@
-import { Lexer, Marked, type Token, type TokenizerAndRendererExtension, type TokenizerThis } from "marked";
+import { Lexer, Marked, type Token, type TokenizerAndRendererExtension, type TokenizerThis, type TokensList } from "marked";
 import type { CitationToken, FootnoteReferenceToken, FootnoteToken, MathToken, ReferenceToken } from "./model.js";
 
 /**
@@ -13,7 +13,7 @@ export class MarkdownReader {
     const { defaults } = new Marked({ gfm: true, extensions: undefined }).use({ extensions });
     const links: Record<string, { href: string; title: string | null | undefined }> = Object.create(null);
     this.lexer = () => {
-      const lexer = new Lexer(defaults);
+      const lexer = new BoundedLexer(defaults);
       Object.assign(lexer.tokens.links, links);
       return lexer;
     };
@@ -25,7 +25,10 @@ export class MarkdownReader {
     }
   }
 
-  /** Blocks: paragraphs, lists, headings, equations. */
+  /**
+   * Blocks: paragraphs, lists, headings, equations.
+   * @throws Error when its lists and quotes are nested too deeply to be read in seconds
+   */
   blocks(source: string): Token[] {
     return this.lexer().lex(source);
   }
@@ -36,18 +39,51 @@ export class MarkdownReader {
   }
 }
 
+/** Characters that are read again inside of lists, quotes and notes, at most: 550 lists in each other take as many, and some seconds. */
+const NESTED = 60e6;
+
+/** What is nested is read once a level, so that the time grows with the cube of the depth: this one gives up in time. */
+class BoundedLexer extends Lexer {
+  private depth = 0;
+  private read = 0;
+
+  override blockTokens(source: string, tokens?: Token[], lastParagraphClipped?: boolean): Token[];
+  override blockTokens(source: string, tokens?: TokensList, lastParagraphClipped?: boolean): TokensList;
+  override blockTokens(source: string, tokens?: Token[], lastParagraphClipped?: boolean): Token[] {
+    if (this.depth > 0) this.read += source.length;
+    if (this.read > NESTED) throw new Error("its lists or quotes are nested too deeply to be read in time");
+    this.depth++;
+    try {
+      return super.blockTokens(source, tokens, lastParagraphClipped);
+    } finally {
+      this.depth--;
+    }
+  }
+}
+
 type Tokenizer = (this: TokenizerThis, source: string) => (Token & { type: string }) | undefined;
 
 const extension = (name: string, level: "block" | "inline", start: (source: string) => number | undefined, tokenizer: Tokenizer) =>
   ({ name, level, start, tokenizer: tokenizer as never, renderer: () => "" }) as TokenizerAndRendererExtension;
 
-/** The next place where `pattern` begins, or none. */
-const at = (pattern: RegExp) => (source: string) => {
-  const index = source.search(pattern);
+/** The next place where `pattern` begins, or none. marked asks at each step, so only what this step can take is looked at. */
+const at = (pattern: RegExp, end: (source: string) => number) => (source: string) => {
+  const index = source.slice(0, end(source)).search(pattern);
   return index < 0 ? undefined : index;
 };
 
-const mathBlock = extension("mathBlock", "block", at(/\n {0,3}\$\$/), (source): MathToken | undefined => {
+const orEnd = (index: number, source: string) => (index < 0 ? source.length : index);
+
+/** Behind the blank line at which a paragraph ends. */
+const paragraphEnd = (source: string) => orEnd(source.search(/\n[ \t]*\n/), source) + 2;
+
+/** Behind the sign at which marked ends a piece of text, and so much more that a pattern which begins there is whole. */
+function textEnd(source: string): number {
+  const marks = /^[`~]*/.exec(source)![0].length; // begin a piece
+  return marks + orEnd(source.slice(marks).search(/[\\<![*`~]/), source) + 8;
+}
+
+const mathBlock = extension("mathBlock", "block", at(/\n {0,3}\$\$/, paragraphEnd), (source): MathToken | undefined => {
   const open = /^ {0,3}\$\$/.exec(source);
   if (!open) return undefined;
   const close = source.indexOf("$$", open[0].length);
@@ -60,7 +96,7 @@ const mathBlock = extension("mathBlock", "block", at(/\n {0,3}\$\$/), (source): 
   return rest[1] ? { ...token, label: rest[1] } : token;
 });
 
-const math = extension("math", "inline", at(/\$/), (source): MathToken | undefined => {
+const math = extension("math", "inline", at(/\$/, textEnd), (source): MathToken | undefined => {
   const display = /^\$\$([^$]+)\$\$/.exec(source);
   if (display) return { type: "math", raw: display[0], tex: display[1]!.trim(), display: true };
   // As in pandoc: no space inside the dollars, no digit after them, no blank line between them.
@@ -69,12 +105,17 @@ const math = extension("math", "inline", at(/\$/), (source): MathToken | undefin
   return { type: "math", raw: inline[0], tex: inline[1]!, display: false };
 });
 
-const reference = extension("reference", "inline", at(/(?<![\w.])@(?:fig|tbl|eq|sec|val)-\w/), (source): ReferenceToken | undefined => {
-  const found = /^@((?:fig|tbl|eq|sec|val)-[\w-]*\w)/.exec(source);
-  return found ? { type: "reference", raw: found[0], label: found[1]! } : undefined;
-});
+const reference = extension(
+  "reference",
+  "inline",
+  at(/(?<![\w.])@(?:fig|tbl|eq|sec|val)-\w/, textEnd),
+  (source): ReferenceToken | undefined => {
+    const found = /^@((?:fig|tbl|eq|sec|val)-[\w-]*\w)/.exec(source);
+    return found ? { type: "reference", raw: found[0], label: found[1]! } : undefined;
+  },
+);
 
-const citation = extension("citation", "inline", at(/\[/), (source): CitationToken | undefined => {
+const citation = extension("citation", "inline", at(/\[/, textEnd), (source): CitationToken | undefined => {
   const found = /^\[([^[\]]*)\](?![(:[])/.exec(source);
   if (!found?.[1]?.includes("@")) return undefined;
   const items = found[1].split(";").map((part) => /^([^@]*)@([\w:./-]*\w)(.*)$/s.exec(part.trim()));
@@ -87,12 +128,12 @@ const citation = extension("citation", "inline", at(/\[/), (source): CitationTok
   };
 });
 
-const footnoteReference = extension("footnoteReference", "inline", at(/\[\^/), (source): FootnoteReferenceToken | undefined => {
-  const found = /^\[\^([^\]\s]+)\](?!:)/.exec(source);
+const footnoteReference = extension("footnoteReference", "inline", at(/\[\^/, textEnd), (source): FootnoteReferenceToken | undefined => {
+  const found = /^\[\^([^\]\s]{1,200})\](?!:)/.exec(source);
   return found ? { type: "footnoteReference", raw: found[0], id: found[1]! } : undefined;
 });
 
-const footnote = extension("footnote", "block", at(/\n {0,3}\[\^[^\]\s]+\]:/), function (source): FootnoteToken | undefined {
+const footnote = extension("footnote", "block", at(/\n {0,3}\[\^[^\]\s]+\]:/, paragraphEnd), function (source): FootnoteToken | undefined {
   const found = /^ {0,3}\[\^([^\]\s]+)\]:[ \t]*/.exec(source);
   if (!found) return undefined;
   const [first = "", ...others] = source.slice(found[0].length).split("\n");

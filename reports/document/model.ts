@@ -14,6 +14,7 @@ export interface ReportDocument {
   footnotes: Footnote[];
   /** Cited keys in the order of their first mention: number = index + 1. */
   citations: string[];
+  /** Entries of `citations`, by key. */
   bibliography: Map<string, BibliographyEntry>;
   /** Things that a reader should know: unresolved references, an unfinished run. */
   warnings: string[];
@@ -125,8 +126,28 @@ export interface Footnote {
 export interface BibliographyEntry {
   key: string;
   type: string;
-  /** Field names in lower case, values as plain text. */
+  /** Field names in lower case, values as plain text; without `author` and `editor`. */
   fields: Record<string, string>;
+  authors?: People;
+  editors?: People;
+}
+
+export interface People {
+  list: Person[];
+  /** The list ends in BibTeX's `and others`. */
+  others: boolean;
+}
+
+export interface Person {
+  /** A corporate author's whole name. */
+  family: string;
+  given?: string;
+  /** `von der`. */
+  prefix?: string;
+  /** `Jr.`. */
+  suffix?: string;
+  /** In BibTeX in braces: a team, a company. */
+  corporate?: true;
 }
 
 // ---- tokens that this package adds to marked's; writers render them

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "../../src/setup/paths.js";
-import { describeEntry } from "../document/bibtex.js";
 import type { ReportDocument } from "../document/model.js";
+import { describeEntry } from "../document/reference-text.js";
 import type { Provenance } from "../provenance/collect.js";
 import { provenanceHTML } from "../provenance/html.js";
 import { sealPage } from "../provenance/seal.js";

@@ -1,5 +1,4 @@
 import { Marked, type Token, type TokenizerAndRendererExtension, type Tokens } from "marked";
-import { describeEntry } from "../document/bibtex.js";
 import type {
   CitationToken,
   FootnoteReferenceToken,
@@ -10,6 +9,7 @@ import type {
   Target,
 } from "../document/model.js";
 import { decode, findPicture } from "../document/pictures.js";
+import { describeEntry } from "../document/reference-text.js";
 import { escapeHTML } from "./escape.js";
 import { colourCode } from "./highlight.js";
 import { mathML } from "./math.js";

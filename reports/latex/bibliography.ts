@@ -1,5 +1,5 @@
-import { describeEntry } from "../document/bibtex.js";
-import type { BibliographyEntry, ReportDocument } from "../document/model.js";
+import type { BibliographyEntry, People, Person, ReportDocument } from "../document/model.js";
+import { arxivOf, describeEntry } from "../document/reference-text.js";
 import { escapeTeX } from "./escape.js";
 
 /** A key for `\cite`: letters, digits and `:./_-`. */
@@ -12,7 +12,7 @@ const TYPES = new Set(
 );
 
 const FIELDS =
-  "author editor title booktitle journal year month volume number series edition chapter pages publisher institution organization school address howpublished note doi".split(
+  "title booktitle journal year month volume number series edition chapter pages publisher institution organization school address howpublished note doi".split(
     " ",
   );
 
@@ -27,14 +27,33 @@ export function bibliographyFile(documents: readonly ReportDocument[]): string {
 function entryText(key: string, entry: BibliographyEntry): string {
   const { fields } = entry;
   const { url } = describeEntry(entry);
-  const arxiv = fields.eprint && /arxiv/i.test(fields.archiveprefix ?? fields.eprinttype ?? "") ? `arXiv:${fields.eprint}` : "";
-  const note = [fields.note, arxiv].filter(Boolean).join(", ");
+  const note = [fields.note, arxivOf(entry)].filter(Boolean).join(", ");
   const rows = Object.entries({ ...fields, ...(note && { note }) })
     .filter(([name, value]) => FIELDS.includes(name) && value.trim())
     .map(([name, value]): [string, string] => [name, fieldText(name, value)]);
+  for (const [name, people] of [
+    ["editor", entry.editors],
+    ["author", entry.authors],
+  ] as const)
+    if (people?.list.length) rows.unshift([name, namesText(people)]);
   if (url) rows.push(["url", encodeURI(url.replace(/[\p{Cs}{}\\^`"<>|]/gu, "")).replaceAll("%25", "%")]);
   const body = rows.map(([name, value]) => `  ${name} = {${value}}`).join(",\n");
   return `@${TYPES.has(entry.type) ? entry.type : "misc"}{${key},\n${body}\n}\n`;
+}
+
+/** `von der Leyen, Ursula and {Team} and others`. */
+const namesText = ({ list, others }: People): string => [...list.map(nameText), ...(others ? ["others"] : [])].join(" and ");
+
+function nameText({ family, given, prefix, suffix, corporate }: Person): string {
+  const isPlain = !corporate && !/,|\band\b|^others$/i.test(family);
+  const name = isPlain
+    ? [prefix, family]
+        .filter(Boolean)
+        .map((part) => fieldText("author", part!))
+        .join(" ")
+    : `{${fieldText("author", family)}}`;
+  const rest = [suffix, given].filter((part) => part !== undefined).map((part) => fieldText("author", part));
+  return [name, ...(suffix !== undefined && given === undefined ? [...rest, ""] : rest)].join(", ");
 }
 
 /** Titles keep their capitals; ranges of pages have BibTeX's dash. */

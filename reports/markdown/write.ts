@@ -1,10 +1,10 @@
 import { dirname, resolve } from "node:path";
-import { describeEntry } from "../document/bibtex.js";
 import { formulaOf } from "../document/formula.js";
 import { htmlTable, htmlTokens } from "../document/html-tokens.js";
 import { plainText, withNames } from "../document/markdown.js";
 import type { Block, FigureBlock, ReportDocument } from "../document/model.js";
 import { plainOutput } from "../document/plain-output.js";
+import { describeEntry } from "../document/reference-text.js";
 import { tableContent } from "../document/table-content.js";
 import { asPNG, FigureFiles, figureSVG, proseFiles } from "../figure-files.js";
 import type { Provenance } from "../provenance/collect.js";

@@ -18,7 +18,7 @@ const PARTS: [extension: string, write: Writer, content: RegExp][] = [
 test.each(names.flatMap((name) => PARTS.map(([extension, write, content]) => ({ name, extension, write, content }))))(
   "$name as $extension",
   async ({ name, extension, write, content }) => {
-    const set = readSet([join(folder, name)], folder, undefined);
+    const set = await readSet([join(folder, name)], folder, undefined);
     const files = await write(set.sources[0]!, set);
     const text = String(files.at(-1)!.content);
     const rest = extension === ".md" ? (/\n\n(\[\^1\]:[\s\S]*)$/.exec(text)?.[1] ?? "") : "";

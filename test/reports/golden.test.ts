@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { buildDocument } from "../../reports/document/build.js";
+import { addReferences } from "../../reports/document/references.js";
 import { parseNotebook } from "../../reports/notebook/read.js";
 import { contentOf } from "./notebooks.js";
 
@@ -14,6 +15,7 @@ const targets = new Map(["figures.ipynb", "headings.ipynb"].flatMap((name) => [.
 /** Pairs NAME.ipynb -> NAME.html: one construct of a document each. */
 test.each(names)("%s", async (name) => {
   const document = read(name);
+  await addReferences(document, folder);
   const content = await contentOf(document, targets, folder);
   const about = [`title: ${document.title}`, ...document.warnings.map((text) => `warning: ${text}`)];
   const notes = document.footnotes.map(({ number, id }) => `footnote ${number}: ${id}`);

@@ -163,6 +163,13 @@ const shownWith: Record<string, [cells: RawCell[], warning: RegExp | undefined]>
   "base64 that is none": [[code("1", [shown({ "image/png": "not base64!" })])], /cell 1.*cannot be read|no alternative text/],
   "deep quotes": [[md(`a\n\n${">".repeat(5000)} b`)], undefined],
   "deep lists": [[md(Array.from({ length: 500 }, (_, i) => `${" ".repeat(2 * i)}- a`).join("\n"))], undefined],
+  "lists too deep to be read in time": [
+    [md(Array.from({ length: 1500 }, (_, i) => `${" ".repeat(2 * i)}- a`).join("\n")), md("after")],
+    /^nb\.ipynb: cell 1: its lists or quotes are nested too deeply to be read in time; it was left out$/,
+  ],
+  "lists on one line": [[md("before"), md(`${"- ".repeat(1500)}a`)], /^nb\.ipynb: cell 2: nested too deeply; it was left out$/],
+  "50,000 brackets": [["[", "![", "[^", "[@", "[a](", "[a] "].map((text) => md(text.repeat(50_000 / text.length))), undefined],
+  "20,000 paragraphs": [[md("some words\n\n".repeat(20_000))], undefined],
   "deep emphasis": [[md(nested("*a **b ", " c** d*", 2000))], undefined],
   "brackets in text": [[md(`${"[".repeat(5000)}a${"]".repeat(5000)} ${"![".repeat(3000)}`)], undefined],
   "braces in a formula": [[md(`$${nested("{", "}", 20_000)}$ $${"\\sqrt{".repeat(5000)}$`)], undefined],

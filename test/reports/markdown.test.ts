@@ -1,15 +1,13 @@
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { describeEntry, parseBibTeX } from "../../reports/document/bibtex.js";
 import { readOptionLines } from "../../reports/document/cell-options.js";
 import { overprint } from "../../reports/execute/outputs.js";
 import { mathML } from "../../reports/html/math.js";
 import { formulaCharacters, mathFontCSS } from "../../reports/html/math-font.js";
 import { styled } from "../../reports/html/math-letters.js";
-import { packageRoot } from "../../src/setup/paths.js";
 import { code, contentOf, documentOf, md, shown } from "./notebooks.js";
 
 const label = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_-]{0,8}[A-Za-z0-9]$/);
@@ -98,34 +96,6 @@ test("option lines at the top of a cell", () => {
     code: "const a = 1; //| label: fig-b",
   });
   expect(readOptionLines("//| label: <script>").options).toEqual({});
-});
-
-test("BibTeX that cannot be read is left out, the rest is kept", () => {
-  const entries = parseBibTeX('@article{a, title={A {B}}, author={X and Y and Z and W}, year=2020}\n@broken{\n@misc{c, title="C"}');
-  expect(describeEntry(entries.get("a")!)).toEqual({ text: "X et al. 2020. ", title: "A B", rest: "" });
-  fc.assert(
-    fc.property(
-      fc.array(fc.constantFrom("@", "{", "}", '"', ",", "=", "#", "a", "\\", "\n", "title", "@misc{k,"), { maxLength: 30 }),
-      (parts) => {
-        parseBibTeX(parts.join(""));
-      },
-    ),
-  );
-});
-
-test("what the notebooks cite has authors, a title and an address", () => {
-  const entries = parseBibTeX(readFileSync(join(packageRoot(), "notebooks", "references.bib"), "utf8"));
-  for (const entry of entries.values())
-    expect(describeEntry(entry)).toMatchObject({ text: expect.stringMatching(/^\S.*\. \d{4}\. $/), url: expect.stringMatching(/^https/) });
-  expect(describeEntry(entries.get("rdpo2024")!).text).toBe("Ryan Park et al. 2024. ");
-});
-
-test("addresses in BibTeX stay as they are", () => {
-  const entries = parseBibTeX(
-    "@misc{a, title={A -- B~C}, url={https://a.org/~me/x--y\\_z?a=1\\&b=%20}}\n@misc{b, title={B}, doi={https://doi.org/10.1/a--b}}",
-  );
-  expect(describeEntry(entries.get("a")!)).toMatchObject({ title: "A – B C", url: "https://a.org/~me/x--y_z?a=1&b=%20" });
-  expect(describeEntry(entries.get("b")!).url).toBe("https://doi.org/10.1/a--b");
 });
 
 test("letters in mathematical styles are Unicode's", () => {
