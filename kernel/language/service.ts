@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 
 import ts = require("typescript"); // an ES import would first scan its nine megabytes for exports: half a second
 
+import { modifiedMs } from "../session/file-states.js";
 import { createDocuments } from "./documents.js";
 import { libraryModule } from "./library-names.js";
 import { isBare, isKernelPackage, kernelImporter, library, typeRoot } from "./packages.js";
@@ -161,5 +162,5 @@ const isPackaged = (file: string) => /[\\/]node_modules[\\/]/.test(file) || file
 /** The version of a file on disk. */
 function modified(file: string): string {
   if (isPackaged(file)) return "0";
-  return String(ts.sys.getModifiedTime?.(file)?.getTime() ?? 0);
+  return String(modifiedMs(file)); // the compiler reads the file anyway: its time is nothing that a cell asks for
 }

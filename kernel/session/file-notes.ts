@@ -2,16 +2,17 @@ import fs from "node:fs";
 import { dirname, join, sep } from "node:path";
 import { isMainThread } from "node:worker_threads";
 import { cacheDir, packageRoot } from "../../src/setup/paths.js";
-import { type Access, kindOf, namesIn, stampOf } from "./file-states.js";
+import { type Access, stampOf, stateOf } from "./file-states.js";
 
 /**
  * What a notebook depends on, told to an executor that wants to know (`ERPO_FILE_TRACE` names the file, a JSON line each): every path that
- * its code, its modules and the compiler have read, listed, looked for or written, with its state at that moment, and whatever brings in
- * what no file shows: a program, the network, a thread, foreign native code.
+ * its code, its modules and the compiler have read, listed, looked for or written, with its state at that moment, the names of environment
+ * variables that were read (null: all were listed), and whatever brings in what no file shows: a program, the network, a thread, foreign
+ * native code.
  *
  * Left out: erpo's own packages and compiled code, which the lockfile and their own hash stand for; /proc, /sys and /dev.
  */
-export type TraceLine = { access: Access; path: string; state: string } | { unknown: string } | { end: true };
+export type TraceLine = { access: Access; path: string; state: string } | { variable: string | null } | { unknown: string } | { end: true };
 
 const { appendFileSync } = fs; // Node's own: `file-trace.ts` replaces it
 const file = process.env.ERPO_FILE_TRACE;
@@ -39,10 +40,11 @@ export const isIn = (path: string, folders: readonly string[]) =>
 
 /** Notes what is done with a path, once for each kind of access. Does nothing where nobody has asked. */
 export function noteFile(access: Access, path: string): void {
+  if (isTraced && /^\/proc\/[^/]+\/environ$/.test(path)) noteAllVariables();
   if (!isTraced || isIn(path, leftOut) || (access !== "write" && isOwn(path))) return;
   if (access === "write") written.add(path);
   if (!isNew(`${access} ${path}`)) return;
-  const state = access === "read" ? stampOf(path) : access === "list" ? namesIn(path) : access === "probe" ? kindOf(path) : "";
+  const state = access === "read" ? stampOf(path) : access === "write" ? "" : stateOf(access, path);
   if (access === "read" && state === "special") noteUnknown(`it reads ${path}`);
   else note({ access, path, state });
 }
@@ -57,6 +59,21 @@ export function noteRemoval(path: string): void {
 export function noteModule(name: string): void {
   const builtin = name.replace(/^node:/, "");
   if (UNSEEN.has(builtin)) noteUnknown(`it uses ${builtin}`);
+}
+
+/** Names that an executor itself gives a kernel, another value each time. */
+const EXECUTORS = ["ERPO_FILE_TRACE", "JPY_PARENT_PID"];
+
+/** Notes that an environment variable is read; one of a list that was noted is not noted again. */
+export function noteVariable(variable: string): void {
+  if (noted.has("variables")) return;
+  if (EXECUTORS.includes(variable)) noteUnknown(`it reads the environment variable ${variable}`);
+  else if (isTraced && isNew(`variable ${variable}`)) note({ variable });
+}
+
+/** Notes that the environment variables are listed. */
+export function noteAllVariables(): void {
+  if (isTraced && isNew("variables")) note({ variable: null });
 }
 
 /** Notes that something comes in which no file shows. */

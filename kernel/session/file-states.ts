@@ -2,10 +2,13 @@ import { createHash } from "node:crypto";
 import fs from "node:fs";
 import { join } from "node:path";
 
-const { closeSync, openSync, readdirSync, readSync, statSync } = fs; // Node's own: those of `fs` may be traced
+const { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, realpathSync, statSync } = fs; // Node's own: those of `fs` may be traced
 
-/** What a program does with a path: opens it, lists it, asks whether and what it is, changes it. */
-export type Access = "read" | "list" | "probe" | "write";
+/**
+ * What a program does with a path: opens it, lists it, asks whether and what it is, changes it; asks where a link leads (`link`), what its
+ * place is without links (`place`), whether it is a link itself (`kind`), or for a field of its stat, such as `stat mtime` or `lstat mode`.
+ */
+export type Access = "read" | "list" | "probe" | "write" | "link" | "place" | "kind" | `${"stat" | "lstat"} ${string}`;
 
 const SMALL = 1 << 20;
 
@@ -19,17 +22,42 @@ export function stampOf(path: string): string {
 }
 
 /** What a program can tell by looking: `file 120`, with its bytes, `folder` or the error's code. */
-export function kindOf(path: string): string {
+function kindOf(path: string): string {
   return look(path, ({ size }) => `file ${size}`);
 }
 
-/** SHA-256 of a folder's names. */
-export function namesIn(path: string): string {
+/** A path's state by what was done with it; of what was read, its bytes. */
+export function stateOf(access: Access, path: string): string {
+  if (access === "list") return namesIn(path);
+  if (access === "probe") return kindOf(path);
+  if (access === "link") return known(() => readlinkSync(path));
+  if (access === "place") return known(() => realpathSync(path));
+  if (access === "kind") return known(() => (lstatSync(path).isSymbolicLink() ? "link" : kindOf(path)));
+  const [, call, field] = /^(l?stat) (.*)$/.exec(access) ?? [];
+  return field === undefined
+    ? contentOf(path)
+    : known(() => fieldOf((call === "stat" ? statSync : lstatSync)(path, { bigint: true }), field));
+}
+
+/** When a file was modified, in ms, without notice to a trace; 0 where it is not there. */
+export const modifiedMs = (path: string): number => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+
+/** A field of a stat; times in nanoseconds. */
+function fieldOf(stat: fs.BigIntStats, field: string): string {
+  return String(stat[(field.endsWith("time") ? `${field}Ns` : field) as keyof fs.BigIntStats]);
+}
+
+function known(look: () => string): string {
   try {
-    return sha256(names(path).join("\0"));
+    return look();
   } catch (error) {
     return codeOf(error);
   }
+}
+
+/** SHA-256 of a folder's names. */
+function namesIn(path: string): string {
+  return known(() => sha256(names(path).join("\0")));
 }
 
 /** SHA-256 of a file's bytes; `folder`, `special` (what cannot be read twice: a pipe, a socket) or the error's code where it is no file. */
@@ -65,13 +93,11 @@ const names = (folder: string) =>
     .sort();
 
 function look(path: string, ofFile: (stat: fs.BigIntStats) => string): string {
-  try {
+  return known(() => {
     const stat = statSync(path, { bigint: true });
     if (stat.isDirectory()) return "folder";
     return stat.isFile() ? ofFile(stat) : "special";
-  } catch (error) {
-    return codeOf(error);
-  }
+  });
 }
 
 const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code ?? "unreadable";

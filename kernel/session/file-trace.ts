@@ -8,18 +8,21 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import threads from "node:worker_threads";
-import { cacheDir, packageRoot } from "../../src/setup/paths.js";
-import { endTrace, isIn, noteFile, noteModule, noteRemoval, noteUnknown } from "./file-notes.js";
+import { endTrace, noteFile, noteModule, noteRemoval, noteUnknown } from "./file-notes.js";
 import type { Access } from "./file-states.js";
+import { watchedStats } from "./file-stats.js";
+import { isPure } from "./native-modules.js";
+import { traceVariables } from "./variables.js";
 
-const { readdirSync, statSync } = fs; // Node's own
-const native = [join(packageRoot(), "node_modules"), cacheDir()];
+const { readdirSync, readlinkSync, statSync } = fs; // Node's own
 let nested = 0; // Node's own functions call each other
 
 /** Makes Node's functions note what they are called with; `loader-hooks.ts` notes modules. Call once a process. */
 export function traceFiles(): void {
   traceReads();
+  traceStats();
   traceWrites();
+  traceVariables();
   traceUnknown();
   syncBuiltinESMExports();
   process.on("exit", endTrace);
@@ -35,13 +38,52 @@ function traceReads(): void {
     if (recursive) for (const { path: folder } of entriesBelow(name)) noteFile("list", folder);
   });
   everywhere("opendir", noting("list"));
-  for (const name of ["stat", "lstat", "access", "exists", "realpath", "statfs"]) everywhere(name, noting("probe"));
+  for (const name of ["stat", "access", "exists", "statfs"]) everywhere(name, noting("probe"));
+  everywhere("lstat", noting("kind"));
+  everywhere("readlink", noting("link"));
+  everywhere("realpath", noting("place"));
+  for (const home of [fs.realpath, fs.realpathSync]) before(home, "native", noting("place"));
   everywhere("openAsBlob", noting("read"));
   everywhere("open", (path, flags) => {
     const { reads, writes } = opening(flags);
     if (reads) noting("read")(path);
     if (writes) noting("write")(path);
   });
+}
+
+/** Of what a stat gives, the fields count that are looked at. A file that is open is known by its path where the system tells it. */
+function traceStats(): void {
+  for (const call of ["stat", "lstat"] as const) {
+    const watch = (path: unknown, stats: unknown) => {
+      const name = pathOf(path);
+      return name === undefined || !(stats instanceof fs.Stats || isBigStats(stats))
+        ? stats
+        : watchedStats(stats, (field) => noteFile(`${call} ${field}`, name));
+    };
+    results(fs, `${call}Sync`, watch);
+    results(fs, call, watch);
+    results(fs.promises, call, watch);
+  }
+  const watchOpen = (file: unknown, stats: unknown) => {
+    const name = openPath(file);
+    return name === undefined || !(stats instanceof fs.Stats || isBigStats(stats))
+      ? stats
+      : watchedStats(stats, (field) => noteFile(`stat ${field}`, name));
+  };
+  for (const name of ["fstat", "fstatSync"]) results(fs, name, watchOpen);
+}
+
+const isBigStats = (value: unknown): value is fs.BigIntStats =>
+  typeof value === "object" && value !== null && typeof (value as fs.BigIntStats).mtimeNs === "bigint";
+
+/** The path of an open file on Linux. */
+function openPath(file: unknown): string | undefined {
+  try {
+    const path = readlinkSync(`/proc/self/fd/${file}`);
+    return path.startsWith("/") ? path : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function traceWrites(): void {
@@ -97,7 +139,7 @@ function traceUnknown(): void {
   for (const name of ["bind", "send", "connect"]) before(dgram.Socket.prototype, name, network);
   before(process, "dlopen", (_module, path) => {
     const name = pathOf(path);
-    if (name === undefined || !isIn(name, native)) noteUnknown("it loads native code");
+    if (name === undefined || !isPure(name)) noteUnknown(`it loads native code, which may reach files and the network: ${name}`);
   });
   before(Module, "_load", (name) => {
     if (typeof name === "string") noteModule(name);
@@ -147,6 +189,24 @@ function everywhere(name: string, notice: Notice): void {
   before(fs, name, notice);
   before(fs, `${name}Sync`, notice);
   before(fs.promises, name, notice);
+}
+
+/** Lets `watch` give another result for what a function gives, by return, promise or callback; it is told the function's first argument. */
+function results(object: object, name: string, watch: (argument: unknown, result: unknown) => unknown): void {
+  const original = Reflect.get(object, name) as Call & object;
+  const watched = function (this: unknown, ...args: unknown[]): unknown {
+    const isOwn = nested > 0;
+    const callback = args.at(-1);
+    if (!isOwn && typeof callback === "function")
+      args[args.length - 1] = (error: unknown, result: unknown) => callback(error, error ? result : watch(args[0], result));
+    const result = Reflect.apply(original, this, args);
+    if (isOwn) return result;
+    return result instanceof Promise ? result.then((stats) => watch(args[0], stats)) : watch(args[0], result);
+  };
+  Object.defineProperty(object, name, {
+    ...Object.getOwnPropertyDescriptor(object, name),
+    value: Object.defineProperties(watched, Object.getOwnPropertyDescriptors(original)),
+  });
 }
 
 /** Calls `notice` with the arguments before each call of a function. */

@@ -7,6 +7,7 @@ import { type Notebook, NotebookError } from "../notebook/types.js";
 import { notebookText } from "../notebook/write.js";
 import { environment } from "../provenance/environment.js";
 import type { Kernelspec } from "./kernelspec.js";
+import { commonVariables } from "./variables.js";
 
 /** What a notebook's results depend on and is known before it is run. */
 export interface KeyParts {
@@ -31,18 +32,12 @@ const LOCKFILES = [
   "requirements.txt",
 ];
 
-/** Variables that say from where a program was started, not what it computes. */
-const PASSING = /^(_|SHLVL|PWD|OLDPWD|INIT_CWD|TERM.*|COLORTERM|COLUMNS|LINES|WINDOWID|SSH_.*|TMUX.*|STY|XDG_SESSION_.*|npm_.*)$/;
-
 /**
  * SHA-256 of all parts.
  * @throws NotebookError when a file that the notebook's `erpo.inputs` names is not there
  */
 export function cacheKey({ notebook, folder, spec, allowErrors, after }: KeyParts): string {
   const { commit: _, dirty: __, ...machine } = environment(); // the compiled code itself is hashed
-  const variables = Object.entries(process.env)
-    .filter(([name]) => !PASSING.test(name))
-    .sort();
   const parts = {
     notebook: notebookText(notebook),
     inputs: inputs(notebook, folder),
@@ -53,7 +48,7 @@ export function cacheKey({ notebook, folder, spec, allowErrors, after }: KeyPart
     machine,
     erpo: ownCode(),
     locks: locks(folder),
-    variables,
+    variables: commonVariables(),
   };
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
 }

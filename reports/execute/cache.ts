@@ -42,10 +42,12 @@ const KEPT_DAYS = 30;
  * 1. a key of what is known before: the notebook's text with its parameters, the kernel and its code, Node, the machine, environment
  *    variables, lockfiles, the folder, and the executed notebooks that come before it in the same job;
  * 2. the files that the run has used, as its kernel has told (`kernel/session/file-notes.ts`): data, local modules, packages and the
- *    places where a file was looked for and not found must have the same bytes as then; so must all files that the run has written.
+ *    places where a file was looked for and not found must have the same bytes as then; so must all files that the run has written. Where
+ *    links lead, real paths, times, modes and other fields of a stat count where they were asked for, and environment variables that the
+ *    key leaves out (`TERM`, `PWD`, `npm_...`) where they were read; listing the variables reads all.
  *
  * A notebook is never kept when it has changed a file after reading it, or depends on what no file shows: a program, the network, a
- * thread, foreign native code, a kernel that tells nothing. Its author can vouch that it depends on no more than certain files or folders:
+ * thread, native code that is not known to compute only (`kernel/session/native-modules.ts`), a kernel that tells nothing. Its author can vouch that it depends on no more than certain files or folders:
  * `"erpo": {"inputs": ["data", "config.yaml"]}` in the notebook's metadata, relative to its folder. The clock and unseeded random numbers
  * are what they were when the notebook was run. Entries are kept for 30 days.
  */

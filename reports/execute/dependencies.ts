@@ -1,18 +1,20 @@
 import type { TraceLine } from "../../kernel/session/file-notes.js";
-import { type Access, contentOf, kindOf, namesIn, stampOf } from "../../kernel/session/file-states.js";
+import { type Access, stampOf, stateOf as stateOfPath } from "../../kernel/session/file-states.js";
+import { allVariables, variableState } from "./variables.js";
 
-/** A path that a run has used, and what it must be for the run's results to hold. */
+/** A path or an environment variable that a run has used, and what it must be for the run's results to hold. */
 export interface Dependency {
-  access: Access;
+  access: Access | "variable" | "variables";
+  /** Of a variable its name; "" for all that the cache's key leaves out. */
   path: string;
-  /** A hash of bytes or names, a kind, or the code of the error that looking for it gives. */
+  /** A hash of bytes, names or values, a kind, a field of a stat, or the code of the error that looking for it gives. */
   state: string;
 }
 
-/** A path's state now, by what was done with it. */
+/** The state now, by what was done. */
 export function stateOf({ access, path }: Pick<Dependency, "access" | "path">): string {
-  if (access === "list") return namesIn(path);
-  return access === "probe" ? kindOf(path) : contentOf(path);
+  if (access === "variable") return variableState(path);
+  return access === "variables" ? allVariables() : stateOfPath(access, path);
 }
 
 /**
@@ -30,6 +32,9 @@ export function settle(trace: string, vouched: boolean): { files: Dependency[] }
   for (const line of lines) {
     if ("unknown" in line) {
       if (!vouched) return { reason: line.unknown };
+    } else if ("variable" in line) {
+      const used = { access: line.variable === null ? ("variables" as const) : ("variable" as const), path: line.variable ?? "" };
+      files.push({ ...used, state: stateOf(used) });
     } else if ("path" in line) {
       const { access, path, state } = line;
       const before = access === "read" ? stampOf(path) : access === "write" ? "" : stateOf(line);

@@ -20,6 +20,8 @@ export interface ExecutionRecord {
   device?: Omit<Device, "reason">;
   /** Experiments that the parameters name and the notebook has used; absent where its kernel has not told. */
   runs?: UsedRun[];
+  /** Other files that the notebook's code has read, as they were at its end, relative to the kernel's folder; packages, erpo's own files and the system's are left out. */
+  files?: FileDigest[];
   /** Files that a comparison of runs has read, relative to the written notebook's folder. */
   compared?: FileDigest[];
   /** The last cell was reached and none failed where it must not. */

@@ -12,7 +12,7 @@ import { InterruptedError, watchLimits } from "./limits.js";
 import { OutputCollector } from "./outputs.js";
 import { declaredParameters, type Parameters } from "./parameters.js";
 import type { ExecutionRecord } from "./record.js";
-import { usedRuns } from "./used-runs.js";
+import { readFiles, usedRuns } from "./used-runs.js";
 
 /** Where a run stands. */
 export interface Progress {
@@ -115,10 +115,10 @@ export class Run {
     }
     const trace = this.client.trace();
     const runs = usedRuns(trace, { ...declaredParameters(this.notebook), ...this.options.parameters }, this.folder);
-    if (runs.length > 0) {
-      this.record.runs = runs;
-      this.save();
-    }
+    const files = readFiles(trace, runs, this.folder);
+    if (runs.length > 0) this.record.runs = runs;
+    if (files.length > 0) this.record.files = files;
+    if (runs.length + files.length > 0) this.save();
     return trace;
   }
 

@@ -1,6 +1,8 @@
 import { existsSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
 import type { TraceLine } from "../../kernel/session/file-notes.js";
+import { cacheDir, packageRoot } from "../../src/setup/paths.js";
+import { type FileDigest, fileSha256 } from "../provenance/digests.js";
 import { digestFiles, isInput, type RunFiles } from "../provenance/run-files.js";
 import type { Parameters } from "./parameters.js";
 
@@ -34,4 +36,32 @@ export function usedRuns(trace: string, parameters: Parameters, folder: string):
       return { folder: relative(folder, dir) || ".", ...digestFiles(dir, [...new Set(inside)].filter(isInput).sort()) };
     })
     .filter(({ files }) => Object.keys(files).length > 0);
+}
+
+/** Erpo's own code and what set-up keeps, for which other digests stand, and the system's files, which another machine has elsewhere. */
+const OWN = [
+  ...["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc"],
+  cacheDir(),
+  ...["dist", "src", "kernel", "reports"].map((name) => join(packageRoot(), name)),
+];
+
+/**
+ * The files that a notebook has read beside those of its experiments, and has not written: data and modules, without packages.
+ * @param trace what its kernel has told about files; nothing is known of one that is not whole
+ * @param folder the kernel's working directory, to which paths are relative
+ */
+export function readFiles(trace: string, runs: readonly UsedRun[], folder: string): FileDigest[] {
+  const lines = trace.split("\n").filter(Boolean);
+  if (!lines.includes(END)) return [];
+  const used = lines.map((line) => JSON.parse(line) as TraceLine).flatMap((line) => ("path" in line ? [line] : []));
+  const written = new Set(used.filter(({ access }) => access === "write").map(({ path }) => path));
+  const elsewhere = [...OWN, ...runs.map((run) => resolve(folder, run.folder))];
+  const paths = used
+    .filter(({ access, path }) => access === "read" && !written.has(path) && !path.split(sep).includes("node_modules"))
+    .map(({ path }) => path)
+    .filter((path) => !elsewhere.some((own) => path.startsWith(own + sep)));
+  return [...new Set(paths)].sort().flatMap((path) => {
+    const sha256 = fileSha256(path);
+    return sha256 === undefined ? [] : [{ file: relative(folder, path).replaceAll("\\", "/"), sha256 }];
+  });
 }

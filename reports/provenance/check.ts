@@ -4,8 +4,9 @@
  * - `not found`: a file that the report names is gone
  * - `not checked`: the report, or this machine, has not what it takes
  * - `other`: another environment, which need not change a number
+ * - `new`: a file of the run's folder that was not there when the report was written
  */
-export type Status = "same" | "differs" | "not found" | "not checked" | "other";
+export type Status = "same" | "differs" | "not found" | "not checked" | "other" | "new";
 
 export type Kind =
   | "page"
@@ -14,6 +15,7 @@ export type Kind =
   | "output"
   | "run"
   | "data"
+  | "file"
   | "result"
   | "parameter"
   | "model"

@@ -12,8 +12,10 @@ export interface Provenance {
   format: 1;
   notebook: FileDigest;
   /** Of the run of the notebook, as its executor noted it. */
-  execution?: Omit<ExecutionRecord, "runs" | "compared">;
+  execution?: Omit<ExecutionRecord, "runs" | "files" | "compared">;
   run?: Experiment;
+  /** Files that the notebook's code has read beside the experiment's: data, modules, other experiments; `length` as in `RunFiles`. */
+  read?: (FileDigest & { length?: number })[];
   /** Of a comparison: the files of all runs that it has read. */
   compared?: FileDigest[];
   /** Code cells; `outputs` are the SHA-256 of their outputs. */
@@ -28,6 +30,8 @@ export interface Provenance {
  * noted that, all that were there when the report was written (data, adapters, metrics, evaluations).
  */
 export interface Experiment extends FileDigest, RunFiles {
+  /** All files of its folder that a report's numbers can come from, when the report was written. */
+  present?: string[];
   /** What run.json says: device, seed, model, data. */
   record: Record<string, unknown>;
 }
@@ -53,6 +57,7 @@ export function collectProvenance(
     notebook: { file: fromOutput(path), sha256: sha256(bytes) },
     ...(execution && { execution: withoutRuns(execution) }),
     ...(experiment && { run: experiment }),
+    ...(execution && readFiles(execution, path, fromOutput, experiment)),
     ...(execution?.compared && {
       compared: execution.compared.map(({ file, sha256 }) => ({ file: fromOutput(join(dirname(path), file)), sha256 })),
     }),
@@ -70,8 +75,28 @@ export function collectProvenance(
 const failed = (cell: CodeCell) => cell.outputs.some((output) => output.output_type === "error");
 
 /** The runs that a report shows stand in its provenance by themselves. */
-function withoutRuns({ runs: _, compared: __, ...execution }: ExecutionRecord): Provenance["execution"] {
+function withoutRuns({ runs: _, files: __, compared: ___, ...execution }: ExecutionRecord): Provenance["execution"] {
   return execution;
+}
+
+/** Of the other experiments that the notebook has used, and of no experiment. */
+function readFiles(
+  { runs = [], files = [], folder = "." }: ExecutionRecord,
+  path: string,
+  fromOutput: (file: string) => string,
+  experiment: Experiment | undefined,
+): Pick<Provenance, "read"> {
+  const at = (...parts: string[]) => fromOutput(join(dirname(path), folder, ...parts));
+  const others = runs
+    .filter((run) => at(run.folder, "run.json") !== experiment?.file)
+    .flatMap((run) =>
+      Object.entries(run.files).map(([file, sha256]) => {
+        const length = run.lengths[file];
+        return { file: at(run.folder, file), sha256, ...(length !== undefined && { length }) };
+      }),
+    );
+  const read = [...files.map(({ file, sha256 }) => ({ file: at(file), sha256 })), ...others];
+  return read.length > 0 ? { read } : {};
 }
 
 /** What an executor has noted of the notebook's run; undefined where none has. */
@@ -94,7 +119,7 @@ export function experimentOf(notebook: Notebook, path: string, output: string, f
   const dir = folder ?? at[i];
   if (dir === undefined || (folder === undefined && !existsSync(join(dir, "run.json")))) return undefined;
   const { files, lengths } = runs[i] ?? digestFiles(dir, inputs(dir));
-  return { ...readRecord(dir, output), files, lengths };
+  return { ...readRecord(dir, output), files, lengths, present: inputs(dir) };
 }
 
 /** An experiment's run.json. @throws NotebookError when it cannot be read */

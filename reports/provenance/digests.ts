@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readdirSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Notebook, Output } from "../notebook/types.js";
 
@@ -14,13 +14,13 @@ export interface FileDigest {
 export const sha256 = (bytes: Uint8Array | string): string => createHash("sha256").update(bytes).digest("hex");
 
 /**
- * SHA-256 of a file's bytes; undefined where there is no regular file that can be read.
+ * SHA-256 of a file's bytes; undefined where there is no regular file that can be read. Does not wait for a pipe's other end.
  * @param length of so many bytes from its beginning; all unless told
  */
 export function fileSha256(path: string, length = Number.POSITIVE_INFINITY): string | undefined {
   let file: number;
   try {
-    file = openSync(path, "r");
+    file = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch {
     return undefined;
   }
@@ -39,6 +39,9 @@ export function fileSha256(path: string, length = Number.POSITIVE_INFINITY): str
     closeSync(file);
   }
 }
+
+/** Whether a path is a regular file, or leads to one: what can be read to its end without waiting. */
+export const isRegular = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 
 /** SHA-256 of one output as JSON with its keys in alphabetical order: the same after a notebook was saved by another program. */
 export function outputSha256(output: Output): string {

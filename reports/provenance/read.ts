@@ -25,8 +25,10 @@ const sealed = z.looseObject({
       record: z.record(z.string(), z.unknown()),
       files: z.record(z.string(), z.string()),
       lengths: z.record(z.string(), z.number()).default({}),
+      present: z.array(z.string()).optional(),
     })
     .optional(),
+  read: z.array(file.extend({ length: z.number().optional() })).optional(),
   compared: z.array(file).optional(),
   cells: z.array(z.looseObject({ cell: z.number(), outputs: z.array(z.string()) })),
   execution: z

@@ -8,6 +8,7 @@ import { type Notebook, NotebookError } from "../notebook/types.js";
 import type { Check } from "./check.js";
 import type { Provenance } from "./collect.js";
 import { type Difference, differences } from "./differences.js";
+import { isRegular } from "./digests.js";
 import { environmentCheck } from "./verify.js";
 
 export interface RerunOptions extends Pick<ExecuteOptions, "signal" | "onProgress"> {
@@ -26,6 +27,7 @@ export interface RerunOptions extends Pick<ExecuteOptions, "signal" | "onProgres
 export async function rerunChecks({ notebook, execution }: Provenance, path: string, options: RerunOptions): Promise<Check[]> {
   const { tolerance, ...others } = options;
   const file = resolve(dirname(path), notebook.file);
+  if (!isRegular(file)) throw new NotebookError(`${file}: no such file`);
   const reported = readNotebook(file).notebook;
   const folder = resolve(dirname(file), execution?.folder ?? ".");
   if (!existsSync(folder)) throw new NotebookError(`${path}: the folder that its notebook was run in is gone: ${folder}`);
@@ -71,9 +73,11 @@ function copyExperiments(
 
 /** Not the experiment's documents, nor the checkpoints of a stage that is through. */
 function isNeeded(path: string): boolean {
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (!there?.isFile() && !there?.isDirectory()) return false; // a pipe, or a link to nowhere
   const [name, parent] = [basename(path), dirname(path)];
   if ((name === "notebooks" || name === "reports") && existsSync(join(parent, "run.json"))) return false;
-  return !(/^checkpoint-\d+$/.test(name) && existsSync(join(parent, "stage.json")) && statSync(path).isDirectory());
+  return !(/^checkpoint-\d+$/.test(name) && existsSync(join(parent, "stage.json")) && there.isDirectory());
 }
 
 /** Puts the paths that a reader knows in the place of the copies'. */

@@ -1,5 +1,5 @@
 import { readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fileSha256 } from "./digests.js";
 
 /** Files of an experiment's folder, by path in it. */
@@ -21,8 +21,9 @@ const grows = (path: string): boolean => path.endsWith(".jsonl") && !path.starts
 
 /** All files of an experiment's folder that are inputs, in order. */
 export const inputs = (folder: string): string[] =>
-  readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .map((file) => file.replaceAll("\\", "/"))
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
     .filter(isInput)
     .sort();
 

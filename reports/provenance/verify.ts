@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { declaredParameters, type Parameters } from "../execute/parameters.js";
@@ -6,10 +6,11 @@ import { readNotebook } from "../notebook/read.js";
 import { type CodeCell, type Notebook, NotebookError } from "../notebook/types.js";
 import type { Check, Kind, Status } from "./check.js";
 import type { Experiment, Provenance } from "./collect.js";
-import { type FileDigest, fileSha256, outputSha256, sourceSha256 } from "./digests.js";
+import { type FileDigest, fileSha256, isRegular, outputSha256, sourceSha256 } from "./digests.js";
 import { type Environment, environment } from "./environment.js";
 import type { SealedReport } from "./read.js";
 import { type KeptResults, resultChecks } from "./results.js";
+import { inputs } from "./run-files.js";
 
 /** A model's digests by its name or path, of its weights and of all that its answers depend on; undefined where it is not on this machine. */
 export type ModelDigests = (model: string) => Promise<{ sha256: string; digest: string } | undefined>;
@@ -35,6 +36,7 @@ export async function verifyReport({ provenance, intact }: SealedReport, path: s
     { kind: "page", name: "the page around the provenance", status: intact ? "same" : "differs" },
     ...notebookChecks(provenance, folder, notebook),
     ...runChecks(provenance, folder),
+    ...(provenance.read ?? []).map(({ length, ...file }) => fileCheck("file", file, folder, length)),
     ...(provenance.compared ?? []).map((file) => fileCheck("run", file, folder)),
     ...resultChecks(provenance, folder, given, lookups),
     ...(await modelCheck(provenance, folder, given, lookups.modelDigests)),
@@ -53,7 +55,22 @@ function runChecks({ run }: Provenance, folder: string): Check[] {
   const files = Object.entries(run.files).map(([file, sha256]) =>
     fileCheck(file.startsWith("data/") ? "data" : "run", { file: join(dirname(run.file), file), sha256 }, folder, run.lengths[file]),
   );
-  return [recordCheck(run, folder), ...files];
+  return [recordCheck(run, folder), ...files, ...newFiles(run, folder)];
+}
+
+/** Files that have come into the experiment's folder: none that the notebook has read, or it would be among those that it names. */
+function newFiles(run: Experiment, folder: string): Check[] {
+  const dir = join(folder, dirname(run.file));
+  if (!run.present || !existsSync(dir)) return [];
+  const known = new Set([...run.present, ...Object.keys(run.files)]);
+  return inputs(dir)
+    .filter((file) => !known.has(file))
+    .map((file) => ({
+      kind: "run",
+      name: join(dirname(run.file), file),
+      status: "new",
+      note: "it was not there when the report was written",
+    }));
 }
 
 /** A run's record grows too: by an environment where the run goes on in another one. */
@@ -79,8 +96,10 @@ function compare(reported: string | undefined, found: string | undefined, absent
 
 /** The report's notebook, or why it cannot be read. */
 function notebookNow({ notebook }: Provenance, folder: string): Notebook | string {
+  const file = join(folder, notebook.file);
+  if (!isRegular(file)) return `${file}: no such file`;
   try {
-    return readNotebook(join(folder, notebook.file)).notebook;
+    return readNotebook(file).notebook;
   } catch (error) {
     if (!(error instanceof NotebookError)) throw error;
     return error.message;

@@ -95,15 +95,21 @@ async function evaluate(options: EvaluateOptions, command: Command): Promise<voi
   const { output, completions: file } = options;
   const wrong = misuse(options);
   if (wrong) command.error(`error: ${wrong}`);
-  const { createRng } = await import("../backend/random.js");
   const { DataError } = await import("../data/errors.js");
-  const { digestOf } = await import("../data/identity.js");
-  const { assertWritable, isStandardOutput, isStream, progressLine, writeOutput } = await import("./output.js");
+  const { assertWritable, isStream, lockOf } = await import("./output.js");
   assertWritable(output);
-  if (file !== undefined) {
-    if (isStream(file)) throw new DataError(`--completions ${file}: must be a file, which a later call reads`);
-    assertWritable(file);
-  }
+  if (file === undefined) return evaluateSections(options);
+  if (isStream(file)) throw new DataError(`--completions ${file}: must be a file, which a later call reads`);
+  assertWritable(file);
+  const { soleWriter } = await import("../setup/sole-writer.js");
+  await soleWriter(file, lockOf(file), "wait for it, or name another --completions", () => evaluateSections(options));
+}
+
+async function evaluateSections(options: EvaluateOptions): Promise<void> {
+  const { output, completions: file } = options;
+  const { createRng } = await import("../backend/random.js");
+  const { digestOf } = await import("../data/identity.js");
+  const { isStandardOutput, progressLine, writeOutput } = await import("./output.js");
   const sections = await sectionsOf(options);
 
   const { openDevice } = await import("../backend/device.js");

@@ -29,6 +29,12 @@ export function folder(text: string): string {
   return text;
 }
 
+/** Where the lock of a file stands that grows: beside the file that links lead to. */
+export function lockOf(path: string): string {
+  const file = linked(resolve(path));
+  return join(dirname(file), `.${basename(file)}.lock`);
+}
+
 /**
  * Makes sure that an output can be written before anything is computed for it; makes its folder.
  * @throws DataError `FILE: cannot be written (cause)`

@@ -5,6 +5,7 @@ import type { ModelDigests } from "../model/load.js";
 
 interface Options {
   rerun?: boolean;
+  force?: boolean;
   tolerance: number;
   json?: boolean;
 }
@@ -16,22 +17,25 @@ export function register(program: Command): void {
     .description("check a report's provenance: its notebook, parameters, outputs, data, kept results, model, code")
     .argument("<report>", "an HTML report of a notebook")
     .option("--rerun", "run the notebook again, on copies, and compare the outputs")
+    .option("--force", "with --rerun: run code too that has changed since the report was written")
     .option("--tolerance <number>", "how far numbers of a re-run may be apart, relative to the larger one", positive, 1e-6)
     .option("--json", "as JSON, every item on its own")
     .addHelpText(
       "after",
       `
-Of a run, the files are checked that the notebook has used; the kept results among them must stand on what they were made from, and the notebook's
+Of a run, the files are checked that the notebook has used, and so are the other files that its cells have read; the kept results among them must stand on what they were made from, and the notebook's
 parameters must be those that a stage was trained with. Each item is
   same         as the report says
   differs      there, but another one                       (exit code 1)
   not found    a file that the report names is gone         (exit code 1)
   not checked  not noted, or this machine has not what it takes
   other        another Node, processor, ...: numbers may differ in their last digits
+  new          a file of the run's folder that came after the report
 
 --rerun compares printed text and texts word by word and their numbers within the tolerance; figures, tables and values by their data. It leaves
 out durations, rates, moments, fields named after such, progress bars, paths and tracebacks. The notebook and the experiment's folder are copied
-before; what the experiment keeps, such as a trained stage, is read and not computed again. A re-run runs the notebook's code.`,
+before; what the experiment keeps, such as a trained stage, is read and not computed again. A re-run runs the notebook's code: its files are named with their
+SHA-256 before, and where one is another than the report says nothing is run without --force.`,
     )
     .action(verify);
 }
@@ -42,7 +46,7 @@ function positive(text: string): number {
   return value;
 }
 
-async function verify(report: string, { rerun, tolerance, json }: Options): Promise<void> {
+async function verify(report: string, { rerun, force, tolerance, json }: Options): Promise<void> {
   const [{ readReport }, { holds }, { verifyReport }, { keptResults }, { contentsNow, staleReason }] = await Promise.all([
     import("../../reports/provenance/read.js"),
     import("../../reports/provenance/check.js"),
@@ -53,14 +57,32 @@ async function verify(report: string, { rerun, tolerance, json }: Options): Prom
   const sealed = readReport(report);
   const now = contentsNow();
   const checks = await verifyReport(sealed, report, { modelDigests, keptResults, staleReason: (dir, path) => staleReason(dir, path, now) });
-  if (rerun) {
+  const isHeld = rerun === true && !(await mayRun(checks, force === true));
+  if (rerun && !isHeld) {
     const again = await runAgain(sealed, report, tolerance);
     if (!again) return;
     checks.push(...again);
   }
   const ok = holds(checks);
   process.stdout.write(json ? `${JSON.stringify({ report, ok, checks }, null, 2)}\n` : table(checks));
-  process.exitCode = ok ? 0 : 1;
+  process.exitCode = ok && !isHeld ? 0 : 1;
+}
+
+/** Names the code that a re-run runs, with its digests; false where it has changed and nobody insists. */
+async function mayRun(checks: readonly Check[], force: boolean): Promise<boolean> {
+  const { codeToRun } = await import("../../reports/provenance/code.js");
+  const code = codeToRun(checks);
+  const say = (text: string) => process.stderr.write(`${printable(text)}\n`);
+  for (const { file, reported, found, changed } of code) {
+    const then = changed ? `; when the report was written: ${reported}` : "";
+    say(`code: ${file}, SHA-256 ${found ?? "none: there is no such file"}${then}`);
+  }
+  const changed = code.filter((it) => it.changed);
+  if (changed.length === 0 || force) return true;
+  say(
+    `erpo: not run again: ${changed.map(({ file }) => file).join(", ")} changed since the report was written: read it, then --force runs it`,
+  );
+  return false;
 }
 
 /** Ctrl-C ends the kernel and removes the copies; there is no answer then. */
@@ -100,10 +122,15 @@ function table(checks: readonly Check[]): string {
   const lines = kinds.flatMap((kind) => {
     const all = checks.filter((check) => check.kind === kind);
     const same = all.filter(({ status }) => status === "same");
-    const counted = all.length === 1 ? all[0]!.name : `${same.length} of ${all.length}`;
+    const come = all.filter(({ status }) => status === "new");
+    const there = all.length - come.length;
+    const counted = there === 1 ? (all.find(({ status }) => status !== "new")?.name ?? "") : `${same.length} of ${there}`;
     return [
       ...(same.length ? [[kind, "same", counted, ""]] : []),
-      ...all.filter((check) => !same.includes(check)).map((check) => [kind, check.status, check.name, inWords(check)]),
+      ...(come.length
+        ? [[kind, "new", come[0]!.name, come.length > 1 ? `and ${come.length - 1} more files of the run's folder` : ""]]
+        : []),
+      ...all.filter(({ status }) => status !== "same" && status !== "new").map((check) => [kind, check.status, check.name, inWords(check)]),
     ];
   });
   const widths = [0, 1, 2].map((i) => Math.min(60, Math.max(...lines.map((line) => line[i]!.length))));
@@ -122,7 +149,7 @@ function inWords({ status, reported, found, note }: Check): string {
 
 function summary(checks: readonly Check[]): string {
   const count = (status: Check["status"]) => checks.filter((check) => check.status === status).length;
-  const parts = (["same", "differs", "not found", "not checked"] as const).map((status) =>
+  const parts = (["same", "differs", "not found", "not checked", "new"] as const).map((status) =>
     count(status) ? `${count(status)} ${status}` : "",
   );
   const other = count("other") ? `${count("other")} of another environment` : "";

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { fileError, writeAll } from "../setup/atomic.js";
 import { makeFolders } from "../setup/folders.js";
@@ -60,6 +60,8 @@ export function readText(path: string): string {
 
 /** A JSON file that erpo wrote. @throws DataError `FILE: cause` when it cannot be read or holds no JSON object */
 export function readJson<T>(path: string): T {
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (there && !there.isFile() && !there.isDirectory()) throw new DataError(`${path}: is no regular file`); // a pipe would not end
   return parseObject(readText(path), path) as T;
 }
 

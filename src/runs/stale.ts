@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { canonicalJson, type IdentityValue } from "../data/identity.js";
 import { KeptError, type KeptFolder, readRecord } from "./keep.js";
@@ -7,15 +7,18 @@ import { KeptError, type KeptFolder, readRecord } from "./keep.js";
 /** SHA-256 of a kept result: of its JSON file, or of what a policy in its folder is read from (an adapter, a policy.json or both); undefined where it is not there. */
 export function contentSha256(dir: string, path: string): string | undefined {
   const at = join(dir, path);
-  const isFile = /\.jsonl?$/.test(path);
-  const files = (isFile ? [at] : ["adapter_model.safetensors", "policy.json"].map((name) => join(at, name))).filter(existsSync);
+  const isJson = /\.jsonl?$/.test(path);
+  const files = (isJson ? [at] : ["adapter_model.safetensors", "policy.json"].map((name) => join(at, name))).filter(isFile);
   if (files.length === 0) return undefined;
   const hash = createHash("sha256");
   for (const file of files) hash.update(readFileSync(file));
   const config = join(at, "adapter_config.json");
-  if (!isFile && existsSync(config)) hash.update(adapterConfig(readFileSync(config, "utf8")));
+  if (!isJson && isFile(config)) hash.update(adapterConfig(readFileSync(config, "utf8")));
   return hash.digest("hex");
 }
+
+/** Regular files only: reading a pipe would not end. */
+const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 
 /** An adapter's configuration without its base model's name, which changes no number; as it stands where it is broken. */
 function adapterConfig(text: string): string {

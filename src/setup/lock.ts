@@ -1,12 +1,12 @@
-import { readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { closeSync, linkSync, openSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { writeAll } from "./atomic.js";
 import { cacheError, makeFolder } from "./files.js";
 
 /**
- * Runs `work` while no other process that asks for the same lock file does. The owner touches the file every 5 s; a lock is taken over
- * when its owner is dead (same host) or silent for a minute.
+ * Runs `work` while no other process that asks for the same lock file does; see `holdLock`.
  *
  * @param path the lock file; its folder is made
  * @param waiting called once when somebody else holds the lock for over a second
@@ -14,9 +14,31 @@ import { cacheError, makeFolder } from "./files.js";
  */
 export async function withLock<T>(path: string, work: () => Promise<T>, waiting?: () => void): Promise<T> {
   makeFolder(dirname(path));
-  for (let polls = 0; !take(path); polls++) {
-    if (abandoned(path)) {
-      rmSync(path, { force: true });
+  const release = await holdLock(path, waiting).catch((error) => {
+    throw cacheError(error, dirname(path));
+  });
+  try {
+    return await work();
+  } finally {
+    release();
+  }
+}
+
+/**
+ * Takes a lock file, which goes when it is released or when the process exits. A lock is taken over when its owner is dead. Of an owner on
+ * another host, or on a system that does not say when a process began, only silence tells: the owner touches the file every 5 s, and a minute
+ * without that counts as death.
+ *
+ * @param path the lock file; its folder is there
+ * @param waiting called once when somebody else holds the lock for over a second; what it throws ends the waiting
+ * @returns releases the lock
+ * @throws the file system's error; no lock is left then
+ */
+export async function holdLock(path: string, waiting?: () => void): Promise<() => void> {
+  const mark = [process.pid, hostname(), startOf(process.pid)].filter((part) => part !== undefined).join(" ");
+  for (let polls = 0; !take(path, mark); polls++) {
+    if (isAbandoned(path)) {
+      removeAbandoned(path);
       continue;
     }
     if (polls === 10) waiting?.();
@@ -24,24 +46,33 @@ export async function withLock<T>(path: string, work: () => Promise<T>, waiting?
   }
   const beat = setInterval(() => touch(path), 5000);
   beat.unref();
-  const release = () => rmSync(path, { force: true });
-  process.once("exit", release);
-  try {
-    return await work();
-  } finally {
+  const remove = () => {
+    if (read(path) === mark) rmSync(path, { force: true }); // another one's, where this process slept and its lock was taken over
+  };
+  process.once("exit", remove);
+  return () => {
     clearInterval(beat);
-    process.removeListener("exit", release);
-    release();
-  }
+    process.removeListener("exit", remove);
+    remove();
+  };
 }
 
-function take(path: string): boolean {
+function take(path: string, mark: string): boolean {
+  let file: number;
   try {
-    writeFileSync(path, `${process.pid} ${hostname()}`, { flag: "wx" });
-    return true;
+    file = openSync(path, "wx");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw cacheError(error, dirname(path));
+    throw error;
+  }
+  try {
+    writeAll(file, Buffer.from(mark));
+    closeSync(file);
+    return true;
+  } catch (error) {
+    closeSync(file);
+    rmSync(path, { force: true }); // such as on a full disk
+    throw error;
   }
 }
 
@@ -53,14 +84,46 @@ function touch(path: string): void {
   }
 }
 
-function abandoned(path: string): boolean {
+function isAbandoned(path: string): boolean {
   try {
-    if (Date.now() - statSync(path).mtimeMs > 60_000) return true;
-    const [pid, host] = readFileSync(path, "utf8").split(" ");
-    return pid !== "" && host === hostname() && !isAlive(Number(pid)); // empty: being written; another host's: only silence tells
+    const isSilent = Date.now() - statSync(path).mtimeMs > 60_000;
+    const [pid, host, began] = readFileSync(path, "utf8").split(" ");
+    if (pid === "" || host !== hostname()) return isSilent; // empty: being written
+    if (!isAlive(Number(pid))) return true;
+    const now = began === undefined ? undefined : startOf(Number(pid));
+    return now === undefined ? isSilent : now !== began; // another process has got its number
   } catch {
     return false; // released meanwhile
   }
+}
+
+/** Moves the file away before it is removed: if another process was faster, what was moved is that one's lock, and it is put back. */
+function removeAbandoned(path: string): void {
+  const aside = `${path}.${process.pid}.tmp`;
+  try {
+    renameSync(path, aside);
+  } catch {
+    return; // released meanwhile
+  }
+  try {
+    if (!isAbandoned(aside)) linkSync(aside, path);
+  } finally {
+    rmSync(aside, { force: true });
+  }
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/** When a process of this machine began, in clock ticks since the machine did; undefined where the system does not say. */
+function startOf(pid: number): string | undefined {
+  const stat = read(`/proc/${pid}/stat`);
+  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19]; // field 22, the first behind the name being field 3
 }
 
 /** True when a process of this machine runs. */

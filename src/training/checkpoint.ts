@@ -10,6 +10,7 @@ import { openRanges, sha256 } from "../model/files.js";
 import type { Lora } from "../model/lora.js";
 import { readSafetensors, writeSafetensors } from "../model/safetensors.js";
 import { removeLeftovers, writeAtomic } from "../setup/atomic.js";
+import { isAlive } from "../setup/lock.js";
 import { TrainingError } from "./errors.js";
 import type { AdamWState } from "./optimizer.js";
 
@@ -92,16 +93,12 @@ async function writeCheckpoint(beside: string, state: TrainingState, lora: Lora,
 }
 
 /**
- * The newest checkpoint of a folder whose files are all as its manifest says, or null. What a crash left half-written in the folder is cleared away.
+ * The newest checkpoint of a folder whose files are all as its manifest says, or null. Reads only.
  * @returns also the broken ones that were skipped, a line each: `FOLDER: cause`
  */
 export async function newestCheckpoint(dir: string): Promise<{ checkpoint: Checkpoint | null; broken: string[] }> {
   const broken: string[] = [];
   if (!existsSync(dir)) return { checkpoint: null, broken };
-  for (const name of readdirSync(dir).filter((name) => /^tmp-checkpoint-\d+-\d+$/.test(name))) {
-    await rm(join(dir, name), { recursive: true, force: true });
-  }
-  removeLeftovers(dir);
   for (const step of steps(dir)) {
     const folder = join(dir, `checkpoint-${step}`);
     try {
@@ -111,6 +108,16 @@ export async function newestCheckpoint(dir: string): Promise<{ checkpoint: Check
     }
   }
   return { checkpoint: null, broken };
+}
+
+/** Removes what processes that have ended left half-written in a folder; what belongs to a living one stays. */
+export async function removeUnfinished(dir: string): Promise<void> {
+  if (!existsSync(dir)) return;
+  for (const name of readdirSync(dir)) {
+    const pid = /^tmp-checkpoint-\d+-(\d+)$/.exec(name)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid))) await rm(join(dir, name), { recursive: true, force: true });
+  }
+  removeLeftovers(dir);
 }
 
 /** Removes a folder's checkpoints, whole or not, to start over. */

@@ -1,9 +1,17 @@
 import { openDevice } from "../backend/device.js";
 import type { LanguageModel } from "../model/load.js";
-import { checkSettings, newestCheckpoint, openCheckpoint, restoreAdapter, saveCheckpoint, type TrainingState } from "./checkpoint.js";
+import {
+  checkSettings,
+  newestCheckpoint,
+  openCheckpoint,
+  removeUnfinished,
+  restoreAdapter,
+  saveCheckpoint,
+  type TrainingState,
+} from "./checkpoint.js";
 import { clipByGlobalNorm } from "./clip.js";
 import { TrainingError } from "./errors.js";
-import { openMetrics, type StepMetrics } from "./metrics.js";
+import { openMetrics, readMetrics, type StepMetrics } from "./metrics.js";
 import type { Objective } from "./objective.js";
 import { AdamW } from "./optimizer.js";
 import { type BestChoice, runSettings, type TrainOptions } from "./options.js";
@@ -27,7 +35,7 @@ export async function* train<Row>(
   options: TrainOptions,
 ): AsyncGenerator<StepMetrics> {
   checkRows(rows, objective);
-  checkBatches(options.batches, rows.length);
+  checkBatches(options.batches, rows, objective);
   const { lora, batches, learningRate, schedule, maxGradNorm, weightDecay, betas, epsilon, evaluation, checkpoint, signal } = options;
   const total = batches.length;
   const { precision } = await openDevice();
@@ -47,8 +55,8 @@ export async function* train<Row>(
       stored = done;
     };
     if (checkpoint) {
-      const { dir, log, log: warn = console.warn } = checkpoint;
-      const { checkpoint: found, broken } = await newestCheckpoint(dir);
+      const { dir, log, log: warn = console.warn, resume = true } = checkpoint;
+      const { checkpoint: found, broken } = resume ? await newestCheckpoint(dir) : { checkpoint: null, broken: [] };
       for (const line of broken) warn(`skipped a broken checkpoint: ${line}`);
       if (found) {
         checkSettings(found, settings);
@@ -58,6 +66,9 @@ export async function* train<Row>(
         stored = done;
         log?.(`going on from ${found.dir}`);
       } else if (broken.length > 0) warn(`${dir} has no whole checkpoint left: starting over`);
+      if (done > 0) readMetrics(dir); // a broken line is named before anything is changed
+      await checkpoint.begin?.();
+      await removeUnfinished(dir);
       metricsFile = openMetrics(dir, done);
     }
     while (done < total) {
@@ -67,9 +78,6 @@ export async function* train<Row>(
       const isDue = (every: number) => step % every === 0 || step === total;
       const started = performance.now();
       const chosen = batches[step - 1]!.map((i) => rows[i]!);
-      if (!(totalWeight(objective, chosen) > 0)) {
-        throw new TrainingError(`step ${step}: no completion token of its rows counts: all weights are 0 or the completions are empty`);
-      }
       const size = options.microBatch ?? chosen.length;
       const result = await stepGradient(model, chosen, objective, { ...options, size, dropout: ofStep(options.dropout, step) }, signal);
       if (!result) return void (await store());
@@ -135,11 +143,17 @@ function bestValue(metrics: StepMetrics, { metric }: BestChoice): number {
   throw new TrainingError(`step ${metrics.step} has no metric ${metric} to choose the best checkpoint by: it has ${names}`);
 }
 
-/** @throws TrainingError that names the first batch with a row that is none */
-function checkBatches(batches: TrainOptions["batches"], rows: number): void {
+/** @throws TrainingError that names the first batch with a row that is none, or whose rows count for nothing */
+function checkBatches<Row>(batches: TrainOptions["batches"], rows: readonly Row[], objective: Objective<Row>): void {
   for (const [step, batch] of batches.entries()) {
-    const wrong = batch.find((row) => !(Number.isInteger(row) && row >= 0 && row < rows));
-    if (wrong !== undefined) throw new TrainingError(`batches[${step}]: there is no row ${wrong}; rows are 0..${rows - 1}`);
+    const wrong = batch.find((row) => !(Number.isInteger(row) && row >= 0 && row < rows.length));
+    if (wrong !== undefined) throw new TrainingError(`batches[${step}]: there is no row ${wrong}; rows are 0..${rows.length - 1}`);
+    const weight = totalWeight(
+      objective,
+      batch.map((i) => rows[i]!),
+    );
+    if (!(weight > 0))
+      throw new TrainingError(`step ${step + 1}: no completion token of its rows counts: all weights are 0 or the completions are empty`);
   }
 }
 

@@ -52,6 +52,10 @@ export interface CheckpointOptions {
   limit?: number;
   /** When the last step is done the adapter becomes that of the checkpoint whose step has the lowest value of a metric (or the highest), which is kept too. */
   best?: BestChoice;
+  /** Goes on from the newest whole checkpoint; default true. With false those that are there are not looked at, and go when the first one is stored. */
+  resume?: boolean;
+  /** Called once, when everything is checked and before anything is written or removed; what it throws ends the run. */
+  begin?: () => Promise<void>;
   /** Receives what the run goes on from, and broken checkpoints, which are otherwise named to `console.warn`. */
   log?: (line: string) => void;
 }

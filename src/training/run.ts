@@ -1,17 +1,14 @@
-import { rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
 import { createRng, type Rng } from "../backend/random.js";
 import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
-import { writeAtomic } from "../setup/atomic.js";
 import { type Plan, sequential, shuffled } from "./batches.js";
-import { removeCheckpoints } from "./checkpoint.js";
 import { TrainingError } from "./errors.js";
 import { train } from "./loop.js";
 import type { StepMetrics } from "./metrics.js";
 import type { Objective } from "./objective.js";
 import type { TrainOptions } from "./options.js";
+import { beginRun, checkOutput } from "./output-folder.js";
 import { readPlan } from "./plan-file.js";
 import { referenceLogps } from "./preference.js";
 import type { Tokenized } from "./rows.js";
@@ -31,9 +28,9 @@ export interface RunOptions {
 
 /**
  * Runs one stage as its RUN.json says and yields a row of metrics a step. `output_dir` gets train.json, metrics.jsonl, checkpoints, and, when the last step is done, the
- * adapter.
+ * adapter. Everything is checked before the folder is touched: a start that is refused leaves an earlier run's files as they are. The caller is the folder's only writer.
  * @param options.log receives lines for the reader: rows that are left out, checkpoints, the reference
- * @throws TrainingError, DataError, WeightsError
+ * @throws TrainingError, DataError, WeightsError, FileError
  */
 export function runTraining(config: RunConfig, model: LanguageModel, options: RunOptions): AsyncGenerator<StepMetrics> {
   if (config.method === "sft") return runMethod(sftMethod, config, model, options);
@@ -50,6 +47,7 @@ async function* runMethod<Row>(
 ): AsyncGenerator<StepMetrics> {
   const { log, signal } = options;
   checkBest(config, method.objective);
+  checkOutput(config);
   const rng = createRng(config.seed);
   const read = (path: string) => {
     const tokenized = method.read(path, model, { maxLength: config.max_length });
@@ -61,20 +59,18 @@ async function* runMethod<Row>(
   const data = read(config.data);
   const arranged = method.arrange?.(data.rows, rng.fork("order")) ?? data.rows;
   const held = config.eval_data === null ? null : read(config.eval_data).rows;
+  const batches = batchPlan(config, data, rng.fork("data"));
   const lora = await startAdapter(config, model, rng.fork("lora"));
   try {
-    writeAtomic(join(config.output_dir, "train.json"), [`${JSON.stringify(config, null, 2)}\n`]);
     const [rows, heldOut] = await withReference(config, model, lora, signal, async (reference) => [
       await method.complete(arranged, reference),
       held && (await method.complete(held, reference)),
     ]);
-    if (!config.resume) await startOver(config);
-    const batches = batchPlan(config, data, rng.fork("data"));
     options.onPlan?.(batches.length);
     const measure = heldOut && (() => evaluateRows(model, heldOut, method.objective, { lora, size: config.batch_size }));
     const evaluation = measure ? { everySteps: evalSteps(config), measure } : undefined;
     yield* train(model, rows, method.objective, {
-      ...trainOptions(config, log),
+      ...trainOptions(config, options),
       lora,
       batches,
       dropout: config.lora && config.lora.dropout > 0 ? { p: config.lora.dropout, rng: rng.fork("dropout") } : undefined,
@@ -115,14 +111,7 @@ async function withReference<T>(
   }
 }
 
-/** Removes what an earlier run left in `output_dir`, so that a run that is stopped does not look done; never the adapter it starts from. */
-async function startOver({ output_dir: dir, init_adapter, reference_adapter }: RunConfig): Promise<void> {
-  await removeCheckpoints(dir);
-  const used = [init_adapter, reference_adapter].some((other) => other && resolve(other) === resolve(dir));
-  if (!used) await rm(join(dir, "adapter_model.safetensors"), { force: true });
-}
-
-function trainOptions(config: RunConfig, log: (line: string) => void): Omit<TrainOptions, "lora" | "batches"> {
+function trainOptions(config: RunConfig, { log, signal }: RunOptions): Omit<TrainOptions, "lora" | "batches"> {
   const metric = bestMetric(config);
   const highest = config.greater_is_better ?? !metric.endsWith("loss");
   return {
@@ -140,6 +129,11 @@ function trainOptions(config: RunConfig, log: (line: string) => void): Omit<Trai
       limit: config.save_total_limit ?? Number.POSITIVE_INFINITY,
       best: config.load_best_model_at_end ? { metric, wanted: highest ? "highest" : "lowest" } : undefined,
       log,
+      resume: config.resume,
+      begin: async () => {
+        signal?.throwIfAborted();
+        await beginRun(config);
+      },
     },
   };
 }

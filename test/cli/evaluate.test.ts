@@ -1,5 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
@@ -190,6 +191,22 @@ test("completions under another policy, other settings or another attack are not
   expect(await count("--policy", at("kind"), "--prefill", "Sure, here is")).toBe(9); // the same, in other words
   expect(await count("--policy", at("kind"), "--answer-tokens", "5")).toBe(12);
   await expect(count("--completions", "/dev/null")).rejects.toThrow("--completions /dev/null: must be a file");
+});
+
+test("a completions file has one writer: a living one's lock refuses, a dead one's is taken over", async () => {
+  const lock = at(".one-writer.jsonl.lock");
+  symlinkSync("one-writer.jsonl", at("by-link.jsonl"));
+  writeFileSync(at("one-writer.jsonl"), "");
+  writeFileSync(lock, `${process.pid} ${hostname()}`);
+  for (const name of ["one-writer.jsonl", "by-link.jsonl"])
+    await expect(evaluate(at("own.csv"), "one-writer.json", "--completions", at(name))).rejects.toThrow(
+      `${at(name)}: is being written by another run (process ${process.pid}); wait for it, or name another --completions`,
+    );
+  expect(readFileSync(at("one-writer.jsonl"), "utf8")).toBe("");
+  writeFileSync(lock, `${spawnSync("true").pid} ${hostname()}`);
+  await evaluate(at("own.csv"), "one-writer.json", "--completions", at("one-writer.jsonl"));
+  expect(stored("one-writer.jsonl").length).toBe(3);
+  expect(existsSync(lock)).toBe(false);
 });
 
 test("a prefill attack is recorded with its beginning; a row's own beginning stays", async () => {

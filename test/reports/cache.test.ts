@@ -56,7 +56,7 @@ test("a notebook is taken from the cache until something that it depends on chan
       code(
         `import { existsSync, readFileSync } from "node:fs";
 import { twice } from "./helper.ts";
-console.log(readFileSync("d.csv", "utf8"), twice(beta), existsSync("more.csv"), process.env.ERPO_TEST_WORD);`,
+console.log(readFileSync("d.csv", "utf8"), twice(beta), existsSync("more.csv"), process.env.ERPO_TEST_WORD, process.env.TERM_OF_TEST ?? "");`,
       ),
     ],
     { "d.csv": "1,2", "helper.ts": "export const twice = (x: number): number => 2 * x;" },
@@ -85,6 +85,9 @@ console.log(readFileSync("d.csv", "utf8"), twice(beta), existsSync("more.csv"), 
   process.env.ERPO_TEST_WORD = "word";
   await runs("1,3 0.4 true word");
   delete process.env.ERPO_TEST_WORD;
+  process.env.TERM_OF_TEST = "x"; // which no other notebook depends on
+  await runs("1,3 0.4 true undefined x");
+  delete process.env.TERM_OF_TEST;
   writeFileSync(join(folder, "d.csv"), "1,2"); // all as in the beginning, but for the lockfile and more.csv
   rmSync(join(folder, "more.csv"));
   rmSync(join(folder, "package-lock.json"));
@@ -187,6 +190,12 @@ test.each([
   ["a program that runs beside it", 'import { spawn } from "node:child_process";\nspawn("true")', "it starts a program"],
   ["the network", 'await fetch("http://127.0.0.1:61234/").catch(() => 0)', "it uses the network"],
   ["a thread", 'import { Worker } from "node:worker_threads";\nnew Worker("1", { eval: true })', "it starts a thread"],
+  [
+    "native code that is not known",
+    'import { copyFileSync } from "node:fs";\ntry { process.dlopen({ exports: {} } as NodeModule, process.cwd() + "/n"); } catch {}',
+    "it loads native code, which may reach files and the network: ",
+  ],
+  ["what its executor sets anew each time", "console.log(process.env.JPY_PARENT_PID !== undefined)", "environment variable JPY_PARENT_PID"],
   [
     "what it changes itself",
     'import fs from "node:fs";\nfs.writeFileSync("n", String(1 + Number(fs.readFileSync("n", "utf8"))))',

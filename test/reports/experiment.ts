@@ -37,11 +37,12 @@ export const steadyCells: RawCell[] = [
   code('table(rows, { label: "tbl-rows" });\nvalue("val-rate", rows[0].x / 3);'),
 ];
 
-/** Runs `cells` on the kernel, in a project with an experiment and a tiny model, and renders the report. */
-export async function makeProject(cells: RawCell[]): Promise<Project> {
+/** Runs `cells` on the kernel, in a project with an experiment, a tiny model and other files, and renders the report. */
+export async function makeProject(cells: RawCell[], files: Readonly<Record<string, string>> = {}): Promise<Project> {
   const root = realpathSync(mkdtempSync(join(tmpdir(), "erpo-test-")));
   const path = (...parts: string[]) => join(root, ...parts);
   write(path("notebooks/nb.ipynb"), notebookJSON(cells));
+  for (const [file, content] of Object.entries(files)) write(path(file), content);
   cpSync(join(import.meta.dirname, "../fixtures/llama-tiny"), path("models/tiny"), { recursive: true });
   write(path("runs/a/data/train.jsonl"), '{"x":0.5}\n{"x":0.25}\n');
   write(path("runs/a/data/manifest.json"), "{}\n");

@@ -1,12 +1,13 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { appendFileSync, cpSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import fc from "fast-check";
 import { beforeAll, expect, test, vi } from "vitest";
 import { holds } from "../../reports/provenance/check.js";
+import { codeToRun } from "../../reports/provenance/code.js";
 import { outputSha256 } from "../../reports/provenance/digests.js";
 import { readReport } from "../../reports/provenance/read.js";
 import { verifyReport } from "../../reports/provenance/verify.js";
@@ -14,7 +15,9 @@ import { register } from "../../src/cli/verify.js";
 import { modelDigests } from "../../src/model/load.js";
 import { keptResults } from "../../src/runs/keep.js";
 import { staleReason } from "../../src/runs/stale.js";
+import { bootstrap, erpo } from "./cli.js";
 import { makeProject, type Project, render, sha256sum, steadyCells, write } from "./experiment.js";
+import { code } from "./notebooks.js";
 
 let made: Project;
 beforeAll(async () => {
@@ -154,9 +157,10 @@ test("a run that goes on is no difference: rows are added, other files change, i
   flip(project.path("runs/a/2-dpo/metrics.jsonl")); // which the notebook has not read
   write(project.path("runs/a/2-dpo/pairs.json"), "{}\n");
   edit(project.path("runs/a/run.json"), (text) => text.replace('"environments":[]', '"environments":[{"node":"v99"}]'));
-  expect(await told(project.report)).toEqual([]);
+  expect(await told(project.report)).toEqual(["new run: ../2-dpo/pairs.json"]);
+  expect(holds(await verify(project.report))).toBe(true);
   appendFileSync(project.path("runs/a/data/train.jsonl"), '{"x":1}\n'); // what it was made from does not grow
-  expect(await told(project.report)).toEqual(["differs data: ../data/train.jsonl"]);
+  expect(await told(project.report)).toEqual(["differs data: ../data/train.jsonl", "new run: ../2-dpo/pairs.json"]);
 });
 
 test("a run that another executor has not noted is checked whole, without what is not whole yet", async () => {
@@ -168,6 +172,86 @@ test("a run that another executor has not noted is checked whole, without what i
   expect(await told(project.report)).toEqual([]);
   flip(project.path("runs/a/2-dpo/metrics.jsonl"));
   expect(await told(project.report)).toEqual(["differs run: ../2-dpo/metrics.jsonl"]);
+});
+
+test("files beside the experiment's that cells have read are checked: data, modules, and those of a second experiment", async () => {
+  const project = await makeProject(
+    [
+      code('let runDir = "";\nlet modelName = "";\nlet seed = 1;\nconst other = "../runs/b";', [], { tags: ["parameters"] }),
+      code(`import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { twice } from "./helper.ts";
+writeFileSync("made.txt", "1");
+readFileSync("made.txt");
+for (const file of ["own.csv", runDir + "/data/train.jsonl", other + "/1-sft/metrics.jsonl"]) if (existsSync(file)) readFileSync(file);
+console.log(twice(1));`),
+    ],
+    {
+      "notebooks/own.csv": "1,2",
+      "notebooks/helper.ts": "export const twice = (x: number): number => 2 * x;",
+      "runs/b/run.json": "{}",
+      "runs/b/1-sft/metrics.jsonl": '{"loss":1}\n',
+    },
+  );
+  const read = readReport(project.report).provenance.read!;
+  expect(read.map(({ file }) => file).sort()).toEqual([
+    "../../../notebooks/helper.ts",
+    "../../../notebooks/own.csv",
+    "../../b/1-sft/metrics.jsonl",
+  ]);
+  expect(await told(project.report)).toEqual([]);
+  appendFileSync(project.path("runs/b/1-sft/metrics.jsonl"), '{"loss":2}\n'); // a run that goes on
+  expect(await told(project.report)).toEqual([]);
+  flip(project.path("notebooks/own.csv"));
+  rmSync(project.path("notebooks/helper.ts"));
+  expect((await told(project.report)).sort()).toEqual([
+    "differs file: ../../../notebooks/own.csv",
+    "not found file: ../../../notebooks/helper.ts",
+  ]);
+  expect(holds(await verify(project.report))).toBe(false);
+
+  // code that has changed is not run until somebody insists
+  write(
+    project.path("notebooks/helper.ts"),
+    'import { writeFileSync } from "node:fs";\nwriteFileSync("ran.txt", "");\nexport const twice = (x: number) => x + x;',
+  );
+  const held = await erpo(["verify", project.report, "--rerun"]);
+  expect(held.code).toBe(1);
+  expect(held.stderr).toContain(`code: ../notebooks/nb.ipynb, SHA-256 ${sha256sum(project.notebook)}\n`);
+  const [then] = read.filter(({ file }) => file.endsWith("helper.ts"));
+  expect(held.stderr).toContain(
+    `code: ../../../notebooks/helper.ts, SHA-256 ${sha256sum(project.path("notebooks/helper.ts"))}; when the report was written: ${then!.sha256}\n`,
+  );
+  expect(held.stderr).toContain("erpo: not run again: ../../../notebooks/helper.ts changed");
+  expect(existsSync(project.path("notebooks/ran.txt"))).toBe(false);
+  const forced = await erpo(["verify", project.report, "--rerun", "--force"]);
+  expect(forced.stdout, forced.stderr).toMatch(/^rerun +same /m);
+  expect(existsSync(project.path("notebooks/ran.txt"))).toBe(true);
+}, 240_000);
+
+test("changed sources of a notebook hold a re-run up, changed outputs do not", async () => {
+  const [sources, outputs] = [copy(), copy()];
+  edit(sources.notebook, (json) => json.replace("rows[0].x / 3", "rows[0].x / 4"));
+  edit(outputs.notebook, (json) => json.replace('"rows 2\\n"', '"rows 3\\n"'));
+  const held = async ({ report }: Project) => codeToRun(await verify(report)).map(({ file, changed }) => [file, changed]);
+  expect(await held(sources)).toEqual([["../notebooks/nb.ipynb", true]]);
+  expect(await held(outputs)).toEqual([["../notebooks/nb.ipynb", false]]);
+  expect(await held(made)).toEqual([["../notebooks/nb.ipynb", false]]);
+});
+
+test.each<[string, (project: Project) => string]>([
+  ["the data's place", ({ path }) => path("runs/a/data/train.jsonl")],
+  ["the record's place", ({ path }) => path("runs/a/run.json")],
+  ["the notebook's place", ({ notebook }) => notebook],
+  ["a result's record", ({ path }) => path("runs/a/1-sft/identity.json")],
+  ["an adapter's place", ({ path }) => path("runs/a/1-sft/adapter_model.safetensors")],
+  ["a place of its own", ({ path }) => path("runs/a/1-sft/pipe")],
+])("a pipe in %s is not waited for", async (_, place) => {
+  const project = copy();
+  rmSync(place(project), { force: true });
+  expect(spawnSync("mkfifo", [place(project)]).status).toBe(0);
+  const checked = spawnSync(process.execPath, [bootstrap, "verify", project.report], { encoding: "utf8", timeout: 60_000 });
+  expect(checked.error).toBeUndefined(); // it came to its end
+  expect(checked.status === 1 || checked.stdout.includes("new"), checked.stderr).toBe(true);
 });
 
 test("a model that this machine does not have is told, and is no failure", async () => {

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { readMetrics, type StepMetrics } from "../metrics.js";
+import { checkFolder } from "../output-folder.js";
 import type { RunConfig } from "../run-config.js";
 import type { MetricsLogger } from "./logger.js";
 import { mlflowLogger } from "./mlflow.js";
@@ -8,9 +9,12 @@ import { tensorBoardLogger } from "./tensorboard.js";
 
 const namesOf = ({ report_to = "none" }: RunConfig): string[] => (typeof report_to === "string" ? [report_to] : report_to);
 
-/** Looks whether a tracker lacks what it cannot do without. @throws TrainingError */
+const loggingDir = ({ output_dir, logging_dir = join(output_dir, "runs") }: RunConfig): string => logging_dir;
+
+/** Looks whether a tracker lacks what it cannot do without. Changes nothing. @throws TrainingError, FileError */
 export function checkReportTo(config: RunConfig): void {
   if (namesOf(config).includes("mlflow")) trackingServer();
+  if (namesOf(config).includes("tensorboard")) checkFolder(loggingDir(config));
 }
 
 /**
@@ -41,9 +45,9 @@ const stepsBefore = (config: RunConfig, step: number): StepMetrics[] =>
   namesOf(config).includes("none") ? [] : readMetrics(config.output_dir).filter((earlier) => earlier.step < step);
 
 function open(config: RunConfig, earlier: readonly StepMetrics[], log: (line: string) => void): MetricsLogger[] {
-  const { output_dir: dir, logging_dir = join(dir, "runs") } = config;
+  const { output_dir: dir } = config;
   return namesOf(config).flatMap((name) => {
-    if (name === "tensorboard") return tensorBoardLogger(logging_dir, earlier);
+    if (name === "tensorboard") return tensorBoardLogger(loggingDir(config), earlier);
     if (name !== "mlflow") return [];
     return mlflowLogger(
       { runName: dir, params: config, totalSteps: config.max_steps, idFile: join(dir, "mlflow.json"), warn: log },

@@ -1,0 +1,37 @@
+import { basename } from "node:path";
+import type { Check } from "./check.js";
+
+/** Modules, and what decides where modules are found. */
+const CODE = /\.(?:[cm]?[jt]sx?|node|wasm|py)$|^(?:package|tsconfig)\.json$/;
+
+/** A file whose code a re-run runs. */
+export interface RunCode {
+  /** Relative to the report. */
+  file: string;
+  /** SHA-256 that the report says; undefined where it says none. */
+  reported?: string;
+  /** Now; undefined where there is no such file. */
+  found?: string;
+  /** It is not the code that the report was made by. */
+  changed: boolean;
+}
+
+/**
+ * The code that a re-run of a report's notebook runs, as a check has found it: the notebook, by its cells' sources, and the local modules that they have loaded.
+ * @param checks of `verifyReport`
+ */
+export function codeToRun(checks: readonly Check[]): RunCode[] {
+  const sameSource = checks.some(({ kind, status }) => kind === "source" && status === "same");
+  const [notebook] = checks.filter(({ kind, reported }) => kind === "notebook" && reported !== undefined);
+  const modules = checks.filter(({ kind, name }) => kind === "file" && CODE.test(basename(name)));
+  const code = ({ name, reported, found }: Check, changed: boolean): RunCode => ({
+    file: name,
+    ...(reported !== undefined && { reported }),
+    ...(found !== undefined && { found }),
+    changed,
+  });
+  return [
+    ...(notebook ? [code(notebook, notebook.status !== "same" && !sameSource)] : []),
+    ...modules.map((check) => code(check, check.status !== "same")),
+  ];
+}
