@@ -1,5 +1,5 @@
 import { accessSync, closeSync, constants, existsSync, openSync, rmSync, statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { InvalidArgumentError, Option } from "commander";
 import { DataError } from "../data/errors.js";
 import type { Proportion } from "../evaluation/intervals.js";
@@ -31,7 +31,7 @@ export function folder(text: string): string {
 
 /** Where the lock of a file stands that grows: beside the file that links lead to. */
 export function lockOf(path: string): string {
-  const file = linked(resolve(path));
+  const file = behindLinks(resolve(path));
   return join(dirname(file), `.${basename(file)}.lock`);
 }
 
