@@ -112,6 +112,7 @@ export { defaultRules, readRules } from "./exante/rule-file.js";
 export { type Rule, type RuleSet, type RuleSetContent, ruleSet } from "./exante/rules.js";
 export {
   answerOf,
+  type DecisionPlace,
   type ParsedTrace,
   type Path,
   parseTrace,

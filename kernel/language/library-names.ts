@@ -26,16 +26,18 @@ function sourcesOf(index: string): Sources {
   const before = known.get(index);
   if (before) return before;
   const found = new Map<string, Source>();
-  const text = readFileSync(index, "utf8");
-  for (const [, name, path] of text.matchAll(/^export \* as (\w+) from "([^"]+)";/gm))
-    found.set(name!, { file: join(dirname(index), path!), name: "*" });
-  for (const [, list, path] of text.matchAll(/^export (?:type )?\{([^}]*)\} from "([^"]+)";/gm)) {
-    for (const item of list!.split(",")) {
+  for (const line of readFileSync(index, "utf8").split("\n")) {
+    const [exported, path] = line.split(' from "'); // as the compiler writes it: a declaration per line
+    if (path === undefined || !exported!.startsWith("export ")) continue;
+    const file = join(dirname(index), path.slice(0, path.indexOf('"')));
+    const all = /^export \* as (\w+)$/.exec(exported!)?.[1];
+    if (all !== undefined) found.set(all, { file, name: "*" });
+    for (const item of exported!.includes("{") ? exported!.slice(exported!.indexOf("{") + 1, exported!.lastIndexOf("}")).split(",") : []) {
       const [name, alias = name] = item
         .trim()
         .replace(/^type /, "")
         .split(" as ");
-      if (name) found.set(alias!, { file: join(dirname(index), path!), name });
+      if (name) found.set(alias!, { file, name });
     }
   }
   known.set(index, found);

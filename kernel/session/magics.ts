@@ -62,30 +62,35 @@ function shellCode(script: string): string {
 })();`;
 }
 
-const hints: [written: RegExp, hint: string][] = [
+/** What a trimmed line of Python's looks like, and what to write here. */
+const hints: [isWritten: (line: string) => boolean, hint: string][] = [
   [
-    /^\s*%(pip|conda|npm)\b/m,
+    (line) => /^%(pip|conda|npm)\b/.test(line),
     "packages come from npm: run `npm install NAME` in the notebook's folder, in a terminal or in a cell `!npm install NAME`",
   ],
   [
-    /^\s*%matplotlib\b/m,
+    (line) => line.startsWith("%matplotlib"),
     'figures need no magic: `display(spec)` shows a Vega-Lite specification, `figure` of "erpo" numbers and captions it',
   ],
-  [/^%%?\w+/m, `this kernel knows ${magics.map((name) => `%%${name}`).join(", ")} in a cell's first line, and no other magic`],
-  [/^!/m, "`!COMMAND` stands in a cell whose lines all begin with `!`; a script stands under %%bash"],
   [
-    /^\s*(import [\w.]+( as \w+)?|from [\w.]+ import .*?)\s*$/m,
+    (line) => /^%%?\w/.test(line),
+    `this kernel knows ${magics.map((name) => `%%${name}`).join(", ")} in a cell's first line, and no other magic`,
+  ],
+  [(line) => line.startsWith("!"), "`!COMMAND` stands in a cell whose lines all begin with `!`; a script stands under %%bash"],
+  [
+    (line) => /^import [\w.]+( as \w+)?$/.test(line) || /^from [\w.]+ import /.test(line),
     'that is Python: here it is `import * as name from "package"`, with packages of npm (danfojs-node for frames, @tensorflow/tfjs for arrays)',
   ],
   [
-    /^\s*(def \w+\(.*|for \w+ in .*|if .*|elif .*|else):\s*$/m,
+    (line) => /^(def|for|if|elif|else)\b/.test(line) && line.endsWith(":"),
     "that is Python: blocks stand in braces, functions are `function name(x: number) { ... }`",
   ],
-  [/\bprint\(/, "`console.log(...)` prints"],
-  [/\b(True|False|None)\b/, "here they are true, false and null"],
+  [(line) => /\bprint\(/.test(line), "`console.log(...)` prints"],
+  [(line) => /\b(True|False|None)\b/.test(line), "here they are true, false and null"],
 ];
 
 /** A line for somebody who knows Python, where a cell that cannot be run looks like it. */
 export function hintFor(typed: string): string | undefined {
-  return hints.find(([written]) => written.test(typed))?.[1];
+  const lines = typed.split("\n").map((line) => line.trim());
+  return hints.find(([isWritten]) => lines.some(isWritten))?.[1];
 }
