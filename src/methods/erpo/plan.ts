@@ -47,7 +47,7 @@ const texts = {
   longestThought: 130, // then sampling gives it up
   verified: 64, // what follows an assessment
   sampled: 87, // thought and answer of a sample for pairs
-  stepPair: 300, // both of its rows, which share the prompt and the steps before
+  stepPair: 215, // both of its rows, which share the prompt and the steps before; there are 1.18 for each prompt
   thoughtPair: 205,
   everyday: 135, // thought and answer
   reference: 100, // thought and held-out answer; there are 48
@@ -73,7 +73,7 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
   const readOut = 2 * evaluation.devPrompts * texts.decisionRow;
   const mined = 2 * stage2.prompts;
   const preferred = texts.longestThought + 8;
-  const [pairs2, pairs3] = [mined * texts.stepPair, 0.85 * 2 * stage3.prompts * texts.thoughtPair];
+  const [pairs2, pairs3] = [1.18 * mined * texts.stepPair, 0.85 * 2 * stage3.prompts * texts.thoughtPair];
   const judged = 3 * evaluation.gatePrompts; // prompts of both labels, and everyday ones
   const gateTokens = evaluation.gatePrompts * (2 * texts.sampled + texts.everyday);
   const { prompts, attackPrompts } = evaluation;
