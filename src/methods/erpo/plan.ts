@@ -94,7 +94,7 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
       train("1-sft", 8, texts.longestRow, stage1.traceTokens),
       sample("first words", batch(openings), texts.opening, openings * texts.opening),
       train("baseline-answers-only/decision", 8, texts.opening, stage1.decisionTokens),
-      train("baseline-answers-only", 8, texts.answer, 0.6 * stage1.traceTokens),
+      train("baseline-answers-only", 8, texts.answer, 0.63 * stage1.traceTokens),
       score("dev prompts", 32, 0, 2 * readOut),
       sample("traces to look at", looked, texts.longestThought + answerTokens, looked * (texts.thought + answerTokens)),
       sample("forced first words", batch(2 * evaluation.gatePrompts), preferred, 4 * evaluation.gatePrompts * texts.sampled),
