@@ -46,14 +46,21 @@ const namesText = ({ list, others }: People): string => [...list.map(nameText), 
 
 function nameText({ family, given, prefix, suffix, corporate }: Person): string {
   const isPlain = !corporate && !/,|\band\b|^others$/i.test(family);
-  const name = isPlain
-    ? [prefix, family]
-        .filter(Boolean)
-        .map((part) => fieldText("author", part!))
-        .join(" ")
-    : `{${fieldText("author", family)}}`;
+  const name = isPlain ? bounded([prefix, family].filter(Boolean).join(" ")) : `{${bounded(family)}}`;
   const rest = [suffix, given].filter((part) => part !== undefined).map((part) => fieldText("author", part));
   return [name, ...(suffix !== undefined && given === undefined ? [...rest, ""] : rest)].join(", ");
+}
+
+/** BibTeX makes an entry's label of the names, and cuts what is longer than 250 characters in the middle of a command; a label has two names at most. */
+const LONGEST_NAME = 100;
+
+function bounded(name: string): string {
+  const whole = fieldText("author", name);
+  if (whole.length <= LONGEST_NAME) return whole;
+  const characters = [...name];
+  let kept = Math.min(characters.length, LONGEST_NAME);
+  while (fieldText("author", characters.slice(0, kept).join("")).length > LONGEST_NAME) kept--;
+  return `${fieldText("author", characters.slice(0, kept).join(""))}...`;
 }
 
 /** Titles keep their capitals; ranges of pages have BibTeX's dash. */

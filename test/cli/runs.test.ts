@@ -48,14 +48,17 @@ test("the table: a run per row, with what is not the default and what it takes o
   const [head, ...lines] = stdout.trimEnd().split("\n");
   expect(head).toMatch(/^run +profile +seed +branch of +not the default +last step +dev AUC +on disk +last change$/);
   expect(lines).toHaveLength(2);
-  expect(lines[0]).toMatch(/\/quick +tiny +1 +- +- +2-dpo 6: loss \S+, margin \S+ +- +\d+ [kM]B +\d+ (s|min) ago$/);
+  const { step } = run!.metrics("2-dpo").at(-1)!;
+  expect(lines[0]).toMatch(new RegExp(`/quick +tiny +1 +- +- +2-dpo ${step}: loss \\S+, margin \\S+ +- +\\d+ [kM]B +\\d+ (s|min) ago$`));
   expect(lines[1]).toMatch(
-    /\/beta=0\.1 +tiny +1 +\S+\/quick +2-dpo: beta 0\.1 +2-dpo 6: loss .* +0\.\d{3} \(2-dpo\) +\d+ [kM]B +\d+ (s|min) ago$/,
+    new RegExp(
+      `/beta=0\\.1 +tiny +1 +\\S+/quick +2-dpo: beta 0\\.1 +2-dpo ${step}: loss .* +0\\.\\d{3} \\(2-dpo\\) +\\d+ [kM]B +\\d+ (s|min) ago$`,
+    ),
   );
 
   const { runs } = JSON.parse((await erpo(["runs", root, "--json"])).stdout);
   expect(runs).toMatchObject([
-    { dir: run!.dir, parameters: {}, last: { stage: "2-dpo", step: 6, loss: run!.metrics("2-dpo").at(-1)!.loss } },
+    { dir: run!.dir, parameters: {}, last: { stage: "2-dpo", step, loss: run!.metrics("2-dpo").at(-1)!.loss } },
     { dir: branch!.dir, branchOf: run!.dir, parameters: { "2-dpo": { beta: 0.1 } }, dev: { stage: "2-dpo" } },
   ]);
   // what the two share is counted once: together they take what their different inodes do

@@ -80,13 +80,13 @@ test("a row's tokens are those of its text, the first decision and verdict token
     "<assess>risk: violence; hurt a person; target: a person</assess><verify>hurting or killing people or animals (R1): violates</verify><calibrate>refuse, brief</calibrate><answer>",
   );
   const before = (i: number) => tokenizer.decode(ids.slice(0, i));
-  const heavy = weights.flatMap((w, i) => (w > traceWeights.quote ? [{ w, at: before(i) }] : []));
+  const heavy = weights.flatMap((w, i) => (w > traceWeights.rule ? [{ w, at: before(i) }] : []));
   expect(heavy).toEqual([
     { w: traceWeights.decision, at: "<assess>" },
-    { w: traceWeights.risk, at: "<assess>risk:" },
     { w: traceWeights.verdict, at: expect.stringMatching(/animals \(R1\):$/) },
   ]);
-  const quoted = weights.filter((_, i) => before(i).endsWith("<verify>") || /<verify>[^)]+$/.test(before(i + 1)));
+  expect(weights[ids.findIndex((_, i) => before(i) === "<assess>risk:")]).toBe(traceWeights.risk);
+  const quoted = weights.filter((_, i) => before(i).endsWith("<verify>") || /<verify>[^()]+$/.test(before(i + 1)));
   expect(new Set(quoted)).toEqual(new Set([traceWeights.quote]));
 });
 

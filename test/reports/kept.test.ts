@@ -109,9 +109,12 @@ for (const file of ["2-dpo/metrics.jsonl", "evaluation/2-dpo/harmful.json", "eva
   await finish(evaluate(run, await run.policy("1-sft"), [{ name: "later", rows }]));
   const record = JSON.parse(readFileSync(run.path("run.json"), "utf8"));
   writeFileSync(run.path("run.json"), JSON.stringify({ ...record, environments: [...record.environments, { node: "v99" }] }));
-  expect(await told(report)).toEqual({ ok: true, lines: [] });
+  const later = await told(report);
+  expect(later.ok).toBe(true);
+  expect(later.lines.length).toBeGreaterThan(0);
+  for (const line of later.lines) expect(line).toMatch(/^new run \.\.\/run\/evaluation\/1-sft\/later\./);
   writeFileSync(run.path("run.json"), JSON.stringify({ ...record, seed: 7 }));
-  expect((await told(report)).lines).toEqual(["differs run ../run/run.json"]);
+  expect((await told(report)).lines).toEqual(["differs run ../run/run.json", ...later.lines]);
   writeFileSync(run.path("run.json"), JSON.stringify(record));
   rmSync(partial);
 }, 120_000);
