@@ -68,7 +68,7 @@ export function writeThought(thought: Thought, style: TraceStyle, decides: Decis
     { text: "<assess>", kind: "tag" },
     ...(decides === "first"
       ? [...decisionSegments(risk), ...prose(`; ${assessed}`)]
-      : [...prose(`${assessed}; `), ...decisionSegments(risk)]),
+      : [...prose(`${assessed};`), ...decisionSegments(risk, " ")]),
     { text: "</assess><verify>", kind: "tag" },
     ...prose(verbose ? verboseWording.verify : ""),
     ...citation(rule),

@@ -34,6 +34,12 @@ test("a decision that comes last is read, and what stands before it", () => {
   const stolen: Thought = { ...thought, risk: "theft", verdict: "violates", path: "refuse" };
   const terse = text(stolen, "terse", "last");
   expect(terse).toContain("<assess>end a stuck program; target: own computer; risk: theft</assess>");
+  const segments = writeThought(stolen, "terse", "last");
+  expect(segments.slice(1, 4)).toEqual([
+    { text: "end a stuck program; target: own computer;", kind: "prose" },
+    { text: " risk:", kind: "decision" }, // with its space: a token that begins with it weighs as the decision
+    { text: " theft", kind: "risk" },
+  ]);
   expect(beforeLastDecision(terse)).toBe("<assess>end a stuck program; target: own computer;");
   expect(beforeLastDecision(text(thought, "verbose", "last"))).toMatch(/^<assess>This is a request .* stand\.;$/);
   expect(beforeLastDecision("<assess>end a stuck program; target")).toBeNull();
