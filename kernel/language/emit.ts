@@ -2,6 +2,7 @@ import ts = require("typescript");
 
 import { callbackKind } from "./callbacks.js";
 import { isLibrary, namedOnly } from "./library-names.js";
+import { boundIdentifiers, varIdentifiers } from "./names.js";
 import { inPlaceOf, isGenerated, sharedNames, withList } from "./shared-names.js";
 
 /**
@@ -106,9 +107,7 @@ export function cellTransformer(
         return inPlaceOf(f, statement);
       }
       if (ts.isClassDeclaration(statement) && statement.name && names.has(statement.name.text)) {
-        const { modifiers, name, typeParameters, heritageClauses, members } = ts.visitEachChild(statement, visit, context);
-        const made = f.createClassExpression(modifiers, name, typeParameters, heritageClauses, members);
-        const property = f.createPropertyAssignment(f.createStringLiteral(statement.name.text), ts.setTextRange(made, statement));
+        const property = shared.asProperty(ts.visitEachChild(statement, visit, context));
         return ts.setOriginalNode(
           ts.setTextRange(f.createExpressionStatement(f.createVoidExpression(shared.bind([property], false))), statement),
           statement,
@@ -235,28 +234,18 @@ function accessors(f: ts.NodeFactory, names: readonly string[], value: ts.Identi
 
 /** The names that a JavaScript statement at the top of a cell binds. */
 function runtimeNames(statement: ts.Statement): string[] {
-  if (ts.isVariableStatement(statement)) return statement.declarationList.declarations.flatMap(({ name }) => boundNames(name));
+  if (ts.isVariableStatement(statement))
+    return readersNames(statement.declarationList.declarations.flatMap(({ name }) => boundIdentifiers(name)));
   if (ts.isFunctionDeclaration(statement) || ts.isClassDeclaration(statement)) return statement.name?.text ? [statement.name.text] : [];
   return variableNames(statement);
 }
 
 /** Those that a statement binds by `var`, wherever in it. */
-function variableNames(statement: ts.Statement): string[] {
-  const names: string[] = [];
-  const visit = (node: ts.Node): void => {
-    if (ts.isFunctionLike(node) || ts.isClassLike(node)) return;
-    if (ts.isVariableDeclarationList(node) && !(node.flags & ts.NodeFlags.BlockScoped))
-      for (const declaration of node.declarations) names.push(...boundNames(declaration.name));
-    ts.forEachChild(node, visit);
-  };
-  visit(statement);
-  return names;
-}
+const variableNames = (statement: ts.Statement): string[] => readersNames(varIdentifiers(statement));
 
-function boundNames(name: ts.BindingName): string[] {
-  if (ts.isIdentifier(name)) return isGenerated(name) || name.text === "" ? [] : [name.text];
-  return name.elements.flatMap((element) => (ts.isBindingElement(element) ? boundNames(element.name) : []));
-}
+/** Without what the compiler has made up. */
+const readersNames = (names: readonly ts.Identifier[]): string[] =>
+  names.filter((name) => !isGenerated(name) && name.text !== "").map(({ text }) => text);
 
 function withoutExport(f: ts.NodeFactory, statement: ts.Statement): ts.Statement {
   const keep = (modifiers: readonly ts.ModifierLike[] | undefined) =>

@@ -113,8 +113,9 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
     const newer = new Map(declared.map(({ name, kind, comment }) => [name, { module: "./In[]", kind, comment }]));
     const changed = [...newer.keys()].filter((name) => owners.has(name) && past.get(owners.get(name)!.module)?.code !== code);
     const dependents = [...past].flatMap(([module, cell]) => {
+      if (!changed.some((name) => cell.inFunctions.has(name))) return [];
       const live = new Set([...owners].filter(([name, owner]) => owner.module === module && !newer.has(name)).map(([name]) => name));
-      if (live.size === 0 || !changed.some((name) => cell.inFunctions.has(name))) return [];
+      if (live.size === 0) return [];
       const own = declaredNames(cell.parsed);
       const renamed = withoutNames(cell, new Set(own.map(({ name }) => name).filter((name) => !live.has(name))));
       if (!renamed) return [];

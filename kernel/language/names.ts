@@ -7,8 +7,6 @@ export interface Declared {
   kind: "let" | "const" | "other";
   /** Declared with `export`, so that it needs no further export. */
   exported: boolean;
-  /** Declared by `let` or `var`. */
-  assignable: boolean;
   /** The documentation comment of a plain variable, as it stands in the text. */
   comment: string;
 }
@@ -22,13 +20,8 @@ export function declaredNames(file: ts.SourceFile): Declared[] {
       name,
       kind: before && before.kind !== kind ? "other" : kind,
       exported: exported || (before?.exported ?? false),
-      assignable: kind === "let" || (before?.assignable ?? false),
       comment,
     });
-  };
-  const bind = (name: ts.BindingName, kind: Declared["kind"], exported: boolean, comment: string): void => {
-    if (ts.isIdentifier(name)) add(name.text, kind, exported, comment);
-    else for (const element of name.elements) if (ts.isBindingElement(element)) bind(element.name, kind, exported, comment);
   };
   for (const statement of file.statements) {
     const modifiers = new Set(ts.canHaveModifiers(statement) ? ts.getModifiers(statement)?.map((m) => m.kind) : []);
@@ -36,7 +29,8 @@ export function declaredNames(file: ts.SourceFile): Declared[] {
     if (ts.isVariableStatement(statement)) {
       const kind = statement.declarationList.flags & ts.NodeFlags.Const ? "const" : "let";
       const comment = documentation(statement, file);
-      for (const declaration of statement.declarationList.declarations) bind(declaration.name, kind, exported, comment);
+      for (const { name } of statement.declarationList.declarations)
+        for (const { text } of boundIdentifiers(name)) add(text, kind, exported, comment);
     } else if (
       ts.isFunctionDeclaration(statement) ||
       ts.isClassDeclaration(statement) ||
@@ -50,7 +44,7 @@ export function declaredNames(file: ts.SourceFile): Declared[] {
       add(statement.name.text, "other", exported);
     } else if (ts.isImportDeclaration(statement)) {
       for (const name of importedNames(statement)) add(name, "other", false);
-    } else collectVars(statement, (name) => add(name, "let", false));
+    } else for (const { text } of varIdentifiers(statement)) add(text, "let", false);
   }
   for (const name of exportedLater(file)) {
     const declared = found.get(name);
@@ -84,17 +78,23 @@ export function importedNames(statement: ts.ImportDeclaration): string[] {
   ];
 }
 
-/** `var` in nested blocks belongs to the cell. */
-function collectVars(node: ts.Node, add: (name: string) => void): void {
-  if (ts.isFunctionLike(node) || ts.isClassLike(node) || ts.isModuleDeclaration(node)) return;
-  if (ts.isVariableDeclarationList(node) && !(node.flags & ts.NodeFlags.BlockScoped)) {
-    const bind = (name: ts.BindingName): void => {
-      if (ts.isIdentifier(name)) add(name.text);
-      else for (const element of name.elements) if (ts.isBindingElement(element)) bind(element.name);
-    };
-    for (const declaration of node.declarations) bind(declaration.name);
-  }
-  ts.forEachChild(node, (child) => collectVars(child, add));
+/** The identifiers that a declaration binds, through all of a pattern. */
+export function boundIdentifiers(name: ts.BindingName): ts.Identifier[] {
+  if (ts.isIdentifier(name)) return [name];
+  return name.elements.flatMap((element) => (ts.isBindingElement(element) ? boundIdentifiers(element.name) : []));
+}
+
+/** Those that a statement binds by `var`, also in nested blocks: they belong to the cell. */
+export function varIdentifiers(node: ts.Node): ts.Identifier[] {
+  const found: ts.Identifier[] = [];
+  const visit = (inner: ts.Node): void => {
+    if (ts.isFunctionLike(inner) || ts.isClassLike(inner) || ts.isModuleDeclaration(inner)) return;
+    if (ts.isVariableDeclarationList(inner) && !(inner.flags & ts.NodeFlags.BlockScoped))
+      for (const { name } of inner.declarations) found.push(...boundIdentifiers(name));
+    ts.forEachChild(inner, visit);
+  };
+  visit(node);
+  return found;
 }
 
 /** Every identifier in the text, wherever it stands. */

@@ -12,8 +12,8 @@ import ts = require("typescript");
 export interface SharedNames {
   /** A list of declarations, its shared names bound in their order. Empty where nothing is left to do. */
   list(list: ts.VariableDeclarationList, standsFor?: ts.Node): ts.VariableDeclarationList;
-  /** `name: function (...) {...}` where a function declaration's name is shared: a function's own name is what any cell declares it as, too. */
-  asProperty(declaration: ts.FunctionDeclaration): ts.PropertyAssignment;
+  /** `name: function (...) {...}` or `name: class name {...}` where a declaration's name is shared. In a function its name is what any cell declares, too; in a class it is the class. */
+  asProperty(declaration: ts.FunctionDeclaration | ts.ClassDeclaration): ts.PropertyAssignment;
   /** `$erpo.bind({ ... }, fixed)` */
   bind(properties: readonly ts.PropertyAssignment[], fixed: boolean): ts.Expression;
   /** A statement whose blocks and loops declare shared names by `var`. */
@@ -138,12 +138,19 @@ export function sharedNames(
     bind,
     vars,
     asProperty(declaration) {
-      const { modifiers, asteriskToken, name, parameters, body } = declaration;
-      const asynchronous = modifiers?.filter((modifier): modifier is ts.AsyncKeyword => modifier.kind === ts.SyntaxKind.AsyncKeyword);
-      const value = f.createFunctionExpression(asynchronous, asteriskToken, undefined, undefined, parameters, undefined, body!);
-      return property(name!.text, ts.setTextRange(value, declaration));
+      return property(declaration.name!.text, ts.setTextRange(asExpression(f, declaration), declaration));
     },
   };
+}
+
+function asExpression(f: ts.NodeFactory, declaration: ts.FunctionDeclaration | ts.ClassDeclaration): ts.Expression {
+  if (ts.isClassDeclaration(declaration)) {
+    const { modifiers, name, typeParameters, heritageClauses, members } = declaration;
+    return f.createClassExpression(modifiers, name, typeParameters, heritageClauses, members);
+  }
+  const { modifiers, asteriskToken, parameters, body } = declaration;
+  const asynchronous = modifiers?.filter((modifier): modifier is ts.AsyncKeyword => modifier.kind === ts.SyntaxKind.AsyncKeyword);
+  return f.createFunctionExpression(asynchronous, asteriskToken, undefined, undefined, parameters, undefined, body!);
 }
 
 /** The statement with another list; nothing where the list is empty. */

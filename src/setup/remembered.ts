@@ -22,17 +22,21 @@ export async function remembered(
 ): Promise<Uint8Array> {
   const folder = join(cacheDir(), kind);
   const file = join(folder, sha256(...inputs.flatMap((input) => [`${input.length}:`, input])).toString("hex"));
-  const kept = read(file);
+  const kept = readSealed(file);
   if (kept) return kept;
   const made = await make();
   try {
-    writeAtomic(file, [sha256(made), made]);
+    writeSealed(file, made);
     removeOldest(folder);
   } catch {} // full, read-only or another user's
   return made;
 }
 
-function read(file: string): Uint8Array | undefined {
+/** Writes bytes behind their digest. @throws FileError where the file cannot be written */
+export const writeSealed = (file: string, bytes: Uint8Array): void => writeAtomic(file, [sha256(bytes), bytes]);
+
+/** The bytes that `writeSealed` has written; undefined where there are none or they are damaged. */
+export function readSealed(file: string): Buffer | undefined {
   try {
     const bytes = readFileSync(file);
     const content = bytes.subarray(DIGEST);
