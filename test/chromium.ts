@@ -1,12 +1,20 @@
 import type { Browser, Page } from "puppeteer-core";
-import { findChromium } from "../src/setup/chromium.js";
+import { findChromium, noChromium } from "../src/setup/chromium.js";
+import { failure, lackOf, tried } from "./programs.js";
 
-/** The browser that tests drive. Undefined where there is none, unless `ERPO_REQUIRE_ALL=1`. */
-export function testChromium(): string | undefined {
-  const found = findChromium();
-  if (!found && process.env.ERPO_REQUIRE_ALL === "1") throw new Error("browser tests need Chromium: apt-get install chromium");
-  return found;
-}
+/** What keeps Chromium from showing a page here; undefined where it shows one. */
+export const chromiumLack = (): string | undefined =>
+  lackOf("Chromium", noChromium().mend, () => {
+    const found = findChromium();
+    if (!found) return noChromium().what;
+    const words = ["--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir=profile", "--dump-dom", "page.html"];
+    return tried(found, words, { "page.html": "<p>trial</p>" }, (outcome) =>
+      outcome.stdout?.includes("trial") ? undefined : failure(outcome),
+    );
+  });
+
+/** The browser that tests drive. Undefined where none works, unless `ERPO_REQUIRE_ALL=1`. */
+export const testChromium = (): string | undefined => (chromiumLack() ? undefined : findChromium());
 
 export async function launchChromium(executablePath: string): Promise<Browser> {
   const { launch } = await import("puppeteer-core");

@@ -9,12 +9,13 @@ import { openRanges } from "../../src/model/files.js";
 import { readSafetensors } from "../../src/model/safetensors.js";
 import llama from "../fixtures/llama-tiny.json" with { type: "json" }; // made by test/fixtures/llama_fixture.py
 import { fixture } from "../model/open.js";
-import { softwareVulkan } from "../vulkan.js";
+import { skipped } from "../programs.js";
+import { softwareVulkan, vulkanLack } from "../vulkan.js";
 
 /** The same work on every device, each in a process of its own; WebGPU on SwiftShader. */
 
 const vulkan = softwareVulkan();
-const skipped = vulkan ? "" : " (skipped: no Vulkan library; apt-get install chromium brings one)";
+const note = skipped(vulkanLack());
 const root = join(import.meta.dirname, "../..");
 const scratch = mkdtempSync(join(tmpdir(), "erpo-webgpu-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -57,7 +58,7 @@ function agree(ours: unknown, theirs: unknown, within: number): void {
 /** Sums in another order differ by up to 4e-6 here. */
 const ROUNDING = 1.5e-5;
 
-describe.skipIf(!vulkan)(`tiny models on each device${skipped}`, () => {
+describe.skipIf(!vulkan)(`tiny models on each device${note}`, () => {
   beforeAll(async () => {
     const run = async (kind: (typeof kinds)[number]) => {
       const words = [join(import.meta.dirname, "on-device.mjs"), join(scratch, kind)];
@@ -116,14 +117,14 @@ function opened(env: NodeJS.ProcessEnv, script = "") {
   return { ...(JSON.parse(stdout) as { device: Device; shown: unknown; error?: string; logged: string[]; navigator: string }), stderr };
 }
 
-test.skipIf(!vulkan)(`a program on the processor is no GPU: WebAssembly is chosen before it${skipped}`, () => {
+test.skipIf(!vulkan)(`a program on the processor is no GPU: WebAssembly is chosen before it${note}`, () => {
   const { device, logged, stderr } = opened({ ...vulkan, ERPO_CACHE: join(scratch, "no native library") });
   expect(device).toMatchObject({ kind: "wasm", reason: expect.stringMatching(/; WebGPU finds no GPU, only swiftshader/) });
   expect(logged).toEqual([expect.stringMatching(/is not set up; WebGPU finds .*setup` mends it; going on with TensorFlow.js WebAssembly/)]);
   expect(stderr).toBe("");
 });
 
-test.skipIf(!vulkan)(`reading at once is refused with what to do; values that were waited for stay${skipped}`, () => {
+test.skipIf(!vulkan)(`reading at once is refused with what to do; values that were waited for stay${note}`, () => {
   const script = `
     const sum = tf.add(tf.ones([100, 100]), tf.randomUniform([100, 100], 0, 1, "float32", 1));
     try { sum.dataSync(); } catch (error) { shown = error.message; }
@@ -138,14 +139,14 @@ test.skipIf(!vulkan)(`reading at once is refused with what to do; values that we
   expect(stderr).toBe("");
 });
 
-test.skipIf(!vulkan)(`an operation that the GPU could not do is an error when its result is read, not zeros${skipped}`, () => {
+test.skipIf(!vulkan)(`an operation that the GPU could not do is an error when its result is read, not zeros${note}`, () => {
   const script = "await tf.slice(tf.add(tf.zeros([40_000, 10_000]), 1), [0, 0], [1, 3]).data();"; // 1.6 GB
   const { error, stderr } = opened({ ...vulkan, ERPO_BACKEND: "webgpu" }, script);
   expect(error).toMatch(/^DeviceError: WebGPU has failed; .*: Buffer size \(1600000000\) exceeds/);
   expect(stderr).toBe("");
 });
 
-test.skipIf(!vulkan)(`memory of tensors that are gone is given back, whatever their sizes${skipped}`, () => {
+test.skipIf(!vulkan)(`memory of tensors that are gone is given back, whatever their sizes${note}`, () => {
   const script = `
     shown = [];
     for (let i = 0; i < 8; i++) {
@@ -161,7 +162,7 @@ test.skipIf(!vulkan)(`memory of tensors that are gone is given back, whatever th
   expect(bytes).toBeLessThan(600e6); // of 640 MB
 });
 
-test.skipIf(!vulkan)(`the kernel waits for the values that it shows${skipped}`, () => {
+test.skipIf(!vulkan)(`the kernel waits for the values that it shows${note}`, () => {
   const script = `
     const { format } = await import("./dist/kernel/session/format.js");
     shown = (await format(tf.matMul(tf.ones([2, 600]), tf.ones([600, 2])))).data["text/plain"];`;

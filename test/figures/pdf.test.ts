@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { toPDF } from "../../src/figures/pdf.js";
-import { hasProgram } from "../programs.js";
+import { popplerLack, skipped } from "../programs.js";
 
-const poppler = hasProgram("pdftotext", "poppler-utils");
+const lack = popplerLack();
 const figures = new URL("../fixtures/report-figures/", import.meta.url).pathname;
 const figure = (name: string) => readFileSync(join(figures, name), "utf8");
 const box = (pdf: Uint8Array) => /\/MediaBox \[([^\]]*)\]/.exec(Buffer.from(pdf).toString("latin1"))?.[1];
@@ -47,7 +47,7 @@ test("nothing is read from files", async () => {
   expect(Buffer.from(await toPDF(svg)).toString("latin1")).not.toContain("/XObject <<");
 });
 
-describe.skipIf(!poppler)("with poppler", () => {
+describe.skipIf(lack)(`with poppler${skipped(lack)}`, () => {
   test("text stays text, in an embedded font", async () => {
     const pdf = await toPDF(figure("lengths.svg"), { width: 234 });
     for (const [, text] of figure("lengths.svg").matchAll(/<text[^>]*>([^<&]+)</g)) expect(poppled("pdftotext", pdf)).toContain(text);

@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cacheDir, packageRoot } from "../../src/setup/paths.js";
+import { failure, lackOf, tried } from "../programs.js";
 
 const PACKAGES = [
   "ipykernel==7.4.0",
@@ -28,10 +29,16 @@ const digest = createHash("sha256")
   .digest("hex");
 const marker = join(folder, `ready-${digest.slice(0, 16)}`);
 
-/** The Python with the clients that tests drive the kernel with, outside of the repository; undefined where it has not been made. */
-export function testPython(): string | undefined {
-  return existsSync(marker) ? python : undefined;
-}
+/** What keeps the clients that tests drive the kernel with from being there; undefined where their Python loads them. */
+export const clientsLack = (): string | undefined =>
+  lackOf("Python's Jupyter clients", "ERPO_REQUIRE_ALL=1 installs them", () => {
+    if (!existsSync(marker)) return "they are not installed";
+    const script = "import ipykernel, jupyter_client, jupytext, nbclient, nbformat, papermill; print(6 * 7)";
+    return tried(python, ["-c", script], {}, (outcome) => (outcome.stdout?.trim() === "42" ? undefined : failure(outcome)));
+  });
+
+/** That Python, outside of the repository; undefined where it does not work, unless `ERPO_REQUIRE_ALL=1`. */
+export const testPython = (): string | undefined => (clientsLack() ? undefined : python);
 
 /** Makes that Python, with papermill's translator installed as a user would. */
 export function makeTestPython(): void {

@@ -6,10 +6,11 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { install } from "../../kernel/install.js";
-import { testPython } from "./python-env.js";
+import { skipped } from "../programs.js";
+import { clientsLack, testPython } from "./python-env.js";
 
 const python = testPython();
-const skipped = python ? "" : " (skipped: Python's clients are not installed; ERPO_REQUIRE_ALL=1 installs them)";
+const note = skipped(clientsLack());
 const prefix = mkdtempSync(join(tmpdir(), "erpo-prefix-"));
 install({ prefix });
 
@@ -23,12 +24,12 @@ async function clients(script: string): Promise<{ stdout: string; stderr: string
   });
 }
 
-test.skipIf(!python)(`jupyter_kernel_test${skipped}`, async () => {
+test.skipIf(!python)(`jupyter_kernel_test${note}`, async () => {
   const { stderr } = await clients("conformance.py");
   expect(stderr).toMatch(/Ran 12 tests[\s\S]*OK/);
 });
 
-test.skipIf(!python)(`nbclient${skipped}`, async () => {
+test.skipIf(!python)(`nbclient${note}`, async () => {
   const { stdout } = await clients("nbclient_check.py");
   const answers = JSON.parse(stdout);
   expect(answers.plain).toEqual([null, [["hi\n"], ["21"]]]);
@@ -42,7 +43,7 @@ test.skipIf(!python)(`nbclient${skipped}`, async () => {
   expect(answers.parameters[1].at(-1)).toEqual(["'0.5 b,c'"]);
 });
 
-test.skipIf(!python)(`papermill sets parameters of every kind${skipped}`, async () => {
+test.skipIf(!python)(`papermill sets parameters of every kind${note}`, async () => {
   const { stdout } = await clients("papermill_check.py");
   const { same, special, large, name, help } = JSON.parse(stdout.trim().split("\n").at(-1)!);
   expect([same, special]).toEqual([true, "[ -0, true ]"]);
@@ -51,7 +52,7 @@ test.skipIf(!python)(`papermill sets parameters of every kind${skipped}`, async 
   expect(help).toEqual(["plain", '"quick" | "full"', '"quick"', ""]);
 });
 
-test.skipIf(!python)(`jupytext pairs a script${skipped}`, async () => {
+test.skipIf(!python)(`jupytext pairs a script${note}`, async () => {
   const { kernel, types, tags, result, synced } = JSON.parse((await clients("jupytext_check.py")).stdout);
   expect(kernel).toMatchObject({ name: "erpo", language: "typescript" });
   expect(types).toEqual(["markdown", "code", "code"]);
@@ -59,13 +60,13 @@ test.skipIf(!python)(`jupytext pairs a script${skipped}`, async () => {
   expect(synced).toContain("beta * 4");
 });
 
-test.skipIf(!python)(`nbgrader grades${skipped}`, async () => {
+test.skipIf(!python)(`nbgrader grades${note}`, async () => {
   const { release, scores } = JSON.parse((await clients("nbgrader_check.py")).stdout);
   expect(release).toContain("YOUR CODE HERE");
   expect(release).not.toContain("x * x");
   expect(scores).toEqual({ right: 2, wrong: 0 });
 });
 
-test.skipIf(!python)(`encrypted sockets serve who has the keys, and nobody else${skipped}`, async () => {
+test.skipIf(!python)(`encrypted sockets serve who has the keys, and nobody else${note}`, async () => {
   expect(JSON.parse((await clients("curve_check.py")).stdout)).toEqual({ with: "42", beating: true, without: "no answer" });
 });

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseNotebook } from "../../reports/notebook/read.js";
 import { agree, differences } from "../../reports/provenance/differences.js";
+import { pythonLack } from "../programs.js";
 import { code, md, notebookJSON, shown } from "./notebooks.js";
 
 const printed = (text: string) => ({ output_type: "stream", name: "stdout", text });
@@ -16,7 +17,7 @@ const told = (a: unknown[], b: unknown[], tolerance = 1e-6) =>
     return `${output} ${place}: ${reported} -> ${found}`;
   });
 
-test("numbers agree as in Python's math.isclose", () => {
+test.skipIf(pythonLack())("numbers agree as in Python's math.isclose", () => {
   const number = fc.double({ min: -1e6, max: 1e6, noNaN: true });
   const near = fc.tuple(number, fc.double({ min: -1e-3, max: 1e-3, noNaN: true })).map(([a, d]) => [a, a * (1 + d)] as const);
   const tiny = fc.tuple(fc.double({ min: -1e-8, max: 1e-8, noNaN: true }), fc.double({ min: -1e-8, max: 1e-8, noNaN: true }));

@@ -12,11 +12,11 @@ import { intervals, lengthDistribution, trainingCurves } from "../../src/figures
 import { render, themed } from "../../src/figures/render.js";
 import { renderAt, scaledTo, sizeOf } from "../../src/figures/resize.js";
 import type { VegaLiteSpec } from "../../src/figures/spec.js";
-import { hasProgram } from "../programs.js";
+import { popplerLack } from "../programs.js";
 import { code, shown, writeNotebook } from "./notebooks.js";
 
 const folder = () => mkdtempSync(join(tmpdir(), "erpo-test-"));
-const popplerTest = test.skipIf(!hasProgram("pdfinfo", "poppler-utils"));
+const popplerTest = test.skipIf(popplerLack());
 
 const steps = Array.from({ length: 60 }, (_, i) => ({
   step: i + 1,

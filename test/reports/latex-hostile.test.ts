@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { renderReports } from "../../reports/report.js";
+import { skipped } from "../programs.js";
 import { code, md, notebookJSON, type RawCell, shown } from "./notebooks.js";
-import { compile, hasTeX } from "./tex.js";
+import { compile, texLack } from "./tex.js";
 
 /** TeX that reads secret.txt, writes canary.txt, runs a program or breaks the document, if it ever reaches TeX as commands. */
 const payloads = [
@@ -119,7 +120,7 @@ async function report(chosen: readonly string[]): Promise<string> {
   return folder;
 }
 
-describe.skipIf(!hasTeX)("compiled with TeX (needs texlive-latex-recommended, texlive-luatex, poppler-utils)", () => {
+describe.skipIf(texLack)(`compiled with TeX${skipped(texLack)}`, () => {
   test.each(["pdflatex", "lualatex"] as const)("nothing of a stranger's notebook is run by %s, and all of it compiles", async (engine) => {
     const folder = await report(engine === "pdflatex" ? payloads : payloads.slice(0, 16)); // LuaTeX is slow
     const { problems, log, text } = compile(folder, "nb", engine, 2);

@@ -5,7 +5,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { safeMath } from "../../reports/latex/math.js";
 import { ALIASES, BEFORE_DELIMITER, CONSTRUCTS, CONTROL_SYMBOLS, ENVIRONMENTS, SYMBOLS, TEXTS } from "../../reports/latex/math-commands.js";
-import { compile, hasTeX } from "./tex.js";
+import { skipped } from "../programs.js";
+import { compile, texLack } from "./tex.js";
 
 /** A formula with each command of the lists. */
 const symbol = (name: string) =>
@@ -44,7 +45,7 @@ test.each(formulas)("KaTeX and the list know %s", (formula) => {
   expect(safeMath(formula, true)).toBeDefined();
 });
 
-test.skipIf(!hasTeX)("and TeX compiles them all (needs texlive-latex-recommended, texlive-luatex)", () => {
+test.skipIf(texLack)(`and TeX compiles them all${skipped(texLack)}`, () => {
   const folder = mkdtempSync(join(tmpdir(), "erpo-test-"));
   const preamble =
     "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{lmodern}\\usepackage{amsmath,amssymb}\\setcounter{MaxMatrixCols}{30}\\newcommand\\missing[1]{U+#1}";

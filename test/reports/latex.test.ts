@@ -5,8 +5,9 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { escapeCode, escapeTeX, keepSpaces } from "../../reports/latex/escape.js";
 import { renderReports } from "../../reports/report.js";
+import { skipped } from "../programs.js";
 import { code, md, type RawCell, shown, writeNotebook } from "./notebooks.js";
-import { compile, hasTeX } from "./tex.js";
+import { compile, texLack } from "./tex.js";
 
 const folder = () => mkdtempSync(join(tmpdir(), "erpo-test-"));
 const svg = (width: number) => `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="90"><text x="9" y="40">text</text></svg>`;
@@ -50,7 +51,7 @@ const awkward: RawCell[] = [
   code("1", [shown({ "application/json": 0.5 }, { label: "val-rate", text: "−0.5" })]),
 ];
 
-describe.skipIf(!hasTeX)("compiled with TeX (needs texlive-latex-recommended, texlive-luatex, poppler-utils)", () => {
+describe.skipIf(texLack)(`compiled with TeX${skipped(texLack)}`, () => {
   test.each([
     ["article", "pdflatex"],
     ["two-column", "pdflatex"],

@@ -11,12 +11,12 @@ import { renderReports } from "../../reports/report.js";
 import { intervals } from "../../src/figures/index.js";
 import { render, themed } from "../../src/figures/render.js";
 import { testChromium } from "../chromium.js";
-import { hasProgram } from "../programs.js";
+import { popplerLack } from "../programs.js";
 import { code, md, shown, writeNotebook } from "./notebooks.js";
 
 const chromium = testChromium();
 const browserTest = test.skipIf(!chromium);
-const popplerTest = test.skipIf(!chromium || !hasProgram("pdftotext", "poppler-utils"));
+const popplerTest = test.skipIf(!chromium || popplerLack());
 
 const folder = () => mkdtempSync(join(tmpdir(), "erpo-test-"));
 const poppler = (program: string, ...args: string[]) => execFileSync(program, args, { encoding: "utf8" });

