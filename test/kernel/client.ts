@@ -34,6 +34,12 @@ const foreign = process.env.ERPO_TEST_KERNEL?.split(" ");
 const ours = [process.execPath, "--no-force-async-hooks-checks", join(packageRoot(), "dist", "kernel", "main.js"), "{connection_file}"];
 
 interface KernelOptions {
+  /** The words that start another kernel, `{connection_file}` among them. */
+  words?: readonly string[];
+  /** Started in a session of its own, as Jupyter starts kernels. */
+  detached?: boolean;
+  /** How long a message is waited for, ms; 20,000 where nothing is said. */
+  patience?: number;
   env?: Record<string, string | undefined>;
   /** Started as the child of a process of its own, as a server does: `process` is then that one. */
   parent?: boolean;
@@ -77,7 +83,7 @@ export class KernelClient {
 
   /** Starts a kernel, waits for nothing. */
   async spawn(): Promise<void> {
-    const { env, parent, uid } = this.options;
+    const { env, parent, uid, detached } = this.options;
     this.folder = mkdtempSync(join(tmpdir(), "erpo-kernel-"));
     const [shell_port, iopub_port, stdin_port, control_port, hb_port] = (await freePorts(5)) as [number, number, number, number, number];
     const ports = { shell_port, iopub_port, stdin_port, control_port, hb_port };
@@ -88,7 +94,7 @@ export class KernelClient {
       for (const folder of [this.folder, dirname(file)]) chmodSync(folder, 0o755);
       chownSync(file, uid, uid);
     }
-    const words = (foreign ?? ours).map((word) => word.replace("{connection_file}", file));
+    const words = (this.options.words ?? foreign ?? ours).map((word) => word.replace("{connection_file}", file));
     const server = `const [program, ...words] = ${JSON.stringify(words)}; const env = { ...process.env, JPY_PARENT_PID: String(process.pid) };
       require("node:child_process").spawn(program, words, { env, stdio: "ignore" }); setInterval(() => {}, 1000);`;
     const [program, ...rest] = parent ? [process.execPath, "-e", server] : words;
@@ -96,6 +102,7 @@ export class KernelClient {
       cwd: this.folder,
       env: { ...process.env, ...env },
       stdio: ["ignore", "ignore", "pipe"],
+      detached,
       ...(uid && { uid, gid: uid }),
     });
     this.exited = new Promise((resolve) => this.process.once("exit", (code) => resolve(code)));
@@ -121,7 +128,10 @@ export class KernelClient {
       socket.connect(endpoint(this.connection, channel));
     const listen = async (socket: AsyncIterable<Buffer[]>, handle: (message: Message) => void) => {
       try {
-        for await (const frames of socket) handle(decode(this.connection, frames));
+        for await (const frames of socket) {
+          const message = decoded(this.connection, frames);
+          if (message) handle(message);
+        }
       } catch {
         // closed
       }
@@ -192,7 +202,7 @@ export class KernelClient {
   }
 
   /** Waits for a broadcast message. */
-  until(wanted: (message: Message) => boolean, timeout = 20_000): Promise<Message> {
+  until(wanted: (message: Message) => boolean, timeout = this.options.patience ?? 20_000): Promise<Message> {
     return new Promise((resolve, reject) => {
       const watch = () => {
         const found = this.iopub.find(wanted);
@@ -240,6 +250,15 @@ export function useKernel(prepare = ""): KernelClient {
     if (!foreign) expect(status).toBe(0);
   });
   return kernel;
+}
+
+/** A message; undefined for what is none, such as xeus-python's greeting, whose parent header is `null`. */
+function decoded(connection: Connection, frames: Buffer[]): Message | undefined {
+  try {
+    return decode(connection, frames);
+  } catch {
+    return undefined;
+  }
 }
 
 /** All that a cell printed on one stream. */
