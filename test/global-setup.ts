@@ -15,7 +15,7 @@ export function setup(): () => void {
   process.env.TMPDIR = folder;
   process.env.ERPO_TEST_FOLDER = folder;
   return () => {
-    for (const lack of lacks(folder)) process.stderr.write(`tests skipped for lack of ${lack}\n`);
+    for (const lack of lacks(folder)) process.stderr.write(`lacking for some tests: ${lack}\n`);
     rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
   };
 }

@@ -39,16 +39,25 @@ export class PeerKernel extends KernelClient {
   private sequence = 0;
 
   constructor(readonly about: KernelUnderTest) {
-    super({ words: about.words, env: about.env, detached: true, patience: PATIENCE });
+    super({ words: about.words, env: about.env, detached: true, patience: 2 * PATIENCE });
   }
 
   /** Runs a cell that has to succeed. @throws Lack where it does not */
   async ok(code: string): Promise<Answer> {
-    const answer = await within(PATIENCE, this.run(code), "a cell has no end");
+    const answer = await within(PATIENCE, this.whileItLives(this.run(code)), "a cell has no end");
     const { status, ename, evalue } = failed(answer);
     const told = ename ? `${ename}: ${evalue}` : printed(answer, "stderr").trim() || printed(answer).trim();
-    need(status === "ok", `the cell fails (${stripVTControlCharacters(told).split("\n")[0]!.slice(0, 80)})`);
+    need(status === "ok", `the cell fails (${stripVTControlCharacters(told).split("\n")[0]!.slice(0, 80) || status})`);
     return answer;
+  }
+
+  /** What a promise comes to. @throws Lack where the kernel ends before it does */
+  private whileItLives<T>(promise: Promise<T>): Promise<T> {
+    promise.catch(() => {}); // where nobody waits any more
+    const dead = this.exited.then(() => {
+      throw new Lack("the kernel ends, and the state with it");
+    });
+    return Promise.race([promise, dead]);
   }
 
   /** Runs cells and says what the last one shows. */
@@ -78,10 +87,7 @@ export class PeerKernel extends KernelClient {
     await this.begun(header);
     const asked = performance.now();
     this.interrupt();
-    const dead = this.exited.then(() => {
-      throw new Lack("the kernel ends, and the state with it");
-    });
-    const answer = await within(limit, Promise.race([done, dead]), "it does not stop");
+    const answer = await within(limit, this.whileItLives(done), "it does not stop");
     need(answer.reply.content.status === "error", "the cell ends well");
     return performance.now() - asked;
   }

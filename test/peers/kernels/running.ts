@@ -60,7 +60,8 @@ const KEPT: Case = {
   async check(kernel, [before, loop, after]) {
     await kernel.ok(before!);
     await kernel.stopped(loop!);
-    need((await kernel.value(after!)) === "'kept'", "the variable has another value");
+    await new Promise((resolve) => setTimeout(resolve, 1000)); // some kernels drop what is sent at once
+    need((await kernel.value(after!)).includes("kept"), "the variable has another value");
     return undefined;
   },
 };
@@ -91,9 +92,9 @@ const COMPLETION: Case = {
     const late = over;
     await end;
     need(!late, "it is answered when the cell is over");
-    const median = times.sort((a, b) => a - b)[times.length >> 1]!;
-    need(median < 300, `it takes ${Math.round(median)} ms`);
-    return `${Math.round(median)} ms`;
+    const longest = Math.round(Math.max(...times)); // of a kernel that its cell blocks, the first waits for the cell's end
+    need(longest < 300, `it takes ${longest} ms`);
+    return `${longest} ms at most`;
   },
 };
 
