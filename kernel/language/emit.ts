@@ -1,7 +1,7 @@
 import ts = require("typescript");
 
 import { callbackKind } from "./callbacks.js";
-import { isLibrary, namedOnly } from "./library-names.js";
+import { isLibrary, namedOnly } from "./library-imports.js";
 import { boundIdentifiers, varIdentifiers } from "./names.js";
 import { inPlaceOf, isGenerated, sharedNames, withList } from "./shared-names.js";
 

@@ -5,7 +5,7 @@ import ts = require("typescript");
 import type { TypeCheck } from "../../src/frontend/type-check.js";
 import { isCalledLater, ownPlace, type PastCell, withoutNames } from "./dependents.js";
 import { cellTransformer } from "./emit.js";
-import { namesOfLibrary } from "./library-names.js";
+import { namesOfLibrary } from "./library-imports.js";
 import { type Declared, declaredNames, namesInFunctions, usedNames } from "./names.js";
 import { createService, type Service } from "./service.js";
 
@@ -22,25 +22,41 @@ export interface Diagnostic {
 export interface Compiled {
   /** What the type checker found and lets pass. */
   warnings: Diagnostic[];
-  /** Faults of earlier cells, whose functions use what this cell declares with other types. Looked for when asked, unless types are not checked. */
-  outdated(): { label: string; code: string; faults: Diagnostic[] }[];
+  /** Faults of earlier cells, whose functions use what this cell declares with other types; none where types are not checked. */
+  outdated: Outdated[];
   /** One function expression, `(async ($erpo) => { ... })`. */
   javascript: string;
   /** Its source map, JSON. */
   sourceMap: string;
-  /** Makes the cell's names and types known to later cells. Call it once the cell has run, with the names that it really bound. */
-  commit(bound: (name: string) => boolean): void;
+  /** The names that it declares. */
+  declares: string[];
+}
+
+/** An earlier cell that no longer fits. */
+export interface Outdated {
+  label: string;
+  code: string;
+  faults: Diagnostic[];
+}
+
+/** A cell that has run. */
+export interface Ran {
+  /** How a reader knows it, `In[3]`. */
+  label: string;
+  code: string;
+  /** The names that it really bound. */
+  names: string[];
 }
 
 export interface Language {
   /**
    * Checks and compiles a cell, changing nothing. Names of earlier cells are in scope with their types. What the parser or, at `strict`, the
    * type checker finds is returned instead of code; at `warn`, with it.
-   * @param label how a reader knows the cell, `In[3]`
-   * @param shadowed names that hide one of Node's globals
    * @throws ts.OperationCanceledException when interrupted
    */
-  compile(code: string, label: string, shadowed: (name: string) => boolean, level?: TypeCheck): Compiled | { faults: Diagnostic[] };
+  compile(code: string, level: TypeCheck): Compiled | { faults: Diagnostic[] };
+  /** Makes a cell's names and types known to later cells, once it has run. */
+  commit(cell: Ran): void;
   /** The language service on `code` with every earlier name in scope; `file` is the path under which it is known. */
   open(code: string): { service: ts.LanguageService; file: string };
   /** Brings the documentation of what stands at positions of an opened file: until then it is left out. */
@@ -60,8 +76,12 @@ interface Owner {
   comment: string;
 }
 
-/** @param folder where the notebook is */
-export function createLanguage(folder: string, cancelled: () => boolean): Language {
+/**
+ * @param folder where the notebook is
+ * @param globals Node's own, which a cell's name may hide
+ * @param cancelled asked often while a cell is checked; true ends it
+ */
+export function createLanguage(folder: string, globals: ReadonlySet<string>, cancelled: () => boolean): Language {
   const current = join(folder, "In[].ts"); // always the same name: the program's structure is then reused from cell to cell
   const again = Array.from({ length: 8 }, (_, i) => join(folder, `In[again ${i}].ts`)); // cells that have run, while they are checked again; of the program for the same reason
   const service = createService(folder, [current, ...again], cancelled);
@@ -71,6 +91,7 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
   clear();
   const owners = new Map<string, Owner>();
   const past = new Map<string, PastCell>(); // by their modules
+  const read = createReader();
   let cells = 0;
 
   /** Stands behind the reader's text, so that positions stay what they are. */
@@ -109,7 +130,7 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
   }
 
   /** Which cells no longer fit once these names are the current cell's: faults in functions that can still be called. */
-  function outdated(code: string, declared: readonly Declared[]): ReturnType<Compiled["outdated"]> {
+  function outdated(code: string, declared: readonly Declared[]): Outdated[] {
     const newer = new Map(declared.map(({ name, kind, comment }) => [name, { module: "./In[]", kind, comment }]));
     const changed = [...newer.keys()].filter((name) => owners.has(name) && past.get(owners.get(name)!.module)?.code !== code);
     const dependents = [...past].flatMap(([module, cell]) => {
@@ -140,23 +161,19 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
   }
 
   return {
-    compile(code, label, shadowed, level = "strict") {
-      const parsed = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022, true);
-      const own = declaredNames(parsed);
-      const used = usedNames(parsed);
-      const inFunctions = namesInFunctions(parsed);
+    compile(code, level) {
+      const { parsed, own, used, inFunctions } = read(code);
       const shared = new Set(own.map(({ name }) => name).filter((name) => inFunctions.has(name)));
-      const text = code + bookkeeping(own, used);
       service.takeFromLibrary(namesOfLibrary(parsed));
-      service.write(current, text);
+      service.write(current, code + bookkeeping(own, used));
       const program = service.languageService.getProgram()!;
       const file = program.getSourceFile(current)!;
       const unfinished = (parsed as ts.SourceFile & { parseDiagnostics: ts.DiagnosticWithLocation[] }).parseDiagnostics;
       const found = unfinished.length ? located(unfinished, parsed, true) : diagnose(program, file, parsed, level);
       if (found.length && (level === "strict" || found[0]!.syntactic)) return { faults: found };
 
-      const declares = new Set(own.map(({ name }) => name));
-      const hidden = [...used].filter((name) => shadowed(name) && (declares.has(name) ? shared.has(name) : owners.has(name)));
+      const declares = own.map(({ name }) => name);
+      const hidden = [...used].filter((name) => globals.has(name) && (declares.includes(name) ? shared.has(name) : owners.has(name)));
       const output = { javascript: "", sourceMap: "" };
       program.emit(
         file,
@@ -168,23 +185,21 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
         false,
         { after: [cellTransformer(code.length, shared, hidden.length > 0, program.getTypeChecker())] },
       );
-      return {
-        ...output,
-        warnings: found,
-        outdated: () => (level === "off" ? [] : outdated(code, own)),
-        commit(bound) {
-          const names = own.filter(({ name }) => bound(name));
-          if (names.length === 0 && !augments(parsed)) return;
-          const module = `./In[${++cells}]`;
-          const name = join(folder, `${module}.ts`);
-          service.write(name, text);
-          if (augments(parsed)) service.keep(name);
-          past.set(module, { label, code, parsed, inFunctions });
-          for (const { name, kind, comment } of names) owners.set(name, { module, kind, comment });
-          const living = new Set([...owners.values()].map((owner) => owner.module));
-          for (const module of past.keys()) if (!living.has(module)) past.delete(module);
-        },
-      };
+      return { ...output, declares, warnings: found, outdated: level === "off" ? [] : outdated(code, own) };
+    },
+
+    commit({ label, code, names }) {
+      const { parsed, own, used, inFunctions } = read(code);
+      if (names.length === 0 && !augments(parsed)) return;
+      const module = `./In[${++cells}]`;
+      const file = join(folder, `${module}.ts`);
+      service.takeFromLibrary(namesOfLibrary(parsed));
+      service.write(file, code + bookkeeping(own, used));
+      if (augments(parsed)) service.keep(file);
+      past.set(module, { label, code, parsed, inFunctions });
+      for (const { name, kind, comment } of own) if (names.includes(name)) owners.set(name, { module, kind, comment });
+      const living = new Set([...owners.values()].map((owner) => owner.module));
+      for (const module of past.keys()) if (!living.has(module)) past.delete(module);
     },
 
     open(code) {
@@ -196,6 +211,25 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
     },
 
     document: service.document,
+  };
+}
+
+interface Reading {
+  parsed: ts.SourceFile;
+  own: Declared[];
+  used: Set<string>;
+  inFunctions: Set<string>;
+}
+
+/** Reads cells; the last one again at no cost. */
+function createReader(): (code: string) => Reading {
+  let last: { code: string; reading: Reading } | undefined;
+  return (code) => {
+    if (last?.code === code) return last.reading;
+    const parsed = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022, true);
+    const reading = { parsed, own: declaredNames(parsed), used: usedNames(parsed), inFunctions: namesInFunctions(parsed) };
+    last = { code, reading };
+    return reading;
   };
 }
 

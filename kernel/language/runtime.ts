@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import vm from "node:vm";
 import { MessageChannel } from "node:worker_threads";
+import { builtinNames } from "./builtin-names.js";
 import { job } from "./job.js";
 import { exportedValue, librarySources } from "./library-names.js";
 import { cellRequire, resolver } from "./packages.js";
@@ -64,8 +65,6 @@ export interface CellScript {
 export interface Runtime {
   /** Starts a compiled cell in a job of its own. */
   start(script: CellScript): Run;
-  /** True for an earlier cell's name that hides one of Node's globals: it is kept off the global object, which all packages share. */
-  shadows(name: string): boolean;
 }
 
 /**
@@ -78,7 +77,6 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
   register("./loader-hooks.js", { parentURL: import.meta.url, data: { loaded: port2 }, transferList: [port2] });
   readFilesFrom(port1, folder);
   const globals = globalThis as unknown as Record<string, unknown>;
-  const builtin = new Set(Object.getOwnPropertyNames(globalThis));
   const shadows: Record<string, unknown> = Object.create(null);
   const importer = join(folder, "cell.mjs");
   const load = vm.runInThisContext("(specifier, options) => import(specifier, options)", {
@@ -111,8 +109,6 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
   }
 
   return {
-    shadows: (name) => builtin.has(name),
-
     start({ label, source, javascript, sourceMap }) {
       type Declared = { get: () => unknown; installed: () => unknown; target: object; before: PropertyDescriptor | undefined };
       const declared = new Map<string, Declared>();
@@ -136,14 +132,14 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
         declare(names: Record<string, Accessor>, functions: readonly string[], variables: readonly string[]) {
           began = true;
           for (const name of functions) {
-            const target = builtin.has(name) ? shadows : globalThis;
+            const target = builtinNames.has(name) ? shadows : globalThis;
             const before = Object.getOwnPropertyDescriptor(target, name);
             const variable = variables.includes(name);
             shared.set(name, { target, before, bound: false, variable });
             if (variable) put(target, name, undefined, true);
           }
           for (const [name, [get, set]] of Object.entries(names)) {
-            const target = builtin.has(name) ? shadows : globalThis;
+            const target = builtinNames.has(name) ? shadows : globalThis;
             const before = Object.getOwnPropertyDescriptor(target, name);
             const access = { get: before ? orElse(get, before) : get, set };
             declared.set(name, { get, installed: access.get, target, before });

@@ -1,10 +1,8 @@
 import { type TypeCheck, typeCheckLevels } from "../../src/frontend/type-check.js";
 import { historyDir } from "../../src/setup/paths.js";
-import { complete, inspectAt, isComplete } from "../language/assist.js";
-import { createLanguage } from "../language/language.js";
+import type { LanguageThread } from "../language/language-thread.js";
 import { createRuntime } from "../language/runtime.js";
 import { installStackTraces } from "../language/stack.js";
-import { State } from "../wire/bridge.js";
 import { CommMessages } from "./comm-messages.js";
 import { shareState, throwerOf, within } from "./context.js";
 import { Dispatcher } from "./dispatcher.js";
@@ -30,10 +28,9 @@ const beforeImport = (specifier: string): void => {
  * @param folder the notebook's folder
  * @param state shared with the protocol's thread
  */
-export function startSession(folder: string, state: Int32Array, post: Post): Dispatcher {
+export function startSession(folder: string, language: LanguageThread, state: Int32Array, post: Post): Dispatcher {
   shareState(state);
   const waits = new Waits();
-  const language = createLanguage(folder, () => Atomics.load(state, State.Interrupt) === 1);
   const executor = new Executor(language, createRuntime(folder, waits, beforeImport), waits, state);
   const level = process.env.ERPO_TYPE_CHECK as TypeCheck | undefined;
   if (level && typeCheckLevels.includes(level)) executor.typeCheck = level;
@@ -42,11 +39,6 @@ export function startSession(folder: string, state: Int32Array, post: Post): Dis
   const late = new LateErrors(warn);
   const session = new Session({
     evaluator: executor,
-    assistant: {
-      complete: (code, cursor) => complete(language, code, cursor),
-      inspect: (code, cursor) => inspectAt(language, code, cursor),
-      isComplete,
-    },
     outputs,
     history: new History(historyDir()),
     onCell: (label, context) => late.begin(label, context),
@@ -72,12 +64,6 @@ export function startSession(folder: string, state: Int32Array, post: Post): Dis
   installRejections();
   process.on("unhandledRejection", late.report);
   process.on("uncaughtException", (thrown) => within(throwerOf(thrown), () => late.report(thrown)));
-
-  language.compile("1", "", () => false); // reads the standard library's types, before anybody waits for them
-  const warmUp = setTimeout(() => {
-    if (executor.running) warmUp.refresh();
-    else complete(language, "a", 1); // the first completion takes longer than frontends wait for one
-  }, 1000).unref();
 
   const comms = new CommMessages(executor, late.report);
   return new Dispatcher({ session, comms, executor, questions, exit: () => process.exit(0) }, state, post);

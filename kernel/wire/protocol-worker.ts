@@ -1,13 +1,14 @@
 import { randomUUID } from "node:crypto";
-import { parentPort, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import * as zmq from "zeromq";
+import type { Answer, Question } from "../language/language-worker.js";
 import { type FromMain, type ProtocolData, State, type ToMain } from "./bridge.js";
 import { Interrupter } from "./interrupter.js";
 import { kernelInfo } from "./kernel-info.js";
 import { createHeader, decode, encode, endpoint, type Header, type Message, ReplayGuard, readConnection } from "./messages.js";
 import { Outbox } from "./outbox.js";
 import { signalChildren } from "./process-tree.js";
-import { type Job, RequestQueue, SHUTDOWN_WAIT, type Step } from "./request-queue.js";
+import { type Job, patience, RequestQueue, type Step } from "./request-queue.js";
 import { StreamBuffer } from "./stream-buffer.js";
 
 /**
@@ -72,14 +73,16 @@ function reply(channel: "shell" | "control", request: Message, type: string, con
 const queue = new RequestQueue();
 let executions = 0;
 
-/** @param replied by the main thread, for the step that sends it */
-function take(steps: readonly Step[], replied?: FromMain & { type: "reply" }): void {
+/** @param replied by another thread, for the step that sends it */
+function take(steps: readonly Step[], replied?: { replyType: string; content: object | null }): void {
   for (const { do: what, job } of steps) {
     const { channel, message } = job;
     if (what === "busy" || what === "idle") publish("status", { execution_state: what }, message.header);
+    else if (what === "resume") publish("status", { execution_state: "busy" }, message.header);
     else if (what === "answer") answer(job);
     else if (what === "forward") forward(job);
-    else if (what === "remind") setTimeout(() => take(queue.overdue(job)), SHUTDOWN_WAIT);
+    else if (what === "ask") ask(job);
+    else if (what === "remind") setTimeout(() => take(queue.overdue(job)), patience(job));
     else if (what === "abort") {
       const content = { status: "aborted", execution_count: executions, payload: [], user_expressions: {} };
       reply(channel, message, "execute_reply", content);
@@ -132,6 +135,38 @@ async function finish(replied: FromMain & { type: "reply" }): Promise<void> {
 async function received(socket: zmq.Router): Promise<void> {
   do await new Promise((resolve) => setImmediate(resolve));
   while (!socket.closed && socket.readable);
+}
+
+// ---- questions to the language's thread
+
+let questions: MessagePort | undefined;
+const early: Question[] = []; // what came before there was a thread to ask
+const asking = new Map<number, string>(); // the replies' types, by the requests' ids
+
+function ask({ id, message }: Job): void {
+  const { msg_type: type } = message.header;
+  const question: Question = { id, type, content: message.content };
+  asking.set(id, type.replace(/_request$/, "_reply"));
+  if (questions) questions.postMessage(question);
+  else early.push(question);
+}
+
+function answerOf(id: number, content: object): void {
+  const replyType = asking.get(id);
+  if (replyType === undefined) return;
+  asking.delete(id);
+  take(queue.finished(id, { failed: false }), { replyType, content });
+}
+
+/** Goes on with another thread; the old one's questions stay without an answer. */
+function askFrom(port: MessagePort): void {
+  questions = port;
+  for (const question of early.splice(0)) port.postMessage(question);
+  port.on("message", ({ id, content }: Answer) => answerOf(id, content));
+  port.on("close", () => {
+    const message = "the type checker was stopped";
+    for (const id of [...asking.keys()]) answerOf(id, { status: "error", ename: "Error", evalue: message, traceback: [message] });
+  });
 }
 
 // ---- stdin
@@ -191,6 +226,7 @@ main.on("message", (message: FromMain) => {
   else if (message.type === "interrupt") interrupt();
   else if (message.type === "child") interrupter.child(message.pid, message.ended);
   else if (message.type === "settled") interrupter.settled();
+  else if (message.type === "language") askFrom(message.questions);
   else void close();
 });
 

@@ -1,0 +1,51 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { failed, result, useKernel } from "./client.js";
+
+const kernel = useKernel();
+const { run } = kernel;
+const ask = async (type: string, content: object) => (await kernel.ask("shell", `${type}_request`, content)).content;
+const complete = (code: string) => ask("complete", { code, cursor_pos: code.length });
+
+test.each([
+  ["turns without a pause", "while (!stop[0]) {}"],
+  ["waits", "await new Promise((r) => setTimeout(r, 3000))"],
+])("while a cell %s, code is completed, inspected and judged, and the kernel stays busy", async (_, code) => {
+  await run("/** How much. */\nconst amount: number = 1;\nconst stop = new Int32Array(1);");
+  await complete("amo"); // the first one reads types
+  const cell = kernel.begin(`console.log("on"); ${code}`);
+  await kernel.output(cell);
+  const began = performance.now();
+  expect((await complete("amo")).matches).toContain("amount");
+  const inspected = await ask("inspect", { code: "amount", cursor_pos: 2, detail_level: 0 });
+  expect(inspected.data["text/plain"]).toBe("const amount: number\n\nHow much.");
+  expect((await ask("is_complete", { code: "f(" })).status).toBe("incomplete");
+  expect((performance.now() - began) / 3).toBeLessThan(300);
+  await kernel.ask("control", "kernel_info_request", {});
+  await sleep(50);
+  expect(kernel.iopub.findLast(({ header }) => header.msg_type === "status")?.content.execution_state).toBe("busy");
+  await kernel.ask("control", "interrupt_request", {});
+  expect(failed(await cell.done).ename).toBe("KeyboardInterrupt");
+});
+
+test("a completion knows what the cell before it declared", async () => {
+  for (let i = 0; i < 40; i++) {
+    await run(`const item${i}x = ${i};`);
+    expect((await complete(`item${i}`)).matches).toEqual([`item${i}x`]);
+  }
+});
+
+test("a type that takes minutes to check is stopped like a loop, and what has run keeps its types", { timeout: 60_000 }, async () => {
+  await run("const kept = 7; function twice(x: number) { return 2 * x; }");
+  const orders = "type Orders<T, K = T> = [T] extends [never] ? [] : K extends K ? [K, ...Orders<Exclude<T, K>>] : never;";
+  const digits = "1 | 2 | 3 | 4 | 5 | 6 | 7 | 8";
+  const cell = kernel.begin(`${orders}\ndeclare const a: Orders<${digits}>; const b: Orders<${digits.replace("8", "9")}> = a;`);
+  await sleep(3000); // it is being checked
+  const asked = performance.now();
+  await kernel.ask("control", "interrupt_request", {});
+  expect(failed(await cell.done).ename).toBe("KeyboardInterrupt");
+  expect(performance.now() - asked).toBeLessThan(2000);
+  expect(result(await run("twice(kept)"))).toBe("14");
+  expect(failed(await run("twice('a')")).ename).toBe("TypeCheckError");
+  expect((await complete("kep")).matches).toContain("kept");
+});
