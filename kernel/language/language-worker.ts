@@ -41,6 +41,11 @@ export interface Question {
   content: Record<string, unknown>;
 }
 
+/** From the protocol's thread: what the reader has typed into the cell that comes next, while another runs. */
+export interface Next {
+  next: string;
+}
+
 /** To the protocol's thread: the content of the reply. */
 export interface Answer {
   id: number;
@@ -53,6 +58,7 @@ const main = parentPort!;
 if (process.env.ERPO_FILE_TRACE) (await import("../session/file-trace.js")).traceReading();
 const keepCode = preloadTypescript();
 const { createLanguage } = await import("./language.js");
+const { readMagic } = await import("../session/magics.js");
 const { answerQuestion } = await import("./questions.js");
 let compiling = 0; // the request at work; 0 for none
 const language = createLanguage(folder, globals, () => compiling !== 0 && Atomics.load(stopped, 0) === compiling);
@@ -73,14 +79,20 @@ function work(request: ToLanguage): void {
   }
 }
 
-function answer({ id, type, content }: Question): void {
+function answer(asked: Question | Next): void {
   for (let sent = receiveMessageOnPort(main); sent; sent = receiveMessageOnPort(main)) work(sent.message); // a cell that has run is known to what is asked behind it
+  if ("next" in asked) {
+    language.prepare(readMagic(asked.next).code);
+    return;
+  }
+  const { id, type, content } = asked;
   questions.postMessage({ id, content: answerQuestion(language, type, content) } satisfies Answer);
 }
 
-language.compile("1", "strict"); // reads the standard library's types, before anybody waits for them
+language.compile("1", "strict"); // reads the types of the language's own library, before anybody waits for them
 main.on("message", work);
 questions.on("message", answer);
+setTimeout(() => language.readNode()); // behind a cell that has been sent meanwhile
 setTimeout(() => {
   answerQuestion(language, "complete_request", { code: "a", cursor_pos: 1 }); // the first completion takes longer than frontends wait for one
 }, 1000).unref();

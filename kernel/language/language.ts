@@ -57,6 +57,10 @@ export interface Language {
   compile(code: string, level: TypeCheck): Compiled | { faults: Diagnostic[] };
   /** Makes a cell's names and types known to later cells, once it has run. */
   commit(cell: Ran): void;
+  /** Checks the cell that comes next while the one that was compiled last still runs, as if that will bind all its names. */
+  prepare(code: string): void;
+  /** Reads the types of Node, which the first cell that needs them waits for otherwise. */
+  readNode(): void;
   /** The language service on `code` with every earlier name in scope; `file` is the path under which it is known. */
   open(code: string): { service: ts.LanguageService; file: string };
   /** Brings the documentation of what stands at positions of an opened file: until then it is left out. */
@@ -89,10 +93,12 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
     for (const file of again) service.write(file, "export {};");
   };
   clear();
-  const owners = new Map<string, Owner>();
-  const past = new Map<string, PastCell>(); // by their modules
-  const read = createReader();
+  let owners = new Map<string, Owner>();
+  let past = new Map<string, PastCell>(); // by their modules
   let cells = 0;
+  const read = createReader();
+  let compiled: { code: string; level: TypeCheck; declares: string[] } | undefined; // the last cell, until it has run
+  let expected: { code: string; names: string[]; undo: () => void } | undefined; // what is taken to have run
 
   /** Stands behind the reader's text, so that positions stay what they are. */
   function bookkeeping(own: readonly Declared[], wanted: Iterable<string>, newer: ReadonlyMap<string, Owner> = new Map()): string {
@@ -122,11 +128,15 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
     },
   };
 
-  function diagnose(program: ts.Program, file: ts.SourceFile, parsed: ts.SourceFile, level: TypeCheck): Diagnostic[] {
-    const syntactic = program.getSyntacticDiagnostics(file);
-    const semantic = () => (level === "off" ? [] : program.getSemanticDiagnostics(file, cancellation));
-    const found: readonly ts.Diagnostic[] = syntactic.length ? syntactic : semantic();
-    return located(found, parsed, syntactic.length > 0);
+  /** The program with the cell in it, and what is found there. */
+  function check(parsed: ts.SourceFile, text: string, level: TypeCheck): Checked {
+    service.write(current, text);
+    const program = service.languageService.getProgram()!;
+    const file = program.getSourceFile(current)!;
+    const unfinished = (parsed as ts.SourceFile & { parseDiagnostics: ts.DiagnosticWithLocation[] }).parseDiagnostics;
+    const syntactic = unfinished.length ? unfinished : program.getSyntacticDiagnostics(file);
+    const found = syntactic.length || level === "off" ? syntactic : program.getSemanticDiagnostics(file, cancellation);
+    return { program, file, found, syntactic: syntactic.length > 0 };
   }
 
   /** Which cells no longer fit once these names are the current cell's: faults in functions that can still be called. */
@@ -160,17 +170,40 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
     });
   }
 
+  function commit({ label, code, names }: Ran): void {
+    const { parsed, own, used, inFunctions } = read(code);
+    if (names.length === 0 && !augments(parsed)) return;
+    const module = `./In[${++cells}]`;
+    const file = join(folder, `${module}.ts`);
+    service.takeFromLibrary(namesOfLibrary(parsed));
+    service.write(file, code + bookkeeping(own, used));
+    if (augments(parsed)) service.keep(file);
+    past.set(module, { label, code, parsed, inFunctions });
+    for (const { name, kind, comment } of own) if (names.includes(name)) owners.set(name, { module, kind, comment });
+    const living = new Set([...owners.values()].map((owner) => owner.module));
+    for (const module of past.keys()) if (!living.has(module)) past.delete(module);
+  }
+
+  /** Goes back to what has really run. */
+  function forget(): void {
+    expected?.undo();
+    expected = undefined;
+  }
+
   return {
     compile(code, level) {
+      forget();
+      compiled = undefined;
       const { parsed, own, used, inFunctions } = read(code);
       const shared = new Set(own.map(({ name }) => name).filter((name) => inFunctions.has(name)));
       service.takeFromLibrary(namesOfLibrary(parsed));
-      service.write(current, code + bookkeeping(own, used));
-      const program = service.languageService.getProgram()!;
-      const file = program.getSourceFile(current)!;
-      const unfinished = (parsed as ts.SourceFile & { parseDiagnostics: ts.DiagnosticWithLocation[] }).parseDiagnostics;
-      const found = unfinished.length ? located(unfinished, parsed, true) : diagnose(program, file, parsed, level);
-      if (found.length && (level === "strict" || found[0]!.syntactic)) return { faults: found };
+      if (level !== "strict" || !isPlain(code)) service.takeNode();
+      const text = code + bookkeeping(own, used);
+      let checked = check(parsed, text, level);
+      if (checked.found.length && service.takeNode()) checked = check(parsed, text, level);
+      const { program, file, found, syntactic } = checked;
+      const warnings = located(found, parsed, syntactic);
+      if (warnings.length && (level === "strict" || syntactic)) return { faults: warnings };
 
       const declares = own.map(({ name }) => name);
       const hidden = [...used].filter((name) => globals.has(name) && (declares.includes(name) ? shared.has(name) : owners.has(name)));
@@ -185,26 +218,45 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
         false,
         { after: [cellTransformer(code.length, shared, hidden.length > 0, program.getTypeChecker())] },
       );
-      return { ...output, declares, warnings: found, outdated: level === "off" ? [] : outdated(code, own) };
+      compiled = { code, level, declares };
+      return { ...output, declares, warnings, outdated: level === "off" ? [] : outdated(code, own) };
     },
 
-    commit({ label, code, names }) {
-      const { parsed, own, used, inFunctions } = read(code);
-      if (names.length === 0 && !augments(parsed)) return;
-      const module = `./In[${++cells}]`;
-      const file = join(folder, `${module}.ts`);
+    commit(cell) {
+      compiled = undefined;
+      const isAsExpected = expected?.code === cell.code && expected.names.join() === cell.names.join();
+      if (isAsExpected) {
+        expected = undefined;
+        const module = `./In[${cells}]`;
+        const known = past.get(module);
+        if (known) past.set(module, { ...known, label: cell.label });
+      } else {
+        forget();
+        commit(cell);
+      }
+    },
+
+    prepare(next) {
+      if (!compiled || expected || augments(read(compiled.code).parsed)) return;
+      const { code, declares, level } = compiled;
+      const before = { owners: new Map(owners), past: new Map(past), cells };
+      const undo = () => ({ owners, past, cells } = before);
+      commit({ label: "", code, names: declares });
+      expected = { code, names: declares, undo };
+      const { parsed, own, used } = read(next);
       service.takeFromLibrary(namesOfLibrary(parsed));
-      service.write(file, code + bookkeeping(own, used));
-      if (augments(parsed)) service.keep(file);
-      past.set(module, { label, code, parsed, inFunctions });
-      for (const { name, kind, comment } of own) if (names.includes(name)) owners.set(name, { module, kind, comment });
-      const living = new Set([...owners.values()].map((owner) => owner.module));
-      for (const module of past.keys()) if (!living.has(module)) past.delete(module);
+      service.takeNode();
+      check(parsed, next + bookkeeping(own, used), level);
+    },
+
+    readNode() {
+      if (service.takeNode()) service.languageService.getProgram()!.getTypeChecker();
     },
 
     open(code) {
       const parsed = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022);
       const own = declaredNames(parsed);
+      service.takeNode();
       if (/["']erpo["']/.test(code)) service.takeFromLibrary("all"); // what could stand there
       service.write(current, code + bookkeeping(own, owners.keys()));
       return { service: service.languageService, file: current };
@@ -214,6 +266,19 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
   };
 }
 
+/** Whether a cell may be checked before Node's types have been read: if nothing is missing then, it does without them. */
+const isPlain = (code: string) => !/\b(import|require|declare|module|namespace)\b/.test(code);
+
+/** A cell in its program. */
+interface Checked {
+  program: ts.Program;
+  file: ts.SourceFile;
+  found: readonly ts.Diagnostic[];
+  /** What was found are faults of the parser. */
+  syntactic: boolean;
+}
+
+/** A cell's text as far as it is known without its program. */
 interface Reading {
   parsed: ts.SourceFile;
   own: Declared[];

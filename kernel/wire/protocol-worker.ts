@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import * as zmq from "zeromq";
-import type { Answer, Question } from "../language/language-worker.js";
+import type { Answer, Next, Question } from "../language/language-worker.js";
 import { type FromMain, type ProtocolData, State, type ToMain } from "./bridge.js";
 import { Interrupter } from "./interrupter.js";
 import { kernelInfo } from "./kernel-info.js";
@@ -82,6 +82,7 @@ function take(steps: readonly Step[], replied?: { replyType: string; content: ob
     else if (what === "answer") answer(job);
     else if (what === "forward") forward(job);
     else if (what === "ask") ask(job);
+    else if (what === "prepare") questions?.postMessage({ next: String(message.content.code ?? "") } satisfies Next);
     else if (what === "remind") setTimeout(() => take(queue.overdue(job)), patience(job));
     else if (what === "abort") {
       const content = { status: "aborted", execution_count: executions, payload: [], user_expressions: {} };

@@ -16,26 +16,28 @@ export interface Step {
    * - `forward`: hand it to the main thread, whose reply goes to `finished`
    * - `ask`: hand it to the language's thread, whose reply goes to `finished`
    * - `reply`: send what that thread has replied
+   * - `prepare`: let the language's thread look at it: it comes next, behind a cell that takes its time
    * - `abort`: reply that it was not run
    * - `remind`: call `overdue` with it when its `patience` is over
    */
-  readonly do: "busy" | "idle" | "resume" | "answer" | "forward" | "ask" | "reply" | "abort" | "remind";
+  readonly do: "busy" | "idle" | "resume" | "answer" | "forward" | "ask" | "reply" | "prepare" | "abort" | "remind";
   readonly job: Job;
 }
 
 /** Questions about code: they keep their turn behind a cell that ends soon, and pass one that does not. */
 const FOR_LANGUAGE = new Set(["complete_request", "inspect_request", "is_complete_request"]);
 
-/** How long a request on shell waits for what was sent before it, ms. Undefined: until its turn comes. */
-export function patience({ message }: Job): number | undefined {
-  if (message.header.msg_type === "shutdown_request") return 500;
-  return FOR_LANGUAGE.has(message.header.msg_type) ? 50 : undefined;
+/** How long a request on shell waits for what was sent before it until `overdue` is asked, ms. Undefined: until its turn comes. */
+export function patience({ message: { header } }: Job): number | undefined {
+  if (header.msg_type === "shutdown_request") return 500;
+  return FOR_LANGUAGE.has(header.msg_type) || header.msg_type === "execute_request" ? 50 : undefined;
 }
 
 /** Requests that only the main thread can answer. */
 const FOR_MAIN = new Set(["execute_request", "history_request", "comm_info_request", "comm_open", "comm_msg", "comm_close"]);
 
 const typeOf = (job: Job) => job.message.header.msg_type;
+const isCell = (job: Job) => typeOf(job) === "execute_request";
 
 /**
  * Decides which request is handled when. Requests on shell are handled one after the other in the order in which they came; those on
@@ -64,14 +66,15 @@ export class RequestQueue {
     }
     this.waiting.push(job);
     const steps = this.next();
-    if (patience(job) !== undefined && this.waiting.includes(job)) steps.push(step("remind", job));
-    return steps;
+    const isReminded = isCell(job) ? this.nextCell === job : patience(job) !== undefined && this.waiting.includes(job);
+    return isReminded ? [...steps, step("remind", job)] : steps;
   }
 
-  /** A request has waited long enough: if it still does, it is answered out of its turn. */
+  /** A request has waited long enough: if it still does, it is answered out of its turn; a cell is prepared for it. */
   overdue(job: Job): Step[] {
     const at = this.waiting.indexOf(job);
     if (at < 0) return [];
+    if (isCell(job)) return this.nextCell === job ? [step("prepare", job)] : [];
     this.waiting.splice(at, 1);
     return FOR_LANGUAGE.has(typeOf(job)) ? this.ask(job) : answered(job);
   }
@@ -93,7 +96,7 @@ export class RequestQueue {
 
   /** Takes the execute requests out of those that wait. */
   private takeExecutions(): Job[] {
-    const taken = this.waiting.filter((job) => typeOf(job) === "execute_request");
+    const taken = this.waiting.filter(isCell);
     const left = this.waiting.filter((job) => !taken.includes(job));
     this.waiting.splice(0, this.waiting.length, ...left);
     return taken;
@@ -108,9 +111,15 @@ export class RequestQueue {
       if (FOR_MAIN.has(typeOf(job))) {
         this.current = job;
         steps.push(step("busy", job), step("forward", job));
+        if (this.nextCell) steps.push(step("remind", this.nextCell));
       } else steps.push(...(FOR_LANGUAGE.has(typeOf(job)) ? this.ask(job) : answered(job)));
     }
     return steps;
+  }
+
+  /** The cell that comes behind one that runs. */
+  private get nextCell(): Job | undefined {
+    return this.current && isCell(this.current) ? this.waiting.find(isCell) : undefined;
   }
 
   private ask(job: Job): Step[] {

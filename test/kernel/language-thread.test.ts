@@ -35,6 +35,36 @@ test("a completion knows what the cell before it declared", async () => {
   }
 });
 
+test("the next cell is checked while one runs", { timeout: 60_000 }, async () => {
+  const orders = "type Arranged<T, K = T> = [T] extends [never] ? [] : K extends K ? [K, ...Arranged<Exclude<T, K>>] : never;";
+  const slow = (digits: string) => `const wrong${digits.length}: Arranged<${[...digits].join(" | ")}> = [];`;
+  await run(orders);
+  const timed = async (work: Promise<unknown>[]) => {
+    const began = performance.now();
+    await Promise.all(work);
+    return performance.now() - began;
+  };
+  const alone = await timed([run(slow("123456"))]);
+  const pause = Math.round(2 * alone + 200);
+  const both = await timed([run(`await new Promise((r) => setTimeout(r, ${pause})); const waited = true;`), run(slow("123457"))]);
+  expect(both - pause).toBeLessThan(alone / 2);
+  expect(result(await run("waited"))).toBe("true");
+});
+
+test("a cell that was prepared for what did not come is checked for what did", async () => {
+  await run("const later = 5;");
+  const fails = kernel.begin(
+    "await new Promise((r) => setTimeout(r, 300)); if (later) throw new Error('no'); const other = 1; const late = '';",
+    {
+      stop_on_error: false,
+    },
+  );
+  const [wrong, right] = [run("other", { stop_on_error: false }), run("later.toFixed(1)")];
+  failed(await fails.done);
+  expect(failed(await wrong).ename).toBe("TypeCheckError");
+  expect(result(await right)).toBe("'5.0'");
+});
+
 test("a type that takes minutes to check is stopped like a loop, and what has run keeps its types", { timeout: 60_000 }, async () => {
   await run("const kept = 7; function twice(x: number) { return 2 * x; }");
   const orders = "type Orders<T, K = T> = [T] extends [never] ? [] : K extends K ? [K, ...Orders<Exclude<T, K>>] : never;";

@@ -30,11 +30,27 @@ describe("sequences by hand", () => {
   test("one after the other", () => {
     const { shell, ends, running } = createScript();
     expect(shell("a")).toEqual(["busy a", "forward a"]);
-    expect(shell("b")).toEqual([]);
+    expect(shell("b")).toEqual(["remind b"]);
     expect(running()).toBe("a");
     expect(ends("a")).toEqual(["reply a", "idle a", "busy b", "forward b"]);
     expect(ends("b")).toEqual(["reply b", "idle b"]);
     expect(running()).toBeUndefined();
+  });
+
+  test("the cell that comes next is prepared while another takes its time", () => {
+    const { shell, ends, overdue } = createScript();
+    shell("a");
+    expect(shell("b")).toEqual(["remind b"]);
+    expect(shell("c")).toEqual([]);
+    expect(overdue("b")).toEqual(["prepare b"]);
+    expect(ends("a")).toEqual(["reply a", "idle a", "busy b", "forward b", "remind c"]);
+    expect(overdue("b")).toEqual([]); // it has begun
+    expect(overdue("c")).toEqual(["prepare c"]);
+    expect(ends("b")).toEqual(["reply b", "idle b", "busy c", "forward c"]);
+    shell("comm", "comm_info");
+    shell("d");
+    ends("c");
+    expect(overdue("d")).toEqual([]); // no cell runs
   });
 
   test("what needs no main thread keeps its turn on shell, and is answered at once on control", () => {
@@ -161,6 +177,7 @@ test("whatever comes in whatever order: one reply for each, in turn; what was ab
       const take = (steps: string[]) => {
         for (const word of steps) {
           if (word.startsWith("resume ")) expect(word).toBe(`resume ${script.running()}`);
+          else if (word.startsWith("prepare ")) expect(begun()).not.toContain(word.slice("prepare ".length));
           else if (word.startsWith("remind ")) reminded.push(word.slice("remind ".length));
           else log.push(word);
         }
