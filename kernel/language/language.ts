@@ -5,6 +5,7 @@ import ts = require("typescript");
 import type { TypeCheck } from "../../src/frontend/type-check.js";
 import { isCalledLater, ownPlace, type PastCell, withoutNames } from "./dependents.js";
 import { cellTransformer } from "./emit.js";
+import { importHint } from "./import-hints.js";
 import { namesOfLibrary } from "./library-imports.js";
 import { type Declared, declaredNames, namesInFunctions, usedNames } from "./names.js";
 import { createService, type Service } from "./service.js";
@@ -202,7 +203,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
       let checked = check(parsed, text, level);
       if (checked.found.length && service.takeNode()) checked = check(parsed, text, level);
       const { program, file, found, syntactic } = checked;
-      const warnings = located(found, parsed, syntactic);
+      const warnings = located(found, parsed, syntactic, (fault) => importHint(fault, program));
       if (warnings.length && (level === "strict" || syntactic)) return { faults: warnings };
 
       const declares = own.map(({ name }) => name);
@@ -307,12 +308,18 @@ export function readable(text: string): string {
 }
 
 /** The faults that count, at their places in the reader's text. */
-function located(found: readonly ts.Diagnostic[], parsed: ts.SourceFile, syntactic: boolean): Diagnostic[] {
+function located(
+  found: readonly ts.Diagnostic[],
+  parsed: ts.SourceFile,
+  syntactic: boolean,
+  hint: (fault: ts.Diagnostic) => string | undefined = () => undefined,
+): Diagnostic[] {
   return found
     .filter((diagnostic) => diagnostic.category === ts.DiagnosticCategory.Error && !isTolerated(diagnostic.code))
     .map((diagnostic) => {
       const at = parsed.getLineAndCharacterOfPosition(Math.min(diagnostic.start ?? 0, parsed.text.length));
-      const message = readable(ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n"));
+      const text = readable(ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n"));
+      const message = [text, hint(diagnostic)].filter(Boolean).join(" ");
       return { line: at.line + 1, column: at.character + 1, code: diagnostic.code, message, syntactic };
     });
 }

@@ -48,6 +48,9 @@ export function librarySources(names: readonly string[]): Source[] | undefined {
   return found.some((source) => source === undefined) ? undefined : (found as Source[]);
 }
 
+/** Whether `erpo` exports a name, a value or a type. */
+export const exportsName = (name: string): boolean => sourcesOf(library.types).has(name);
+
 /** A module of TypeScript that exports these values and types of `erpo`; all of it where one of them is unknown, so that the fault names it. */
 export function libraryModule(names: Iterable<string> | "all"): string {
   const sources = sourcesOf(library.types);

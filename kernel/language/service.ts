@@ -111,6 +111,7 @@ export function createService(folder: string, checked: readonly string[], cancel
     readFile: moduleHost.readFile,
     directoryExists: ts.sys.directoryExists,
     getDirectories: ts.sys.getDirectories,
+    readDirectory: ts.sys.readDirectory,
     useCaseSensitiveFileNames: () => ts.sys.useCaseSensitiveFileNames,
     ...(ts.sys.realpath ? { realpath: ts.sys.realpath } : {}),
     getCompilationSettings: () => settings,

@@ -1,4 +1,4 @@
-import { mkdtempSync } from "node:fs";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -45,4 +45,36 @@ test("text of another language has no completions", () => {
 
 test("what goes wrong is the answer", () => {
   expect(ask("no_such", {})).toMatchObject({ status: "error", ename: "TypeError" });
+});
+
+test("strings are completed with modules, the kernel's and the notebook's, and with files", () => {
+  const folder = mkdtempSync(join(tmpdir(), "erpo-paths-"));
+  mkdirSync(join(folder, "data"));
+  for (const file of ["helper.ts", "data/test.csv", "data/train set.csv", "data/.hidden"]) writeFileSync(join(folder, file), "export {};");
+  const own = createLanguage(folder, new Set(), () => false);
+  const matches = (code: string) => {
+    const { matches, cursor_start } = answerQuestion(own, "complete_request", { code, cursor_pos: code.length });
+    return (matches as string[]).map((match) => code.slice(0, cursor_start as number) + match);
+  };
+  expect(matches('import {} from "./h')).toEqual(['import {} from "./helper']);
+  expect(matches('import {} from "erp')).toEqual(['import {} from "erpo']);
+  expect(matches('import {} from "node:fs/')).toEqual(['import {} from "node:fs/promises']);
+  expect(matches('await import("danf')).toEqual(['await import("danfojs-node']);
+  expect(matches('read("da')).toEqual(['read("data/']);
+  expect(matches('read("data/t')).toEqual(['read("data/test.csv', 'read("data/train set.csv']);
+  expect(matches('read("data/.')).toEqual(['read("data/.hidden']);
+  expect(matches('const plain = "da')).toEqual([]);
+  expect(matches('// read("data/t')).toEqual([]);
+});
+
+test("a name that nothing declares is looked for in erpo and in Node", () => {
+  const messages = (code: string) => {
+    const checked = language.compile(code, "strict");
+    return "faults" in checked ? checked.faults.map(({ message }) => message) : [];
+  };
+  expect(messages("display(1)")).toEqual([`Cannot find name 'display'. It comes with: import { display } from "erpo";`]);
+  expect(messages("readFileSync('a')")).toEqual([
+    `Cannot find name 'readFileSync'. It comes with: import { readFileSync } from "node:fs";`,
+  ]);
+  expect(messages("nowhereAtAll")).toEqual(["Cannot find name 'nowhereAtAll'."]);
 });
