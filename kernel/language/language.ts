@@ -99,7 +99,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
   let cells = 0;
   const read = createReader();
   let compiled: { code: string; level: TypeCheck; declares: string[] } | undefined; // the last cell, until it has run
-  let expected: { code: string; names: string[]; undo: () => void } | undefined; // what is taken to have run
+  let expected: { code: string; level: TypeCheck; names: string[]; undo: () => void } | undefined; // what is taken to have run
 
   /** Stands behind the reader's text, so that positions stay what they are. */
   function bookkeeping(own: readonly Declared[], wanted: Iterable<string>, newer: ReadonlyMap<string, Owner> = new Map()): string {
@@ -185,6 +185,18 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
     for (const module of past.keys()) if (!living.has(module)) past.delete(module);
   }
 
+  /** Takes the cell that was compiled last to have run and bound all its names. False where none waits for that. */
+  function expect(): boolean {
+    if (!compiled || augments(read(compiled.code).parsed)) return false;
+    const { code, declares, level } = compiled;
+    const before = { owners: new Map(owners), past: new Map(past), cells };
+    const undo = () => ({ owners, past, cells } = before);
+    compiled = undefined;
+    commit({ label: "", code, names: declares });
+    expected = { code, level, names: declares, undo };
+    return true;
+  }
+
   /** Goes back to what has really run. */
   function forget(): void {
     expected?.undo();
@@ -237,17 +249,13 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
       }
     },
 
-    prepare(next) {
-      if (!compiled || expected || augments(read(compiled.code).parsed)) return;
-      const { code, declares, level } = compiled;
-      const before = { owners: new Map(owners), past: new Map(past), cells };
-      const undo = () => ({ owners, past, cells } = before);
-      commit({ label: "", code, names: declares });
-      expected = { code, names: declares, undo };
-      const { parsed, own, used } = read(next);
+    prepare(code) {
+      expect();
+      if (!expected) return;
+      const { parsed, own, used } = read(code);
       service.takeFromLibrary(namesOfLibrary(parsed));
       service.takeNode();
-      check(parsed, next + bookkeeping(own, used), level);
+      check(parsed, code + bookkeeping(own, used), expected.level);
     },
 
     readNode() {
@@ -255,6 +263,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
     },
 
     open(code) {
+      expect(); // what still runs is known by its names
       const parsed = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022);
       const own = declaredNames(parsed);
       service.takeNode();

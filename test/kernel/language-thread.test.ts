@@ -28,6 +28,17 @@ test.each([
   expect(failed(await cell.done).ename).toBe("KeyboardInterrupt");
 });
 
+test("a completion knows what the cell that runs will have declared", async () => {
+  const cell = kernel.begin(
+    "const soon = { figure: 1 }; console.log('on'); await new Promise((r) => setTimeout(r, 500)); if (soon) throw new Error('no'); const unborn = 1;",
+  );
+  await kernel.output(cell);
+  expect((await complete("soon.")).matches).toContain("figure");
+  failed(await cell.done);
+  expect((await complete("soon.")).matches).toContain("figure");
+  expect((await complete("unbo")).matches).not.toContain("unborn");
+});
+
 test("a completion knows what the cell before it declared", async () => {
   for (let i = 0; i < 40; i++) {
     await run(`const item${i}x = ${i};`);
