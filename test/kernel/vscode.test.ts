@@ -158,7 +158,7 @@ test("what is asked at once after kernel_info, before the first cell, is answere
   expect(comms.content).toEqual({ status: "ok", comms: {} });
   expect([...new Set(first.shown)]).toEqual(["status busy", "execute_input", "stream on\n", "status idle"]); // busy again behind the completion
   expect((completion.content as { matches: string[] }).matches).toContain("amount");
-  expect(second.shown).toEqual(["status busy", "execute_input", "execute_result 21", "status idle"]);
+  expect([...new Set(second.shown)]).toEqual(["status busy", "execute_input", "execute_result 21", "status idle"]);
 });
 
 test("the stop button, which asks on shell, stops the cell that runs and aborts those that wait", async () => {
