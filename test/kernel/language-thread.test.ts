@@ -1,6 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { failed, result, useKernel } from "./client.js";
+import { failed, KernelClient, result, useKernel } from "./client.js";
+
+/** All orders of a union's members: of eight they take minutes to compare, of nine more memory than there is. */
+const orders = "type Orders<T, K = T> = [T] extends [never] ? [] : K extends K ? [K, ...Orders<Exclude<T, K>>] : never;";
+const digits = "1 | 2 | 3 | 4 | 5 | 6 | 7 | 8";
 
 const kernel = useKernel();
 const { run } = kernel;
@@ -47,8 +51,7 @@ test("a completion knows what the cell before it declared", async () => {
 });
 
 test("the next cell is checked while one runs", { timeout: 60_000 }, async () => {
-  const orders = "type Arranged<T, K = T> = [T] extends [never] ? [] : K extends K ? [K, ...Arranged<Exclude<T, K>>] : never;";
-  const slow = (digits: string) => `const wrong${digits.length}: Arranged<${[...digits].join(" | ")}> = [];`;
+  const slow = (digits: string) => `const wrong: Orders<${[...digits].join(" | ")}> = [];`;
   await run(orders);
   const timed = async (work: Promise<unknown>[]) => {
     const began = performance.now();
@@ -78,8 +81,6 @@ test("a cell that was prepared for what did not come is checked for what did", a
 
 test("a type that takes minutes to check is stopped like a loop, and what has run keeps its types", { timeout: 60_000 }, async () => {
   await run("const kept = 7; function twice(x: number) { return 2 * x; }");
-  const orders = "type Orders<T, K = T> = [T] extends [never] ? [] : K extends K ? [K, ...Orders<Exclude<T, K>>] : never;";
-  const digits = "1 | 2 | 3 | 4 | 5 | 6 | 7 | 8";
   const cell = kernel.begin(`${orders}\ndeclare const a: Orders<${digits}>; const b: Orders<${digits.replace("8", "9")}> = a;`);
   await sleep(3000); // it is being checked
   const asked = performance.now();
@@ -89,4 +90,14 @@ test("a type that takes minutes to check is stopped like a loop, and what has ru
   expect(result(await run("twice(kept)"))).toBe("14");
   expect(failed(await run("twice('a')")).ename).toBe("TypeCheckError");
   expect((await complete("kep")).matches).toContain("kept");
+});
+
+test("a type that takes all memory costs its cell and nothing else", { timeout: 60_000 }, async () => {
+  const small = await KernelClient.start({ env: { NODE_OPTIONS: "--max-old-space-size=150" } });
+  await small.run("const kept = 1;");
+  expect(failed(await small.run(`${orders}\nconst all: Orders<${digits} | 9> = [];`)).evalue).toMatch(
+    /^the type checker failed: .*memory.*; the session's values are kept$/,
+  );
+  expect(result(await small.run("kept + 1"))).toBe("2");
+  await small.stop();
 });
