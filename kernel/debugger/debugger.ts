@@ -118,7 +118,12 @@ export class Debugger {
     }),
     initialize: async ({ clientID }: DebugProtocol.InitializeRequestArguments) => {
       this.client = clientID;
-      if (!this.started) await this.program.start(() => this.ask("cells"));
+      try {
+        if (!this.started) await this.program.start(() => this.ask("cells"));
+      } catch (error) {
+        await this.program.stop().catch(() => {}); // nothing half-done is left to the next try
+        throw error;
+      }
       this.started = true;
       return capabilities;
     },

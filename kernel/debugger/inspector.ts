@@ -2,7 +2,7 @@ import inspector from "node:inspector";
 import { Refusal } from "./protocol.js";
 
 /** A main thread that answers no later than this is in a call that blocks it, ms. */
-const PATIENCE = 5000;
+const PATIENCE = 10_000;
 /** Answers come late to a thread whose loop does not turn, ms. */
 const TURN = 50;
 
@@ -30,7 +30,7 @@ export class MainInspector {
         return;
       }
       const late = () =>
-        over(new Refusal("the main thread has not answered within 5 s: it is in a call that blocks it; try again when that is over"));
+        over(new Refusal("the main thread has not answered within 10 s: it is in a call that blocks it; try again when that is over"));
       const timer = setTimeout(late, PATIENCE);
       const over = (error: Error | null, result?: unknown) => {
         clearTimeout(timer);
