@@ -65,6 +65,10 @@ export interface CellScript {
 export interface Runtime {
   /** Starts a compiled cell in a job of its own. */
   start(script: CellScript): Run;
+  /** The names that cells have declared and that have a value, those of the running cell too. Runs nothing of the reader's. */
+  values(): Map<string, unknown>;
+  /** Declares a name as a cell would. */
+  put(name: string, value: unknown): void;
 }
 
 /**
@@ -92,6 +96,23 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
     meta.resolve ??= (await load(resolver)).default as ImportMeta["resolve"];
   };
 
+  const known = new Set<string>();
+  const installedGetters = new WeakSet<() => unknown>();
+  const home = (name: string): object => (builtinNames.has(name) ? shadows : globalThis);
+  const put = (target: object, name: string, value: unknown, writable: boolean) =>
+    Object.defineProperty(target, name, { configurable: true, enumerable: true, writable, value });
+
+  function values(): Map<string, unknown> {
+    const found = new Map<string, unknown>();
+    for (const name of known) {
+      const property = Object.getOwnPropertyDescriptor(home(name), name);
+      if (!property || (property.get && !installedGetters.has(property.get))) continue;
+      if (!property.get) found.set(name, property.value);
+      else if (isAlive(property.get)) found.set(name, property.get());
+    }
+    return found;
+  }
+
   /** Named imports from `erpo`. */
   async function take(names: readonly string[]): Promise<Record<string, unknown>> {
     const sources = librarySources(names);
@@ -109,14 +130,18 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
   }
 
   return {
+    values,
+    put(name, value) {
+      known.add(name);
+      put(home(name), name, value, true);
+    },
+
     start({ label, source, javascript, sourceMap }) {
       type Declared = { get: () => unknown; installed: () => unknown; target: object; before: PropertyDescriptor | undefined };
       const declared = new Map<string, Declared>();
       /** Names that the cell's functions use, what they were before it, and whether it has come to them. */
       const shared = new Map<string, { target: object; before: PropertyDescriptor | undefined; bound: boolean; variable: boolean }>();
       let began = false;
-      const put = (target: object, name: string, value: unknown, writable: boolean) =>
-        Object.defineProperty(target, name, { configurable: true, enumerable: true, writable, value });
       const kernel = {
         ...{ pick, meta, completeMeta, shadows },
         import(specifier: string, options?: ImportCallOptions) {
@@ -132,6 +157,7 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
         declare(names: Record<string, Accessor>, functions: readonly string[], variables: readonly string[]) {
           began = true;
           for (const name of functions) {
+            known.add(name);
             const target = builtinNames.has(name) ? shadows : globalThis;
             const before = Object.getOwnPropertyDescriptor(target, name);
             const variable = variables.includes(name);
@@ -142,6 +168,8 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
             const target = builtinNames.has(name) ? shadows : globalThis;
             const before = Object.getOwnPropertyDescriptor(target, name);
             const access = { get: before ? orElse(get, before) : get, set };
+            known.add(name);
+            installedGetters.add(access.get);
             declared.set(name, { get, installed: access.get, target, before });
             Object.defineProperty(target, name, { configurable: true, enumerable: true, ...access });
           }

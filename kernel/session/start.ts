@@ -1,12 +1,14 @@
 import { type TypeCheck, typeCheckLevels } from "../../src/frontend/type-check.js";
 import { historyDir } from "../../src/setup/paths.js";
+import { expose } from "../debugger/exposed.js";
 import type { LanguageThread } from "../language/language-thread.js";
 import { createRuntime } from "../language/runtime.js";
-import { installStackTraces } from "../language/stack.js";
+import { cellSources, installStackTraces } from "../language/stack.js";
 import { CommMessages } from "./comm-messages.js";
 import { shareState, throwerOf, within } from "./context.js";
 import { Dispatcher } from "./dispatcher.js";
 import { Executor } from "./execute.js";
+import { format } from "./format.js";
 import { History } from "./history.js";
 import { captureInherited } from "./inherited.js";
 import { Questions } from "./input.js";
@@ -31,7 +33,9 @@ const beforeImport = (specifier: string): void => {
 export function startSession(folder: string, language: LanguageThread, state: Int32Array, post: Post): Dispatcher {
   shareState(state);
   const waits = new Waits();
-  const executor = new Executor(language, createRuntime(folder, waits, beforeImport), waits, state);
+  const runtime = createRuntime(folder, waits, beforeImport);
+  const executor = new Executor(language, runtime, waits, state);
+  expose({ values: runtime.values, put: runtime.put, cells: cellSources, format: (value) => within(undefined, () => format(value)) });
   const level = process.env.ERPO_TYPE_CHECK as TypeCheck | undefined;
   if (level && typeCheckLevels.includes(level)) executor.typeCheck = level;
   const questions = new Questions(post);

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import * as zmq from "zeromq";
+import type { Debugger } from "../debugger/debugger.js";
 import type { Answer, Next, Question } from "../language/language-worker.js";
 import { type FromMain, type ProtocolData, State, type ToMain } from "./bridge.js";
 import { Interrupter } from "./interrupter.js";
@@ -75,11 +76,14 @@ let executions = 0;
 
 /** @param replied by another thread, for the step that sends it */
 function take(steps: readonly Step[], replied?: { replyType: string; content: object | null }): void {
-  for (const { do: what, job } of steps) {
+  for (const [i, { do: what, job }] of steps.entries()) {
     const { channel, message } = job;
     if (what === "busy" || what === "idle") publish("status", { execution_state: what }, message.header);
-    else if (what === "resume") publish("status", { execution_state: "busy" }, message.header);
-    else if (what === "answer") answer(job);
+    else if (what === "resume" && queue.running === job) publish("status", { execution_state: "busy" }, message.header);
+    else if (what === "answer" && message.header.msg_type === "debug_request") {
+      void debug(job).then(() => take(steps.slice(i + 1)));
+      return;
+    } else if (what === "answer") answer(job);
     else if (what === "forward") forward(job);
     else if (what === "ask") ask(job);
     else if (what === "prepare") questions?.postMessage({ next: String(message.content.code ?? "") } satisfies Next);
@@ -87,7 +91,7 @@ function take(steps: readonly Step[], replied?: { replyType: string; content: ob
     else if (what === "abort") {
       const content = { status: "aborted", execution_count: executions, payload: [], user_expressions: {} };
       reply(channel, message, "execute_reply", content);
-    } else {
+    } else if (what === "reply") {
       streams.flush();
       if (replied?.content) reply(channel, message, replied.replyType, replied.content);
     }
@@ -106,23 +110,41 @@ function answer({ channel, message }: Job): void {
     case "interrupt_request":
       interrupt();
       reply(channel, message, "interrupt_reply", { status: "ok" });
-      return;
-    case "debug_request":
-      reply(channel, message, "debug_reply", {
-        type: "response",
-        request_seq: message.content.seq ?? 0,
-        seq: 0,
-        command: message.content.command ?? "",
-        success: false,
-        message: "this kernel has no debugger",
-      });
   }
 }
 
-const interrupt = () => interrupter.interrupt({ type: "interrupt", id: queue.running?.id });
+let debugging: Debugger | undefined;
+let debugParent: Partial<Header> = {};
+
+/** Answers a request of a debugger, which is loaded with the first one. */
+async function debug({ channel, message }: Job): Promise<void> {
+  const { Debugger } = await import("../debugger/debugger.js");
+  debugging ??= new Debugger({
+    event: (content) => publish("debug_event", content, debugParent),
+    running: () => queue.running !== undefined,
+    run: (code) => {
+      const content = { code, silent: true, store_history: false, allow_stdin: false, stop_on_error: false };
+      const header = createHeader("execute_request", session);
+      take(queue.arrived("shell", { identities: [], header, parentHeader: {}, metadata: {}, content, buffers: [] }));
+    },
+  });
+  debugParent = message.header;
+  const { seq, command, arguments: args } = message.content;
+  reply(channel, message, "debug_reply", await debugging.answer({ seq: seq ?? 0, command: command ?? "", arguments: args }));
+}
+
+const interrupt = () => stop({ type: "interrupt", id: queue.running?.id });
+
+/** Stops what the main thread does, also where it stands still. */
+function stop(question: ToMain): void {
+  interrupter.interrupt(question);
+  if (debugging?.standsStill) interrupter.stopStanding();
+  debugging?.interrupt();
+}
 
 function forward(job: Job): void {
   const { header, metadata, content, buffers } = job.message;
+  if (header.msg_type === "execute_request") debugging?.sent(String(content.code ?? ""));
   post({ type: "request", id: job.id, request: { header, metadata, content, buffers } });
 }
 
@@ -199,7 +221,7 @@ function shutDown(channel: "shell" | "control", message: Message): void {
   const content = { status: "ok", restart: message.content.restart ?? false };
   reply(channel, message, "shutdown_reply", content);
   publish("shutdown_reply", content, message.header);
-  interrupter.interrupt({ type: "shutdown" });
+  stop({ type: "shutdown" });
   setTimeout(() => {
     signalChildren(process.pid, "SIGKILL");
     process.kill(process.pid, "SIGKILL");
@@ -207,6 +229,7 @@ function shutDown(channel: "shell" | "control", message: Message): void {
 }
 
 async function close(): Promise<void> {
+  debugging?.close();
   streams.flush();
   await Promise.race([
     Promise.all(Object.values(outboxes).map((outbox) => outbox.drained())),
@@ -226,9 +249,11 @@ main.on("message", (message: FromMain) => {
   else if (message.type === "pong") interrupter.pong();
   else if (message.type === "interrupt") interrupt();
   else if (message.type === "child") interrupter.child(message.pid, message.ended);
-  else if (message.type === "settled") interrupter.settled();
   else if (message.type === "language") askFrom(message.questions);
-  else void close();
+  else if (message.type === "settled") {
+    interrupter.settled();
+    debugging?.settled();
+  } else void close();
 });
 
 async function serve(socket: zmq.Router, handle: (message: Message) => void): Promise<void> {

@@ -192,7 +192,7 @@ export class KernelClient {
   }
 
   /** Waits for a broadcast message. */
-  until(wanted: (message: Message) => boolean, timeout = 20_000): Promise<Message> {
+  until(wanted: (message: Message) => boolean, timeout = 60_000): Promise<Message> {
     return new Promise((resolve, reject) => {
       const watch = () => {
         const found = this.iopub.find(wanted);

@@ -1,12 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { install } from "../../kernel/install.js";
 import { testChromium } from "../chromium.js";
-import { freePorts } from "./client.js";
+import { type Lab, startLab } from "./jupyterlab-server.js";
 import { testPython } from "./python-env.js";
 
 /** A real JupyterLab, and the Notebook that comes with its server, in a real browser, from an empty folder. `ERPO_SCREENSHOTS=DIR` keeps pictures. */
@@ -25,76 +21,26 @@ const CELLS = [
 
 const STOP = '[data-command="notebook:interrupt-kernel"], [data-jp-item-name="interrupt"]';
 
-let address: string;
-let server: ChildProcess;
+let lab: Lab;
 let browser: Browser;
 let page: Page;
 
 beforeAll(async () => {
   if (!ready) return;
-  const folder = mkdtempSync(join(tmpdir(), "erpo-lab-"));
-  install({ prefix: join(folder, "prefix") });
-  const cells = CELLS.map((source, i) => ({
-    cell_type: "code",
-    id: `cell-${i}`,
-    metadata: {},
-    source,
-    outputs: [],
-    execution_count: null,
-  }));
-  const metadata = { kernelspec: { name: "erpo", display_name: "TypeScript (ERPO)", language: "typescript" } };
-  for (const name of ["lab", "notebook"])
-    writeFileSync(join(folder, `${name}.ipynb`), JSON.stringify({ cells, metadata, nbformat: 4, nbformat_minor: 5 }));
-  const [port] = await freePorts(1);
-  server = spawn(
-    python!,
-    [
-      "-m",
-      "jupyterlab",
-      "--no-browser",
-      "--allow-root",
-      `--port=${port}`,
-      `--ServerApp.root_dir=${folder}`,
-      "--IdentityProvider.token=",
-      "--LabApp.expose_app_in_browser=True",
-      "--JupyterNotebookApp.expose_app_in_browser=True",
-      "--LabApp.news_url=None",
-    ],
-    {
-      cwd: folder,
-      env: {
-        ...process.env,
-        HOME: folder,
-        JUPYTER_PATH: join(folder, "prefix", "share", "jupyter"),
-        JUPYTER_CONFIG_DIR: join(folder, "config"),
-        JUPYTER_DATA_DIR: join(folder, "data"),
-        JUPYTER_RUNTIME_DIR: join(folder, "runtime"),
-      },
-      stdio: ["ignore", "ignore", "pipe"],
-    },
-  );
-  await new Promise<void>((resolve, reject) => {
-    let log = "";
-    server.stderr!.on("data", (chunk) => {
-      log += chunk;
-      if (log.includes("is running at")) resolve();
-    });
-    server.once("exit", () => reject(new Error(`JupyterLab has ended:\n${log}`)));
-  });
+  lab = await startLab(python!, { lab: CELLS, notebook: CELLS });
   browser = await puppeteer.launch({ executablePath: chromium!, args: ["--no-sandbox"], defaultViewport: { width: 1300, height: 1400 } });
-  address = `http://127.0.0.1:${port}`;
   await open("lab/tree/lab.ipynb");
 }, 180_000);
 
 afterAll(async () => {
   await browser?.close();
-  server?.removeAllListeners("exit").kill("SIGTERM");
+  lab?.stop();
 });
 
 /** Opens a notebook in a page of its own, which the helpers below are about, and waits for its kernel. */
 async function open(path: string): Promise<void> {
   page = await browser.newPage();
-  await page.goto(`${address}/${path}`);
+  await page.goto(`${lab.address}/${path}`);
   await page.waitForSelector(".jp-Notebook .jp-CodeCell", { timeout: 60_000 });
   await kernelIs("idle");
 }
