@@ -3,6 +3,7 @@ import { imageType } from "../../src/frontend/formats.js";
 import type { MimeBundle, Shown } from "../../src/frontend/frontend.js";
 import { ownDisplay } from "../../src/frontend/shown.js";
 import { frameHTML, isFrame } from "./format-frame.js";
+import { rowList, rowsHTML } from "./format-rows.js";
 import { awaited, isTensor, tensorBundle } from "./format-tensor.js";
 
 const MAX_TEXT = 100_000;
@@ -43,6 +44,8 @@ function known(value: unknown): MimeBundle | undefined {
     const image = imageType(value);
     if (image) return { [image]: value, "text/plain": `<${image}, ${value.length} bytes>` };
   }
+  const rows = rowList(value);
+  if (rows) return { "text/plain": text(value), "text/html": rowsHTML(rows) };
   const schema = (value as { $schema?: unknown } | null | undefined)?.$schema;
   if (typeof schema === "string" && /^https:\/\/vega\.github\.io\/schema\/vega-lite\/v\d/.test(schema)) {
     return { "application/vnd.vegalite.v6+json": value, "application/vnd.vegalite.v5+json": value, "text/plain": text(value) };
