@@ -115,7 +115,9 @@ export class Executor {
     if (this.current !== current) return {}; // given up long ago
     await this.absorb();
     if (current.stoppingSince !== undefined) throw new KeyboardInterrupt();
+    context.over = true;
     if (error) throw error.thrown;
+    if (context.failure) throw context.failure.thrown;
     return shown ? { result: shown } : {};
   }
 
