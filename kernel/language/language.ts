@@ -8,6 +8,7 @@ import { cellTransformer } from "./emit.js";
 import { namesOfLibrary } from "./library-names.js";
 import { type Declared, declaredNames, namesInFunctions, usedNames } from "./names.js";
 import { createService, type Service } from "./service.js";
+import { takenOptions } from "./tsconfig.js";
 
 /** A fault in a cell's text. Lines and columns count from 1. */
 export interface Diagnostic {
@@ -62,8 +63,10 @@ interface Owner {
 
 /** @param folder where the notebook is */
 export function createLanguage(folder: string, cancelled: () => boolean): Language {
-  const current = join(folder, "In[].ts"); // always the same name: the program's structure is then reused from cell to cell
-  const again = Array.from({ length: 8 }, (_, i) => join(folder, `In[again ${i}].ts`)); // cells that have run, while they are checked again; of the program for the same reason
+  const ending = takenOptions(folder).jsx === undefined ? "ts" : "tsx";
+  const parse = (code: string, parents: boolean) => ts.createSourceFile(`cell.${ending}`, code, ts.ScriptTarget.ES2022, parents);
+  const current = join(folder, `In[].${ending}`); // always the same name: the program's structure is then reused from cell to cell
+  const again = Array.from({ length: 8 }, (_, i) => join(folder, `In[again ${i}].${ending}`)); // cells that have run, while they are checked again; of the program for the same reason
   const service = createService(folder, [current, ...again], cancelled);
   const clear = () => {
     for (const file of again) service.write(file, "export {};");
@@ -141,7 +144,7 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
 
   return {
     compile(code, label, shadowed, level = "strict") {
-      const parsed = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022, true);
+      const parsed = parse(code, true);
       const own = declaredNames(parsed);
       const used = usedNames(parsed);
       const inFunctions = namesInFunctions(parsed);
@@ -176,7 +179,7 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
           const names = own.filter(({ name }) => bound(name));
           if (names.length === 0 && !augments(parsed)) return;
           const module = `./In[${++cells}]`;
-          const name = join(folder, `${module}.ts`);
+          const name = join(folder, `${module}.${ending}`);
           service.write(name, text);
           if (augments(parsed)) service.keep(name);
           past.set(module, { label, code, parsed, inFunctions });
@@ -188,7 +191,7 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
     },
 
     open(code) {
-      const parsed = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022);
+      const parsed = parse(code, false);
       const own = declaredNames(parsed);
       if (/["']erpo["']/.test(code)) service.takeFromLibrary("all"); // what could stand there
       service.write(current, code + bookkeeping(own, owners.keys()));

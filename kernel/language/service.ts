@@ -8,6 +8,7 @@ import { createDocuments } from "./documents.js";
 import { libraryModule } from "./library-names.js";
 import { isBare, isKernelPackage, kernelImporter, library, typeRoot } from "./packages.js";
 import { standardLibrary } from "./standard-library.js";
+import { takenOptions } from "./tsconfig.js";
 
 /** What a cell may use without importing it, beside Node's own globals. */
 const GLOBALS = `
@@ -59,7 +60,7 @@ export interface Service {
  */
 export function createService(folder: string, checked: readonly string[], cancelled: () => boolean): Service {
   const kernelTypes = typeRoot();
-  const settings: ts.CompilerOptions = { ...options, typeRoots: [kernelTypes], types: ["node"] };
+  const settings: ts.CompilerOptions = { ...options, ...takenOptions(folder), typeRoots: [kernelTypes], types: ["node"] };
   const globals = join(folder, "erpo-globals.d.ts");
   const taken = join(folder, "erpo-taken.ts"); // what cells import from "erpo"
   const standard = standardLibrary();

@@ -4,8 +4,10 @@ import { isDisplayHandle } from "../../src/frontend/display.js";
 import type { Shown } from "../../src/frontend/frontend.js";
 import type { TypeCheck } from "../../src/frontend/type-check.js";
 import { job } from "../language/job.js";
+import { isJsx } from "../language/jsx.js";
 import type { Language } from "../language/language.js";
 import type { Runtime } from "../language/runtime.js";
+import { JSX_HINT } from "../language/transpile.js";
 import { State } from "../wire/bridge.js";
 import { type Context, enterContext, resetContext } from "./context.js";
 import { describeDiagnostics, describeThrown, type ErrorContent } from "./errors.js";
@@ -88,7 +90,7 @@ export class Executor {
     const compiled = this.language.compile(code, label, this.runtime.shadows, this.typeCheck);
     if ("faults" in compiled) {
       const error = describeDiagnostics(label, code, compiled.faults);
-      const hint = hintFor(code);
+      const hint = hintFor(code) ?? (compiled.faults[0]!.syntactic && isJsx(code) ? JSX_HINT : undefined);
       return { error: hint === undefined ? error : { ...error, traceback: [...error.traceback, `Hint: ${hint}.`] } };
     }
     if (compiled.warnings.length) warn(describeDiagnostics(label, code, compiled.warnings).traceback.join("\n"));
