@@ -33,7 +33,7 @@ const DISPLAY = Symbol.for("Jupyter.display");
  * Drawing goes on in the background; a cell ends only when its figures are drawn. Drawing takes about a tenth of the time at most.
  *
  * @param spec Vega-Lite 6 with inline data (`data.values`), which `push` adds to; nothing is ever loaded from a URL or file
- * @throws FigureError when the label is not `fig-...`; a wrong specification is told by `done()`, and in the figure's place
+ * @throws FigureError when the label is not `fig-...`; a specification that is wrong or draws nothing is told in the figure's place, and by `done()`, else as its cell's error
  */
 export function figure(spec: VegaLiteSpec, options: FigureOptions = {}): Figure {
   if (options.label !== undefined) checkLabel(options.label, "fig");
