@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 
 import ts = require("typescript");
 
+import { isJsx } from "./jsx.js";
 import { type Language, readable } from "./language.js";
 import { pathCompletions } from "./path-completions.js";
 import { toCodePoints, toCodeUnits } from "./positions.js";
@@ -20,7 +21,7 @@ const UNTERMINATED = new Set([1010 /* comment */, 1160 /* template */]);
 export function isComplete(code: string): Completeness {
   const file = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022, false) as ts.SourceFile & { parseDiagnostics: ts.Diagnostic[] };
   const faults = file.parseDiagnostics;
-  if (faults.length === 0) return { status: "complete" };
+  if (faults.length === 0 || isJsx(code)) return { status: "complete" };
   const end = code.trimEnd().length;
   const first = faults[0]!;
   const atEnd = (first.start ?? 0) >= end || UNTERMINATED.has(first.code);

@@ -1,7 +1,7 @@
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import type { TypeCheck } from "../../src/frontend/type-check.js";
 import { builtinNames } from "./builtin-names.js";
-import type { Compiled, Diagnostic, Ran } from "./language.js";
+import type { Compiled, Ran, Refused } from "./language.js";
 import type { Compilation, LanguageData, ToLanguage } from "./language-worker.js";
 
 const after = setTimeout; // Node's own: a cell that is being stopped can set none
@@ -13,7 +13,7 @@ const PATIENCE = 1000;
 interface Wanted {
   code: string;
   level: TypeCheck;
-  resolve: (compiled: Compiled | { faults: Diagnostic[] }) => void;
+  resolve: (compiled: Compiled | Refused) => void;
   reject: (error: Error) => void;
 }
 
@@ -40,7 +40,7 @@ export class LanguageThread {
    * Checks and compiles a cell; see `Language.compile`.
    * @throws Error when the cell is given up, or the thread fails
    */
-  compile(code: string, level: TypeCheck): Promise<Compiled | { faults: Diagnostic[] }> {
+  compile(code: string, level: TypeCheck): Promise<Compiled | Refused> {
     const id = ++this.last;
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { code, level, resolve, reject });

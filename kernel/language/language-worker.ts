@@ -1,6 +1,6 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import type { TypeCheck } from "../../src/frontend/type-check.js";
-import type { Compiled, Diagnostic, Ran } from "./language.js";
+import type { Compiled, Ran, Refused } from "./language.js";
 import { preloadTypescript } from "./preload.js";
 
 /**
@@ -29,7 +29,7 @@ export type ToLanguage =
 
 /** To the main thread. */
 export type Compilation = { id: number } & (
-  | { compiled: Compiled | { faults: Diagnostic[] } }
+  | { compiled: Compiled | Refused }
   /** What went wrong in the thread itself; a cell that was given up needs no words. */
   | { failure: string }
 );

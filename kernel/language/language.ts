@@ -6,9 +6,12 @@ import type { TypeCheck } from "../../src/frontend/type-check.js";
 import { isCalledLater, ownPlace, type PastCell, withoutNames } from "./dependents.js";
 import { cellTransformer } from "./emit.js";
 import { importHint } from "./import-hints.js";
+import { isJsx } from "./jsx.js";
 import { namesOfLibrary } from "./library-imports.js";
 import { type Declared, declaredNames, namesInFunctions, usedNames } from "./names.js";
 import { createService, type Service } from "./service.js";
+import { JSX_HINT } from "./transpile.js";
+import { takenOptions } from "./tsconfig.js";
 
 /** A fault in a cell's text. Lines and columns count from 1. */
 export interface Diagnostic {
@@ -33,6 +36,13 @@ export interface Compiled {
   declares: string[];
 }
 
+/** A cell that may not. */
+export interface Refused {
+  faults: Diagnostic[];
+  /** What to write instead, where that is known. */
+  hint?: string;
+}
+
 /** An earlier cell that no longer fits. */
 export interface Outdated {
   label: string;
@@ -55,7 +65,7 @@ export interface Language {
    * type checker finds is returned instead of code; at `warn`, with it.
    * @throws ts.OperationCanceledException when interrupted
    */
-  compile(code: string, level: TypeCheck): Compiled | { faults: Diagnostic[] };
+  compile(code: string, level: TypeCheck): Compiled | Refused;
   /** Makes a cell's names and types known to later cells, once it has run. */
   commit(cell: Ran): void;
   /** Checks the cell that comes next while the one that was compiled last still runs, as if that will bind all its names. */
@@ -87,8 +97,9 @@ interface Owner {
  * @param cancelled asked often while a cell is checked; true ends it
  */
 export function createLanguage(folder: string, globals: ReadonlySet<string>, cancelled: () => boolean): Language {
-  const current = join(folder, "In[].ts"); // always the same name: the program's structure is then reused from cell to cell
-  const again = Array.from({ length: 8 }, (_, i) => join(folder, `In[again ${i}].ts`)); // cells that have run, while they are checked again; of the program for the same reason
+  const ending = takenOptions(folder).jsx === undefined ? "ts" : "tsx";
+  const current = join(folder, `In[].${ending}`); // always the same name: the program's structure is then reused from cell to cell
+  const again = Array.from({ length: 8 }, (_, i) => join(folder, `In[again ${i}].${ending}`)); // cells that have run, while they are checked again; of the program for the same reason
   const service = createService(folder, [current, ...again], cancelled);
   const clear = () => {
     for (const file of again) service.write(file, "export {};");
@@ -97,7 +108,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
   let owners = new Map<string, Owner>();
   let past = new Map<string, PastCell>(); // by their modules
   let cells = 0;
-  const read = createReader();
+  const read = createReader(ending);
   let compiled: { code: string; level: TypeCheck; declares: string[] } | undefined; // the last cell, until it has run
   let expected: { code: string; level: TypeCheck; names: string[]; undo: () => void } | undefined; // what is taken to have run
 
@@ -175,7 +186,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
     const { parsed, own, used, inFunctions } = read(code);
     if (names.length === 0 && !augments(parsed)) return;
     const module = `./In[${++cells}]`;
-    const file = join(folder, `${module}.ts`);
+    const file = join(folder, `${module}.${ending}`);
     service.takeFromLibrary(namesOfLibrary(parsed));
     service.write(file, code + bookkeeping(own, used));
     if (augments(parsed)) service.keep(file);
@@ -216,7 +227,8 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
       if (checked.found.length && service.takeNode()) checked = check(parsed, text, level);
       const { program, file, found, syntactic } = checked;
       const warnings = located(found, parsed, syntactic, (fault) => importHint(fault, program));
-      if (warnings.length && (level === "strict" || syntactic)) return { faults: warnings };
+      if (warnings.length && (level === "strict" || syntactic))
+        return { faults: warnings, ...(syntactic && isJsx(code) && { hint: JSX_HINT }) };
 
       const declares = own.map(({ name }) => name);
       const hidden = [...used].filter((name) => globals.has(name) && (declares.includes(name) ? shared.has(name) : owners.has(name)));
@@ -264,8 +276,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
 
     open(code) {
       expect(); // what still runs is known by its names
-      const parsed = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022);
-      const own = declaredNames(parsed);
+      const { own } = read(code);
       service.takeNode();
       if (/["']erpo["']/.test(code)) service.takeFromLibrary("all"); // what could stand there
       service.write(current, code + bookkeeping(own, owners.keys()));
@@ -297,11 +308,11 @@ interface Reading {
 }
 
 /** Reads cells; the last one again at no cost. */
-function createReader(): (code: string) => Reading {
+function createReader(ending: string): (code: string) => Reading {
   let last: { code: string; reading: Reading } | undefined;
   return (code) => {
     if (last?.code === code) return last.reading;
-    const parsed = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022, true);
+    const parsed = ts.createSourceFile(`cell.${ending}`, code, ts.ScriptTarget.ES2022, true);
     const reading = { parsed, own: declaredNames(parsed), used: usedNames(parsed), inFunctions: namesInFunctions(parsed) };
     last = { code, reading };
     return reading;

@@ -6,9 +6,11 @@ import { MessageChannel } from "node:worker_threads";
 import { builtinNames } from "./builtin-names.js";
 import { job } from "./job.js";
 import { exportedValue, librarySources } from "./library-names.js";
+import type { LoaderData } from "./loader-hooks.js";
 import { cellRequire, resolver } from "./packages.js";
 import { requireTypescript } from "./require-typescript.js";
 import { readFilesFrom, registerScript } from "./stack.js";
+import { pathMapping, takenOptions } from "./tsconfig.js";
 
 type Accessor = [get: () => unknown, set: (value: unknown) => void];
 
@@ -78,7 +80,9 @@ export interface Runtime {
  */
 export function createRuntime(folder: string, waiting: Waiting, beforeImport: (specifier: string) => void): Runtime {
   const { port1, port2 } = new MessageChannel();
-  register("./loader-hooks.js", { parentURL: import.meta.url, data: { loaded: port2 }, transferList: [port2] });
+  const { jsx, jsxImportSource } = takenOptions(folder);
+  const data: LoaderData = { loaded: port2, mapping: pathMapping(folder), jsx: { jsx, jsxImportSource } };
+  register("./loader-hooks.js", { parentURL: import.meta.url, data, transferList: [port2] });
   readFilesFrom(port1, folder);
   const globals = globalThis as unknown as Record<string, unknown>;
   const shadows: Record<string, unknown> = Object.create(null);

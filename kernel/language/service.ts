@@ -8,6 +8,7 @@ import { createDocuments } from "./documents.js";
 import { libraryModule } from "./library-names.js";
 import { isBare, isKernelPackage, kernelImporter, library, typeRoot } from "./packages.js";
 import { standardLibrary } from "./standard-library.js";
+import { takenOptions } from "./tsconfig.js";
 
 /** What a cell may use without importing it, beside Node's own globals. */
 const GLOBALS = `
@@ -61,7 +62,7 @@ export interface Service {
  */
 export function createService(folder: string, checked: readonly string[], cancelled: () => boolean): Service {
   const kernelTypes = typeRoot();
-  const settings: ts.CompilerOptions = { ...options, typeRoots: [kernelTypes], types: [] };
+  const settings: ts.CompilerOptions = { ...options, ...takenOptions(folder), typeRoots: [kernelTypes], types: [] };
   const globals = join(folder, "erpo-globals.d.ts");
   const node = join(folder, "erpo-node.d.ts");
   const taken = join(folder, "erpo-taken.ts"); // what cells import from "erpo"

@@ -87,7 +87,7 @@ export class Executor {
     if (this.current !== current) return {}; // given up meanwhile
     if ("faults" in compiled) {
       const error = describeDiagnostics(label, code, compiled.faults);
-      const hint = hintFor(code);
+      const hint = hintFor(code) ?? compiled.hint;
       return { error: hint === undefined ? error : { ...error, traceback: [...error.traceback, `Hint: ${hint}.`] } };
     }
     if (compiled.warnings.length) warn(describeDiagnostics(label, code, compiled.warnings).traceback.join("\n"));
@@ -114,7 +114,9 @@ export class Executor {
     if (this.current !== current) return {}; // given up long ago
     await this.absorb();
     if (current.stoppingSince !== undefined) throw new KeyboardInterrupt();
+    context.over = true;
     if (error) throw error.thrown;
+    if (context.failure) throw context.failure.thrown;
     return shown ? { result: shown } : {};
   }
 

@@ -15,7 +15,7 @@ import { Questions } from "./input.js";
 import { Waits } from "./interrupt.js";
 import { LateErrors } from "./late-errors.js";
 import { installListeners } from "./listeners.js";
-import { captureStreams, connectFrontend, Outputs, type Post, warn } from "./outputs.js";
+import { captureStreams, connectFrontend, isOfItsCell, Outputs, type Post, warn } from "./outputs.js";
 import { installRejections } from "./rejections.js";
 import { Session } from "./session.js";
 import { installTimers } from "./timers.js";
@@ -66,7 +66,9 @@ export function startSession(folder: string, language: LanguageThread, state: In
     confirm: async (question = "") => /^\s*y(es)?\s*$/i.test(await questions.ask(`${question} [y/N] `, false)),
   });
   installRejections();
-  process.on("unhandledRejection", late.report);
+  process.on("unhandledRejection", (thrown) => {
+    if (!isOfItsCell(thrown)) late.report(thrown);
+  });
   process.on("uncaughtException", (thrown) => within(throwerOf(thrown), () => late.report(thrown)));
 
   const comms = new CommMessages(executor, late.report);

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -35,6 +35,8 @@ const ours = [process.execPath, "--no-force-async-hooks-checks", join(packageRoo
 
 interface KernelOptions {
   env?: Record<string, string | undefined>;
+  /** What its folder holds from the beginning: texts by paths. */
+  files?: Record<string, string>;
   /** Started as the child of a process of its own, as a server does: `process` is then that one. */
   parent?: boolean;
   /** Runs as this user, who may read its folder and not write there; for root only. */
@@ -77,8 +79,12 @@ export class KernelClient {
 
   /** Starts a kernel, waits for nothing. */
   async spawn(): Promise<void> {
-    const { env, parent, uid } = this.options;
+    const { env, files = {}, parent, uid } = this.options;
     this.folder = mkdtempSync(join(tmpdir(), "erpo-kernel-"));
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(this.folder, path)), { recursive: true });
+      writeFileSync(join(this.folder, path), text);
+    }
     const [shell_port, iopub_port, stdin_port, control_port, hb_port] = (await freePorts(5)) as [number, number, number, number, number];
     const ports = { shell_port, iopub_port, stdin_port, control_port, hb_port };
     this.connection = { transport: "tcp", ip: "127.0.0.1", ...ports, key: randomUUID(), signature_scheme: "hmac-sha256" };
@@ -228,8 +234,8 @@ export class KernelClient {
  * survive them.
  * @param prepare what is run in it first
  */
-export function useKernel(prepare = ""): KernelClient {
-  const kernel = new KernelClient();
+export function useKernel(prepare = "", options: KernelOptions = {}): KernelClient {
+  const kernel = new KernelClient(options);
   const [before, after] = foreign ? [beforeEach, afterEach] : [beforeAll, afterAll];
   before(async () => {
     await kernel.start();

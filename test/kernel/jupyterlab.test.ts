@@ -17,6 +17,23 @@ const CELLS = [
   "const wrong: number = 'text'",
   "comms.registerTarget('echo', (comm) => { comm.onMsg = (message) => comm.send({ back: message.content.data }); });",
   "console.log('on'); while (true) {}",
+  `import { svg, widget } from "erpo";
+const esm = \`export default { render({ model, el }) {
+  const button = document.createElement("button");
+  button.className = "counter";
+  const show = () => { button.textContent = model.get("label") + " " + model.get("count") + ", weights " + [...new Float32Array(model.get("weights").buffer)]; };
+  button.onclick = () => { model.set("count", model.get("count") + 1); model.save_changes(); };
+  model.on("change", show);
+  model.on("msg:custom", (message) => { button.title = message.tip; model.send({ seen: message.tip }); });
+  show();
+  el.append(button);
+} };\`;
+const counter = widget({ esm, css: ".counter { color: rgb(0, 114, 178); padding: 1em; }", state: { label: "count", count: 0, weights: new Float32Array([0.5, 2]) },
+  still: ({ count }) => svg(\`<svg xmlns="http://www.w3.org/2000/svg" width="80" height="20"><text y="15">count \${count}</text></svg>\`) });
+counter.on("change", ({ count }) => console.log("kernel sees " + count));
+counter.onMessage((content) => console.log("page says " + JSON.stringify(content)));
+counter`,
+  "counter.set('count', 40); counter.set('weights', new Float32Array([1, 3])); counter.send({ tip: 'hello' }); counter.get('count')",
 ];
 
 const STOP = '[data-command="notebook:interrupt-kernel"], [data-jp-item-name="interrupt"]';
@@ -143,6 +160,34 @@ test.skipIf(!ready)("a comm answers the page", async () => {
     });
   });
   expect(back).toEqual({ back: { n: 42 } });
+});
+
+test.skipIf(!ready)("a widget's page and its cells share a state, bytes and messages", async () => {
+  const button = ".jp-OutputArea button.counter";
+  const says = (text: string) =>
+    page.waitForFunction(`document.querySelector(${JSON.stringify(button)})?.textContent === ${JSON.stringify(text)}`);
+  await runCell(5);
+  await page.waitForSelector(button, { timeout: 60_000 });
+  await says("count 0, weights 0.5,2");
+  expect(await page.$eval(button, (element) => getComputedStyle(element).color)).toBe("rgb(0, 114, 178)");
+  for (const n of [1, 2]) {
+    await page.click(button);
+    await output(5, `kernel sees ${n}`);
+  }
+  await says("count 2, weights 0.5,2");
+  await runCell(6);
+  expect(await output(6, "40")).toContain("40");
+  await says("count 40, weights 1,3");
+  expect(await output(5, "page says")).toContain('page says {"seen":"hello"}');
+  await picture("widget");
+  await page.keyboard.down("Control");
+  await page.keyboard.press("s");
+  await page.keyboard.up("Control");
+  await page.waitForFunction("!window.jupyterapp.shell.currentWidget.context.model.dirty");
+  await page.reload(); // a page that comes later asks for the state
+  await page.waitForSelector(button, { timeout: 60_000 });
+  await says("count 40, weights 1,3");
+  await kernelIs("idle");
 });
 
 test.skipIf(!ready)("the stop button ends a loop, and what was declared is kept; a restart forgets it", async () => {

@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { cacheDir, packageRoot } from "../../src/setup/paths.js";
 
 const PACKAGES = [
+  "anywidget==0.11.0",
   "ipykernel==7.4.0",
+  "ipywidgets==8.1.9",
   "jupyter_client==8.10.0",
   "jupyter_kernel_test==0.7.0",
   "jupyterlab==4.6.6",
