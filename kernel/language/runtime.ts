@@ -76,9 +76,9 @@ export interface Runtime {
 /**
  * Call once a process: it registers hooks with Node's module loader.
  * @param folder the notebook's folder
- * @param beforeImport is told what a cell imports, before it is loaded
+ * @param beforeImport is told what a cell imports, and waited for before that is loaded; `require` does not wait
  */
-export function createRuntime(folder: string, waiting: Waiting, beforeImport: (specifier: string) => void): Runtime {
+export function createRuntime(folder: string, waiting: Waiting, beforeImport: (specifier: string) => void | Promise<void>): Runtime {
   const { port1, port2 } = new MessageChannel();
   const { jsx, jsxImportSource } = takenOptions(folder);
   const data: LoaderData = { loaded: port2, mapping: pathMapping(folder), jsx: { jsx, jsxImportSource } };
@@ -148,8 +148,8 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
       let began = false;
       const kernel = {
         ...{ pick, meta, completeMeta, shadows },
-        import(specifier: string, options?: ImportCallOptions) {
-          beforeImport(specifier);
+        async import(specifier: string, options?: ImportCallOptions) {
+          await beforeImport(specifier);
           return load(specifier, options);
         },
         take,

@@ -21,9 +21,11 @@ import { Session } from "./session.js";
 import { installTimers } from "./timers.js";
 import { connectTslab } from "./tslab.js";
 
-const beforeImport = (specifier: string): void => {
+/** TensorFlow.js in a cell computes natively, whichever of its packages is named. */
+async function beforeImport(specifier: string): Promise<void> {
   if (/^tslab($|\/)/.test(specifier)) connectTslab();
-};
+  if (/^@tensorflow\/tfjs(-node(-gpu)?)?$/.test(specifier)) await (await import("../../src/backend/device.js")).openNativeEarly();
+}
 
 /**
  * Starts the session of this process, and makes the process serve it: what it prints, its timers, listeners and uncaught errors.
