@@ -11,6 +11,7 @@ import {
   type Variant,
   variants,
 } from "./binding.js";
+import { damagedBuild, digestsOf } from "./damage.js";
 import { execute } from "./execute.js";
 import { cacheError, inBytes, type Log, makeFolder, needSpace, SetupError } from "./files.js";
 import { findCompiler } from "./kernels.js";
@@ -30,7 +31,7 @@ const require = createRequire(import.meta.url);
 export async function ensureNative(log: Log): Promise<Binding | string> {
   const serving = variants();
   if (serving.length === 0) return prebuiltBinding() ?? `there is no pinned TensorFlow library for ${process.platform}-${process.arch}`;
-  const best = builtBinding(serving[0]!);
+  const best = await wholeBuild(serving[0]!);
   if (typeof best !== "string") return best;
   const prebuilt = prebuiltBinding();
   if (prebuilt && (await loadFailure(prebuilt.file)) === undefined) return prebuilt;
@@ -52,9 +53,17 @@ export async function ensureNative(log: Log): Promise<Binding | string> {
   return reason;
 }
 
+/** As `builtBinding`, with the digests of its files: they are read where they may have changed since set-up read them last. */
+async function wholeBuild(variant: Variant): Promise<Binding | string> {
+  const found = builtBinding(variant);
+  if (typeof found === "string") return found;
+  const [damaged] = await damagedBuild(variant, "remember");
+  return damaged === undefined ? found : `${damaged} is damaged`;
+}
+
 async function build(variant: Variant, log: Log): Promise<Binding> {
   const target = buildFolder(variant);
-  const found = builtBinding(variant); // another process may have built it while this one waited
+  const found = await wholeBuild(variant); // another process may have built it while this one waited
   if (typeof found !== "string") return found;
   if (existsSync(target)) log(`${found}: building it again`);
   const wheel = tensorflowWheels[variant];
@@ -80,7 +89,8 @@ async function build(variant: Variant, log: Log): Promise<Binding> {
     rmSync(join(staging, "tensorflow/include"), { recursive: true });
     const failure = await loadFailure(join(staging, "tensorflow/tfjs_binding.node"));
     if (failure !== undefined) throw new SetupError(`the TensorFlow addon was built but does not load: ${failure}`);
-    const manifest: Manifest = { tensorflow: wheel.version, files: sizes(staging) };
+    const manifest: Manifest = { tensorflow: wheel.version, files: sizes(staging), sha256: {} };
+    manifest.sha256 = await digestsOf(staging, Object.keys(manifest.files));
     writeFileSync(join(staging, "manifest.json"), JSON.stringify(manifest, null, 2), { flush: true });
     renameSync(staging, target);
     rmSync(archive);
