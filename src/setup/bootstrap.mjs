@@ -9,7 +9,19 @@
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -204,12 +216,7 @@ async function locked(work) {
   const mine = `${process.pid} ${hostname()}`;
   mkdirSync(dirname(lock), { recursive: true });
   for (let waited = 0; ; waited++) {
-    try {
-      writeFileSync(lock, mine, { flag: "wx" });
-      break;
-    } catch (error) {
-      if (error.code !== "EEXIST") throw error;
-    }
+    if (take(lock, mine)) break;
     if (abandoned(lock)) rmSync(lock, { force: true });
     else {
       if (waited === 4) progress("waiting for another erpo that is installing or compiling here");
@@ -225,6 +232,25 @@ async function locked(work) {
     clearInterval(beat);
     process.removeListener("exit", unlock);
     unlock();
+  }
+}
+
+function take(lock, mine) {
+  let file;
+  try {
+    file = openSync(lock, "wx");
+  } catch (error) {
+    if (error.code === "EEXIST") return false;
+    throw error;
+  }
+  try {
+    writeFileSync(file, mine);
+    return true;
+  } catch (error) {
+    rmSync(lock, { force: true }); // such as on a full disk
+    throw error;
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -17,8 +17,8 @@ import { cacheError, inBytes, type Log, makeFolder, needSpace, SetupError } from
 import { findCompiler } from "./kernels.js";
 import { withLock } from "./lock.js";
 import { packageRoot } from "./paths.js";
-import { downloadWheel, extractWheel, pipDownload } from "./pip.js";
-import { cudaRequirements, tensorflowWheels } from "./wheels.js";
+import { downloadWheel, extractWheel } from "./pip.js";
+import { cudaWheels, tensorflowWheels } from "./wheels.js";
 
 const require = createRequire(import.meta.url);
 
@@ -106,12 +106,10 @@ async function build(variant: Variant, log: Log): Promise<Binding> {
 
 /** The folders `nvidia/<library>/lib` beside `tensorflow/`, as Python has them: where the library itself looks. */
 async function addCuda(staging: string, log: Log): Promise<void> {
-  const tags = ["2_27", "2_17", "2014", "2_12", "2010"].map((tag) => `manylinux${tag.includes("_") ? "_" : ""}${tag}_x86_64`);
-  const wheels = await pipDownload(cudaRequirements, tags, dirname(staging), 2.5e9, log);
-  try {
-    for (const wheel of readdirSync(wheels)) await extractWheel(join(wheels, wheel), ["nvidia/"], staging);
-  } finally {
-    rmSync(wheels, { recursive: true, force: true });
+  for (const wheel of cudaWheels) {
+    const archive = await downloadWheel(wheel, log);
+    await extractWheel(archive, ["nvidia/"], staging);
+    rmSync(archive);
   }
 }
 
