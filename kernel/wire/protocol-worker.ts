@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import { rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import * as zmq from "zeromq";
 import type { Debugger } from "../debugger/debugger.js";
@@ -307,6 +309,9 @@ const parentProcess = Number(process.env.JPY_PARENT_PID);
 if (parentProcess > 1) {
   const born = process.ppid;
   setInterval(() => {
-    if (process.ppid !== born) process.kill(process.pid, "SIGKILL"); // whoever started this kernel is gone
+    if (process.ppid === born) return;
+    const place = dirname(connectionFile); // whoever started this kernel is gone; where it was erpo, its folder is nobody's now
+    if (process.env.ERPO_FILE_TRACE && dirname(process.env.ERPO_FILE_TRACE) === place) rmSync(place, { recursive: true, force: true });
+    process.kill(process.pid, "SIGKILL");
   }, 1000).unref();
 }
