@@ -40,7 +40,7 @@ export function kernelspec(displayName = "TypeScript (ERPO)"): Record<string, un
     display_name: displayName,
     language: "typescript",
     interrupt_mode: "message",
-    metadata: { debugger: false, supported_encryption: capability.curve ? ["curve"] : [] },
+    metadata: { debugger: true, supported_encryption: capability.curve ? ["curve"] : [] },
   };
 }
 

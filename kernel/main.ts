@@ -3,8 +3,8 @@ import { Worker } from "node:worker_threads";
 import { createState, type FromMain, type ProtocolData, State, type ToMain } from "./wire/bridge.js";
 
 /**
- * The kernel: `node dist/kernel/main.js CONNECTION_FILE`. The protocol's thread starts first and answers kernel_info while this thread is
- * still loading TypeScript; this thread runs the cells, since interrupts, `process.exit` and native libraries need the main thread.
+ * The kernel: `node dist/kernel/main.js CONNECTION_FILE`. The protocol's thread owns the sockets, the language's thread checks and compiles cells and completes names; this
+ * thread runs the cells, since interrupts, `process.exit` and native libraries need the main thread.
  */
 
 const connectionFile = process.argv[2];
@@ -40,16 +40,17 @@ process.on("exit", () => {
   Atomics.wait(state, State.Closed, 0, 1000);
 });
 
+const { LanguageThread } = await import("./language/language-thread.js");
+const language = new LanguageThread(process.cwd(), (questions) =>
+  protocol.postMessage({ type: "language", questions } satisfies FromMain, [questions]),
+);
 if (process.env.ERPO_FILE_TRACE) (await import("./session/file-trace.js")).traceFiles();
-const { preloadTypescript } = await import("./language/preload.js");
-const keepCode = preloadTypescript();
-if (keepCode) setTimeout(keepCode, 4000).unref(); // with what the first cells have needed
 // V8 would take seconds to optimize this function of TypeScript's after some dozens of cells, and the process's end would wait for it. Code is kept without the flag.
 setTimeout(() => setFlagsFromString("--turbo-filter=-createProgram"), 5000).unref();
 const { endChildrenAtExit } = await import("./session/children.js");
 endChildrenAtExit(post);
 const { startSession } = await import("./session/start.js");
-const dispatcher = startSession(process.cwd(), state, post);
+const dispatcher = startSession(process.cwd(), language, state, post);
 receive = (message) => dispatcher.receive(message);
 early.forEach(receive);
 process.on("SIGINT", () => post({ type: "interrupt" }));

@@ -164,6 +164,9 @@ export {
   svg,
   type TypeCheck,
   typeCheck,
+  type Widget,
+  type WidgetOptions,
+  widget,
 } from "./frontend/index.js";
 // policies: how a model is asked and decodes
 export type { Asking, Prompt, Question } from "./generation/asking.js";

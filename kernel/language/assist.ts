@@ -1,6 +1,10 @@
+import { dirname } from "node:path";
+
 import ts = require("typescript");
 
+import { isJsx } from "./jsx.js";
 import { type Language, readable } from "./language.js";
+import { pathCompletions } from "./path-completions.js";
 import { toCodePoints, toCodeUnits } from "./positions.js";
 
 /** What a parser says about text that may not be finished. */
@@ -17,7 +21,7 @@ const UNTERMINATED = new Set([1010 /* comment */, 1160 /* template */]);
 export function isComplete(code: string): Completeness {
   const file = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022, false) as ts.SourceFile & { parseDiagnostics: ts.Diagnostic[] };
   const faults = file.parseDiagnostics;
-  if (faults.length === 0) return { status: "complete" };
+  if (faults.length === 0 || isJsx(code)) return { status: "complete" };
   const end = code.trimEnd().length;
   const first = faults[0]!;
   const atEnd = (first.start ?? 0) >= end || UNTERMINATED.has(first.code);
@@ -43,14 +47,21 @@ export function complete(language: Language, code: string, cursor: number): Comp
   const word = /[\p{ID_Continue}$]*$/u.exec(code.slice(0, position))![0];
   const span = info?.optionalReplacementSpan ?? info?.entries.find((entry) => entry.replacementSpan)?.replacementSpan;
   const start = span && span.start <= position ? span.start : position - word.length;
-  const prefix = code.slice(start, position).toLowerCase();
-  const entries = (info?.entries ?? [])
-    .filter((entry) => entry.kind !== ts.ScriptElementKind.warning && entry.name.toLowerCase().startsWith(prefix))
+  const fits = (from: number) => {
+    const prefix = code.slice(from, position).toLowerCase();
+    return ({ name }: { name: string }) => name.toLowerCase().startsWith(prefix);
+  };
+  const known = (info?.entries ?? [])
+    .filter((entry) => entry.kind !== ts.ScriptElementKind.warning && fits(start)(entry))
     .sort((a, b) => (a.sortText < b.sortText ? -1 : a.sortText > b.sortText ? 1 : a.name < b.name ? -1 : 1));
+  const paths = pathCompletions(dirname(file), code, position);
+  const isSame = paths?.start === start;
+  const others = (known.length === 0 || isSame) && paths ? paths.entries.filter(fits(paths.start)) : [];
+  const entries = [...new Map([...known, ...others].map(({ name, kind }) => [name, kind]))];
   return {
-    matches: entries.map((entry) => entry.name),
-    kinds: entries.map((entry) => entry.kind),
-    start: toCodePoints(code, start),
+    matches: entries.map(([name]) => name),
+    kinds: entries.map(([, kind]) => kind),
+    start: toCodePoints(code, known.length === 0 && paths ? paths.start : start),
     end: toCodePoints(code, position),
   };
 }

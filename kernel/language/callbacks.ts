@@ -5,7 +5,7 @@ export type CallbackKind = "begun" | "owned" | "given";
 
 /** Methods whose arguments are called later, and those whose function literals are. */
 const REACTIONS = new Set(["then", "catch", "finally"]);
-const LISTENERS = new Set(["on", "once", "addListener", "addEventListener"]);
+const LISTENERS = new Set(["on", "once", "addListener", "addEventListener", "onMessage"]);
 
 /** Which arguments of a call are kept by it to be called later, perhaps when the cell is long over. Undefined for the others. */
 export function callbackKind(checker: ts.TypeChecker, call: ts.CallExpression): (argument: ts.Expression) => CallbackKind | undefined {

@@ -36,7 +36,9 @@ export function createDocuments(isPackaged: (file: string) => boolean): Document
     registry: {
       acquireDocumentWithKey: parse,
       updateDocumentWithKey: parse,
-      releaseDocumentWithKey: (path: string) => void parsed.delete(path),
+      releaseDocumentWithKey(path: string) {
+        if (!isPackaged(path)) parsed.delete(path); // those of packages stay: the next cell may use them again
+      },
       getKeyForCompilationSettings: () => "" as ts.DocumentRegistryBucketKey, // one service, one way of parsing
       reportStats: () => "",
       acquireDocument: unused,

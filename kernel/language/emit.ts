@@ -1,7 +1,7 @@
 import ts = require("typescript");
 
 import { callbackKind } from "./callbacks.js";
-import { isLibrary, namedOnly } from "./library-names.js";
+import { isLibrary, namedOnly } from "./library-imports.js";
 import { boundIdentifiers, varIdentifiers } from "./names.js";
 import { inPlaceOf, isGenerated, sharedNames, withList } from "./shared-names.js";
 
@@ -83,11 +83,13 @@ export function cellTransformer(
       );
       if (!clause) return { statement: ts.setTextRange(f.createExpressionStatement(load), node), names: [] };
       const module = f.createUniqueName("module");
-      const bindings: [string, ts.Expression][] = [];
+      const bindings: [string | ts.Identifier, ts.Expression][] = []; // the compiler's own names, for JSX, stay what it calls them
       const pick = (name: string) => call("pick", module, f.createStringLiteral(name), node.moduleSpecifier);
       if (clause.name) bindings.push([clause.name.text, pick("default")]);
       if (clause.namedBindings && ts.isNamespaceImport(clause.namedBindings)) bindings.push([clause.namedBindings.name.text, module]);
-      else for (const e of clause.namedBindings?.elements ?? []) bindings.push([e.name.text, pick((e.propertyName ?? e.name).text)]);
+      else
+        for (const e of clause.namedBindings?.elements ?? [])
+          bindings.push([isGenerated(e.name) ? e.name : e.name.text, pick((e.propertyName ?? e.name).text)]);
       const constant = (name: string | ts.Identifier, value: ts.Expression) =>
         f.createVariableDeclaration(name, undefined, undefined, value);
       const list = f.createVariableDeclarationList(
@@ -96,7 +98,7 @@ export function cellTransformer(
       );
       return {
         statement: ts.setTextRange(f.createVariableStatement(undefined, shared.list(list)), node),
-        names: bindings.map(([name]) => name),
+        names: bindings.map(([name]) => name).filter((name) => typeof name === "string"),
       };
     }
 

@@ -5,9 +5,13 @@ import ts = require("typescript");
 import type { TypeCheck } from "../../src/frontend/type-check.js";
 import { isCalledLater, ownPlace, type PastCell, withoutNames } from "./dependents.js";
 import { cellTransformer } from "./emit.js";
-import { namesOfLibrary } from "./library-names.js";
+import { importHint } from "./import-hints.js";
+import { isJsx } from "./jsx.js";
+import { namesOfLibrary } from "./library-imports.js";
 import { type Declared, declaredNames, namesInFunctions, usedNames } from "./names.js";
 import { createService, type Service } from "./service.js";
+import { JSX_HINT } from "./transpile.js";
+import { takenOptions } from "./tsconfig.js";
 
 /** A fault in a cell's text. Lines and columns count from 1. */
 export interface Diagnostic {
@@ -22,25 +26,52 @@ export interface Diagnostic {
 export interface Compiled {
   /** What the type checker found and lets pass. */
   warnings: Diagnostic[];
-  /** Faults of earlier cells, whose functions use what this cell declares with other types. Looked for when asked, unless types are not checked. */
-  outdated(): { label: string; code: string; faults: Diagnostic[] }[];
+  /** Faults of earlier cells, whose functions use what this cell declares with other types; none where types are not checked. */
+  outdated: Outdated[];
   /** One function expression, `(async ($erpo) => { ... })`. */
   javascript: string;
   /** Its source map, JSON. */
   sourceMap: string;
-  /** Makes the cell's names and types known to later cells. Call it once the cell has run, with the names that it really bound. */
-  commit(bound: (name: string) => boolean): void;
+  /** The names that it declares. */
+  declares: string[];
+}
+
+/** A cell that may not. */
+export interface Refused {
+  faults: Diagnostic[];
+  /** What to write instead, where that is known. */
+  hint?: string;
+}
+
+/** An earlier cell that no longer fits. */
+export interface Outdated {
+  label: string;
+  code: string;
+  faults: Diagnostic[];
+}
+
+/** A cell that has run. */
+export interface Ran {
+  /** How a reader knows it, `In[3]`. */
+  label: string;
+  code: string;
+  /** The names that it really bound. */
+  names: string[];
 }
 
 export interface Language {
   /**
    * Checks and compiles a cell, changing nothing. Names of earlier cells are in scope with their types. What the parser or, at `strict`, the
    * type checker finds is returned instead of code; at `warn`, with it.
-   * @param label how a reader knows the cell, `In[3]`
-   * @param shadowed names that hide one of Node's globals
    * @throws ts.OperationCanceledException when interrupted
    */
-  compile(code: string, label: string, shadowed: (name: string) => boolean, level?: TypeCheck): Compiled | { faults: Diagnostic[] };
+  compile(code: string, level: TypeCheck): Compiled | Refused;
+  /** Makes a cell's names and types known to later cells, once it has run. */
+  commit(cell: Ran): void;
+  /** Checks the cell that comes next while the one that was compiled last still runs, as if that will bind all its names. */
+  prepare(code: string): void;
+  /** Reads the types of Node, which the first cell that needs them waits for otherwise. */
+  readNode(): void;
   /** The language service on `code` with every earlier name in scope; `file` is the path under which it is known. */
   open(code: string): { service: ts.LanguageService; file: string };
   /** Brings the documentation of what stands at positions of an opened file: until then it is left out. */
@@ -60,18 +91,26 @@ interface Owner {
   comment: string;
 }
 
-/** @param folder where the notebook is */
-export function createLanguage(folder: string, cancelled: () => boolean): Language {
-  const current = join(folder, "In[].ts"); // always the same name: the program's structure is then reused from cell to cell
-  const again = Array.from({ length: 8 }, (_, i) => join(folder, `In[again ${i}].ts`)); // cells that have run, while they are checked again; of the program for the same reason
+/**
+ * @param folder where the notebook is
+ * @param globals Node's own, which a cell's name may hide
+ * @param cancelled asked often while a cell is checked; true ends it
+ */
+export function createLanguage(folder: string, globals: ReadonlySet<string>, cancelled: () => boolean): Language {
+  const ending = takenOptions(folder).jsx === undefined ? "ts" : "tsx";
+  const current = join(folder, `In[].${ending}`); // always the same name: the program's structure is then reused from cell to cell
+  const again = Array.from({ length: 8 }, (_, i) => join(folder, `In[again ${i}].${ending}`)); // cells that have run, while they are checked again; of the program for the same reason
   const service = createService(folder, [current, ...again], cancelled);
   const clear = () => {
     for (const file of again) service.write(file, "export {};");
   };
   clear();
-  const owners = new Map<string, Owner>();
-  const past = new Map<string, PastCell>(); // by their modules
+  let owners = new Map<string, Owner>();
+  let past = new Map<string, PastCell>(); // by their modules
   let cells = 0;
+  const read = createReader(ending);
+  let compiled: { code: string; level: TypeCheck; declares: string[] } | undefined; // the last cell, until it has run
+  let expected: { code: string; level: TypeCheck; names: string[]; undo: () => void } | undefined; // what is taken to have run
 
   /** Stands behind the reader's text, so that positions stay what they are. */
   function bookkeeping(own: readonly Declared[], wanted: Iterable<string>, newer: ReadonlyMap<string, Owner> = new Map()): string {
@@ -101,15 +140,19 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
     },
   };
 
-  function diagnose(program: ts.Program, file: ts.SourceFile, parsed: ts.SourceFile, level: TypeCheck): Diagnostic[] {
-    const syntactic = program.getSyntacticDiagnostics(file);
-    const semantic = () => (level === "off" ? [] : program.getSemanticDiagnostics(file, cancellation));
-    const found: readonly ts.Diagnostic[] = syntactic.length ? syntactic : semantic();
-    return located(found, parsed, syntactic.length > 0);
+  /** The program with the cell in it, and what is found there. */
+  function check(parsed: ts.SourceFile, text: string, level: TypeCheck): Checked {
+    service.write(current, text);
+    const program = service.languageService.getProgram()!;
+    const file = program.getSourceFile(current)!;
+    const unfinished = (parsed as ts.SourceFile & { parseDiagnostics: ts.DiagnosticWithLocation[] }).parseDiagnostics;
+    const syntactic = unfinished.length ? unfinished : program.getSyntacticDiagnostics(file);
+    const found = syntactic.length || level === "off" ? syntactic : program.getSemanticDiagnostics(file, cancellation);
+    return { program, file, found, syntactic: syntactic.length > 0 };
   }
 
   /** Which cells no longer fit once these names are the current cell's: faults in functions that can still be called. */
-  function outdated(code: string, declared: readonly Declared[]): ReturnType<Compiled["outdated"]> {
+  function outdated(code: string, declared: readonly Declared[]): Outdated[] {
     const newer = new Map(declared.map(({ name, kind, comment }) => [name, { module: "./In[]", kind, comment }]));
     const changed = [...newer.keys()].filter((name) => owners.has(name) && past.get(owners.get(name)!.module)?.code !== code);
     const dependents = [...past].flatMap(([module, cell]) => {
@@ -139,24 +182,56 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
     });
   }
 
-  return {
-    compile(code, label, shadowed, level = "strict") {
-      const parsed = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022, true);
-      const own = declaredNames(parsed);
-      const used = usedNames(parsed);
-      const inFunctions = namesInFunctions(parsed);
-      const shared = new Set(own.map(({ name }) => name).filter((name) => inFunctions.has(name)));
-      const text = code + bookkeeping(own, used);
-      service.takeFromLibrary(namesOfLibrary(parsed));
-      service.write(current, text);
-      const program = service.languageService.getProgram()!;
-      const file = program.getSourceFile(current)!;
-      const unfinished = (parsed as ts.SourceFile & { parseDiagnostics: ts.DiagnosticWithLocation[] }).parseDiagnostics;
-      const found = unfinished.length ? located(unfinished, parsed, true) : diagnose(program, file, parsed, level);
-      if (found.length && (level === "strict" || found[0]!.syntactic)) return { faults: found };
+  function commit({ label, code, names }: Ran): void {
+    const { parsed, own, used, inFunctions } = read(code);
+    if (names.length === 0 && !augments(parsed)) return;
+    const module = `./In[${++cells}]`;
+    const file = join(folder, `${module}.${ending}`);
+    service.takeFromLibrary(namesOfLibrary(parsed));
+    service.write(file, code + bookkeeping(own, used));
+    if (augments(parsed)) service.keep(file);
+    past.set(module, { label, code, parsed, inFunctions });
+    for (const { name, kind, comment } of own) if (names.includes(name)) owners.set(name, { module, kind, comment });
+    const living = new Set([...owners.values()].map((owner) => owner.module));
+    for (const module of past.keys()) if (!living.has(module)) past.delete(module);
+  }
 
-      const declares = new Set(own.map(({ name }) => name));
-      const hidden = [...used].filter((name) => shadowed(name) && (declares.has(name) ? shared.has(name) : owners.has(name)));
+  /** Takes the cell that was compiled last to have run and bound all its names. False where none waits for that. */
+  function expect(): boolean {
+    if (!compiled || augments(read(compiled.code).parsed)) return false;
+    const { code, declares, level } = compiled;
+    const before = { owners: new Map(owners), past: new Map(past), cells };
+    const undo = () => ({ owners, past, cells } = before);
+    compiled = undefined;
+    commit({ label: "", code, names: declares });
+    expected = { code, level, names: declares, undo };
+    return true;
+  }
+
+  /** Goes back to what has really run. */
+  function forget(): void {
+    expected?.undo();
+    expected = undefined;
+  }
+
+  return {
+    compile(code, level) {
+      forget();
+      compiled = undefined;
+      const { parsed, own, used, inFunctions } = read(code);
+      const shared = new Set(own.map(({ name }) => name).filter((name) => inFunctions.has(name)));
+      service.takeFromLibrary(namesOfLibrary(parsed));
+      if (level !== "strict" || !isPlain(code)) service.takeNode();
+      const text = code + bookkeeping(own, used);
+      let checked = check(parsed, text, level);
+      if (checked.found.length && service.takeNode()) checked = check(parsed, text, level);
+      const { program, file, found, syntactic } = checked;
+      const warnings = located(found, parsed, syntactic, (fault) => importHint(fault, program));
+      if (warnings.length && (level === "strict" || syntactic))
+        return { faults: warnings, ...(syntactic && isJsx(code) && { hint: JSX_HINT }) };
+
+      const declares = own.map(({ name }) => name);
+      const hidden = [...used].filter((name) => globals.has(name) && (declares.includes(name) ? shared.has(name) : owners.has(name)));
       const output = { javascript: "", sourceMap: "" };
       program.emit(
         file,
@@ -168,34 +243,79 @@ export function createLanguage(folder: string, cancelled: () => boolean): Langua
         false,
         { after: [cellTransformer(code.length, shared, hidden.length > 0, program.getTypeChecker())] },
       );
-      return {
-        ...output,
-        warnings: found,
-        outdated: () => (level === "off" ? [] : outdated(code, own)),
-        commit(bound) {
-          const names = own.filter(({ name }) => bound(name));
-          if (names.length === 0 && !augments(parsed)) return;
-          const module = `./In[${++cells}]`;
-          const name = join(folder, `${module}.ts`);
-          service.write(name, text);
-          if (augments(parsed)) service.keep(name);
-          past.set(module, { label, code, parsed, inFunctions });
-          for (const { name, kind, comment } of names) owners.set(name, { module, kind, comment });
-          const living = new Set([...owners.values()].map((owner) => owner.module));
-          for (const module of past.keys()) if (!living.has(module)) past.delete(module);
-        },
-      };
+      compiled = { code, level, declares };
+      return { ...output, declares, warnings, outdated: level === "off" ? [] : outdated(code, own) };
+    },
+
+    commit(cell) {
+      compiled = undefined;
+      const isAsExpected = expected?.code === cell.code && expected.names.join() === cell.names.join();
+      if (isAsExpected) {
+        expected = undefined;
+        const module = `./In[${cells}]`;
+        const known = past.get(module);
+        if (known) past.set(module, { ...known, label: cell.label });
+      } else {
+        forget();
+        commit(cell);
+      }
+    },
+
+    prepare(code) {
+      expect();
+      if (!expected) return;
+      const { parsed, own, used } = read(code);
+      service.takeFromLibrary(namesOfLibrary(parsed));
+      service.takeNode();
+      check(parsed, code + bookkeeping(own, used), expected.level);
+    },
+
+    readNode() {
+      if (service.takeNode()) service.languageService.getProgram()!.getTypeChecker();
     },
 
     open(code) {
-      const parsed = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022);
-      const own = declaredNames(parsed);
+      expect(); // what still runs is known by its names
+      const { own } = read(code);
+      service.takeNode();
       if (/["']erpo["']/.test(code)) service.takeFromLibrary("all"); // what could stand there
       service.write(current, code + bookkeeping(own, owners.keys()));
       return { service: service.languageService, file: current };
     },
 
     document: service.document,
+  };
+}
+
+/** Whether a cell may be checked before Node's types have been read: if nothing is missing then, it does without them. */
+const isPlain = (code: string) => !/\b(import|require|declare|module|namespace)\b/.test(code);
+
+/** A cell in its program. */
+interface Checked {
+  program: ts.Program;
+  file: ts.SourceFile;
+  found: readonly ts.Diagnostic[];
+  /** What was found are faults of the parser. */
+  syntactic: boolean;
+}
+
+/** A cell's text as far as it is known without its program. */
+interface Reading {
+  parsed: ts.SourceFile;
+  own: Declared[];
+  used: Set<string>;
+  inFunctions: Set<string>;
+}
+
+/** Reads cells; the last one again at no cost. */
+function createReader(ending: string): (code: string) => Reading {
+  let last: { code: string; reading: Reading } | undefined;
+  return (code) => {
+    if (last?.code === code) return last.reading;
+    const parsed = ts.createSourceFile(`cell.${ending}`, code, ts.ScriptTarget.ES2022, true);
+    const reading = { parsed, own: declaredNames(parsed), used: usedNames(parsed), inFunctions: namesInFunctions(parsed) };
+    last = { code, reading };
+    return reading;
   };
 }
 
@@ -208,12 +328,18 @@ export function readable(text: string): string {
 }
 
 /** The faults that count, at their places in the reader's text. */
-function located(found: readonly ts.Diagnostic[], parsed: ts.SourceFile, syntactic: boolean): Diagnostic[] {
+function located(
+  found: readonly ts.Diagnostic[],
+  parsed: ts.SourceFile,
+  syntactic: boolean,
+  hint: (fault: ts.Diagnostic) => string | undefined = () => undefined,
+): Diagnostic[] {
   return found
     .filter((diagnostic) => diagnostic.category === ts.DiagnosticCategory.Error && !isTolerated(diagnostic.code))
     .map((diagnostic) => {
       const at = parsed.getLineAndCharacterOfPosition(Math.min(diagnostic.start ?? 0, parsed.text.length));
-      const message = readable(ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n"));
+      const text = readable(ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n"));
+      const message = [text, hint(diagnostic)].filter(Boolean).join(" ");
       return { line: at.line + 1, column: at.character + 1, code: diagnostic.code, message, syntactic };
     });
 }

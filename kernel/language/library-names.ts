@@ -1,8 +1,5 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-
-import ts = require("typescript");
-
 import { library } from "./packages.js";
 
 /**
@@ -51,6 +48,9 @@ export function librarySources(names: readonly string[]): Source[] | undefined {
   return found.some((source) => source === undefined) ? undefined : (found as Source[]);
 }
 
+/** Whether `erpo` exports a name, a value or a type. */
+export const exportsName = (name: string): boolean => sourcesOf(library.types).has(name);
+
 /** A module of TypeScript that exports these values and types of `erpo`; all of it where one of them is unknown, so that the fault names it. */
 export function libraryModule(names: Iterable<string> | "all"): string {
   const sources = sourcesOf(library.types);
@@ -67,27 +67,3 @@ function exported(alias: string, source: Source | undefined): string | undefined
 
 /** The value that a source's module has. */
 export const exportedValue = (module: Record<string, unknown>, { name }: Source): unknown => (name === "*" ? module : module[name]);
-
-/** The names that a cell imports from `erpo`; "all" where it takes the library as a whole. */
-export function namesOfLibrary(file: ts.SourceFile): string[] | "all" {
-  const names: string[] = [];
-  let mentions = [...file.text.matchAll(/(["'`])erpo\1/g)].length;
-  for (const statement of file.statements) {
-    if (!ts.isImportDeclaration(statement) || !isLibrary(statement.moduleSpecifier)) continue;
-    const named = namedOnly(statement);
-    if (!named) return "all";
-    mentions -= 1;
-    names.push(...named);
-  }
-  return mentions > 0 ? "all" : names;
-}
-
-/** Whether this names `erpo`. */
-export const isLibrary = (specifier: ts.Expression): boolean => ts.isStringLiteral(specifier) && specifier.text === "erpo";
-
-/** The names that an import takes, as the module calls them, where it takes nothing else. */
-export function namedOnly({ importClause: clause }: ts.ImportDeclaration): string[] | undefined {
-  const bindings = clause?.namedBindings;
-  if (!bindings || clause.name || !ts.isNamedImports(bindings)) return undefined;
-  return bindings.elements.map(({ propertyName, name }) => (propertyName ?? name).text);
-}

@@ -1,13 +1,15 @@
 import { createHash } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import type { InitializeHook, LoadHook, ResolveHook } from "node:module";
+import { type InitializeHook, isBuiltin, type LoadHook, type ResolveHook } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { MessagePort } from "node:worker_threads";
 import { noteFile, noteModule } from "../session/file-notes.js";
+import { mappedFile } from "./mapped-files.js";
 import { isBare, isKernelPackage, kernelImporter, kernelRoot, library, resolver } from "./packages.js";
-import { transpile } from "./transpile.js";
+import { type JsxOptions, transpile } from "./transpile.js";
+import type { PathMapping } from "./tsconfig.js";
 
 /**
  * Hooks of Node's module loader, in the loader's own thread: the kernel's packages from any folder, local TypeScript, JavaScript and JSON
@@ -27,11 +29,23 @@ export interface LoadedFile {
   sourceMap: string;
 }
 
-let loaded: MessagePort;
+/** What the hooks are told when they are registered. */
+export interface LoaderData {
+  /** Where files that are loaded go, as `LoadedFile`. */
+  loaded: MessagePort;
+  /** Of the tsconfig.json of the notebook's folder. */
+  mapping: PathMapping | undefined;
+  /** How JSX in local files is compiled. */
+  jsx: JsxOptions;
+}
 
-export const initialize: InitializeHook<{ loaded: MessagePort }> = (data) => {
-  loaded = data.loaded;
+let told: LoaderData;
+
+export const initialize: InitializeHook<LoaderData> = (data) => {
+  told = data;
 };
+
+const TYPESCRIPT = /\.(m?ts|tsx)$/;
 
 const resolverMark = "?resolver";
 
@@ -41,10 +55,11 @@ export const resolve: ResolveHook = async (specifier, context, next) => {
   const outside = !inKernel(context.parentURL) || !context.parentURL?.includes("/node_modules/");
   if (outside && specifier === "erpo") return { url: pathToFileURL(library.code).href, format: "module", shortCircuit: true };
   if (outside && isKernelPackage(specifier)) return next(specifier, { ...context, parentURL: kernelURL });
-  const local = typescriptFile(specifier, context.parentURL);
+  const meant = mapped(specifier, context.parentURL) ?? specifier;
+  const local = typescriptFile(meant, context.parentURL);
   if (local) return { url: await versioned(local), format: "module", shortCircuit: true };
   try {
-    const found = await next(specifier, context);
+    const found = await next(meant, context);
     return isReread(found) ? { ...found, url: await versioned(found.url) } : found;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND" || !isBare(specifier) || inKernel(context.parentURL)) throw error;
@@ -62,11 +77,11 @@ export const load: LoadHook = async (url, context, next) => {
   }
   const path = url.split("?")[0]!;
   if (path.startsWith("file:")) noteFile("read", fileURLToPath(path));
-  if (path.startsWith("file:") && /\.m?ts$/.test(path)) {
+  if (path.startsWith("file:") && TYPESCRIPT.test(path)) {
     const { default: ts } = await import("typescript");
     const source = await readFile(fileURLToPath(path), "utf8");
-    const { code, sourceMap } = transpile(ts, source, fileURLToPath(path), ts.ModuleKind.ESNext);
-    loaded.postMessage({ url, source, sourceMap } satisfies LoadedFile);
+    const { code, sourceMap } = transpile(ts, source, fileURLToPath(path), ts.ModuleKind.ESNext, told.jsx);
+    told.loaded.postMessage({ url, source, sourceMap } satisfies LoadedFile);
     return { format: "module", source: code, shortCircuit: true };
   }
   if (path.startsWith("file:") && path.endsWith(".json")) {
@@ -92,19 +107,28 @@ const isReread = ({ url, format }: { url: string; format?: string | null | undef
 /** The URL of a local TypeScript file that `specifier` means: `./a.ts`, `./a`, or `./a.js` where only `a.ts` exists. */
 function typescriptFile(specifier: string, parentURL: string | undefined): string | undefined {
   const file = localFile(specifier, parentURL);
-  return file && /\.m?ts$/.test(file) ? file : undefined;
+  return file && TYPESCRIPT.test(file) ? file : undefined;
 }
 
 /** The URL of the local file that `specifier` means. */
 function localFile(specifier: string, parentURL: string | undefined): string | undefined {
   if (!/^(\.{0,2}\/|file:)/.test(specifier) || !parentURL?.startsWith("file:") || inKernel(parentURL)) return undefined;
   const base = new URL(specifier, parentURL).href.split("?")[0]!;
-  const exists = (url: string) => {
-    const path = fileURLToPath(url);
-    noteFile("probe", path);
-    return existsSync(path) && statSync(path).isFile();
-  };
-  return [base, `${base}.ts`, base.replace(/\.(m?)js$/, ".$1ts"), `${base}/index.ts`].find(exists);
+  const tries = [base, `${base}.ts`, `${base}.tsx`, base.replace(/\.(m?)js$/, ".$1ts"), `${base}/index.ts`];
+  return tries.find((url) => isFile(fileURLToPath(url)));
+}
+
+function isFile(path: string): boolean {
+  noteFile("probe", path);
+  return existsSync(path) && statSync(path).isFile();
+}
+
+/** The URL of the local file that a name means by the folder's tsconfig.json; packages' own imports are not mapped. */
+function mapped(specifier: string, parentURL: string | undefined): string | undefined {
+  if (!told.mapping || !isBare(specifier) || isBuiltin(specifier) || isKernelPackage(specifier)) return undefined;
+  if (!parentURL?.startsWith("file:") || parentURL.includes("/node_modules/") || inKernel(parentURL)) return undefined;
+  const file = mappedFile(specifier, told.mapping, isFile);
+  return file && pathToFileURL(file).href;
 }
 
 /** A file that has changed is another module, and so is one that imports it, through however many others. */
@@ -114,7 +138,7 @@ async function versioned(url: string): Promise<string> {
   for (let file = pending.pop(); file !== undefined; file = pending.pop()) {
     if (files.has(file)) continue;
     files.set(file, statSync(fileURLToPath(file)).mtimeMs);
-    if (/\.m?[jt]s$/.test(file)) pending.push(...(await localImports(file)));
+    if (/\.m?[jt]sx?$/.test(file)) pending.push(...(await localImports(file)));
   }
   const parts = [...files].sort().map(([file, time]) => `${file} ${time}\n`);
   return `${url}?v=${createHash("sha256").update(parts.join("")).digest("hex").slice(0, 16)}`;
@@ -124,5 +148,5 @@ async function versioned(url: string): Promise<string> {
 async function localImports(url: string): Promise<string[]> {
   const { default: ts } = await import("typescript");
   const { importedFiles } = ts.preProcessFile(await readFile(fileURLToPath(url), "utf8"));
-  return importedFiles.map(({ fileName }) => localFile(fileName, url)).filter((file) => file !== undefined);
+  return importedFiles.map(({ fileName }) => localFile(mapped(fileName, url) ?? fileName, url)).filter((file) => file !== undefined);
 }

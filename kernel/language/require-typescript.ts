@@ -1,8 +1,6 @@
 import { readFileSync } from "node:fs";
-import Module from "node:module";
-
-import ts = require("typescript");
-
+import Module, { createRequire } from "node:module";
+import type ts from "typescript";
 import { registerFile } from "./stack.js";
 import { transpile } from "./transpile.js";
 
@@ -15,7 +13,8 @@ export function requireTypescript(folder: string): void {
   const { _extensions: extensions } = Module as unknown as { _extensions: Record<string, (module: Loadable, file: string) => void> };
   extensions[".ts"] = (module, file) => {
     const source = readFileSync(file, "utf8");
-    const { code, sourceMap } = transpile(ts, source, file, ts.ModuleKind.CommonJS);
+    const compiler = createRequire(import.meta.url)("typescript") as typeof ts; // nine megabytes, which most sessions do without in this thread
+    const { code, sourceMap } = transpile(compiler, source, file, compiler.ModuleKind.CommonJS);
     registerFile(file, folder, source, sourceMap);
     module._compile(code, file);
   };

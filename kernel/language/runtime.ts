@@ -3,11 +3,14 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import vm from "node:vm";
 import { MessageChannel } from "node:worker_threads";
+import { builtinNames } from "./builtin-names.js";
 import { job } from "./job.js";
 import { exportedValue, librarySources } from "./library-names.js";
+import type { LoaderData } from "./loader-hooks.js";
 import { cellRequire, resolver } from "./packages.js";
 import { requireTypescript } from "./require-typescript.js";
 import { readFilesFrom, registerScript } from "./stack.js";
+import { pathMapping, takenOptions } from "./tsconfig.js";
 
 type Accessor = [get: () => unknown, set: (value: unknown) => void];
 
@@ -64,21 +67,24 @@ export interface CellScript {
 export interface Runtime {
   /** Starts a compiled cell in a job of its own. */
   start(script: CellScript): Run;
-  /** True for an earlier cell's name that hides one of Node's globals: it is kept off the global object, which all packages share. */
-  shadows(name: string): boolean;
+  /** The names that cells have declared and that have a value, those of the running cell too. Runs nothing of the reader's. */
+  values(): Map<string, unknown>;
+  /** Declares a name as a cell would. */
+  put(name: string, value: unknown): void;
 }
 
 /**
  * Call once a process: it registers hooks with Node's module loader.
  * @param folder the notebook's folder
- * @param beforeImport is told what a cell imports, before it is loaded
+ * @param beforeImport is told what a cell imports, and waited for before that is loaded; `require` does not wait
  */
-export function createRuntime(folder: string, waiting: Waiting, beforeImport: (specifier: string) => void): Runtime {
+export function createRuntime(folder: string, waiting: Waiting, beforeImport: (specifier: string) => void | Promise<void>): Runtime {
   const { port1, port2 } = new MessageChannel();
-  register("./loader-hooks.js", { parentURL: import.meta.url, data: { loaded: port2 }, transferList: [port2] });
+  const { jsx, jsxImportSource } = takenOptions(folder);
+  const data: LoaderData = { loaded: port2, mapping: pathMapping(folder), jsx: { jsx, jsxImportSource } };
+  register("./loader-hooks.js", { parentURL: import.meta.url, data, transferList: [port2] });
   readFilesFrom(port1, folder);
   const globals = globalThis as unknown as Record<string, unknown>;
-  const builtin = new Set(Object.getOwnPropertyNames(globalThis));
   const shadows: Record<string, unknown> = Object.create(null);
   const importer = join(folder, "cell.mjs");
   const load = vm.runInThisContext("(specifier, options) => import(specifier, options)", {
@@ -93,6 +99,23 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
   const completeMeta = async () => {
     meta.resolve ??= (await load(resolver)).default as ImportMeta["resolve"];
   };
+
+  const known = new Set<string>();
+  const installedGetters = new WeakSet<() => unknown>();
+  const home = (name: string): object => (builtinNames.has(name) ? shadows : globalThis);
+  const put = (target: object, name: string, value: unknown, writable: boolean) =>
+    Object.defineProperty(target, name, { configurable: true, enumerable: true, writable, value });
+
+  function values(): Map<string, unknown> {
+    const found = new Map<string, unknown>();
+    for (const name of known) {
+      const property = Object.getOwnPropertyDescriptor(home(name), name);
+      if (!property || (property.get && !installedGetters.has(property.get))) continue;
+      if (!property.get) found.set(name, property.value);
+      else if (isAlive(property.get)) found.set(name, property.get());
+    }
+    return found;
+  }
 
   /** Named imports from `erpo`. */
   async function take(names: readonly string[]): Promise<Record<string, unknown>> {
@@ -111,7 +134,11 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
   }
 
   return {
-    shadows: (name) => builtin.has(name),
+    values,
+    put(name, value) {
+      known.add(name);
+      put(home(name), name, value, true);
+    },
 
     start({ label, source, javascript, sourceMap }) {
       type Declared = { get: () => unknown; installed: () => unknown; target: object; before: PropertyDescriptor | undefined };
@@ -119,12 +146,10 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
       /** Names that the cell's functions use, what they were before it, and whether it has come to them. */
       const shared = new Map<string, { target: object; before: PropertyDescriptor | undefined; bound: boolean; variable: boolean }>();
       let began = false;
-      const put = (target: object, name: string, value: unknown, writable: boolean) =>
-        Object.defineProperty(target, name, { configurable: true, enumerable: true, writable, value });
       const kernel = {
         ...{ pick, meta, completeMeta, shadows },
-        import(specifier: string, options?: ImportCallOptions) {
-          beforeImport(specifier);
+        async import(specifier: string, options?: ImportCallOptions) {
+          await beforeImport(specifier);
           return load(specifier, options);
         },
         take,
@@ -136,16 +161,19 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
         declare(names: Record<string, Accessor>, functions: readonly string[], variables: readonly string[]) {
           began = true;
           for (const name of functions) {
-            const target = builtin.has(name) ? shadows : globalThis;
+            known.add(name);
+            const target = builtinNames.has(name) ? shadows : globalThis;
             const before = Object.getOwnPropertyDescriptor(target, name);
             const variable = variables.includes(name);
             shared.set(name, { target, before, bound: false, variable });
             if (variable) put(target, name, undefined, true);
           }
           for (const [name, [get, set]] of Object.entries(names)) {
-            const target = builtin.has(name) ? shadows : globalThis;
+            const target = builtinNames.has(name) ? shadows : globalThis;
             const before = Object.getOwnPropertyDescriptor(target, name);
             const access = { get: before ? orElse(get, before) : get, set };
+            known.add(name);
+            installedGetters.add(access.get);
             declared.set(name, { get, installed: access.get, target, before });
             Object.defineProperty(target, name, { configurable: true, enumerable: true, ...access });
           }

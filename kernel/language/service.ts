@@ -8,6 +8,7 @@ import { createDocuments } from "./documents.js";
 import { libraryModule } from "./library-names.js";
 import { isBare, isKernelPackage, kernelImporter, library, typeRoot } from "./packages.js";
 import { standardLibrary } from "./standard-library.js";
+import { takenOptions } from "./tsconfig.js";
 
 /** What a cell may use without importing it, beside Node's own globals. */
 const GLOBALS = `
@@ -50,6 +51,8 @@ export interface Service {
   takeFromLibrary(names: readonly string[] | "all"): void;
   /** Makes a virtual file part of the program, whether something imports it or not. */
   keep(file: string): void;
+  /** Makes the types of Node part of the program: half of what a session reads, which plain code does without. False when they are. */
+  takeNode(): boolean;
 }
 
 /**
@@ -59,12 +62,14 @@ export interface Service {
  */
 export function createService(folder: string, checked: readonly string[], cancelled: () => boolean): Service {
   const kernelTypes = typeRoot();
-  const settings: ts.CompilerOptions = { ...options, typeRoots: [kernelTypes], types: ["node"] };
+  const settings: ts.CompilerOptions = { ...options, ...takenOptions(folder), typeRoots: [kernelTypes], types: [] };
   const globals = join(folder, "erpo-globals.d.ts");
+  const node = join(folder, "erpo-node.d.ts");
   const taken = join(folder, "erpo-taken.ts"); // what cells import from "erpo"
   const standard = standardLibrary();
   const files = new Map<string, { text: string; version: number }>([
     [globals, { text: GLOBALS, version: 0 }],
+    [node, { text: '/// <reference types="node" />\n', version: 0 }],
     [standard.file, { text: standard.text, version: 0 }],
     [taken, { text: libraryModule([]), version: 0 }],
   ]);
@@ -107,6 +112,7 @@ export function createService(folder: string, checked: readonly string[], cancel
     readFile: moduleHost.readFile,
     directoryExists: ts.sys.directoryExists,
     getDirectories: ts.sys.getDirectories,
+    readDirectory: ts.sys.readDirectory,
     useCaseSensitiveFileNames: () => ts.sys.useCaseSensitiveFileNames,
     ...(ts.sys.realpath ? { realpath: ts.sys.realpath } : {}),
     getCompilationSettings: () => settings,
@@ -131,7 +137,9 @@ export function createService(folder: string, checked: readonly string[], cancel
     },
   };
 
-  const write = (file: string, text: string) => void files.set(file, { text, version: ++version });
+  const write = (file: string, text: string): void => {
+    if (files.get(file)?.text !== text) files.set(file, { text, version: ++version });
+  };
 
   const languageService = ts.createLanguageService(host, documents.registry);
   return {
@@ -150,6 +158,11 @@ export function createService(folder: string, checked: readonly string[], cancel
     },
     keep(file) {
       kept.push(file);
+    },
+    takeNode() {
+      if (kept.includes(node)) return false;
+      kept.unshift(node);
+      return true;
     },
   };
 }

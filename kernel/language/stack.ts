@@ -13,7 +13,19 @@ interface Script {
   map: SourceMap | string;
 }
 
+/** A cell that has been run. */
+export interface CellSource {
+  /** The name that its script has in V8. */
+  file: string;
+  /** `Cell In[3]` */
+  label: string;
+  source: string;
+  /** JSON. */
+  sourceMap: string;
+}
+
 const scripts = new Map<string, Script>();
+const CELL = "erpo-cell-";
 const latest = new Map<string, Script>();
 const kernelCode = [`${kernelRoot}${sep}dist${sep}kernel${sep}`, pathToFileURL(`${kernelRoot}${sep}dist${sep}kernel${sep}`).href];
 
@@ -23,10 +35,18 @@ const kernelCode = [`${kernelRoot}${sep}dist${sep}kernel${sep}`, pathToFileURL(`
  * @returns the file name to run it under
  */
 export function registerScript(label: string, source: string, sourceMap: string): string {
-  const file = `erpo-cell-${scripts.size}`;
+  const file = `${CELL}${scripts.size}`;
   add(file, `Cell ${label}`, source, sourceMap);
   return file;
 }
+
+/** The cells that have been run. */
+export const cellSources = (): CellSource[] =>
+  [...scripts].flatMap(([file, { label, source, map }]) =>
+    file.startsWith(CELL)
+      ? [{ file, label, source: source.join("\n"), sourceMap: typeof map === "string" ? map : JSON.stringify(map.payload) }]
+      : [],
+  );
 
 function add(file: string, label: string, source: string, map: string): void {
   const script = { label, source: source.split("\n"), map };

@@ -5,10 +5,10 @@ const keepCode = preloadTypescript();
 if (keepCode) {
   const { complete } = await import("./assist.js");
   const { createLanguage } = await import("./language.js");
-  const language = createLanguage(process.cwd(), () => false);
+  const language = createLanguage(process.cwd(), new Set(), () => false);
   for (const code of ["1 + 1", "function next(x: number): number { return x + 1; }", "next(1)"]) {
-    const compiled = language.compile(code, "", () => false);
-    if ("commit" in compiled) compiled.commit(() => true);
+    const compiled = language.compile(code, "strict");
+    if ("declares" in compiled) language.commit({ label: "", code, names: compiled.declares });
   }
   complete(language, "a", 1);
   keepCode();

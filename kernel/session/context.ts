@@ -12,6 +12,10 @@ export interface Context {
   signalTaken: boolean;
   /** The reader has stopped it, and what it waited for has been rejected. */
   interrupted: boolean;
+  /** What was thrown where something was to be shown. */
+  failure: { thrown: unknown } | undefined;
+  /** It has been answered: what fails from now on is told beside it. */
+  over: boolean;
   /** What must be shown before the request counts as done. */
   readonly pending: Set<Promise<unknown>>;
 }
@@ -24,6 +28,8 @@ export function createContext(parent: Header, options: { silent?: boolean; allow
     controller: new AbortController(),
     signalTaken: false,
     interrupted: false,
+    failure: undefined,
+    over: false,
     pending: new Set(),
   };
 }

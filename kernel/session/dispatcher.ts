@@ -14,7 +14,7 @@ export interface Stoppable {
 
 /** Where the messages of the protocol's thread go. */
 export interface Receivers {
-  session: Pick<Session, "execute" | "complete" | "inspect" | "isComplete" | "history">;
+  session: Pick<Session, "execute" | "history">;
   comms: Pick<CommMessages, "receive" | "info">;
   executor: Stoppable;
   questions: { receive(value: string | null): void };
@@ -64,12 +64,6 @@ export class Dispatcher {
     switch (header.msg_type) {
       case "execute_request":
         return session.execute(request);
-      case "complete_request":
-        return fine(session.complete(content));
-      case "inspect_request":
-        return fine(session.inspect(content));
-      case "is_complete_request":
-        return fine(session.isComplete(content));
       case "history_request":
         return fine(session.history(content));
       case "comm_info_request":

@@ -17,7 +17,9 @@ export function describeThrown(thrown: unknown): ErrorContent {
   try {
     if (thrown instanceof Error || (typeof thrown === "object" && thrown !== null && typeof (thrown as Error).stack === "string")) {
       const error = thrown as Error;
-      const traceback = withSource(inspect(error, { depth: 2, maxArrayLength: 20, maxStringLength: 2000 })).slice(0, MAX_LINES);
+      const shown = inspect(error, { depth: 2, maxArrayLength: 20, maxStringLength: 2000 });
+      const bare = thrown instanceof Error && /^\[.*\]$/s.test(shown) ? shown.slice(1, -1) : shown; // Node's brackets round one without a stack
+      const traceback = withSource(bare).slice(0, MAX_LINES);
       return { ename: String(error.name || "Error"), evalue: String(error.message).slice(0, MAX_MESSAGE), traceback };
     }
     const text = inspect(thrown, { depth: 2, maxStringLength: 2000 });

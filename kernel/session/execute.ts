@@ -1,10 +1,8 @@
-import ts = require("typescript");
-
 import { isDisplayHandle } from "../../src/frontend/display.js";
 import type { Shown } from "../../src/frontend/frontend.js";
 import type { TypeCheck } from "../../src/frontend/type-check.js";
 import { job } from "../language/job.js";
-import type { Language } from "../language/language.js";
+import type { LanguageThread } from "../language/language-thread.js";
 import type { Runtime } from "../language/runtime.js";
 import { State } from "../wire/bridge.js";
 import { type Context, enterContext, resetContext } from "./context.js";
@@ -42,7 +40,7 @@ export class Executor {
   typeCheck: TypeCheck = "strict";
 
   constructor(
-    private readonly language: Language,
+    private readonly language: Pick<LanguageThread, "compile" | "commit" | "stop">,
     private readonly runtime: Runtime,
     private readonly waits: Waits,
     private readonly state: Int32Array,
@@ -73,7 +71,7 @@ export class Executor {
         this.run(code, label, current, names).then(resolve, giveUp);
       });
     } catch (thrown) {
-      if (current?.stoppingSince !== undefined || thrown instanceof ts.OperationCanceledException) {
+      if (current?.stoppingSince !== undefined) {
         rewind();
         return { error: interruptContent };
       }
@@ -85,14 +83,15 @@ export class Executor {
   }
 
   private async run(code: string, label: string, current: Current, names: "kept" | "forgotten"): Promise<Executed> {
-    const compiled = this.language.compile(code, label, this.runtime.shadows, this.typeCheck);
+    const compiled = await this.language.compile(code, this.typeCheck);
+    if (this.current !== current) return {}; // given up meanwhile
     if ("faults" in compiled) {
       const error = describeDiagnostics(label, code, compiled.faults);
-      const hint = hintFor(code);
+      const hint = hintFor(code) ?? compiled.hint;
       return { error: hint === undefined ? error : { ...error, traceback: [...error.traceback, `Hint: ${hint}.`] } };
     }
     if (compiled.warnings.length) warn(describeDiagnostics(label, code, compiled.warnings).traceback.join("\n"));
-    for (const cell of names === "kept" ? compiled.outdated() : []) {
+    for (const cell of names === "kept" ? compiled.outdated : []) {
       const { traceback } = describeDiagnostics(cell.label, cell.code, cell.faults);
       warn(`Cell ${cell.label} no longer fits what this cell declares; run it again, or change it:\n${traceback.join("\n")}`);
     }
@@ -103,7 +102,7 @@ export class Executor {
     current.settle = (over, failed) => {
       current.settle = undefined;
       const bound = run.keep(over, failed);
-      if (names === "kept") compiled.commit(bound);
+      if (names === "kept") this.language.commit({ label, code, names: compiled.declares.filter(bound) });
     };
     const { result, error } = await run.outcome;
     current.settle?.(true, error !== undefined);
@@ -115,7 +114,9 @@ export class Executor {
     if (this.current !== current) return {}; // given up long ago
     await this.absorb();
     if (current.stoppingSince !== undefined) throw new KeyboardInterrupt();
+    context.over = true;
     if (error) throw error.thrown;
+    if (context.failure) throw context.failure.thrown;
     return shown ? { result: shown } : {};
   }
 
@@ -144,6 +145,7 @@ export class Executor {
     current.abandoned = true;
     await this.absorb();
     if (this.current !== current) return;
+    this.language.stop();
     showInherited();
     const error = new KeyboardInterrupt();
     await this.separately(() => this.waits.interrupt(current.context, error)); // runs the cell's own catch and finally

@@ -19,13 +19,18 @@ let nested = 0; // Node's own functions call each other
 
 /** Makes Node's functions note what they are called with; `loader-hooks.ts` notes modules. Call once a process. */
 export function traceFiles(): void {
-  traceReads();
-  traceStats();
+  traceReading();
   traceWrites();
   traceVariables();
   traceUnknown();
   syncBuiltinESMExports();
   process.on("exit", endTrace);
+}
+
+/** The same for what only reads, in a thread that is told when to end. */
+export function traceReading(): void {
+  traceReads();
+  traceStats();
 }
 
 function traceReads(): void {

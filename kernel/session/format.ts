@@ -1,17 +1,22 @@
 import { inspect } from "node:util";
+import type { VegaLiteSpec } from "../../src/figures/spec.js";
 import { imageType } from "../../src/frontend/formats.js";
 import type { MimeBundle, Shown } from "../../src/frontend/frontend.js";
 import { ownDisplay } from "../../src/frontend/shown.js";
 import { frameHTML, isFrame } from "./format-frame.js";
+import { rowList, rowsHTML } from "./format-rows.js";
 import { awaited, isTensor, tensorBundle } from "./format-tensor.js";
 
 const MAX_TEXT = 100_000;
 
-/** The representations of any value, bounded in size. */
+/**
+ * The representations of any value, bounded in size.
+ * @throws FigureError, in its promise, for a Vega-Lite specification that draws nothing
+ */
 export function format(value: unknown): Shown | Promise<Shown> {
   const own = ownDisplay(value);
   if (own instanceof Promise) return own.then((shown) => complete(shown, value));
-  const values = own ? undefined : awaited(value);
+  const values = own ? undefined : (tried(value) ?? awaited(value));
   if (values) return values.then(() => complete(own, value));
   return complete(own, value);
 }
@@ -43,11 +48,28 @@ function known(value: unknown): MimeBundle | undefined {
     const image = imageType(value);
     if (image) return { [image]: value, "text/plain": `<${image}, ${value.length} bytes>` };
   }
-  const schema = (value as { $schema?: unknown } | null | undefined)?.$schema;
-  if (typeof schema === "string" && /^https:\/\/vega\.github\.io\/schema\/vega-lite\/v\d/.test(schema)) {
+  const rows = rowList(value);
+  if (rows) return { "text/plain": text(value), "text/html": rowsHTML(rows) };
+  if (isVegaLite(value)) {
     return { "application/vnd.vegalite.v6+json": value, "application/vnd.vegalite.v5+json": value, "text/plain": text(value) };
   }
   return undefined;
+}
+
+/** Waits until a figure has been tried, with Vega, which is loaded for the first one. Undefined for what is no figure. */
+function tried(value: unknown): Promise<void> | undefined {
+  if (!isVegaLite(value)) return undefined;
+  return import("../../src/figures/try.js").then(({ tryFigure }) => tryFigure(value));
+}
+
+/** Whether a value says that it is a Vega-Lite specification. */
+function isVegaLite(value: unknown): value is VegaLiteSpec {
+  try {
+    const schema = (value as { $schema?: unknown } | null | undefined)?.$schema;
+    return typeof schema === "string" && /^https:\/\/vega\.github\.io\/schema\/vega-lite\/v\d/.test(schema);
+  } catch {
+    return false; // a revoked proxy, a getter that throws
+  }
 }
 
 /** `util.inspect`, which calls no getters, bounded. */

@@ -45,6 +45,11 @@ export function warn(text: string): void {
   process.stderr.write(text.endsWith("\n") ? text : `${text}\n`);
 }
 
+const ofTheirCells = new WeakSet<object>();
+
+/** Whether this was thrown where a running cell shows something, and so is that cell's error and not one beside it. */
+export const isOfItsCell = (thrown: unknown): boolean => ofTheirCells.has(thrown as object);
+
 /** Makes `erpo`'s display functions, comms and questions go through the kernel. */
 export function connectFrontend(outputs: Outputs, state: Int32Array, { input, typeCheck }: Pick<Frontend, "input" | "typeCheck">): void {
   const idle = new AbortController().signal;
@@ -76,7 +81,11 @@ export function connectFrontend(outputs: Outputs, state: Int32Array, { input, ty
       if (shown instanceof Promise && context) {
         const settled = shown.then(
           ({ data }) => void origins.set(data, context),
-          () => {},
+          (thrown) => {
+            if (context.over) return;
+            context.failure ??= { thrown };
+            if (typeof thrown === "object" && thrown !== null) ofTheirCells.add(thrown);
+          },
         );
         context.pending.add(settled);
         void settled.then(() => context.pending.delete(settled));

@@ -1,11 +1,10 @@
 import type { Shown } from "../../src/frontend/frontend.js";
-import type { Completeness, Completions, Inspection } from "../language/assist.js";
 import type { Request } from "../wire/bridge.js";
 import { type Context, createContext } from "./context.js";
 import { describeThrown, type ErrorContent } from "./errors.js";
 import type { Executed } from "./execute.js";
 import type { HistoryRequest } from "./history.js";
-import { readMagic, typescriptOf } from "./magics.js";
+import { readMagic } from "./magics.js";
 
 /** Runs cells, one at a time. Neither method rejects. */
 export interface Evaluator {
@@ -15,17 +14,9 @@ export interface Evaluator {
   evaluate(expression: string, label: string, context: Context): Promise<Executed>;
 }
 
-/** Knows the language. Cursors are in Unicode code points. */
-export interface Assistant {
-  complete(code: string, cursor: number): Completions;
-  inspect(code: string, cursor: number): Inspection | undefined;
-  isComplete(code: string): Completeness;
-}
-
 /** What a session works with. */
 export interface Collaborators {
   evaluator: Evaluator;
-  assistant: Assistant;
   /** What is sent goes to the sender of the context's request. */
   outputs: {
     publish(context: Context, msgType: string, content: unknown): void;
@@ -93,30 +84,6 @@ export class Session {
     } catch (thrown) {
       return describeThrown(thrown);
     }
-  }
-
-  complete({ code, cursor_pos }: Request["content"]): Content {
-    const text = typescriptOf(String(code ?? ""));
-    const nothing = { matches: [], kinds: [], start: cursor_pos, end: cursor_pos };
-    const { matches, kinds, start, end } = text === undefined ? nothing : this.use.assistant.complete(text, cursor_pos);
-    const typed = matches.map((text, i) => ({ text, type: kinds[i], start, end }));
-    return { status: "ok", matches, cursor_start: start, cursor_end: end, metadata: { _jupyter_types_experimental: typed } };
-  }
-
-  inspect({ code, cursor_pos }: Request["content"]): Content {
-    const text = typescriptOf(String(code ?? ""));
-    const found = text !== undefined && this.use.assistant.inspect(text, cursor_pos);
-    if (!found) return { status: "ok", found: false, data: {}, metadata: {} };
-    const { signature, documentation } = found;
-    const data = {
-      "text/plain": [signature, documentation].filter(Boolean).join("\n\n"),
-      "text/markdown": [`\`\`\`typescript\n${signature}\n\`\`\``, documentation].filter(Boolean).join("\n\n"),
-    };
-    return { status: "ok", found: true, data, metadata: {} };
-  }
-
-  isComplete({ code }: Request["content"]): Content {
-    return { ...this.use.assistant.isComplete(typescriptOf(String(code ?? "")) ?? "") };
   }
 
   history(content: Request["content"]): Content {

@@ -1,40 +1,43 @@
 import { type TypeCheck, typeCheckLevels } from "../../src/frontend/type-check.js";
 import { historyDir } from "../../src/setup/paths.js";
-import { complete, inspectAt, isComplete } from "../language/assist.js";
-import { createLanguage } from "../language/language.js";
+import { expose } from "../debugger/exposed.js";
+import type { LanguageThread } from "../language/language-thread.js";
 import { createRuntime } from "../language/runtime.js";
-import { installStackTraces } from "../language/stack.js";
-import { State } from "../wire/bridge.js";
+import { cellSources, installStackTraces } from "../language/stack.js";
 import { CommMessages } from "./comm-messages.js";
 import { shareState, throwerOf, within } from "./context.js";
 import { Dispatcher } from "./dispatcher.js";
 import { Executor } from "./execute.js";
+import { format } from "./format.js";
 import { History } from "./history.js";
 import { captureInherited } from "./inherited.js";
 import { Questions } from "./input.js";
 import { Waits } from "./interrupt.js";
 import { LateErrors } from "./late-errors.js";
 import { installListeners } from "./listeners.js";
-import { captureStreams, connectFrontend, Outputs, type Post, warn } from "./outputs.js";
+import { captureStreams, connectFrontend, isOfItsCell, Outputs, type Post, warn } from "./outputs.js";
 import { installRejections } from "./rejections.js";
 import { Session } from "./session.js";
 import { installTimers } from "./timers.js";
 import { connectTslab } from "./tslab.js";
 
-const beforeImport = (specifier: string): void => {
+/** TensorFlow.js in a cell computes natively, whichever of its packages is named. */
+async function beforeImport(specifier: string): Promise<void> {
   if (/^tslab($|\/)/.test(specifier)) connectTslab();
-};
+  if (/^@tensorflow\/tfjs(-node(-gpu)?)?$/.test(specifier)) await (await import("../../src/backend/device.js")).openNativeEarly();
+}
 
 /**
  * Starts the session of this process, and makes the process serve it: what it prints, its timers, listeners and uncaught errors.
  * @param folder the notebook's folder
  * @param state shared with the protocol's thread
  */
-export function startSession(folder: string, state: Int32Array, post: Post): Dispatcher {
+export function startSession(folder: string, language: LanguageThread, state: Int32Array, post: Post): Dispatcher {
   shareState(state);
   const waits = new Waits();
-  const language = createLanguage(folder, () => Atomics.load(state, State.Interrupt) === 1);
-  const executor = new Executor(language, createRuntime(folder, waits, beforeImport), waits, state);
+  const runtime = createRuntime(folder, waits, beforeImport);
+  const executor = new Executor(language, runtime, waits, state);
+  expose({ values: runtime.values, put: runtime.put, cells: cellSources, format: (value) => within(undefined, () => format(value)) });
   const level = process.env.ERPO_TYPE_CHECK as TypeCheck | undefined;
   if (level && typeCheckLevels.includes(level)) executor.typeCheck = level;
   const questions = new Questions(post);
@@ -42,11 +45,6 @@ export function startSession(folder: string, state: Int32Array, post: Post): Dis
   const late = new LateErrors(warn);
   const session = new Session({
     evaluator: executor,
-    assistant: {
-      complete: (code, cursor) => complete(language, code, cursor),
-      inspect: (code, cursor) => inspectAt(language, code, cursor),
-      isComplete,
-    },
     outputs,
     history: new History(historyDir()),
     onCell: (label, context) => late.begin(label, context),
@@ -70,14 +68,10 @@ export function startSession(folder: string, state: Int32Array, post: Post): Dis
     confirm: async (question = "") => /^\s*y(es)?\s*$/i.test(await questions.ask(`${question} [y/N] `, false)),
   });
   installRejections();
-  process.on("unhandledRejection", late.report);
+  process.on("unhandledRejection", (thrown) => {
+    if (!isOfItsCell(thrown)) late.report(thrown);
+  });
   process.on("uncaughtException", (thrown) => within(throwerOf(thrown), () => late.report(thrown)));
-
-  language.compile("1", "", () => false); // reads the standard library's types, before anybody waits for them
-  const warmUp = setTimeout(() => {
-    if (executor.running) warmUp.refresh();
-    else complete(language, "a", 1); // the first completion takes longer than frontends wait for one
-  }, 1000).unref();
 
   const comms = new CommMessages(executor, late.report);
   return new Dispatcher({ session, comms, executor, questions, exit: () => process.exit(0) }, state, post);

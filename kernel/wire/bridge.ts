@@ -1,3 +1,4 @@
+import type { MessagePort } from "node:worker_threads";
 import type { Header, Message } from "./messages.js";
 
 /** A message without its routing prefix: what crosses between the protocol's thread and the main thread. */
@@ -25,6 +26,8 @@ export type FromMain =
   | { type: "stream"; parent: Header; name: "stdout" | "stderr"; text: string }
   | { type: "input"; parent: Header; prompt: string; password: boolean }
   | { type: "pong" }
+  /** Where the language's thread is asked, from now on. */
+  | { type: "language"; questions: MessagePort }
   /** A signal asks for what the stop button asks for. */
   | { type: "interrupt" }
   /** A process that a cell has started and that runs beside it, and its end. */
@@ -38,7 +41,7 @@ export type FromMain =
 export enum State {
   /** 1 while user code may be on the main thread's stack: only then may it be terminated. */
   UserCode = 0,
-  /** 1 from an interrupt until the cell has settled: the type checker stops when it sees it. */
+  /** 1 from an interrupt until the cell has settled. */
   Interrupt = 1,
   /** 1 once the sockets are closed. */
   Closed = 2,

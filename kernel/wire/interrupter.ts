@@ -46,6 +46,11 @@ export class Interrupter {
     this.timer ??= setInterval(() => this.tick(), TICK);
   }
 
+  /** The main thread stands still in a cell that is to be stopped: it is terminated as soon as it goes on, unless the cell may end by itself. */
+  stopStanding(): void {
+    if (this.wanted && Atomics.load(this.state, State.SignalTaken) === 0) this.terminate();
+  }
+
   /** The main thread has answered. */
   pong(): void {
     this.answered = true;

@@ -29,8 +29,8 @@ export function kernelInfo(): Record<string, unknown> {
       { text: "Node.js", url: "https://nodejs.org/docs/latest/api/" },
       { text: "TensorFlow.js", url: "https://js.tensorflow.org/api/latest/" },
     ],
-    debugger: false,
-    supported_features: [],
+    debugger: true,
+    supported_features: ["debugger"],
   };
 }
 

@@ -1,13 +1,17 @@
 import { randomUUID } from "node:crypto";
-import { parentPort, workerData } from "node:worker_threads";
+import { rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import * as zmq from "zeromq";
+import type { Debugger } from "../debugger/debugger.js";
+import type { Answer, Next, Question } from "../language/language-worker.js";
 import { type FromMain, type ProtocolData, State, type ToMain } from "./bridge.js";
 import { Interrupter } from "./interrupter.js";
 import { kernelInfo } from "./kernel-info.js";
 import { createHeader, decode, encode, endpoint, type Header, type Message, ReplayGuard, readConnection } from "./messages.js";
 import { Outbox } from "./outbox.js";
 import { signalChildren } from "./process-tree.js";
-import { type Job, RequestQueue, SHUTDOWN_WAIT, type Step } from "./request-queue.js";
+import { type Job, patience, RequestQueue, type Step } from "./request-queue.js";
 import { StreamBuffer } from "./stream-buffer.js";
 
 /**
@@ -72,18 +76,24 @@ function reply(channel: "shell" | "control", request: Message, type: string, con
 const queue = new RequestQueue();
 let executions = 0;
 
-/** @param replied by the main thread, for the step that sends it */
-function take(steps: readonly Step[], replied?: FromMain & { type: "reply" }): void {
-  for (const { do: what, job } of steps) {
+/** @param replied by another thread, for the step that sends it */
+function take(steps: readonly Step[], replied?: { replyType: string; content: object | null }): void {
+  for (const [i, { do: what, job }] of steps.entries()) {
     const { channel, message } = job;
     if (what === "busy" || what === "idle") publish("status", { execution_state: what }, message.header);
-    else if (what === "answer") answer(job);
+    else if (what === "resume" && queue.running === job) publish("status", { execution_state: "busy" }, message.header);
+    else if (what === "answer" && message.header.msg_type === "debug_request") {
+      void debug(job).then(() => take(steps.slice(i + 1)));
+      return;
+    } else if (what === "answer") answer(job);
     else if (what === "forward") forward(job);
-    else if (what === "remind") setTimeout(() => take(queue.overdue(job)), SHUTDOWN_WAIT);
+    else if (what === "ask") ask(job);
+    else if (what === "prepare") questions?.postMessage({ next: String(message.content.code ?? "") } satisfies Next);
+    else if (what === "remind") setTimeout(() => take(queue.overdue(job)), patience(job));
     else if (what === "abort") {
       const content = { status: "aborted", execution_count: executions, payload: [], user_expressions: {} };
       reply(channel, message, "execute_reply", content);
-    } else {
+    } else if (what === "reply") {
       streams.flush();
       if (replied?.content) reply(channel, message, replied.replyType, replied.content);
     }
@@ -102,23 +112,41 @@ function answer({ channel, message }: Job): void {
     case "interrupt_request":
       interrupt();
       reply(channel, message, "interrupt_reply", { status: "ok" });
-      return;
-    case "debug_request":
-      reply(channel, message, "debug_reply", {
-        type: "response",
-        request_seq: message.content.seq ?? 0,
-        seq: 0,
-        command: message.content.command ?? "",
-        success: false,
-        message: "this kernel has no debugger",
-      });
   }
 }
 
-const interrupt = () => interrupter.interrupt({ type: "interrupt", id: queue.running?.id });
+let debugging: Debugger | undefined;
+let debugParent: Partial<Header> = {};
+
+/** Answers a request of a debugger, which is loaded with the first one. */
+async function debug({ channel, message }: Job): Promise<void> {
+  const { Debugger } = await import("../debugger/debugger.js");
+  debugging ??= new Debugger({
+    event: (content) => publish("debug_event", content, debugParent),
+    running: () => queue.running !== undefined,
+    run: (code) => {
+      const content = { code, silent: true, store_history: false, allow_stdin: false, stop_on_error: false };
+      const header = createHeader("execute_request", session);
+      take(queue.arrived("shell", { identities: [], header, parentHeader: {}, metadata: {}, content, buffers: [] }));
+    },
+  });
+  debugParent = message.header;
+  const { seq, command, arguments: args } = message.content;
+  reply(channel, message, "debug_reply", await debugging.answer({ seq: seq ?? 0, command: command ?? "", arguments: args }));
+}
+
+const interrupt = () => stop({ type: "interrupt", id: queue.running?.id });
+
+/** Stops what the main thread does, also where it stands still. */
+function stop(question: ToMain): void {
+  interrupter.interrupt(question);
+  if (debugging?.standsStill) interrupter.stopStanding();
+  debugging?.interrupt();
+}
 
 function forward(job: Job): void {
   const { header, metadata, content, buffers } = job.message;
+  if (header.msg_type === "execute_request") debugging?.sent(String(content.code ?? ""));
   post({ type: "request", id: job.id, request: { header, metadata, content, buffers } });
 }
 
@@ -132,6 +160,38 @@ async function finish(replied: FromMain & { type: "reply" }): Promise<void> {
 async function received(socket: zmq.Router): Promise<void> {
   do await new Promise((resolve) => setImmediate(resolve));
   while (!socket.closed && socket.readable);
+}
+
+// ---- questions to the language's thread
+
+let questions: MessagePort | undefined;
+const early: Question[] = []; // what came before there was a thread to ask
+const asking = new Map<number, string>(); // the replies' types, by the requests' ids
+
+function ask({ id, message }: Job): void {
+  const { msg_type: type } = message.header;
+  const question: Question = { id, type, content: message.content };
+  asking.set(id, type.replace(/_request$/, "_reply"));
+  if (questions) questions.postMessage(question);
+  else early.push(question);
+}
+
+function answerOf(id: number, content: object): void {
+  const replyType = asking.get(id);
+  if (replyType === undefined) return;
+  asking.delete(id);
+  take(queue.finished(id, { failed: false }), { replyType, content });
+}
+
+/** Goes on with another thread; the old one's questions stay without an answer. */
+function askFrom(port: MessagePort): void {
+  questions = port;
+  for (const question of early.splice(0)) port.postMessage(question);
+  port.on("message", ({ id, content }: Answer) => answerOf(id, content));
+  port.on("close", () => {
+    const message = "the type checker was stopped";
+    for (const id of [...asking.keys()]) answerOf(id, { status: "error", ename: "Error", evalue: message, traceback: [message] });
+  });
 }
 
 // ---- stdin
@@ -163,7 +223,7 @@ function shutDown(channel: "shell" | "control", message: Message): void {
   const content = { status: "ok", restart: message.content.restart ?? false };
   reply(channel, message, "shutdown_reply", content);
   publish("shutdown_reply", content, message.header);
-  interrupter.interrupt({ type: "shutdown" });
+  stop({ type: "shutdown" });
   setTimeout(() => {
     signalChildren(process.pid, "SIGKILL");
     process.kill(process.pid, "SIGKILL");
@@ -171,6 +231,7 @@ function shutDown(channel: "shell" | "control", message: Message): void {
 }
 
 async function close(): Promise<void> {
+  debugging?.close();
   streams.flush();
   await Promise.race([
     Promise.all(Object.values(outboxes).map((outbox) => outbox.drained())),
@@ -190,8 +251,11 @@ main.on("message", (message: FromMain) => {
   else if (message.type === "pong") interrupter.pong();
   else if (message.type === "interrupt") interrupt();
   else if (message.type === "child") interrupter.child(message.pid, message.ended);
-  else if (message.type === "settled") interrupter.settled();
-  else void close();
+  else if (message.type === "language") askFrom(message.questions);
+  else if (message.type === "settled") {
+    interrupter.settled();
+    debugging?.settled();
+  } else void close();
 });
 
 async function serve(socket: zmq.Router, handle: (message: Message) => void): Promise<void> {
@@ -245,6 +309,9 @@ const parentProcess = Number(process.env.JPY_PARENT_PID);
 if (parentProcess > 1) {
   const born = process.ppid;
   setInterval(() => {
-    if (process.ppid !== born) process.kill(process.pid, "SIGKILL"); // whoever started this kernel is gone
+    if (process.ppid === born) return;
+    const place = dirname(connectionFile); // whoever started this kernel is gone; where it was erpo, its folder is nobody's now
+    if (process.env.ERPO_FILE_TRACE && dirname(process.env.ERPO_FILE_TRACE) === place) rmSync(place, { recursive: true, force: true });
+    process.kill(process.pid, "SIGKILL");
   }, 1000).unref();
 }

@@ -36,6 +36,25 @@ const KEPT_CHARACTERS = 8_000;
  */
 export async function startKernel(spec: Kernelspec, folder: string): Promise<KernelProcess> {
   const place = temporaryFolder("erpo-kernel-");
+  let child: ChildProcess | undefined;
+  const leave = () => {
+    if (child) endGroup(child);
+    rmSync(place, { recursive: true, force: true });
+  };
+  process.once("exit", leave); // such as by SIGTERM or SIGHUP
+  try {
+    const { started, kernel } = await startIn(place, spec, folder);
+    child = started;
+    void kernel.ended.finally(() => process.removeListener("exit", leave));
+    return kernel;
+  } catch (error) {
+    process.removeListener("exit", leave);
+    leave();
+    throw error;
+  }
+}
+
+async function startIn(place: string, spec: Kernelspec, folder: string): Promise<{ started: ChildProcess; kernel: KernelProcess }> {
   const connection = await createConnection(place, spec.name);
   const file = join(place, "connection.json");
   writeFileSync(file, JSON.stringify(connection), { mode: 0o600 });
@@ -64,7 +83,7 @@ export async function startKernel(spec: Kernelspec, folder: string): Promise<Ker
     if (existsSync(traceFile)) traced = readFileSync(traceFile, "utf8");
     rmSync(place, { recursive: true, force: true });
   });
-  return {
+  const kernel: KernelProcess = {
     connection,
     ended,
     errors: () => tail,
@@ -75,6 +94,7 @@ export async function startKernel(spec: Kernelspec, folder: string): Promise<Ker
       await ended;
     },
   };
+  return { started: child, kernel };
 }
 
 /** The kernel and what it has started. */

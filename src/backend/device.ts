@@ -1,8 +1,8 @@
-import { findBinding } from "../setup/binding.js";
+import { findBinding, nvidiaDriver } from "../setup/binding.js";
 import { erpoCommand } from "../setup/paths.js";
 import { openCpu } from "./devices/cpu.js";
 import { type Device, DeviceError } from "./devices/device.js";
-import { openTensorflow } from "./devices/tensorflow.js";
+import { openTensorflow, permitBf16 } from "./devices/tensorflow.js";
 import { openWasm } from "./devices/wasm.js";
 
 export { type Device, DeviceError } from "./devices/device.js";
@@ -12,7 +12,7 @@ type Log = (line: string) => void;
 const opened = Symbol.for("erpo.device");
 
 /** Kept on the global object: the native library's settings belong to the process, however many copies of this module it holds. */
-const state = globalThis as { [opened]?: { device: Promise<Device>; precision: Precision } };
+const state = globalThis as { [opened]?: { device: Promise<Device>; precision: Precision; early?: true } };
 const mend = `\`${erpoCommand()} setup\` mends it`;
 
 /**
@@ -32,12 +32,29 @@ export async function openDevice(options: { precision?: Precision; log?: (line: 
     device.catch(() => delete state[opened]);
     return device;
   }
+  if (before.early) {
+    const device = before.device.then((early) => (precision === "bf16" ? permitBf16(early) : early));
+    state[opened] = { device, precision: precision ?? "f32" };
+    return device;
+  }
   if (precision !== undefined && precision !== before.precision) {
     throw new DeviceError(
       `the device is open with precision ${before.precision}, which is fixed for the process: for ${precision} begin a new one with \`await openDevice({ precision: "${precision}" })\`, before a model is loaded`,
     );
   }
   return before.device;
+}
+
+/**
+ * Opens native TensorFlow for code that uses TensorFlow.js without asking for a device, as cells of a notebook do: in float32, until `openDevice` says otherwise. Does nothing where
+ * a device is open or forced, where the native library does not load, and beside an NVIDIA card, whose precision is fixed for the process when the library loads.
+ */
+export async function openNativeEarly(): Promise<void> {
+  if (state[opened]) await state[opened].device.catch(() => {});
+  if (state[opened] || process.env.ERPO_BACKEND !== undefined || nvidiaDriver()) return;
+  const device = openNative("", "f32", () => {});
+  state[opened] = { device, precision: "f32", early: true };
+  await device.catch(() => delete state[opened]);
 }
 
 type Way = (reason: string, precision: Precision, log: Log) => Promise<Device>;

@@ -20,6 +20,7 @@ interface EvaluateOptions {
   answerTokens: number;
   batchSize: number;
   precision: "f32" | "bf16";
+  literal: boolean;
 }
 
 /** Tokens after which a thought is given up; more than any that training writes. */
@@ -77,6 +78,7 @@ export function register(program: Command): void {
     )
     .option("--answer-tokens <n>", "tokens after which an answer is cut", wholeNumber(1), 64)
     .option("--batch-size <n>", "prompts at a time", wholeNumber(1), 16)
+    .option("--no-literal", "special strings in prompts, such as <|im_end|>, are tokens; without it they are text")
     .addOption(new Option("--precision <p>", "of matrix products").choices(["f32", "bf16"]).default("f32"))
     .addHelpText("after", explanation)
     .action(evaluate);
@@ -113,14 +115,14 @@ async function evaluateSections(options: EvaluateOptions): Promise<void> {
   const sections = await sectionsOf(options);
 
   const { openDevice } = await import("../backend/device.js");
-  const { policyIdentity } = await import("../generation/policy.js");
+  const { literally, policyIdentity } = await import("../generation/policy.js");
   const { respond } = await import("../evaluation/respond.js");
   const { report } = await import("../evaluation/report.js");
   const { labelReport } = await import("../evaluation/labels.js");
   const { perplexity, readReferences } = await import("../evaluation/usefulness.js");
   const { evaluationLines } = await import("./evaluation-lines.js");
   const { madeBy, openPolicy } = await import("./model.js");
-  const { asked, close } = await openPolicy(options);
+  const { asked, close } = await openPolicy({ ...options, literal: options.literal ? undefined : false });
   try {
     const { answerTokens, batchSize } = options;
     const device = await openDevice();
@@ -153,7 +155,7 @@ async function evaluateSections(options: EvaluateOptions): Promise<void> {
       model: { name: asked.model.name, sha256: asked.model.sha256, adapter: asked.adapter ? (options.adapter ?? options.policy) : null },
       policy: { ...(await madeBy(asked)), identity },
       device,
-      settings: { answerTokens, thoughtTokens, batchSize, temperature, ...drawn },
+      settings: { answerTokens, thoughtTokens, batchSize, temperature, literal: literally(asked).asking.literal, ...drawn },
     };
     const summary =
       sections.length === 1

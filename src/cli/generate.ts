@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Decoding } from "../generation/decoding.js";
-import { policyOption, wholeNumber } from "./output.js";
+import { literalOption, policyOption, wholeNumber } from "./output.js";
 
 interface GenerateOptions {
   model: string;
@@ -19,6 +19,7 @@ interface GenerateOptions {
   concurrency: number;
   requestsPerMinute?: number;
   insecureKey?: boolean;
+  literal?: boolean;
 }
 
 /** `erpo generate`: completions of a file of prompts, in its order, with the other fields passed through. */
@@ -39,11 +40,13 @@ export function register(program: Command): void {
     .option("--temperature <t>", "0 takes the likeliest token (default: 0, or the policy's)", temperature)
     .option("--batch-size <n>", "prompts at a time", wholeNumber(1), 8)
     .option("--seed <n>", "seed of the sampling", wholeNumber(Number.MIN_SAFE_INTEGER), 0)
+    .addOption(literalOption())
     .addOption(new Option("--precision <p>", "of matrix products").choices(["f32", "bf16"]).default("f32"))
     .addOption(
       new Option("--endpoint <url>", "let a server with OpenAI's protocol do it, such as http://localhost:8000/v1").conflicts([
         "adapter",
         "policy",
+        "literal",
       ]),
     )
     .option("--concurrency <n>", "requests to the endpoint at a time", wholeNumber(1), 8)

@@ -43,10 +43,17 @@ export async function openModel({
 export interface PolicyOptions extends ModelOptions {
   /** A folder with policy.json or an adapter, in place of `adapter`. */
   policy?: string;
+  /** Whether special strings in what the policy is asked are text; in the place of what the policy says itself. */
+  literal?: boolean;
 }
 
 /** The policy that a command names, and how to let go of it. @throws WeightsError; DataError for a broken policy.json or one of another model */
-export async function openPolicy({ policy: folder, ...options }: PolicyOptions): Promise<{ asked: Policy; close(): void }> {
+export async function openPolicy({ literal, ...options }: PolicyOptions): Promise<{ asked: Policy; close(): void }> {
+  const { asked, close } = await openKept(options);
+  return { asked: literal === undefined ? asked : { ...asked, asking: { ...asked.asking, literal } }, close };
+}
+
+async function openKept({ policy: folder, ...options }: PolicyOptions): Promise<{ asked: Policy; close(): void }> {
   const { model, lora, close } = await openModel(options);
   if (folder === undefined) return { asked: policy({ model, name: options.adapter, adapter: lora }), close };
   try {

@@ -68,6 +68,10 @@ export function progressLine(total: number, what: string): (done: number) => voi
 export const policyOption = () =>
   new Option("--policy <dir>", "a folder with policy.json: an adapter or none, how it is asked, how it decodes").conflicts("adapter");
 
+/** The option by which a command reads special strings in its prompts as text. */
+export const literalOption = () =>
+  new Option("--literal", "special strings in prompts, such as <|im_end|>, are text; without it they are tokens, as servers read them");
+
 /** Parser of an option: a whole number >= `low`. */
 export const wholeNumber = (low: number) => (text: string) => {
   if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(Number(text)) || Number(text) < low) {

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { policyOption, wholeNumber } from "./output.js";
+import { literalOption, policyOption, wholeNumber } from "./output.js";
 
 interface ScoreOptions {
   model: string;
@@ -10,6 +10,7 @@ interface ScoreOptions {
   batchSize: number;
   maxLength: number | null;
   precision: "f32" | "bf16";
+  literal?: boolean;
 }
 
 /** `erpo score`: log-probabilities of preference pairs under a model, `{prompt, chosen, rejected}` -> sums over completion tokens and their counts. */
@@ -27,6 +28,7 @@ export function register(program: Command): void {
     )
     .option("--batch-size <n>", "pairs at a time", wholeNumber(1), 8)
     .option("--max-length <n>", "tokens of prompt and completion that are kept, from the start", wholeNumber(1), null)
+    .addOption(literalOption())
     .addOption(new Option("--precision <p>", "of matrix products").choices(["f32", "bf16"]).default("f32"))
     .action(score);
 }

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { timesTokens } from "../backend/ops/token-rows.js";
 import type { Rng } from "../backend/random.js";
 import { DataError } from "../data/errors.js";
-import type { Policy } from "../generation/policy.js";
+import { literally, type Policy } from "../generation/policy.js";
 import { pieces } from "../training/batches.js";
 import { type Attack, type AttackRow, affirmation, noAttack } from "./attacks.js";
 import { policyLogps } from "./policy-logps.js";
@@ -46,17 +46,18 @@ const batchSize = 128;
  * GCG, greedy coordinate gradient (Zou et al. 2023, arXiv 2307.15043, algorithm 1): looks for tokens behind a prompt that make the model's turn begin with a target. Each step takes
  * the gradient of the target's loss by the one-hot vectors of the suffix's tokens, draws candidates that put one of the `topK` steepest tokens into one place, and keeps the
  * best. As in the paper's code, tokens are printable ASCII, and candidates whose text becomes other tokens are left out, so fewer are run than drawn. Otherwise than
- * there, a step without a better candidate keeps what it has: losses do not rise.
+ * there, a step without a better candidate keeps what it has: losses do not rise. Special strings in the prompt and in candidates are text, unless the policy says otherwise.
  *
  * @returns the state of the start, then after each step; the last one is the result
  * @throws RangeError for a number that is no whole one >= 1, an empty target, or a decoding that rewrites logits or edits states, through which there is no gradient; DataError as
  * `suffixPlace`; the signal's reason once it is aborted
  */
 export async function* gcg(
-  policy: Policy,
+  asked: Policy,
   row: AttackRow,
   { target = affirmation, tokens = 20, budget, rng, signal }: GcgOptions,
 ): AsyncGenerator<GcgState> {
+  const policy = literally(asked);
   check(policy, { tokens, ...budget });
   const { tokenizer, config } = policy.model;
   const wanted = tokenizer.encode(target);

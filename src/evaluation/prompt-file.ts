@@ -2,7 +2,8 @@ import { z } from "zod";
 import { DataError } from "../data/errors.js";
 import { readFirstJsonl, readJsonl } from "../data/jsonl.js";
 import { begunTurn, messagesSchema } from "../data/messages.js";
-import { type Prompt, promptTokens, type Question } from "../generation/asking.js";
+import { type Prompt, promptTokens, type Question, textIds } from "../generation/asking.js";
+import { waysOf } from "../generation/contexts.js";
 import type { Policy } from "../generation/policy.js";
 
 const promptSchema = z.union([z.string(), messagesSchema]);
@@ -48,12 +49,12 @@ export function readPrompts(path: string, limit?: number): PromptLine[] {
  */
 export function promptsFor(policy: Policy, rows: readonly PromptLine[], path: string, maxNewTokens: number): Prompt[] {
   const { tokenizer, config } = policy.model;
-  const ways = [policy.asking, ...policy.decoding.contexts];
+  const ways = waysOf(policy);
   return rows.map(({ line, prompt }) => {
     const where = `${path}:${line}: prompt`;
     const why = typeof prompt === "string" ? whyMessages(policy) : undefined;
     if (why) throw new DataError(`${where}: ${why}`);
-    const given = typeof prompt === "string" ? tokenizer.encode(prompt, { addSpecialTokens: true }) : prompt;
+    const given = typeof prompt === "string" ? textIds(tokenizer, policy.asking, prompt) : prompt;
     const tokens = Math.max(...ways.map((way) => promptTokens(tokenizer, way, given).length));
     if (tokens === 0) throw new DataError(`${where}: is empty`);
     if (tokens + maxNewTokens > config.maxPositions)

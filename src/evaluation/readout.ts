@@ -5,7 +5,7 @@ import type { DecisionPlace } from "../exante/trace.js";
 import type { Prompt } from "../generation/asking.js";
 import { contextTokens } from "../generation/contexts.js";
 import { boundEdits, ruledLogits } from "../generation/decoding.js";
-import type { Policy } from "../generation/policy.js";
+import { literally, type Policy } from "../generation/policy.js";
 import type { StateEdits } from "../model/edit.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
@@ -13,7 +13,7 @@ import type { Tokenizer } from "../model/tokenizer.js";
 
 /**
  * Log-odds under a policy that the next token is one of a set: log P(set) - log P(not in set), in nats, one value a prompt. Forward only, one pass a
- * batch; prompts are taken by length, and what all of them begin with is run once a batch.
+ * batch; prompts are taken by length, and what all of them begin with is run once a batch. Special strings in questions are text, unless the policy says otherwise.
  *
  * @param tokens the set, at least one id
  * @throws RangeError when a decoding with several contexts is given token ids
@@ -26,7 +26,7 @@ export async function nextTokenLogOdds(
 ): Promise<number[]> {
   if (tokens.length === 0) throw new RangeError("read-out: no token to read");
   const { model, decoding } = policy;
-  const asked = contextTokens(policy, prompts, "read-out");
+  const asked = contextTokens(literally(policy), prompts, "read-out");
   const result = new Array<number>(prompts.length);
   const order = prompts.map((_, i) => i).sort((a, b) => asked[0]![a]!.length - asked[0]![b]!.length || a - b);
   for (let start = 0; start < order.length; start += batchSize) {

@@ -5,8 +5,9 @@ import { appendJsonl, type JsonlAppender } from "../data/jsonl.js";
 import { textSha256 } from "../data/manifest.js";
 import type { PromptRow } from "../data/types.js";
 import { answerStop } from "../exante/answer-stop.js";
-import { type Asking, askedIds, type Question } from "../generation/asking.js";
-import type { Policy } from "../generation/policy.js";
+import { askedIds, type Question } from "../generation/asking.js";
+import { waysOf } from "../generation/contexts.js";
+import { literally, type Policy } from "../generation/policy.js";
 import { sample } from "../generation/sample.js";
 import { type Attack, attacked, noAttack } from "./attacks.js";
 
@@ -67,16 +68,17 @@ export interface RespondOptions {
 /**
  * Answers of a policy to the rows of some suites: first those that their files have, then new ones as they end; suites share
  * batches. A completion ends with the model's end token, at `</answer>`, `answerTokens` after `<answer>`, or after `thoughtTokens` of a
- * thought; where no thought is begun the whole completion is an answer.
+ * thought; where no thought is begun the whole completion is an answer. Special strings in a suite are text, unless the policy says otherwise.
  *
  * @returns each response with the number of its set
  * @throws DataError when two rows of a set have the same id, or a file holds something else than responses
  */
 export async function* respond(
-  policy: Policy,
+  asked: Policy,
   sets: readonly QuestionSet[],
   { thoughtTokens, batchSize, rng, signal }: RespondOptions,
 ): AsyncGenerator<{ set: number; response: Response }> {
+  const policy = literally(asked);
   const { tokenizer } = policy.model;
   const stores = sets.map(({ file }) => (file === undefined ? null : appendJsonl(file)));
   try {
@@ -138,13 +140,14 @@ interface Asked {
   input: string;
 }
 
-function askedOf({ rows, attack = noAttack, from }: QuestionSet, { model: { tokenizer }, asking, decoding }: Policy): Asked[] {
+function askedOf({ rows, attack = noAttack, from }: QuestionSet, policy: Policy): Asked[] {
+  const { tokenizer } = policy.model;
   const seen = new Set<string>();
   return rows.map((row, index) => {
     if (seen.has(row.id)) throw new DataError(`two prompts have the id "${row.id}": responses are told apart by id`);
     seen.add(row.id);
     const question = attacked(attack, row, index);
-    const ids = [asking, ...decoding.contexts].map((way: Asking) => askedIds(tokenizer, way, question).join(" "));
+    const ids = waysOf(policy).map((way) => askedIds(tokenizer, way, question).join(" "));
     const input = textSha256([...(from === undefined ? [] : [from]), ...ids].join(" ")).slice(0, 16);
     return { id: row.id, question, prefill: question.prefill ?? "", input };
   });

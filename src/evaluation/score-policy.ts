@@ -1,6 +1,7 @@
 import { DataError } from "../data/errors.js";
 import type { PreferenceRow } from "../data/preferences.js";
-import { type Asking, askingTokenizer, promptTokens } from "../generation/asking.js";
+import { type Asking, askingTokenizer, promptTokens, quotedText } from "../generation/asking.js";
+import { waysOf } from "../generation/contexts.js";
 import type { Policy } from "../generation/policy.js";
 import { pieces } from "../training/batches.js";
 import { tokenizeCut } from "../training/rows.js";
@@ -31,7 +32,12 @@ export async function scorePolicyPairs(policy: Policy, rows: readonly Preference
   const text = rows.findIndex(({ prompt }) => typeof prompt === "string");
   if (why && text >= 0) throw new DataError(`${options.source}: row ${text + 1}: prompt: ${why}`);
   if (!decoding.logits && !decoding.edits)
-    return scorePairs({ ...model, tokenizer: askingTokenizer(model.tokenizer, asking) }, rows, adapter, options);
+    return scorePairs(
+      { ...model, tokenizer: askingTokenizer(model.tokenizer, asking) },
+      rows.map((row) => quotedRow(policy, row)),
+      adapter,
+      options,
+    );
 
   const given = rows.map((row, i) => {
     try {
@@ -60,12 +66,18 @@ export async function scorePolicyPairs(policy: Policy, rows: readonly Preference
 }
 
 /** A pair's completions behind their prompt, which a policy with several contexts puts in each of them. */
-function givenPair({ model, asking, decoding }: Policy, row: PreferenceRow, maxLength: number | null): [GivenCompletion, GivenCompletion] {
+function givenPair(policy: Policy, row: PreferenceRow, maxLength: number | null): [GivenCompletion, GivenCompletion] {
+  const { model, asking } = policy;
   const { tokenizer, config } = model;
+  const quoted = quotedRow(policy, row);
   const cut = (way: Asking, longest: number | null) =>
-    tokenizeCut({ config, tokenizer: askingTokenizer(tokenizer, way) }, row.prompt, [row.chosen, row.rejected], { maxLength: longest });
+    tokenizeCut({ config, tokenizer: askingTokenizer(tokenizer, way) }, quoted.prompt, [quoted.chosen, quoted.rejected], {
+      maxLength: longest,
+    });
   const own = cut(asking, maxLength);
-  const others = decoding.contexts.map((way) => cut(way, null));
+  const others = waysOf(policy)
+    .slice(1)
+    .map((way) => cut(way, null));
   const given = (side: 0 | 1): GivenCompletion => {
     const { prompt, completion } = own[side] ?? { prompt: [], completion: [] };
     if (completion.length > 0 && prompt.length === 0) throw new DataError("prompt: is empty");
@@ -77,4 +89,10 @@ function givenPair({ model, asking, decoding }: Policy, row: PreferenceRow, maxL
     return { prompt: question, completion };
   };
   return [given(0), given(1)];
+}
+
+/** A pair with its texts as the policy's tokenizer reads them. */
+function quotedRow({ model: { tokenizer }, asking }: Policy, row: PreferenceRow): PreferenceRow {
+  const quoted = <T extends PreferenceRow["prompt"]>(text: T) => quotedText(tokenizer, asking, text);
+  return { ...row, prompt: quoted(row.prompt), chosen: quoted(row.chosen), rejected: quoted(row.rejected) };
 }

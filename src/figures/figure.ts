@@ -1,6 +1,7 @@
 import { currentFrontend, type MimeBundle, type Shown } from "../frontend/frontend.js";
 import { type DisplayHandle, display } from "../frontend/index.js";
-import { checkLabel, type Row, type VegaLiteSpec } from "./spec.js";
+import { checkDrawn } from "./check.js";
+import { checkLabel, type Row, type VegaLiteSpec, withoutStack } from "./spec.js";
 
 /** How a figure is referred to and read. Each may instead stand as `//| key: value` at the top of the cell. */
 export interface FigureOptions {
@@ -32,7 +33,7 @@ const DISPLAY = Symbol.for("Jupyter.display");
  * Drawing goes on in the background; a cell ends only when its figures are drawn. Drawing takes about a tenth of the time at most.
  *
  * @param spec Vega-Lite 6 with inline data (`data.values`), which `push` adds to; nothing is ever loaded from a URL or file
- * @throws FigureError when the label is not `fig-...`; a wrong specification is told by `done()`, and in the figure's place
+ * @throws FigureError when the label is not `fig-...`; a specification that is wrong or draws nothing is told in the figure's place, and by `done()`, else as its cell's error
  */
 export function figure(spec: VegaLiteSpec, options: FigureOptions = {}): Figure {
   if (options.label !== undefined) checkLabel(options.label, "fig");
@@ -48,6 +49,8 @@ class LiveFigure implements Figure {
   private readonly handle: DisplayHandle;
   private dirty = false;
   private working: Promise<void> | undefined;
+  /** `done()` tells what went wrong. */
+  private asked = false;
   /** Ends the wait before the next drawing. */
   private hurry: (() => void) | undefined;
   private hurried = false;
@@ -71,6 +74,7 @@ class LiveFigure implements Figure {
   }
 
   async done(): Promise<void> {
+    this.asked = true;
     this.hurried = true;
     this.hurry?.();
     while (this.working) await this.working;
@@ -94,11 +98,12 @@ class LiveFigure implements Figure {
         await this.rest();
         this.dirty = false;
         const bundle = await this.bundle();
+        this.failure = undefined;
         this.drawnAt = performance.now();
         this.handle.update(this.view(bundle));
       }
     } catch (error) {
-      this.failure = error;
+      this.failure = withoutStack(error);
       this.handle.update(this.view({ "text/plain": String(error) }));
     } finally {
       this.working = undefined;
@@ -117,9 +122,15 @@ class LiveFigure implements Figure {
     });
   }
 
-  /** Makes the running cell wait: frontends await what a value's display method promises. */
+  /** Makes the running cell wait, and fail where the figure cannot be drawn: frontends await what a value's display method promises. */
   private hold(work: Promise<void>): Promise<void> {
-    void currentFrontend().format({ [DISPLAY]: () => work.then(() => ({ data: {}, metadata: {} })) });
+    const drawn = async () => {
+      await work;
+      if (this.failure && !this.asked) throw this.failure;
+      return { data: {}, metadata: {} };
+    };
+    const held = currentFrontend().format({ [DISPLAY]: drawn });
+    if (held instanceof Promise) held.catch(() => {}); // it stands in the figure's place too
     return work;
   }
 
@@ -132,7 +143,8 @@ class LiveFigure implements Figure {
     if (alt) spec.description ??= alt;
     await loadEngine(); // not counted as drawing
     const started = performance.now();
-    const { svg, png } = await render(spec, { png: true, ...(alt && { alt }) });
+    const { svg, png, drawn } = await render(spec, { png: true, ...(alt && { alt }) });
+    if (data === own || this.rows.length > 0) checkDrawn(spec, drawn); // one without rows waits for them
     this.pause = Math.min(MAX_INTERVAL_MS, Math.max(INTERVAL_MS, 10 * (performance.now() - started)));
     return {
       "application/vnd.vegalite.v6+json": spec,

@@ -1,4 +1,5 @@
 import { createRequire } from "node:module";
+import { checkSpec } from "./check.js";
 import { FigureError, type VegaLiteSpec } from "./spec.js";
 import { FONT, theme } from "./theme.js";
 
@@ -8,6 +9,8 @@ export interface Rendered {
   svg: string;
   /** The same at twice the size. Undefined when not asked for. */
   png?: Uint8Array;
+  /** Number of marks that stand for data: points, bars, corners of lines. 0 where only axes and titles are drawn. */
+  drawn: number;
 }
 
 /** Vega-Lite's version in the `$schema` of what is shown. */
@@ -29,6 +32,31 @@ export function themed(spec: VegaLiteSpec): VegaLiteSpec {
  * @throws FigureError with Vega-Lite's or Vega's reason
  */
 export async function render(spec: VegaLiteSpec, options: { png?: boolean; alt?: string } = {}): Promise<Rendered> {
+  return draw(spec, async (view, vega) => {
+    vega.resetSVGDefIds();
+    const svg = finish(await view.toSVG(), options.alt);
+    const png = options.png ? await drawPNG(view) : undefined;
+    return { svg, ...(png && { png }), drawn: marksOfData(view) };
+  });
+}
+
+/** How many marks of a specification would stand for data, without the picture. @throws FigureError as `render` does */
+export const count = (spec: VegaLiteSpec): Promise<number> => draw(spec, async (view) => marksOfData(view));
+
+/** Compiles a specification whose data is elsewhere. @throws FigureError with Vega-Lite's reason */
+export async function compileOnly(spec: VegaLiteSpec): Promise<void> {
+  const { vegaLite } = await loadEngine();
+  compile(
+    vegaLite,
+    spec,
+    quietLogger(() => {}),
+  );
+}
+
+type VegaView = import("vega").View;
+
+/** Runs a specification and takes something of its view. */
+async function draw<T>(spec: VegaLiteSpec, take: (view: VegaView, vega: Vega) => Promise<T>): Promise<T> {
   const { vega, vegaLite, expressionInterpreter } = await loadEngine();
   const complaints: string[] = [];
   const complain = (text: string) => complaints.push(text);
@@ -40,10 +68,7 @@ export async function render(spec: VegaLiteSpec, options: { png?: boolean; alt?:
     try {
       await view.runAsync();
       if (complaints.length) throw new FigureError(`figure: ${complaints[0]}`);
-      vega.resetSVGDefIds();
-      const svg = finish(await view.toSVG(), options.alt);
-      const png = options.png ? await drawPNG(view) : undefined;
-      return { svg, ...(png && { png }) };
+      return await take(view, vega);
     } finally {
       view.finalize();
     }
@@ -53,7 +78,23 @@ export async function render(spec: VegaLiteSpec, options: { png?: boolean; alt?:
   }
 }
 
+/** A group of marks in Vega's scene. */
+interface SceneMark {
+  marktype: string;
+  role?: string;
+  items: { items?: SceneMark[]; defined?: boolean }[];
+}
+
+function marksOfData(view: VegaView): number {
+  const inside = ({ marktype, role, items }: SceneMark): number => {
+    if (marktype === "group") return items.reduce((sum, item) => sum + (item.items ?? []).reduce((n, mark) => n + inside(mark), 0), 0);
+    return role === "mark" ? items.filter(({ defined }) => defined !== false).length : 0; // a line is not defined at a missing value
+  };
+  return inside((view.scenegraph() as unknown as { root: SceneMark }).root);
+}
+
 function compile(vegaLite: Engine["vegaLite"], spec: VegaLiteSpec, logger: import("vega").LoggerInterface) {
+  checkSpec(spec);
   try {
     return vegaLite.compile(spec as never, { config: { aria: false }, logger }).spec;
   } catch (error) {
@@ -112,7 +153,7 @@ function quietLogger(onError: (text: string) => void): import("vega").LoggerInte
   return logger;
 }
 
-async function drawPNG(view: import("vega").View): Promise<Uint8Array> {
+async function drawPNG(view: VegaView): Promise<Uint8Array> {
   const canvas = (await view.toCanvas(2)) as unknown as import("canvas").Canvas;
   return canvas.encode("png");
 }

@@ -21,6 +21,12 @@ export class FigureError extends Error {
   override name = "FigureError";
 }
 
+/** An error that is about a specification. It is found while drawing, and the stack there says nothing about it: the error loses it. */
+export function withoutStack(error: unknown): unknown {
+  if (error instanceof FigureError) error.stack = `${error.name}: ${error.message}`;
+  return error;
+}
+
 const LABEL = /^(fig|tbl|val)-[A-Za-z0-9][A-Za-z0-9_-]*$/;
 
 /**

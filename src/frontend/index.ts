@@ -7,3 +7,4 @@ export { type Displayable, html, image, json, latex, markdown, svg } from "./for
 export { type CommEvent, type Frontend, type MimeBundle, setFrontend } from "./frontend.js";
 export { type ProgressHandle, progress } from "./progress.js";
 export { type TypeCheck, typeCheck } from "./type-check.js";
+export { type Widget, type WidgetOptions, widget } from "./widget.js";

@@ -33,12 +33,16 @@ export function policy({
   adapter = null,
   system,
   template,
+  literal,
   decoding = plain(),
   folder,
 }: { model: LanguageModel; name?: string; adapter?: Lora | null; decoding?: Decoding; folder?: string } & Asking): Policy {
   if (template !== undefined) parseTemplate(template, `policy "${name}"`);
-  return { name, model, adapter, asking: { system, template }, decoding, folder };
+  return { name, model, adapter, asking: { system, template, literal }, decoding, folder };
 }
+
+/** The policy with special strings in what it is asked read as text, unless it says which it wants: how an evaluation asks. */
+export const literally = (policy: Policy): Policy => ({ ...policy, asking: { ...policy.asking, literal: policy.asking.literal ?? true } });
 
 /** Everything that a policy's answers depend on; neither its name nor a path. */
 export async function policyIdentity({ model, adapter, asking, decoding }: Policy): Promise<Identity> {
@@ -47,6 +51,7 @@ export async function policyIdentity({ model, adapter, asking, decoding }: Polic
     adapter: adapter && (await adapterIdentity(adapter)),
     system: asking.system,
     template: asking.template,
+    literal: asking.literal,
     decoding: decoding.identity,
   };
 }

@@ -191,6 +191,9 @@ export async function gridTrials(run: Run): Promise<Trial[]> {
   }));
 }
 
+/** Suites that ERPO's last stage is asked, with and without ROSE: one that should be refused, one that should not. Its answers are long, since it thinks. */
+export const stageSuites: readonly string[] = ["harmful", "look-alike-safe"];
+
 /** Dev prompts on which a setting is chosen: half as many of each label as stage 3's gate looks at. */
 export const devTrial = (run: Run): Trial => ({
   ...{ name: "dev", title: "dev", judge: recitalJudge },
@@ -301,13 +304,14 @@ export const method: RelatedMethod = {
     });
     const dev = 2 * devCount(profile);
     const long = 2 * longCount(profile);
+    const prompts = stageSuites.length * evaluation.prompts;
     return [
       work("dev prompts", dev, answerTokens, passes(settings) * dev * answerTokens),
       work("suites", 4 * evaluation.prompts, 2 * answerTokens, (passes(settings) + 1) * suites), // and the base model as it came
       work("long answers", long, longTokens(profile), passes(longSettings) * long * longTokens(profile)),
       work("speeds", speed.questions, answerTokens, 3 * speed.rounds * speed.questions * answerTokens),
       ...(finished.includes(stages.final)
-        ? [work(stages.final, 4 * evaluation.prompts, 130 + answerTokens, 4 * (suites + 4 * evaluation.prompts * thought))]
+        ? [work(stages.final, prompts, 130 + answerTokens, 4 * prompts * (answerTokens + thought))] // once as it is, and two settings, of which one contrasts
         : []),
     ];
   },

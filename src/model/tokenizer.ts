@@ -3,6 +3,7 @@ import { Tokenizer as HfTokenizer } from "@huggingface/tokenizers";
 import { DataError } from "../data/errors.js";
 import type { ChatMessage } from "../data/types.js";
 import { WeightsError } from "./errors.js";
+import { isMarked, quoter, readingQuoted, specialStrings } from "./quote.js";
 import type { TokenizerFiles } from "./tokenizer-files.js";
 
 export type { ChatMessage } from "../data/types.js";
@@ -13,8 +14,11 @@ export interface Tokenizer {
    * Token ids. Special strings in the text, such as `<|im_end|>`, become their tokens.
    * @param options.addSpecialTokens puts around the text what the tokenizer's post-processor does, such as a beginning-of-text token: for a text by itself,
    *   as transformers' `tokenizer(text)` does; not for a rendered chat, whose template has written them. Default false.
+   * @param options.quoted special strings in the parts of the text that `quote` has made stay text. Default false.
    */
-  encode(text: string, options?: { addSpecialTokens?: boolean }): number[];
+  encode(text: string, options?: { addSpecialTokens?: boolean; quoted?: boolean }): number[];
+  /** A text in which special strings are meant as text: for `encode` with `quoted`, by itself or inside a rendered chat. Nobody else reads it. */
+  quote(text: string): string;
   /** Text without the special tokens, untrimmed. */
   decode(ids: readonly number[]): string;
   /** A token's id by its exact string. */
@@ -48,11 +52,15 @@ export function createTokenizer(files: TokenizerFiles, source: string): Tokenize
   } catch (error) {
     throw new WeightsError(source, `broken chat template: ${(error as Error).message}`, 'correct "chat_template"');
   }
+  const quoting = readingQuoted(inner);
   return {
     files,
     eosId,
-    encode: (text, { addSpecialTokens = false } = {}) =>
-      text === "" && !addSpecialTokens ? [] : inner.encode(text, { add_special_tokens: addSpecialTokens }).ids,
+    encode(text, { addSpecialTokens = false, quoted = false } = {}) {
+      if (text === "" && !addSpecialTokens) return [];
+      return (quoted && isMarked(text) ? quoting : inner).encode(text, { add_special_tokens: addSpecialTokens }).ids;
+    },
+    quote: quoter(specialStrings(files.tokenizer)),
     decode: (ids) => (ids.length === 0 ? "" : inner.decode([...ids], { skip_special_tokens: true, clean_up_tokenization_spaces: false })),
     id: (token) => inner.token_to_id(token),
     chat(messages, { addGenerationPrompt = false, template: other } = {}) {

@@ -7,6 +7,7 @@ import { readJson } from "../data/jsonl.js";
 import { attacked, noAttack } from "../evaluation/attacks.js";
 import type { Estimate } from "../evaluation/intervals.js";
 import { ruleJudge } from "../evaluation/judges.js";
+import { literalIdentity } from "../evaluation/literal.js";
 import { matchedBalance } from "../evaluation/matched.js";
 import { type JudgedRow, report, type SuiteMetrics } from "../evaluation/report.js";
 import { type Response, respond } from "../evaluation/respond.js";
@@ -109,13 +110,15 @@ const answerTokens = (run: Run, trial: Trial): number => trial.answerTokens ?? r
 
 function trialIdentity(run: Run, policy: Policy, asked: Identity, trial: Trial): Identity {
   const { rows, attack = noAttack, judge = ruleJudge(run.rules) } = trial;
+  const questions = rows.map((row, i) => attacked(attack, row, i));
   return {
     recipe: "evaluation",
     version: 1,
     ...asked,
     prompts: digestOf(rows as unknown as IdentityValue),
     attack: attack.name,
-    questions: digestOf(rows.map((row, i) => attacked(attack, row, i)) as unknown as IdentityValue),
+    questions: digestOf(questions as unknown as IdentityValue),
+    ...literalIdentity(policy, questions),
     judge: { name: judge.name, settings: judge.settings, code: codeDigest(judge.judge) },
     answerTokens: answerTokens(run, trial),
     thoughtTokens,

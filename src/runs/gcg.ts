@@ -5,6 +5,7 @@ import { appendJsonl, readJson } from "../data/jsonl.js";
 import type { PromptRow } from "../data/types.js";
 import { affirmation, attacked, noAttack } from "../evaluation/attacks.js";
 import { type GcgOptions, type GcgState, gcg } from "../evaluation/gcg.js";
+import { literalIdentity } from "../evaluation/literal.js";
 import { type Policy, policyIdentity } from "../generation/policy.js";
 import { writeAtomic } from "../setup/atomic.js";
 import { policyFolder, standsOn } from "./evaluate.js";
@@ -40,12 +41,14 @@ export async function* gcgSuffixes(
   const partial = `${path}l`; // a line as each is found, until there are all
   const twice = rows.find(({ id }, i) => rows.findIndex((row) => row.id === id) !== i);
   if (twice) throw new DataError(`two prompts have the id "${twice.id}": suffixes are told apart by id`);
+  const questions = rows.map((row, i) => attacked(noAttack, row, i));
   const identity: Identity = {
     recipe: "gcg",
     version: 1,
     policy: await policyIdentity(policy),
     prompts: rows.length,
-    questions: digestOf(rows.map((row, i) => [row.id, attacked(noAttack, row, i)]) as unknown as IdentityValue),
+    questions: digestOf(rows.map((row, i) => [row.id, questions[i]]) as unknown as IdentityValue),
+    ...literalIdentity(policy, questions),
     target,
     tokens,
     budget: { ...budget },

@@ -31,6 +31,7 @@ const policySchema = z.strictObject({
   model: z.strictObject({ name: z.string(), sha256: z.string(), digest: z.string().optional() }),
   system: z.string().optional(),
   template: z.string().optional(),
+  literal: z.boolean().optional(),
   /** Without it, as in a file that somebody writes by hand, an adapter that lies in the folder is the policy's. */
   adapter: z.looseObject({ sha256: z.string() }).nullable().optional(),
   decoding: z.looseObject({ kind: z.string() }),
@@ -83,7 +84,7 @@ export async function loadPolicy(dir: string, model: LanguageModel, read: Decodi
     const issue = parsed.error.issues[0]!;
     throw new DataError([file, issue.path.join("."), issue.message].filter(Boolean).join(": "));
   }
-  const { name, model: made, system, template, adapter: kept, decoding } = parsed.data;
+  const { name, model: made, system, template, literal, adapter: kept, decoding } = parsed.data;
   if (made.sha256 !== model.sha256)
     throw new DataError(
       `${file}: is a policy of ${made.name} (SHA-256 ${made.sha256.slice(0, 12)}), not of ${model.name} (${model.sha256.slice(0, 12)})`,
@@ -100,5 +101,5 @@ export async function loadPolicy(dir: string, model: LanguageModel, read: Decodi
     adapter.dispose();
     throw new DataError(`${file}: the adapter beside it is another one than the policy was saved with: save the policy again`);
   }
-  return policy({ model, name, adapter, system, template, decoding: decoded, folder: dir });
+  return policy({ model, name, adapter, system, template, literal, decoding: decoded, folder: dir });
 }

@@ -17,11 +17,13 @@ export interface Binding {
   origin: "built" | "prebuilt";
 }
 
-/** What a finished build says of itself; its files' sizes tell a damaged one without reading 850 MB. */
+/** What a finished build says of itself. Its files' sizes tell one that was cut short without reading 850 MB; set-up and doctor look at the digests. */
 export interface Manifest {
   tensorflow: string;
   /** size in bytes of each file, by its path below the manifest's folder */
   files: Record<string, number>;
+  /** SHA-256 of each file; a build of before has none until set-up has noted them */
+  sha256?: Record<string, string>;
 }
 
 const require = createRequire(import.meta.url);

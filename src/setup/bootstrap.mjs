@@ -9,7 +9,19 @@
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -54,12 +66,25 @@ function run(program, args, { show = false } = {}) {
   });
 }
 
+const parsed = (text) => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // missing or damaged
+  }
+};
+
+function lockfile() {
+  const found = parsed(read(join(root, "package-lock.json")));
+  if (found?.packages) return found.packages;
+  throw new SetupError(`${join(root, "package-lock.json")} is damaged: \`git checkout package-lock.json\` brings it back`);
+}
+
 /** npm's own record of what lies in node_modules, written last, says the same as package-lock.json: whoever installed it. */
 function installed() {
-  const wanted = JSON.parse(read(join(root, "package-lock.json"))).packages;
-  const record = read(join(root, "node_modules/.package-lock.json"));
-  if (record === undefined) return false;
-  const present = JSON.parse(record).packages;
+  const wanted = lockfile();
+  const present = parsed(read(join(root, "node_modules/.package-lock.json")))?.packages;
+  if (present === undefined) return false;
   return Object.entries(wanted).every(([path, entry]) => {
     if (path === "") return true;
     const found = present[path];
@@ -70,7 +95,7 @@ function installed() {
 
 async function install() {
   const started = Date.now();
-  const count = Object.keys(JSON.parse(read(join(root, "package-lock.json"))).packages).length - 1;
+  const count = Object.keys(lockfile()).length - 1;
   progress(`installing ${count} npm packages (about 1.2 GB in node_modules, a minute or so)`);
   const viaNpm = /npm-cli\.[cm]?js$/.test(process.env.npm_execpath ?? "");
   const command = viaNpm ? [process.execPath, process.env.npm_execpath] : ["npm"];
@@ -89,12 +114,12 @@ async function install() {
   progress(`npm packages installed in ${seconds(started)}`);
 }
 
-/** Every TypeScript source with its size and time of change. */
-function sources(dir, found = []) {
+/** Every file below a folder whose name is of a kind: the TypeScript sources. */
+function sources(dir, kind = /\.ts$/, found = []) {
   for (const entry of readdirSync(dir, { withFileTypes: true })) {
     const path = join(dir, entry.name);
-    if (entry.isDirectory()) sources(path, found);
-    else if (entry.name.endsWith(".ts")) found.push(path);
+    if (entry.isDirectory()) sources(path, kind, found);
+    else if (kind.test(entry.name)) found.push(path);
   }
   return found;
 }
@@ -112,7 +137,44 @@ function fingerprint() {
 /** What was compiled last, and on a second line what was wrong with it: such code runs, but is not kept quiet about. */
 const stampFile = join(root, "dist/.compiled");
 const lastCompile = () => (existsSync(main) ? read(stampFile) : undefined)?.split("\n") ?? [];
-const compiled = () => lastCompile()[0] === fingerprint().stamp;
+const compiled = () => lastCompile()[0] === fingerprint().stamp && damaged().length === 0;
+
+/** What was compiled, with the SHA-256 of each file; `state` tells without reading whether one may have changed since. */
+const digestFile = join(root, "dist/.digests");
+
+function outputs() {
+  const files = sourceFolders
+    .filter((dir) => existsSync(join(root, "dist", dir)))
+    .flatMap((dir) => sources(join(root, "dist", dir), /\.(js|d\.ts)$/));
+  const hash = createHash("sha256");
+  for (const file of files) {
+    const { size, mtimeMs, ino } = statSync(file);
+    hash.update(`${relative(root, file)} ${size} ${mtimeMs} ${ino}\n`);
+  }
+  return { files, state: hash.digest("hex") };
+}
+
+/** The compiled files that are no longer what they were. They are read where one may have changed, and whenever the machine is set up or looked at. */
+function damaged() {
+  const { files, state } = outputs();
+  const record = parsed(read(digestFile));
+  if (record?.state === state && !["setup", "doctor"].includes(process.argv[2])) return [];
+  const digests = Object.fromEntries(
+    files.map((file) => [relative(root, file), createHash("sha256").update(readFileSync(file)).digest("hex")]),
+  );
+  const wrong = Object.entries(record?.digests ?? {}).flatMap(([file, digest]) => (digests[file] === digest ? [] : [file]));
+  if (wrong.length === 0 && record?.state !== state) note({ state, digests });
+  return wrong;
+}
+
+function note(record) {
+  try {
+    writeFileSync(`${digestFile}.${process.pid}`, JSON.stringify(record));
+    renameSync(`${digestFile}.${process.pid}`, digestFile);
+  } catch {
+    // a folder of another user: the files are read again next time
+  }
+}
 
 /** Compiled files whose source is gone would still be importable. */
 function prune(dir) {
@@ -129,18 +191,22 @@ function prune(dir) {
 async function compile() {
   const started = Date.now();
   const { stamp, count } = fingerprint(); // before compiling, so that an edit made meanwhile is compiled next time
+  const wrong = lastCompile()[0] === stamp ? damaged() : [];
+  if (wrong.length > 0) say(`${wrong[0]} is damaged${wrong.length > 1 ? `, and ${wrong.length - 1} more files` : ""}: compiling again`);
   progress(`compiling ${count} files`);
-  if (!existsSync(main)) rmSync(join(root, "dist/.tsbuildinfo"), { force: true }); // an incremental compile would trust it
+  if (wrong.length > 0 || !existsSync(main)) rmSync(join(root, "dist/.tsbuildinfo"), { force: true }); // an incremental compile would trust it
   rmSync(stampFile, { force: true });
   const result = await run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.json", "--pretty", "false"]);
   if (result.signal) process.kill(process.pid, result.signal);
   const errors = result.output.split("\n").filter((line) => / error TS\d+: /.test(line));
   if (!existsSync(main)) throw new SetupError(`compiling failed: ${errors[0] ?? result.output.trim().split("\n").at(-1)}`);
   for (const dir of sourceFolders) if (existsSync(join(root, "dist", dir))) prune(join(root, "dist", dir));
-  const wrong =
+  const errorLine =
     result.code === 0 ? "" : `\n${errors.length} type errors, the first: ${errors[0] ?? result.output.trim().split("\n").at(-1)}`;
-  writeFileSync(`${stampFile}.${process.pid}`, stamp + wrong);
+  writeFileSync(`${stampFile}.${process.pid}`, stamp + errorLine);
+  rmSync(digestFile, { force: true });
   renameSync(`${stampFile}.${process.pid}`, stampFile);
+  damaged(); // notes the files as they are now
   progress(`compiled in ${seconds(started)}`);
 }
 
@@ -150,12 +216,7 @@ async function locked(work) {
   const mine = `${process.pid} ${hostname()}`;
   mkdirSync(dirname(lock), { recursive: true });
   for (let waited = 0; ; waited++) {
-    try {
-      writeFileSync(lock, mine, { flag: "wx" });
-      break;
-    } catch (error) {
-      if (error.code !== "EEXIST") throw error;
-    }
+    if (take(lock, mine)) break;
     if (abandoned(lock)) rmSync(lock, { force: true });
     else {
       if (waited === 4) progress("waiting for another erpo that is installing or compiling here");
@@ -171,6 +232,25 @@ async function locked(work) {
     clearInterval(beat);
     process.removeListener("exit", unlock);
     unlock();
+  }
+}
+
+function take(lock, mine) {
+  let file;
+  try {
+    file = openSync(lock, "wx");
+  } catch (error) {
+    if (error.code === "EEXIST") return false;
+    throw error;
+  }
+  try {
+    writeFileSync(file, mine);
+    return true;
+  } catch (error) {
+    rmSync(lock, { force: true }); // such as on a full disk
+    throw error;
+  } finally {
+    closeSync(file);
   }
 }
 

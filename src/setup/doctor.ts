@@ -8,9 +8,10 @@ import { type Device, isGpu, openDevice } from "../backend/device.js";
 import { readLast } from "../backend/read.js";
 import { findChromium, noChromium } from "./chromium.js";
 import { freeBytes } from "./files.js";
-import { damagedMembers } from "./packages.js";
+import { damagedMembers, packageReady } from "./packages.js";
 import { cacheDir, erpoCommand } from "./paths.js";
-import { inventory } from "./ready.js";
+import { damagedNative, inventory } from "./ready.js";
+import { askedWheels } from "./wheels.js";
 
 /** Something that is missing or broken. */
 export interface Problem {
@@ -68,15 +69,19 @@ export async function diagnose(): Promise<Diagnosis> {
   const setup = `${erpoCommand()} setup`;
   for (const { name, version, ready } of packages) {
     if (!ready) problems.push({ what: `${name} ${version} is not downloaded`, mend: setup, serious: true });
-    const damaged = ready ? await damagedMembers(name, version) : [];
-    if (damaged.length > 0) {
-      const folder = join(cacheDir(), "packages", `${name}-${version}`);
-      problems.push({ what: `${damaged[0]} is damaged`, mend: `rm -r ${folder} && ${setup}`, serious: true });
-    }
+    const damaged = ready ? await damagedMembers(name, version, "read") : [];
+    for (const file of damaged) problems.push({ what: `${file} is damaged`, mend: setup, serious: true });
   }
+  for (const { package: name, version } of askedWheels) {
+    const damaged = packageReady(name, version) ? await damagedMembers(name, version, "read") : [];
+    for (const file of damaged) problems.push({ what: `${file} is damaged`, mend: setup, serious: false });
+  }
+  const native = await damagedNative();
+  for (const file of native) problems.push({ what: `${file} is damaged`, mend: setup, serious: true });
   let device: Device | null = null;
   let gflops: number | null = null;
   try {
+    if (native.length > 0) throw new Error("the native library is not loaded, since it is damaged");
     device = await openDevice();
     gflops = (await measure()).gflops;
     if (!process.env.ERPO_BACKEND && device.kind !== "tensorflow") {

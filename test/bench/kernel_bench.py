@@ -20,15 +20,25 @@ CODE = {
         "call": "next({i})",
         "loop": f"const began = performance.now(); {LOOP} console.log(performance.now() - began);",
         "import": 'import * as tf from "@tensorflow/tfjs";',
+        "busy": "const until = performance.now() + 2000; while (performance.now() < until);",
+        "name": "perform",
+        "library": 'import {{ display as show{i} }} from "erpo"; show{i}.name',
+        "plain": "{i} + 1",
+        "packages": 'import * as dfd from "danfojs-node"; import {{ z }} from "zod";',
+        "frame": "const frame{i} = new dfd.DataFrame({{ a: [{i}] }}); const row{i} = z.object({{ a: z.number() }}).parse({{ a: {i} }}); row{i}.a + frame{i}.shape[0]!",
         "tf": "const total{i} = tf.tidy(() => tf.ones([2, 2]).mul({i}).sum()); total{i}.dtype",
     },
     "python": {
         "define": "def succ(x: int) -> int:\n    return x + 1",
         "call": "succ({i})",
+        "busy": "import time\nuntil = time.time() + 2\nwhile time.time() < until: pass",
+        "name": "pri",
         "loop": "import time\nbegan = time.perf_counter()\ntotal = 0\nfor i in range(10_000_000):\n    total += i\nprint(1000 * (time.perf_counter() - began))",
     },
 }
 CELLS = 40
+SESSION = 300
+FOREIGN = ("tslab",)  # it has no `erpo`
 
 
 def milliseconds(work):
@@ -82,6 +92,24 @@ class Kernel:
     def timed(self, code):
         return milliseconds(lambda: self.run(code))[0]
 
+    def completion_while_busy(self):
+        """How long a completion takes that is asked for while a cell of two seconds runs."""
+        self.client.complete(self.code["name"])  # the first one reads what the next ones know
+        self.client.get_shell_msg(timeout=60)
+        cell = self.client.execute(self.code["busy"])
+        time.sleep(0.3)
+        started = time.perf_counter()
+        asked = self.client.complete(self.code["name"])
+        took = None
+        waiting = {cell, asked}
+        while waiting:
+            reply = self.client.get_shell_msg(timeout=60)
+            answers = reply["parent_header"]["msg_id"]
+            if answers == asked:
+                took = 1000 * (time.perf_counter() - started)
+            waiting.discard(answers)
+        return took
+
     def memory(self):
         process = psutil.Process(self.manager.provisioner.process.pid)
         return sum(p.memory_info().rss for p in [process, *process.children(recursive=True)]) / 1e6
@@ -100,10 +128,19 @@ def once(name):
         figures["call of a typed function"] = median(kernel.timed(kernel.code["call"].format(i=i)) for i in range(CELLS))
         figures["memory, MB"] = kernel.memory()
         figures["loop of 1e7 at the top level"] = median(kernel.printed(kernel.code["loop"]) for _ in range(3))
+        figures["completion while a cell runs"] = kernel.completion_while_busy()
+        if "library" in kernel.code and name not in FOREIGN:
+            pairs = [kernel.timed(kernel.code["library"].format(i=i)) + kernel.timed(kernel.code["plain"].format(i=i)) for i in range(12)]
+            figures["cell with erpo and one without"] = median(pairs[2:])
         if "tf" in kernel.code:
             figures["import of tfjs"] = kernel.timed(kernel.code["import"])
             figures["cell with tfjs types"] = median(kernel.timed(kernel.code["tf"].format(i=i)) for i in range(CELLS))
             figures["memory with tfjs, MB"] = kernel.memory()
+            kernel.run(kernel.code["packages"].format())
+            cells = [kernel.timed(kernel.code["frame"].format(i=i)) for i in range(SESSION)]
+            figures["cells 20 to 60 with danfo and zod"] = median(cells[20:60])
+            figures[f"cells {SESSION - 40} to {SESSION}"] = median(cells[-40:])
+            figures[f"memory after {SESSION} cells, MB"] = kernel.memory()
         return figures
     finally:
         kernel.stop()

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -38,9 +38,11 @@ interface KernelOptions {
   words?: readonly string[];
   /** Started in a session of its own, as Jupyter starts kernels. */
   detached?: boolean;
-  /** How long a message is waited for, ms; 20,000 where nothing is said. */
+  /** How long a message is waited for, ms; 60,000 where nothing is said. */
   patience?: number;
   env?: Record<string, string | undefined>;
+  /** What its folder holds from the beginning: texts by paths. */
+  files?: Record<string, string>;
   /** Started as the child of a process of its own, as a server does: `process` is then that one. */
   parent?: boolean;
   /** Runs as this user, who may read its folder and not write there; for root only. */
@@ -83,8 +85,12 @@ export class KernelClient {
 
   /** Starts a kernel, waits for nothing. */
   async spawn(): Promise<void> {
-    const { env, parent, uid, detached } = this.options;
+    const { env, files = {}, parent, uid, detached } = this.options;
     this.folder = mkdtempSync(join(tmpdir(), "erpo-kernel-"));
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(this.folder, path)), { recursive: true });
+      writeFileSync(join(this.folder, path), text);
+    }
     const [shell_port, iopub_port, stdin_port, control_port, hb_port] = (await freePorts(5)) as [number, number, number, number, number];
     const ports = { shell_port, iopub_port, stdin_port, control_port, hb_port };
     this.connection = { transport: "tcp", ip: "127.0.0.1", ...ports, key: randomUUID(), signature_scheme: "hmac-sha256" };
@@ -202,7 +208,7 @@ export class KernelClient {
   }
 
   /** Waits for a broadcast message. */
-  until(wanted: (message: Message) => boolean, timeout = this.options.patience ?? 20_000): Promise<Message> {
+  until(wanted: (message: Message) => boolean, timeout = this.options.patience ?? 60_000): Promise<Message> {
     return new Promise((resolve, reject) => {
       const watch = () => {
         const found = this.iopub.find(wanted);
@@ -238,8 +244,8 @@ export class KernelClient {
  * survive them.
  * @param prepare what is run in it first
  */
-export function useKernel(prepare = ""): KernelClient {
-  const kernel = new KernelClient();
+export function useKernel(prepare = "", options: KernelOptions = {}): KernelClient {
+  const kernel = new KernelClient(options);
   const [before, after] = foreign ? [beforeEach, afterEach] : [beforeAll, afterAll];
   before(async () => {
     await kernel.start();

@@ -32,12 +32,10 @@ function createScene() {
           };
         });
       },
-      complete() {
-        throw new RangeError("nothing to complete");
+      history({ hist_access_type }) {
+        if (hist_access_type === "unknown") throw new RangeError("no such history");
+        return { history: [] };
       },
-      inspect: () => ({ found: true }),
-      isComplete: () => ({ status: "complete" }),
-      history: () => ({ history: [] }),
     },
     comms: { receive: async ({ header }) => void log.push(header.msg_type), info: () => ({ comms: {} }) },
     executor,
@@ -48,8 +46,8 @@ function createScene() {
     if (message.type !== "reply") log.push(message.type);
     else log.push(`${message.replyType} ${message.id} ${message.content?.status ?? Object.keys(message.content ?? {})} ${message.failed}`);
   });
-  const request = (id: number, type: string) => {
-    const request: Request = { header: createHeader(type, "s"), content: {}, metadata: {}, buffers: [] };
+  const request = (id: number, type: string, content = {}) => {
+    const request: Request = { header: createHeader(type, "s"), content, metadata: {}, buffers: [] };
     dispatcher.receive({ type: "request", id, request });
     return settle();
   };
@@ -70,11 +68,8 @@ const settle = () => new Promise((resolve) => setImmediate(resolve));
 describe("requests", () => {
   test("each is answered under its own type, after what was terminated is over", async () => {
     const { log, request } = createScene();
-    for (const [id, type] of ["inspect", "is_complete", "history", "comm_info"].entries()) await request(id, `${type}_request`);
-    expect(log).toEqual([
-      ...["absorb", "inspect_reply 0 found false", "absorb", "is_complete_reply 1 complete false"],
-      ...["absorb", "history_reply 2 history false", "absorb", "comm_info_reply 3 comms false"],
-    ]);
+    for (const [id, type] of ["history", "comm_info"].entries()) await request(id, `${type}_request`);
+    expect(log).toEqual(["absorb", "history_reply 0 history false", "absorb", "comm_info_reply 1 comms false"]);
   });
 
   test("a comm's message is answered without content", async () => {
@@ -85,8 +80,8 @@ describe("requests", () => {
 
   test("what goes wrong in the kernel is a reply", async () => {
     const { log, request } = createScene();
-    await request(5, "complete_request");
-    expect(log).toEqual(["absorb", "complete_reply 5 error false"]);
+    await request(5, "history_request", { hist_access_type: "unknown" });
+    expect(log).toEqual(["absorb", "history_reply 5 error false"]);
   });
 
   test("a cell that fails says so", async () => {

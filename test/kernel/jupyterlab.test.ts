@@ -1,12 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { install } from "../../kernel/install.js";
 import { testChromium } from "../chromium.js";
-import { freePorts } from "./client.js";
+import { type Lab, startLab } from "./jupyterlab-server.js";
 import { testPython } from "./python-env.js";
 
 /** A real JupyterLab, and the Notebook that comes with its server, in a real browser, from an empty folder. `ERPO_SCREENSHOTS=DIR` keeps pictures. */
@@ -21,80 +17,47 @@ const CELLS = [
   "const wrong: number = 'text'",
   "comms.registerTarget('echo', (comm) => { comm.onMsg = (message) => comm.send({ back: message.content.data }); });",
   "console.log('on'); while (true) {}",
+  `import { svg, widget } from "erpo";
+const esm = \`export default { render({ model, el }) {
+  const button = document.createElement("button");
+  button.className = "counter";
+  const show = () => { button.textContent = model.get("label") + " " + model.get("count") + ", weights " + [...new Float32Array(model.get("weights").buffer)]; };
+  button.onclick = () => { model.set("count", model.get("count") + 1); model.save_changes(); };
+  model.on("change", show);
+  model.on("msg:custom", (message) => { button.title = message.tip; model.send({ seen: message.tip }); });
+  show();
+  el.append(button);
+} };\`;
+const counter = widget({ esm, css: ".counter { color: rgb(0, 114, 178); padding: 1em; }", state: { label: "count", count: 0, weights: new Float32Array([0.5, 2]) },
+  still: ({ count }) => svg(\`<svg xmlns="http://www.w3.org/2000/svg" width="80" height="20"><text y="15">count \${count}</text></svg>\`) });
+counter.on("change", ({ count }) => console.log("kernel sees " + count));
+counter.onMessage((content) => console.log("page says " + JSON.stringify(content)));
+counter`,
+  "counter.set('count', 40); counter.set('weights', new Float32Array([1, 3])); counter.send({ tip: 'hello' }); counter.get('count')",
 ];
 
 const STOP = '[data-command="notebook:interrupt-kernel"], [data-jp-item-name="interrupt"]';
 
-let address: string;
-let server: ChildProcess;
+let lab: Lab;
 let browser: Browser;
 let page: Page;
 
 beforeAll(async () => {
   if (!ready) return;
-  const folder = mkdtempSync(join(tmpdir(), "erpo-lab-"));
-  install({ prefix: join(folder, "prefix") });
-  const cells = CELLS.map((source, i) => ({
-    cell_type: "code",
-    id: `cell-${i}`,
-    metadata: {},
-    source,
-    outputs: [],
-    execution_count: null,
-  }));
-  const metadata = { kernelspec: { name: "erpo", display_name: "TypeScript (ERPO)", language: "typescript" } };
-  for (const name of ["lab", "notebook"])
-    writeFileSync(join(folder, `${name}.ipynb`), JSON.stringify({ cells, metadata, nbformat: 4, nbformat_minor: 5 }));
-  const [port] = await freePorts(1);
-  server = spawn(
-    python!,
-    [
-      "-m",
-      "jupyterlab",
-      "--no-browser",
-      "--allow-root",
-      `--port=${port}`,
-      `--ServerApp.root_dir=${folder}`,
-      "--IdentityProvider.token=",
-      "--LabApp.expose_app_in_browser=True",
-      "--JupyterNotebookApp.expose_app_in_browser=True",
-      "--LabApp.news_url=None",
-    ],
-    {
-      cwd: folder,
-      env: {
-        ...process.env,
-        HOME: folder,
-        JUPYTER_PATH: join(folder, "prefix", "share", "jupyter"),
-        JUPYTER_CONFIG_DIR: join(folder, "config"),
-        JUPYTER_DATA_DIR: join(folder, "data"),
-        JUPYTER_RUNTIME_DIR: join(folder, "runtime"),
-      },
-      stdio: ["ignore", "ignore", "pipe"],
-    },
-  );
-  await new Promise<void>((resolve, reject) => {
-    let log = "";
-    server.stderr!.on("data", (chunk) => {
-      log += chunk;
-      if (log.includes("is running at")) resolve();
-    });
-    server.once("exit", () => reject(new Error(`JupyterLab has ended:\n${log}`)));
-  });
+  lab = await startLab(python!, { lab: CELLS, notebook: CELLS });
   browser = await puppeteer.launch({ executablePath: chromium!, args: ["--no-sandbox"], defaultViewport: { width: 1300, height: 1400 } });
-  address = `http://127.0.0.1:${port}`;
   await open("lab/tree/lab.ipynb");
 }, 180_000);
 
 afterAll(async () => {
   await browser?.close();
-  server?.removeAllListeners("exit").kill("SIGTERM");
+  lab?.stop();
 });
 
 /** Opens a notebook in a page of its own, which the helpers below are about, and waits for its kernel. */
 async function open(path: string): Promise<void> {
   page = await browser.newPage();
-  await page.goto(`${address}/${path}`);
+  await page.goto(`${lab.address}/${path}`);
   await page.waitForSelector(".jp-Notebook .jp-CodeCell", { timeout: 60_000 });
   await kernelIs("idle");
 }
@@ -197,6 +160,34 @@ test.skipIf(!ready)("a comm answers the page", async () => {
     });
   });
   expect(back).toEqual({ back: { n: 42 } });
+});
+
+test.skipIf(!ready)("a widget's page and its cells share a state, bytes and messages", async () => {
+  const button = ".jp-OutputArea button.counter";
+  const says = (text: string) =>
+    page.waitForFunction(`document.querySelector(${JSON.stringify(button)})?.textContent === ${JSON.stringify(text)}`);
+  await runCell(5);
+  await page.waitForSelector(button, { timeout: 60_000 });
+  await says("count 0, weights 0.5,2");
+  expect(await page.$eval(button, (element) => getComputedStyle(element).color)).toBe("rgb(0, 114, 178)");
+  for (const n of [1, 2]) {
+    await page.click(button);
+    await output(5, `kernel sees ${n}`);
+  }
+  await says("count 2, weights 0.5,2");
+  await runCell(6);
+  expect(await output(6, "40")).toContain("40");
+  await says("count 40, weights 1,3");
+  expect(await output(5, "page says")).toContain('page says {"seen":"hello"}');
+  await picture("widget");
+  await page.keyboard.down("Control");
+  await page.keyboard.press("s");
+  await page.keyboard.up("Control");
+  await page.waitForFunction("!window.jupyterapp.shell.currentWidget.context.model.dirty");
+  await page.reload(); // a page that comes later asks for the state
+  await page.waitForSelector(button, { timeout: 60_000 });
+  await says("count 40, weights 1,3");
+  await kernelIs("idle");
 });
 
 test.skipIf(!ready)("the stop button ends a loop, and what was declared is kept; a restart forgets it", async () => {

@@ -7,7 +7,9 @@ import { cacheDir, packageRoot } from "../../src/setup/paths.js";
 import { failure, lackOf, tried } from "../programs.js";
 
 const PACKAGES = [
+  "anywidget==0.11.0",
   "ipykernel==7.4.0",
+  "ipywidgets==8.1.9",
   "jupyter_client==8.10.0",
   "jupyter_kernel_test==0.7.0",
   "jupyterlab==4.6.6",

@@ -30,11 +30,27 @@ describe("sequences by hand", () => {
   test("one after the other", () => {
     const { shell, ends, running } = createScript();
     expect(shell("a")).toEqual(["busy a", "forward a"]);
-    expect(shell("b")).toEqual([]);
+    expect(shell("b")).toEqual(["remind b"]);
     expect(running()).toBe("a");
     expect(ends("a")).toEqual(["reply a", "idle a", "busy b", "forward b"]);
     expect(ends("b")).toEqual(["reply b", "idle b"]);
     expect(running()).toBeUndefined();
+  });
+
+  test("the cell that comes next is prepared while another takes its time", () => {
+    const { shell, ends, overdue } = createScript();
+    shell("a");
+    expect(shell("b")).toEqual(["remind b"]);
+    expect(shell("c")).toEqual([]);
+    expect(overdue("b")).toEqual(["prepare b"]);
+    expect(ends("a")).toEqual(["reply a", "idle a", "busy b", "forward b", "remind c"]);
+    expect(overdue("b")).toEqual([]); // it has begun
+    expect(overdue("c")).toEqual(["prepare c"]);
+    expect(ends("b")).toEqual(["reply b", "idle b", "busy c", "forward c"]);
+    shell("comm", "comm_info");
+    shell("d");
+    ends("c");
+    expect(overdue("d")).toEqual([]); // no cell runs
   });
 
   test("what needs no main thread keeps its turn on shell, and is answered at once on control", () => {
@@ -42,7 +58,7 @@ describe("sequences by hand", () => {
     shell("a");
     expect(shell("info", "kernel_info")).toEqual([]);
     expect(shell("unknown", "no_such")).toEqual([]);
-    expect(control("now", "kernel_info")).toEqual(["busy now", "answer now", "idle now"]);
+    expect(control("now", "kernel_info")).toEqual(["busy now", "answer now", "idle now", "resume a"]);
     const answered = ["busy info", "answer info", "idle info", "busy unknown", "answer unknown", "idle unknown"];
     expect(ends("a")).toEqual(["reply a", "idle a", ...answered]);
   });
@@ -58,9 +74,9 @@ describe("sequences by hand", () => {
     shell("completion", "complete");
     shell("c");
     const aborted = ["busy b", "abort b", "idle b", "busy c", "abort c", "idle c"];
-    expect(fails("a")).toEqual(["reply a", "idle a", ...aborted, "busy completion", "forward completion"]);
-    expect(shell("d")).toEqual([]); // sent after the failure: it is not its victim
-    expect(ends("completion")).toEqual(["reply completion", "idle completion", "busy d", "forward d"]);
+    expect(fails("a")).toEqual(["reply a", "idle a", ...aborted, "busy completion", "ask completion"]);
+    expect(shell("d")).toEqual(["busy d", "forward d"]); // sent after the failure: it is not its victim
+    expect(ends("completion")).toEqual(["reply completion", "idle completion", "resume d"]);
   });
 
   test("an interrupt passes everything, and what it stops has begun", () => {
@@ -69,10 +85,10 @@ describe("sequences by hand", () => {
     expect(running()).toBeUndefined();
     shell("a");
     shell("b");
-    expect(shell("again", "interrupt")).toEqual(["busy again", "answer again", "idle again"]);
+    expect(shell("again", "interrupt")).toEqual(["busy again", "answer again", "idle again", "resume a"]);
     expect(running()).toBe("a");
     ends("a");
-    expect(control("third", "interrupt")).toEqual(["busy third", "answer third", "idle third"]);
+    expect(control("third", "interrupt")).toEqual(["busy third", "answer third", "idle third", "resume b"]);
     expect(running()).toBe("b");
   });
 
@@ -88,9 +104,26 @@ describe("sequences by hand", () => {
     expect(shell("early", "comm_msg")).toEqual(["busy early", "forward early"]);
     expect(shell("closing", "comm_close")).toEqual(["busy closing", "forward closing"]);
     expect(running()).toBe("b");
-    expect(ends("early")).toEqual(["reply early", "idle early"]);
+    expect(ends("early")).toEqual(["reply early", "idle early", "resume b"]);
     expect(ends("b")).toEqual(["reply b", "idle b"]);
     expect(ends("closing")).toEqual(["reply closing", "idle closing"]);
+  });
+
+  test("a question about code keeps its turn behind a cell that ends soon, and passes one that does not", () => {
+    const { shell, ends, overdue, running } = createScript();
+    expect(shell("first", "inspect")).toEqual(["busy first", "ask first"]);
+    expect(running()).toBeUndefined();
+    shell("a");
+    expect(shell("soon", "complete")).toEqual(["remind soon"]);
+    expect(ends("a")).toEqual(["reply a", "idle a", "busy soon", "ask soon"]);
+    expect(overdue("soon")).toEqual([]);
+    shell("long");
+    shell("next");
+    expect(shell("late", "is_complete")).toEqual(["remind late"]);
+    expect(overdue("late")).toEqual(["busy late", "ask late"]);
+    expect(ends("late")).toEqual(["reply late", "idle late", "resume long"]);
+    expect(running()).toBe("long");
+    expect(ends("long")).toEqual(["reply long", "idle long", "busy next", "forward next"]);
   });
 
   test("a shutdown on shell waits a while, on control it does not", () => {
@@ -128,7 +161,7 @@ const event = fc.oneof(
 );
 
 /** The words of one request, in order, whatever stands between them. */
-const LIVES = ["busy answer idle", "busy forward reply idle", "busy abort idle"];
+const LIVES = ["busy answer idle", "busy ask reply idle", "busy forward reply idle", "busy abort idle"];
 
 test("whatever comes in whatever order: one reply for each, in turn; what was aborted never runs; what is stopped runs", () => {
   fc.assert(
@@ -138,16 +171,18 @@ test("whatever comes in whatever order: one reply for each, in turn; what was ab
       const log: string[] = [];
       const reminded: string[] = [];
       const did = (what: string) => log.filter((word) => word.startsWith(`${what} `)).map((word) => word.slice(what.length + 1));
-      const withMain = () => did("forward").filter((name) => !did("reply").includes(name));
+      const handed = () => [...did("forward"), ...did("ask")].filter((name) => !did("reply").includes(name));
       const begun = () => new Set(did("busy"));
 
       const take = (steps: string[]) => {
         for (const word of steps) {
-          if (word.startsWith("remind ")) reminded.push(word.slice("remind ".length));
+          if (word.startsWith("resume ")) expect(word).toBe(`resume ${script.running()}`);
+          else if (word.startsWith("prepare ")) expect(begun()).not.toContain(word.slice("prepare ".length));
+          else if (word.startsWith("remind ")) reminded.push(word.slice("remind ".length));
           else log.push(word);
         }
         const running = script.running();
-        if (running !== undefined) expect(withMain()).toContain(running); // an interrupt finds what has begun and is not over
+        if (running !== undefined) expect(handed()).toContain(running); // an interrupt finds what has begun and is not over
       };
       const finish = (name: string, how: "ends" | "fails") => {
         const inTurn = script.running() === name;
@@ -166,17 +201,17 @@ test("whatever comes in whatever order: one reply for each, in turn; what was ab
           types.set(name, given.type);
           const steps = script[given.kind](name, given.type);
           if (given.kind === "control" || given.type === "interrupt")
-            expect(steps).toEqual([`busy ${name}`, `answer ${name}`, `idle ${name}`]);
+            expect(steps.slice(0, 3)).toEqual([`busy ${name}`, `answer ${name}`, `idle ${name}`]);
           take(steps);
         } else {
-          const open = given.kind === "overdue" ? reminded : withMain();
+          const open = given.kind === "overdue" ? reminded : handed();
           const chosen = open[given.pick % open.length];
           if (chosen === undefined) continue;
           if (given.kind === "overdue") take(script.overdue(chosen));
           else finish(chosen, given.kind);
         }
       }
-      for (let open = withMain(); open.length; open = withMain()) finish(open[0]!, "ends");
+      for (let open = handed(); open.length; open = handed()) finish(open[0]!, "ends");
 
       for (const name of types.keys()) {
         const life = log.filter((word) => word.endsWith(` ${name}`)).map((word) => word.split(" ")[0]);

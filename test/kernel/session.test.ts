@@ -23,11 +23,6 @@ function createScene(answers: Record<string, Executed> = {}, changes: Partial<Co
   };
   const session = new Session({
     evaluator: { execute: run, evaluate: (code, label) => run(code, `${label} value of`) },
-    assistant: {
-      complete: (code, cursor) => ({ matches: [code], kinds: ["const"], start: 0, end: cursor }),
-      inspect: (code) => (code === "known" ? { signature: "const known: 1", documentation: "" } : undefined),
-      isComplete: () => ({ status: "incomplete", indent: "  " }),
-    },
     outputs: { publish: heard, print: heard },
     history: { add: (line, source) => kept.push([line, source]), query: () => kept },
     onCell: (label) => ran.push(`${label} begins`),
@@ -148,22 +143,7 @@ describe("execute", () => {
   });
 });
 
-test("complete, inspect, is_complete and history have the protocol's shapes", () => {
+test("history has the protocol's shape", () => {
   const { session } = createScene();
-  expect(session.complete({ code: "%%time\nabc", cursor_pos: 10 })).toEqual({
-    status: "ok",
-    matches: ["//time\nabc"],
-    cursor_start: 0,
-    cursor_end: 10,
-    metadata: { _jupyter_types_experimental: [{ text: "//time\nabc", type: "const", start: 0, end: 10 }] },
-  });
-  expect(session.inspect({ code: "known", cursor_pos: 1 })).toEqual({
-    status: "ok",
-    found: true,
-    data: { "text/plain": "const known: 1", "text/markdown": "```typescript\nconst known: 1\n```" },
-    metadata: {},
-  });
-  expect(session.inspect({ code: "unknown", cursor_pos: 1 })).toEqual({ status: "ok", found: false, data: {}, metadata: {} });
-  expect(session.isComplete({ code: "f(" })).toEqual({ status: "incomplete", indent: "  " });
   expect(session.history({ hist_access_type: "tail" })).toEqual({ status: "ok", history: [] });
 });

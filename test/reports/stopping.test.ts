@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -112,6 +112,39 @@ test.each(["kernel", "executor"] as const)(
       await executeNotebook(writeNotebook([code("1")]), { output: file }); // the place is free again
       expect(readdirSync(dirname(file)).sort()).toEqual(["grown.ipynb", "nb.ipynb"]);
     }
+  },
+  240_000,
+);
+
+test.each([
+  ["SIGTERM", 143],
+  ["SIGHUP", 129],
+  ["SIGKILL", null],
+] as const)(
+  "%s to the executor ends its kernel and leaves neither connection file nor sockets; SIGTERM to the kernel neither",
+  async (signal, status) => {
+    const [folder, temporary] = [mkdtempSync(join(tmpdir(), "erpo-test-")), mkdtempSync(join(tmpdir(), "t-"))];
+    const path = writeNotebook([code("console.log('pid', process.pid); await new Promise((r) => setTimeout(r, 60_000))")], "slow.ipynb");
+    const run = async () => {
+      const words = [bootstrap, "execute", path, "--no-cache", "--output", folder];
+      const executor = spawn(process.execPath, words, { stdio: "ignore", env: { ...process.env, TMPDIR: temporary } });
+      const ended = new Promise<number | null>((done) => executor.once("exit", done));
+      rmSync(join(folder, "slow.ipynb"), { force: true });
+      return { executor, ended, kernel: await kernelOf(join(folder, "slow.ipynb")) };
+    };
+    const { executor, ended, kernel } = await run();
+    expect(readdirSync(temporary)).toHaveLength(1);
+    executor.kill(signal);
+    expect(await ended).toBe(status);
+    for (let i = 0; i < 100 && (isAlive(kernel) || readdirSync(temporary).length > 0); i++) await sleep(100);
+    expect(isAlive(kernel)).toBe(false);
+    expect(readdirSync(temporary)).toEqual([]);
+    expect(readdirSync(folder).filter((name) => name.endsWith(".lock")).length).toBe(signal === "SIGKILL" ? 1 : 0); // taken over by the next run
+    if (signal === "SIGKILL") return;
+    const again = await run();
+    process.kill(again.kernel, signal);
+    expect(await again.ended).toBe(1);
+    expect(readdirSync(temporary)).toEqual([]);
   },
   240_000,
 );

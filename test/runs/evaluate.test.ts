@@ -64,6 +64,21 @@ test("sampled answers to a trial are the same alone, beside others and resumed, 
   expect(answers(resumed!)).toEqual(answers(alone!));
 });
 
+test("special strings in a trial's prompts are text, and its identity says so where there are some", async () => {
+  const identityOf = (name: string) => JSON.parse(readFileSync(run.path(`evaluation/base/${name}.identity.json`), "utf8")).identity;
+  const special = { name: "special", rows: [{ ...trial.rows[0]!, prompt: "Hi<|im_end|>" }] };
+  await finish(evaluate(run, base(), [trial, special]));
+  expect(identityOf("special").literal).toBe(true);
+  expect(identityOf("own")).not.toHaveProperty("literal"); // the same tokens both ways: results of before stay
+  const asTokens = policy({ model: run.model, name: "base", literal: false });
+  await expect(finish(evaluate(run, asTokens, [special]))).rejects.toThrow(
+    "evaluation/base/special.json was made with literal true, not false",
+  );
+  await finish(evaluate(run, { ...asTokens, name: "tokens" }, [special]));
+  const input = (name: string) => readJsonl(run.path(`evaluation/${name}/special.jsonl`))[0]!.value.input;
+  expect(input("tokens")).not.toBe(input("base"));
+});
+
 test("a trial that there is not, and an attack that asks no question, are named", async () => {
   const refused = (asked: Trial | TrialName, words: string) => expect(finish(evaluate(run, base(), [asked]))).rejects.toThrow(words);
   await refused(

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
@@ -77,6 +77,42 @@ test("a compile that was killed is redone, and exit codes pass through", () => {
   rmSync(join(root, "dist/.compiled")); // written last
   rmSync(join(root, "dist/src"), { recursive: true });
   expect(erpo(["3"]).status).toBe(3);
+});
+
+test("a compiled file with another byte is named and compiled again, also where its size and time are the same", () => {
+  erpo([]);
+  const file = join(root, "dist/src/cli/main.js");
+  const whole = readFileSync(file, "utf8");
+  const { atime, mtime } = statSync(file);
+  writeFileSync(file, whole.replace("console.log", "console.lag"));
+  expect(erpo(["hello"])).toMatchObject({
+    status: 0,
+    stdout: `hello ${root}\n`,
+    stderr: "erpo: dist/src/cli/main.js is damaged: compiling again\n",
+  });
+  expect(readFileSync(file, "utf8")).toBe(whole);
+  expect(erpo(["hello"]).stderr).toBe("");
+  utimesSync(file, atime, mtime);
+  erpo([]); // looks once more, since the time differs, and finds it whole
+  writeFileSync(file, whole.replace("console.log", "console.lag"));
+  utimesSync(file, atime, mtime);
+  expect(erpo(["doctor"])).toMatchObject({ status: 0, stderr: expect.stringContaining("dist/src/cli/main.js is damaged") });
+  expect(readFileSync(file, "utf8")).toBe(whole);
+});
+
+test("npm's record that is damaged calls for npm, a damaged lockfile for git", () => {
+  const record = join(root, "node_modules/.package-lock.json");
+  const whole = readFileSync(record, "utf8");
+  for (const broken of [whole.slice(1), whole.replace("1.0.0", "1.0.8"), whole.replace('"x"', '"y"')]) {
+    writeFileSync(record, broken);
+    expect(erpo(["hello"], { PATH: "/nonexistent" }).stderr).toMatch(/^erpo: npm ci failed: spawn npm ENOENT; .*\n$/);
+  }
+  writeFileSync(record, whole);
+  write("package-lock.json", "}");
+  expect(erpo(["hello"])).toMatchObject({
+    status: 1,
+    stderr: `erpo: ${root}/package-lock.json is damaged: \`git checkout package-lock.json\` brings it back\n`,
+  });
 });
 
 test("type errors are named and do not stop; what cannot be compiled at all does, in one line", () => {

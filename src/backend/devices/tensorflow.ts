@@ -66,6 +66,13 @@ export async function openTensorflow(binding: Binding, precision: Precision, rea
   };
 }
 
+/** Lets a processor that is open in float32 use BF16 from now on. */
+export function permitBf16(device: Device): Device {
+  const bf16 = multipliesBf16();
+  tf.env().set(BF16_FLAG, bf16);
+  return { ...device, precision: bf16 ? "bf16" : device.precision };
+}
+
 /** 1.001 is 1 in BF16 and 1.00098 in TF32, so a product of matrices of 1.001 tells: 512 * 1.001^2 = 513.0245 in float32. */
 function observePrecision(): Precision {
   const sum = tf.tidy(() => {

@@ -1,0 +1,146 @@
+import type { DebugProtocol } from "@vscode/debugprotocol";
+import type { Shown } from "../../src/frontend/frontend.js";
+import type { CellSource } from "../language/stack.js";
+import type { Exposed } from "./exposed.js";
+import type { ValueReader } from "./values.js";
+
+/** What of a list of variables is asked for. */
+export type Wanted = Pick<DebugProtocol.VariablesArguments, "filter" | "start" | "count">;
+
+/** The variables of the main thread, by number. */
+export interface VariableTable {
+  /** The names of the session. The numbers given out before mean nothing any more. */
+  globals(): DebugProtocol.Variable[];
+  /** A number for the session's names. */
+  globalScope(): number;
+  /** A number for what is in a frame: its scopes from the inmost to the outmost, as far as the reader's text has such names. */
+  frameScope(source: string, ...scopes: object[]): number;
+  /** What is inside a variable or a scope. Null where its number means nothing any more. */
+  variables(reference: number, wanted: Wanted): DebugProtocol.Variable[] | null;
+  /** A value as the answer to an evaluation. */
+  result(value: unknown): DebugProtocol.EvaluateResponse["body"];
+  /** Forgets all numbers. */
+  clear(): void;
+  has(name: string): boolean;
+  /** The representations of a name's value. */
+  richOf(name: string): Shown | Promise<Shown>;
+  rich(value: unknown): Shown | Promise<Shown>;
+  /** The same without running anything. */
+  plain(name: string): Shown;
+  copy(name: string, value: unknown): void;
+  cells(): CellSource[];
+}
+
+/**
+ * Lists variables, in pieces where they are many. Objects are held weakly, so that what a cell lets go of is freed although somebody has looked at it.
+ * The inspector evaluates this function's text on the main thread: it uses nothing from outside itself.
+ */
+export function variableTable(exposed: Exposed, reader: ValueReader): VariableTable {
+  const PIECE = 100;
+  type Entry = [name: string, value: unknown, expression?: string];
+  type Handle =
+    | { entries: () => Entry[] }
+    /** A part of an object's items where it has ends. */
+    | { of: WeakRef<object>; expression: string | undefined; from?: number; to?: number };
+  const handles = new Map<number, Handle>();
+  let last = 0;
+  const add = (handle: Handle): number => {
+    handles.set(++last, handle);
+    return last;
+  };
+  const isName = (text: string) => /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(text);
+  const inside = (expression: string | undefined, name: string): string | undefined => {
+    if (expression === undefined) return undefined;
+    if (isName(name)) return `${expression}.${name}`;
+    return /^\d+$/.test(name) ? `${expression}[${name}]` : `${expression}[${JSON.stringify(name)}]`;
+  };
+
+  function variable([name, value, expression]: Entry): DebugProtocol.Variable {
+    const described = reader.describe(value);
+    const parts = reader.parts(value);
+    const named = parts?.named().length ?? 0;
+    const reference = parts && parts.indexed + named > 0 ? add({ of: new WeakRef(value as object), expression }) : 0;
+    return {
+      name,
+      ...described,
+      ...(expression !== undefined && { evaluateName: expression }),
+      variablesReference: reference,
+      ...(parts && { namedVariables: named, indexedVariables: parts.indexed }),
+    };
+  }
+
+  /** Many items as ranges that open by themselves. */
+  function ranges(of: WeakRef<object>, expression: string | undefined, from: number, to: number): DebugProtocol.Variable[] {
+    let size = PIECE;
+    while ((to - from) / size > PIECE) size *= PIECE;
+    return Array.from({ length: Math.ceil((to - from) / size) }, (_, i) => {
+      const [begin, end] = [from + i * size, Math.min(to, from + (i + 1) * size)];
+      const variablesReference = add({ of, expression, from: begin, to: end });
+      return {
+        name: `[${begin} … ${end - 1}]`,
+        type: `${end - begin} items`,
+        value: "",
+        variablesReference,
+        indexedVariables: end - begin,
+      };
+    });
+  }
+
+  function variables(reference: number, { filter, start = 0, count = 0 }: Wanted): DebugProtocol.Variable[] | null {
+    const handle = handles.get(reference);
+    if (!handle) return null;
+    const paged = <T>(all: T[]) => all.slice(start, count > 0 ? start + count : undefined);
+    if ("entries" in handle) return filter === "indexed" ? [] : paged(handle.entries()).map(variable);
+    const { of, expression, from = 0, to } = handle;
+    const value = of.deref();
+    const parts = value && reader.parts(value);
+    if (!parts) return null;
+    const end = Math.min(to ?? parts.indexed, parts.indexed);
+    const entry = ([name, value]: [string, unknown]): Entry => [
+      name,
+      value,
+      Array.isArray(of.deref()) || parts.indexed === 0 ? inside(expression, name) : undefined,
+    ];
+    const items = (begin: number, until: number) => parts.items(begin, until).map(entry).map(variable);
+    const named = () => (to === undefined ? parts.named().map(entry) : []);
+    if (filter === "named") return paged(named()).map(variable);
+    if (filter === "indexed" && count > 0) return items(Math.min(end, from + start), Math.min(end, from + start + Math.min(count, 10_000)));
+    const indexed = end - from > PIECE ? ranges(of, expression, from, end) : items(from, end);
+    return filter === "indexed" ? indexed : [...indexed, ...named().map(variable)];
+  }
+
+  const globals = (): Entry[] => [...exposed.values()].map(([name, value]) => [name, value, name]);
+  const plain = (value: unknown): Shown => {
+    const { type, value: text } = reader.describe(value);
+    return { data: { "text/plain": `${type} ${text}` }, metadata: {} };
+  };
+
+  return {
+    globals() {
+      handles.clear();
+      return globals().map(variable);
+    },
+    globalScope: () => add({ entries: globals }),
+    frameScope(source, ...scopes) {
+      const words = new Set(source.match(/[\p{ID_Start}$_][\p{ID_Continue}$]*/gu));
+      const found = new Map<string, unknown>();
+      for (const scope of scopes) {
+        for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(scope)))
+          if (words.has(name) && !found.has(name)) found.set(name, value);
+      }
+      return add({ entries: () => [...found].map(([name, value]) => [name, value, name]) });
+    },
+    variables,
+    result(value) {
+      const { name: _, value: result, ...rest } = variable(["", value]);
+      return { result, ...rest };
+    },
+    clear: () => handles.clear(),
+    has: (name) => exposed.values().has(name),
+    richOf: (name) => exposed.format(exposed.values().get(name)),
+    rich: (value) => exposed.format(value),
+    plain: (name) => plain(exposed.values().get(name)),
+    copy: (name, value) => exposed.put(name, value),
+    cells: () => exposed.cells(),
+  };
+}

@@ -1,0 +1,101 @@
+import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import type { TypeCheck } from "../../src/frontend/type-check.js";
+import { builtinNames } from "./builtin-names.js";
+import type { Compiled, Ran, Refused } from "./language.js";
+import type { Compilation, LanguageData, ToLanguage } from "./language-worker.js";
+
+const after = setTimeout; // Node's own: a cell that is being stopped can set none
+
+/** A type checker that has not come to its end so long after the cell was given up is ended, ms. */
+const PATIENCE = 1000;
+
+/** A cell that is to be compiled. */
+interface Wanted {
+  code: string;
+  level: TypeCheck;
+  resolve: (compiled: Compiled | Refused) => void;
+  reject: (error: Error) => void;
+}
+
+/** The main thread's end of the language's thread. */
+export class LanguageThread {
+  private worker: Worker | undefined;
+  private readonly stopped = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  private readonly waiting = new Map<number, Wanted>(); // by their ids, in their order
+  private readonly ran: Ran[] = []; // what a new thread has to be told
+  private last = 0;
+
+  /**
+   * @param folder where the notebook is
+   * @param connect hands the other end of the questions' port to who asks them; again for each new thread
+   */
+  constructor(
+    private readonly folder: string,
+    private readonly connect: (questions: MessagePort) => void,
+  ) {
+    this.worker = this.begin();
+  }
+
+  /**
+   * Checks and compiles a cell; see `Language.compile`.
+   * @throws Error when the cell is given up, or the thread fails
+   */
+  compile(code: string, level: TypeCheck): Promise<Compiled | Refused> {
+    const id = ++this.last;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { code, level, resolve, reject });
+      this.post({ type: "compile", id, code, level });
+    });
+  }
+
+  /** Makes a cell's names and types known to later cells, once it has run. */
+  commit(cell: Ran): void {
+    this.worker?.postMessage({ type: "commit", cell } satisfies ToLanguage);
+    this.ran.push(cell);
+  }
+
+  /** Gives up what is being compiled. A type that never ends takes its thread with it: a new one is told what has run. */
+  stop(): void {
+    const { last: id, worker } = this;
+    if (!worker || !this.waiting.has(id)) return;
+    Atomics.store(this.stopped, 0, id);
+    after(() => {
+      if (!this.waiting.has(id) || this.worker !== worker) return;
+      this.end(worker, "the cell was given up");
+      this.worker ??= this.begin();
+    }, PATIENCE);
+  }
+
+  /** Ends the thread, and with it the cell that it was at; the next is told what has run, and goes on with the others. */
+  private end(worker: Worker, reason: string): void {
+    if (this.worker !== worker) return;
+    this.worker = undefined;
+    void worker.terminate();
+    const [atWork, ...others] = this.waiting;
+    if (!atWork) return;
+    this.waiting.delete(atWork[0]);
+    for (const [id, { code, level }] of others) this.post({ type: "compile", id, code, level });
+    atWork[1].reject(new Error(reason));
+  }
+
+  private begin(): Worker {
+    const { port1, port2 } = new MessageChannel();
+    const data: LanguageData = { folder: this.folder, globals: builtinNames, stopped: this.stopped, questions: port1 };
+    const worker = new Worker(new URL("./language-worker.js", import.meta.url), { workerData: data, transferList: [port1], execArgv: [] });
+    this.connect(port2);
+    worker.on("message", (answer: Compilation) => {
+      const asked = this.waiting.get(answer.id);
+      this.waiting.delete(answer.id);
+      if ("compiled" in answer) asked?.resolve(answer.compiled);
+      else asked?.reject(new Error(answer.failure));
+    });
+    worker.on("error", (error) => this.end(worker, `the type checker failed: ${error.message}; the session's values are kept`));
+    for (const cell of this.ran) worker.postMessage({ type: "commit", cell } satisfies ToLanguage);
+    return worker;
+  }
+
+  private post(message: ToLanguage): void {
+    this.worker ??= this.begin();
+    this.worker.postMessage(message);
+  }
+}
