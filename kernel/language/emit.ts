@@ -4,6 +4,7 @@ import { callbackKind } from "./callbacks.js";
 import { isLibrary, namedOnly } from "./library-imports.js";
 import { boundIdentifiers, varIdentifiers } from "./names.js";
 import { inPlaceOf, isGenerated, sharedNames, withList } from "./shared-names.js";
+import { withTurns } from "./turns.js";
 
 /**
  * Turns a compiled module into the body of one async function:
@@ -13,7 +14,8 @@ import { inPlaceOf, isGenerated, sharedNames, withList } from "./shared-names.js
  * Variables stay locals, which keeps loops fast; other cells reach them through the declared accessors. Those that the cell's own functions use are bound on the session's
  * global object at once (shared-names.ts). `await x` becomes
  * `(await $erpo.wait(x))()`, so that an interrupt can end it and what follows counts as that of the cell that waits; `import` becomes
- * `await $erpo.import`, and functions that are called later become `$erpo.owned(f)`, `$erpo.begun(f)` or `$erpo.given(f)` (callbacks.ts). A cell
+ * `await $erpo.import`, and functions that are called later become `$erpo.owned(f)`, `$erpo.begun(f)` or `$erpo.given(f)` (callbacks.ts); loops that
+ * call something call `$erpo.turn()` in each turn (turns.ts). A cell
  * that has a name `$erpo` itself sees the kernel under another one.
  *
  * @param length of the reader's own text: what stands behind it in the file is bookkeeping and is left out
@@ -52,6 +54,7 @@ export function cellTransformer(
         const body = f.createBlock([bound(f, initializer, item), statement]);
         return f.updateForOfStatement(node, node.awaitModifier, steps, call("iterate", expression), body);
       }
+      if (ts.isIterationStatement(node, false)) return withTurns(f, node, ts.visitEachChild(node, visit, context), call("turn"));
       if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
         return call("import", ...ts.visitNodes(node.arguments, visit, ts.isExpression));
       }

@@ -158,6 +158,7 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
         owned: waiting.owned.bind(waiting),
         begun: waiting.begun.bind(waiting),
         given: waiting.given.bind(waiting),
+        turn() {},
         declare(names: Record<string, Accessor>, functions: readonly string[], variables: readonly string[]) {
           began = true;
           for (const name of functions) {
