@@ -129,11 +129,11 @@ test("the variable view needs no debugging session: names of cells only, with ty
     "[1, 2, 3]",
     "Point { x: 3, y: 4 }",
   ]);
-  expect(all.weights.value).toBe("24 bytes on cpu");
+  expect(all.weights.value).toBe("24 bytes on tensorflow");
   expect(all.model.value).toBe("2 layers, 21 parameters"); // 3 * 4 + 4, 4 * 1 + 1
   const inside = async ({ variablesReference }: { variablesReference: number }) =>
     byName((await body("variables", { variablesReference })).variables);
-  expect((await inside(all.weights)).device).toMatchObject({ type: "string", value: "'cpu'" });
+  expect((await inside(all.weights)).device).toMatchObject({ type: "string", value: "'tensorflow'" });
   expect((await inside(all.frame)).n).toMatchObject({ type: "Array(3)", value: "[1, 2, 3]" });
   expect((await inside(all.point)).x).toMatchObject({ value: "3", evaluateName: "point.x" });
   expect((await inside(all.map))["'a'"]).toMatchObject({ value: "{ deep: 1 }" });
@@ -182,7 +182,7 @@ test("variables are shown while a cell runs, waiting or not, and nothing of the 
 test("a variable is shown as display shows it", async () => {
   const { data } = await body("richInspectVariables", { variableName: "frame" });
   expect(data["text/html"]).toContain("<td>b</td>");
-  expect((await body("richInspectVariables", { variableName: "weights" })).data["text/plain"]).toMatch(/^Tensor float32 \[2, 3\] on cpu/);
+  expect((await body("richInspectVariables", { variableName: "weights" })).data["text/plain"]).toMatch(/^Tensor float32 \[2, 3\] on tensorflow/);
   expect(await ask("richInspectVariables", { variableName: "nowhere" })).toMatchObject({
     success: false,
     message: expect.stringContaining("nowhere"),

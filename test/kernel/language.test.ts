@@ -232,7 +232,7 @@ test("`erpo` and TensorFlow come from the kernel, with their types, in an empty 
   expect(failed(answer).evalue ?? result(answer)).toBe("'function'");
   expect(failed(await run("import { display } from 'erpo'; display(1).update()")).evalue).toContain("Expected 1 arguments");
   expect(result(await run("import * as tf from '@tensorflow/tfjs'; const t = tf.tensor2d([[1, 2], [3, 4]]); t"))).toBe(
-    "Tensor float32 [2, 2] on cpu\n    [[1, 2],\n     [3, 4]]",
+    "Tensor float32 [2, 2] on tensorflow\n    [[1, 2],\n     [3, 4]]",
   );
 });
 

@@ -212,7 +212,7 @@ test("what shows itself: text, formulas, drawings, pictures, trees", async () =>
   expect(await dataOf("svg('<svg/>')")).toMatchObject({ "image/svg+xml": "<svg/>" });
   expect(await dataOf("json({ a: [1, null] })")).toMatchObject({ "application/json": { a: [1, null] } });
   const picture = await dataOf("tf.ones([20, 30, 3])");
-  expect(picture["text/plain"]).toMatch(/^Tensor float32 \[20, 30, 3\] on cpu, 1800 values$/);
+  expect(picture["text/plain"]).toMatch(/^Tensor float32 \[20, 30, 3\] on tensorflow, 1800 values$/);
   expect(Buffer.from(picture["image/png"] as string, "base64").toString("latin1", 1, 4)).toBe("PNG");
   expect(Object.keys(await dataOf("tf.ones([20, 30, 3]).mul(2)"))).toEqual(["text/plain"]);
   expect(await dataOf(`image(Buffer.from('${picture["image/png"]}', 'base64'))`)).toMatchObject({ "image/png": picture["image/png"] });
