@@ -28,6 +28,7 @@ export {
   pushes,
   pushInWords,
   readStages,
+  roomInWords,
   speed,
   strengths,
 } from "./scans/recipe.js";

@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
+import { wilson } from "../../src/evaluation/intervals.js";
 import { policyLogps } from "../../src/evaluation/policy-logps.js";
 import { askedIds } from "../../src/generation/asking.js";
 import { promptEdits } from "../../src/generation/contexts.js";
@@ -69,6 +70,16 @@ describe("by hand", () => {
     expect(scans.projections(asked, one)).toEqual([2]);
     near(scans.transitionCosines(asked, one), [0.6], 1e-6);
     expect(scans.transitionCosines(state([1, 1], [1, 1]), one)).toEqual([0]); // no transition
+  });
+
+  test("benign anchors move the direction and no cosine of a transition", () => {
+    const [harmful, asked] = [[state([3, 1], [2, 5])], state([2, 7], [-1, 3])];
+    const [one, other] = [
+      [1, 4],
+      [4, -1],
+    ].map((end) => scans.directionsOf(harmful, [state(end, [0, 0])]));
+    expect(scans.cosine(one!.refusal[0]!, other!.refusal[0]!)).toBeLessThan(0.99);
+    expect(scans.transitionCosines(asked, one!)).toEqual(scans.transitionCosines(asked, other!));
   });
 
   test("the score is the mean from the first steered layer to the last", () => {
@@ -364,6 +375,15 @@ describe("sentences follow the intervals", () => {
     );
     expect(scans.claimInWords("SCANS", none, none, difference(0.3, 0.2, 0.4))).toMatch(
       / Degenerate answers become more: \+30\.0 points \[\+20\.0, \+40\.0\]\.$/,
+    );
+  });
+
+  test("the room", () => {
+    expect(scans.roomInWords(wilson(30, 120), wilson(12, 120))).toBe(
+      "Without steering 12 of 120 safe and 30 of 120 unsafe prompts are refused: over-refusal can fall by at most 10.0 points, and refusal of unsafe prompts by 25.0.",
+    );
+    expect(scans.roomInWords(wilson(6, 120), wilson(0, 120))).toMatch(
+      /refusal of unsafe prompts by 5\.0: that it stays says little here\.$/,
     );
   });
 

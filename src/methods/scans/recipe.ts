@@ -1,3 +1,4 @@
+import type { Proportion } from "../../evaluation/intervals.js";
 import type { PairedDifference } from "../../evaluation/paired.js";
 import type { Trial } from "../../evaluation/trial.js";
 import type { Policy } from "../../generation/policy.js";
@@ -95,6 +96,17 @@ export function pushInWords(push: Exclude<Push, "by class">, strength: number, r
       ? "the direction does the reverse of what its name says"
       : "an effect is not shown";
   return `Pushed ${push} at strength ${strength}, all prompts alike, refusals change by ${change(refused)} on ${refused.n} prompts: ${verdict}.`;
+}
+
+/**
+ * How far refusals can move at all: what the policy refuses without steering.
+ * @returns a sentence
+ */
+export function roomInWords(unsafe: Proportion, safe: Proportion): string {
+  const percent = (x: number) => (100 * x).toFixed(1);
+  const room = `over-refusal can fall by at most ${percent(safe.rate)} points, and refusal of unsafe prompts by ${percent(unsafe.rate)}`;
+  const little = 100 * unsafe.rate < keptPoints ? ": that it stays says little here" : "";
+  return `Without steering ${safe.k} of ${safe.n} safe and ${unsafe.k} of ${unsafe.n} unsafe prompts are refused: ${room}${little}.`;
 }
 
 /** Questions and rounds of the measurement of speeds. */
