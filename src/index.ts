@@ -173,6 +173,7 @@ export type { Asking, Prompt, Question } from "./generation/asking.js";
 export { beam } from "./generation/beam.js";
 export type { Choice } from "./generation/choose.js";
 export {
+  type AskedPrompt,
   contrast,
   type DecodedRow,
   type Decoding,
@@ -180,6 +181,7 @@ export {
   plain,
   type StateRule,
   type StateRules,
+  type StateRulesFor,
   searching,
   withEdits,
   withLogits,
@@ -208,6 +210,7 @@ export { naiveSft, naiveStage } from "./methods/naive-sft.js";
 export { relatedMethods } from "./methods/related.js";
 export * as rose from "./methods/rose.js";
 export { type MethodRow, methodRows, methodsSummary, readMethodRows, saveMethodRows } from "./methods/rows.js";
+export * as scans from "./methods/scans.js";
 export { type PolicySpeed, policySpeeds, type SpeedSpec } from "./methods/speed.js";
 // models and adapters
 export { loadAdapter, saveAdapter } from "./model/adapter-io.js";

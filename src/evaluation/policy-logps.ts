@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { type Prompt, promptTokens } from "../generation/asking.js";
-import { contextTokens } from "../generation/contexts.js";
+import { contextTokens, promptEdits } from "../generation/contexts.js";
 import { boundEdits, ruledLogits } from "../generation/decoding.js";
 import type { Policy } from "../generation/policy.js";
 import { completionLogps } from "../training/completion.js";
@@ -34,9 +34,10 @@ async function forcedLogps(policy: Policy, rows: readonly GivenCompletion[]): Pr
   const { model, adapter, decoding } = policy;
   const prompts = rows.map(({ prompt }) => prompt);
   const asked = contextTokens(policy, prompts, "policyLogps");
+  const edits = await promptEdits(policy, prompts, "policyLogps");
   const weights = model.decoder.merged(adapter);
   const written = (t: number) => rows.map(({ completion }, index) => ({ index, ids: completion.slice(0, t) }));
-  const streams = asked.map((ids) => model.decoder.prefill(weights, ids, { edit: boundEdits(decoding.edits, written(0)) }));
+  const streams = asked.map((ids) => model.decoder.prefill(weights, ids, { edit: boundEdits(edits, written(0)) }));
   const sums = new Array<number>(rows.length).fill(0);
   try {
     const steps = Math.max(...rows.map(({ completion }) => completion.length));
@@ -53,8 +54,7 @@ async function forcedLogps(policy: Policy, rows: readonly GivenCompletion[]): Pr
       for (const [b, { completion }] of rows.entries()) if (t < completion.length) sums[b]! += values[b]!;
       for (const stream of streams) {
         stream.logits.dispose();
-        if (t + 1 < steps)
-          stream.logits = model.decoder.step(weights, stream.cache, targets, { edit: boundEdits(decoding.edits, written(t + 1)) });
+        if (t + 1 < steps) stream.logits = model.decoder.step(weights, stream.cache, targets, { edit: boundEdits(edits, written(t + 1)) });
       }
     }
   } finally {

@@ -3,7 +3,7 @@ import { commonPrefix } from "../backend/ops/rows.js";
 import { writeRefusal } from "../exante/rows.js";
 import type { DecisionPlace } from "../exante/trace.js";
 import type { Prompt } from "../generation/asking.js";
-import { contextTokens } from "../generation/contexts.js";
+import { contextTokens, promptEdits } from "../generation/contexts.js";
 import { boundEdits, ruledLogits } from "../generation/decoding.js";
 import { literally, type Policy } from "../generation/policy.js";
 import type { StateEdits } from "../model/edit.js";
@@ -26,7 +26,9 @@ export async function nextTokenLogOdds(
 ): Promise<number[]> {
   if (tokens.length === 0) throw new RangeError("read-out: no token to read");
   const { model, decoding } = policy;
-  const asked = contextTokens(literally(policy), prompts, "read-out");
+  const read = literally(policy);
+  const asked = contextTokens(read, prompts, "read-out");
+  const edits = await promptEdits(read, prompts, "read-out");
   const result = new Array<number>(prompts.length);
   const order = prompts.map((_, i) => i).sort((a, b) => asked[0]![a]!.length - asked[0]![b]!.length || a - b);
   for (let start = 0; start < order.length; start += batchSize) {
@@ -38,7 +40,7 @@ export async function nextTokenLogOdds(
           model,
           policy.adapter,
           indices.map((i) => ids[i]!),
-          boundEdits(decoding.edits, rows),
+          boundEdits(edits, rows),
         ),
       );
       return logOdds(ruledLogits(decoding.logits, [own!, ...others], rows), tokens);
@@ -85,8 +87,13 @@ export function refusalLogOdds(policy: Policy, prompts: readonly Prompt[], batch
   return nextTokenLogOdds(policy, prompts, refusalTokens(policy.model.tokenizer), batchSize);
 }
 
-/** Logits of the token after each prompt, [B, V]. */
-function lastLogits({ decoder }: LanguageModel, lora: Lora | null, prompts: readonly (readonly number[])[], edit: StateEdits): tf.Tensor2D {
+/** Logits of the token after each prompt under an adapter and edits of states, [B, V]. */
+export function lastLogits(
+  { decoder }: LanguageModel,
+  lora: Lora | null,
+  prompts: readonly (readonly number[])[],
+  edit: StateEdits,
+): tf.Tensor2D {
   const edited = Object.keys(edit).length > 0; // then rows are run whole
   const P = edited ? 0 : commonPrefix(prompts);
   const own = prompts.map((ids) => ids.slice(P));

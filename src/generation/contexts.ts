@@ -1,4 +1,6 @@
-import { type Asking, isIds, type Prompt, promptTokens } from "./asking.js";
+import type { Tokenizer } from "../model/tokenizer.js";
+import { type Asking, askedIds, isIds, type Prompt, promptTokens } from "./asking.js";
+import type { AskedPrompt, StateRules } from "./decoding.js";
 import type { Policy } from "./policy.js";
 
 /** A policy's ways of asking, one for each of its contexts, its own first. Special strings are read alike in all. */
@@ -17,4 +19,29 @@ export function contextTokens(policy: Policy, prompts: readonly Prompt[], caller
   if (decoding.contexts.length > 0 && prompts.some(isIds))
     throw new RangeError(`${caller}: a decoding with several contexts needs questions (messages), not token ids`);
   return waysOf(policy).map((way) => prompts.map((prompt) => promptTokens(model.tokenizer, way, prompt)));
+}
+
+/** A prompt as the model gets it when it is asked in this way, and where its instruction ends. */
+export function askedPrompt(tokenizer: Tokenizer, way: Asking, prompt: Prompt): AskedPrompt {
+  const ids = promptTokens(tokenizer, way, prompt);
+  if (isIds(prompt)) return { ids, instruction: ids.length };
+  const { prefill: _, ...question } = prompt;
+  const opened = askedIds(tokenizer, way, question);
+  const apart = opened.findIndex((id, t) => id !== ids[t]); // a prefill may join the opening's last token
+  return { ids, instruction: apart < 0 ? opened.length : apart };
+}
+
+/**
+ * The edits of hidden states of a call: the decoding's own, or those that it makes from the prompts; null without.
+ * @param caller begins the error
+ * @throws RangeError where edits are made from prompts that stand in several contexts
+ */
+export async function promptEdits(
+  { model, asking, decoding: { edits, contexts } }: Policy,
+  prompts: readonly Prompt[],
+  caller: string,
+): Promise<StateRules | null> {
+  if (typeof edits !== "function") return edits;
+  if (contexts.length > 0) throw new RangeError(`${caller}: edits that are made from the prompts need a decoding without other contexts`);
+  return edits(prompts.map((prompt) => askedPrompt(model.tokenizer, asking, prompt)));
 }

@@ -46,6 +46,19 @@ export type StateRule = (states: tf.Tensor3D, place: StatePlace & { rows: readon
 /** Rules by the layer after whose output they come: 0 is the first decoder layer, -1 the embedding. */
 export type StateRules = Readonly<Record<number, StateRule>>;
 
+/** A prompt as a model gets it. */
+export interface AskedPrompt {
+  ids: readonly number[];
+  /** Its tokens up to where the model's turn begins, the turn's opening included; a prefill stands behind them. Of a prompt that is token ids: all. */
+  instruction: number;
+}
+
+/**
+ * Makes rules from the prompts that they are for, such as a direction whose sign depends on each prompt. It is called once before a call's prompts are run; `index` of the
+ * rows that its rules see counts these prompts.
+ */
+export type StateRulesFor = (prompts: readonly AskedPrompt[]) => Promise<StateRules>;
+
 /**
  * How a policy finds its next tokens, as a value. `plain` is the usual one; a rule over logits, other contexts and a search may be added by those below or in a
  * notebook's cell.
@@ -56,8 +69,8 @@ export interface Decoding {
   /** Other ways of asking each question: each has keys and values of its own and gets the tokens that are chosen. */
   readonly contexts: readonly Asking[];
   readonly logits: LogitsRule | null;
-  /** Edits of hidden states, in all contexts. */
-  readonly edits: StateRules | null;
+  /** Edits of hidden states, in all contexts; those that are made from the prompts need a decoding without other contexts. */
+  readonly edits: StateRules | StateRulesFor | null;
   /** Finds completions by trying several; null for one try. */
   readonly search: Search | null;
   /** What completions depend on, in readable form. */
@@ -140,12 +153,16 @@ export function contrast({
 /**
  * Decoding with edits of hidden states, such as a direction that is added at some layers from some position on (activation steering).
  *
+ * @param edits rules by layer, or a function that makes them from the prompts
  * @param settings what the edits depend on beside their code (strengths, digests of vectors): part of the identity
  * @param decoding what else it does; default: greedy
  */
-export function withEdits(edits: StateRules, settings: Identity, decoding: Decoding = plain()): Decoding {
-  const layers = Object.fromEntries(Object.entries(edits).map(([layer, rule]) => [layer, codeDigest(rule)]));
-  return { ...decoding, edits, identity: { kind: "edited", settings, layers, decoding: decoding.identity } };
+export function withEdits(edits: StateRules | StateRulesFor, settings: Identity, decoding: Decoding = plain()): Decoding {
+  const code: Identity =
+    typeof edits === "function"
+      ? { code: codeDigest(edits) }
+      : { layers: Object.fromEntries(Object.entries(edits).map(([layer, rule]) => [layer, codeDigest(rule)])) };
+  return { ...decoding, edits, identity: { kind: "edited", settings, ...code, decoding: decoding.identity } };
 }
 
 /** Rules bound to the completions that a pass is about, as the decoder takes them. */

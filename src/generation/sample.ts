@@ -6,8 +6,8 @@ import type { KvCache } from "../model/cache.js";
 import type { LanguageModel } from "../model/load.js";
 import type { SamplingWeights } from "../model/merge.js";
 import { type Choice, chooseToken } from "./choose.js";
-import { contextTokens } from "./contexts.js";
-import { boundEdits, type Decoding, type LogitsRule, ruledLogits } from "./decoding.js";
+import { contextTokens, promptEdits } from "./contexts.js";
+import { boundEdits, type Decoding, type LogitsRule, ruledLogits, type StateRules } from "./decoding.js";
 import type { Policy } from "./policy.js";
 import type { Completion, Prompt, SampleOptions } from "./types.js";
 
@@ -27,7 +27,10 @@ export async function* sample(policy: Policy, prompts: readonly Prompt[], option
   const inContexts = (some: readonly Prompt[]) => contextTokens(policy, some, "sample");
   for (const asked of inContexts(prompts)) checkLengths(model, asked);
   const weights = model.decoder.merged(adapter);
-  const once = (some: readonly Prompt[], how: SampleOptions) => sampleMerged(model, weights, inContexts(some), decoding, how);
+  async function* once(some: readonly Prompt[], how: SampleOptions): AsyncGenerator<Completion> {
+    const edits = await promptEdits(policy, some, "sample");
+    yield* sampleMerged(model, weights, inContexts(some), { ...decoding, edits }, how);
+  }
   try {
     yield* search ? search.find(once, prompts, options, model.tokenizer) : once(prompts, options);
   } finally {
@@ -68,7 +71,7 @@ async function* sampleMerged(
   { decoder, tokenizer, config }: LanguageModel,
   weights: SamplingWeights,
   asked: readonly (readonly (readonly number[])[])[],
-  { choice, logits: rule, edits }: Decoding,
+  { choice, logits: rule, edits }: Decoding & { edits: StateRules | null },
   { maxNewTokens, batchSize, rng, stream = String, stop, signal }: SampleOptions,
 ): AsyncGenerator<Completion> {
   const ends = new Set([tokenizer.eosId, ...config.eosTokenIds]);
