@@ -27,12 +27,11 @@ export function reasoning(prompt: LabelledPrompt, rules: RuleSet, suspicious: bo
   const { sense, target, rule, path } = thoughtFor(prompt, rules);
   const found: Pivot = prompt.label === "unsafe" ? "[UNSAFE]" : "[SAFE]";
   const cited = rule && (rule.quote === "" ? rule.id : `${rule.quote} (${rule.id})`);
-  const held =
-    cited === null ? "No rule comes near." : found === "[UNSAFE]" ? `It breaks ${cited}.` : `It comes near ${cited}, and breaks nothing.`;
+  const held = cited === null ? "No rule comes near." : `The nearest rule, ${cited}, is ${found === "[UNSAFE]" ? "broken" : "kept"}.`;
   const last = { comply: "I answer directly.", refuse: "I decline in a sentence.", "safe completion": "I answer with care." }[path];
   return [
     { text: firstStep, pivot: suspicious ? "[RETHINK]" : found },
-    { text: `It asks to ${sense}; target: ${target}.`, pivot: found },
+    { text: `Asked: ${sense}; target: ${target}.`, pivot: found },
     { text: held, pivot: found },
     { text: last, pivot: "[SAFE]" },
   ];
