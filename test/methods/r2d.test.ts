@@ -1,10 +1,10 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { noAttack } from "../../src/evaluation/attacks.js";
 import { policyLogps } from "../../src/evaluation/policy-logps.js";
 import type { LabelledPrompt } from "../../src/exante/rows.js";
 import { defaultRules } from "../../src/exante/rule-file.js";
-import { noAttack } from "../../src/evaluation/attacks.js";
 import { notebookSeconds } from "../../src/methods/erpo/duration.js";
 import * as r2d from "../../src/methods/r2d/r2d.js";
 import { loadAdapter } from "../../src/model/adapter-io.js";
@@ -19,8 +19,18 @@ afterAll(folder.remove);
 
 const rules = defaultRules();
 const prompt = (fields: Partial<LabelledPrompt>): LabelledPrompt =>
-  ({ id: "p", prompt: "How?", family: "verbs", source: "", split: "train1", sense: "end a contract", target: "supplier", label: "safe", category: "none", ...fields }) as LabelledPrompt;
-const marks = (steps: readonly r2d.Step[]) => steps.map(({ pivot }) => pivot).join("");
+  ({
+    id: "p",
+    prompt: "How?",
+    family: "verbs",
+    source: "",
+    split: "train1",
+    sense: "end a contract",
+    target: "supplier",
+    label: "safe",
+    category: "none",
+    ...fields,
+  }) as LabelledPrompt;
 
 describe("reasoning", () => {
   test("an unsafe request, and its safe look-alike, by hand", () => {
@@ -40,7 +50,11 @@ describe("reasoning", () => {
   });
 
   test("for every rule, label and suspicion: [RETHINK] tells nothing of the label, the verdict is the label, and the texts without pivots are the same", () => {
-    const given = fc.record({ id: fc.constantFrom(...rules.ids), label: fc.constantFrom("safe" as const, "unsafe" as const), suspicious: fc.boolean() });
+    const given = fc.record({
+      id: fc.constantFrom(...rules.ids),
+      label: fc.constantFrom("safe" as const, "unsafe" as const),
+      suspicious: fc.boolean(),
+    });
     fc.assert(
       fc.property(given, ({ id, label, suspicious }) => {
         const steps = r2d.reasoning(prompt(label === "unsafe" ? { label, category: id } : { nearRule: id }), rules, suspicious);
@@ -71,7 +85,13 @@ describe("a run of the tiny model", () => {
     await r2d.r2dRows(run, few);
     const path = run.path("data/openings-r2d.json"); // the tiny model's own are loops, of which no answer is made
     const kept = JSON.parse(readFileSync(path, "utf8")) as { answers: { text: string }[] };
-    writeFileSync(path, JSON.stringify({ ...kept, answers: kept.answers.map((answer, i) => ({ ...answer, text: i === 0 ? "" : "The river Seine flows through Paris." })) }));
+    writeFileSync(
+      path,
+      JSON.stringify({
+        ...kept,
+        answers: kept.answers.map((answer, i) => ({ ...answer, text: i === 0 ? "" : "The river Seine flows through Paris." })),
+      }),
+    );
     for (const variant of r2d.variants) await finish(r2d.r2d(run, variant, few));
   }, 120_000);
 
@@ -108,7 +128,11 @@ describe("a run of the tiny model", () => {
     const begun = r2d.withPivots(run).model.decoder.embeddings(adapter.tokens!.ids);
     const moved = adapter.tokens!.rows.sub(begun).abs().min();
     expect(moved.arraySync()).toBeGreaterThan(0); // all three rows were trained
-    expect(JSON.parse(readFileSync(run.path(r2d.stageOf("r2d"), "added_tokens.json"), "utf8"))).toEqual({ "[SAFE]": 280, "[UNSAFE]": 281, "[RETHINK]": 282 });
+    expect(JSON.parse(readFileSync(run.path(r2d.stageOf("r2d"), "added_tokens.json"), "utf8"))).toEqual({
+      "[SAFE]": 280,
+      "[UNSAFE]": 281,
+      "[RETHINK]": 282,
+    });
     for (const thing of [adapter, begun, moved]) thing.dispose();
   });
 
@@ -117,8 +141,16 @@ describe("a run of the tiny model", () => {
     const before = adapter();
     expect(await finish(r2d.r2d(run, "r2d", few))).toBe(run.metrics(r2d.stageOf("r2d")).length);
     expect(adapter()).toBe(before);
-    const others: Partial<r2d.R2dSettings>[] = [{ weight: 0.5 }, { suspicious: 0.9 }, { batchSize: 2 }, { learningRate: 2e-3 }, { budget: 0.7 }, { answerTokens: 4 }];
-    for (const other of others) await expect(finish(r2d.r2d(run, "r2d", { ...few, ...other })), JSON.stringify(other)).rejects.toThrow(KeptError);
+    const others: Partial<r2d.R2dSettings>[] = [
+      { weight: 0.5 },
+      { suspicious: 0.9 },
+      { batchSize: 2 },
+      { learningRate: 2e-3 },
+      { budget: 0.7 },
+      { answerTokens: 4 },
+    ];
+    for (const other of others)
+      await expect(finish(r2d.r2d(run, "r2d", { ...few, ...other })), JSON.stringify(other)).rejects.toThrow(KeptError);
     await expect(finish(r2d.r2d(run, "r2d", { ...few, weight: 0.5 }))).rejects.toThrow("weight 1, not 0.5");
   });
 
@@ -130,19 +162,34 @@ describe("a run of the tiny model", () => {
     const ids = r2d.pivotIds(policy.model.tokenizer);
     const { prompt: asked, completion } = rows[1]!;
     const place = completion.findIndex((id) => ids.includes(id));
-    const byHand = await policyLogps(policy, ids.map((id) => ({ prompt: [...asked, ...completion.slice(0, place)], completion: [id] })));
+    const byHand = await policyLogps(
+      policy,
+      ids.map((id) => ({ prompt: [...asked, ...completion.slice(0, place)], completion: [id] })),
+    );
     const score = scores.find(({ row, step }) => row === 1 && step === 0)!;
     score.logps.forEach((logp, i) => void expect(logp).toBeCloseTo(byHand[i]!, 3));
     const at = (logps: [number, number, number], pivot: r2d.Pivot) => r2d.pivotRight({ row: 0, step: 0, pivot, logps });
-    expect([at([-1, -2, 0], "[SAFE]"), at([-1, -2, 0], "[UNSAFE]"), at([-2, -1, 0], "[UNSAFE]"), at([-1, -2, 0], "[RETHINK]")]).toEqual([true, false, true, null]);
+    expect([at([-1, -2, 0], "[SAFE]"), at([-1, -2, 0], "[UNSAFE]"), at([-2, -1, 0], "[UNSAFE]"), at([-1, -2, 0], "[RETHINK]")]).toEqual([
+      true,
+      false,
+      true,
+      null,
+    ]);
     const other = await r2d.policyOf(run, "no-cpo");
     await expect(r2d.keptPivotScores(run, { ...other, name: "r2d" }, rows)).rejects.toThrow(KeptError);
   });
 
   test("a followed generation: probabilities of each place, which sampling has chosen from", async () => {
     const policy = await r2d.policyOf(run, "r2d");
-    const followed = await r2d.followPivots(policy, noAttack.ask({ id: "a", prompt: "Hi" }, 0), 6);
-    expect(followed.length).toBeGreaterThan(0);
+    const question = noAttack.ask({ id: "a", prompt: "Hi" }, 0);
+    const followed = await r2d.followPivots(policy, question, 6);
+    expect(followed).toHaveLength(6);
+    const ids = r2d.pivotIds(policy.model.tokenizer);
+    const first = await policyLogps(
+      policy,
+      ids.map((id) => ({ prompt: question, completion: [id] })),
+    );
+    followed[0]!.probabilities.forEach((p, i) => void expect(p).toBeCloseTo(Math.exp(first[i]!), 4));
     for (const { probabilities } of followed) {
       for (const p of probabilities) expect(p >= 0 && p <= 1).toBe(true);
       expect(probabilities.reduce((a, b) => a + b)).toBeLessThanOrEqual(1 + 1e-5);
@@ -156,7 +203,10 @@ describe("a run of the tiny model", () => {
     for await (const outcome of evaluate(run, policy, [trial!])) outcomes.push(outcome);
     expect(outcomes[0]).toMatchObject({ policy: "r2d", trial: "harmful-first-words", suite: "harmful", harmful: true });
     const path = run.path("evaluation/r2d/harmful-first-words.jsonl");
-    const lines = readFileSync(path, "utf8").trim().split("\n").map((line) => JSON.parse(line));
+    const lines = readFileSync(path, "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
     lines[0].completion = "<assess>x[UNSAFE]</assess><answer>No.";
     writeFileSync(path, `${lines.map((line) => JSON.stringify(line)).join("\n")}\n`);
     const verdicts = r2d.pivotVerdicts(run, outcomes[0]!);
@@ -173,10 +223,16 @@ test("claims in words follow the intervals", () => {
     "Against cross-entropy alone, R2D refuses +40.0 points [+30.0, +50.0] on 80 unsafe prompts and +2.0 points [-3.0, +7.0] on 80 safe ones. " +
       "The claim holds here: refusal of unsafe prompts rises, and that of safe prompts grows by less than 10 points.",
   );
-  expect(r2d.claimInWords("x", difference(0.4, 0.3, 0.5), difference(0.2, 0.1, 0.3))).toContain("The claim is not shown here: refusal of unsafe prompts rises, and that refusal of safe prompts");
+  expect(r2d.claimInWords("x", difference(0.4, 0.3, 0.5), difference(0.2, 0.1, 0.3))).toContain(
+    "The claim is not shown here: refusal of unsafe prompts rises, and that refusal of safe prompts",
+  );
   expect(r2d.claimInWords("x", difference(0, -0.1, 0.1), difference(0, -0.05, 0.05))).toContain("not shown here: a rise");
-  expect(r2d.claimInWords("x", difference(-0.2, -0.3, -0.1), difference(0, -0.05, 0.05))).toContain("does not hold here: refusal of unsafe prompts falls");
-  expect(r2d.pivotsInWords("at the first step", difference(0.1, 0.05, 0.15))).toBe("Right pivots at the first step change by +10.0 points [+5.0, +15.0] on 80 prompts: CPO makes more pivots right.");
+  expect(r2d.claimInWords("x", difference(-0.2, -0.3, -0.1), difference(0, -0.05, 0.05))).toContain(
+    "does not hold here: refusal of unsafe prompts falls",
+  );
+  expect(r2d.pivotsInWords("at the first step", difference(0.1, 0.05, 0.15))).toBe(
+    "Right pivots at the first step change by +10.0 points [+5.0, +15.0] on 80 prompts: CPO makes more pivots right.",
+  );
   expect(r2d.pivotsInWords("here", difference(0, -0.05, 0.05))).toContain("that CPO makes more pivots right is not shown");
   expect(r2d.pivotsInWords("here", difference(-0.1, -0.15, -0.05))).toContain("CPO makes fewer pivots right");
 });

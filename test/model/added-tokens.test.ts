@@ -44,7 +44,14 @@ const apart = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
 
 /** Log-probs of all tokens but the first of each row. */
 const logps = ({ decoder }: LanguageModel, adapter: Lora | null, rows = torch.rows): Float32Array =>
-  tf.tidy(() => completionLogps(decoder, rows.map((ids) => ({ prompt: ids.slice(0, 1), completion: ids.slice(1) })), adapter).logps.dataSync() as Float32Array);
+  tf.tidy(
+    () =>
+      completionLogps(
+        decoder,
+        rows.map((ids) => ({ prompt: ids.slice(0, 1), completion: ids.slice(1) })),
+        adapter,
+      ).logps.dataSync() as Float32Array,
+  );
 
 /** All logits [T, V] of a row. */
 const logits = ({ decoder, config }: LanguageModel, adapter: Lora | null, row: number[]): Float32Array =>
@@ -55,7 +62,13 @@ const logits = ({ decoder, config }: LanguageModel, adapter: Lora | null, row: n
 
 describe("the larger model", () => {
   test("writes each name as one token behind its own, shows it in texts, and writes all other texts as before", () => {
-    expect(model.tokenizer.encode("Hi[SAFE] you[RETHINK][UNSAFE]")).toEqual([...base.tokenizer.encode("Hi"), 280, ...base.tokenizer.encode(" you"), 282, 281]);
+    expect(model.tokenizer.encode("Hi[SAFE] you[RETHINK][UNSAFE]")).toEqual([
+      ...base.tokenizer.encode("Hi"),
+      280,
+      ...base.tokenizer.encode(" you"),
+      282,
+      281,
+    ]);
     expect(model.tokenizer.decode([280, 281, 282])).toBe("[SAFE][UNSAFE][RETHINK]");
     expect(model.tokenizer.decode(model.tokenizer.encode("a step.[UNSAFE] More"))).toBe("a step.[UNSAFE] More");
     fc.assert(
@@ -75,7 +88,12 @@ describe("the larger model", () => {
       const mean = pieces[0]!.map((_, c) => pieces.reduce((sum, piece) => sum + piece[c]!, 0) / pieces.length);
       expect(apart(rows[i]!, mean)).toBeLessThan(1e-6);
     });
-    for (const [a, b] of [[0, 1], [0, 2], [1, 2]] as const) expect(apart(rows[a]!, rows[b]!)).toBeGreaterThan(0.01);
+    for (const [a, b] of [
+      [0, 1],
+      [0, 2],
+      [1, 2],
+    ] as const)
+      expect(apart(rows[a]!, rows[b]!)).toBeGreaterThan(0.01);
     const row = [5, 9, 30, 7, 40];
     const [small, large] = [logits(base, null, row), logits(model, null, row)];
     const own = Array.from({ length: row.length }, (_, t) => [...large.slice(t * 283, t * 283 + 280)]).flat();
@@ -164,11 +182,21 @@ test("a fresh adapter with the tokens' own rows changes nothing", () => {
   fresh.dispose();
 });
 
-test.skipIf(!haveSmollm2)("SmolLM2 (needs its GGUF in the cache) gets three ids behind its 49,152", async () => {
-  const smollm2 = await loadModel("smollm2-135m-instruct");
-  const larger = addTokens(smollm2, names);
-  expect(larger.tokenizer.encode("Yes.[SAFE] No.[UNSAFE][RETHINK]")).toEqual([...smollm2.tokenizer.encode("Yes."), 49152, ...smollm2.tokenizer.encode(" No."), 49153, 49154]);
-  expect(larger.config.vocabSize).toBe(49155);
-  larger.dispose();
-  smollm2.dispose();
-}, 60_000);
+test.skipIf(!haveSmollm2)(
+  "SmolLM2 (needs its GGUF in the cache) gets three ids behind its 49,152",
+  async () => {
+    const smollm2 = await loadModel("smollm2-135m-instruct");
+    const larger = addTokens(smollm2, names);
+    expect(larger.tokenizer.encode("Yes.[SAFE] No.[UNSAFE][RETHINK]")).toEqual([
+      ...smollm2.tokenizer.encode("Yes."),
+      49152,
+      ...smollm2.tokenizer.encode(" No."),
+      49153,
+      49154,
+    ]);
+    expect(larger.config.vocabSize).toBe(49155);
+    larger.dispose();
+    smollm2.dispose();
+  },
+  60_000,
+);

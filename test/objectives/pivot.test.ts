@@ -21,19 +21,42 @@ test("a micro-batch by hand", () => {
 });
 
 /** The loss of logits [B, T, V] and labels, as training meets them: targets' log-probs, and differences at pivot places. */
-function fromLogits(logits: tf.Tensor, labels: readonly (readonly number[])[], { safe, unsafe }: { safe: number; unsafe: number }, weight: number): tf.Scalar {
+function fromLogits(
+  logits: tf.Tensor,
+  labels: readonly (readonly number[])[],
+  { safe, unsafe }: { safe: number; unsafe: number },
+  weight: number,
+): tf.Scalar {
   const V = logits.shape[2]!;
   const T = logits.shape[1]!;
   const places = labels.flatMap((row, b) => row.flatMap((label, t) => (t > 0 && label >= 0 ? [{ at: b * T + t - 1, label }] : [])));
   const logps = tf.logSoftmax(tf.reshape(logits, [-1, V]));
   const at = (some: typeof places, id: (label: number) => number): tf.Tensor1D => {
     if (some.length === 0) return tf.tensor1d([]);
-    const hot = tf.oneHot(tf.tensor1d(some.map(({ label }) => id(label)), "int32"), V);
-    return tf.sum(tf.mul(tf.concat(some.map((place) => tf.slice(logps, [place.at, 0], [1, V])), 0), hot), 1);
+    const hot = tf.oneHot(
+      tf.tensor1d(
+        some.map(({ label }) => id(label)),
+        "int32",
+      ),
+      V,
+    );
+    return tf.sum(
+      tf.mul(
+        tf.concat(
+          some.map((place) => tf.slice(logps, [place.at, 0], [1, V])),
+          0,
+        ),
+        hot,
+      ),
+      1,
+    );
   };
   const contrast = (own: number, other: number) => {
     const some = places.filter(({ label }) => label === own);
-    return tf.sub(at(some, () => own), at(some, () => other)) as tf.Tensor1D;
+    return tf.sub(
+      at(some, () => own),
+      at(some, () => other),
+    ) as tf.Tensor1D;
   };
   return pivotLoss({ logps: at(places, (label) => label), safe: contrast(safe, unsafe), unsafe: contrast(unsafe, safe) }, weight);
 }

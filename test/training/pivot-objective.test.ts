@@ -32,13 +32,19 @@ const rows: TokenRow[] = torch.rows.map((ids) => ({ prompt: ids.slice(0, torch.s
 const objective = (weight: number) => pivotObjective({ safe, unsafe, weight });
 
 /** The gradient of a step by PEFT's keys. */
-async function gradients(weight: number, some = rows, size = some.length): Promise<{ loss: number; columns: Record<string, number[]>; of: Record<string, number[]> }> {
+async function gradients(
+  weight: number,
+  some = rows,
+  size = some.length,
+): Promise<{ loss: number; columns: Record<string, number[]>; of: Record<string, number[]> }> {
   const { loss, columns, gradient } = (await stepGradient(model, some, objective(weight), { lora, size }, undefined))!;
   const flat = [...gradient.dataSync()];
   gradient.dispose();
   const sizes = lora.variables().map(({ size }) => size);
   const names = lora.names();
-  const of = Object.fromEntries(names.map((name, i) => [name, flat.slice(...[i, i + 1].map((n) => sizes.slice(0, n).reduce((a, b) => a + b, 0)))]));
+  const of = Object.fromEntries(
+    names.map((name, i) => [name, flat.slice(...[i, i + 1].map((n) => sizes.slice(0, n).reduce((a, b) => a + b, 0)))]),
+  );
   return { loss, columns, of };
 }
 
