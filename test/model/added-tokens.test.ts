@@ -5,6 +5,7 @@ import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
+import { openModel } from "../../src/cli/model.js";
 import { policy } from "../../src/generation/policy.js";
 import { sample } from "../../src/generation/sample.js";
 import { loadAdapter, saveAdapter } from "../../src/model/adapter-io.js";
@@ -172,6 +173,12 @@ test("an adapter's folder with broken names, or names of another model, is refus
   await writeFile(file, await readFile(join(fixture("r2d-adapter"), "added_tokens.json")));
   expect(adaptedModel(dir, base)).toBe(model);
   await rm(file);
+});
+
+test("a command that is given an adapter gets the model with its tokens", async () => {
+  const opened = await openModel({ model: fixture("llama-tiny"), adapter: fixture("r2d-adapter"), precision: "f32" });
+  expect(logits(opened.model, opened.lora, torch.rows[1]!)).toEqual(logits(model, lora, torch.rows[1]!));
+  opened.close();
 });
 
 test("a fresh adapter with the tokens' own rows changes nothing", () => {

@@ -200,4 +200,4 @@ export const method: RelatedMethod = {
  * On SmolLM2: tokens of a row with its reasoning and of one without pivots, of the longest prompt, of a reasoning and of the longest; and what a step costs that also goes back through the
  * layers below the adapter, to rows of the embedding, and scores the other pivot at each place.
  */
-const planned = { row: 114, plain: 110, prompt: 60, reasoning: 52, thought: 52, longest: 70, deep: 1.3 };
+const planned = { row: 114, plain: 110, prompt: 60, reasoning: 52, thought: 52, longest: 70, deep: 1.6 };
