@@ -207,6 +207,7 @@ export { exportStage } from "./methods/export-stage.js";
 export { type AnswerLatency, answerLatencies, type LatencySpec } from "./methods/latency.js";
 export { finishedStages, type RelatedMethod } from "./methods/method.js";
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
+export * as r2d from "./methods/r2d/r2d.js";
 export { relatedMethods } from "./methods/related.js";
 export * as rose from "./methods/rose.js";
 export { type MethodRow, methodRows, methodsSummary, readMethodRows, saveMethodRows } from "./methods/rows.js";
@@ -214,6 +215,7 @@ export * as scans from "./methods/scans.js";
 export { type PolicySpeed, policySpeeds, type SpeedSpec } from "./methods/speed.js";
 // models and adapters
 export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
+export { adaptedModel, addTokens, saveAddedTokens } from "./model/added-tokens.js";
 export type { KvCache } from "./model/cache.js";
 export type { DecoderConfig } from "./model/config.js";
 export type { Decoder, EditOptions, ForwardOptions, ForwardStates, HiddenOptions } from "./model/decoder.js";
@@ -233,6 +235,7 @@ export { kto, type UnpairedBatch, type UnpairedLoss } from "./objectives/kto.js"
 export { type Completions, lengthDesensitized } from "./objectives/ld-dpo.js";
 export { lengthMargin } from "./objectives/length-margin.js";
 export { nll, tokenNll, withNll } from "./objectives/nll.js";
+export { type PivotBatch, pivotLoss } from "./objectives/pivot.js";
 export { conservativeDpo, robustDpo } from "./objectives/robust.js";
 export { sft } from "./objectives/sft.js";
 export { sigmoidNorm } from "./objectives/sigmoid-norm.js";
@@ -263,6 +266,7 @@ export type { EvaluationMetrics, ObjectiveMetrics, StepMetrics } from "./trainin
 export type { Json, Objective, RowsLoss, ScoredBatch, Settings } from "./training/objective.js";
 export type { BestChoice, CheckpointOptions, TrainOptions } from "./training/options.js";
 export { type PairBatch, pairObjective } from "./training/pair-objective.js";
+export { type PivotSettings, pivotObjective } from "./training/pivot-objective.js";
 export { referenceLogps, trainPreference } from "./training/preference.js";
 export { type CutOptions, type RowModel, type Tokenized, tokenizePairs, tokenizeRows, tokenizeUnpaired } from "./training/rows.js";
 export { constant, cosine, linear, type Schedule } from "./training/schedule.js";

@@ -2,6 +2,7 @@ import { openDevice } from "../backend/device.js";
 import { digestOf, type IdentityValue } from "../data/identity.js";
 import { type Policy, policy, policyIdentity } from "../generation/policy.js";
 import { loadAdapter } from "../model/adapter-io.js";
+import { adaptedModel } from "../model/added-tokens.js";
 import { type LanguageModel, loadModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import { loadPolicy } from "../runs/policy-folder.js";
@@ -26,16 +27,18 @@ export async function openModel({
 }: ModelOptions): Promise<{ model: LanguageModel; lora: Lora | null; close(): void }> {
   const log = (line: string) => void process.stderr.write(`erpo: ${line}\n`);
   await openIn(precision, log);
-  const model = await loadModel(name, { log });
+  const base = await loadModel(name, { log });
   try {
+    const model = adapter === undefined ? base : adaptedModel(adapter, base);
     const lora = adapter === undefined ? null : await loadAdapter(adapter, model.config);
     const close = () => {
       lora?.dispose();
-      model.dispose();
+      if (model !== base) model.dispose();
+      base.dispose();
     };
     return { model, lora, close };
   } catch (error) {
-    model.dispose();
+    base.dispose();
     throw error;
   }
 }
@@ -60,6 +63,7 @@ async function openKept({ policy: folder, ...options }: PolicyOptions): Promise<
     const asked = await loadPolicy(folder, model);
     const closeBoth = () => {
       asked.adapter?.dispose();
+      if (asked.model !== model) asked.model.dispose();
       close();
     };
     return { asked, close: closeBoth };

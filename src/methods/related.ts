@@ -1,7 +1,8 @@
 import { method as derta } from "./derta.js";
 import type { RelatedMethod } from "./method.js";
+import { method as r2d } from "./r2d/r2d.js";
 import { method as rose } from "./rose.js";
 import { method as scans } from "./scans.js";
 
 /** The related methods in the order of the help. A new one is a line here, beside its recipe, notebook, tests and references. */
-export const relatedMethods: readonly RelatedMethod[] = [rose, derta, scans];
+export const relatedMethods: readonly RelatedMethod[] = [rose, derta, scans, r2d];

@@ -29,6 +29,8 @@ export interface LanguageModel {
   config: DecoderConfig;
   tokenizer: Tokenizer;
   decoder: Decoder;
+  /** The tokens that `addTokens` has put behind those of its files. */
+  added?: readonly string[];
   /** Frees the weights. */
   dispose(): void;
 }

@@ -7,6 +7,7 @@ import { readJson } from "../data/jsonl.js";
 import { contrast, type Decoding, plain } from "../generation/decoding.js";
 import { adapterIdentity, type Policy, policy } from "../generation/policy.js";
 import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
+import { adaptedModel, saveAddedTokens } from "../model/added-tokens.js";
 import type { LanguageModel } from "../model/load.js";
 import { parseTemplate } from "../model/tokenizer.js";
 import { writeAtomic } from "../setup/atomic.js";
@@ -62,6 +63,7 @@ export const readDecoding: DecodingReader = (identity, file) => {
  * What a decoding of an own kind needs beside its identity (vectors, prompts) is for its maker to store there before.
  */
 export async function savePolicy(dir: string, { name, model, adapter, asking, decoding }: Policy): Promise<void> {
+  saveAddedTokens(dir, model);
   if (adapter) await saveAdapter(dir, adapter, model.name);
   const record = {
     ...{ format: 1, name, model: { name: model.name, sha256: model.sha256, digest: model.digest }, ...asking },
@@ -73,10 +75,12 @@ export async function savePolicy(dir: string, { name, model, adapter, asking, de
 
 /**
  * A policy from its folder; a folder that holds an adapter alone is the policy of that adapter, asked and decoded in the usual way.
+ * @param base the model that it is of; where the folder names added tokens, the policy's model has them
  * @param read makes the decoding; for one of an own kind give a reader that knows it
  * @throws DataError when policy.json is broken, of another model or of another adapter; WeightsError when the adapter is
  */
-export async function loadPolicy(dir: string, model: LanguageModel, read: DecodingReader = readDecoding): Promise<Policy> {
+export async function loadPolicy(dir: string, base: LanguageModel, read: DecodingReader = readDecoding): Promise<Policy> {
+  const model = adaptedModel(dir, base);
   const file = join(dir, "policy.json");
   if (!existsSync(file)) return policy({ model, name: dir, adapter: await loadAdapter(dir, model.config), folder: dir });
   const parsed = policySchema.safeParse(readJson(file));

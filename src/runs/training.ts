@@ -1,5 +1,6 @@
 import { digestOf, type Identity, type IdentityValue } from "../data/identity.js";
 import { saveAdapter } from "../model/adapter-io.js";
+import { addedTokensFiles, saveAddedTokens } from "../model/added-tokens.js";
 import { createLora, type Lora, linearNames } from "../model/lora.js";
 import { writeAtomic } from "../setup/atomic.js";
 import { type TrainOptions, train } from "../training/loop.js";
@@ -27,8 +28,8 @@ export interface Training<Row> {
   /** Which recipe, and its version: a number that is raised when the same settings would give something else. */
   recipe: string;
   version: number;
-  /** The stage whose adapter is trained on, or the random stream that a fresh adapter is drawn with. */
-  start: { stage: string } | { stream: string };
+  /** The stage whose adapter is trained on, or the random stream that a fresh adapter is drawn with; with `tokens` it has their rows of the embedding too, which begin as they are. */
+  start: { stage: string } | { stream: string; tokens?: readonly number[] };
   objective: Objective<Row>;
   rows: readonly Row[];
   /** Rows of each step. */
@@ -64,6 +65,7 @@ export async function* trainKept<Row>(run: Run, stage: string, training: Trainin
     }
     if (signal?.aborted) return;
     if (last === 0) yield* earlier; // the last checkpoint was the last step
+    saveAddedTokens(dir, run.model);
     await saveAdapter(dir, lora, run.model.name);
     writeAtomic(doneFile, [`${JSON.stringify({ stage, profile: run.profile, seed: run.seed, steps: last || earlier.length }, null, 2)}\n`]);
   } finally {
@@ -73,7 +75,8 @@ export async function* trainKept<Row>(run: Run, stage: string, training: Trainin
 
 /** Takes a stage's folder for its training, as `claim` does. @throws KeptError as there */
 export function claimStage<Row>(run: Run, stage: string, training: Training<Row>): "whole" | "open" {
-  const files = ["stage.json", "adapter_model.safetensors", "adapter_config.json", "metrics.jsonl"].map((file) => `${stage}/${file}`);
+  const names = ["stage.json", "adapter_model.safetensors", "adapter_config.json", "metrics.jsonl", ...addedTokensFiles(run.model)];
+  const files = names.map((file) => `${stage}/${file}`);
   return claim(run, stage, files as [string, ...string[]], trainingIdentity(run, training));
 }
 
@@ -93,21 +96,22 @@ function trainingIdentity<Row>(run: Run, { recipe, version, start, objective, ro
     precision: device.precision,
     ...("stage" in start
       ? { from: { [start.stage]: currentSha256(run, start.stage) } }
-      : { adapter: { stream: start.stream, rank: profile.rank, firstLayer: profile.firstLayer } }),
+      : { adapter: { stream: start.stream, rank: profile.rank, firstLayer: profile.firstLayer, tokens: start.tokens } }),
   };
 }
 
 /** What a stage's training starts from; the caller disposes of it. */
 export async function startAdapter(run: Run, { start }: Pick<Training<unknown>, "start">): Promise<Lora> {
-  return "stage" in start ? run.adapter(start.stage) : freshAdapter(run, start.stream);
+  return "stage" in start ? run.adapter(start.stage) : freshAdapter(run, start.stream, start.tokens);
 }
 
-/** An adapter that changes nothing yet, on all linear layers of the upper part of the decoder. */
-function freshAdapter(run: Run, stream: string): Lora {
-  const { config } = run.model;
+/** An adapter that changes nothing yet, on all linear layers of the upper part of the decoder, and on rows of the embedding. */
+function freshAdapter(run: Run, stream: string, tokens?: readonly number[]): Lora {
+  const { config, decoder } = run.model;
   const { rank, firstLayer } = run.profile;
   const layers = Array.from({ length: config.numLayers }, (_, l) => l).filter((l) => l >= Math.floor(firstLayer * config.numLayers));
-  return createLora(config, { r: rank, alpha: 2 * rank, targetModules: linearNames(config), layers }, run.rng(stream));
+  const adapter = { r: rank, alpha: 2 * rank, targetModules: linearNames(config), layers, trainableTokens: tokens };
+  return createLora(config, adapter, run.rng(stream), tokens ? decoder.embeddings(tokens) : null);
 }
 
 function trainOptions(
