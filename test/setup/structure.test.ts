@@ -22,7 +22,7 @@ const core = [...Object.keys(allowed)];
 allowed["src/runs"] = core.filter((part) => part !== "src/frontend" && part !== "src/figures");
 allowed["src/methods"] = [...allowed["src/runs"], "src/runs"];
 allowed["src/index.ts"] = [...core, "src/runs", "src/methods"];
-allowed.kernel = ["src/index.ts", "src/frontend", "src/figures", "src/setup"];
+allowed.kernel = ["src/index.ts", "src/frontend", "src/figures", "src/setup", "src/backend"]; // the device on which cells use TensorFlow.js
 allowed.reports = ["src/index.ts", "src/frontend", "src/figures", "src/setup", "kernel"];
 allowed["src/cli"] = [...core, "src/runs", "src/methods", "src/index.ts", "kernel", "reports"];
 
