@@ -20,6 +20,11 @@ describe("a run of the tiny model", () => {
     ({ scorers } = await cdpo.fittedScorers(run));
   }, 240_000);
 
+  const weights = async (name: string) => {
+    const { adapter } = await run.policy(`methods/cdpo/${name}/step-${cdpo.dual.steps}`);
+    return Promise.all(adapter!.variables().map(async (variable) => [...(await variable.data())]));
+  };
+
   test("heads are fitted on train1 and tested on dev prompts, with placeholders in other words", async () => {
     const { accuracies } = await cdpo.fittedScorers(run);
     const { training, heldOut } = cdpo.scorerPrompts(run.profile);
@@ -96,12 +101,16 @@ describe("a run of the tiny model", () => {
   test("a limit that is never reached from below keeps lambda at 0, and the policy is that of plain DPO on r, bit for bit", async () => {
     const goal = { name: "free", limit: 1e3 };
     for await (const { lambda, next } of dualAscent(run, goal, scorers)) expect([lambda, next]).toEqual([0, 0]);
-    const weights = async (name: string) => {
-      const { adapter } = await run.policy(`methods/cdpo/${name}/step-${cdpo.dual.steps}`);
-      return Promise.all(adapter!.variables().map(async (variable) => [...(await variable.data())]));
-    };
     expect(await weights("free")).toEqual(await weights("lambda-0"));
     expect(await weights("free")).not.toEqual(await weights("unreachable"));
+  }, 240_000);
+
+  test("an ascent that is stopped between two steps goes on to the same policy", async () => {
+    const goal = { name: "stopped", lambda: 0 };
+    for await (const { step } of dualAscent(run, goal, scorers)) if (step === 3) break;
+    expect(existsSync(run.path(stageOf(goal, 4)))).toBe(false);
+    expect(await finish(dualAscent(run, goal, scorers))).toBe(cdpo.dual.steps);
+    expect(await weights("stopped")).toEqual(await weights("lambda-0"));
   }, 240_000);
 
   test("asked again, nothing is computed; another limit under the same name is refused", async () => {

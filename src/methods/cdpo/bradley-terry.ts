@@ -10,6 +10,8 @@ export interface Difference {
 const mostSteps = 50;
 /** A fit has ended when no weight moves by more. */
 const tolerance = 1e-9;
+/** The shortest part of a step that is tried: near the minimum the loss no longer tells steps apart. */
+const shortest = 1e-3;
 
 /**
  * A linear Bradley-Terry model (Bradley and Terry 1952): the weights w of a score w . f such that sigmoid(w . (f_1 - f_2)) is the probability that the first of two answers
@@ -50,11 +52,30 @@ export function fitBradleyTerry(differences: readonly Difference[], l2: number):
       }
     }
     const move = solve(hessian, gradient);
-    for (let i = 0; i < C; i++) w[i]! -= move[i]!;
+    const before = penalized(differences, w, l2);
+    let length = 1;
+    let next = w.map((value, i) => value - move[i]!);
+    while (penalized(differences, next, l2) > before && length > shortest) {
+      length /= 2; // far from the minimum a whole step may lead uphill
+      next = w.map((value, i) => value - length * move[i]!);
+    }
+    w.set(next);
     if (move.every((value) => Math.abs(value) < tolerance)) break;
   }
   return w;
 }
+
+/** What is minimised. */
+function penalized(differences: readonly Difference[], w: Float64Array, l2: number): number {
+  const losses = differences.map(({ x, p }) => {
+    const odds = dot(w, x);
+    return softplus(-odds) + (1 - p) * odds; // -p log sigmoid(odds) - (1 - p) log sigmoid(-odds)
+  });
+  return losses.reduce((a, b) => a + b, 0) / losses.length + (l2 / 2) * dot(w, w);
+}
+
+/** log(1 + e^x). */
+const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
 
 /** 1 / (1 + e^-x). */
 export const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
