@@ -191,6 +191,7 @@ export { type Endpoint, type RemoteCompletion, type RemoteOptions, sampleRemote 
 export { type Completion, type SampleOptions, sample } from "./generation/sample.js";
 export { bestOf, type Candidate, type Score, type Search } from "./generation/search.js";
 export type { Sampler } from "./generation/types.js";
+export * as cdpo from "./methods/cdpo/cdpo.js";
 export * as derta from "./methods/derta.js";
 // recipes
 export { type CausalEffect, type Causes, causes, type Intervention, interventions } from "./methods/erpo/causes.js";
@@ -240,6 +241,7 @@ export { conservativeDpo, robustDpo } from "./objectives/robust.js";
 export { sft } from "./objectives/sft.js";
 export { sigmoidNorm } from "./objectives/sigmoid-norm.js";
 export { simpo } from "./objectives/simpo.js";
+export { softDpo } from "./objectives/soft-dpo.js";
 export { type Steps, stepDpo, stepPair } from "./objectives/step-dpo.js";
 export type { BareLoss, PairLengths, PairLogps, PairLoss, PreferenceObjective } from "./objectives/types.js";
 export { weightedLosses } from "./objectives/weighted.js";

@@ -1,3 +1,4 @@
+import { method as cdpo } from "./cdpo/cdpo.js";
 import { method as derta } from "./derta.js";
 import type { RelatedMethod } from "./method.js";
 import { method as r2d } from "./r2d/r2d.js";
@@ -5,4 +6,4 @@ import { method as rose } from "./rose.js";
 import { method as scans } from "./scans.js";
 
 /** The related methods in the order of the help. A new one is a line here, beside its recipe, notebook, tests and references. */
-export const relatedMethods: readonly RelatedMethod[] = [rose, derta, scans, r2d];
+export const relatedMethods: readonly RelatedMethod[] = [rose, derta, scans, r2d, cdpo];

@@ -4,7 +4,9 @@ import type { BareLoss, PairLengths, PairLogps, PairLoss } from "../objectives/t
 import { checkedLoss, type Objective, type Settings } from "./objective.js";
 
 /** Sums of log-probs of a batch's pairs. */
-export interface PairBatch {
+export interface PairBatch<Pair extends TokenPair = TokenPair> {
+  /** The pairs themselves, in order: for a loss that needs more of a pair than its log-probs, such as a soft label. */
+  rows: readonly Pair[];
   /** Under the model being trained, each token's times its weight. */
   policy: PairLogps;
   /** The same under the reference; zeros where the objective has none. */
@@ -24,13 +26,13 @@ export interface PairBatch {
  *
  * @param kind.reference "none" for a loss that has none (SimPO): the pairs then need no reference log-probs
  */
-export function pairObjective<S extends Settings>(kind: {
+export function pairObjective<S extends Settings, Pair extends TokenPair = TokenPair>(kind: {
   name: string;
   settings: S;
   reference?: "none";
   /** The mean over pairs; without rewards there are no metrics of them. */
-  loss: (pairs: PairBatch, settings: S) => BareLoss<PairLoss>;
-}): Objective<TokenPair> {
+  loss: (pairs: PairBatch<Pair>, settings: S) => BareLoss<PairLoss>;
+}): Objective<Pair> {
   const { name, settings, loss } = kind;
   const free = kind.reference === "none";
   return {
@@ -43,7 +45,7 @@ export function pairObjective<S extends Settings>(kind: {
       const unweighted = pairs.some(({ weights }) => weights) ? halves(sums({ unweighted: true })) : policy;
       const reference = tensors(pairs.map((pair) => (free ? { chosen: 0, rejected: 0 } : pair.reference!)));
       const lengths = tensors(pairs.map(({ chosen, rejected }) => ({ chosen: chosen.length, rejected: rejected.length })));
-      const { loss: mean, rewards } = checkedLoss(name, loss({ policy, reference, lengths, unweighted }, settings));
+      const { loss: mean, rewards } = checkedLoss(name, loss({ rows: pairs, policy, reference, lengths, unweighted }, settings));
       return {
         loss: mean,
         columns: {

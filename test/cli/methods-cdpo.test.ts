@@ -1,0 +1,43 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { dual } from "../../src/methods/cdpo/ascent.js";
+import { budgets, fixedGoals } from "../../src/methods/cdpo/trade-off.js";
+import { readMethodRows } from "../../src/methods/rows.js";
+
+const root = resolve(import.meta.dirname, "../..");
+const scratch = mkdtempSync(join(tmpdir(), "erpo-cdpo-"));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+const erpo = (...args: string[]) =>
+  spawnSync(process.execPath, [join(root, "src/setup/bootstrap.mjs"), ...args], { cwd: root, encoding: "utf8" });
+
+test("C-DPO on a tiny model: notebook, page, a policy per step of lambda, and rows in the run's folder", () => {
+  const dir = join(scratch, "run");
+  const { status, stderr, stdout } = erpo(
+    ...["methods", "run", "cdpo", "--profile", "tiny", "--model", join(root, "test/fixtures/llama-tiny"), "--run", dir],
+  );
+  expect(status, stderr).toBe(0);
+  expect(stdout).toMatch(/^cdpo: cdpo-budget-25 /m);
+
+  const made = join(dir, "methods/cdpo");
+  const names = [...budgets.map((share) => `budget-${100 * share}`), ...fixedGoals.map(({ name }) => name)];
+  for (const name of names)
+    for (let step = 1; step <= dual.steps; step++)
+      expect(existsSync(join(made, name, `step-${step}`, "adapter_model.safetensors")), `${name} ${step}`).toBe(true);
+  const rows = readMethodRows(dir, "cdpo");
+  expect(new Set(rows.map(({ policy }) => policy))).toEqual(new Set(["base", ...names.map((name) => `cdpo-${name}`)]));
+  expect(rows).toHaveLength((names.length + 1) * 4 * 3); // four suites of three prompts
+
+  const { cells } = JSON.parse(readFileSync(join(made, "cdpo.ipynb"), "utf8"));
+  const claims = cells.find(({ id }: { id: string }) => id === "claims").outputs[0].data["text/markdown"];
+  expect(
+    [claims]
+      .flat()
+      .join("")
+      .match(/^- budget-/gm),
+  ).toHaveLength(2 * budgets.length);
+  expect(JSON.parse(erpo("verify", join(made, "cdpo.html"), "--json").stdout)).toMatchObject({ ok: true });
+}, 400_000);
