@@ -11,7 +11,7 @@ import { pieces } from "../../training/batches.js";
 import { type AnsweredIds, answeredIds, answersTo, type Comparison, harmfulness, helpfulness, mixedPrompts } from "./answers.js";
 import { dot, fitBradleyTerry, sigmoid } from "./bradley-terry.js";
 
-/** Where the scorers read, and how they are fitted. Chosen on dev pairs. */
+/** Where the scorers read, and how they are fitted. Our choice, made before any measurement on the real model. */
 export const scorerSettings = {
   /** The layer whose states are read, as a share of the depth. */
   depth: 2 / 3,
