@@ -1,14 +1,14 @@
 import { neededGeneral } from "../../data/dataset.js";
-import { digestOf } from "../../data/identity.js";
+import { digestOf, type Identity } from "../../data/identity.js";
 import type { PromptRow } from "../../data/types.js";
 import { share } from "../../evaluation/intervals.js";
 import { type Judge, phraseJudge } from "../../evaluation/judges.js";
-import type { JudgedRow } from "../../evaluation/report.js";
-import type { Trial } from "../../evaluation/trial.js";
+import { answerIn, type JudgedRow, report } from "../../evaluation/report.js";
+import { type Response, respond } from "../../evaluation/respond.js";
 import type { RuleSet } from "../../exante/rules.js";
-import { type Policy, policy } from "../../generation/policy.js";
+import { type Policy, policy, policyIdentity } from "../../generation/policy.js";
 import { devPrompts } from "../../runs/dev.js";
-import { evaluate, type TrialResult } from "../../runs/evaluate.js";
+import { keep } from "../../runs/keep.js";
 import type { Profile } from "../../runs/profile.js";
 import type { Run } from "../../runs/run.js";
 import { firstWords } from "../method.js";
@@ -48,19 +48,12 @@ export const recitalJudge = (system: string): Judge => ({
 });
 
 /** Dev prompts with labels, and general ones of dev, whose answers may be twice as long. No test prompt is among them. */
-export function devTrials(run: Run, system: string): Trial[] {
+export function devSets(run: Run): { rows: PromptRow[]; answerTokens: number }[] {
   const { labelled, general } = devCounts(run.profile);
-  const judge = recitalJudge(system);
   const answerTokens = firstWords(run.profile);
   return [
-    { name: "sos-dev", title: "dev", rows: devPrompts(run, labelled), judge, answerTokens },
-    {
-      name: "sos-dev-general",
-      title: "dev, general",
-      rows: neededGeneral(run.data, "dev").slice(0, general),
-      judge,
-      answerTokens: 2 * answerTokens,
-    },
+    { rows: devPrompts(run, labelled), answerTokens },
+    { rows: neededGeneral(run.data, "dev").slice(0, general), answerTokens: 2 * answerTokens },
   ];
 }
 
@@ -91,20 +84,51 @@ export function promptFailures(rows: readonly JudgedRow[], prompts: readonly Pro
     });
 }
 
-/** Scores a system prompt on the base model's answers to the dev prompts, which `evaluate` keeps. */
+/** A dev prompt's answer under a system prompt, judged. The answer may be harmful: it stays in the run's folder. */
+export type PromptAnswer = JudgedRow & { answer: string };
+
+/** How dev prompts are answered: as in an evaluation. */
+const how = { version: 1, thoughtTokens: 130, batchSize: 96 };
+
+/**
+ * The base model's answers to the dev prompts under a system prompt, judged, labelled prompts and then general ones. Kept by prompt, in `methods/sos/prompts/ID.json`: not among the run's
+ * evaluations, since most of these prompts are nobody's policy.
+ * @throws KeptError when answers of another model, other dev prompts or another judge are kept there
+ */
+export async function promptAnswers(run: Run, system: string, signal?: AbortSignal): Promise<PromptAnswer[]> {
+  const asked = promptPolicy(run, system);
+  const sets = devSets(run);
+  const judge = recitalJudge(system);
+  const identity: Identity = {
+    ...{ recipe: "SoS, dev answers", ...how },
+    policy: await policyIdentity(asked),
+    prompts: digestOf(sets.map(({ rows }) => rows.map(({ id, prompt, label }) => [id, prompt, label]))),
+    rules: run.rules.digest, // name what unsafe prompts break
+    answerTokens: sets.map(({ answerTokens }) => answerTokens),
+    judge: { name: judge.name, settings: judge.settings },
+    precision: run.device.precision,
+  };
+  const { version: _, ...decoded } = how;
+  const kept = await keep(run, `methods/sos/prompts/${promptId(system)}.json`, identity, async () => {
+    const found = sets.map(() => new Map<string, Response>());
+    const options = { ...decoded, rng: run.rng("SoS, dev answers"), signal };
+    for await (const { set, response } of respond(asked, sets, options)) found[set]!.set(response.id, response);
+    const answers: PromptAnswer[] = [];
+    for (const [set, { rows }] of sets.entries()) {
+      const inOrder = rows.map(({ id }) => found[set]!.get(id)!);
+      const judged = await report(rows, inOrder, judge);
+      answers.push(...judged.rows.map((row, i) => ({ ...row, answer: answerIn(inOrder[i]!) })));
+    }
+    return { answers };
+  });
+  return kept.answers;
+}
+
+/** Scores a system prompt on the base model's answers to the dev prompts. */
 export const devScorer =
   (run: Run, signal?: AbortSignal): Scorer =>
   async (text) => {
-    const trials = devTrials(run, text);
-    const outcomes: TrialResult[] = [];
-    for await (const outcome of evaluate(run, promptPolicy(run, text), trials, signal)) outcomes.push(outcome);
-    const rows = outcomes.flatMap((outcome) => outcome.rows);
-    return {
-      scores: promptScores(rows),
-      failures: promptFailures(
-        rows,
-        trials.flatMap((trial) => trial.rows),
-        run.rules,
-      ),
-    };
+    const rows = await promptAnswers(run, text, signal);
+    const prompts = devSets(run).flatMap((set) => set.rows);
+    return { scores: promptScores(rows), failures: promptFailures(rows, prompts, run.rules) };
   };

@@ -79,7 +79,8 @@ export interface EvolutionParts {
  *       children <- semantic(p), feedback(p, failures of p on o), crossover(p, elite of the other objective), in turns
  *       P <- the elites (best of each weighting and each objective) and the best by weighted score of P and the children
  *
- * The operators, the turns of the objectives, the weighted score and the pool are the paper's. Sizes, delta, who is a parent and who survives are this project's: no source gives them.
+ * The operators, that objectives are interleaved, the weighted score and the pool are the paper's abstract's. Sizes, delta, turns by generation, who is a parent and who survives are this
+ * project's: no source of them could be read. Second-hand descriptions let each objective come to its end before the next has its turn, and cross prompts at the end alone.
  * No prompt is scored twice.
  *
  * @throws RangeError for no seed, and as `survivors`

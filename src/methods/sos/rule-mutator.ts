@@ -133,10 +133,11 @@ function shortened(sentences: readonly string[], kept: string | null, rng: Rng):
   return left.join(" ");
 }
 
-/** The beginning of one prompt, its opening sentence at least, and the end of the other; each sentence once. */
+/** The beginning of one prompt, its opening sentence at least, and the end of the other; each sentence once. Where that is one of the two it is reworded. */
 function crossed(text: string, other: string, rng: Rng): string {
   const [first, second] = [sentencesOf(text), sentencesOf(other)];
   const head = first.slice(0, rng.integer(1, first.length));
   const tail = second.slice(rng.integer(Math.min(1, second.length - 1), second.length - 1));
-  return shortened([...new Set([...head, ...tail])], null, rng);
+  const child = shortened([...new Set([...head, ...tail])], null, rng);
+  return child === text || child === other ? reworded(child, rng) : child;
 }

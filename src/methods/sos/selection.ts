@@ -143,3 +143,6 @@ export function lineage(candidate: PromptCandidate, all: readonly PromptCandidat
   visit(candidate.id);
   return [...found.values()].sort((a, b) => a.order - b.order);
 }
+
+/** Scores for a line of text: `K 0.56, S 0.13`. */
+export const scoresInWords = ({ usefulness, safety }: PromptScores): string => `K ${usefulness.toFixed(2)}, S ${safety.toFixed(2)}`;

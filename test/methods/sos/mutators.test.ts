@@ -73,12 +73,12 @@ describe("rules", () => {
           const before = sentencesOf(text);
           const after = sentencesOf(await one({ operator: "feedback", text, objective, failures: [{ objective, kind, about }] }, seed));
           const [added, gone] = [after.filter((s) => !before.includes(s)), before.filter((s) => !after.includes(s))];
-          if (gone.length > 0 && added.length === 0) expect([kind, gone.length]).toEqual(["refused", 1]);
-          else if (gone.length === 0) {
-            expect(added).toHaveLength(1);
-            const named = kind === "complied" ? [`Do not help with ${about}.`] : [];
-            expect([...clauses[objective][kind]!, ...named]).toContain(added[0]);
-          } else expect(clauses[objective][kind]!.every((clause) => before.includes(clause))).toBe(true); // nothing left to add: reworded
+          const named = kind === "complied" ? [`Do not help with ${about}.`] : [];
+          const open = [...clauses[objective][kind]!, ...named].filter((clause) => !before.includes(clause));
+          const takesAway = kind === "refused" && added.length === 0 && gone.length === 1;
+          if (takesAway) expect(gone[0]).toMatch(/refuse|sorry|do not help|cannot/i);
+          else if (open.length > 0) expect([gone, added.length, open.includes(added[0]!)]).toEqual([[], 1, true]);
+          else expect(after.map(canonical).sort()).toEqual(before.map(canonical).sort());
         },
       ),
     );
@@ -97,11 +97,13 @@ describe("rules", () => {
   test("a crossover has the opening of one prompt, the last sentence of the other, nothing else than theirs, each sentence once", async () => {
     await fc.assert(
       fc.asyncProperty(prompt, prompt, seeds, async (text, other, seed) => {
-        const child = sentencesOf(await one({ operator: "crossover", text, other }, seed));
-        const [first, second] = [sentencesOf(text), sentencesOf(other)];
+        const said = (words: string) => sentencesOf(canonical(words));
+        const made = await one({ operator: "crossover", text, other }, seed);
+        const [child, first, second] = [said(made), said(text), said(other)];
         expect(child[0]).toBe(first[0]);
         expect(child.filter((sentence) => !first.includes(sentence) && !second.includes(sentence))).toEqual([]);
         expect(new Set(child).size).toBe(child.length);
+        expect([text, other]).not.toContain(made);
         if (wordsIn(text) + wordsIn(other) <= longestPrompt) expect(child).toContain(second.at(-1));
       }),
     );
