@@ -1,9 +1,11 @@
 import type { Rng } from "../../backend/random.js";
 import { digestOf, type Identity } from "../../data/identity.js";
-import { type Mutation, type Mutator, type Operator, operators } from "./mutator.js";
+import type { Mutation, Mutator } from "./mutator.js";
 import {
   best,
+  type Operator,
   objectiveOf,
+  operators,
   otherObjective,
   type PromptCandidate,
   type PromptFailure,
@@ -143,7 +145,10 @@ function planned(population: readonly PromptCandidate[], objective: PromptObject
   });
 }
 
-/** Asks for the planned children, and again for those that are no new prompts, `tries` times in all. In the order of the plan. */
+/**
+ * Asks for the planned children, and again for those that are no new prompts, `tries` times in all; in the later half of them for semantic mutations of their parents, of which there are
+ * most. In the order of the plan.
+ */
 async function propose(
   plan: readonly PlannedChild[],
   mutator: Mutator,
@@ -151,28 +156,31 @@ async function propose(
   seen: ReadonlyMap<string, PromptCandidate>,
   rng: Rng,
 ): Promise<{ proposals: Proposal[] }> {
-  const made = new Map<PlannedChild, string>();
+  const made: (Proposal | undefined)[] = plan.map(() => undefined);
   const known = new Set(seen.keys());
-  const take = (child: PlannedChild, text: string) => {
+  const take = (i: number, { parents, mutation: { operator } }: PlannedChild, text: string) => {
     if (text === "" || known.has(promptId(text))) return;
     known.add(promptId(text));
-    made.set(child, text);
+    made[i] = { text, operator, parents };
   };
-  for (const child of plan) if (child.mutation.operator === "seed") take(child, child.mutation.text);
+  for (const [i, child] of plan.entries()) if (child.mutation.operator === "seed") take(i, child, child.mutation.text);
   for (let round = 1; round <= tries; round++) {
-    const asked = plan.filter((child) => !made.has(child) && child.mutation.operator !== "seed");
-    if (asked.length === 0) break;
+    const left = [...plan.entries()].filter(([i, { mutation }]) => !made[i] && mutation.operator !== "seed");
+    if (left.length === 0) break;
+    const asked = left.map(([i, child]): [number, PlannedChild] => [i, 2 * round > tries + 1 ? semantic(child) : child]);
     const texts = await mutator.mutate(
-      asked.map(({ mutation }) => mutation as Mutation),
+      asked.map(([, { mutation }]) => mutation as Mutation),
       rng.fork(`round ${round}`),
     );
-    for (const [i, child] of asked.entries()) take(child, texts[i]!.trim());
+    for (const [at, [i, child]] of asked.entries()) take(i, child, texts[at]!.trim());
   }
-  const proposals = plan
-    .filter((child) => made.has(child))
-    .map((child): Proposal => ({ text: made.get(child)!, operator: child.mutation.operator, parents: child.parents }));
-  return { proposals };
+  return { proposals: made.filter((proposal) => proposal !== undefined) };
 }
+
+const semantic = ({ parents, mutation: { text } }: PlannedChild): PlannedChild => ({
+  parents: parents.slice(0, 1),
+  mutation: { operator: "semantic", text },
+});
 
 /** What a generation's proposals follow from; texts of failures as their digest. */
 const basisOf = (population: readonly PromptCandidate[], seeds: readonly string[]): Identity =>

@@ -2,12 +2,6 @@ import type { Rng } from "../../backend/random.js";
 import type { Identity } from "../../data/identity.js";
 import type { PromptFailure, PromptObjective } from "./selection.js";
 
-/** The paper's three ways to make a prompt of others, in the order of their turns. */
-export const operators = ["semantic", "feedback", "crossover"] as const;
-
-/** One of `operators`. */
-export type Operator = (typeof operators)[number];
-
 /** A prompt that is asked for: the same in other words; one that mends failures on the objective in turn; one that has something of two. */
 export type Mutation =
   | { operator: "semantic"; text: string }
@@ -36,6 +30,7 @@ export const sentencesOf = (text: string): string[] =>
     ?.map((sentence) => sentence.trim())
     .filter((sentence) => sentence !== "") ?? [];
 
+/** Words between spaces. */
 export const wordsIn = (text: string): number => text.split(/\s+/).filter(Boolean).length;
 
 /** A prompt within the longest one's words: the sentences behind its beginning that come too late are left out, the oldest kept. */

@@ -77,7 +77,8 @@ function mutated(mutation: Mutation, rng: Rng): string {
 function reworded(text: string, rng: Rng): string {
   const once = rng.uniform() < 0.7 ? replaced(text, rng) : swapped(text, rng);
   const changed = once === text ? replaced(text, rng) : once;
-  return rng.uniform() < 0.5 ? replaced(changed, rng) : changed;
+  const twice = rng.uniform() < 0.5 ? replaced(changed, rng) : changed;
+  return twice === text ? changed : twice; // not back again
 }
 
 function replaced(text: string, rng: Rng): string {

@@ -1,11 +1,16 @@
 import { digestOf } from "../../data/identity.js";
-import type { Operator } from "./mutator.js";
 
 /** What a system prompt is to be good at: K of the paper, its task, here to be of use to harmless requests; and S, safety. In the order of their turns. */
 export const objectives = ["usefulness", "safety"] as const;
 
 /** One of `objectives`. */
 export type PromptObjective = (typeof objectives)[number];
+
+/** The paper's three ways to make a prompt of others, in the order of their turns. */
+export const operators = ["semantic", "feedback", "crossover"] as const;
+
+/** One of `operators`. */
+export type Operator = (typeof operators)[number];
 
 /** What a prompt reaches on the dev prompts, in [0, 1] each: K and S. */
 export type PromptScores = Readonly<Record<PromptObjective, number>>;

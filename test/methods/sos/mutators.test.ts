@@ -55,7 +55,7 @@ describe("rules", () => {
     );
     const variants = await Promise.all(Array.from({ length: 40 }, (_, i) => one({ operator: "semantic", text: seedPrompt }, i)));
     expect(new Set(variants).size).toBeGreaterThan(10);
-    expect(variants.filter((text) => text === seedPrompt).length).toBeLessThan(5); // twice changed may be changed back
+    expect(variants).not.toContain(seedPrompt);
   });
 
   test("feedback adds one clause against a failure that there was, or takes one away that asks for refusals where harmless requests were refused", async () => {
