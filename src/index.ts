@@ -213,6 +213,7 @@ export { relatedMethods } from "./methods/related.js";
 export * as rose from "./methods/rose.js";
 export { type MethodRow, methodRows, methodsSummary, readMethodRows, saveMethodRows } from "./methods/rows.js";
 export * as scans from "./methods/scans.js";
+export * as sos from "./methods/sos/sos.js";
 export { type PolicySpeed, policySpeeds, type SpeedSpec } from "./methods/speed.js";
 // models and adapters
 export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
