@@ -209,6 +209,7 @@ export { relatedMethods } from "./methods/related.js";
 export * as rose from "./methods/rose.js";
 export { type MethodRow, methodRows, methodsSummary, readMethodRows, saveMethodRows } from "./methods/rows.js";
 export { type PolicySpeed, policySpeeds, type SpeedSpec } from "./methods/speed.js";
+export * as stair from "./methods/stair/index.js";
 // models and adapters
 export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
 export type { KvCache } from "./model/cache.js";
