@@ -19,7 +19,7 @@ export {
   testTime,
   treePrompts,
 } from "./settings.js";
-export { dpoStage, stepwise } from "./step-dpo.js";
+export { dpoStage, stairPolicies, stepwise } from "./step-dpo.js";
 export { folderOf, formatStage, structured, structuredStage } from "./structured.js";
 export { searchTrials, stairTrials, type TestTimePolicies, testTimePolicies, votes } from "./test-time.js";
 export {

@@ -1,4 +1,5 @@
 import type { TokenPair } from "../../data/tokens.js";
+import type { Policy } from "../../generation/policy.js";
 import { withNll } from "../../objectives/nll.js";
 import { stepDpo } from "../../objectives/step-dpo.js";
 import { inTurns } from "../../runs/prompts.js";
@@ -50,4 +51,10 @@ function stepTraining(run: Run, stage: string, { tokens, labels }: StairPairs): 
     optimizer: preferenceOptimizer(run.profile.stage2.rate),
     everySteps,
   };
+}
+
+/** The policies before and after step DPO, under names that say what they come from: `stair-1-sft` and `stair-1-sft-dpo`. */
+export async function stairPolicies(run: Run, stage: string): Promise<{ before: Policy; after: Policy }> {
+  const name = `stair-${stage.split("/").at(-1)}`;
+  return { before: { ...(await run.policy(stage)), name }, after: { ...(await run.policy(dpoStage(stage))), name: `${name}-dpo` } };
 }

@@ -67,7 +67,7 @@ export async function grownTrees(
       writeAtomic(partial, [`${JSON.stringify(now)}\n`]);
       onIteration(now.iteration);
     };
-    if (!begun) save(state);
+    if (!begun) writeAtomic(partial, [`${JSON.stringify(state)}\n`]);
     const { trees, search, plain } = await searchOn(run, policy, prompts, state, save, signal);
     const grown = { prompts: prompts.map(({ id, label }) => ({ id, label })), trees, search, plain };
     writeAtomic(file, [`${JSON.stringify(grown)}\n`]);

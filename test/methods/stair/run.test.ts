@@ -4,7 +4,7 @@ import { stages } from "../../../src/methods/erpo/stages.js";
 import { rightDifference } from "../../../src/methods/stair/claim.js";
 import { stairPairs } from "../../../src/methods/stair/pairs.js";
 import { dpoSettings, searchSettings } from "../../../src/methods/stair/settings.js";
-import { dpoStage, stepwise } from "../../../src/methods/stair/step-dpo.js";
+import { dpoStage, stairPolicies, stepwise } from "../../../src/methods/stair/step-dpo.js";
 import { folderOf, formatStage, structured, structuredStage } from "../../../src/methods/stair/structured.js";
 import { searchTrials, testTimePolicies } from "../../../src/methods/stair/test-time.js";
 import { type GrownTrees, grownTrees, searchedTrees } from "../../../src/methods/stair/trees.js";
@@ -32,7 +32,7 @@ const withoutSeconds = ({ trees, search, plain }: GrownTrees) => ({ trees, token
 
 test("where the run lacks ERPO's first stage the method has its own, and its results are told apart", () => {
   expect(structuredStage(run)).toBe(formatStage);
-  expect(run.metrics(formatStage).length).toBeGreaterThan(1);
+  expect(run.metrics(formatStage).length).toBeGreaterThan(0);
   expect([folderOf(formatStage), folderOf(stages.sft)]).toEqual(["methods/stair/from-format", "methods/stair/from-1-sft"]);
 });
 
@@ -67,7 +67,7 @@ test("a search that is stopped goes on where it was, and comes to the same trees
   await expect(grownTrees(fresh, formatStage, note, stop.signal)).rejects.toThrow(/abort/i);
   expect(existsSync(other.path(path))).toBe(false);
   const again = await grownTrees(fresh, formatStage, (iteration) => void seen.push(iteration));
-  expect(seen).toEqual([0, ...Array.from({ length: searchSettings.iterations + 1 }, (_, i) => i + 1)]);
+  expect(seen).toEqual(Array.from({ length: searchSettings.iterations + 1 }, (_, i) => i + 1));
   expect(withoutSeconds(again)).toEqual(withoutSeconds(grown));
   expect(existsSync(other.path(`${path}.partial`))).toBe(false);
 }, 120_000);
@@ -84,8 +84,8 @@ test("pairs, step DPO, the head and the search at test time, each kept: asked ag
   const head = await valueHead(run, formatStage, grown);
   expect(head.linear.weights).toHaveLength(run.model.config.hiddenSize);
   expect(head.fitted.nodes + head.heldOut.nodes).toBe(grown.trees.reduce((sum, { nodes }) => sum + nodes.length, 0));
-  const trained = { ...(await run.policy(dpoStage(formatStage))), name: "stair" };
-  const { vote, best, beam } = await testTimePolicies(trained, await run.policy(formatStage), head);
+  const { before: start, after: trained } = await stairPolicies(run, formatStage);
+  const { vote, best, beam } = await testTimePolicies(trained, start, head);
   const trials = await searchTrials(run);
   const outcomes: TrialResult[][] = [];
   for (const policy of [vote, best, beam]) {
@@ -93,7 +93,7 @@ test("pairs, step DPO, the head and the search at test time, each kept: asked ag
     for await (const outcome of evaluate(run, policy, trials)) own.push(outcome);
     outcomes.push(own);
   }
-  expect(outcomes.map((own) => own.map(({ policy, suite }) => `${policy} ${suite}`))[2]).toContain("stair-beam general");
+  expect(outcomes.map((own) => own.map(({ policy, suite }) => `${policy} ${suite}`))[2]).toContain("stair-format-dpo-beam general");
   expect(rightDifference(outcomes[1]!, outcomes[1]!, run.rng("test")).value).toBe(0);
 
   const files = ["trees.json", "pairs.json", "value-head.json", "dpo/adapter_model.safetensors"].map(
