@@ -134,7 +134,9 @@ export {
   intervals,
   lengthDistribution,
   palette,
+  searchTree,
   type TableOptions,
+  type TreeRow,
   table,
   trainingCurves,
   type ValueOptions,
@@ -215,6 +217,7 @@ export { type MethodRow, methodRows, methodsSummary, readMethodRows, saveMethodR
 export * as scans from "./methods/scans.js";
 export * as sos from "./methods/sos/sos.js";
 export { type PolicySpeed, policySpeeds, type SpeedSpec } from "./methods/speed.js";
+export * as stair from "./methods/stair/index.js";
 // models and adapters
 export { loadAdapter, saveAdapter } from "./model/adapter-io.js";
 export { adaptedModel, addTokens, saveAddedTokens } from "./model/added-tokens.js";

@@ -137,14 +137,15 @@ class LiveFigure implements Figure {
   private async bundle(): Promise<MimeBundle> {
     const { loadEngine, render, SCHEMA, themed } = await import("./render.js");
     const own = this.spec.data;
-    const data = own !== undefined && !own.values && this.rows.length === 0 ? own : { ...own, values: [...this.rows] };
+    const values = [...this.rows]; // more may be pushed while these are drawn
+    const data = own !== undefined && !own.values && values.length === 0 ? own : { ...own, values };
     const spec = themed({ ...this.spec, data });
     const alt = this.metadata["fig-alt"];
     if (alt) spec.description ??= alt;
     await loadEngine(); // not counted as drawing
     const started = performance.now();
     const { svg, png, drawn } = await render(spec, { png: true, ...(alt && { alt }) });
-    if (data === own || this.rows.length > 0) checkDrawn(spec, drawn); // one without rows waits for them
+    if (data === own || values.length > 0) checkDrawn(spec, drawn); // one without rows waits for them
     this.pause = Math.min(MAX_INTERVAL_MS, Math.max(INTERVAL_MS, 10 * (performance.now() - started)));
     return {
       "application/vnd.vegalite.v6+json": spec,

@@ -91,7 +91,7 @@ export function beam({
         }
         for (const [index, beam] of beams) {
           const candidates = [...beam.filter(({ ended }) => ended), ...drawn.get(index)!];
-          const kept = best(candidates, checkedScores("beam", await score(candidates, index), candidates), width);
+          const kept = best(candidates, checkedScores("beam", await score(candidates, index, prompts[index]!), candidates), width);
           beams.set(index, kept);
           if (step < maxSteps && kept.some(({ ended }) => !ended)) continue;
           beams.delete(index);
@@ -120,5 +120,5 @@ function triesOf(index: number, beam: readonly Branch[], width: number, branches
 }
 
 /** A prompt with tokens of the model's turn behind it. */
-const goneOn = (prompt: Prompt, ids: readonly number[]): Prompt =>
+export const goneOn = (prompt: Prompt, ids: readonly number[]): Prompt =>
   isIds(prompt) ? [...prompt, ...ids] : { ...prompt, begun: [...(prompt.begun ?? []), ...ids] };

@@ -21,8 +21,8 @@ export interface Candidate extends Completion {
   text: string;
 }
 
-/** Scores a prompt's candidates, a number each; the higher the better. */
-export type Score = (candidates: readonly Candidate[], index: number) => readonly number[] | Promise<readonly number[]>;
+/** Scores a prompt's candidates, a number each; the higher the better. @param index, prompt which prompt of the call, and the prompt itself */
+export type Score = (candidates: readonly Candidate[], index: number, prompt: Prompt) => readonly number[] | Promise<readonly number[]>;
 
 /**
  * Best of N: N completions of each prompt, of which the one with the highest score is taken; of equal ones the first.
@@ -60,7 +60,7 @@ export function bestOf({
         const own = candidates[index]!;
         own[tried.index % n] = { ...tried, index, text: tokenizer.decode(tried.ids) };
         if (own.filter(Boolean).length < n) continue;
-        const scores = checkedScores("bestOf", await score(own, index), own);
+        const scores = checkedScores("bestOf", await score(own, index, prompts[index]!), own);
         const { ids, finished } = own[scores.indexOf(Math.max(...scores))]!;
         yield { index, ids, finished, seconds: Math.max(...own.map(({ seconds }) => seconds)) };
         candidates[index] = [];

@@ -52,6 +52,15 @@ test("a figure is shown at once and drawn before the cell may end", async () => 
   expect((data["application/vnd.vegalite.v5+json"] as { $schema: string }).$schema).toContain("/v5.json");
 });
 
+test("rows that are pushed while the figure is drawn without any are drawn next", async () => {
+  await figure(trainingCurves(["loss"]), options).done(); // loads the engine
+  const growing = figure(trainingCurves(["loss"]), options);
+  await new Promise(setImmediate); // it is being drawn
+  growing.push({ step: 1, loss: 1 });
+  await growing.done();
+  expect(shown.at(-1)!.data["text/plain"]).toContain("[fig-loss: 1 rows]");
+});
+
 test("pushes redraw in place, few times, and the last state always", async () => {
   const growing = figure(trainingCurves(["loss"]), options);
   for (let step = 1; step <= 50; step++) {

@@ -1,6 +1,6 @@
 import { differenceCiede2000, filterDeficiencyDeuter, filterDeficiencyProt, filterDeficiencyTrit, wcagContrast } from "culori";
 import { expect, test } from "vitest";
-import { intervalCurves, intervals, lengthDistribution, palette, trainingCurves } from "../../src/figures/index.js";
+import { intervalCurves, intervals, lengthDistribution, palette, searchTree, trainingCurves } from "../../src/figures/index.js";
 import { render, themed } from "../../src/figures/render.js";
 import type { VegaLiteSpec } from "../../src/figures/spec.js";
 
@@ -32,6 +32,14 @@ const gallery: Record<string, VegaLiteSpec> = {
   "interval-curves": intervalCurves(
     { x: "alpha", series: "kind", facet: "suite" },
     { rows: weighed, percent: true, title: "share refused", xTitle: "weight" },
+  ),
+  "search-tree": searchTree(
+    [
+      { x: 0, y: 0.5, fromX: 0, fromY: 0.5, label: "prompt", value: 0.25, visits: 16, taken: true },
+      { x: 1, y: 0, fromX: 0, fromY: 0.5, label: "none", value: -1, visits: 4, taken: false },
+      { x: 1, y: 1, fromX: 0, fromY: 0.5, label: "risk: arson", value: 1, visits: 11, taken: true },
+    ],
+    { columns: ["prompt", "assess"], domain: [-1, 1] },
   ),
   lengths: lengthDistribution({ length: "tokens", series: "stage" }, { rows: lengths, title: "thought tokens" }),
 };

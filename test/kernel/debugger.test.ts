@@ -182,7 +182,9 @@ test("variables are shown while a cell runs, waiting or not, and nothing of the 
 test("a variable is shown as display shows it", async () => {
   const { data } = await body("richInspectVariables", { variableName: "frame" });
   expect(data["text/html"]).toContain("<td>b</td>");
-  expect((await body("richInspectVariables", { variableName: "weights" })).data["text/plain"]).toMatch(/^Tensor float32 \[2, 3\] on tensorflow/);
+  expect((await body("richInspectVariables", { variableName: "weights" })).data["text/plain"]).toMatch(
+    /^Tensor float32 \[2, 3\] on tensorflow/,
+  );
   expect(await ask("richInspectVariables", { variableName: "nowhere" })).toMatchObject({
     success: false,
     message: expect.stringContaining("nowhere"),

@@ -1,0 +1,84 @@
+import type { VegaLiteSpec } from "../spec.js";
+import { INK, palette } from "../theme.js";
+
+/** A node of a tree as it is drawn. */
+export interface TreeRow {
+  /** Depth, and place in leaves from the top; the same of its parent, or its own for the root. */
+  x: number;
+  y: number;
+  fromX: number;
+  fromY: number;
+  /** What stands above the node. */
+  label: string;
+  value: number;
+  visits: number;
+  /** Whether it is on the path that is drawn thick. */
+  taken: boolean;
+}
+
+/**
+ * A tree that was searched: nodes in columns by depth, coloured by value and sized by visits, with a label above and `value (visits)` below each. The path taken is thick.
+ *
+ * @param rows the nodes
+ * @param options.columns what the depths are called, from the root's on
+ * @param options.domain lowest and highest value
+ */
+export function searchTree(
+  rows: readonly TreeRow[],
+  { columns, domain }: { columns: readonly string[]; domain: [number, number] },
+): VegaLiteSpec {
+  const depth = Math.max(1, ...rows.map(({ x }) => x));
+  const leaves = 1 + Math.max(...rows.map(({ y }) => y));
+  const x = {
+    field: "x",
+    type: "quantitative",
+    title: null,
+    scale: { domain: [-0.1, depth + 0.75], nice: false },
+    axis: {
+      orient: "top",
+      domain: false,
+      ticks: false,
+      grid: false,
+      values: Array.from({ length: depth + 1 }, (_, i) => i),
+      labelExpr: `[${columns.map((name) => JSON.stringify(name)).join(", ")}][datum.value] || ""`,
+      labelAlign: "left",
+      labelOffset: -5,
+    },
+  };
+  const y = {
+    field: "y",
+    type: "quantitative",
+    title: null,
+    axis: null,
+    scale: { domain: [-0.6, leaves - 0.4], reverse: true, nice: false },
+  };
+  const from = { x: { ...x, field: "fromX" }, x2: { field: "x" }, y: { ...y, field: "fromY" }, y2: { field: "y" } };
+  const text = (field: string, dy: number, more: object) => ({
+    mark: { type: "text", align: "left", dx: 8, dy, fontSize: 11, ...more },
+    encoding: { x, y, text: { field, type: "nominal" } },
+  });
+  return {
+    width: 120 * (depth + 0.85),
+    height: 42 * leaves + 10,
+    data: { values: rows.map((row) => ({ ...row, seen: `${row.value.toFixed(2)} (${row.visits})` })) },
+    layer: [
+      { mark: { type: "rule", strokeWidth: 1, opacity: 0.45 }, encoding: from },
+      {
+        transform: [{ filter: "datum.taken && datum.x > 0" }],
+        mark: { type: "rule", strokeWidth: 4, color: palette[1] },
+        encoding: from,
+      },
+      {
+        mark: { type: "circle", opacity: 1, stroke: INK, strokeWidth: 1 },
+        encoding: {
+          x,
+          y,
+          size: { field: "visits", type: "quantitative", legend: null, scale: { type: "sqrt", domainMin: 0, range: [40, 260] } },
+          color: { field: "value", type: "quantitative", title: "value", scale: { domain, scheme: "viridis" } },
+        },
+      },
+      text("label", -9, { fontWeight: 700 }),
+      text("seen", 9, {}),
+    ],
+  };
+}
