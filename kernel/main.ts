@@ -1,6 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { Worker } from "node:worker_threads";
 import { createState, type FromMain, type ProtocolData, State, type ToMain } from "./wire/bridge.js";
+import { makeRoom } from "./wire/room.js";
 
 /**
  * The kernel: `node dist/kernel/main.js CONNECTION_FILE`. The protocol's thread owns the sockets, the language's thread checks and compiles cells and completes names; this
@@ -23,7 +24,10 @@ process.on("warning", (warning) => {
 const state = createState();
 const data: ProtocolData = { connectionFile, state };
 const protocol = new Worker(new URL("./wire/protocol-worker.js", import.meta.url), { workerData: data, execArgv: [] });
-const post = (message: FromMain) => protocol.postMessage(message);
+const post = (message: FromMain) => {
+  if (message.type === "stream") makeRoom(state);
+  protocol.postMessage(message);
+};
 let receive: (message: ToMain) => void = (message) => early.push(message);
 const early: ToMain[] = []; // what comes before the session is there
 protocol.on("message", (message: ToMain) => receive(message));

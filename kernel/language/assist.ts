@@ -24,12 +24,15 @@ export function isComplete(code: string): Completeness {
   if (faults.length === 0 || isJsx(code)) return { status: "complete" };
   const end = code.trimEnd().length;
   const first = faults[0]!;
-  const atEnd = (first.start ?? 0) >= end || UNTERMINATED.has(first.code);
+  const isCut = first.code === UNTERMINATED_STRING && !code.trimEnd().endsWith("\\"); // such a string ends with its line
+  const atEnd = !isCut && ((first.start ?? 0) >= end || UNTERMINATED.has(first.code));
   if (!atEnd) return { status: "invalid" };
   const line = code.trimEnd().split("\n").at(-1) ?? "";
   const indent = /^\s*/.exec(line)![0] + (/[{([]$/.test(line) ? "  " : "");
   return { status: "incomplete", indent };
 }
+
+const UNTERMINATED_STRING = 1002;
 
 export interface Completions {
   matches: string[];

@@ -49,10 +49,12 @@ export enum State {
   Terminating = 3,
   /** 1 when the running cell has asked for its `AbortSignal`: it is given time to end by itself. */
   SignalTaken = 4,
+  /** How many texts the protocol's thread has still to take; see `room.ts`. */
+  Printed = 5,
 }
 
 /** The memory for `State`. */
-export const createState = () => new Int32Array(new SharedArrayBuffer(5 * Int32Array.BYTES_PER_ELEMENT));
+export const createState = () => new Int32Array(new SharedArrayBuffer(6 * Int32Array.BYTES_PER_ELEMENT));
 
 /** What the protocol's thread is started with. */
 export interface ProtocolData {

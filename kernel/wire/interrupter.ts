@@ -3,8 +3,11 @@ import { State, type ToMain } from "./bridge.js";
 import { signalChildren } from "./process-tree.js";
 
 const TICK = 30;
-/** How long a main thread that does not answer is left alone, ms: a program that has taken its cell's signal may end by itself. */
-const PATIENCE = 60;
+/**
+ * How long a main thread that does not answer is left alone, ms: TensorFlow.js's `fit` comes back to the event loop every 125 ms, where it ends in order; terminated, its model
+ * counts as being trained for ever. A program that has taken its cell's signal may end by itself.
+ */
+const PATIENCE = 300;
 const PATIENCE_WITH_SIGNAL = 500;
 const MAX_PATIENCE = 1000;
 /** A termination that takes longer waits for a blocking call, which may be waiting for a process, ms. */

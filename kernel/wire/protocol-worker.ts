@@ -12,6 +12,7 @@ import { createHeader, decode, encode, endpoint, type Header, type Message, Repl
 import { Outbox } from "./outbox.js";
 import { signalChildren } from "./process-tree.js";
 import { type Job, patience, RequestQueue, type Step } from "./request-queue.js";
+import { taken } from "./room.js";
 import { StreamBuffer } from "./stream-buffer.js";
 
 /**
@@ -246,8 +247,10 @@ async function close(): Promise<void> {
 main.on("message", (message: FromMain) => {
   if (message.type === "reply") void finish(message);
   else if (message.type === "publish") publish(message.msgType, message.content, message.parent, message.metadata, message.buffers);
-  else if (message.type === "stream") streams.write(message.parent, message.name, message.text);
-  else if (message.type === "input") askReader(message);
+  else if (message.type === "stream") {
+    taken(state);
+    streams.write(message.parent, message.name, message.text);
+  } else if (message.type === "input") askReader(message);
   else if (message.type === "pong") interrupter.pong();
   else if (message.type === "interrupt") interrupt();
   else if (message.type === "child") interrupter.child(message.pid, message.ended);

@@ -10,13 +10,21 @@ const TRIED = 200;
  * the page is to load from elsewhere is not asked for: such a specification is compiled only.
  * @throws FigureError in one line
  */
-export async function tryFigure(spec: VegaLiteSpec): Promise<void> {
+export async function tryFigure(shown: VegaLiteSpec): Promise<void> {
+  const spec = copied(shown) as VegaLiteSpec; // Vega writes into the rows that it is given
   try {
     if (loads(spec)) await compileOnly(spec);
     else if ((await countSome(spec)) === 0) checkDrawn(spec, await count(spec));
   } catch (error) {
     throw withoutStack(error);
   }
+}
+
+/** Lists and plain objects anew, with the values in them. */
+function copied(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(copied);
+  const isPlain = isRecord(value) && [Object.prototype, null].includes(Object.getPrototypeOf(value));
+  return isPlain ? Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, copied(inner)])) : value;
 }
 
 /** The marks of an even part of many rows; 0 where there are few. */

@@ -85,9 +85,7 @@ export function widget<State extends object>({ esm, css, state, still }: WidgetO
     send({ method, ...data }, buffers);
   }
 
-  const tell = (changed: Partial<State>) => {
-    for (const listener of [...changes]) listener(changed);
-  };
+  const tell = (changed: Partial<State>) => callAll(changes, changed);
 
   /** The page has changed something. All pages are told, as ipywidgets does, so that two of them agree. */
   function update(data: Record<string, unknown>, buffers: Uint8Array[]): void {
@@ -107,7 +105,7 @@ export function widget<State extends object>({ esm, css, state, still }: WidgetO
     const data = content.data as Record<string, unknown>;
     if (data.method === "update") update(data, buffers);
     else if (data.method === "request_state") sendState("update", whole());
-    else if (data.method === "custom") for (const listener of [...messages]) listener(data.content, buffers);
+    else if (data.method === "custom") callAll(messages, data.content, buffers);
   };
   comm.onClose = () => {
     open = false;
@@ -140,6 +138,19 @@ export function widget<State extends object>({ esm, css, state, still }: WidgetO
       return { ...still?.(values)[DISPLAY](), "text/plain": inWords(values), ...view };
     },
   };
+}
+
+/** Calls all listeners. What one of them throws is told as any error that nobody caught, once the others have been called. */
+function callAll<Args extends unknown[]>(listeners: Iterable<(...args: Args) => void>, ...args: Args): void {
+  for (const listener of [...listeners]) {
+    try {
+      listener(...args);
+    } catch (thrown) {
+      queueMicrotask(() => {
+        throw thrown;
+      });
+    }
+  }
 }
 
 /** What stands in the place of a widget that nothing else shows. */

@@ -95,3 +95,12 @@ test("many rows are tried in part, and all where the part draws nothing", async 
     "{ $schema, data: { values: Array.from({ length: 50_000 }, (_, x) => ({ x, y: x })) }, mark: 'point', encoding: { x, y }, transform: [{ filter: 'datum.x == 7' }] }";
   expect((await run(`(${spec})`)).reply.content.status).toBe("ok");
 });
+
+test("the reader's rows stay as they are, frozen ones too", async () => {
+  const bar = "({ $schema, data: { values: rows }, mark: 'bar', encoding: { x: { field: 'a', type: 'quantitative' } } })";
+  await run("const rows: any[] = [{ a: 1 }, { a: 2, at: new Date(0) }];");
+  expect(result(await run(bar))).not.toContain("vega_id");
+  expect(result(await run("rows.flatMap((row) => Object.getOwnPropertySymbols(row)).length"))).toBe("0");
+  await run("rows.splice(0, 2, Object.freeze({ a: 3 }));");
+  expect(types(await run(bar))).toEqual(["execute_input", "execute_result"]);
+});

@@ -217,6 +217,28 @@ test("training in a package ends with its cell, and another may begin", async ()
   expect(result(await run("(await fit(2)).epoch.length"))).toBe("2");
 });
 
+test("a model whose training was stopped can be trained again, a large one too", async () => {
+  await run(
+    "import * as tf2 from '@tensorflow/tfjs-node'; const wide = tf2.sequential(); wide.add(tf2.layers.dense({ units: 512, inputShape: [256] })); wide.add(tf2.layers.dense({ units: 1 }));\n" +
+      "wide.compile({ loss: 'meanSquaredError', optimizer: 'sgd' }); const X = tf2.randomNormal([4000, 256]), Y = tf2.randomNormal([4000, 1]);",
+  );
+  for (let turn = 0; turn < 3; turn++) {
+    expect(failed(await kernel.runAndInterrupt("await wide.fit(X, Y, { epochs: 1000, verbose: 0 })", 700)).ename).toBe("KeyboardInterrupt");
+    expect(result(await run("(await wide.fit(X, Y, { epochs: 1, verbose: 0 })).epoch.length"))).toBe("1");
+  }
+});
+
+test.each(["console.log('x'.repeat(1000))", "process.stdout.write('y')"])("a flood of %s is stopped like any loop", async (print) => {
+  const cell = kernel.begin(`for (;;) ${print};`);
+  await kernel.output(cell);
+  await new Promise((r) => setTimeout(r, 500));
+  const asked = performance.now();
+  await kernel.ask("control", "interrupt_request", {});
+  expect(performance.now() - asked).toBeLessThan(500);
+  expect(failed(await cell.done).ename).toBe("KeyboardInterrupt");
+  expect(performance.now() - asked).toBeLessThan(3000);
+});
+
 test.each([
   [
     "awaits its timers",

@@ -155,6 +155,8 @@ test.each([
   ["`open", "incomplete"],
   ["/a{/.test('')", "complete"],
   ["1 1 1", "invalid"],
+  ["const x = 'abc", "invalid"], // no further line completes it
+  ["const x = 'abc\\", "incomplete"],
 ])("is_complete: %s", async (code, status) => {
   expect((await kernel.ask("shell", "is_complete_request", { code })).content.status).toBe(status);
 });

@@ -82,7 +82,7 @@ async function open(clientId: string = randomUUID()): Promise<KernelConnection> 
   return connection;
 }
 
-/** Asks for kernel_info on both channels, every half second until there is an answer and iopub is heard: what is broadcast before that is lost. */
+/** Asks for kernel_info on both channels, every half second until shell's is answered and iopub is heard, its end too: what is broadcast before that is lost. */
 async function ready(connection: KernelConnection): Promise<void> {
   let heard = false;
   let answered = false;
@@ -94,10 +94,9 @@ async function ready(connection: KernelConnection): Promise<void> {
   };
   while (!heard || !answered) {
     const pause = sleep(500);
-    const asked = [send(connection, "control", "kernel_info_request"), connection.requestKernelInfo()].map((reply) =>
-      reply.then(answer, () => {}),
-    );
-    await Promise.race([pause, Promise.all(asked)]);
+    const control = send(connection, "control", "kernel_info_request").catch(() => {});
+    const shell = connection.requestKernelInfo().then(answer, () => {}); // settles behind its `idle`
+    await Promise.race([pause, Promise.all([control, shell])]);
   }
 }
 

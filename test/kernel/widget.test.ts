@@ -115,3 +115,15 @@ test("a still picture stands beside the view", async () => {
   expect(shown["image/svg+xml"]).toBe("<svg><text>2</text></svg>");
   expect(shown["text/plain"]).toContain("n = 2");
 });
+
+test("a listener that fails is told, and the others and the cell go on", async () => {
+  const open = await make("shared");
+  await run(
+    "shared.on('change', () => { throw new Error('first fails'); }); shared.on('change', ({ count }) => console.log('second', count));",
+  );
+  const answer = await run("shared.set('count', 8); shared.set('count', 9); shared.get('count')");
+  expect(result(answer)).toBe("9");
+  send(open.content.comm_id, { method: "update", state: { count: 10 }, buffer_paths: [] });
+  await kernel.until((m) => m.content.name === "stdout" && m.content.text?.includes("second 10"));
+  await kernel.until((m) => m.content.name === "stderr" && m.content.text?.includes("first fails"));
+});
