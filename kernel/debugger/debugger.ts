@@ -7,7 +7,7 @@ import { Cells, SEED } from "./cells.js";
 import { DOOR } from "./exposed.js";
 import { MainInspector } from "./inspector.js";
 import { type Frame, Program } from "./program.js";
-import { type Body, capabilities, event, failure, Refusal, type Request, response, shownTo, THREAD } from "./protocol.js";
+import { type Body, capabilities, event, failure, Refusal, type Request, response, shownTo, THREAD, thrownText } from "./protocol.js";
 import { valueReader } from "./values.js";
 import { type VariableTable, variableTable } from "./variables.js";
 
@@ -181,7 +181,15 @@ export class Debugger {
     scopes: async ({ frameId }: DebugProtocol.ScopesArguments) => {
       const { v8, script } = this.frame(frameId);
       const inner = v8.scopeChain.filter(({ type }) => !["global", "script", "with", "module"].includes(type)).map(({ object }) => object);
-      const locals = await this.askWith("frameScope", [{ value: script.source }, ...inner]);
+      const names = await this.askWith("frameNames", [{ value: script.source }, ...inner]);
+      const now = await this.v8.post<V8Debugger.EvaluateOnCallFrameReturnType>("Debugger.evaluateOnCallFrame", {
+        callFrameId: v8.callFrameId,
+        expression: valuesOf(names),
+        silent: true,
+        objectGroup: "scope",
+      });
+      const locals = await this.askWith("frameScope", [{ value: names }, resultOf(now), ...inner]);
+      await this.v8.post("Runtime.releaseObjectGroup", { objectGroup: "scope" });
       const globals = await this.ask("globalScope");
       return {
         scopes: [
@@ -299,6 +307,10 @@ export class Debugger {
 
 const isName = (text: unknown): text is string => typeof text === "string" && /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u.test(text);
 
+/** An expression of the values that names have now, each in a list, which is empty before a name's declaration. V8's scopes hold those of the stop. */
+const valuesOf = (names: readonly string[]): string =>
+  `[${names.map((name) => `(() => { try { return [${name}]; } catch { return []; } })()`).join(", ")}]`;
+
 /** @throws Refusal with what the program has thrown */
 function resultOf({
   result,
@@ -308,8 +320,7 @@ function resultOf({
   exceptionDetails?: V8Runtime.ExceptionDetails | undefined;
 }): V8Runtime.RemoteObject {
   if (!exceptionDetails) return result;
-  const { exception, text } = exceptionDetails;
-  throw new Refusal((exception?.description ?? String(exception?.value ?? text)).split("\n")[0]!);
+  throw new Refusal(thrownText(exceptionDetails));
 }
 
 /** A value of the main thread as an argument of a function there. */

@@ -2,10 +2,11 @@ import type { Debugger as V8 } from "node:inspector";
 import type { DebugProtocol } from "@vscode/debugprotocol";
 import type { CellSource } from "../language/stack.js";
 import { breakableAt, breakables } from "./cell-lines.js";
-import type { Cells, Script } from "./cells.js";
+import type { CellBreakpoint, Cells, Script } from "./cells.js";
+import { asExpression, byV8, CONDITION, faultOf } from "./conditions.js";
 import type { MainInspector } from "./inspector.js";
-import { THREAD } from "./protocol.js";
-import { goesOn, MAX_STEPS, type Position, type StepKind } from "./steps.js";
+import { THREAD, thrownText } from "./protocol.js";
+import { goesOn, MAX_STEPS, type Position, passesOver, type StepKind } from "./steps.js";
 
 /** A frame of a cell while the program stands still. */
 export interface Frame {
@@ -36,6 +37,7 @@ const COMMANDS = {
 /** The program under V8's debugger: where it stops and stands, and how it goes on. */
 export class Program {
   private readonly files = new Map<string, string>(); // by script id
+  private readonly conditions = new Map<string, string>(); // by V8's breakpoints
   private entry: string | undefined; // the breakpoint at the beginning of every cell
   private step: { kind: StepKind; from: Position | undefined; left: number } | undefined;
   private halted = false; // V8 stands still, perhaps for us only
@@ -75,6 +77,7 @@ export class Program {
     this.entry = undefined;
     this.halted = false;
     this.files.clear();
+    this.conditions.clear();
   }
 
   /** V8 has read a script. */
@@ -92,20 +95,56 @@ export class Program {
       await this.resume(this.step?.kind === "pause" ? "Debugger.stepInto" : "Debugger.resume");
       return;
     }
+    const hits = hitBreakpoints.filter((id) => id !== this.entry);
+    const { hit, fault } = await this.holds(hits, top);
+    if (!this.halted) return; // an interrupt has let it go on meanwhile
     const frames = this.framesOf(callFrames);
     const [inner] = frames;
-    const hit = hitBreakpoints.some((id) => id !== this.entry);
     const thrown = reason === "exception" || reason === "promiseRejection";
     const step = this.step;
-    if (!inner || (step && !hit && !thrown && step.left-- > 0 && goesOn(step.kind, step.from, inner.position))) {
-      await this.resume(inner && step ? (step.kind === "stepIn" ? "Debugger.stepInto" : "Debugger.stepOver") : "Debugger.resume");
+    const missed = hits.length > 0 && !hit && !thrown;
+    if (!inner || (missed && !step)) {
+      await this.resume("Debugger.resume");
+      return;
+    }
+    if (missed && step && passesOver(step.kind, step.from, inner.position)) {
+      await this.resume("Debugger.stepOut"); // V8 has forgotten the step
+      return;
+    }
+    if (step && !hit && !thrown && step.left-- > 0 && goesOn(step.kind, step.from, inner.position)) {
+      await this.resume(step.kind === "stepIn" ? "Debugger.stepInto" : "Debugger.stepOver");
       return;
     }
     this.step = undefined;
     this.frames = frames;
     const why = hit ? "breakpoint" : thrown ? "exception" : step ? (step.kind === "pause" ? "pause" : "step") : "breakpoint";
-    const text = thrown ? (data as { description?: string } | undefined)?.description?.split("\n")[0] : undefined;
+    const text = thrown ? (data as { description?: string } | undefined)?.description?.split("\n")[0] : fault;
+    if (fault) this.listener.event("output", { category: "stderr", output: `${fault}\n` });
     this.listener.event("stopped", { reason: why, threadId: THREAD, allThreadsStopped: true, ...(text && { text, description: text }) });
+  }
+
+  /** Whether one of V8's breakpoints is to stop here. One whose condition fails does, with what is wrong with it. */
+  private async holds(ids: readonly string[], top: V8.CallFrame | undefined): Promise<{ hit: boolean; fault?: string }> {
+    const conditions = ids.map((id) => this.conditions.get(id));
+    if (conditions.includes(undefined)) return { hit: true };
+    for (const condition of conditions as string[]) {
+      try {
+        const { result, exceptionDetails } = await this.v8.post<V8.EvaluateOnCallFrameReturnType>("Debugger.evaluateOnCallFrame", {
+          callFrameId: top!.callFrameId,
+          expression: asExpression(condition),
+          silent: true,
+          returnByValue: true,
+          timeout: CONDITION,
+        });
+        if (exceptionDetails) return { hit: true, fault: `the condition ${condition} has thrown ${thrownText(exceptionDetails)}` };
+        if (result.value === true) return { hit: true };
+      } catch (error) {
+        const { message } = error as Error;
+        const cause = message === "Execution was terminated" ? `has not ended within ${CONDITION / 1000} s` : `failed: ${message}`;
+        return { hit: true, fault: `the condition ${condition} ${cause}` };
+      }
+    }
+    return { hit: false };
   }
 
   /** V8 goes on. */
@@ -149,10 +188,12 @@ export class Program {
     const breakpoints = this.cells.want(path, wanted);
     const scripts = this.cells.scriptsOf(path);
     for (const script of scripts) await this.bind(script);
-    return breakpoints.map(({ id, line }) => this.described(id, line, scripts.at(-1), path));
+    return breakpoints.map((breakpoint) => this.described(breakpoint, scripts.at(-1), path));
   }
 
-  private described(id: number, line: number, script: Script | undefined, path: string): DebugProtocol.Breakpoint {
+  private described({ id, line, condition }: CellBreakpoint, script: Script | undefined, path: string): DebugProtocol.Breakpoint {
+    const fault = condition ? faultOf(condition) : undefined;
+    if (fault) return { id, verified: false, line, source: { path }, message: fault };
     const place = script && breakableAt(script.places, line);
     const source = { path };
     if (place) return { id, verified: true, line: place.line, source };
@@ -164,8 +205,8 @@ export class Program {
     const cell = await this.listener.cell(file);
     if (!cell) return;
     const script = await this.add(cell, scriptId);
-    for (const { id, line } of this.cells.wantedIn(script.path))
-      this.listener.event("breakpoint", { reason: "changed", breakpoint: this.described(id, line, script, script.path) });
+    for (const breakpoint of this.cells.wantedIn(script.path))
+      this.listener.event("breakpoint", { reason: "changed", breakpoint: this.described(breakpoint, script, script.path) });
   }
 
   private async add(cell: CellSource, scriptId: string): Promise<Script> {
@@ -179,19 +220,24 @@ export class Program {
 
   /** Sets in V8 what clients want in a script, and nothing else. */
   private async bind(script: Script): Promise<void> {
-    for (const breakpointId of script.breakpoints.splice(0)) await this.v8.post("Debugger.removeBreakpoint", { breakpointId });
+    for (const breakpointId of script.breakpoints.splice(0)) {
+      await this.v8.post("Debugger.removeBreakpoint", { breakpointId });
+      this.conditions.delete(breakpointId);
+    }
     const places = new Map<object, string | undefined>();
     for (const { line, condition } of this.cells.wantedIn(script.path)) {
-      const place = breakableAt(script.places, line);
+      const place = condition && faultOf(condition) ? undefined : breakableAt(script.places, line);
       if (place) places.set(place.emitted, condition);
     }
     for (const [emitted, condition] of places) {
       const location = { scriptId: script.scriptId, ...emitted };
+      const quick = condition ? byV8(condition) : undefined;
       const { breakpointId } = await this.v8.post<V8.SetBreakpointReturnType>("Debugger.setBreakpoint", {
         location,
-        ...(condition && { condition }),
+        ...(quick && { condition: quick }),
       });
       script.breakpoints.push(breakpointId);
+      if (condition) this.conditions.set(breakpointId, condition);
     }
   }
 

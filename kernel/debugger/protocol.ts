@@ -1,3 +1,4 @@
+import type { Runtime as V8Runtime } from "node:inspector";
 import type { DebugProtocol } from "@vscode/debugprotocol";
 
 /** Cells run in one thread; this is its number in the protocol. */
@@ -43,6 +44,10 @@ export const capabilities: DebugProtocol.Capabilities = {
   supportsModulesRequest: true,
   exceptionBreakpointFilters: [{ filter: "all", label: "All exceptions", default: false }],
 };
+
+/** What the program has thrown, in one line. */
+export const thrownText = ({ exception, text }: V8Runtime.ExceptionDetails): string =>
+  (exception?.description ?? String(exception?.value ?? text)).split("\n")[0]!;
 
 const PRIMITIVES = new Set(["number", "string", "boolean", "bigint", "symbol"]);
 

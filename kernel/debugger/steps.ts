@@ -22,3 +22,9 @@ export function goesOn(kind: StepKind, from: Position | undefined, now: Position
   const same = now.file === from.file && now.functionName === from.functionName && now.place.line === from.place.line;
   return same && now.depth <= from.depth;
 }
+
+/** Whether a step that began at `from` is in a call that it passes over. */
+export function passesOver(kind: StepKind, from: Position | undefined, now: Position): boolean {
+  if (!from) return false;
+  return (kind === "next" && now.depth > from.depth) || (kind === "stepOut" && now.depth >= from.depth);
+}

@@ -13,8 +13,13 @@ export interface VariableTable {
   globals(): DebugProtocol.Variable[];
   /** A number for the session's names. */
   globalScope(): number;
-  /** A number for what is in a frame: its scopes from the inmost to the outmost, as far as the reader's text has such names. */
-  frameScope(source: string, ...scopes: object[]): number;
+  /** The names in a frame's scopes, from the inmost to the outmost, as far as the reader's text has them. */
+  frameNames(source: string, ...scopes: object[]): string[];
+  /**
+   * A number for what is in a frame.
+   * @param values what each name is now, in a list; where that is empty, the scopes say it
+   */
+  frameScope(names: readonly string[], values: readonly (readonly unknown[])[], ...scopes: object[]): number;
   /** What is inside a variable or a scope. Null where its number means nothing any more. */
   variables(reference: number, wanted: Wanted): DebugProtocol.Variable[] | null;
   /** A value as the answer to an evaluation. */
@@ -121,14 +126,16 @@ export function variableTable(exposed: Exposed, reader: ValueReader): VariableTa
       return globals().map(variable);
     },
     globalScope: () => add({ entries: globals }),
-    frameScope(source, ...scopes) {
+    frameNames(source, ...scopes) {
       const words = new Set(source.match(/[\p{ID_Start}$_][\p{ID_Continue}$]*/gu));
-      const found = new Map<string, unknown>();
-      for (const scope of scopes) {
-        for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(scope)))
-          if (words.has(name) && !found.has(name)) found.set(name, value);
-      }
-      return add({ entries: () => [...found].map(([name, value]) => [name, value, name]) });
+      return [...new Set(scopes.flatMap((scope) => Object.getOwnPropertyNames(scope)))].filter((name) => words.has(name));
+    },
+    frameScope(names, values, ...scopes) {
+      const found = names.map((name, i): Entry => {
+        const scope = scopes.find((scope) => Object.hasOwn(scope, name))!;
+        return [name, values[i]!.length > 0 ? values[i]![0] : Object.getOwnPropertyDescriptor(scope, name)!.value, name];
+      });
+      return add({ entries: () => found });
     },
     variables,
     result(value) {

@@ -128,7 +128,7 @@ async function debug({ channel, message }: Job): Promise<void> {
     run: (code) => {
       const content = { code, silent: true, store_history: false, allow_stdin: false, stop_on_error: false };
       const header = createHeader("execute_request", session);
-      take(queue.arrived("shell", { identities: [], header, parentHeader: {}, metadata: {}, content, buffers: [] }));
+      take(queue.ownCell({ identities: [], header, parentHeader: {}, metadata: {}, content, buffers: [] }));
     },
   });
   debugParent = message.header;

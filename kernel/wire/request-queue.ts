@@ -5,6 +5,8 @@ export interface Job {
   readonly id: number;
   readonly channel: "shell" | "control";
   readonly message: Message;
+  /** The kernel's own: no failure before it aborts it. */
+  readonly own?: true;
 }
 
 /** What is to be done with a request now. */
@@ -70,6 +72,12 @@ export class RequestQueue {
     return isReminded ? [...steps, step("remind", job)] : steps;
   }
 
+  /** The kernel has a cell to run behind those that wait. */
+  ownCell(message: Message): Step[] {
+    this.waiting.push({ id: this.nextId++, channel: "shell", message, own: true });
+    return this.next();
+  }
+
   /** A request has waited long enough: if it still does, it is answered out of its turn; a cell is prepared for it. */
   overdue(job: Job): Step[] {
     const at = this.waiting.indexOf(job);
@@ -94,9 +102,9 @@ export class RequestQueue {
     return [...steps, ...aborted.flatMap((other) => [step("busy", other), step("abort", other), step("idle", other)]), ...this.next()];
   }
 
-  /** Takes the execute requests out of those that wait. */
+  /** Takes clients' execute requests out of those that wait. */
   private takeExecutions(): Job[] {
-    const taken = this.waiting.filter(isCell);
+    const taken = this.waiting.filter((job) => isCell(job) && !job.own);
     const left = this.waiting.filter((job) => !taken.includes(job));
     this.waiting.splice(0, this.waiting.length, ...left);
     return taken;

@@ -4,6 +4,7 @@ import ts from "typescript";
 import { describe, expect, test } from "vitest";
 import { breakableAt, breakables, CellLines } from "../../kernel/debugger/cell-lines.js";
 import { Cells } from "../../kernel/debugger/cells.js";
+import { byV8, faultOf } from "../../kernel/debugger/conditions.js";
 import { murmur2 } from "../../kernel/debugger/murmur2.js";
 import { shownTo } from "../../kernel/debugger/protocol.js";
 import { goesOn, type Position } from "../../kernel/debugger/steps.js";
@@ -239,11 +240,18 @@ describe("the table", () => {
   });
 
   test("a scope shows what the reader's text names, the innermost first", () => {
-    const reference = table.frameScope("const a = b1; // $erpo", { a: 1, a_1: 2 }, { a: 3, b1: 4, c: 5 });
+    const scopes = [
+      { a: 1, a_1: 2 },
+      { a: 3, b1: 4, c: 5 },
+    ];
+    const names = table.frameNames("const a = b1; // $erpo", ...scopes);
+    const reference = table.frameScope(names, [[], []], ...scopes);
     expect(table.variables(reference, {})!.map(({ name, value }) => [name, value])).toEqual([
       ["a", "1"],
       ["b1", "4"],
     ]);
+    const later = table.variables(table.frameScope(names, [[undefined], []], ...scopes), {})!;
+    expect(later.map(({ value }) => value)).toEqual(["undefined", "4"]);
   });
 
   test("numbers mean nothing once the names are listed again", () => {
@@ -252,4 +260,31 @@ describe("the table", () => {
     table.globals();
     expect(table.variables(before.variablesReference, {})).toBeNull();
   });
+});
+
+test("V8 evaluates conditions without calls and assignments by itself, and stops where one throws", () => {
+  for (const condition of ["u === 1", "(u + 1) % 2 === 0 && !(row.size <= 3)", "name === 'f(x) = 1'", "rows[i]?.size !== 2"])
+    expect(byV8(condition), condition).toBeDefined();
+  for (const condition of [
+    "f()",
+    "f (1)",
+    "a && (() => 1)()",
+    "tag`x`",
+    "new A",
+    "n++ > 3",
+    "n = 3",
+    "a[f(1)]",
+    "x?.(1)",
+    "(f)(1)",
+    "a/**/(1)",
+  ])
+    expect(byV8(condition), condition).toBeUndefined();
+  const holds = (condition: string, u: number) => new Function("u", `return eval(${JSON.stringify(byV8(condition))})`)(u);
+  expect([holds("u === 1", 1), holds("u === 1", 2), holds("u", 5), holds("u.x.y", 1)]).toEqual([true, false, true, true]);
+});
+
+test("a condition is an expression of JavaScript", () => {
+  expect(faultOf("u === 1 // one")).toBeUndefined();
+  expect(faultOf("(() => { while (true) {} })()")).toBeUndefined(); // not run
+  for (const condition of ["u ===", "u as number === 1", "while (true) {}", "return 1"]) expect(faultOf(condition)).toContain(condition);
 });

@@ -298,6 +298,85 @@ test("conditions, the cell's own debugger statement, and what the cell's source 
   expect(result(await cell.done)).toBe("9");
 });
 
+/** Sets a breakpoint with a condition. */
+async function stopIf(code: string, line: number, condition: string) {
+  const { sourcePath } = await body("dumpCell", { code });
+  return (await body("setBreakpoints", { source: { path: sourcePath }, breakpoints: [{ line, condition }] })).breakpoints[0];
+}
+
+const ROUNDS = "for (let u = 0; u < 3; u++) {\n  Math.abs(u);\n}\n7";
+
+test("an interrupt ends a condition that never ends; nobody who interrupts it is told why it stops", async () => {
+  await stopIf(ROUNDS, 2, "(() => { while(true){} })()");
+  const cell = kernel.begin(ROUNDS);
+  await kernel.until((m) => m.parentHeader.msg_id === cell.header.msg_id && m.header.msg_type === "execute_input");
+  await sleep(300);
+  await kernel.ask("control", "interrupt_request", {});
+  expect(failed(await cell.done).ename).toBe("KeyboardInterrupt");
+  expect((await globals()).found.value).toBe("9");
+  const again = kernel.begin(ROUNDS);
+  expect((await next("stopped")).text).toContain("has not ended within 1 s");
+  await stopAt(ROUNDS, []);
+  await body("continue", { threadId: 1 });
+  expect(result(await again.done)).toBe("7");
+});
+
+test("a condition with a fault says so: in its text at once, when it throws where it stops", async () => {
+  expect(await stopIf(ROUNDS, 2, "u ===")).toMatchObject({ verified: false, message: expect.stringContaining("u ===") });
+  expect(result(await run(ROUNDS))).toBe("7");
+  for (const condition of ["nope.x", "nope(u)"]) {
+    expect(await stopIf(ROUNDS, 2, condition)).toMatchObject({ verified: true });
+    const cell = kernel.begin(ROUNDS);
+    const text = `the condition ${condition} has thrown ReferenceError: nope is not defined`;
+    expect(await next("stopped")).toMatchObject({ reason: "breakpoint", text });
+    expect(await next("output")).toMatchObject({ category: "stderr", output: `${text}\n` });
+    await stopAt(ROUNDS, []);
+    await body("continue", { threadId: 1 });
+    expect(result(await cell.done)).toBe("7");
+  }
+});
+
+test("a condition with a call holds where it is true, and a step passes over one in what it calls", async () => {
+  await stopIf(ROUNDS, 2, "[2].includes(u)");
+  const cell = kernel.begin(ROUNDS);
+  await next("stopped");
+  expect((await variables((await frames())[0].id)).u.value).toBe("2");
+  await body("continue", { threadId: 1 });
+  expect(result(await cell.done)).toBe("7");
+  await stopAt(ROUNDS, []);
+  const code = "function thrice(n: number): number {\n  const by = 3;\n  return n * by;\n}\ndebugger;\nconst six = thrice(2);\nsix";
+  await stopIf(code, 3, "String(n) === '1'");
+  const stepped = kernel.begin(code);
+  await next("stopped");
+  for (const line of [6, 7]) {
+    await body("next", { threadId: 1 });
+    await next("stopped");
+    expect((await frames())[0].line).toBe(line);
+  }
+  await stopAt(code, []);
+  await body("continue", { threadId: 1 });
+  expect(result(await stepped.done)).toBe("6");
+});
+
+test("what is assigned in the console is what the frame's variables show", async () => {
+  const code = "let s = 0;\nfor (let j = 0; j < 5; j++) {\n  s += j;\n}\ns";
+  await stopIf(code, 3, "j === 3");
+  const cell = kernel.begin(code);
+  await next("stopped");
+  const [{ id }] = await frames();
+  const shown = async () => {
+    const { j, s } = await variables(id);
+    return [j.value, s.value];
+  };
+  expect(await shown()).toEqual(["3", "3"]); // 0 + 1 + 2
+  await body("evaluate", { expression: "s = 100", frameId: id });
+  await body("evaluate", { expression: "j = 4", frameId: id });
+  expect(await shown()).toEqual(["4", "100"]);
+  await body("continue", { threadId: 1 });
+  expect(result(await cell.done)).toBe("104");
+  await stopAt(code, []);
+});
+
 test("while it stands still the kernel answers; an interrupt ends the cell, and the next one runs", async () => {
   const code = "const before = 1;\nconst after = 2;\nafter";
   await stopAt(code, [2]);
@@ -344,6 +423,16 @@ test("a running loop can be paused, and a variable copied to the session's names
   await body("continue", { threadId: 1 });
   await cell.done;
   expect(result(await run("shown + 1"))).toBe("-6"); // later cells know its name
+});
+
+test("what was copied stays when the cell is interrupted", async () => {
+  const code = "{\n  const inner = [5];\n  debugger;\n  for (;;);\n}";
+  const cell = kernel.begin(code);
+  await next("stopped");
+  await body("copyToGlobals", { srcVariableName: "inner", dstVariableName: "cp", srcFrameId: (await frames())[0].id });
+  await kernel.ask("control", "interrupt_request", {});
+  expect(failed(await cell.done).ename).toBe("KeyboardInterrupt");
+  expect(result(await run("cp[0] + 1"))).toBe("6");
 });
 
 test("exceptions: all that cells throw", async () => {

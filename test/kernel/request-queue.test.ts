@@ -18,6 +18,10 @@ function createScript() {
   };
   return {
     shell: (name: string, type = "execute") => arrive("shell", name, type),
+    own: (name: string) => {
+      const header = { ...createHeader("execute_request", "kernel"), msg_id: name };
+      return words(queue.ownCell({ identities: [], header, parentHeader: {}, metadata: {}, content: {}, buffers: [] }));
+    },
     control: (name: string, type: string) => arrive("control", name, type),
     ends: (name: string) => words(queue.finished(jobs.get(name)!.id, { failed: false })),
     fails: (name: string) => words(queue.finished(jobs.get(name)!.id, { failed: true })),
@@ -35,6 +39,14 @@ describe("sequences by hand", () => {
     expect(ends("a")).toEqual(["reply a", "idle a", "busy b", "forward b"]);
     expect(ends("b")).toEqual(["reply b", "idle b"]);
     expect(running()).toBeUndefined();
+  });
+
+  test("a failure aborts clients' cells and not the kernel's own", () => {
+    const { shell, own, fails } = createScript();
+    shell("a");
+    shell("b");
+    expect(own("mine")).toEqual([]);
+    expect(fails("a")).toEqual(["reply a", "idle a", "busy b", "abort b", "idle b", "busy mine", "forward mine"]);
   });
 
   test("the cell that comes next is prepared while another takes its time", () => {
