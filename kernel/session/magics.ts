@@ -40,7 +40,10 @@ export function typescriptOf(typed: string): string | undefined {
   return code.length === typed.length ? code : undefined;
 }
 
-/** TypeScript that runs a script, in a process group of its own that a stopped cell ends, and fails where its last command does. */
+/**
+ * TypeScript that runs a script, in a process group of its own that a stopped cell ends, and fails where its last command does. The cell
+ * ends with the script's shell: what that has left in the background holds its pipes open, and prints below the cell later.
+ */
 function shellCode(script: string): string {
   return `await (async () => {
   const { spawn } = await import("node:child_process");
@@ -50,7 +53,12 @@ function shellCode(script: string): string {
     await new Promise<void>((resolve, reject) => {
       const fail = (message: string) => reject(Object.assign(new Error(message), { stack: "Error: " + message }));
       child.once("error", (error) => { over = true; fail("bash does not start: " + error.message); });
-      child.once("close", (status, signal) => { over = true; if (status === 0) resolve(); else fail("bash ended with " + (signal ?? "status " + status)); });
+      child.once("exit", (status, signal) => {
+        over = true;
+        const end = () => { if (status === 0) resolve(); else fail("bash ended with " + (signal ?? "status " + status)); };
+        child.once("close", end);
+        setTimeout(() => setImmediate(end), 50); // what the shell has printed lies in the pipes by now, and is read between the two
+      });
     });
   } finally {
     const group = -(child.pid ?? 0);

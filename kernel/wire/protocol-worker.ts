@@ -10,6 +10,7 @@ import { Interrupter } from "./interrupter.js";
 import { kernelInfo } from "./kernel-info.js";
 import { createHeader, decode, encode, endpoint, type Header, type Message, ReplayGuard, readConnection } from "./messages.js";
 import { Outbox } from "./outbox.js";
+import { ProcessGroups } from "./process-groups.js";
 import { signalChildren } from "./process-tree.js";
 import { type Job, patience, RequestQueue, type Step } from "./request-queue.js";
 import { taken } from "./room.js";
@@ -220,6 +221,9 @@ function answered(message: Message): void {
 
 // ---- life and death
 
+/** Of the processes that cells have started, for a main thread that cannot end them itself any more. */
+const groups = new ProcessGroups();
+
 function shutDown(channel: "shell" | "control", message: Message): void {
   const content = { status: "ok", restart: message.content.restart ?? false };
   reply(channel, message, "shutdown_reply", content);
@@ -227,6 +231,7 @@ function shutDown(channel: "shell" | "control", message: Message): void {
   stop({ type: "shutdown" });
   setTimeout(() => {
     signalChildren(process.pid, "SIGKILL");
+    groups.signal("SIGKILL");
     process.kill(process.pid, "SIGKILL");
   }, 1800).unref();
 }
@@ -253,8 +258,11 @@ main.on("message", (message: FromMain) => {
   } else if (message.type === "input") askReader(message);
   else if (message.type === "pong") interrupter.pong();
   else if (message.type === "interrupt") interrupt();
-  else if (message.type === "child") interrupter.child(message.pid, message.ended);
-  else if (message.type === "language") askFrom(message.questions);
+  else if (message.type === "child") {
+    interrupter.child(message.pid, message.ended);
+    if (message.ended) groups.ended(message.pid);
+    else groups.started(message.pid);
+  } else if (message.type === "language") askFrom(message.questions);
   else if (message.type === "settled") {
     interrupter.settled();
     debugging?.settled();

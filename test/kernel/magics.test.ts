@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { hintFor, magics } from "../../kernel/session/magics.js";
-import { failed, lives, printed, result, types, useKernel } from "./client.js";
+import { failed, KernelClient, lives, printed, result, types, useKernel } from "./client.js";
 
 const kernel = useKernel();
 const { run } = kernel;
@@ -24,6 +24,26 @@ test("a command ends with its cell, and so do those that it has started", async 
   expect(failed(await cell.done)).toMatchObject({ ename: "KeyboardInterrupt" });
   const pid = Number(readFileSync(join(kernel.folder, "child"), "utf8"));
   await expect.poll(() => lives(pid), { timeout: 5000 }).toBe(false);
+});
+
+test("a cell ends with its script, whatever that leaves in the background, and has all that the script has printed", async () => {
+  const left = await run("%%bash\n(until test -e go; do sleep 0.1; done; echo late; sleep 100) &\necho $! > left\nseq 5000\nexit 0");
+  expect(printed(left)).toBe(Array.from({ length: 5000 }, (_, i) => `${i + 1}\n`).join(""));
+  expect(lives(Number(readFileSync(join(kernel.folder, "left"), "utf8")))).toBe(true);
+  writeFileSync(join(kernel.folder, "go"), "");
+  await kernel.until((m) => m.parentHeader.msg_id === left.reply.parentHeader.msg_id && m.content.text === "late\n");
+  expect(failed(await run("!sleep 100 &\n!exit 3")).evalue).toBe("bash ended with status 3");
+});
+
+test("what scripts have left in the background ends with the kernel", async () => {
+  const other = await KernelClient.start();
+  await other.run("!sleep 100 >/dev/null 2>&1 & echo $! > first\n!sleep 100 & echo $! > second");
+  const pids = ["first", "second"].map((file) => Number(readFileSync(join(other.folder, file), "utf8")));
+  expect(pids.map(lives)).toEqual([true, true]);
+  void other.ask("control", "shutdown_request", { restart: false });
+  expect(await other.exited).toBe(0);
+  await expect.poll(() => pids.map(lives), { timeout: 5000 }).toEqual([false, false]);
+  await other.stop();
 });
 
 test.each([
