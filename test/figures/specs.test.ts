@@ -93,9 +93,9 @@ test("nothing is loaded, neither from files nor from the network", async () => {
 });
 
 test("a wrong specification is told in one line", async () => {
-  await expect(render(themed({ data: { values: [] }, mark: "barn" }))).rejects.toThrow(
-    /^figure: Vega-Lite cannot compile the specification \(/,
-  );
+  await expect(render(themed({ data: { values: [] }, mark: "barn" }))).rejects.toThrow(/^figure: mark is "barn"; Vega-Lite knows arc, /);
+  const wrong = { data: { values: [{ a: 1 }] }, mark: "bar", transform: [{ calculate: "((", as: "b" }] };
+  await expect(render(themed(wrong))).rejects.toThrow(/^figure: Vega-Lite cannot (compile|draw) the specification \(/);
 });
 
 test("series colours have a contrast of at least 3:1 on white and on the dark page", () => {
