@@ -140,7 +140,7 @@ export class Program {
         if (result.value === true) return { hit: true };
       } catch (error) {
         const { message } = error as Error;
-        const cause = message === "Execution was terminated" ? `has not ended within ${CONDITION / 1000} s` : `failed: ${message}`;
+        const cause = message.includes("Execution was terminated") ? `has not ended within ${CONDITION / 1000} s` : `failed: ${message}`;
         return { hit: true, fault: `the condition ${condition} ${cause}` };
       }
     }

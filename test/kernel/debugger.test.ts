@@ -306,7 +306,7 @@ async function stopIf(code: string, line: number, condition: string) {
 
 const ROUNDS = "for (let u = 0; u < 3; u++) {\n  Math.abs(u);\n}\n7";
 
-test("an interrupt ends a condition that never ends; nobody who interrupts it is told why it stops", async () => {
+test("an interrupt ends a condition that never ends; without one the program stops there and says so", async () => {
   await stopIf(ROUNDS, 2, "(() => { while(true){} })()");
   const cell = kernel.begin(ROUNDS);
   await kernel.until((m) => m.parentHeader.msg_id === cell.header.msg_id && m.header.msg_type === "execute_input");
@@ -316,6 +316,7 @@ test("an interrupt ends a condition that never ends; nobody who interrupts it is
   expect((await globals()).found.value).toBe("9");
   const again = kernel.begin(ROUNDS);
   expect((await next("stopped")).text).toContain("has not ended within 1 s");
+  expect((await next("output")).output).toContain("has not ended within 1 s");
   await stopAt(ROUNDS, []);
   await body("continue", { threadId: 1 });
   expect(result(await again.done)).toBe("7");
