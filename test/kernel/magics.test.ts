@@ -14,7 +14,7 @@ test("commands run in the notebook's folder, print as they go, and fail as bash 
   expect([printed(answer, "stdout"), printed(answer, "stderr"), result(answer)]).toEqual(["inside\n", "wrong\n", undefined]);
   expect(printed(await run('%%bash\ncd some\nfor x in 1 2; do echo "$x: `cat file`"; done'), "stdout")).toBe("1: inside\n2: inside\n");
   const error = failed(await run("%%bash\necho before\nexit 3"));
-  expect([error.evalue, error.traceback.join("\n")]).toEqual(["bash ended with status 3", "[Error: bash ended with status 3]"]);
+  expect([error.evalue, error.traceback.join("\n")]).toEqual(["bash ended with status 3", "Error: bash ended with status 3"]);
 });
 
 test("a command ends with its cell, and so do those that it has started", async () => {
