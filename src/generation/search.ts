@@ -21,7 +21,11 @@ export interface Candidate extends Completion {
   text: string;
 }
 
-/** Scores a prompt's candidates, a number each; the higher the better. @param index, prompt which prompt of the call, and the prompt itself */
+/**
+ * Scores a prompt's candidates, a number each; the higher the better.
+ * @param index which prompt of the call
+ * @param prompt the prompt itself
+ */
 export type Score = (candidates: readonly Candidate[], index: number, prompt: Prompt) => readonly number[] | Promise<readonly number[]>;
 
 /**

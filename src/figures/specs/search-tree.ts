@@ -23,10 +23,8 @@ export interface TreeRow {
  * @param options.columns what the depths are called, from the root's on
  * @param options.domain lowest and highest value
  */
-export function searchTree(
-  rows: readonly TreeRow[],
-  { columns, domain }: { columns: readonly string[]; domain: [number, number] },
-): VegaLiteSpec {
+export function searchTree(rows: readonly TreeRow[], options: { columns: readonly string[]; domain: [number, number] }): VegaLiteSpec {
+  const { columns, domain } = options;
   const depth = Math.max(1, ...rows.map(({ x }) => x));
   const leaves = 1 + Math.max(...rows.map(({ y }) => y));
   const x = {

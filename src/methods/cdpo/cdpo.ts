@@ -5,7 +5,7 @@ import { costPrompts, dual, pairsPerStep, tradeOffPrompts } from "./ascent.js";
 import { scorerPrompts, scorerSettings } from "./scorers.js";
 import { budgets, fixedWeights } from "./trade-off.js";
 
-export { type Answers, type Comparison, harmfulness, heldOutPrompts, helpfulness, mixedPrompts } from "./answers.js";
+export { type AnsweredIds, type Answers, type Comparison, harmfulness, heldOutPrompts, helpfulness, mixedPrompts } from "./answers.js";
 export {
   baseScores,
   costPrompts,
