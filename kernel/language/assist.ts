@@ -16,6 +16,8 @@ export interface Completeness {
 
 /** Codes of "unterminated ..." faults: more text mends them. */
 const UNTERMINATED = new Set([1010 /* comment */, 1160 /* template */]);
+/** A string's: it ends with its line. */
+const UNTERMINATED_STRING = 1002;
 
 /** Whether `code` could run as it is, needs more text, or is wrong whatever follows. */
 export function isComplete(code: string): Completeness {
@@ -24,15 +26,13 @@ export function isComplete(code: string): Completeness {
   if (faults.length === 0 || isJsx(code)) return { status: "complete" };
   const end = code.trimEnd().length;
   const first = faults[0]!;
-  const isCut = first.code === UNTERMINATED_STRING && !code.trimEnd().endsWith("\\"); // such a string ends with its line
+  const isCut = first.code === UNTERMINATED_STRING && !code.trimEnd().endsWith("\\");
   const atEnd = !isCut && ((first.start ?? 0) >= end || UNTERMINATED.has(first.code));
   if (!atEnd) return { status: "invalid" };
   const line = code.trimEnd().split("\n").at(-1) ?? "";
   const indent = /^\s*/.exec(line)![0] + (/[{([]$/.test(line) ? "  " : "");
   return { status: "incomplete", indent };
 }
-
-const UNTERMINATED_STRING = 1002;
 
 export interface Completions {
   matches: string[];

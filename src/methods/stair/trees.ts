@@ -14,7 +14,7 @@ import { balancedPrompts } from "../../runs/prompts.js";
 import type { Run } from "../../runs/run.js";
 import { currentSha256 } from "../../runs/stale.js";
 import { writeAtomic } from "../../setup/atomic.js";
-import { type Growth, grow } from "./mcts.js";
+import { type Growth, grow, type World } from "./mcts.js";
 import { batchSize, limits, searchSettings as settings, temperature, treePrompts, version } from "./settings.js";
 import { folderOf } from "./structured.js";
 import { rootTree, type Tree } from "./tree.js";
@@ -93,21 +93,21 @@ async function treesIdentity(run: Run, stage: string, policy: Policy, prompts: r
   };
 }
 
-/** What a search is given. */
-type Given = Parameters<Search["find"]>;
-
-/** Calls `use` with a sampler of the policy, which merges the adapter once for all that is sampled. */
+/** Calls `use` with the world of some prompts' traces; its sampler merges the adapter once for all that is sampled. @param use also gets how many tokens were sampled so far */
 async function searched(
   run: Run,
   policy: Policy,
   prompts: readonly LabelledPrompt[],
-  use: (...given: Given) => Promise<void>,
+  use: (world: World, tokens: () => number) => Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {
-  async function* find(...given: Given) {
-    await use(...given);
+  const find: Search["find"] = async function* (sampler, asked, options, tokenizer) {
+    let tokens = 0;
+    const spent = (sampled: number) => (tokens += sampled);
+    const judge = ruleJudge(run.rules);
+    await use(traceWorld({ sampler, tokenizer, prompts: asked, rows: prompts, judge, options, spent, ...limits }), () => tokens);
     yield* []; // what is found stands in the trees
-  }
+  };
   const search: Search = { choice: { temperature }, identity: { kind: "trees" }, find };
   const asked = prompts.map(({ prompt }) => promptIds(prompt, policy.model.tokenizer));
   const { answerTokens, thoughtTokens } = limits;
@@ -125,15 +125,13 @@ async function firstState(run: Run, policy: Policy, prompts: readonly LabelledPr
     run,
     policy,
     rows,
-    async (sampler, asked, options, tokenizer) => {
-      const judge = ruleJudge(run.rules);
-      const spent = (tokens: number) => (speed.tokens += tokens);
-      const world = traceWorld({ sampler, tokenizer, prompts: asked, rows, judge, options, spent, ...limits });
+    async (world, tokens) => {
       const began = performance.now();
       speed.rewards = await world.score(
         rows.map((_, tree) => ({ tree, steps: [] })),
         "plain",
       );
+      speed.tokens = tokens();
       speed.seconds = (performance.now() - began) / 1000;
     },
     signal,
@@ -154,17 +152,13 @@ async function searchOn(
     run,
     policy,
     prompts,
-    async (sampler, asked, options, tokenizer) => {
-      const judge = ruleJudge(run.rules);
-      let tokens = 0;
-      const spent = (sampled: number) => (tokens += sampled);
-      const world = traceWorld({ sampler, tokenizer, prompts: asked, rows: prompts, judge, options, spent, ...limits });
+    async (world, tokens) => {
       let began = performance.now();
       for await (const grown of grow(world, begun, settings, run.rng("STAIR, ties"))) {
         const seconds = state.search.seconds + (performance.now() - began) / 1000;
-        state = { ...state, ...grown, search: { tokens: begun.search.tokens + tokens, seconds } };
+        state = { ...state, ...grown, search: { tokens: begun.search.tokens + tokens(), seconds } };
         save(state);
-        options.signal?.throwIfAborted(); // an iteration may sample nothing
+        signal?.throwIfAborted(); // an iteration may sample nothing
         began = performance.now();
       }
     },
