@@ -2,12 +2,11 @@ import { createHash } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { type InitializeHook, isBuiltin, type LoadHook, type ResolveHook } from "node:module";
-import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { MessagePort } from "node:worker_threads";
 import { noteFile, noteModule } from "../session/file-notes.js";
 import { mappedFile } from "./mapped-files.js";
-import { isBare, isKernelPackage, kernelImporter, kernelRoot, library, resolver } from "./packages.js";
+import { isBare, isKernelFile, isKernelPackage, kernelImporter, library, resolver } from "./packages.js";
 import { type JsxOptions, transpile } from "./transpile.js";
 import type { PathMapping } from "./tsconfig.js";
 
@@ -17,9 +16,7 @@ import type { PathMapping } from "./tsconfig.js";
  */
 
 const kernelURL = pathToFileURL(kernelImporter).href;
-const kernelFolders = ["dist", "node_modules"].map((name) => `${pathToFileURL(join(kernelRoot, name)).href}/`);
-/** Whether a module is the kernel's or one of its packages'. A notebook may lie in the kernel's folder, too. */
-const inKernel = (url: string | undefined) => kernelFolders.some((folder) => url?.startsWith(folder));
+const inKernel = (url: string | undefined) => url?.startsWith("file:") === true && isKernelFile(fileURLToPath(url));
 
 /** A TypeScript file that was loaded, for the tracebacks. */
 export interface LoadedFile {
@@ -45,7 +42,7 @@ export const initialize: InitializeHook<LoaderData> = (data) => {
   told = data;
 };
 
-const TYPESCRIPT = /\.(m?ts|tsx)$/;
+const TYPESCRIPT = /\.([cm]?ts|tsx)$/;
 
 const resolverMark = "?resolver";
 
@@ -80,7 +77,9 @@ export const load: LoadHook = async (url, context, next) => {
   if (path.startsWith("file:") && TYPESCRIPT.test(path)) {
     const { default: ts } = await import("typescript");
     const source = await readFile(fileURLToPath(path), "utf8");
-    const { code, sourceMap } = transpile(ts, source, fileURLToPath(path), ts.ModuleKind.ESNext, told.jsx);
+    const kind = path.endsWith(".cts") ? ts.ModuleKind.CommonJS : ts.ModuleKind.ESNext;
+    const { code, sourceMap } = transpile(ts, source, fileURLToPath(path), kind, told.jsx);
+    if (path.endsWith(".cts")) return { format: "module", source: asModule(fileURLToPath(path), code), shortCircuit: true };
     told.loaded.postMessage({ url, source, sourceMap } satisfies LoadedFile);
     return { format: "module", source: code, shortCircuit: true };
   }
@@ -89,6 +88,16 @@ export const load: LoadHook = async (url, context, next) => {
   }
   return next(url, context);
 };
+
+/** A module with what a CommonJS file exports, which `require` loads. @param code of the file, compiled, which assigns its exports */
+function asModule(file: string, code: string): string {
+  const names = new Set([...code.matchAll(/\bexports\.([\p{ID_Start}$_][\p{ID_Continue}$]*) = /gu)].map(([, name]) => name));
+  names.delete("default");
+  return `import { createRequire } from "node:module";
+const loaded = createRequire(${JSON.stringify(file)})(${JSON.stringify(file)});
+export default loaded.__esModule && "default" in loaded ? loaded.default : loaded;
+${[...names].map((name, i) => `const name${i} = loaded.${name};\nexport { name${i} as ${name} };\n`).join("")}`;
+}
 
 /** The text of a JSON file, checked. */
 async function json(file: string): Promise<string> {
@@ -100,9 +109,9 @@ async function json(file: string): Promise<string> {
   }
 }
 
-/** Whether what the loader has found may change while the session runs. A CommonJS module is kept by Node under its path alone. */
-const isReread = ({ url, format }: { url: string; format?: string | null | undefined }) =>
-  url.startsWith("file:") && !url.includes("/node_modules/") && !inKernel(url) && (url.endsWith(".json") || format === "module");
+/** Whether what the loader has found may change while the session runs. */
+const isReread = ({ url }: { url: string }) =>
+  url.startsWith("file:") && !url.includes("/node_modules/") && !inKernel(url) && /\.(json|[cm]?js)$/.test(url);
 
 /** The URL of a local TypeScript file that `specifier` means: `./a.ts`, `./a`, or `./a.js` where only `a.ts` exists. */
 function typescriptFile(specifier: string, parentURL: string | undefined): string | undefined {
@@ -114,7 +123,7 @@ function typescriptFile(specifier: string, parentURL: string | undefined): strin
 function localFile(specifier: string, parentURL: string | undefined): string | undefined {
   if (!/^(\.{0,2}\/|file:)/.test(specifier) || !parentURL?.startsWith("file:") || inKernel(parentURL)) return undefined;
   const base = new URL(specifier, parentURL).href.split("?")[0]!;
-  const tries = [base, `${base}.ts`, `${base}.tsx`, base.replace(/\.(m?)js$/, ".$1ts"), `${base}/index.ts`];
+  const tries = [base, `${base}.ts`, `${base}.tsx`, base.replace(/\.([cm]?)js$/, ".$1ts"), `${base}/index.ts`];
   return tries.find((url) => isFile(fileURLToPath(url)));
 }
 
@@ -138,7 +147,7 @@ async function versioned(url: string): Promise<string> {
   for (let file = pending.pop(); file !== undefined; file = pending.pop()) {
     if (files.has(file)) continue;
     files.set(file, statSync(fileURLToPath(file)).mtimeMs);
-    if (/\.m?[jt]sx?$/.test(file)) pending.push(...(await localImports(file)));
+    if (/\.[cm]?[jt]sx?$/.test(file)) pending.push(...(await localImports(file)));
   }
   const parts = [...files].sort().map(([file, time]) => `${file} ${time}\n`);
   return `${url}?v=${createHash("sha256").update(parts.join("")).digest("hex").slice(0, 16)}`;
@@ -147,6 +156,6 @@ async function versioned(url: string): Promise<string> {
 /** The local files that a file imports. */
 async function localImports(url: string): Promise<string[]> {
   const { default: ts } = await import("typescript");
-  const { importedFiles } = ts.preProcessFile(await readFile(fileURLToPath(url), "utf8"));
+  const { importedFiles } = ts.preProcessFile(await readFile(fileURLToPath(url), "utf8"), true, true); // `require`, too
   return importedFiles.map(({ fileName }) => localFile(mapped(fileName, url) ?? fileName, url)).filter((file) => file !== undefined);
 }

@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, join, sep } from "node:path";
 import { packageRoot } from "../../src/setup/paths.js";
 
 const root = packageRoot();
@@ -10,6 +10,10 @@ export const kernelRoot = root;
 
 /** A file in the kernel's folder; imports of the kernel's own packages are resolved as if it made them. It need not exist. */
 export const kernelImporter = join(root, "kernel.ts");
+
+/** Whether a file is the kernel's or one of its packages'. A notebook may lie in the kernel's folder, too. */
+export const isKernelFile = (file: string): boolean => kernelFolders.some((folder) => file.startsWith(folder));
+const kernelFolders = ["dist", "node_modules"].map((name) => join(root, name, sep));
 
 /** The compiled library and its types, which `import ... from "erpo"` means. */
 export const library = { code: join(root, "dist", "src", "index.js"), types: join(root, "dist", "src", "index.d.ts") };

@@ -4,11 +4,11 @@ import { pathToFileURL } from "node:url";
 import vm from "node:vm";
 import { MessageChannel } from "node:worker_threads";
 import { builtinNames } from "./builtin-names.js";
+import { forgetChanged, serveCommonjs } from "./commonjs-files.js";
 import { job } from "./job.js";
 import { exportedValue, librarySources } from "./library-names.js";
 import type { LoaderData } from "./loader-hooks.js";
 import { cellRequire, resolver } from "./packages.js";
-import { requireTypescript } from "./require-typescript.js";
 import { readFilesFrom, registerScript } from "./stack.js";
 import { pathMapping, takenOptions } from "./tsconfig.js";
 
@@ -91,8 +91,12 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
     filename: importer,
     importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   }) as (specifier: string, options?: ImportCallOptions) => Promise<Record<string, unknown>>;
-  globals.require = cellRequire(folder, beforeImport);
-  requireTypescript(folder);
+  const before = (specifier: string) => {
+    forgetChanged();
+    return beforeImport(specifier);
+  };
+  globals.require = cellRequire(folder, before);
+  serveCommonjs(folder);
 
   const meta: Partial<ImportMeta> = { url: pathToFileURL(importer).href, dirname: folder, filename: importer };
   /** Loads what `import.meta.resolve` asks, once a cell uses it. */
@@ -149,7 +153,7 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
       const kernel = {
         ...{ pick, meta, completeMeta, shadows },
         async import(specifier: string, options?: ImportCallOptions) {
-          await beforeImport(specifier);
+          await before(specifier);
           return load(specifier, options);
         },
         take,

@@ -96,6 +96,7 @@ export class Executor {
       warn(`Cell ${cell.label} no longer fits what this cell declares; run it again, or change it:\n${traceback.join("\n")}`);
     }
 
+    resetContext(); // an earlier cell's callback may have been terminated while this one was compiled
     Atomics.store(this.state, State.UserCode, 1);
     const { context } = current;
     const run = this.runtime.start({ label, source: code, ...compiled });

@@ -1,21 +1,26 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
+import { kill } from "node:process";
 
 /**
- * Sends a signal to the processes that `pid` has started, and to theirs; those that started others come last.
+ * Sends a signal to the processes that `pid` has started, and to theirs. Those that started others come first: a script whose program was
+ * stopped before it would go on with its next line.
  * @param spared children of `pid` that are left alone
  */
 export function signalChildren(pid: number, signal: NodeJS.Signals, spared: ReadonlySet<number> = new Set()): void {
-  for (const child of children(pid)) {
-    if (spared.has(child)) continue;
-    signalChildren(child, signal);
+  for (const process of children(pid)
+    .filter((child) => !spared.has(child))
+    .flatMap(withDescendants)) {
     try {
-      process.kill(child, signal);
+      kill(process, signal);
     } catch {
       // it has ended
     }
   }
 }
+
+/** A process and all that it has started, before their children. */
+const withDescendants = (pid: number): number[] => [pid, ...children(pid).flatMap(withDescendants)];
 
 function children(pid: number): number[] {
   try {

@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { failed, printed, result, types, useKernel } from "./client.js";
 
 const kernel = useKernel();
@@ -142,6 +142,41 @@ test("what a local file imports is read again after a change, too: modules and J
   expect(result(await run("import { both } from './both'; both"))).toBe("[ 20, 1 ]");
   writeFileSync(join(kernel.folder, "plain.mjs"), "export const m = 20;\n");
   expect(result(await run("import { both } from './both'; import { m } from './plain.mjs'; [...both, m]"))).toBe("[ 20, 20, 20 ]");
+});
+
+describe("local CommonJS files are read again after a change", () => {
+  const write = (name: string, text: string) => writeFileSync(join(kernel.folder, name), text);
+
+  test("by import, by require, and in those that require them", async () => {
+    write("package.json", '{"type": "commonjs"}');
+    write("inner.cjs", "exports.n = 1;");
+    write("wrapper.js", "exports.runs = Math.random(); exports.n = require('./inner.cjs').n;");
+    write("aside.cjs", "exports.runs = Math.random();");
+    const all =
+      "[(await import('./inner.cjs')).n, require('./inner.cjs').n, (await import('./wrapper.js')).default.n, require('./wrapper.js').n].join()";
+    expect(result(await run(all))).toBe("'1,1,1,1'");
+    await run("const aside = require('./aside.cjs').runs, outer = require('./wrapper.js').runs;");
+    expect(result(await run("[require('./aside.cjs').runs === aside, require('./wrapper.js').runs === outer].join()"))).toBe("'true,true'");
+    write("inner.cjs", "exports.n = 20; ");
+    expect(result(await run(all))).toBe("'20,20,20,20'");
+    expect(result(await run("[require('./aside.cjs').runs === aside, require('./wrapper.js').runs === outer].join()"))).toBe(
+      "'true,false'",
+    );
+  });
+
+  test("and TypeScript of either extension, JSON, and what a module takes from them", async () => {
+    write("typed.cts", "export const n: number = 1;\nexport function fail(): never {\n  throw new Error('there');\n}\n");
+    write("list.json", "[1]");
+    write("user.mts", "import typed from './typed.cjs';\nexport const twice = 2 * typed.n;\n");
+    const all =
+      "[(await import('./typed.cts')).n, require('./typed.cts').n, require('./list.json')[0], (await import('./user.mts')).twice].join()";
+    expect(result(await run(all))).toBe("'1,1,1,2'");
+    expect(result(await run("import { n } from './typed.cts'; n"))).toBe("1");
+    expect(failed(await run("require('./typed.cts').fail()")).traceback.join("\n")).toContain("(File typed.cts, line 3, column 9)");
+    write("typed.cts", "export const n: number = 30;\n");
+    write("list.json", "[30]");
+    expect(result(await run(all))).toBe("'30,30,30,60'");
+  });
 });
 
 test("a traceback names the TypeScript lines of local files", async () => {
