@@ -82,7 +82,11 @@ function work(request: ToLanguage): void {
 function answer(asked: Question | Next): void {
   for (let sent = receiveMessageOnPort(main); sent; sent = receiveMessageOnPort(main)) work(sent.message); // a cell that has run is known to what is asked behind it
   if ("next" in asked) {
-    language.prepare(readMagic(asked.next).code);
+    try {
+      language.prepare(readMagic(asked.next).code);
+    } catch {
+      // what is wrong with the cell, it says when it is run
+    }
     return;
   }
   const { id, type, content } = asked;

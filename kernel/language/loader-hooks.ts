@@ -7,8 +7,8 @@ import type { MessagePort } from "node:worker_threads";
 import { noteFile, noteModule } from "../session/file-notes.js";
 import { mappedFile } from "./mapped-files.js";
 import { isBare, isKernelFile, isKernelPackage, kernelImporter, library, resolver } from "./packages.js";
-import { type JsxOptions, transpile } from "./transpile.js";
-import type { PathMapping } from "./tsconfig.js";
+import { transpile } from "./transpile.js";
+import { pathMapping, takenOptions } from "./tsconfig.js";
 
 /**
  * Hooks of Node's module loader, in the loader's own thread: the kernel's packages from any folder, local TypeScript, JavaScript and JSON
@@ -30,10 +30,8 @@ export interface LoadedFile {
 export interface LoaderData {
   /** Where files that are loaded go, as `LoadedFile`. */
   loaded: MessagePort;
-  /** Of the tsconfig.json of the notebook's folder. */
-  mapping: PathMapping | undefined;
-  /** How JSX in local files is compiled. */
-  jsx: JsxOptions;
+  /** Where the notebook is: its tsconfig.json says how names are mapped to files, and how JSX is compiled. */
+  folder: string;
 }
 
 let told: LoaderData;
@@ -78,7 +76,7 @@ export const load: LoadHook = async (url, context, next) => {
     const { default: ts } = await import("typescript");
     const source = await readFile(fileURLToPath(path), "utf8");
     const kind = path.endsWith(".cts") ? ts.ModuleKind.CommonJS : ts.ModuleKind.ESNext;
-    const { code, sourceMap } = transpile(ts, source, fileURLToPath(path), kind, told.jsx);
+    const { code, sourceMap } = transpile(ts, source, fileURLToPath(path), kind, takenOptions(told.folder));
     if (path.endsWith(".cts")) return { format: "module", source: asModule(fileURLToPath(path), code), shortCircuit: true };
     told.loaded.postMessage({ url, source, sourceMap } satisfies LoadedFile);
     return { format: "module", source: code, shortCircuit: true };
@@ -134,9 +132,10 @@ function isFile(path: string): boolean {
 
 /** The URL of the local file that a name means by the folder's tsconfig.json; packages' own imports are not mapped. */
 function mapped(specifier: string, parentURL: string | undefined): string | undefined {
-  if (!told.mapping || !isBare(specifier) || isBuiltin(specifier) || isKernelPackage(specifier)) return undefined;
+  if (!isBare(specifier) || isBuiltin(specifier) || isKernelPackage(specifier)) return undefined;
   if (!parentURL?.startsWith("file:") || parentURL.includes("/node_modules/") || inKernel(parentURL)) return undefined;
-  const file = mappedFile(specifier, told.mapping, isFile);
+  const mapping = pathMapping(told.folder);
+  const file = mapping && mappedFile(specifier, mapping, isFile);
   return file && pathToFileURL(file).href;
 }
 

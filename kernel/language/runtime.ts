@@ -10,7 +10,6 @@ import { exportedValue, librarySources } from "./library-names.js";
 import type { LoaderData } from "./loader-hooks.js";
 import { cellRequire, resolver } from "./packages.js";
 import { readFilesFrom, registerScript } from "./stack.js";
-import { pathMapping, takenOptions } from "./tsconfig.js";
 
 type Accessor = [get: () => unknown, set: (value: unknown) => void];
 
@@ -80,8 +79,7 @@ export interface Runtime {
  */
 export function createRuntime(folder: string, waiting: Waiting, beforeImport: (specifier: string) => void | Promise<void>): Runtime {
   const { port1, port2 } = new MessageChannel();
-  const { jsx, jsxImportSource } = takenOptions(folder);
-  const data: LoaderData = { loaded: port2, mapping: pathMapping(folder), jsx: { jsx, jsxImportSource } };
+  const data: LoaderData = { loaded: port2, folder };
   register("./loader-hooks.js", { parentURL: import.meta.url, data, transferList: [port2] });
   readFilesFrom(port1, folder);
   const globals = globalThis as unknown as Record<string, unknown>;

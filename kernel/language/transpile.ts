@@ -1,7 +1,5 @@
 import type ts from "typescript";
-
-/** What the tsconfig.json of the notebook's folder says of JSX. */
-export type JsxOptions = { [Key in "jsx" | "jsxImportSource"]: ts.CompilerOptions[Key] | undefined };
+import type { TakenOptions } from "./tsconfig.js";
 
 /** What makes JSX run. */
 export const JSX_HINT =
@@ -17,7 +15,7 @@ export function transpile(
   source: string,
   file: string,
   module: ts.ModuleKind,
-  { jsx, jsxImportSource }: JsxOptions = { jsx: undefined, jsxImportSource: undefined },
+  { jsx, jsxImportSource }: Pick<TakenOptions, "jsx" | "jsxImportSource"> = {},
 ): { code: string; sourceMap: string } {
   if (jsx === undefined && file.endsWith(".tsx")) throw new SyntaxError(`${file}: ${JSX_HINT}`);
   const { outputText, sourceMapText, diagnostics } = compiler.transpileModule(source, {

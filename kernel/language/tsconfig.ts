@@ -6,7 +6,7 @@ import type ts from "typescript";
 /** What is taken from the tsconfig.json of a notebook's folder; all else of it is for other programs. */
 export type TakenOptions = Partial<Pick<ts.CompilerOptions, "baseUrl" | "paths" | "pathsBasePath" | "jsx" | "jsxImportSource">>;
 
-/** How names of modules become files: TypeScript's `paths` and `baseUrl`, as the loader's thread is told of them. */
+/** How names of modules become files: TypeScript's `paths` and `baseUrl`. */
 export interface PathMapping {
   /** Absolute; names are files below it. */
   baseUrl: string | undefined;
@@ -30,7 +30,7 @@ export function takenOptions(folder: string): TakenOptions {
 
 function read(file: string): TakenOptions {
   if (!existsSync(file)) return {};
-  const ts = createRequire(import.meta.url)("typescript") as typeof import("typescript"); // nine megabytes, which the main thread does without otherwise
+  const ts = createRequire(import.meta.url)("typescript") as typeof import("typescript"); // nine megabytes, which the loader's thread does without otherwise
   const { config, error } = ts.readConfigFile(file, ts.sys.readFile);
   if (error || !config) {
     process.stderr.write(`${file}: ${error ? ts.flattenDiagnosticMessageText(error.messageText, "\n") : "not read"}; it is passed over\n`);

@@ -101,6 +101,35 @@ async function picture(name: string): Promise<void> {
   if (folder) await page.screenshot({ path: join(folder, `jupyterlab-${name}.png`) as `${string}.png` });
 }
 
+/** Runs the widget's cells, and looks at both of its ends. */
+async function tryWidget(): Promise<void> {
+  const button = ".jp-OutputArea button.counter";
+  const says = (text: string) =>
+    page.waitForFunction(`document.querySelector(${JSON.stringify(button)})?.textContent === ${JSON.stringify(text)}`);
+  await runCell(5);
+  await page.waitForSelector(button, { timeout: 60_000 });
+  await says("count 0, weights 0.5,2");
+  expect(await page.$eval(button, (element) => getComputedStyle(element).color)).toBe("rgb(0, 114, 178)");
+  for (const n of [1, 2]) {
+    await page.click(button);
+    await output(5, `kernel sees ${n}`);
+  }
+  await says("count 2, weights 0.5,2");
+  await runCell(6);
+  expect(await output(6, "40")).toContain("40");
+  await says("count 40, weights 1,3");
+  expect(await output(5, "page says")).toContain('page says {"seen":"hello"}');
+  await picture("widget");
+  await page.keyboard.down("Control");
+  await page.keyboard.press("s");
+  await page.keyboard.up("Control");
+  await page.waitForFunction("!window.jupyterapp.shell.currentWidget.context.model.dirty");
+  await page.reload(); // a page that comes later asks for the state
+  await page.waitForSelector(button, { timeout: 60_000 });
+  await says("count 40, weights 1,3");
+  await kernelIs("idle");
+}
+
 test.skipIf(!ready)("a cell's value, a figure, a type error with its place", async () => {
   await runCell(0);
   expect(await output(0, "5")).toContain("5");
@@ -162,33 +191,7 @@ test.skipIf(!ready)("a comm answers the page", async () => {
   expect(back).toEqual({ back: { n: 42 } });
 });
 
-test.skipIf(!ready)("a widget's page and its cells share a state, bytes and messages", async () => {
-  const button = ".jp-OutputArea button.counter";
-  const says = (text: string) =>
-    page.waitForFunction(`document.querySelector(${JSON.stringify(button)})?.textContent === ${JSON.stringify(text)}`);
-  await runCell(5);
-  await page.waitForSelector(button, { timeout: 60_000 });
-  await says("count 0, weights 0.5,2");
-  expect(await page.$eval(button, (element) => getComputedStyle(element).color)).toBe("rgb(0, 114, 178)");
-  for (const n of [1, 2]) {
-    await page.click(button);
-    await output(5, `kernel sees ${n}`);
-  }
-  await says("count 2, weights 0.5,2");
-  await runCell(6);
-  expect(await output(6, "40")).toContain("40");
-  await says("count 40, weights 1,3");
-  expect(await output(5, "page says")).toContain('page says {"seen":"hello"}');
-  await picture("widget");
-  await page.keyboard.down("Control");
-  await page.keyboard.press("s");
-  await page.keyboard.up("Control");
-  await page.waitForFunction("!window.jupyterapp.shell.currentWidget.context.model.dirty");
-  await page.reload(); // a page that comes later asks for the state
-  await page.waitForSelector(button, { timeout: 60_000 });
-  await says("count 40, weights 1,3");
-  await kernelIs("idle");
-});
+test.skipIf(!ready)("a widget's page and its cells share a state, bytes and messages", tryWidget);
 
 test.skipIf(!ready)("the stop button ends a loop, and what was declared is kept; a restart forgets it", async () => {
   await runCell(4);
@@ -207,12 +210,13 @@ test.skipIf(!ready)("the stop button ends a loop, and what was declared is kept;
   await picture("restarted");
 });
 
-test.skipIf(!ready)("Notebook 7 runs cells, shows a type error with its place, stops a loop", async () => {
+test.skipIf(!ready)("Notebook 7 runs cells, shows a type error with its place and widgets, stops a loop", async () => {
   await open("notebooks/notebook.ipynb");
   await runCell(0);
   expect(await output(0, "5")).toContain("5");
   await runCell(2);
   expect(await output(2, "TypeCheckError")).toMatch(/line 1, column 7/);
+  await tryWidget();
   await runCell(4);
   await output(4, "on");
   await page.click(STOP);
