@@ -1,41 +1,12 @@
-import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
-import { readMetrics } from "../../src/training/metrics.js";
+import { filesOf, killable, killedFolder, momentsOf } from "./killed-runs.js";
 
 /** ERPO's stages, ended with SIGKILL again and again: what is sampled, paired, judged and trained is the same as in one go. */
 
-const root = mkdtempSync(join(tmpdir(), "erpo-killed-"));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
-
-interface Moment {
-  ops: number;
-  calls: number;
-}
-
-function run(dir: string, kill = ""): { status: number | null; signal: string | null; stderr: string } {
-  const env = { ...process.env, TF_CPP_MIN_LOG_LEVEL: "3", KILL: kill };
-  return spawnSync(process.execPath, [join(import.meta.dirname, "killed-stages.mjs"), dir], { encoding: "utf8", env });
-}
-
-/** All files of a run with their SHA-256; of metrics what does not depend on the clock. */
-function files(dir: string): Record<string, unknown> {
-  const contents = (path: string) => {
-    if (path.endsWith("metrics.jsonl"))
-      return readMetrics(join(dir, path, "..")).map(({ step, loss, grad_norm }) => [step, loss, grad_norm]);
-    return createHash("sha256")
-      .update(readFileSync(join(dir, path)))
-      .digest("hex");
-  };
-  const paths = readdirSync(dir, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name).slice(dir.length + 1));
-  return Object.fromEntries(paths.sort().map((path) => [path, contents(path)]));
-}
+const root = killedFolder();
+const run = (dir: string, kill?: string) => killable([join(import.meta.dirname, "killed-stages.mjs"), dir], kill);
 
 /** From the file after which a kill comes to the one before which it comes, in the order in which a run makes them. */
 const spans = [
@@ -55,7 +26,7 @@ const spans = [
 test("killed while sampling, pairing, training and judging: every file is as in a run that was not", () => {
   const whole = run(join(root, "whole"));
   expect(whole.status, whole.stderr).toBe(0);
-  const { named } = JSON.parse(whole.stderr.split("moments ")[1]!) as { named: ({ path: string } & Moment)[] };
+  const { named } = momentsOf(whole);
   const moment = (file: string) => named.find(({ path }) => path.endsWith(file))!;
 
   const rng = createRng(11);
@@ -68,5 +39,5 @@ test("killed while sampling, pairing, training and judging: every file is as in 
   }
   const last = run(dir);
   expect(last.status, last.stderr).toBe(0);
-  expect(files(dir)).toEqual(files(join(root, "whole")));
+  expect(filesOf(dir)).toEqual(filesOf(join(root, "whole")));
 });

@@ -41,6 +41,9 @@ export interface GrownTrees {
 export const searchedTrees = (run: Run): LabelledPrompt[] =>
   balancedPrompts(needed(run.data, "train2"), run.rng("STAIR, trees")).slice(0, treePrompts(run.profile));
 
+/** How long the trees took, and plain sampling. */
+type Seconds = Record<"search" | "plain", number>;
+
 /** What is stored while trees grow. */
 type Growing = Growth & Omit<GrownTrees, "trees" | "prompts">;
 
@@ -59,8 +62,9 @@ export async function grownTrees(
   const prompts = searchedTrees(run);
   const policy = await run.policy(stage);
   const path = `${folderOf(stage)}/trees.json`;
-  const [file, partial] = [run.path(path), run.path(`${path}.partial`)];
-  if (claim(run, path, [path, `${path}.partial`], await treesIdentity(run, stage, policy, prompts)) === "open") {
+  const timesPath = `${folderOf(stage)}/trees-seconds.json`; // apart: what is made from the trees does not depend on the clock
+  const [file, partial, times] = [run.path(path), run.path(`${path}.partial`), run.path(timesPath)];
+  if (claim(run, path, [path, `${path}.partial`, timesPath], await treesIdentity(run, stage, policy, prompts)) === "open") {
     const begun = existsSync(partial) ? readJson<Growing>(partial) : null;
     const state = begun ?? (await firstState(run, policy, prompts, signal));
     const save = (now: Growing) => {
@@ -69,11 +73,15 @@ export async function grownTrees(
     };
     if (!begun) writeAtomic(partial, [`${JSON.stringify(state)}\n`]);
     const { trees, search, plain } = await searchOn(run, policy, prompts, state, save, signal);
-    const grown = { prompts: prompts.map(({ id, label }) => ({ id, label })), trees, search, plain };
+    const { seconds, ...timeless } = plain;
+    const grown = { prompts: prompts.map(({ id, label }) => ({ id, label })), trees, search: { tokens: search.tokens }, plain: timeless };
+    writeAtomic(times, [`${JSON.stringify({ search: search.seconds, plain: seconds } satisfies Seconds)}\n`]);
     writeAtomic(file, [`${JSON.stringify(grown)}\n`]);
     rmSync(partial, { force: true });
   }
-  return readJson<GrownTrees>(file);
+  const { search, plain, ...grown } = readJson<GrownTrees>(file);
+  const took = readJson<Seconds>(times);
+  return { ...grown, search: { ...search, seconds: took.search }, plain: { ...plain, seconds: took.plain } };
 }
 
 async function treesIdentity(run: Run, stage: string, policy: Policy, prompts: readonly LabelledPrompt[]): Promise<Identity> {

@@ -1,26 +1,16 @@
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { createRng } from "../../../src/backend/random.js";
 import type { Generation } from "../../../src/methods/sos/evolve.js";
+import { killable, killedFolder, momentsOf } from "../killed-runs.js";
 
-const root = mkdtempSync(join(tmpdir(), "erpo-sos-killed-"));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
-
-function run(dir: string, kill = "") {
-  const env = { ...process.env, TF_CPP_MIN_LOG_LEVEL: "3", KILL: kill };
-  return spawnSync(process.execPath, [join(import.meta.dirname, "killed-evolution.mjs"), dir], { encoding: "utf8", env });
-}
+const root = killedFolder();
+const run = (dir: string, kill?: string) => killable([join(import.meta.dirname, "killed-evolution.mjs"), dir], kill);
 
 test("killed while prompts are proposed, answered and judged, an evolution comes to the same prompts and scores, and answers no prompt again", () => {
   const whole = run(join(root, "whole"));
   expect(whole.status, whole.stderr).toBe(0);
-  const { named, ops } = JSON.parse(whole.stderr.split("moments ")[1]!) as {
-    named: { path: string; ops: number; calls: number }[];
-    ops: number;
-  };
+  const { named, ops } = momentsOf(whole);
   const generations = JSON.parse(whole.stdout) as Generation[];
   expect(generations.map(({ evaluated }) => evaluated.length)).toEqual([5, 3, 3, 3]);
 
@@ -39,5 +29,5 @@ test("killed while prompts are proposed, answered and judged, an evolution comes
   expect(JSON.parse(last.stdout)).toEqual(generations);
   const again = run(dir);
   expect(JSON.parse(again.stdout)).toEqual(generations);
-  expect(Number(JSON.parse(again.stderr.split("moments ")[1]!).ops)).toBeLessThan(ops / 20);
+  expect(momentsOf(again).ops).toBeLessThan(ops / 20);
 }, 300_000);
