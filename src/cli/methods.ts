@@ -1,9 +1,9 @@
 import { join, relative } from "node:path";
 import type { Command } from "commander";
 import type { RelatedMethod } from "../methods/method.js";
-import { type Job, type JobOptions, notebookRunner, ownNotebook, prepareJob, say, withJobOptions } from "./notebook-job.js";
+import { type Job, type JobOptions, notebookRunner, ownNotebook, prepareJob, profileOption, say, withJobOptions } from "./notebook-job.js";
 
-/** `erpo methods list | run NAME...`: the methods that ERPO is compared with. */
+/** `erpo methods list | budgets | run NAME...`: the methods that ERPO is compared with. */
 export function register(program: Command): void {
   const methods = program.command("methods").description("related methods: list them, run their notebooks in a run's folder");
   methods
@@ -16,6 +16,20 @@ export function register(program: Command): void {
       ]);
       const rows = relatedMethods.map(({ name, title, needs }) => [name, title.padEnd(45), needs.join(", ") || "the base model"]);
       process.stdout.write(`${plainTable([["method", "", "needs"], ...rows])}\n`);
+    });
+  methods
+    .command("budgets")
+    .description("list how many tokens ERPO and each method train, sample and score, and the time that this takes here")
+    .addOption(profileOption())
+    .action(async ({ profile: given }: Pick<JobOptions, "profile">) => {
+      const [{ budgets }, { relatedMethods }, { profile }, { measure }] = await Promise.all([
+        import("../methods/budgets.js"),
+        import("../methods/related.js"),
+        import("../runs/profile.js"),
+        import("../setup/doctor.js"),
+      ]);
+      const { gflops } = await measure();
+      process.stdout.write(`${budgets(profile(given), relatedMethods, gflops)}\n`);
     });
   withJobOptions(methods.command("run"))
     .description("run related methods; each writes its notebook, page, policies and rows.jsonl to RUN/methods/NAME")

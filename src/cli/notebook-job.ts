@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Profile } from "../runs/profile.js";
 import { packageRoot } from "../setup/paths.js";
 import { assertWritable, wholeNumber } from "./output.js";
@@ -13,10 +13,16 @@ export interface JobOptions {
   run?: string;
 }
 
+/** `--profile` of every command that asks how much is to be done. */
+export const profileOption = (): Option =>
+  new Option("--profile <name>", "how much to do: quick, full, tiny, or a JSON file that extends one of them")
+    .argParser(profileChoice)
+    .default("quick");
+
 /** Adds the options of `JobOptions` to a command. */
 export const withJobOptions = (command: Command): Command =>
   command
-    .option("--profile <name>", "how much to do: quick, full, tiny, or a JSON file that extends one of them", profileChoice, "quick")
+    .addOption(profileOption())
     .option("--seed <number>", "seed of every random choice", wholeNumber(0), 1)
     .option("--model <name>", "a built-in name, a .gguf file or a Hugging Face style directory", "smollm2-135m-instruct")
     .option("--run <folder>", "where everything is kept (default: runs/<profile>)");

@@ -3,11 +3,15 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } 
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { budgets } from "../../src/methods/budgets.js";
+import { plan } from "../../src/methods/erpo/plan.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stage2 } from "../../src/methods/erpo/stage2.js";
 import { stage3 } from "../../src/methods/erpo/stage3.js";
+import { relatedMethods } from "../../src/methods/related.js";
 import { settings } from "../../src/methods/rose.js";
 import { readMethodRows } from "../../src/methods/rows.js";
+import { profile } from "../../src/runs/profile.js";
 import { finish, openTiny } from "../runs/tiny-run.js";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -63,6 +67,20 @@ test("where the run has ERPO's last stage since, a second run computes that stag
   expect(policies.sort()).toEqual(["3-length-controlled", "rose-3-length-controlled-greedy", expect.stringMatching(/^rose-3-.*-0\.\d/)]);
   expect(new Set(readMethodRows(dir, "rose").map(({ policy }) => policy)).size).toBe(settings.length + 1 + 3);
 }, 300_000);
+
+test("the budgets: as many tokens as the plans have, a line per method and ERPO's first", () => {
+  const lines = budgets(profile("quick"), relatedMethods, 136).split("\n");
+  expect(lines.map((line) => line.split(/ {2,}/)[0])).toEqual([
+    "quick, thousands of tokens",
+    "erpo (main job)",
+    ...relatedMethods.map(({ name }) => name),
+  ]);
+  const work = plan(profile("quick")).flatMap((notebook) => notebook.work);
+  const trained = work.filter(({ kind }) => kind === "train").reduce((sum, { tokens }) => sum + tokens, 0);
+  expect(lines[1]!.split(/ {2,}/)[1]).toBe(String(Math.ceil(trained / 1000)));
+  expect(lines.find((line) => line.startsWith("scans"))!.split(/ {2,}/)[1]).toBe("0"); // it steers, and trains nothing
+  expect(budgets(profile("full"), relatedMethods, 136)).not.toBe(budgets(profile("quick"), relatedMethods, 136));
+});
 
 test("the list names each method and what it needs", () => {
   const { status, stdout } = erpo("methods", "list");
