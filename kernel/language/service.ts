@@ -70,7 +70,7 @@ export function createService(folder: string, checked: readonly string[], cancel
   const files = new Map<string, { text: string; version: number }>([
     [globals, { text: GLOBALS, version: 0 }],
     [node, { text: '/// <reference types="node" />\n', version: 0 }],
-    [standard.file, { text: standard.text, version: 0 }],
+    ...standard.map(({ file, text }) => [file, { text, version: 0 }] as const),
     [taken, { text: libraryModule([]), version: 0 }],
   ]);
   const takenNames = new Set<string>();
@@ -116,7 +116,7 @@ export function createService(folder: string, checked: readonly string[], cancel
     useCaseSensitiveFileNames: () => ts.sys.useCaseSensitiveFileNames,
     ...(ts.sys.realpath ? { realpath: ts.sys.realpath } : {}),
     getCompilationSettings: () => settings,
-    getScriptFileNames: () => [standard.file, globals, ...kept, ...checked],
+    getScriptFileNames: () => [...standard.map(({ file }) => file), globals, ...kept, ...checked],
     getScriptVersion: (file) => `${files.get(file)?.version ?? modified(file)} ${documents.form(file)}`,
     getScriptSnapshot(file) {
       const known = snapshots.get(file);

@@ -7,7 +7,7 @@ import ts = require("typescript");
 const LIBRARIES = ["es2023", "esnext.disposable"];
 
 /** What newer ones have, each with something that is there where all of it is. */
-const NEWER: [library: string, isThere: () => boolean][] = [
+export const NEWER: readonly [library: string, isThere: () => boolean][] = [
   ["es2024.string", () => "isWellFormed" in String.prototype],
   ["es2024.arraybuffer", () => "transfer" in ArrayBuffer.prototype],
   ["es2024.object", () => "groupBy" in Object],
@@ -21,20 +21,28 @@ const NEWER: [library: string, isThere: () => boolean][] = [
   ["esnext.float16", () => "Float16Array" in globalThis],
 ];
 
+/** The parts that the running Node has beside what all have. */
+const newerParts = (): string[] => NEWER.filter(([, isThere]) => isThere()).map(([library]) => library);
+
 /**
  * The declarations of the language's own library, as far as the running Node has it, as one file: the type checker merges what several files declare anew at every cell, and what
- * one file declares just once.
+ * one file declares just once. A part that is a module for itself stays one.
  */
-export function standardLibrary(): { file: string; text: string } {
+export function standardLibrary(newer: readonly string[] = newerParts()): { file: string; text: string }[] {
   const folder = dirname(ts.getDefaultLibFilePath({}));
-  const newer = NEWER.filter(([, isThere]) => isThere()).map(([name]) => name);
   const seen = new Set<string>();
+  const modules: { file: string; text: string }[] = [];
   const textOf = (name: string): string => {
     if (seen.has(name)) return "";
     seen.add(name);
-    const text = readFileSync(join(folder, `lib.${name}.d.ts`), "utf8");
+    const file = join(folder, `lib.${name}.d.ts`);
+    const text = readFileSync(file, "utf8");
     const needed = [...text.matchAll(/^\/\/\/ <reference lib="([\w.]+)" \/>/gm)].map(([, lib]) => textOf(lib!));
-    return [...needed, text.replaceAll(/^\/\/\/ <reference .*$/gm, "")].join("\n");
+    const own = text.replaceAll(/^\/\/\/ <reference .*$/gm, "");
+    const isModule = /^export \{\};$/m.test(own);
+    if (isModule) modules.push({ file, text: own });
+    return [...needed, ...(isModule ? [] : [own])].join("\n");
   };
-  return { file: join(folder, "lib.cells.d.ts"), text: [...LIBRARIES, ...newer].map(textOf).join("\n") };
+  const text = [...LIBRARIES, ...newer].map(textOf).join("\n");
+  return [{ file: join(folder, "lib.cells.d.ts"), text }, ...modules];
 }

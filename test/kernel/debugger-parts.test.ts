@@ -157,6 +157,7 @@ describe("values", () => {
       get [Symbol.toStringTag]() {
         return touch();
       }
+      // biome-ignore lint/complexity/useLiteralKeys: a getter may not be called constructor otherwise
       get ["constructor"]() {
         return touch();
       }
