@@ -131,9 +131,14 @@ export function variableTable(exposed: Exposed, reader: ValueReader): VariableTa
       return [...new Set(scopes.flatMap((scope) => Object.getOwnPropertyNames(scope)))].filter((name) => words.has(name));
     },
     frameScope(names, values, ...scopes) {
-      const found = names.map((name, i): Entry => {
-        const scope = scopes.find((scope) => Object.hasOwn(scope, name))!;
-        return [name, values[i]!.length > 0 ? values[i]![0] : Object.getOwnPropertyDescriptor(scope, name)!.value, name];
+      const found = names.flatMap((name, i): Entry[] => {
+        if (values[i]!.length > 0) return [[name, values[i]![0], name]];
+        try {
+          const scope = scopes.find((scope) => Object.hasOwn(scope, name))!;
+          return [[name, Object.getOwnPropertyDescriptor(scope, name)!.value, name]];
+        } catch {
+          return []; // V8 of Node 22 and later does not say what a function leaves unused of the scopes around it
+        }
       });
       return add({ entries: () => found });
     },
