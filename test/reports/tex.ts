@@ -11,12 +11,14 @@ const DOCUMENT = `\\documentclass{article}
 \\begin{document}trial\\end{document}
 `;
 
-/** What keeps an engine from making a page; undefined where it makes one. A program may be there without what it loads. */
+/** What keeps an engine from making a page; undefined where it makes one. A program may be there without what it loads, and make a page that lacks it. */
 const engineLack = (engine: string, debianPackages: string) =>
   lackOf(engine, `apt-get install ${debianPackages}`, () =>
-    tried(engine, ["-interaction=nonstopmode", "trial.tex"], { "trial.tex": DOCUMENT }, (outcome, folder) =>
-      outcome.status === 0 && existsSync(join(folder, "trial.pdf")) ? undefined : failure(outcome),
-    ),
+    tried(engine, ["-interaction=nonstopmode", "trial.tex"], { "trial.tex": DOCUMENT }, (outcome, folder) => {
+      const isWhole =
+        outcome.status === 0 && existsSync(join(folder, "trial.pdf")) && !/^! |module '[^']+' not found/m.test(outcome.stdout);
+      return isWhole ? undefined : failure(outcome);
+    }),
   );
 
 const CITING = "\\relax\n\\citation{a}\n\\bibstyle{plainnat}\n\\bibdata{trial}\n";
