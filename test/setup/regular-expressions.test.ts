@@ -35,7 +35,7 @@ const accepted: Record<string, string[]> = {
   "the machine's own description": [String.raw`^flags\s*:.*\b(avx512_bf16|amx_bf16)\b`],
   "a completion, bounded in tokens": [
     String.raw`^\s*<assess>([^<]+)<\/assess>\s*<verify>([^<]+)<\/verify>\s*<calibrate>([^<]+)<\/calibrate>\s*<answer>`,
-    String.raw`(?<!(?:^|\n)\s*\d{1,3})[.!?]["')\]]*(?=\s|$)`,
+    String.raw`(?<!(?:^|\n)\s*\d{1,3})[.!?]["')\]*]*(?=\s|$)`,
   ],
   "what Vega has drawn; strangers' figures are drawn in a thread with a limit of time": [
     "<[^>]*>",
