@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import Module, { createRequire } from "node:module";
 import type ts from "typescript";
 import { modifiedMs } from "../session/file-states.js";
-import { isKernelFile } from "./packages.js";
+import { isOwnFile } from "./packages.js";
 import { registerFile } from "./stack.js";
 import { transpile } from "./transpile.js";
 
@@ -28,7 +28,7 @@ export function serveCommonjs(folder: string): void {
   Object.assign(extensions, { ".ts": typescript, ".cts": typescript });
   for (const [extension, load] of Object.entries(extensions)) {
     extensions[extension] = (module, file) => {
-      if (isLocal(file)) loaded.set(file, modifiedMs(file));
+      if (isOwnFile(file)) loaded.set(file, modifiedMs(file));
       load(module, file);
     };
   }
@@ -46,5 +46,3 @@ export function forgetChanged(): void {
     loaded.delete(module.filename);
   }
 }
-
-const isLocal = (file: string): boolean => !/[\\/]node_modules[\\/]/.test(file) && !isKernelFile(file);

@@ -6,7 +6,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import type { MessagePort } from "node:worker_threads";
 import { noteFile, noteModule } from "../session/file-notes.js";
 import { mappedFile } from "./mapped-files.js";
-import { isBare, isKernelFile, isKernelPackage, kernelImporter, library, resolver } from "./packages.js";
+import { isBare, isKernelFile, isKernelPackage, isOwnFile, kernelImporter, library, resolver } from "./packages.js";
 import { transpile } from "./transpile.js";
 import { pathMapping, takenOptions } from "./tsconfig.js";
 
@@ -17,6 +17,7 @@ import { pathMapping, takenOptions } from "./tsconfig.js";
 
 const kernelURL = pathToFileURL(kernelImporter).href;
 const inKernel = (url: string | undefined) => url?.startsWith("file:") === true && isKernelFile(fileURLToPath(url));
+const isOwn = (url: string | undefined) => url?.startsWith("file:") === true && isOwnFile(fileURLToPath(url));
 
 /** A TypeScript file that was loaded, for the tracebacks. */
 export interface LoadedFile {
@@ -108,8 +109,7 @@ async function json(file: string): Promise<string> {
 }
 
 /** Whether what the loader has found may change while the session runs. */
-const isReread = ({ url }: { url: string }) =>
-  url.startsWith("file:") && !url.includes("/node_modules/") && !inKernel(url) && /\.(json|[cm]?js)$/.test(url);
+const isReread = ({ url }: { url: string }) => isOwn(url) && /\.(json|[cm]?js)$/.test(url);
 
 /** The URL of a local TypeScript file that `specifier` means: `./a.ts`, `./a`, or `./a.js` where only `a.ts` exists. */
 function typescriptFile(specifier: string, parentURL: string | undefined): string | undefined {
@@ -132,8 +132,7 @@ function isFile(path: string): boolean {
 
 /** The URL of the local file that a name means by the folder's tsconfig.json; packages' own imports are not mapped. */
 function mapped(specifier: string, parentURL: string | undefined): string | undefined {
-  if (!isBare(specifier) || isBuiltin(specifier) || isKernelPackage(specifier)) return undefined;
-  if (!parentURL?.startsWith("file:") || parentURL.includes("/node_modules/") || inKernel(parentURL)) return undefined;
+  if (!isBare(specifier) || isBuiltin(specifier) || isKernelPackage(specifier) || !isOwn(parentURL)) return undefined;
   const mapping = pathMapping(told.folder);
   const file = mapping && mappedFile(specifier, mapping, isFile);
   return file && pathToFileURL(file).href;

@@ -13,6 +13,8 @@ export const kernelImporter = join(root, "kernel.ts");
 
 /** Whether a file is the kernel's or one of its packages'. A notebook may lie in the kernel's folder, too. */
 export const isKernelFile = (file: string): boolean => kernelFolders.some((folder) => file.startsWith(folder));
+/** Whether a file is the reader's own, and no package's nor the kernel's: it may change while the session runs. */
+export const isOwnFile = (file: string): boolean => !/[\\/]node_modules[\\/]/.test(file) && !isKernelFile(file);
 const kernelFolders = ["dist", "node_modules"].map((name) => join(root, name, sep));
 
 /** The compiled library and its types, which `import ... from "erpo"` means. */
