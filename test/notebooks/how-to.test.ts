@@ -132,6 +132,18 @@ describe("on one run of the tiny profile, after stage 1", () => {
     expect(more).toBeGreaterThan(400);
   });
 
+  test("combinations.ipynb asks the same prompts of the policy alone and with each method, and reads decisions by their mass", {
+    timeout: 480_000,
+  }, async () => {
+    const shown = await execute("combinations.ipynb", { prompts: "3" });
+    const rows = shown("show");
+    expect(rows.map(({ policy }) => String(policy).split(",")[0])).toEqual(
+      ["1-sft alone", "decision by mass", "SCANS", "ROSE", "best of 4 by verdict", "beam by STAIR's head"], // biome-ignore format: a row
+    );
+    expect(shown("choose")).toHaveLength(7);
+    expect(lines("methods/combined/rows.jsonl")).toHaveLength(6 * (4 * 3 + 2 * 2)); // attacks have two prompts in this profile
+  });
+
   test("causes.ipynb has a row per intervention, and all dev prompts in its bins", { timeout: 240_000 }, async () => {
     const shown = await execute("causes.ipynb");
     expect(shown("causes-table")).toHaveLength(5);
