@@ -1,7 +1,6 @@
 import { rmSync } from "node:fs";
-import { type Command, InvalidArgumentError, Option } from "commander";
-import type { Decoding } from "../generation/decoding.js";
-import { literalOption, policyOption, wholeNumber } from "./output.js";
+import { type Command, Option } from "commander";
+import { literalOption, policyOption, temperature, wholeNumber } from "./output.js";
 
 interface GenerateOptions {
   model: string;
@@ -59,6 +58,7 @@ async function generate(options: GenerateOptions): Promise<void> {
   const { rows, write, progress } = await prepare(options);
   const { createRng } = await import("../backend/random.js");
   const { promptsFor } = await import("../evaluation/prompt-file.js");
+  const { atTemperature } = await import("../generation/decoding.js");
   const { sample } = await import("../generation/sample.js");
   const { madeBy, openPolicy } = await import("./model.js");
   const { asked, close } = await openPolicy(options);
@@ -138,17 +138,4 @@ async function prepare({ prompts, output, limit }: GenerateOptions) {
     write: (results: readonly object[]) => writeOutput(output, formatJsonl(results)),
     progress: progressLine(rows.length, "prompts"),
   };
-}
-
-/** A decoding with its tokens drawn at another temperature. */
-const atTemperature = ({ choice, identity, ...rest }: Decoding, temperature: number): Decoding => ({
-  ...rest,
-  choice: { ...choice, temperature },
-  identity: { ...identity, temperature },
-});
-
-function temperature(text: string): number {
-  const value = Number(text);
-  if (text.trim() === "" || !(value >= 0 && value < Number.POSITIVE_INFINITY)) throw new InvalidArgumentError("It must be a number >= 0.");
-  return value;
 }

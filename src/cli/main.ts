@@ -15,6 +15,7 @@ const subcommands = [
   "figure",
   "compare",
   "runs",
+  "chat",
   "train",
   "generate",
   "score",

@@ -80,6 +80,13 @@ export const wholeNumber = (low: number) => (text: string) => {
   return Number(text);
 };
 
+/** Parser of an option: a sampling temperature. */
+export function temperature(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !(value >= 0 && value < Number.POSITIVE_INFINITY)) throw new InvalidArgumentError("It must be a number >= 0.");
+  return value;
+}
+
 /** Parser of an option: one or more of `names`, with commas between; each once. */
 export const someOf =
   <Name extends string>(names: readonly Name[]) =>

@@ -82,6 +82,13 @@ export function plain(choice: Choice = { temperature: 0 }): Decoding {
   return { choice, contexts: [], logits: null, edits: null, search: null, identity: { kind: "plain", ...choice } };
 }
 
+/** A decoding with its tokens drawn at another temperature. */
+export const atTemperature = ({ choice, identity, ...rest }: Decoding, temperature: number): Decoding => ({
+  ...rest,
+  choice: { ...choice, temperature },
+  identity: { ...identity, temperature },
+});
+
 /**
  * Decoding with an own rule over logits, such as a mask or a penalty.
  *

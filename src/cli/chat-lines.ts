@@ -1,0 +1,75 @@
+import { printable } from "../data/printable.js";
+import { redactText } from "../data/redact.js";
+import { objects, type Turn } from "../evaluation/turn.js";
+import { refuses } from "../exante/judge.js";
+
+/** How turns are shown. */
+export interface Shown {
+  /** Whole thoughts; else a line of each. */
+  thoughts: boolean;
+  /** Of a request that one of the policies takes for harmful, answers that help with it are cut to their first words. */
+  redact: boolean;
+  /** Characters of a line. */
+  width: number;
+}
+
+/** Words of a redacted answer. */
+const redactedWords = 6;
+/** The narrowest terminal on which two policies stand side by side, and the space between them. */
+const sideBySide = { width: 100, gap: 3 };
+
+/** The policies' turns as lines: two of them side by side where the terminal is wide enough, else one below the other. */
+export function turnLines(turns: ReadonlyMap<string, Turn>, shown: Shown): string[] {
+  const harmful = [...turns.values()].some(objects);
+  const block = (width: number) =>
+    [...turns].map(([name, turn]) =>
+      [heading(name, turn), ...thoughtLines(turn, shown.thoughts), ...answerLines(turn, harmful && shown.redact)].flatMap((line) =>
+        wrapped(line, width),
+      ),
+    );
+  const { width, gap } = sideBySide;
+  if (turns.size !== 2 || shown.width < width) return block(shown.width).flatMap((lines) => ["", ...lines]);
+  const half = Math.floor((shown.width - gap) / 2);
+  const [left, right] = block(half) as [string[], string[]];
+  return [
+    "",
+    ...Array.from({ length: Math.max(left.length, right.length) }, (_, i) =>
+      `${(left[i] ?? "").padEnd(half + gap)}${right[i] ?? ""}`.trimEnd(),
+    ),
+  ];
+}
+
+function heading(name: string, { tokens, thoughtTokens, seconds }: Turn): string {
+  const thought = thoughtTokens > 0 ? `, ${thoughtTokens} of them thought` : "";
+  return `[${name}] ${tokens} tokens${thought}, ${(tokens / seconds).toFixed(0)} per second`;
+}
+
+function thoughtLines({ completion, trace, suspicion, verdictProbability, thoughtTokens }: Turn, whole: boolean): string[] {
+  if (suspicion === null) return [];
+  const percent = (p: number) => `${(100 * p).toFixed(0)}%`;
+  const first = `risk ${percent(suspicion)}`;
+  if (!trace) return [`thought: ${first}; no whole trace${whole ? `: ${printable(completion)}` : ""}`];
+  const rule = trace.rule === null ? "no rule" : trace.rule;
+  const verdict = `${rule}: ${trace.verdict}${verdictProbability === null ? "" : ` ${percent(verdictProbability)}`}`;
+  const folded = printable(`thought: ${first}, ${trace.risk} > ${verdict} > ${trace.path ?? "no path"}`);
+  return whole && thoughtTokens > 0 ? [folded, ...trace.thought.split(/(?<=<\/(?:assess|verify|calibrate)>)/).map(printable)] : [folded];
+}
+
+function answerLines({ answer }: Turn, redacted: boolean): string[] {
+  if (answer === "") return ["(it came to no answer)"];
+  if (!redacted || refuses(answer)) return answer.split("\n").map(printable);
+  return [`${printable(redactText(answer, redactedWords))} (/show shows it)`];
+}
+
+/** A line broken between words; a word that is longer than a line is broken too. */
+function wrapped(line: string, width: number): string[] {
+  const lines: string[] = [];
+  let rest = line;
+  while (rest.length > width) {
+    const space = rest.lastIndexOf(" ", width);
+    const at = space > 0 ? space : width;
+    lines.push(rest.slice(0, at));
+    rest = rest.slice(at).trimStart();
+  }
+  return [...lines, rest];
+}
