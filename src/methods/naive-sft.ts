@@ -18,7 +18,7 @@ import { stages } from "./erpo/stages.js";
 export const naiveStage = stages.naive;
 
 /** Of stage 1a's budget in tokens, the share that this takes: enough to show what it does. */
-const share = 0.1;
+const share = 0.05;
 
 /** Tokens after which an answer is cut: the reference answers have as many. */
 const answerTokens = 16;

@@ -55,8 +55,8 @@ const quick: Profile = {
   rank: 16,
   firstLayer: 1 / 3,
   stage1: {
-    ...{ decisionTokens: 130_000, decisionRate: 2e-3, traceTokens: 100_000, traceRate: 1e-3 },
-    ...{ verbose: 0.5, corrections: 1, quotes: true, decides: "first", verdictWeight: traceWeights.verdict },
+    ...{ decisionTokens: 250_000, decisionRate: 2e-3, traceTokens: 100_000, traceRate: 1e-3 },
+    ...{ verbose: 0.5, corrections: 0.5, quotes: true, decides: "first", verdictWeight: traceWeights.verdict },
   },
   stage2: { prompts: 48, rate: 2e-4 },
   stage3: { rounds: 2, prompts: 24, samples: 4, rate: 3e-4, efficiency: true },
@@ -68,7 +68,7 @@ const quick: Profile = {
 const full: Profile = {
   ...quick,
   name: "full",
-  stage1: { ...quick.stage1, decisionTokens: 220_000, decisionRate: 2e-3, traceTokens: 250_000, traceRate: 1e-3 },
+  stage1: { ...quick.stage1, decisionTokens: 250_000, decisionRate: 2e-3, traceTokens: 250_000, traceRate: 1e-3 },
   stage2: { prompts: 110, rate: 2e-4 },
   stage3: { ...quick.stage3, rounds: 3, prompts: 60, samples: 4, rate: 1e-4 },
   evaluation: { prompts: 230, attackPrompts: 100, devPrompts: 220, gatePrompts: 220 },
