@@ -31,7 +31,8 @@ export function buildDocument(notebook: Notebook, path: string): ReportDocument 
   const warnings: string[] = [];
   const blocks = cells.flatMap(({ cell, number }) => {
     try {
-      return cellBlocks(cell, number, notebook, reader);
+      const own = cellBlocks(cell, number, notebook, reader);
+      return cellTags(cell).includes("index") ? own.map((block) => ({ ...block, onIndex: true })) : own;
     } catch (error) {
       warnings.push(`${basename(path)}: cell ${number}: ${reason(error)}; it was left out`);
       return [];

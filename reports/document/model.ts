@@ -27,6 +27,8 @@ interface BlockBase {
   cell: number;
   /** In a closed `<details>`, as MyST's `hide-output` wants. */
   hidden?: boolean;
+  /** Of a cell with the tag `index`: the page that leads to the set's reports shows it, too. */
+  onIndex?: boolean;
 }
 
 export interface MarkdownBlock extends BlockBase {

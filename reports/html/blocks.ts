@@ -24,11 +24,14 @@ const SHOWN_LINES = 30;
 /** Characters of a text, a table or a fragment at most: a page stays one that opens. */
 const SHOWN_CHARACTERS = 200_000;
 
-/** A document's blocks as HTML, in order. What cannot be written leaves a note in its place, and a warning. */
-export async function writeBlocks(document: ReportDocument, context: BlockContext): Promise<string> {
+/**
+ * A document's blocks as HTML, in order. What cannot be written leaves a note in its place, and a warning.
+ * @param before how many blocks of other documents the page has, whose ids are taken
+ */
+export async function writeBlocks(document: ReportDocument, context: BlockContext, before = 0): Promise<string> {
   const parts: string[] = [];
   for (const [index, block] of document.blocks.entries()) {
-    const html = await writeBlock(block, `b${index + 1}`, context).catch((error) => {
+    const html = await writeBlock(block, `b${before + index + 1}`, context).catch((error) => {
       context.warn(`cell ${block.cell}: ${reason(error)}`);
       return `<p class="absent">[something of cell ${block.cell} was left out]</p>`;
     });

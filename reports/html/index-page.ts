@@ -1,15 +1,20 @@
+import { dirname, resolve } from "node:path";
 import { plainText } from "../document/markdown.js";
-import type { ReportDocument, Target } from "../document/model.js";
-import type { Provenance } from "../provenance/collect.js";
+import type { Block, ReportDocument, Target } from "../document/model.js";
+import type { ReportSet, Source } from "../set.js";
+import { writeBlocks } from "./blocks.js";
+import { draw } from "./draw.js";
 import { escapeHTML } from "./escape.js";
 import { duration, pageHTML } from "./page.js";
+import { MarkdownWriter } from "./render-markdown.js";
 
-/** The page that leads to the reports of a set. */
-export function indexHTML(
-  reports: readonly { document: ReportDocument; provenance: Provenance }[],
+/** The page that leads to the reports of a set: what their notebooks have marked for it (cells with the tag `index`), then the reports, in their order. */
+export async function indexHTML(
+  sources: readonly Source[],
   targets: ReadonlyMap<string, Target>,
+  stems: ReadonlySet<string>,
 ): Promise<string> {
-  const items = reports.map(({ document, provenance }) => {
+  const items = sources.map(({ document, provenance }) => {
     const count = (kind: "figure" | "table") => document.blocks.filter((block) => block.kind === kind && block.number !== undefined).length;
     const errors = document.blocks.filter((block) => block.kind === "error").length;
     const facts = [
@@ -23,11 +28,36 @@ export function indexHTML(
     return `<li><h2><a href="${encodeURIComponent(document.stem)}.html">${escapeHTML(document.title)}</a></h2>
 ${about ? `<p>${escapeHTML(about)}</p>\n` : ""}<p class="made">${escapeHTML(facts.join(" · "))}</p></li>`;
   });
-  return pageHTML(
-    "Reports",
-    `<main id="content" class="index">\n<header><h1>Reports</h1></header>\n<ol>\n${items.join("\n")}\n</ol>\n</main>`,
-  );
+  const marked: string[] = [];
+  let written = 0;
+  for (const source of sources) {
+    const blocks = source.document.blocks.filter((block) => block.onIndex && block.kind !== "code" && block.kind !== "value");
+    if (blocks.length > 0) marked.push(await markedHTML(source, blocks.map(withoutHeadings), { targets, stems, written }));
+    written += blocks.length;
+  }
+  const results = marked.join("\n");
+  const list = `<ol>\n${items.join("\n")}\n</ol>`;
+  const content = results ? `${results}\n<h2 class="pages">The pages, in the order to read</h2>\n${list}` : list;
+  return pageHTML("Reports", `<main id="content" class="index">\n<header><h1>Reports</h1></header>\n${content}\n</main>`);
 }
+
+/** What a notebook has marked for the index: text without its headings, figures and tables with the numbers of their report, what was printed; no code. References lead to the reports. */
+async function markedHTML({ document, path }: Source, blocks: Block[], { targets, stems, written }: Around): Promise<string> {
+  const page: ReportDocument = { ...document, stem: "index", blocks };
+  const warn = () => {}; // the report itself says so
+  const markdown = new MarkdownWriter({ document: page, targets, stems, folder: dirname(resolve(path)), warn });
+  const from = `<p class="made">From <a href="${encodeURIComponent(document.stem)}.html">${escapeHTML(document.title)}</a></p>`;
+  return `<section>\n${await writeBlocks(page, { markdown, draw, warn }, written)}\n${from}\n</section>`;
+}
+
+/** What stands around a notebook's part of the index. */
+interface Around extends Pick<ReportSet, "targets" | "stems"> {
+  /** Blocks that stand before it. */
+  written: number;
+}
+
+const withoutHeadings = (block: Block): Block =>
+  block.kind === "markdown" ? { ...block, tokens: block.tokens.filter(({ type }) => type !== "heading") } : block;
 
 const plural = (count: number, word: string) => (count ? `${count} ${word}${count === 1 ? "" : "s"}` : "");
 

@@ -15,6 +15,6 @@ export async function writeHTML({ path, document, provenance }: Source, { target
 }
 
 /** The page that leads to the reports of `sources`. */
-export async function writeIndex(sources: readonly Source[], { targets }: ReportSet): Promise<OutputFile> {
-  return { path: "index.html", content: await indexHTML(sources, targets) };
+export async function writeIndex(sources: readonly Source[], { targets, stems }: ReportSet): Promise<OutputFile> {
+  return { path: "index.html", content: await indexHTML(sources, targets, stems) };
 }

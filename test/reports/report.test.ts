@@ -46,6 +46,41 @@ test("a set of notebooks: pages, an index, references across", async () => {
   expect(index).toContain("1 figure · run on 2026-01-02 in 1 min 23 s");
 });
 
+test("the index shows what notebooks have marked for it, without code, headings and named numbers, and leads to the reports", async () => {
+  const first = writeNotebook(
+    [md("# One"), code("1", [shown({ "image/svg+xml": "<svg/>" }, { label: "fig-a", "fig-cap": "The first.", "fig-alt": "alt" })])],
+    "one.ipynb",
+  );
+  const marked = { tags: ["index"] };
+  const second = writeNotebook(
+    [
+      md("# Two\n\nNot marked."),
+      { ...md("## Result\n\nIt is @val-rate: see @fig-a and @fig-b."), metadata: marked },
+      {
+        ...code("secret()", [
+          shown({ "application/json": 0.5, "text/plain": "50%" }, { label: "val-rate", text: "50%" }),
+          shown({ "image/svg+xml": "<svg/>" }, { label: "fig-b", "fig-cap": "The second.", "fig-alt": "alt" }),
+          { output_type: "stream", name: "stdout", text: "a sentence" },
+        ]),
+        metadata: marked,
+      },
+    ],
+    "two.ipynb",
+  );
+  const output = folder();
+  const { failures } = await renderReports([first, second], { output });
+  expect(failures).toEqual([]);
+  const index = readFileSync(join(output, "index.html"), "utf8");
+  const results = index.slice(index.indexOf("<section>"), index.indexOf("</section>"));
+  expect(results).toContain('href="two.html#val-rate">50%</a>: see');
+  expect(results).toContain('href="one.html#fig-a">Figure 1</a>');
+  expect(results).toMatch(/<figure id="fig-b"[\s\S]*Figure 1<\/a> The second\./);
+  expect(results).toContain("a sentence");
+  expect(results).toContain('<a href="two.html">Two</a>');
+  for (const absent of ["Not marked", "Result<", "secret", "val-rate", "The first"]) expect(results).not.toContain(absent);
+  expect(index.indexOf("</section>")).toBeLessThan(index.indexOf("The pages, in the order to read"));
+});
+
 test("named numbers go across the set and into captions, alternative text and footnotes; unknown and ambiguous ones are told at the top", async () => {
   const value = (label: string, text: string) => shown({ "application/json": 0.5, "text/plain": text }, { label, text });
   const options = { label: "fig-a", "fig-cap": "A rate of @val-rate, not @val-lost-1.", "fig-alt": "A line at @val-rate." };
