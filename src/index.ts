@@ -65,6 +65,7 @@ export {
 } from "./evaluation/attacks.js";
 export { type Auc, auc, aucDifference, type Scores } from "./evaluation/auc.js";
 export { type BestOfN, bestOfN } from "./evaluation/best-of-n.js";
+export { byMass } from "./evaluation/by-mass.js";
 export { type JudgeQuality, judgeQuality } from "./evaluation/calibration.js";
 export { type GcgBudget, type GcgOptions, type GcgState, gcg, gcgAttack } from "./evaluation/gcg.js";
 export {
@@ -81,7 +82,7 @@ export { type Judge, type JudgedAnswer, phraseJudge, ruleJudge } from "./evaluat
 export { type LabelReport, type LabelShares, labelReport, type SuiteBalance } from "./evaluation/labels.js";
 export { matchedBalance } from "./evaluation/matched.js";
 export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifference } from "./evaluation/paired.js";
-export { type GivenCompletion, policyLogps } from "./evaluation/policy-logps.js";
+export { type GivenCompletion, policyLogps, policyTokenLogps } from "./evaluation/policy-logps.js";
 export { decisionLogOdds, decisionPrompt, nextTokenLogOdds, noneToken, refusalLogOdds, refusalTokens } from "./evaluation/readout.js";
 export { type Reliability, type ReliabilityBin, reliability } from "./evaluation/reliability.js";
 export { type AnswerShares, answerIn, type JudgedRow, type SuiteMetrics } from "./evaluation/report.js";
@@ -136,8 +137,10 @@ export {
   palette,
   searchTree,
   type TableOptions,
+  type TokenStrip,
   type TreeRow,
   table,
+  tokenStrips,
   trainingCurves,
   type ValueOptions,
   type VegaLiteSpec,

@@ -7,6 +7,7 @@ export { type IntervalFields, intervals } from "./specs/intervals.js";
 export { lengthDistribution } from "./specs/length-distribution.js";
 export { type RunsOptions, runCurves, runIntervals } from "./specs/runs.js";
 export { searchTree, type TreeRow } from "./specs/search-tree.js";
+export { type TokenStrip, tokenStrips } from "./specs/token-strip.js";
 export { trainingCurves } from "./specs/training-curves.js";
 export { type Frame, type TableOptions, table } from "./table.js";
 export { palette } from "./theme.js";

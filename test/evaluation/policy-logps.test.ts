@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
-import { policyLogps } from "../../src/evaluation/policy-logps.js";
+import { policyLogps, policyTokenLogps } from "../../src/evaluation/policy-logps.js";
 import { contrast, plain, withLogits } from "../../src/generation/decoding.js";
 import { type Policy, policy } from "../../src/generation/policy.js";
 import { loadAdapter } from "../../src/model/adapter-io.js";
@@ -137,4 +137,16 @@ test("a token that a rule forbids is impossible, and the others are not lost wit
 test("token ids have no second way of asking", async () => {
   const two = policy({ model, decoding: contrast({ against: "x", alpha: 1 }) });
   await expect(policyLogps(two, [{ prompt: [1, 2], completion: [3] }])).rejects.toThrow("needs questions (messages), not token ids");
+});
+
+test("tokens' log-probabilities are those of a full pass, one by one, with a rule and without", async () => {
+  for (const decoding of [plain(), withLogits((own) => own, {})]) {
+    const asked: Policy = policy({ model, adapter, decoding });
+    const tokens = await policyTokenLogps(asked, rows());
+    for (const [i, { completion }] of rows().entries()) {
+      const logits = completion.length === 0 ? [] : logitsOf(rendered(i), completion, adapter);
+      expect(tokens[i]).toHaveLength(completion.length);
+      completion.forEach((id, t) => void expect(tokens[i]![t]).toBeCloseTo(logp(logits[t]!, id), 4));
+    }
+  }
 });

@@ -1,8 +1,18 @@
 import { differenceCiede2000, filterDeficiencyDeuter, filterDeficiencyProt, filterDeficiencyTrit, wcagContrast } from "culori";
+import fc from "fast-check";
 import { expect, test } from "vitest";
-import { intervalCurves, intervals, lengthDistribution, palette, searchTree, trainingCurves } from "../../src/figures/index.js";
+import {
+  intervalCurves,
+  intervals,
+  lengthDistribution,
+  palette,
+  searchTree,
+  tokenStrips,
+  trainingCurves,
+} from "../../src/figures/index.js";
 import { render, themed } from "../../src/figures/render.js";
 import type { VegaLiteSpec } from "../../src/figures/spec.js";
+import { placeTokens } from "../../src/figures/specs/token-strip.js";
 
 const steps = [1, 2, 3, 4, 5].map((step) => ({ step, loss: 0.7 / step, "rewards/margins": step / 4, "rewards/chosen": 1 - step / 4 }));
 const rates = ["Harmful", "Look-alike"].flatMap((suite, i) =>
@@ -41,6 +51,13 @@ const gallery: Record<string, VegaLiteSpec> = {
     ],
     { columns: ["prompt", "assess"], domain: [-1, 1] },
   ),
+  "token-strips": tokenStrips(
+    [
+      { name: "chosen", tokens: ["<assess>", "none", ";", " a", "\n", "lock"], values: [0, 1.5, 0.2, -0.1, 0, 0.4] },
+      { name: "rejected", tokens: ["<assess>", "risk"], values: [0, -2] },
+    ],
+    { title: "log-ratio (nats)" },
+  ),
   lengths: lengthDistribution({ length: "tokens", series: "stage" }, { rows: lengths, title: "thought tokens" }),
 };
 
@@ -71,6 +88,35 @@ test("curves with intervals: pictures and lines in the order of the rows, and at
   // the nearest places are 0.1 apart: the three series take 0.4 of that, 0.1 * 0.4 / 3 between two of them
   const places = (spec.data as { values: { alpha: number; beside: number }[] }).values.filter(({ alpha }) => alpha === 0.5).slice(0, 3);
   for (const [i, { beside }] of places.entries()) expect(beside).toBeCloseTo(0.5 + ((i - 1) * 0.04) / 3, 9);
+});
+
+test("tokens of a strip stand one after the other in lines that end, each once", () => {
+  const word = fc.string({ minLength: 1, maxLength: 12 });
+  fc.assert(
+    fc.property(fc.array(word, { minLength: 1, maxLength: 60 }), (tokens) => {
+      const placed = placeTokens({ name: "x", tokens, values: tokens.map((_, i) => i) });
+      expect(placed.map(({ value }) => value)).toEqual(tokens.map((_, i) => i));
+      for (const [i, { line, from, to, text }] of placed.entries()) {
+        expect(to - from).toBe(text.length);
+        expect(to).toBeLessThanOrEqual(46);
+        const before = placed[i - 1];
+        const follows =
+          before === undefined
+            ? line === 0 && from === 0
+            : line === before.line
+              ? from === before.to
+              : line === before.line + 1 && from === 0;
+        expect(follows).toBe(true);
+      }
+    }),
+  );
+  expect(() => placeTokens({ name: "x", tokens: ["a"], values: [] })).toThrow('token strip "x": 1 tokens, 0 values');
+});
+
+test("letters of a strip can be read on all of its shades", async () => {
+  const shades = JSON.stringify(gallery["token-strips"]).match(/#[0-9a-f]{6}/g)!;
+  for (const shade of shades)
+    if (shade !== "#1b1f24" && shade !== "#24292f") expect(wcagContrast("#1b1f24", shade), shade).toBeGreaterThan(7);
 });
 
 test("text stays text, and nothing is linked", async () => {
