@@ -28,7 +28,7 @@ test("a file changes what it names of the profile that it extends, and nothing e
       stage1: fc.record(
         {
           verbose: fc.constantFrom(0, 0.25, 1),
-          corrections: fc.constantFrom(0, 0.5),
+          corrections: fc.constantFrom(0, 0.25),
           quotes: fc.constant(false),
           verdictWeight: fc.constant(0),
         },
