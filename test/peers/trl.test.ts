@@ -50,7 +50,7 @@ test.each([
   [
     "two weighted losses with ld_alpha, four epochs, AdamW's own numbers",
     {
-      ...{ method: "dpo", batch_size: 4, init_adapter: adapter, loss_type: ["apo_zero", "hinge"], loss_weights: [1, 0.5], ld_alpha: 0.3 },
+      ...{ method: "dpo", batch_size: 2, init_adapter: adapter, loss_type: ["apo_zero", "hinge"], loss_weights: [1, 0.5], ld_alpha: 0.3 }, // four pairs fit into max_length
       ...{ max_steps: undefined, num_train_epochs: 4, adam_beta2: 0.9, adam_epsilon: 1e-4 },
     },
   ],

@@ -120,6 +120,12 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
         texts.longestThought + Math.max(48, answerTokens),
         5 * suites - 2 * prompts * answerTokens + thoughts + harmbench + attacks(4), // notebook 00 has asked the base model two suites
       ),
+      sample(
+        "decisions by mass",
+        batch(4 * prompts),
+        texts.longestThought + Math.max(48, answerTokens),
+        3 * suites + 2 * 4 * prompts * texts.thought, // of three policies, two of which think
+      ),
       sample("personas", batch(2 * attackPrompts), texts.longestThought + answerTokens, attacks(2), texts.persona),
       sample("seconds", 8, texts.longestThought + answerTokens, 8 * 3 * (3 * answerTokens + 2 * texts.thought)),
       score("held-out answers", 48, texts.longestThought + 40, 5 * 48 * texts.reference),

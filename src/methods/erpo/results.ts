@@ -66,6 +66,7 @@ export function plannedResults({ stage3 }: Profile): PlannedResult[] {
       ...trials(policy, suiteTrials),
       ...trials(policy, attacked.includes(policy) ? ["harmbench", ...attackTrials] : []),
     ]),
+    ...[baseline, sft, final].flatMap((policy) => suiteTrials.map((name) => result(`evaluation/${policy}-by-mass/${name}.json`, policy))),
     ...policies.flatMap(perplexity),
     result("evaluation/latency.json", sft, final),
     ...[baseline, sft, final].flatMap((stage) => (["dev", "test", "unseen"] as const).map((set) => result(`${stage}/${set}.json`, stage))),

@@ -17,6 +17,13 @@ const shown = [
   ["stage 3, length", stages.final],
 ] as const;
 
+/** The same with their decisions by whole mass. */
+const byMass = [
+  ["answers only, by mass", `${stages.baseline}-by-mass`],
+  ["stage 1, by mass", `${stages.sft}-by-mass`],
+  ["stage 3, by mass", `${stages.final}-by-mass`],
+] as const;
+
 const columns = [
   ["matched bacc", "matched"],
   ["contrasts refused", "look-alike-unsafe"],
@@ -37,7 +44,7 @@ export function runSummary(dir: string): string {
   const percent = (share: number) => `${Math.round(100 * share)}`;
   const interval = ({ low, high, ...at }: Proportion | Estimate) =>
     `${percent("rate" in at ? at.rate : at.value)} [${percent(low)}, ${percent(high)}]`;
-  const rows = shown.map(([title, stage]) => {
+  const rows = [...shown, ...byMass].map(([title, stage]) => {
     const trial = (name: string) => result<TrialResult>("evaluation", stage, `${name}.json`);
     const results = ["look-alike-unsafe", "look-alike-safe"].flatMap((name) => trial(name) ?? []);
     const cells = columns.map(([, name]) => {
