@@ -17,8 +17,8 @@ import { stages } from "./erpo/stages.js";
 /** Folder of the stage in a run. */
 export const naiveStage = stages.naive;
 
-/** Of stage 1a's budget in tokens, the share that this takes: enough to show what it does. */
-const share = 0.05;
+/** Of stage 1b's budget in tokens, the share that this takes: enough to show what it does. */
+const share = 0.125;
 
 /** Tokens after which an answer is cut: the reference answers have as many. */
 const answerTokens = 16;
@@ -31,7 +31,7 @@ export async function naiveRows(run: Run, signal?: AbortSignal): Promise<TokenRo
   const reached = withinTokens(
     all,
     ({ prompt }) => promptIds(prompt, tokenizer).length + answerTokens,
-    share * run.profile.stage1.decisionTokens,
+    share * run.profile.stage1.traceTokens,
   );
   const variants = run.rng("naive wording");
   const answered = (await withAnswers(run, "naive", reached, signal)).filter(

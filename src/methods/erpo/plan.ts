@@ -65,7 +65,7 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
   const [train, score, sample] = [work("train"), work("score"), work("sample")];
   const batch = (rows: number) => Math.min(rows, 96);
 
-  const naive = 0.0475 * stage1.decisionTokens;
+  const naive = 0.12 * stage1.traceTokens;
   const naiveAnswers = naive / texts.naiveRow / 2; // every second prompt is harmless
   const openings = stage1.decisionTokens / texts.decisionRow / 2;
   const answers = (0.8 * stage1.traceTokens) / 145; // as many as might be needed, and those that are asked again
