@@ -17,10 +17,10 @@ test("tokens are those of a run of the quick profile, to a twentieth", () => {
   const work = plan(quick).flatMap((notebook) => notebook.work);
   const tokens = (name: string) => work.find((part) => part.name === name)!.tokens;
   const measured = {
-    "baseline-naive-sft": 12_338,
-    "1-sft/decision": 129_888,
-    "1-sft": 99_961,
-    "baseline-answers-only/decision": 129_906,
+    "baseline-naive-sft": 11_821,
+    "1-sft/decision": 240_149,
+    "1-sft": 99_901,
+    "baseline-answers-only/decision": 199_979,
     "baseline-answers-only": 63_564,
     "2-dpo": 24_496,
     "3-length-controlled/round-1": 8_229,

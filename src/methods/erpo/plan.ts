@@ -51,6 +51,8 @@ const texts = {
   thoughtPair: 205,
   everyday: 135, // thought and answer
   reference: 100, // thought and held-out answer; there are 48
+  decisions: 240_000, // all rows of 1a
+  openings: 200_000, // those of the baseline's first phase
   stage2Prompts: 910,
   heldOut: 690, // test prompts, and those of families that training lacks
 } as const;
@@ -67,7 +69,8 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
 
   const naive = 0.12 * stage1.traceTokens;
   const naiveAnswers = naive / texts.naiveRow / 2; // every second prompt is harmless
-  const openings = stage1.decisionTokens / texts.decisionRow / 2;
+  const decisions = Math.min(stage1.decisionTokens, texts.decisions);
+  const openings = decisions / texts.decisionRow / 2;
   const answers = (0.8 * stage1.traceTokens) / 145; // as many as might be needed, and those that are asked again
   const looked = 2 * Math.min(20, evaluation.devPrompts);
   const readOut = 2 * evaluation.devPrompts * texts.decisionRow;
@@ -89,11 +92,11 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
     ],
     "01-ex-ante-data": [],
     "02-stage-1-sft": [
-      train("1-sft/decision", 8, texts.opening, stage1.decisionTokens),
+      train("1-sft/decision", 8, texts.opening, decisions),
       sample("answers", batch(answers), texts.answer, answers * texts.answer),
       train("1-sft", 8, texts.longestRow, stage1.traceTokens),
       sample("first words", batch(openings), texts.opening, openings * texts.opening),
-      train("baseline-answers-only/decision", 8, texts.opening, stage1.decisionTokens),
+      train("baseline-answers-only/decision", 8, texts.opening, Math.min(stage1.decisionTokens, texts.openings)),
       train("baseline-answers-only", 8, texts.answer, 0.63 * stage1.traceTokens),
       score("dev prompts", 32, 0, 2 * readOut),
       sample("traces to look at", looked, texts.longestThought + answerTokens, looked * (texts.thought + answerTokens)),
