@@ -174,7 +174,7 @@ if pid == 0:
 seen = ""
 def until(pattern):
     global seen
-    end = time.time() + 60
+    end = time.time() + 100
     while not re.search(pattern, seen):
         if time.time() > end: sys.exit("no " + pattern + " in " + repr(seen))
         if select.select([fd], [], [], 1)[0]: seen += os.read(fd, 65536).decode(errors="replace")
