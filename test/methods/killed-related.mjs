@@ -31,7 +31,7 @@ const methods = {
   },
   async scpo() {
     const { environment } = problems[0];
-    await finish(train(run, { environment, algorithm: scpo({ power: 2, penalty: 0, bias: 0 }), seeds: 2, steps: 60_000, seed: 1 }));
+    await finish(train(run, { environment, algorithm: scpo({ power: 2, penalty: 0, bias: 0 }), seeds: 2, steps: 31_000, seed: 1 }));
   },
   async stair() {
     await finish(structured(run));

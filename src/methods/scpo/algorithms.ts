@@ -37,9 +37,16 @@ export interface Algorithm {
   title: string;
   /** What the critic estimates: safety in [0, 1], or discounted costs to come. */
   critic: "safety" | "cost";
-  /** @param limit d; @param multiplier lambda of a Lagrangian, 0 for others */
+  /**
+   * What the losses read of a path.
+   * @param limit d
+   * @param multiplier lambda of a Lagrangian, 0 for others
+   */
   targets(path: Path, limit: number, multiplier: number): Targets;
-  /** The next multiplier. @param cost mean of the episodes that have ended */
+  /**
+   * The next multiplier.
+   * @param cost mean of the episodes that have ended
+   */
   ascend(multiplier: number, cost: number, limit: number): number;
   /** What it depends on beside PPO, in readable form. */
   settings: Record<string, number>;

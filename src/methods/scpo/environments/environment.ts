@@ -12,8 +12,12 @@ export interface Environment {
   limit: number;
   /** A state to begin with. */
   reset(rng: Rng): number[];
-  /** @param action a whole number in [0, actions) */
+  /**
+   * One step.
+   * @param action a whole number in [0, actions)
+   */
   step(state: readonly number[], action: number): Outcome;
+  /** What networks see of a state: `observed` numbers, of a size of about 1. */
   observe(state: readonly number[]): number[];
 }
 
