@@ -204,7 +204,7 @@ export { type DevMeasures, type DevRow, type DevRows, devDifferences, devMeasure
 export { type Gate, gate, judgeStage, rounds } from "./methods/erpo/gate.js";
 export { type Overruling, overruling } from "./methods/erpo/overruling.js";
 export { type PairLevel, roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";
-export type { PlannedWork } from "./methods/erpo/plan.js";
+export type { PlannedSteps, PlannedWork } from "./methods/erpo/plan.js";
 export { answersOnly, type Stage1Prompts, stage1, stage1Prompts } from "./methods/erpo/stage1.js";
 export { type PreferenceOptions, stage2 } from "./methods/erpo/stage2.js";
 export { type LengthControlOptions, stage3 } from "./methods/erpo/stage3.js";
@@ -218,6 +218,7 @@ export { relatedMethods } from "./methods/related.js";
 export * as rose from "./methods/rose.js";
 export { type MethodRow, methodRows, methodsSummary, readMethodRows, saveMethodRows } from "./methods/rows.js";
 export * as scans from "./methods/scans.js";
+export * as scpo from "./methods/scpo/scpo.js";
 export * as sos from "./methods/sos/sos.js";
 export { type PolicySpeed, policySpeeds, type SpeedSpec } from "./methods/speed.js";
 export * as stair from "./methods/stair/index.js";

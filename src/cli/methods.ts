@@ -19,7 +19,9 @@ export function register(program: Command): void {
     });
   methods
     .command("budgets")
-    .description("list how many tokens ERPO and each method train, sample and score, and the time that this takes here")
+    .description(
+      "list how many tokens ERPO and each method train, sample and score, steps of environments, and the time that this takes here",
+    )
     .addOption(profileOption())
     .action(async ({ profile: given }: Pick<JobOptions, "profile">) => {
       const [{ budgets }, { relatedMethods }, { profile }, { measure }] = await Promise.all([

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { DataError } from "../data/errors.js";
 import { keptResults } from "../runs/keep.js";
 import type { Profile } from "../runs/profile.js";
-import type { PlannedWork } from "./erpo/plan.js";
+import type { PlannedSteps, PlannedWork } from "./erpo/plan.js";
 
 /**
  * A related method: a recipe in `src/methods/`, a notebook `notebooks/related/NAME.ipynb` that runs it, tests, references. What it computes goes to
@@ -18,7 +18,7 @@ export interface RelatedMethod {
   /** Folders of stages that the run must have finished; none where the base model is enough. */
   readonly needs: readonly string[];
   /** What its notebook computes. Tokens are upper bounds. @param finished folders of the stages that the run has */
-  readonly plan: (profile: Profile, finished: readonly string[]) => PlannedWork[];
+  readonly plan: (profile: Profile, finished: readonly string[]) => (PlannedWork | PlannedSteps)[];
 }
 
 /** Folders of the stages that a run has been through with; none where there is no run. */

@@ -4,6 +4,8 @@ import { dualAscent } from "../../dist/src/methods/cdpo/ascent.js";
 import { fittedScorers } from "../../dist/src/methods/cdpo/scorers.js";
 import { r2d } from "../../dist/src/methods/r2d/r2d.js";
 import { keptLayerScores, scansOf } from "../../dist/src/methods/scans/kept.js";
+import { problems, scpo } from "../../dist/src/methods/scpo/scpo.js";
+import { train } from "../../dist/src/methods/scpo/train.js";
 import { stairPairs } from "../../dist/src/methods/stair/pairs.js";
 import { stepwise } from "../../dist/src/methods/stair/step-dpo.js";
 import { formatStage, structured } from "../../dist/src/methods/stair/structured.js";
@@ -26,6 +28,10 @@ const methods = {
   async cdpo() {
     const { scorers } = await fittedScorers(run);
     await finish(dualAscent(run, { name: "within", limit: 0 }, scorers));
+  },
+  async scpo() {
+    const { environment } = problems[0];
+    await finish(train(run, { environment, algorithm: scpo({ power: 2, penalty: 0, bias: 0 }), seeds: 2, steps: 31_000, seed: 1 }));
   },
   async stair() {
     await finish(structured(run));

@@ -61,6 +61,13 @@ test("a part of its own, and a part that goes with speed and size", () => {
   expect(work(at(97), 2)).toEqual(work(at(97, 269e6), 1)); // twice SmolLM2's 134.5e6
 });
 
+test("steps of an environment take the same on a device that computes faster, and more on one that other work slows down", () => {
+  const seconds = (gflops: number) =>
+    notebookSeconds([{ name: "acting", kind: "act", rows: 2, steps: 1_000_000 }], gflops) - notebookSeconds([], gflops);
+  expect(seconds(10_000)).toBeCloseTo(seconds(243), 9);
+  expect(seconds(121.5) / seconds(243)).toBeCloseTo(2, 9);
+});
+
 test("seconds in words", () => {
   expect([0.2, 1, 119.4, 150, 7199, 7200, 9000].map(inWords)).toEqual(["1 s", "1 s", "119 s", "3 min", "120 min", "2.0 h", "2.5 h"]);
 });

@@ -15,6 +15,15 @@ export interface PlannedWork {
   tokens: number;
 }
 
+/** A part of a job in which small networks act in an environment and learn from it: its time is that of dispatching small products. */
+export interface PlannedSteps {
+  name: string;
+  kind: "act";
+  /** Seeds that are on the device together, and steps of each. */
+  rows: number;
+  steps: number;
+}
+
 /** The notebooks of the main job in their order, as their files in `notebooks/` are called without `.ipynb`. No other notebook is part of it. */
 export const mainNotebooks = [
   "00-start-here",

@@ -1,0 +1,57 @@
+import type { Profile } from "../../runs/profile.js";
+import type { RelatedMethod } from "../method.js";
+import { type Algorithm, ppo, ppoLagrangian, ppoSettings, scpo } from "./algorithms.js";
+import { cartSafe } from "./environments/cart-pole.js";
+import type { Environment } from "./environments/environment.js";
+import { lanesCmdp, tabularEnvironment } from "./environments/lanes.js";
+import { iterationsOf, type Training } from "./train.js";
+
+export type { Episode, Played, Slot } from "./acting.js";
+export { type Algorithm, discounts, ppo, ppoLagrangian, ppoSettings, scpo, type Targets } from "./algorithms.js";
+export { cartModule, cartStill, type WatchedCart } from "./cart-drawing.js";
+export { cartPole, cartSafe, pushed, safeZone, trackEnd } from "./environments/cart-pole.js";
+export type { Environment, Outcome } from "./environments/environment.js";
+export { lanes, lanesCmdp, placeOf, type TabularCmdp, tabularEnvironment } from "./environments/lanes.js";
+export { type CmdpOptimum, cmdpOptimum } from "./linear-program.js";
+export { claimInWords, type Measures, measures, optimumInWords, saveResults, similarShare } from "./measures.js";
+export { gae, type Nullification, nullifiedReward, type Path, safetyTargets } from "./returns.js";
+export { type CurveRow, criticAt, iterationsOf, readTrained, type Trained, type Training, train } from "./train.js";
+
+/** The problems: an environment, and k, lambda and b with which SCPO nullifies its reward there. CartSafe's are the code's (Mhamed and Gu), the lanes' ours. */
+export const problems: readonly { environment: Environment; nullified: Algorithm }[] = [
+  { environment: tabularEnvironment("lanes", lanesCmdp, 2), nullified: scpo({ power: 2, penalty: 0, bias: 0 }) },
+  { environment: cartSafe, nullified: scpo({ power: 5, penalty: 3, bias: 0 }) },
+];
+
+/** Seeds of each training: two, and five in a profile of full's size. */
+export const seedsOf = ({ evaluation }: Profile): number => (evaluation.devPrompts >= 200 ? 5 : 2);
+
+/** Steps of each seed: as many as stage 1 learns from tokens. */
+export const stepsOf = ({ stage1 }: Profile): number => stage1.decisionTokens + stage1.traceTokens;
+
+/** All trainings: each problem by PPO, PPO-Lagrangian and SCPO, with the same networks, beginnings and number of steps. */
+export const trainings = (profile: Profile, seed: number): Training[] =>
+  problems.flatMap(({ environment, nullified }) =>
+    [ppo, ppoLagrangian, nullified].map((algorithm) => ({
+      environment,
+      algorithm,
+      seeds: seedsOf(profile),
+      steps: stepsOf(profile),
+      seed,
+    })),
+  );
+
+/** SCPO, which trains no language model: a run's folder keeps its results. */
+export const method: RelatedMethod = {
+  name: "scpo",
+  title: "SCPO: a safety critic that nullifies rewards",
+  references: ["mhamed2023scpo"],
+  needs: [],
+  plan: (profile) =>
+    trainings(profile, 1).map((training) => ({
+      name: `${training.environment.name}, ${training.algorithm.title}`,
+      kind: "act",
+      rows: training.seeds,
+      steps: iterationsOf(training) * ppoSettings.copies * ppoSettings.steps,
+    })),
+};

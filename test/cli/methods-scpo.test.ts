@@ -1,0 +1,43 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { notebookSeconds } from "../../src/methods/erpo/duration.js";
+import { method, trainings } from "../../src/methods/scpo/scpo.js";
+import { profile } from "../../src/runs/profile.js";
+
+const root = resolve(import.meta.dirname, "../..");
+const scratch = mkdtempSync(join(tmpdir(), "erpo-scpo-"));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+const erpo = (...args: string[]) =>
+  spawnSync(process.execPath, [join(root, "src/setup/bootstrap.mjs"), ...args], { cwd: root, encoding: "utf8" });
+
+test("SCPO beside a tiny model: notebook, page, a result per training, and measures in the run's folder", () => {
+  const dir = join(scratch, "run");
+  const { status, stderr } = erpo(
+    ...["methods", "run", "scpo", "--profile", "tiny", "--model", join(root, "test/fixtures/llama-tiny"), "--run", dir],
+  );
+  expect(status, stderr).toBe(0);
+  const made = join(dir, "methods/scpo");
+  const all = trainings(profile("tiny"), 1);
+  for (const { environment, algorithm } of all) {
+    expect(existsSync(join(made, environment.name, `${algorithm.name}.json`))).toBe(true);
+    expect(existsSync(join(made, environment.name, `${algorithm.name}.checkpoint.json`))).toBe(false);
+  }
+  const results = JSON.parse(readFileSync(join(made, "results.json"), "utf8"));
+  expect(results).toHaveLength(3 * all.length); // return, cost, share within the limit
+  expect(results[0]).toMatchObject({ method: "scpo", policy: "ppo", environment: "lanes", estimate: "return", seeds: 2 });
+
+  const { cells } = JSON.parse(readFileSync(join(made, "scpo.ipynb"), "utf8"));
+  const outputs = (name: string) => cells.find(({ id }: { id: string }) => id === name).outputs;
+  const claims = [outputs("claims")[0].data["text/markdown"]].flat().join("");
+  expect(claims.match(/^- (lanes|CartSafe-v0), SCPO less /gm)).toHaveLength(4);
+  expect(outputs("watch")[0].data["image/svg+xml"]).toBeDefined();
+  expect(JSON.parse(erpo("verify", join(made, "scpo.html"), "--json").stdout)).toMatchObject({ ok: true });
+}, 400_000);
+
+test("a quick run takes at most 8 minutes where nothing else does", () => {
+  expect(notebookSeconds(method.plan(profile("quick"), []), 243)).toBeLessThan(8 * 60);
+});

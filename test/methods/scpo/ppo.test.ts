@@ -1,0 +1,110 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openDevice } from "../../../src/backend/device.js";
+import { createRng } from "../../../src/backend/random.js";
+import { criticOf } from "../../../src/methods/scpo/acting.js";
+import { type Algorithm, ppo, ppoLagrangian, ppoSettings, scpo } from "../../../src/methods/scpo/algorithms.js";
+import { cartPole } from "../../../src/methods/scpo/environments/cart-pole.js";
+import { lanesCmdp, tabularEnvironment } from "../../../src/methods/scpo/environments/lanes.js";
+import { initialNetworks, outputs } from "../../../src/methods/scpo/networks.js";
+import { ppoLoss } from "../../../src/methods/scpo/ppo.js";
+import { readTrained, type Trained, type Training, train, trainedFile } from "../../../src/methods/scpo/train.js";
+import { KeptError } from "../../../src/runs/keep.js";
+
+const root = mkdtempSync(join(tmpdir(), "erpo-scpo-"));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+beforeAll(async () => {
+  await openDevice();
+});
+
+const folder = (name: string) => ({ dir: join(root, name), parents: [] });
+const mean = (xs: readonly number[]) => xs.reduce((a, b) => a + b, 0) / xs.length;
+const nullifying = scpo({ power: 2, penalty: 0, bias: 0 });
+const inLanes = (algorithm: Algorithm, steps: number, seeds = 2): Training => ({
+  ...{ environment: tabularEnvironment("lanes", lanesCmdp, 2), algorithm, seeds, steps, seed: 1 },
+});
+
+async function trained(name: string, training: Training): Promise<Trained> {
+  for await (const _ of train(folder(name), training));
+  return readTrained(folder(name), training);
+}
+
+test("networks in one batched product are those of each alone: outputs and gradients of a plain two-layer network", () => {
+  const form = { observed: 3, hidden: 4, actions: 2 };
+  const theta = initialNetworks(form, [createRng(1), createRng(2)], 1); // [6, P]
+  const x = tf.tensor3d([0.1, -0.2, 0.3, 0.5, 0.4, -0.6], [2, 1, 3]);
+  const { logps, value, critic } = outputs(theta, x, form);
+  const rows = theta.arraySync();
+  const alone = (row: number[], input: number[]) => {
+    const layer = (from: number, ins: readonly number[], outs: number) =>
+      Array.from({ length: outs }, (_, o) =>
+        ins.reduce((sum, v, i) => sum + v * row[from + i * outs + o]!, row[from + ins.length * outs + o]!),
+      );
+    const [first, second] = [3 * 4 + 4, 4 * 4 + 4];
+    return layer(first + second, layer(first, layer(0, input, 4).map(Math.tanh), 4).map(Math.tanh), 2);
+  };
+  const inputs = x.arraySync();
+  for (const s of [0, 1]) {
+    const logits = alone(rows[s]!, inputs[s]![0]!);
+    const logsum = Math.log(logits.reduce((sum, z) => sum + Math.exp(z), 0));
+    for (const a of [0, 1]) expect(logps.arraySync()[s]![0]![a]).toBeCloseTo(logits[a]! - logsum, 5);
+    expect(value.arraySync()[s]![0]).toBeCloseTo(alone(rows[2 + s]!, inputs[s]![0]!)[0]!, 5);
+    expect(critic.arraySync()[s]![0]).toBeCloseTo(alone(rows[4 + s]!, inputs[s]![0]!)[0]!, 5);
+  }
+});
+
+test("the loss by hand: clipped ratio, entropy, and both squared errors; the safety critic is clamp(tanh, 0, 1)", () => {
+  const logps = tf.log(tf.tensor3d([0.75, 0.25, 0.5, 0.5], [1, 2, 2])) as tf.Tensor3D;
+  const said = { logps, value: tf.tensor2d([[1, 2]]), critic: tf.tensor2d([[-3, 0.5]]) };
+  const batch = {
+    x: tf.zeros([1, 2, 1]) as tf.Tensor3D,
+    chosen: tf.tensor3d([1, 0, 0, 1], [1, 2, 2]),
+    logps: tf.log(tf.tensor2d([[0.5, 0.5]])) as tf.Tensor2D, // ratios 1.5 and 1
+    advantages: tf.tensor2d([[2, -1]]),
+    returns: tf.tensor2d([[1.5, 2]]),
+    critic: tf.tensor2d([[1, 1]]),
+  };
+  const entropy = -(0.75 * Math.log(0.75) + 0.25 * Math.log(0.25)) + Math.LN2;
+  const squares = 0.25 + (0 - 1) ** 2 + (Math.tanh(0.5) - 1) ** 2;
+  const wanted = (-(1.2 * 2 - 1) - ppoSettings.entropy * entropy + 0.5 * squares) / 2;
+  expect(ppoLoss(said, batch, nullifying).arraySync()).toBeCloseTo(wanted, 5);
+  expect([...criticOf(nullifying, tf.tensor2d([[-2, 0.5, 9]])).dataSync()]).toEqual([0, expect.closeTo(Math.tanh(0.5), 5), 1]);
+});
+
+test("a Lagrangian's multiplier grows beyond the limit, falls within it and never below 0; PPO's stays at 0", () => {
+  expect(ppoLagrangian.ascend(1, 3, 2)).toBeCloseTo(1.125, 12);
+  expect(ppoLagrangian.ascend(1, 100, 2)).toBeCloseTo(1.25, 12);
+  expect(ppoLagrangian.ascend(0.01, 0, 2)).toBe(0);
+  expect(ppo.ascend(0, 100, 2)).toBe(0);
+});
+
+test("a seed's numbers do not depend on how many are trained with it, and a stopped training goes on to the same result", async () => {
+  const steps = 7 * ppoSettings.copies * ppoSettings.steps;
+  const both = await trained("both", inLanes(nullifying, steps));
+  const tensors = tf.memory().numTensors;
+  const one = await trained("one", inLanes(nullifying, steps, 1));
+  expect(tf.memory().numTensors).toBe(tensors);
+  expect(one.curve).toEqual(both.curve.filter(({ seed }) => seed === 1));
+  expect(one.episodes[0]).toEqual(both.episodes[0]);
+
+  let rows = 0;
+  for await (const _ of train(folder("stopped"), inLanes(nullifying, steps))) if (++rows === 2 * 6) break; // one iteration behind the checkpoint
+  expect(existsSync(join(root, "stopped", trainedFile(inLanes(nullifying, steps))))).toBe(false);
+  expect(await trained("stopped", inLanes(nullifying, steps))).toEqual(both);
+  await expect(trained("stopped", inLanes(nullifying, 2 * steps))).rejects.toThrow(KeptError);
+}, 600_000);
+
+test("SCPO comes near the linear program's optimum of the lanes, 23 coins for 2 hot tiles: 21 or more, with nine of ten episodes within the limit", async () => {
+  const { episodes } = await trained("optimum", inLanes(nullifying, 30 * ppoSettings.copies * ppoSettings.steps, 1));
+  expect(mean(episodes[0]!.map(({ reward }) => reward))).toBeGreaterThan(21);
+  expect(mean(episodes[0]!.map(({ cost }) => Number(cost <= 2)))).toBeGreaterThan(0.9);
+}, 600_000);
+
+test("PPO solves CartPole-v1: a mean of 475 steps, which is what counts as solved", async () => {
+  const training = { environment: cartPole, algorithm: ppo, seeds: 1, steps: 32 * ppoSettings.copies * ppoSettings.steps, seed: 1 };
+  const { episodes } = await trained("cart-pole", training);
+  expect(mean(episodes[0]!.map(({ reward }) => reward))).toBeGreaterThan(475);
+}, 600_000);
