@@ -26,8 +26,8 @@ export const problems: readonly { environment: Environment; nullified: Algorithm
 /** Seeds of each training: two, and five in a profile of full's size. */
 export const seedsOf = ({ evaluation }: Profile): number => (evaluation.devPrompts >= 200 ? 5 : 2);
 
-/** Steps of each seed: as many as stage 1 learns from tokens. */
-export const stepsOf = ({ stage1 }: Profile): number => stage1.decisionTokens + stage1.traceTokens;
+/** Steps of each seed, from stage 1's budget of whole traces: 230,000 in quick. */
+export const stepsOf = ({ stage1 }: Profile): number => Math.round(2.3 * stage1.traceTokens);
 
 /** All trainings: each problem by PPO, PPO-Lagrangian and SCPO, with the same networks, beginnings and number of steps. */
 export const trainings = (profile: Profile, seed: number): Training[] =>
