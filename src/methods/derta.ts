@@ -49,14 +49,14 @@ export interface DertaSettings {
   triples: number;
   /** Peak. The paper's 1e-4 is for a LoRA of 70 billion parameters; this is what ERPO's traces are learned with. */
   learningRate: number;
-  /** Tokens of all of DeRTa's rows, as a share of the budget of ERPO's stage 1a. */
+  /** Tokens of all of DeRTa's rows, as a share of the budget of ERPO's stage 1b. */
   budget: number;
   /** Tokens after which a helpful answer is cut; the base model's own first words are one longer. */
   answerTokens: number;
 }
 
 /** The recipe's own. */
-export const settings: DertaSettings = { helpful: 4, triples: 2, learningRate: 1e-3, budget: 0.37, answerTokens: 15 };
+export const settings: DertaSettings = { helpful: 4, triples: 2, learningRate: 1e-3, budget: 0.48, answerTokens: 15 };
 
 /** Raised when the same settings would give something else than before. */
 const version = 1;
@@ -128,7 +128,7 @@ export async function dertaRows(run: Run, knobs = settings, signal?: AbortSignal
     const counted = refusal.completion.map(() => transition.completion.length / refusal.completion.length); // as many tokens as the transition has
     const prompts = Array.from({ length: knobs.helpful }, (_, j) => helpfulPrompt(knobs.helpful * i + j));
     tokens += sum([continued, transition].map(rowTokens)) + sum(prompts.map(helpfulTokens));
-    if (i > 0 && tokens > knobs.budget * run.profile.stage1.decisionTokens) break;
+    if (i > 0 && tokens > knobs.budget * run.profile.stage1.traceTokens) break;
     reached.push({ triple, prompts, alone: [continued, transition], vanilla: [refusal, { ...refusal, weights: counted }] });
   }
   const answered = await withOpenings(
@@ -295,7 +295,7 @@ export const method: RelatedMethod = {
   references: ["yuan2025refuse"],
   needs: [],
   plan(profile) {
-    const budget = settings.budget * profile.stage1.decisionTokens;
+    const budget = settings.budget * profile.stage1.traceTokens;
     const answerTokens = firstWords(profile);
     const { group, triple, vanilla, prompt } = planned;
     const sample = (name: string, prompts: number, tokens: number): PlannedWork => ({

@@ -19,7 +19,7 @@ afterAll(folder.remove);
 
 describe("a run of the tiny model", () => {
   let run: Run;
-  const few = { ...derta.settings, helpful: 2, budget: 0.7 };
+  const few = { ...derta.settings, helpful: 2, budget: 0.53 };
   beforeAll(async () => {
     run = await openTiny(folder.path("run"));
     await derta.dertaRows(run, few);
@@ -57,7 +57,7 @@ describe("a run of the tiny model", () => {
       { helpful: 1 },
       { triples: 1 },
       { learningRate: 2e-3 },
-      { budget: 0.4 },
+      { budget: 0.3 },
       { answerTokens: 8 },
     ];
     for (const other of others)

@@ -79,7 +79,7 @@ describe("reasoning", () => {
 
 describe("a run of the tiny model", () => {
   let run: Run;
-  const few = { ...r2d.settings, budget: 1.5 };
+  const few = { ...r2d.settings, budget: 1.13 };
   beforeAll(async () => {
     run = await openTiny(folder.path("run"));
     await r2d.r2dRows(run, few);
@@ -146,7 +146,7 @@ describe("a run of the tiny model", () => {
       { suspicious: 0.9 },
       { batchSize: 2 },
       { learningRate: 2e-3 },
-      { budget: 0.7 },
+      { budget: 0.53 },
       { answerTokens: 4 },
     ];
     for (const other of others)

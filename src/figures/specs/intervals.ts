@@ -13,7 +13,7 @@ export interface IntervalFields {
 }
 
 /**
- * Points with whiskers, grouped: for each group (suite) one point a series (stage), beside each other.
+ * Points with whiskers, grouped: for each group (suite) one point per series (stage), below each other, with the group's name above them, so that the figure fits a phone and a column.
  *
  * @param fields names of the columns; `estimate`, `low` and `high` unless told
  * @param options.title of the horizontal axis
@@ -25,32 +25,35 @@ export function intervals(
   options: { rows?: readonly Row[]; title?: string; domain?: [number, number]; percent?: boolean } = {},
 ): VegaLiteSpec {
   const { group, series, estimate = "estimate", low = "low", high = "high" } = fields;
-  const domain = options.domain ?? [0, 1];
+  const rows = (options.rows ?? []) as readonly Record<string, unknown>[];
+  const inOrder = (field: string) => [...new Set(rows.map((row) => row[field]))];
   const x = {
     type: "quantitative",
     title: options.title ?? estimate,
-    scale: { domain },
-    axis: { grid: true, ...(options.percent && { format: ".0%" }) },
+    scale: { domain: options.domain ?? [0, 1] },
+    axis: { grid: true, tickCount: 6, ...(options.percent && { format: ".0%" }) },
   };
-  const key = { field: series, type: "nominal", title: null, sort: null };
+  const key = { field: series, type: "nominal", title: null, sort: inOrder(series) };
   return {
-    data: { values: options.rows ?? [] },
-    height: { step: 18, for: "offset" },
-    encoding: {
-      y: {
+    data: { values: rows },
+    facet: {
+      row: {
         field: group,
         type: "nominal",
         title: null,
-        sort: null,
-        scale: { paddingInner: 0.1, paddingOuter: 0 },
-        axis: { labelLimit: 240, labelPadding: 8 },
+        sort: inOrder(group),
+        header: { labelAngle: 0, labelAlign: "left", labelOrient: "top", labelAnchor: "start", labelPadding: 3, labelLimit: 340 },
       },
-      yOffset: { field: series, type: "nominal", sort: null, scale: { paddingOuter: 0.2 } },
-      color: { ...key },
     },
-    layer: [
-      { mark: { type: "rule", strokeWidth: 2 }, encoding: { x: { ...x, field: low }, x2: { field: high } } },
-      { mark: { type: "point", filled: true, size: 60, opacity: 1 }, encoding: { x: { ...x, field: estimate }, shape: { ...key } } },
-    ],
+    spacing: 10,
+    spec: {
+      width: 340,
+      height: { step: 16 },
+      encoding: { y: { ...key, axis: null, scale: { padding: 0.3 } }, color: key },
+      layer: [
+        { mark: { type: "rule", strokeWidth: 2 }, encoding: { x: { ...x, field: low }, x2: { field: high } } },
+        { mark: { type: "point", filled: true, size: 60, opacity: 1 }, encoding: { x: { ...x, field: estimate }, shape: key } },
+      ],
+    },
   };
 }

@@ -43,14 +43,14 @@ export interface R2dSettings {
   batchSize: number;
   /** Peak. The authors' 2e-4 is for models of 7 billion parameters and more; this is what ERPO's traces are learned with. */
   learningRate: number;
-  /** Tokens of each variant's rows, as a share of the budget of ERPO's stage 1a. */
+  /** Tokens of each variant's rows, as a share of the budget of ERPO's stage 1b. */
   budget: number;
   /** Tokens after which an answer is cut. */
   answerTokens: number;
 }
 
 /** The recipe's own. */
-export const settings: R2dSettings = { weight: 1, suspicious: 0.3, batchSize: 4, learningRate: 1e-3, budget: 0.45, answerTokens: 15 };
+export const settings: R2dSettings = { weight: 1, suspicious: 0.3, batchSize: 4, learningRate: 1e-3, budget: 0.58, answerTokens: 15 };
 
 /** Raised when the same settings would give something else than before. */
 const version = 1;
@@ -110,7 +110,7 @@ export async function r2dRows(run: Run, knobs = settings, signal?: AbortSignal):
   );
   const tokensOf = (group: LabelledPrompt[]) =>
     group.reduce((sum, { prompt }) => sum + promptIds(prompt, tokenizer).length + planned.reasoning + knobs.answerTokens, 0);
-  const reached = withinTokens(all, tokensOf, knobs.budget * run.profile.stage1.decisionTokens);
+  const reached = withinTokens(all, tokensOf, knobs.budget * run.profile.stage1.traceTokens);
   const answered = await withOpenings(run, "r2d", reached.flat(), signal);
   const answers = new Map(answered.map((prompt) => [prompt.id, prompt]));
   const rng = run.rng("R2D, rows");
@@ -170,7 +170,7 @@ export const method: RelatedMethod = {
   references: ["zhu2025r2d"],
   needs: [],
   plan(profile) {
-    const budget = settings.budget * profile.stage1.decisionTokens;
+    const budget = settings.budget * profile.stage1.traceTokens;
     const answerTokens = firstWords(profile);
     const { row, plain, prompt, thought, longest } = planned;
     const rows = budget / row;
