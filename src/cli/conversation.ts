@@ -1,6 +1,6 @@
 import { createRng } from "../backend/random.js";
 import { type Turn, takeTurn } from "../evaluation/turn.js";
-import { atTemperature } from "../generation/decoding.js";
+import { redrawn } from "../generation/decoding.js";
 import type { Policy } from "../generation/policy.js";
 import type { ChatMessage } from "../model/tokenizer.js";
 
@@ -65,7 +65,7 @@ export function conversation(policies: readonly Policy[], options: ConversationO
         rng: createRng(seed).fork(`${tries} ${name}`),
         onToken: (n: number) => onToken(name, n),
       };
-      turns.set(name, await takeTurn({ ...policy, decoding: atTemperature(policy.decoding, temperature) }, messages(name, question), how));
+      turns.set(name, await takeTurn({ ...policy, decoding: redrawn(policy.decoding, { temperature }) }, messages(name, question), how));
     }
     said.push({ question, turns });
     return turns;

@@ -1,16 +1,22 @@
 import { rmSync } from "node:fs";
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Policy } from "../generation/policy.js";
+import type { Prompt } from "../generation/types.js";
 import { literalOption, policyOption, temperature, wholeNumber } from "./output.js";
 
 interface GenerateOptions {
-  model: string;
+  model?: string;
   adapter?: string;
   policy?: string;
-  prompts: string;
-  output: string;
+  prompts?: string;
+  output?: string;
   limit?: number;
   maxNewTokens: number;
   temperature?: number;
+  topP?: number;
+  topK?: number;
+  stop: string[];
+  samples: number;
   batchSize: number;
   seed: number;
   precision: "f32" | "bf16";
@@ -21,63 +27,137 @@ interface GenerateOptions {
   literal?: boolean;
 }
 
-/** `erpo generate`: completions of a file of prompts, in its order, with the other fields passed through. */
+/** `erpo generate`: completions of a file of prompts, in its order, with the other fields passed through; or what is answered to a text, on standard output. */
 export function register(program: Command): void {
   program
     .command("generate")
-    .description("complete prompts")
-    .requiredOption(
+    .description("complete prompts of a file, or answer a text at once")
+    .argument("[text]", "a question, whose answer goes to standard output; in the place of --prompts and --output")
+    .option(
       "--model <M>",
-      "a built-in name, a .gguf file, or a Hugging Face style directory; with --endpoint the server's name for it",
+      `a built-in name, a .gguf file, or a Hugging Face style directory (required, but with TEXT: ${defaultModel}); with --endpoint the server's name for it`,
     )
     .option("--adapter <dir>", "a PEFT folder")
     .addOption(policyOption())
-    .requiredOption("--prompts <file>", 'JSON Lines {"prompt": string or messages, "prefill": how the model\'s turn begins, ...}')
-    .requiredOption("--output <file|->", "JSON Lines: the same rows with completion, tokens, and the policy that made them")
+    .option(
+      "--prompts <file>",
+      'JSON Lines {"prompt": string or messages, "prefill": how the model\'s turn begins, ...} (required without TEXT)',
+    )
+    .option(
+      "--output <file|->",
+      "JSON Lines: the same rows with completion (completions, where there are several samples), tokens, and the policy that made them (required without TEXT)",
+    )
     .option("--limit <n>", "the first so many prompts of the file; no more of it is read", wholeNumber(1))
     .option("--max-new-tokens <n>", "tokens of a completion, the end token included", wholeNumber(1), 128)
     .option("--temperature <t>", "0 takes the likeliest token (default: 0, or the policy's)", temperature)
+    .option("--top-p <p>", "of the tokens only the likeliest that together have this probability; needs a temperature above 0", share)
+    .option("--top-k <k>", "of the tokens only the k likeliest; needs a temperature above 0", wholeNumber(1))
+    .option("--stop <text>", "end a completion behind this text; may be repeated", more, [])
+    .option("--samples <n>", "completions of each prompt; several need a temperature above 0", wholeNumber(1), 1)
     .option("--batch-size <n>", "prompts at a time", wholeNumber(1), 8)
     .option("--seed <n>", "seed of the sampling", wholeNumber(Number.MIN_SAFE_INTEGER), 0)
     .addOption(literalOption())
     .addOption(new Option("--precision <p>", "of matrix products").choices(["f32", "bf16"]).default("f32"))
     .addOption(
       new Option("--endpoint <url>", "let a server with OpenAI's protocol do it, such as http://localhost:8000/v1").conflicts([
-        "adapter",
-        "policy",
-        "literal",
+        ...["adapter", "policy", "literal", "topP", "topK", "stop", "samples"],
       ]),
     )
     .option("--concurrency <n>", "requests to the endpoint at a time", wholeNumber(1), 8)
     .option("--requests-per-minute <n>", "limit of requests to the endpoint", wholeNumber(1))
     .option("--insecure-key", "send OPENAI_API_KEY over plain http to another machine too")
-    .action((options: GenerateOptions) => (options.endpoint === undefined ? generate(options) : generateRemote(options.endpoint, options)));
+    .action(generateAny);
 }
 
-async function generate(options: GenerateOptions): Promise<void> {
-  const { rows, write, progress } = await prepare(options);
+const defaultModel = "smollm2-135m-instruct";
+
+const more = (text: string, texts: readonly string[]): string[] => [...texts, text];
+
+/** Options that are whole: a file of prompts and where its completions go. */
+type FileOptions = GenerateOptions & Required<Pick<GenerateOptions, "model" | "prompts" | "output">>;
+
+async function generateAny(text: string | undefined, options: GenerateOptions, command: Command): Promise<void> {
+  const wrong = (message: string) => command.error(`error: ${message}`, { exitCode: 2 });
+  if (text !== undefined) {
+    const besides = (["prompts", "output", "endpoint"] as const).find((name) => options[name] !== undefined);
+    if (besides !== undefined) wrong(`a text is answered on standard output: leave out --${besides}`);
+    return answer(text, options);
+  }
+  const missing = (["model", "prompts", "output"] as const).find((name) => options[name] === undefined);
+  if (missing !== undefined) wrong(`required option '--${missing}' not specified`);
+  const whole = options as FileOptions;
+  return options.endpoint === undefined ? generate(whole) : generateRemote(options.endpoint, whole);
+}
+
+/** Answers a text: what is said, as somebody reads it; several samples apart by an empty line. */
+async function answer(text: string, { model = defaultModel, ...options }: GenerateOptions): Promise<void> {
+  const { printable } = await import("../data/printable.js");
+  const { openPolicy } = await import("./model.js");
+  const { asked, close } = await openPolicy({ ...options, model });
+  try {
+    const [completions] = await complete(asked, [{ messages: [{ role: "user", content: text }] }], options);
+    const lines = (completion: string) => completion.trim().split("\n").map(printable).join("\n");
+    process.stdout.write(`${completions!.map(({ completion }) => lines(completion)).join("\n\n")}\n`);
+  } finally {
+    close();
+  }
+}
+
+/** A completion and its number of tokens. */
+interface Made {
+  completion: string;
+  tokens: number;
+}
+
+/** Completions of each prompt, as many as there are to be samples. @throws DataError where several samples would be equal */
+async function complete(
+  asked: Policy,
+  prompts: readonly Prompt[],
+  { maxNewTokens, batchSize, seed, samples, stop, temperature, topP, topK }: GenerateOptions,
+  onPrompt: (done: number) => void = () => {},
+): Promise<Made[][]> {
   const { createRng } = await import("../backend/random.js");
-  const { promptsFor } = await import("../evaluation/prompt-file.js");
-  const { atTemperature } = await import("../generation/decoding.js");
+  const { DataError } = await import("../data/errors.js");
+  const { redrawn } = await import("../generation/decoding.js");
   const { sample } = await import("../generation/sample.js");
+  const policy = { ...asked, decoding: redrawn(asked.decoding, { temperature, topP, topK }) };
+  const drawn = policy.decoding.choice.temperature > 0;
+  const idle = !drawn && (samples > 1 ? "--samples" : topP !== undefined ? "--top-p" : topK !== undefined ? "--top-k" : null);
+  if (idle) throw new DataError(`${idle}: at temperature 0 there is nothing to draw: give --temperature`);
+  const { tokenizer } = policy.model;
+  const ended = (ids: readonly number[]) => {
+    const text = tokenizer.decode([...ids]);
+    return stop.some((end) => text.includes(end));
+  };
+  const results = prompts.map((): Made[] => []);
+  const completions = sample(
+    policy,
+    prompts.flatMap((prompt) => Array.from({ length: samples }, () => prompt)),
+    { maxNewTokens, batchSize, rng: createRng(seed), ...(stop.length > 0 && { stop: ended }) },
+  );
+  let done = 0;
+  for await (const { index, ids } of completions) {
+    const of = Math.floor(index / samples);
+    results[of]![index % samples] = { completion: tokenizer.decode(ids), tokens: ids.length };
+    if (results[of]!.filter(Boolean).length === samples) onPrompt(++done);
+  }
+  return results;
+}
+
+async function generate(options: FileOptions): Promise<void> {
+  const { rows, write, progress } = await prepare(options);
+  const { promptsFor } = await import("../evaluation/prompt-file.js");
   const { madeBy, openPolicy } = await import("./model.js");
+  const { redrawn } = await import("../generation/decoding.js");
   const { asked, close } = await openPolicy(options);
   try {
-    const { maxNewTokens, batchSize, seed, temperature } = options;
-    const policy = temperature === undefined ? asked : { ...asked, decoding: atTemperature(asked.decoding, temperature) };
-    const made = await madeBy(policy);
-    const results = new Array<object>(rows.length);
-    const completions = sample(policy, promptsFor(policy, rows, options.prompts, maxNewTokens), {
-      maxNewTokens,
-      batchSize,
-      rng: createRng(seed),
+    const policy = await madeBy({ ...asked, decoding: redrawn(asked.decoding, options) });
+    const made = await complete(asked, promptsFor(asked, rows, options.prompts, options.maxNewTokens), options, progress);
+    const several = (own: readonly Made[]) => ({
+      completions: own.map(({ completion }) => completion),
+      tokens: own.map(({ tokens }) => tokens),
     });
-    let done = 0;
-    for await (const { index, ids } of completions) {
-      results[index] = { ...rows[index]!.fields, completion: policy.model.tokenizer.decode(ids), tokens: ids.length, policy: made };
-      progress(++done);
-    }
-    await write(results);
+    await write(made.map((own, i) => ({ ...rows[i]!.fields, ...(options.samples > 1 ? several(own) : own[0]!), policy })));
   } finally {
     close();
   }
@@ -86,7 +166,7 @@ async function generate(options: GenerateOptions): Promise<void> {
 const SILENCE = 10; // seconds
 
 /** The endpoint's completions, which are kept in OUTPUT.received until the output is whole. */
-async function generateRemote(url: string, options: GenerateOptions): Promise<void> {
+async function generateRemote(url: string, options: FileOptions): Promise<void> {
   const { isStream } = await import("./output.js");
   const { DataError } = await import("../data/errors.js");
   if (isStream(options.output))
@@ -124,7 +204,7 @@ async function generateRemote(url: string, options: GenerateOptions): Promise<vo
 }
 
 /** The prompts, and where the results go: what is wrong with either is said before anything is computed. */
-async function prepare({ prompts, output, limit }: GenerateOptions) {
+async function prepare({ prompts, output, limit }: FileOptions) {
   const { formatJsonl } = await import("../data/jsonl.js");
   const { readPrompts } = await import("../evaluation/prompt-file.js");
   const { assertWritable, progressLine, writeOutput } = await import("./output.js");
@@ -138,4 +218,10 @@ async function prepare({ prompts, output, limit }: GenerateOptions) {
     write: (results: readonly object[]) => writeOutput(output, formatJsonl(results)),
     progress: progressLine(rows.length, "prompts"),
   };
+}
+
+function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !(value > 0 && value <= 1)) throw new InvalidArgumentError("It must be a number above 0, up to 1.");
+  return value;
 }

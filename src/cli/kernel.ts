@@ -45,6 +45,7 @@ export function register(program: Command): void {
       const { listKernels } = await import("../../kernel/install.js");
       const kernels = listKernels(options.prefix && resolve(options.prefix));
       if (options.json) console.log(JSON.stringify(kernels, null, 2));
+      else if (kernels.length === 0) process.stderr.write("erpo: Jupyter finds no kernel here: `erpo kernel install` installs this one\n");
       else for (const { name, displayName, folder } of kernels) console.log(`${name.padEnd(12)} ${displayName.padEnd(24)} ${folder}`);
     });
 }

@@ -82,12 +82,11 @@ export function plain(choice: Choice = { temperature: 0 }): Decoding {
   return { choice, contexts: [], logits: null, edits: null, search: null, identity: { kind: "plain", ...choice } };
 }
 
-/** A decoding with its tokens drawn at another temperature. */
-export const atTemperature = ({ choice, identity, ...rest }: Decoding, temperature: number): Decoding => ({
-  ...rest,
-  choice: { ...choice, temperature },
-  identity: { ...identity, temperature },
-});
+/** A decoding with its tokens drawn in another way; what is undefined stays as it is. */
+export function redrawn({ choice, identity, ...rest }: Decoding, { temperature, topP, topK }: Partial<Choice>): Decoding {
+  const changed = Object.fromEntries(Object.entries({ temperature, topP, topK }).filter(([, value]) => value !== undefined));
+  return { ...rest, choice: { ...choice, ...changed }, identity: { ...identity, ...changed } };
+}
 
 /**
  * Decoding with an own rule over logits, such as a mask or a penalty.

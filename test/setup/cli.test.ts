@@ -29,6 +29,19 @@ test("help marks the options that a command needs, and says what an export refus
   for (const refused of ["kto", "simpo", "lora.dropout", "eval_data", "smaller last one"]) expect(stdout).toContain(refused);
 });
 
+test("kernel list says when there is none, and which command installs one", () => {
+  const nowhere = "/nowhere";
+  const { stdout, stderr } = erpo(["kernel", "list"], {
+    HOME: nowhere,
+    JUPYTER_PATH: "",
+    JUPYTER_DATA_DIR: nowhere,
+    XDG_DATA_HOME: nowhere,
+    PATH: nowhere,
+  });
+  const none = "erpo: Jupyter finds no kernel here: `erpo kernel install` installs this one\n";
+  expect(stdout === "" ? stderr : none).toContain(none); // a machine may have kernels for everybody
+});
+
 test("a failure ends in one line and exit code 1", () => {
   const { status, stderr } = erpo(["setup"], { ERPO_CACHE: "/proc/nowhere", ERPO_BACKEND: "wasm" });
   expect(status).toBe(1);
