@@ -1,0 +1,77 @@
+import type { TokenRow } from "../../data/tokens.js";
+import { promptTokens, type Question } from "../../generation/asking.js";
+import type { Policy } from "../../generation/policy.js";
+import type { Run } from "../../runs/run.js";
+import { type Training, trainKept } from "../../runs/training.js";
+import type { StepMetrics } from "../../training/metrics.js";
+import { sftTraining } from "../erpo/stage1.js";
+import { ratingTokens } from "./expected.js";
+
+/** What the system turn asks of each expert. Each is an adapter of its own on the base model; the reward model judges rationales, and the plain predictor is what reasoning is compared with. */
+const systems = {
+  summarizer: "Sum up what the viewer likes and dislikes in films.",
+  reward: "Predict the viewer's rating of the film, from 1 to 5.",
+  reasoner: "Explain in one sentence how the viewer would take the film, and why.",
+  predictor: "Predict the viewer's rating of the film, from 1 to 5.",
+  "predictor-plain": "Predict the viewer's rating of the film, from 1 to 5.",
+} as const;
+
+export type Role = keyof typeof systems;
+
+/** All experts, in the order in which they are trained. */
+export const roles = Object.keys(systems) as Role[];
+
+/** Folder of an expert's adapter in a run. */
+export const stageOf = (role: Role): string => `methods/reason4rec/${role}`;
+
+/** Rows of an optimizer step. The paper's are 16 and 32, of hundreds of times as many rows; few rows teach more in more steps. */
+const batchSize = 4;
+
+/** A trained expert. @throws KeptError where it is not trained */
+export async function expert(run: Run, role: Role): Promise<Policy> {
+  return asRole({ ...(await run.policy(stageOf(role))), name: role }, role);
+}
+
+/** A policy that is asked as an expert is; titles and summaries are text, whatever stands in them. */
+export const asRole = (policy: Policy, role: Role): Policy => ({ ...policy, asking: { system: systems[role], literal: true } });
+
+/** What a prompt asks. */
+export const question = (prompt: string): Question => ({ messages: [{ role: "user", content: prompt }] });
+
+/** A prompt and an answer that an expert learns. */
+export interface Lesson {
+  prompt: string;
+  answer: string;
+}
+
+/** Whether what an expert writes is a rating. */
+const rates = (role: Role): boolean => role !== "summarizer" && role !== "reasoner";
+
+/**
+ * An expert's training: SFT of a fresh adapter, the next-token loss on the answers' tokens, the end token included. What inference puts before a rating, "Predicted Rating: ", has no loss, which is ours: in a few
+ * dozen steps it would be all that is learned.
+ *
+ * @param epochs how often it goes through its lessons
+ */
+export function expertTraining(run: Run, role: Role, lessons: readonly Lesson[], epochs = 1): Training<TokenRow> {
+  const { tokenizer } = run.model;
+  const asking = { system: systems[role], literal: true };
+  const given = rates(role) ? ratingTokens(tokenizer).begun.length : 0;
+  const rows = lessons.map(({ prompt, answer }) => {
+    const completion = [...tokenizer.encode(tokenizer.quote(answer), { quoted: true }), tokenizer.eosId];
+    const weights = completion.map((_, t) => (t < given ? 0 : 1));
+    return [{ prompt: [...promptTokens(tokenizer, asking, question(prompt))], completion, weights }];
+  });
+  const groups = Array.from({ length: epochs }, () => rows).flat();
+  return sftTraining(run, `Reason4Rec, ${role}`, { stream: "Reason4Rec adapter" }, groups, run.profile.stage1.traceRate, batchSize);
+}
+
+/** Trains an expert once and keeps its adapter. @throws KeptError when it was trained otherwise */
+export async function* train(
+  run: Run,
+  role: Role,
+  lessons: readonly Lesson[],
+  { epochs = 1, signal }: { epochs?: number; signal?: AbortSignal } = {},
+): AsyncGenerator<StepMetrics & { role: Role }> {
+  for await (const step of trainKept(run, stageOf(role), expertTraining(run, role, lessons, epochs), signal)) yield { ...step, role };
+}
