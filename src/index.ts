@@ -211,6 +211,7 @@ export { type AnswerLatency, answerLatencies, type LatencySpec } from "./methods
 export { finishedStages, type RelatedMethod } from "./methods/method.js";
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
 export * as r2d from "./methods/r2d/r2d.js";
+export * as reason4rec from "./methods/reason4rec/index.js";
 export { relatedMethods } from "./methods/related.js";
 export * as rose from "./methods/rose.js";
 export { type MethodRow, methodRows, methodsSummary, readMethodRows, saveMethodRows } from "./methods/rows.js";

@@ -17,6 +17,8 @@ export interface RelatedMethod {
   readonly references: readonly string[];
   /** Folders of stages that the run must have finished; none where the base model is enough. */
   readonly needs: readonly string[];
+  /** Data with terms of their own that its notebook reads: `check` throws where they are not there, and names the terms and the command that accepts them. */
+  readonly data?: { readonly name: string; readonly check: () => void };
   /** What its notebook computes. Tokens are upper bounds. @param finished folders of the stages that the run has */
   readonly plan: (profile: Profile, finished: readonly string[]) => PlannedWork[];
 }

@@ -3,6 +3,9 @@ import "../training/moments.mjs";
 import { dualAscent } from "../../dist/src/methods/cdpo/ascent.js";
 import { fittedScorers } from "../../dist/src/methods/cdpo/scorers.js";
 import { r2d } from "../../dist/src/methods/r2d/r2d.js";
+import { readRatings } from "../../dist/src/data/ratings.js";
+import { reason4rec } from "../../dist/src/methods/reason4rec/reason4rec.js";
+import { studyOf } from "../../dist/src/methods/reason4rec/study.js";
 import { keptLayerScores, scansOf } from "../../dist/src/methods/scans/kept.js";
 import { stairPairs } from "../../dist/src/methods/stair/pairs.js";
 import { stepwise } from "../../dist/src/methods/stair/step-dpo.js";
@@ -27,6 +30,7 @@ const methods = {
     const { scorers } = await fittedScorers(run);
     await finish(dualAscent(run, { name: "within", limit: 0 }, scorers));
   },
+  reason4rec: () => finish(reason4rec(run, studyOf(run, readRatings(new URL("../fixtures/ratings-synthetic", import.meta.url).pathname)))),
   async stair() {
     await finish(structured(run));
     const grown = await grownTrees(run, formatStage);

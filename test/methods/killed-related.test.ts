@@ -21,22 +21,25 @@ function spans({ named, ops, calls }: ReturnType<typeof momentsOf>): { from: Nam
     .filter(({ from, to }) => to.ops > from.ops + 1 || to.calls > from.calls + 1);
 }
 
-test.each(["scans", "r2d", "cdpo", "stair"])("%s, killed at moments of its way: every file is as in a run that was not", (method) => {
-  const whole = run(join(root, method), method);
-  expect(whole.status, whole.stderr).toBe(0);
-  const rng = createRng(5);
-  const dir = join(root, `${method}-killed`);
-  const between = spans(momentsOf(whole));
-  for (const { from, to } of rng
-    .shuffle(between)
-    .slice(0, KILLS)
-    .sort((a, b) => between.indexOf(a) - between.indexOf(b))) {
-    const kind = rng.choice((["ops", "calls"] as const).filter((kind) => to[kind] > from[kind] + 1));
-    const at = `${kind} ${rng.integer(1, to[kind] - from[kind] - 1)} ${from.path.slice(join(root, method).length)}`;
-    const { signal, stderr } = run(dir, method, at);
-    expect(signal, `killed at ${at}: ${stderr}`).toBe("SIGKILL");
-  }
-  const last = run(dir, method);
-  expect(last.status, last.stderr).toBe(0);
-  expect(filesOf(dir)).toEqual(filesOf(join(root, method)));
-});
+test.each(["scans", "r2d", "cdpo", "stair", "reason4rec"])(
+  "%s, killed at moments of its way: every file is as in a run that was not",
+  (method) => {
+    const whole = run(join(root, method), method);
+    expect(whole.status, whole.stderr).toBe(0);
+    const rng = createRng(5);
+    const dir = join(root, `${method}-killed`);
+    const between = spans(momentsOf(whole));
+    for (const { from, to } of rng
+      .shuffle(between)
+      .slice(0, KILLS)
+      .sort((a, b) => between.indexOf(a) - between.indexOf(b))) {
+      const kind = rng.choice((["ops", "calls"] as const).filter((kind) => to[kind] > from[kind] + 1));
+      const at = `${kind} ${rng.integer(1, to[kind] - from[kind] - 1)} ${from.path.slice(join(root, method).length)}`;
+      const { signal, stderr } = run(dir, method, at);
+      expect(signal, `killed at ${at}: ${stderr}`).toBe("SIGKILL");
+    }
+    const last = run(dir, method);
+    expect(last.status, last.stderr).toBe(0);
+    expect(filesOf(dir)).toEqual(filesOf(join(root, method)));
+  },
+);

@@ -29,7 +29,7 @@ export async function reasons(run: Run, study: Study, written: Summaries, signal
     const { known } = study.split[period];
     const questions = study[part].map((target) => question(matchingPrompt(known, written[period].get(target.user)!, target)));
     const path = `methods/reason4rec/reasons-${part}.jsonl`;
-    return keptWriting(run, path, policy, questions, { maxNewTokens: reasonTokens, oneSentence: true, signal });
+    return keptWriting(run, path, policy, questions, { maxNewTokens: reasonTokens, sentences: 1, signal });
   };
   return { predictor: await of("predictor", "train"), test: await of("test", "test") };
 }

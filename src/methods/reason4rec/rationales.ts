@@ -13,7 +13,7 @@ import { expectedRatings } from "./expected.js";
 import { asRole, expert, type Lesson, question, stageOf } from "./experts.js";
 import type { Study } from "./study.js";
 import type { Summaries } from "./summaries.js";
-import { examples, forbiddenWords, givesRatingAway, hint, matchingPrompt, ratingPrompt, trueReview } from "./words.js";
+import { examples, forbiddenWords, givesRatingAway, hint, matchingPrompt, ratingAnswer, ratingPrompt, trueReview } from "./words.js";
 import { written } from "./writing.js";
 
 /** How rationales are made and accepted. tau, the temperature and the number of hinted tries are the paper's. */
@@ -42,7 +42,7 @@ export const rewardLessons = ({ split, reward }: Study, { train }: Summaries): L
   });
 
 /** A prompt with its rating, as the Predictor and the reward model learn it. */
-export const ratingLesson = (prompt: string, { rating }: Rating): Lesson => ({ prompt, answer: `Predicted Rating: ${rating.toFixed(1)}` });
+export const ratingLesson = (prompt: string, { rating }: Rating): Lesson => ({ prompt, answer: ratingAnswer(rating) });
 
 /**
  * The acceptance rule: a rationale must not move the reward model's expected rating away from the truth by tau or more,
@@ -128,7 +128,7 @@ export async function rationales(
       );
       const rng = run.rng(`Reason4Rec, rationales ${round}`);
       const texts = await written(teacher, questions, {
-        ...{ maxNewTokens: teacherSettings.tokens, oneSentence: true, rng, signal },
+        ...{ maxNewTokens: teacherSettings.tokens, sentences: 1, rng, signal },
         stream: (k) => String(open[k]),
       });
       const readable = open.flatMap((i, k) => (hinted && givesRatingAway(texts[k]!) ? [] : { i, text: texts[k]! }));

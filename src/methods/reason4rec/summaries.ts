@@ -28,7 +28,7 @@ export async function summaries(run: Run, study: Study, signal?: AbortSignal): P
   const of = async (period: "train" | "test", known: Known, users: readonly string[]) => {
     const questions = users.map((user) => question(reviewsOf(known, user)));
     const path = `methods/reason4rec/summaries-${period}.jsonl`;
-    const texts = await keptWriting(run, path, policy, questions, { maxNewTokens: summaryTokens, oneSentence: false, signal });
+    const texts = await keptWriting(run, path, policy, questions, { maxNewTokens: summaryTokens, sentences: 3, signal });
     return new Map(users.map((user, i) => [user, texts[i]!]));
   };
   const { split, reward, reasoner, predictor, test } = study;

@@ -17,8 +17,8 @@ export interface WritingOptions {
   rng: Rng;
   /** The name of a question's random stream. */
   stream: (index: number) => string;
-  /** Whether a text ends with its first sentence. */
-  oneSentence: boolean;
+  /** Sentences after which a text ends. */
+  sentences: number;
   signal?: AbortSignal;
 }
 
@@ -27,9 +27,9 @@ const batchSize = 48;
 
 /** A text's prefill and what a policy has written behind it, without spaces at the ends; in the order of the questions. */
 export async function written(policy: Policy, questions: readonly Question[], options: WritingOptions): Promise<string[]> {
-  const { maxNewTokens, rng, stream, oneSentence, signal } = options;
+  const { maxNewTokens, rng, stream, sentences, signal } = options;
   const { tokenizer } = policy.model;
-  const stop = (ids: readonly number[]) => oneSentence && endsSentence(tokenizer.decode(ids));
+  const stop = (ids: readonly number[]) => sentencesIn(tokenizer.decode(ids)) >= sentences;
   const texts = new Array<string>(questions.length);
   for await (const { index, ids } of sample(policy, questions, { maxNewTokens, batchSize, rng, stream, stop, signal })) {
     const text = `${questions[index]!.prefill ?? ""}${tokenizer.decode(ids)}`;
@@ -38,8 +38,10 @@ export async function written(policy: Policy, questions: readonly Question[], op
   return texts;
 }
 
-/** Whether a text ends where a sentence may: initials and "Dr." do too, which costs a rationale its end. */
-const endsSentence = (text: string): boolean => [".", "!", "?"].includes(text.trimEnd().slice(-1));
+/** Sentences that have ended in a text. "Mr.", "Dr." and other short words with a capital, which titles have, end none. */
+export const sentencesIn = (text: string): number =>
+  text.split(" ").filter((word) => [".", "!", "?"].includes(word.slice(-1)) && (word.length > 4 || word[0] === word[0]!.toLowerCase()))
+    .length;
 
 /**
  * Greedy answers of an expert to some questions; kept in the run's folder as JSON Lines, by whole pieces until there are all.
@@ -52,13 +54,13 @@ export async function keptWriting(
   questions: readonly Question[],
   options: Omit<WritingOptions, "rng" | "stream">,
 ): Promise<string[]> {
-  const { maxNewTokens, oneSentence, signal } = options;
+  const { maxNewTokens, sentences, signal } = options;
   const identity: Identity = {
     recipe: "Reason4Rec, writing",
     version: 1,
     policy: await policyIdentity(policy),
     questions: digestOf(questions as unknown as IdentityValue),
-    ...{ maxNewTokens, oneSentence, batchSize },
+    ...{ maxNewTokens, sentences, batchSize },
     precision: run.device.precision,
     ...standsOn(run, policy),
   };
@@ -67,7 +69,7 @@ export async function keptWriting(
   if (claim(run, path, [path, `${path}.partial`], identity) === "open") {
     const rows = readAppended(partial) as { text: string }[];
     for (const piece of pieces(questions, batchSize).slice(rows.length / batchSize)) {
-      const texts = await written(policy, piece, { maxNewTokens, oneSentence, rng: run.rng(path), stream: String, signal });
+      const texts = await written(policy, piece, { maxNewTokens, sentences, rng: run.rng(path), stream: String, signal });
       rows.push(...texts.map((text) => ({ text })));
       if (rows.length < questions.length) writeAtomic(partial, [formatJsonl(rows)]);
     }
