@@ -208,7 +208,7 @@ export { type LengthControlOptions, stage3 } from "./methods/erpo/stage3.js";
 export { roundStage, stages } from "./methods/erpo/stages.js";
 export { exportStage } from "./methods/export-stage.js";
 export { type AnswerLatency, answerLatencies, type LatencySpec } from "./methods/latency.js";
-export { finishedStages, type RelatedMethod } from "./methods/method.js";
+export { finishedStages, type OwnTermsData, type RelatedMethod } from "./methods/method.js";
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
 export * as r2d from "./methods/r2d/r2d.js";
 export * as reason4rec from "./methods/reason4rec/index.js";

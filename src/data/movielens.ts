@@ -52,4 +52,5 @@ export async function movieLensFolder(accepted?: string, log: Log = () => {}): P
 }
 
 /** MovieLens 100K. @throws as `movieLensFolder` */
-export const readMovieLens = async (accepted?: string, log?: Log): Promise<RatingData> => readRatings(await movieLensFolder(accepted, log));
+export const readMovieLens = async (accepted?: string, log?: (line: string) => void): Promise<RatingData> =>
+  readRatings(await movieLensFolder(accepted, log));

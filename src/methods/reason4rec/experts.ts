@@ -7,19 +7,22 @@ import type { StepMetrics } from "../../training/metrics.js";
 import { sftTraining } from "../erpo/stage1.js";
 import { ratingTokens } from "./expected.js";
 
-/** What the system turn asks of each expert. Each is an adapter of its own on the base model; the reward model judges rationales, and the plain predictor is what reasoning is compared with. */
-const systems = {
-  summarizer: "Sum up what the viewer likes and dislikes in films.",
-  reward: "Predict the viewer's rating of the film, from 1 to 5.",
-  reasoner: "Explain in one sentence how the viewer would take the film, and why.",
-  predictor: "Predict the viewer's rating of the film, from 1 to 5.",
-  "predictor-plain": "Predict the viewer's rating of the film, from 1 to 5.",
-} as const;
+/** An expert: an adapter of its own on the base model. The reward model judges rationales, and the plain predictor is what reasoning is compared with. */
+export type Role = "summarizer" | "reward" | "reasoner" | "predictor" | "predictor-plain";
 
-export type Role = keyof typeof systems;
+const rate = "Predict the viewer's rating of the film, from 1 to 5.";
+
+/** What the system turn asks of each expert. */
+const systems: Record<Role, string> = {
+  summarizer: "Sum up what the viewer likes and dislikes in films.",
+  reward: rate,
+  reasoner: "Explain in one sentence how the viewer would take the film, and why.",
+  predictor: rate,
+  "predictor-plain": rate,
+};
 
 /** All experts, in the order in which they are trained. */
-export const roles = Object.keys(systems) as Role[];
+export const roles = Object.keys(systems) as readonly Role[];
 
 /** Folder of an expert's adapter in a run. */
 export const stageOf = (role: Role): string => `methods/reason4rec/${role}`;

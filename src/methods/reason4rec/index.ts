@@ -13,7 +13,7 @@ export {
 } from "./claims.js";
 export { type Errors, errorsOf, maeDifference, type Predicted, type PredictedTwice } from "./errors.js";
 export { expectedRating, expectedRatings, ratingTokens } from "./expected.js";
-export { asRole, expert, expertTraining, type Lesson, question, type Role, roles, stageOf, train } from "./experts.js";
+export { asRole, expert, type Lesson, question, type Role, roles, stageOf, train } from "./experts.js";
 export { method } from "./method.js";
 export {
   type Prediction,

@@ -41,6 +41,7 @@ export const predictorLessons = ({ split, predictor }: Study, { train }: Summari
 /** What predicts a rating, as tables call it. */
 export const predictorNames = ["with reasoning", "without reasoning", "user mean", "item mean", "matrix factorisation"] as const;
 
+/** One of `predictorNames`. */
 export type PredictorName = (typeof predictorNames)[number];
 
 /** A test rating and what is expected of it, in [1, 5]. */

@@ -26,6 +26,7 @@ export interface Split {
   test: Period;
 }
 
+/** Where time is cut, and of whom ratings are predicted. */
 export const splitSettings = {
   /** Shares of all ratings, by time, behind which the training period and the test period begin. */
   cuts: [0.6, 0.8] as const,

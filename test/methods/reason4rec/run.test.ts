@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRng } from "../../../src/backend/random.js";
 import { notebookSeconds } from "../../../src/methods/erpo/duration.js";
+import { expertTraining } from "../../../src/methods/reason4rec/experts.js";
 import * as reason4rec from "../../../src/methods/reason4rec/index.js";
 import { KeptError } from "../../../src/runs/keep.js";
 import { profile } from "../../../src/runs/profile.js";
@@ -48,11 +49,11 @@ describe("on made-up ratings and a tiny model", () => {
 
   test("of a rating's tokens those that inference gives have no loss, and its digit has; of a rationale all have", () => {
     const { tokenizer } = run.model;
-    const [rated] = reason4rec.expertTraining(run, "predictor", [{ prompt: "p", answer: reason4rec.ratingAnswer(4) }]).rows;
+    const [rated] = expertTraining(run, "predictor", [{ prompt: "p", answer: reason4rec.ratingAnswer(4) }]).rows;
     const free = rated!.completion.filter((_, t) => rated!.weights![t] === 0);
     expect(tokenizer.decode(free)).toBe("Predicted Rating: ");
     expect(tokenizer.decode(rated!.completion)).toBe("Predicted Rating: 4.0");
-    const [told] = reason4rec.expertTraining(run, "reasoner", [{ prompt: "p", answer: "The viewer <|im_end|> likes it." }]).rows;
+    const [told] = expertTraining(run, "reasoner", [{ prompt: "p", answer: "The viewer <|im_end|> likes it." }]).rows;
     expect(told!.weights!.every((weight) => weight === 1)).toBe(true);
     expect(told!.completion.filter((id) => id === tokenizer.eosId)).toHaveLength(1); // a special string in a title is text
   });
