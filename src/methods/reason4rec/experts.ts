@@ -41,6 +41,12 @@ export const asRole = (policy: Policy, role: Role): Policy => ({ ...policy, aski
 /** What a prompt asks. */
 export const question = (prompt: string): Question => ({ messages: [{ role: "user", content: prompt }] });
 
+/**
+ * How often experts go through their lessons: those that write texts twice, the reward model three times, since a rationale is only judged where it has learned to read one. The predictors go through theirs once: there are
+ * more ratings than a budget allows. The paper's experts take three to five epochs.
+ */
+export const epochs: Readonly<Record<Role, number>> = { summarizer: 2, reward: 3, reasoner: 2, predictor: 1, "predictor-plain": 1 };
+
 /** A prompt and an answer that an expert learns. */
 export interface Lesson {
   prompt: string;
@@ -53,10 +59,8 @@ const rates = (role: Role): boolean => role !== "summarizer" && role !== "reason
 /**
  * An expert's training: SFT of a fresh adapter, the next-token loss on the answers' tokens, the end token included. What inference puts before a rating, "Predicted Rating: ", has no loss, which is ours: in a few
  * dozen steps it would be all that is learned.
- *
- * @param epochs how often it goes through its lessons
  */
-export function expertTraining(run: Run, role: Role, lessons: readonly Lesson[], epochs = 1): Training<TokenRow> {
+export function expertTraining(run: Run, role: Role, lessons: readonly Lesson[]): Training<TokenRow> {
   const { tokenizer } = run.model;
   const asking = { system: systems[role], literal: true };
   const given = rates(role) ? ratingTokens(tokenizer).begun.length : 0;
@@ -65,7 +69,7 @@ export function expertTraining(run: Run, role: Role, lessons: readonly Lesson[],
     const weights = completion.map((_, t) => (t < given ? 0 : 1));
     return [{ prompt: [...promptTokens(tokenizer, asking, question(prompt))], completion, weights }];
   });
-  const groups = Array.from({ length: epochs }, () => rows).flat();
+  const groups = Array.from({ length: epochs[role] }, () => rows).flat();
   return sftTraining(run, `Reason4Rec, ${role}`, { stream: "Reason4Rec adapter" }, groups, run.profile.stage1.traceRate, batchSize);
 }
 
@@ -74,7 +78,7 @@ export async function* train(
   run: Run,
   role: Role,
   lessons: readonly Lesson[],
-  { epochs = 1, signal }: { epochs?: number; signal?: AbortSignal } = {},
+  signal?: AbortSignal,
 ): AsyncGenerator<StepMetrics & { role: Role }> {
-  for await (const step of trainKept(run, stageOf(role), expertTraining(run, role, lessons, epochs), signal)) yield { ...step, role };
+  for await (const step of trainKept(run, stageOf(role), expertTraining(run, role, lessons), signal)) yield { ...step, role };
 }

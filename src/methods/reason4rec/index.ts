@@ -13,7 +13,7 @@ export {
 } from "./claims.js";
 export { type Errors, errorsOf, maeDifference, type Predicted, type PredictedTwice } from "./errors.js";
 export { expectedRating, expectedRatings, ratingTokens } from "./expected.js";
-export { asRole, expert, type Lesson, question, type Role, roles, stageOf, train } from "./experts.js";
+export { asRole, epochs, expert, type Lesson, question, type Role, roles, stageOf, train } from "./experts.js";
 export { method } from "./method.js";
 export {
   type Prediction,
@@ -29,14 +29,16 @@ export {
   acceptedText,
   accepts,
   type Rationale,
+  type RewardQuality,
   ratingLesson,
   rationales,
   reasonerLessons,
   rewardLessons,
+  rewardQuality,
   type Try,
   teacherSettings,
 } from "./rationales.js";
-export { reason4rec, writerEpochs } from "./reason4rec.js";
+export { reason4rec } from "./reason4rec.js";
 export { dealt, type Known, knownOf, type Period, type Split, splitSettings, timeSplit } from "./split.js";
 export { type Counts, counts, type Study, studyOf } from "./study.js";
 export { type Fidelity, fidelity, type Summaries, summaries, summaryLessons } from "./summaries.js";

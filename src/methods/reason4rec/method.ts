@@ -1,7 +1,7 @@
 import { checkMovieLensTerms, movieLens } from "../../data/movielens.js";
 import type { PlannedWork } from "../erpo/plan.js";
 import type { RelatedMethod } from "../method.js";
-import { writerEpochs } from "./reason4rec.js";
+import { epochs } from "./experts.js";
 import { counts } from "./study.js";
 
 /** Tokens of the texts on SmolLM2, means over MovieLens: prompts with the chat template, what is written, the teacher's examples, which a batch reads once. */
@@ -37,14 +37,15 @@ export const method: RelatedMethod = {
     const tried = reasoner * tries.mean;
     const explained = predictor + test;
     return [
-      work("train", "summarizer", summarizer, writerEpochs * summarizer * (texts.reviews + texts.summary)),
+      work("train", "summarizer", summarizer, epochs.summarizer * summarizer * (texts.reviews + texts.summary)),
       work("score", "reviews to sum up", summed, summed * texts.reviews),
       work("sample", "summaries", summed, summed * texts.summary),
-      work("train", "reward", reward, reward * (rated + texts.rationale)),
+      work("train", "reward", reward, epochs.reward * reward * (rated + texts.rationale)),
+      work("score", "true reviews under the reward model", 16, 2 * reasoner * (texts.rating + texts.rationale)),
       work("score", "prompts of the teacher", reasoner, tried * (texts.matching + texts.hint)),
       work("sample", "rationales", reasoner, tried * texts.rationale),
       work("score", "rationales under the reward model", 16, (tried + reasoner) * (texts.rating + texts.rationale)),
-      work("train", "reasoner", reasoner, writerEpochs * tries.accepted * reasoner * (texts.matching + texts.rationale)),
+      work("train", "reasoner", reasoner, epochs.reasoner * tries.accepted * reasoner * (texts.matching + texts.rationale)),
       work("score", "prompts of the Reasoner", explained, explained * texts.matching),
       work("sample", "reasons", explained, explained * texts.rationale),
       work("train", "predictor", predictor, predictor * (rated + texts.rationale)),

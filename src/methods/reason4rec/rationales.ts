@@ -5,10 +5,11 @@ import type { Rating } from "../../data/ratings.js";
 import type { Question } from "../../generation/asking.js";
 import { plain } from "../../generation/decoding.js";
 import { type Policy, policyIdentity } from "../../generation/policy.js";
-import { claim } from "../../runs/keep.js";
+import { claim, keep } from "../../runs/keep.js";
 import type { Run } from "../../runs/run.js";
 import { currentSha256 } from "../../runs/stale.js";
 import { writeAtomic } from "../../setup/atomic.js";
+import { type Errors, errorsOf } from "./errors.js";
 import { expectedRatings } from "./expected.js";
 import { asRole, expert, type Lesson, question, stageOf } from "./experts.js";
 import type { Study } from "./study.js";
@@ -40,6 +41,41 @@ export const rewardLessons = ({ split, reward }: Study, { train }: Summaries): L
     const review = i % emptySlots === emptySlots - 1 ? undefined : trueReview(split.train.known.items.get(target.item)!, target.rating, i);
     return ratingLesson(ratingPrompt(split.train.known, train.get(target.user)!, target, review), target);
   });
+
+/** How far the reward model's expected ratings are off the Reasoner's targets, which it has not learned from. */
+export interface RewardQuality {
+  /** With the true review in the slot, and with nothing there. */
+  review: Errors;
+  empty: Errors;
+}
+
+/** Whether the reward model reads what stands in its slot: only then its acceptance means something. Kept. */
+export async function rewardQuality(run: Run, study: Study, { train }: Summaries, signal?: AbortSignal): Promise<RewardQuality> {
+  const reward = await expert(run, "reward");
+  const { known } = study.split.train;
+  const asked = (reviewed: boolean) =>
+    study.reasoner.map((target, i) => {
+      const review = reviewed ? trueReview(known.items.get(target.item)!, target.rating, i) : undefined;
+      return question(ratingPrompt(known, train.get(target.user)!, target, review));
+    });
+  const identity: Identity = {
+    recipe: "Reason4Rec, reward model's quality",
+    version: 1,
+    prompts: digestOf([asked(true), asked(false)] as unknown as IdentityValue),
+    reward: await policyIdentity(reward),
+    seed: run.seed,
+    precision: run.device.precision,
+    from: { [stageOf("reward")]: currentSha256(run, stageOf("reward")) },
+  };
+  return keep(run, "methods/reason4rec/reward-quality.json", identity, async () => {
+    const off = async (reviewed: boolean) => {
+      const expected = await expectedRatings(reward, asked(reviewed), signal);
+      const rows = study.reasoner.map(({ user, rating }, i) => ({ user, rating, predicted: expected[i]! }));
+      return errorsOf(rows, run.rng("Reason4Rec, reward model"));
+    };
+    return { review: await off(true), empty: await off(false) };
+  });
+}
 
 /** A prompt with its rating, as the Predictor and the reward model learn it. */
 export const ratingLesson = (prompt: string, { rating }: Rating): Lesson => ({ prompt, answer: ratingAnswer(rating) });

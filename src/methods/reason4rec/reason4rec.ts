@@ -6,9 +6,6 @@ import { rationales, reasonerLessons, rewardLessons } from "./rationales.js";
 import type { Study } from "./study.js";
 import { summaries, summaryLessons } from "./summaries.js";
 
-/** How often the Summarizer and the Reasoner go through their lessons, which are few; the other experts go through theirs once. The paper's experts take three to five epochs. */
-export const writerEpochs = 2;
-
 /**
  * Reason4Rec (Fang et al. 2025; METHODS 4): deliberative recommendation by three experts, each an adapter of one model.
  *
@@ -19,13 +16,13 @@ export const writerEpochs = 2;
  * The same predictor without rationales is trained beside it. Everything is kept: called again, steps are yielded again without computing.
  */
 export async function* reason4rec(run: Run, study: Study, signal?: AbortSignal): AsyncGenerator<StepMetrics & { role: Role }, Predictions> {
-  yield* train(run, "summarizer", summaryLessons(study), { epochs: writerEpochs, signal });
+  yield* train(run, "summarizer", summaryLessons(study), signal);
   const summed = await summaries(run, study, signal);
-  yield* train(run, "reward", rewardLessons(study, summed), { signal });
+  yield* train(run, "reward", rewardLessons(study, summed), signal);
   const made = await rationales(run, study, summed, { signal });
-  yield* train(run, "reasoner", reasonerLessons(study, summed, made), { epochs: writerEpochs, signal });
+  yield* train(run, "reasoner", reasonerLessons(study, summed, made), signal);
   const said = await reasons(run, study, summed, signal);
-  yield* train(run, "predictor", predictorLessons(study, summed, said), { signal });
-  yield* train(run, "predictor-plain", predictorLessons(study, summed), { signal });
+  yield* train(run, "predictor", predictorLessons(study, summed, said), signal);
+  yield* train(run, "predictor-plain", predictorLessons(study, summed), signal);
   return predictions(run, study, summed, said, signal);
 }

@@ -17,8 +17,8 @@ export interface Counts {
 export function counts({ stage2, evaluation }: Profile): Counts {
   const share = (thirds: number) => Math.ceil((thirds * stage2.prompts) / 3);
   return {
-    summarizer: share(4),
-    reward: share(8),
+    summarizer: share(3),
+    reward: share(3),
     reasoner: share(4),
     predictor: share(10),
     test: Math.ceil((10 * evaluation.prompts) / 3),
