@@ -14,7 +14,10 @@ export function register(program: Command): void {
         import("../methods/related.js"),
         import("../methods/plain-table.js"),
       ]);
-      const rows = relatedMethods.map(({ name, title, needs }) => [name, title.padEnd(45), needs.join(", ") || "the base model"]);
+      const rows = relatedMethods.map(({ name, title, needs, data }) => {
+        const needed = [...(needs.length > 0 ? needs : ["the base model"]), ...(data ? [data.name] : [])];
+        return [name, title.padEnd(45), needed.join(", ")];
+      });
       process.stdout.write(`${plainTable([["method", "", "needs"], ...rows])}\n`);
     });
   methods
@@ -41,6 +44,7 @@ export function register(program: Command): void {
 
 async function run(names: string[], options: JobOptions, command: Command): Promise<void> {
   const chosen = await byName(names, command);
+  for (const { data } of chosen) data?.check();
   const job = await prepareJob(options);
   const { assertNeeds, finishedStages } = await import("../methods/method.js");
   for (const method of chosen) assertNeeds(method, job.dir);

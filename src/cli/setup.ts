@@ -1,30 +1,42 @@
 import { type Command, Option } from "commander";
 
+interface SetupOptions {
+  model?: string;
+  data?: string;
+  acceptTerms?: string;
+}
+
 /** `erpo setup`: native library, model and data packages. */
 export function register(program: Command): void {
   program
     .command("setup")
     .description("make the machine ready: native TensorFlow, the default model, the data packages")
     .option("--model <name>", "fetch a model that erpo knows by name too, such as gemma-3-270m")
+    .addOption(new Option("--data <name>", "fetch a data set with terms of its own too: movielens-100k").conflicts("model"))
     .addOption(
       new Option(
         "--accept-terms <id>",
-        "accept the terms that this model is given under; without it they are named, and nothing is fetched",
+        "accept the terms that this model, or data set, is given under; without it they are named, and nothing is fetched",
       ),
     )
-    .action(async ({ model, acceptTerms }: { model?: string; acceptTerms?: string }, command: Command) => {
+    .action(async ({ model, data, acceptTerms }: SetupOptions, command: Command) => {
       const { builtInFile, builtInNames, checkTerms, findBuiltIn } = await import("../model/built-in.js");
+      const { checkMovieLensTerms, movieLens, movieLensFolder } = await import("../data/movielens.js");
       const asked = model === undefined ? undefined : findBuiltIn(model);
       if (model !== undefined && !asked)
         command.error(`error: no model ${model} that erpo knows by name; known: ${builtInNames.join(", ")}`);
-      if (acceptTerms !== undefined && !asked?.terms)
-        command.error("error: --accept-terms goes with the --model that has terms of its own, such as gemma-3-270m");
+      if (data !== undefined && data !== movieLens.name)
+        command.error(`error: no data ${data} that erpo knows by name; known: ${movieLens.name}`);
+      if (acceptTerms !== undefined && !asked?.terms && data === undefined)
+        command.error("error: --accept-terms goes with the --model or --data that has terms of its own, such as gemma-3-270m");
       if (model !== undefined && asked) checkTerms(model, asked, acceptTerms);
+      if (data !== undefined) checkMovieLensTerms(acceptTerms);
       const { makeReady } = await import("../setup/ready.js");
       const { cacheDir } = await import("../setup/paths.js");
       const log = (line: string) => void process.stderr.write(`erpo: ${line}\n`);
       const { binding, packages } = await makeReady(log);
       if (model !== undefined && asked) log(`${model} is in ${await builtInFile(model, asked, acceptTerms, log)}`);
+      if (data !== undefined) log(`${data} is in ${await movieLensFolder(acceptTerms, log)}`);
       const device = typeof binding === "string" ? "no native TensorFlow" : "native TensorFlow";
       log(`ready: ${device}, ${packages.map(({ name, version }) => `${name} ${version}`).join(", ")} in ${cacheDir()}`);
     });

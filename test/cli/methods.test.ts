@@ -85,7 +85,8 @@ test("the budgets: as many tokens as the plans have, a line per method and ERPO'
 test("the list names each method and what it needs", () => {
   const { status, stdout } = erpo("methods", "list");
   expect(status).toBe(0);
-  expect(stdout).toMatch(/^rose {4}ROSE: reverse prompt contrastive decoding +the base model$/m);
+  expect(stdout).toMatch(/^rose {8}ROSE: reverse prompt contrastive decoding +the base model$/m);
+  expect(stdout).toMatch(/^reason4rec {2}Reason4Rec: reasons before ratings +the base model, movielens-100k$/m);
 }, 60_000);
 
 test.each([

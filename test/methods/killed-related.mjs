@@ -3,6 +3,9 @@ import "../training/moments.mjs";
 import { dualAscent } from "../../dist/src/methods/cdpo/ascent.js";
 import { fittedScorers } from "../../dist/src/methods/cdpo/scorers.js";
 import { r2d } from "../../dist/src/methods/r2d/r2d.js";
+import { readRatings } from "../../dist/src/data/ratings.js";
+import { reason4rec } from "../../dist/src/methods/reason4rec/reason4rec.js";
+import { studyOf } from "../../dist/src/methods/reason4rec/study.js";
 import { keptLayerScores, scansOf } from "../../dist/src/methods/scans/kept.js";
 import { problems, scpo } from "../../dist/src/methods/scpo/scpo.js";
 import { train } from "../../dist/src/methods/scpo/train.js";
@@ -33,6 +36,7 @@ const methods = {
     const { environment } = problems[0];
     await finish(train(run, { environment, algorithm: scpo({ power: 2, penalty: 0, bias: 0 }), seeds: 2, steps: 31_000, seed: 1 }));
   },
+  reason4rec: () => finish(reason4rec(run, studyOf(run, readRatings(new URL("../fixtures/ratings-synthetic", import.meta.url).pathname)))),
   async stair() {
     await finish(structured(run));
     const grown = await grownTrees(run, formatStage);

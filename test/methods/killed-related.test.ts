@@ -21,7 +21,7 @@ function spans({ named, ops, calls }: ReturnType<typeof momentsOf>): { from: Nam
     .filter(({ from, to }) => to.ops > from.ops + 1 || to.calls > from.calls + 1);
 }
 
-test.each(["scans", "r2d", "cdpo", "stair", "scpo"])(
+test.each(["scans", "r2d", "cdpo", "stair", "scpo", "reason4rec"])(
   "%s, killed at moments of its way: every file is as in a run that was not",
   (method) => {
     const whole = run(join(root, method), method);

@@ -1,3 +1,5 @@
+import { solved } from "../cholesky.js";
+
 /** A difference of two answers' features, and the probability that the first answer is the better one. */
 export interface Difference {
   /** `[C]`. */
@@ -35,23 +37,19 @@ export function fitBradleyTerry(differences: readonly Difference[], l2: number):
   const w = new Float64Array(C);
   for (let step = 0; step < mostSteps; step++) {
     const gradient = w.map((value) => l2 * value);
-    const hessian = Array.from({ length: C }, (_, i) => {
-      const row = new Float64Array(i + 1); // the lower half
-      row[i] = l2;
-      return row;
-    });
+    const hessian = new Float64Array(C * C); // the lower half
+    for (let i = 0; i < C; i++) hessian[i * C + i] = l2;
     for (const { x, p } of differences) {
       const s = sigmoid(dot(w, x));
       const curvature = (s * (1 - s)) / N;
       for (let i = 0; i < C; i++) {
         const xi = x[i]!;
         gradient[i]! += ((s - p) * xi) / N;
-        const row = hessian[i]!;
         const scaled = curvature * xi;
-        for (let j = 0; j <= i; j++) row[j]! += scaled * x[j]!;
+        for (let j = 0; j <= i; j++) hessian[i * C + j]! += scaled * x[j]!;
       }
     }
-    const move = solve(hessian, gradient);
+    const move = solved(hessian, gradient);
     const before = penalized(differences, w, l2);
     let length = 1;
     let next = w.map((value, i) => value - move[i]!);
@@ -85,28 +83,4 @@ export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
   return sum;
-}
-
-/** x of A x = b by Cholesky's decomposition of a symmetric, positive definite matrix, which is given by its lower half and overwritten. */
-function solve(A: Float64Array[], b: Float64Array): Float64Array {
-  const C = b.length;
-  for (let i = 0; i < C; i++) {
-    const row = A[i]!;
-    for (let j = 0; j <= i; j++) {
-      const other = A[j]!;
-      let sum = row[j]!;
-      for (let k = 0; k < j; k++) sum -= row[k]! * other[k]!;
-      row[j] = i === j ? Math.sqrt(sum) : sum / other[j]!;
-    }
-  }
-  const x = Float64Array.from(b);
-  for (let i = 0; i < C; i++) {
-    for (let k = 0; k < i; k++) x[i]! -= A[i]![k]! * x[k]!;
-    x[i]! /= A[i]![i]!;
-  }
-  for (let i = C - 1; i >= 0; i--) {
-    for (let k = i + 1; k < C; k++) x[i]! -= A[k]![i]! * x[k]!;
-    x[i]! /= A[i]![i]!;
-  }
-  return x;
 }
