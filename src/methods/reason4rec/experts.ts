@@ -70,7 +70,15 @@ export function expertTraining(run: Run, role: Role, lessons: readonly Lesson[])
     return [{ prompt: [...promptTokens(tokenizer, asking, question(prompt))], completion, weights }];
   });
   const groups = Array.from({ length: epochs[role] }, () => rows).flat();
-  return sftTraining(run, `Reason4Rec, ${role}`, { stream: "Reason4Rec adapter" }, groups, run.profile.stage1.traceRate, batchSize);
+  const { decisionRate, traceRate } = run.profile.stage1;
+  return sftTraining(
+    run,
+    `Reason4Rec, ${role}`,
+    { stream: "Reason4Rec adapter" },
+    groups,
+    rates(role) ? decisionRate : traceRate,
+    batchSize,
+  );
 }
 
 /** Trains an expert once and keeps its adapter. @throws KeptError when it was trained otherwise */

@@ -28,8 +28,9 @@ export function counts({ stage2, evaluation }: Profile): Counts {
 /** Ratings, split by time and dealt to the experts. No rating is in two parts. */
 export interface Study {
   split: Split;
-  /** Targets of the training period. */
+  /** Targets of the training period: as many of each rating, so that the reward model reads bad reviews too, which are rare. */
   reward: Rating[];
+  /** Targets of the training period as they come. */
   reasoner: Rating[];
   predictor: Rating[];
   /** Users without a target in the training period, from whose histories the Summarizer learns. */
@@ -46,13 +47,15 @@ export function studyOf(run: Run, data: RatingData): Study {
   const { train, test } = split;
   const { summarizer, reward, reasoner, predictor, test: tested } = counts(run.profile);
   const targets = dealt(train.targets, run.rng("Reason4Rec, training"));
+  const reviewed = ratingsInTurns(targets).slice(0, reward);
+  const others = targets.filter((target) => !reviewed.includes(target));
   const busy = new Set(train.targets.map(({ user }) => user));
   const idle = [...train.known.byUser.keys()].filter((user) => !busy.has(user));
   return {
     split,
-    reward: targets.slice(0, reward),
-    reasoner: targets.slice(reward, reward + reasoner),
-    predictor: targets.slice(reward + reasoner, reward + reasoner + predictor),
+    reward: reviewed,
+    reasoner: others.slice(0, reasoner),
+    predictor: others.slice(reasoner, reasoner + predictor),
     summarised: run
       .rng("Reason4Rec, summaries")
       .shuffle(idle.length > 0 ? idle : [...busy])
@@ -60,4 +63,11 @@ export function studyOf(run: Run, data: RatingData): Study {
     test: dealt(test.targets, run.rng("Reason4Rec, test")).slice(0, tested),
     digest: digestOf([data.ratings, [...data.items]] as unknown as IdentityValue),
   };
+}
+
+/** Ratings of 1, 2, ... 5 in turns, each in the order given; where one of them ends, the others go on. */
+function ratingsInTurns(targets: readonly Rating[]): Rating[] {
+  const groups = [1, 2, 3, 4, 5].map((rating) => targets.filter((target) => target.rating === rating));
+  const rounds = Math.max(...groups.map((group) => group.length));
+  return Array.from({ length: rounds }, (_, k) => groups.flatMap((group) => group.slice(k, k + 1))).flat();
 }
