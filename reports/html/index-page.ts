@@ -37,7 +37,7 @@ ${about ? `<p>${escapeHTML(about)}</p>\n` : ""}<p class="made">${escapeHTML(fact
   }
   const results = marked.join("\n");
   const list = `<ol>\n${items.join("\n")}\n</ol>`;
-  const content = results ? `${results}\n<h2 class="pages">The pages, in the order to read</h2>\n${list}` : list;
+  const content = results ? `${results}\n<h2>The pages, in the order to read</h2>\n${list}` : list;
   return pageHTML("Reports", `<main id="content" class="index">\n<header><h1>Reports</h1></header>\n${content}\n</main>`);
 }
 

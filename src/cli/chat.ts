@@ -1,8 +1,9 @@
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
+import { longestThought } from "../exante/answer-stop.js";
 import type { Policy } from "../generation/policy.js";
 import type { Conversation, Turns, Waiting } from "./conversation.js";
-import { temperature, wholeNumber } from "./output.js";
+import { repeated, temperature, wholeNumber } from "./output.js";
 
 interface ChatOptions {
   run: string;
@@ -14,8 +15,6 @@ interface ChatOptions {
   redact: boolean;
 }
 
-/** Tokens after which a thought is given up, as in evaluations. */
-const thoughtTokens = 130;
 /** At which /retry draws where answers are greedy: else it would say the same again. */
 const retryTemperature = 0.8;
 
@@ -26,7 +25,12 @@ export function register(program: Command): void {
     .description("talk to policies of a run, beside each other: what each thinks, how sure it is, what it answers")
     .option("--run <dir>", "a run's folder", "runs/quick")
     .option("--model <M>", "the run's model, where that was a path (default: as run.json names it)")
-    .option("--policy <name>", "a stage's folder in the run, or base; may be repeated (default: base and the run's last stage)", more, [])
+    .option(
+      "--policy <name>",
+      "a stage's folder in the run, or base; may be repeated (default: base and the run's last stage)",
+      repeated,
+      [],
+    )
     .option("--answer-tokens <n>", "tokens after which an answer is cut", wholeNumber(1), 96)
     .option("--temperature <t>", "0 takes the likeliest token", temperature, 0)
     .option("--seed <n>", "seed of the sampling", wholeNumber(Number.MIN_SAFE_INTEGER), 0)
@@ -34,8 +38,6 @@ export function register(program: Command): void {
     .addHelpText("after", `\n${commandHelp}`)
     .action(chat);
 }
-
-const more = (name: string, names: readonly string[]): string[] => [...names, name];
 
 const commandHelp = `In the conversation:
   /retry         draw the last answers again
@@ -53,7 +55,7 @@ async function chat(options: ChatOptions): Promise<void> {
   const policies: Policy[] = [];
   for (const name of new Set(names)) policies.push(await run.policy(name));
   process.stdout.write(`${policies.map(({ name }) => name).join(" and ")} of ${options.run}; /help says what else there is\n`);
-  await talk(conversation(policies, { ...options, thoughtTokens, retryTemperature }), options.redact);
+  await talk(conversation(policies, { ...options, thoughtTokens: longestThought, retryTemperature }), options.redact);
 }
 
 /** Reads lines, questions and commands, until they end. Where standard input is no terminal, neither a prompt nor progress is written. */

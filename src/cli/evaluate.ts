@@ -3,6 +3,7 @@ import type { Label, PromptRow } from "../data/types.js";
 import { type Attack, type AttackName, attackNames } from "../evaluation/attacks.js";
 import type { JudgedRow } from "../evaluation/report.js";
 import type { Response } from "../evaluation/respond.js";
+import { longestThought } from "../exante/answer-stop.js";
 import type { Measures } from "./evaluation-lines.js";
 import { policyOption, wholeNumber } from "./output.js";
 
@@ -22,9 +23,6 @@ interface EvaluateOptions {
   precision: "f32" | "bf16";
   literal: boolean;
 }
-
-/** Tokens after which a thought is given up; more than any that training writes. */
-const thoughtTokens = 130;
 
 /** Seed of policies that sample, and of bootstraps. */
 const seed = 0;
@@ -129,11 +127,15 @@ async function evaluateSections(options: EvaluateOptions): Promise<void> {
     const identity = await policyIdentity(asked);
     const { temperature } = asked.decoding.choice;
     const drawn = temperature > 0 ? { seed } : {};
-    const from = digestOf({ policy: identity, answerTokens, thoughtTokens, precision: device.precision, ...drawn });
+    const from = digestOf({ policy: identity, answerTokens, thoughtTokens: longestThought, precision: device.precision, ...drawn });
     const measure = async ({ name, attack, rows }: Section): Promise<Measures & { rows: JudgedRow[] }> => {
       const progress = progressLine(rows.length, sections.length > 1 ? `prompts, attack ${name}` : "prompts");
       const byId = new Map<string, Response>();
-      const answers = respond(asked, [{ rows, attack, answerTokens, file, from }], { thoughtTokens, batchSize, rng: createRng(seed) });
+      const answers = respond(asked, [{ rows, attack, answerTokens, file, from }], {
+        thoughtTokens: longestThought,
+        batchSize,
+        rng: createRng(seed),
+      });
       for await (const { response } of answers) {
         byId.set(response.id, response);
         progress(byId.size);
@@ -144,7 +146,7 @@ async function evaluateSections(options: EvaluateOptions): Promise<void> {
       );
       const isGeneral = options.suite === "general" && name === "none";
       const expected = isGeneral
-        ? await perplexity(asked, readReferences(), { thoughtTokens, batchSize, rng: createRng(seed) })
+        ? await perplexity(asked, readReferences(), { thoughtTokens: longestThought, batchSize, rng: createRng(seed) })
         : undefined;
       const labels = labelReport(result.rows, createRng(seed));
       return { metrics: result.metrics, ...labels, ...(expected ? { perplexity: expected } : {}), rows: result.rows };
@@ -155,7 +157,7 @@ async function evaluateSections(options: EvaluateOptions): Promise<void> {
       model: { name: asked.model.name, sha256: asked.model.sha256, adapter: asked.adapter ? (options.adapter ?? options.policy) : null },
       policy: { ...(await madeBy(asked)), identity },
       device,
-      settings: { answerTokens, thoughtTokens, batchSize, temperature, literal: literally(asked).asking.literal, ...drawn },
+      settings: { answerTokens, thoughtTokens: longestThought, batchSize, temperature, literal: literally(asked).asking.literal, ...drawn },
     };
     const summary =
       sections.length === 1

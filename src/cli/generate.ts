@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Policy } from "../generation/policy.js";
 import type { Prompt } from "../generation/types.js";
-import { literalOption, policyOption, temperature, wholeNumber } from "./output.js";
+import { defaultModel, literalOption, policyOption, repeated, temperature, wholeNumber } from "./output.js";
 
 interface GenerateOptions {
   model?: string;
@@ -52,7 +52,7 @@ export function register(program: Command): void {
     .option("--temperature <t>", "0 takes the likeliest token (default: 0, or the policy's)", temperature)
     .option("--top-p <p>", "of the tokens only the likeliest that together have this probability; needs a temperature above 0", share)
     .option("--top-k <k>", "of the tokens only the k likeliest; needs a temperature above 0", wholeNumber(1))
-    .option("--stop <text>", "end a completion behind this text; may be repeated", more, [])
+    .option("--stop <text>", "end a completion behind this text; may be repeated", repeated, [])
     .option("--samples <n>", "completions of each prompt; several need a temperature above 0", wholeNumber(1), 1)
     .option("--batch-size <n>", "prompts at a time", wholeNumber(1), 8)
     .option("--seed <n>", "seed of the sampling", wholeNumber(Number.MIN_SAFE_INTEGER), 0)
@@ -68,10 +68,6 @@ export function register(program: Command): void {
     .option("--insecure-key", "send OPENAI_API_KEY over plain http to another machine too")
     .action(generateAny);
 }
-
-const defaultModel = "smollm2-135m-instruct";
-
-const more = (text: string, texts: readonly string[]): string[] => [...texts, text];
 
 /** Options that are whole: a file of prompts and where its completions go. */
 type FileOptions = GenerateOptions & Required<Pick<GenerateOptions, "model" | "prompts" | "output">>;
@@ -93,9 +89,11 @@ async function generateAny(text: string | undefined, options: GenerateOptions, c
 async function answer(text: string, { model = defaultModel, ...options }: GenerateOptions): Promise<void> {
   const { printable } = await import("../data/printable.js");
   const { openPolicy } = await import("./model.js");
+  const { redrawn } = await import("../generation/decoding.js");
   const { asked, close } = await openPolicy({ ...options, model });
   try {
-    const [completions] = await complete(asked, [{ messages: [{ role: "user", content: text }] }], options);
+    const policy = { ...asked, decoding: redrawn(asked.decoding, options) };
+    const [completions] = await complete(policy, [{ messages: [{ role: "user", content: text }] }], options);
     const lines = (completion: string) => completion.trim().split("\n").map(printable).join("\n");
     process.stdout.write(`${completions!.map(({ completion }) => lines(completion)).join("\n\n")}\n`);
   } finally {
@@ -111,16 +109,14 @@ interface Made {
 
 /** Completions of each prompt, as many as there are to be samples. @throws DataError where several samples would be equal */
 async function complete(
-  asked: Policy,
+  policy: Policy,
   prompts: readonly Prompt[],
-  { maxNewTokens, batchSize, seed, samples, stop, temperature, topP, topK }: GenerateOptions,
+  { maxNewTokens, batchSize, seed, samples, stop, topP, topK }: GenerateOptions,
   onPrompt: (done: number) => void = () => {},
 ): Promise<Made[][]> {
   const { createRng } = await import("../backend/random.js");
   const { DataError } = await import("../data/errors.js");
-  const { redrawn } = await import("../generation/decoding.js");
   const { sample } = await import("../generation/sample.js");
-  const policy = { ...asked, decoding: redrawn(asked.decoding, { temperature, topP, topK }) };
   const drawn = policy.decoding.choice.temperature > 0;
   const idle = !drawn && (samples > 1 ? "--samples" : topP !== undefined ? "--top-p" : topK !== undefined ? "--top-k" : null);
   if (idle) throw new DataError(`${idle}: at temperature 0 there is nothing to draw: give --temperature`);
@@ -151,13 +147,14 @@ async function generate(options: FileOptions): Promise<void> {
   const { redrawn } = await import("../generation/decoding.js");
   const { asked, close } = await openPolicy(options);
   try {
-    const policy = await madeBy({ ...asked, decoding: redrawn(asked.decoding, options) });
-    const made = await complete(asked, promptsFor(asked, rows, options.prompts, options.maxNewTokens), options, progress);
+    const policy = { ...asked, decoding: redrawn(asked.decoding, options) };
+    const by = await madeBy(policy);
+    const made = await complete(policy, promptsFor(policy, rows, options.prompts, options.maxNewTokens), options, progress);
     const several = (own: readonly Made[]) => ({
       completions: own.map(({ completion }) => completion),
       tokens: own.map(({ tokens }) => tokens),
     });
-    await write(made.map((own, i) => ({ ...rows[i]!.fields, ...(options.samples > 1 ? several(own) : own[0]!), policy })));
+    await write(made.map((own, i) => ({ ...rows[i]!.fields, ...(options.samples > 1 ? several(own) : own[0]!), policy: by })));
   } finally {
     close();
   }

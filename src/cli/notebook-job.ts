@@ -3,7 +3,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Profile } from "../runs/profile.js";
 import { packageRoot } from "../setup/paths.js";
-import { assertWritable, wholeNumber } from "./output.js";
+import { assertWritable, defaultModel, wholeNumber } from "./output.js";
 
 /** What every command that runs erpo's own notebooks is asked. */
 export interface JobOptions {
@@ -24,7 +24,7 @@ export const withJobOptions = (command: Command): Command =>
   command
     .addOption(profileOption())
     .option("--seed <number>", "seed of every random choice", wholeNumber(0), 1)
-    .option("--model <name>", "a built-in name, a .gguf file or a Hugging Face style directory", "smollm2-135m-instruct")
+    .option("--model <name>", "a built-in name, a .gguf file or a Hugging Face style directory", defaultModel)
     .option("--run <folder>", "where everything is kept (default: runs/<profile>)");
 
 /** A profile's name or file, as it was given. */

@@ -64,6 +64,12 @@ export function progressLine(total: number, what: string): (done: number) => voi
   };
 }
 
+/** The model of a command that is told no other. */
+export const defaultModel = "smollm2-135m-instruct";
+
+/** Parser of an option that may be repeated. */
+export const repeated = (text: string, texts: readonly string[]): string[] => [...texts, text];
+
 /** The option by which a command takes a policy. */
 export const policyOption = () =>
   new Option("--policy <dir>", "a folder with policy.json: an adapter or none, how it is asked, how it decodes").conflicts("adapter");

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { type LogitsRule, withLogits } from "../generation/decoding.js";
 import type { Policy } from "../generation/policy.js";
-import { refusalTokens } from "./readout.js";
+import { logOdds, membership, refusalTokens } from "./readout.js";
 
 /** Tokens that the tag `<answer>` may take. */
 const tagTokens = 8;
@@ -37,11 +37,8 @@ export function byMass(policy: Policy): Policy {
  */
 function decided(logits: tf.Tensor2D, tokens: readonly number[], here: readonly boolean[]): tf.Tensor2D {
   const [B, V] = logits.shape;
-  const inside = new Uint8Array(V);
-  for (const id of tokens) inside[id] = 1;
-  const member = tf.tensor2d(inside, [1, V], "bool");
-  const mass = tf.sum(tf.mul(tf.softmax(logits), tf.cast(member, "float32")), 1, true); // [B, 1]
-  const side = tf.equal(tf.cast(member, "int32"), tf.cast(tf.greaterEqual(mass, 0.5), "int32")); // [B, V]
+  const refuses = tf.expandDims(tf.greaterEqual(logOdds(logits, tokens), 0), 1); // [B, 1]
+  const side = tf.equal(membership(tokens, V), tf.cast(refuses, "float32")); // [B, V]
   const other = tf.tensor2d(here.map((is) => !is) as unknown as number[], [B, 1], "bool");
   return tf.where(tf.logicalOr(side, other), logits, tf.fill([B, V], -1e30)) as tf.Tensor2D;
 }

@@ -112,12 +112,19 @@ export function lastLogits(
   return decoder.logits(tf.gather(tf.reshape(states, [own.length * T, C]), last) as tf.Tensor2D, lora);
 }
 
-/** log P(set) - log P(not in set): logits [B, V] -> [B]. Both sums are taken apart, so that odds beyond float32's 1 - p are exact too. */
-function logOdds(logits: tf.Tensor2D, tokens: readonly number[]): tf.Tensor1D {
-  const V = logits.shape[1];
+/** 1 for each of a set of tokens, 0 for the others: [1, V]. */
+export function membership(tokens: readonly number[], V: number): tf.Tensor2D {
   const inside = new Float32Array(V);
   for (const id of tokens) inside[id] = 1;
-  const member = tf.tensor2d(inside, [1, V]);
+  return tf.tensor2d(inside, [1, V]);
+}
+
+/** The probability, in [0, 1], of log-odds in nats. */
+export const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+
+/** log P(set) - log P(not in set): logits [B, V] -> [B]. Both sums are taken apart, so that odds beyond float32's 1 - p are exact too. */
+export function logOdds(logits: tf.Tensor2D, tokens: readonly number[]): tf.Tensor1D {
+  const member = membership(tokens, logits.shape[1]);
   const far = -1e9; // e^-1e9 is 0, and -1e9 - -1e9 stays finite
   const of = (mask: tf.Tensor) => tf.logSumExp(tf.add(tf.mul(logits, mask), tf.mul(tf.sub(1, mask), far)), 1);
   return tf.sub(of(member), of(tf.sub(1, member))) as tf.Tensor1D;

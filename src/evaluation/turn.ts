@@ -6,7 +6,7 @@ import { literally, type Policy } from "../generation/policy.js";
 import { sample } from "../generation/sample.js";
 import type { Completion } from "../generation/types.js";
 import type { ChatMessage, Tokenizer } from "../model/tokenizer.js";
-import { decisionLogOdds, nextTokenLogOdds, noneToken } from "./readout.js";
+import { decisionLogOdds, nextTokenLogOdds, noneToken, sigmoid } from "./readout.js";
 
 /** A policy's turn of a conversation: what it thought, what it answered, and how sure it was where it decided. */
 export interface Turn {
@@ -71,8 +71,6 @@ export async function takeTurn(
     verdictProbability: verdict === undefined ? null : sigmoid(verdict),
   };
 }
-
-const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 /** Which token of a trace begins its verdict; -1 where none does. */
 function verdictAt(ids: readonly number[], tokenizer: Tokenizer): number {

@@ -8,6 +8,9 @@ export interface AnswerStop {
   thoughtTokens(ids: readonly number[]): number;
 }
 
+/** Tokens after which a thought is given up wherever policies answer: more than any thought of the training data has. */
+export const longestThought = 130;
+
 /** Tokens that a tag may take. */
 const tagTokens = 8;
 

@@ -7,6 +7,7 @@ import { ruleJudge } from "../evaluation/judges.js";
 import { decisionLogOdds, decisionPrompt, noneToken, refusalLogOdds } from "../evaluation/readout.js";
 import { type JudgedRow, report } from "../evaluation/report.js";
 import { responses } from "../evaluation/respond.js";
+import { longestThought } from "../exante/answer-stop.js";
 import { policyIdentity } from "../generation/policy.js";
 import { keep } from "./keep.js";
 import type { Run } from "./run.js";
@@ -26,7 +27,7 @@ export interface DevScore {
 }
 
 /** How dev prompts are read and answered. */
-const how = { readOutBatch: 32, answerBatch: 96, thoughtTokens: 130, answerTokens: 12, everydayTokens: 48 };
+const how = { readOutBatch: 32, answerBatch: 96, thoughtTokens: longestThought, answerTokens: 12, everydayTokens: 48 };
 
 /** Prompts that a decision can be read on: `devPrompts`, all of the test set, or all of the families that training lacks. */
 export type ReadSet = "dev" | "test" | "unseen";

@@ -13,6 +13,7 @@ import { type JudgedRow, report, type SuiteMetrics } from "../evaluation/report.
 import { type Response, respond } from "../evaluation/respond.js";
 import { isHarmful, type Trial } from "../evaluation/trial.js";
 import { type Perplexity, perplexity, readReferences } from "../evaluation/usefulness.js";
+import { longestThought } from "../exante/answer-stop.js";
 import { codeDigest } from "../generation/decoding.js";
 import { type Policy, policyIdentity } from "../generation/policy.js";
 import { writeAtomic } from "../setup/atomic.js";
@@ -33,9 +34,6 @@ export interface TrialResult {
   metrics: SuiteMetrics;
   rows: JudgedRow[];
 }
-
-/** Tokens after which a thought is given up: more than any thought of the training data has. */
-const thoughtTokens = 130;
 
 /** Prompts that are decoded together, and answers that are scored together. */
 const batchSize = { answers: 96, references: 48 };
@@ -73,7 +71,7 @@ export async function* evaluate(
   if (open.length === 0) return;
   const sets = open.map((trial) => ({ ...trial, answerTokens: answerTokens(run, trial), file: run.path(file(trial, "jsonl")) }));
   const answers = sets.map(() => new Map<string, Response>());
-  const options = { thoughtTokens, batchSize: batchSize.answers, rng: run.rng("evaluation"), signal };
+  const options = { thoughtTokens: longestThought, batchSize: batchSize.answers, rng: run.rng("evaluation"), signal };
   for await (const { set, response } of respond(policy, sets, options)) {
     const { name, suite, title = name, rows, judge = ruleJudge(run.rules) } = sets[set]!;
     if (answers[set]!.set(response.id, response).size < rows.length) continue;
@@ -121,7 +119,7 @@ function trialIdentity(run: Run, policy: Policy, asked: Identity, trial: Trial):
     ...literalIdentity(policy, questions),
     judge: { name: judge.name, settings: judge.settings, code: codeDigest(judge.judge) },
     answerTokens: answerTokens(run, trial),
-    thoughtTokens,
+    thoughtTokens: longestThought,
     batchSize: batchSize.answers,
     ...(policy.decoding.choice.temperature > 0 ? { seed: run.seed } : {}),
     precision: run.device.precision,
@@ -149,12 +147,12 @@ export async function keptPerplexity(run: Run, policy: Policy): Promise<Perplexi
     version: 1,
     policy: await policyIdentity(policy),
     references: digestOf(references),
-    thoughtTokens,
+    thoughtTokens: longestThought,
     batchSize: batchSize.references,
     precision: run.device.precision,
     ...standsOn(run, policy),
   };
   return keep(run, `${policyFolder(policy)}/perplexity.json`, identity, () =>
-    perplexity(policy, references, { thoughtTokens, batchSize: batchSize.references, rng: run.rng("perplexity") }),
+    perplexity(policy, references, { thoughtTokens: longestThought, batchSize: batchSize.references, rng: run.rng("perplexity") }),
   );
 }

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -6,20 +5,26 @@ import { afterAll, expect, test } from "vitest";
 import { dual } from "../../src/methods/cdpo/ascent.js";
 import { budgets, fixedGoals } from "../../src/methods/cdpo/trade-off.js";
 import { readMethodRows } from "../../src/methods/rows.js";
+import { erpo } from "../reports/cli.js";
 
 const root = resolve(import.meta.dirname, "../..");
 const scratch = mkdtempSync(join(tmpdir(), "erpo-cdpo-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-const erpo = (...args: string[]) =>
-  spawnSync(process.execPath, [join(root, "src/setup/bootstrap.mjs"), ...args], { cwd: root, encoding: "utf8" });
-
-test("C-DPO on a tiny model: notebook, page, a policy per step of lambda, and rows in the run's folder", () => {
+test("C-DPO on a tiny model: notebook, page, a policy per step of lambda, and rows in the run's folder", async () => {
   const dir = join(scratch, "run");
-  const { status, stderr, stdout } = erpo(
-    ...["methods", "run", "cdpo", "--profile", "tiny", "--model", join(root, "test/fixtures/llama-tiny"), "--run", dir],
-  );
-  expect(status, stderr).toBe(0);
+  const { code, stderr, stdout } = await erpo([
+    "methods",
+    "run",
+    "cdpo",
+    "--profile",
+    "tiny",
+    "--model",
+    join(root, "test/fixtures/llama-tiny"),
+    "--run",
+    dir,
+  ]);
+  expect(code, stderr).toBe(0);
   expect(stdout).toMatch(/^cdpo: cdpo-budget-25 /m);
 
   const made = join(dir, "methods/cdpo");
@@ -39,5 +44,5 @@ test("C-DPO on a tiny model: notebook, page, a policy per step of lambda, and ro
       .join("")
       .match(/^- budget-/gm),
   ).toHaveLength(2 * budgets.length);
-  expect(JSON.parse(erpo("verify", join(made, "cdpo.html"), "--json").stdout)).toMatchObject({ ok: true });
+  expect(JSON.parse((await erpo(["verify", join(made, "cdpo.html"), "--json"])).stdout)).toMatchObject({ ok: true });
 }, 400_000);

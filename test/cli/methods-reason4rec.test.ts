@@ -1,29 +1,22 @@
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { erpo } from "../reports/cli.js";
 
 const root = resolve(import.meta.dirname, "../..");
 const scratch = mkdtempSync(join(tmpdir(), "erpo-reason4rec-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-const erpo = (args: string[], env: Record<string, string> = {}) =>
-  spawnSync(process.execPath, [join(root, "src/setup/bootstrap.mjs"), ...args], {
-    cwd: root,
-    encoding: "utf8",
-    env: { ...process.env, ...env },
-  });
-
-test("without MovieLens the terms are named in one line, before anything is made", () => {
+test("without MovieLens the terms are named in one line, before anything is made", async () => {
   const [cache, dir] = [join(scratch, "cache"), join(scratch, "none")];
-  const { status, stderr } = erpo(["methods", "run", "reason4rec", "--profile", "tiny", "--run", dir], { ERPO_CACHE: cache });
-  expect(status).toBe(1);
+  const { code, stderr } = await erpo(["methods", "run", "reason4rec", "--profile", "tiny", "--run", dir], { ERPO_CACHE: cache });
+  expect(code).toBe(1);
   expect(stderr.trim().split("\n").at(-1)).toMatch(/GroupLens.*erpo setup --data movielens-100k --accept-terms grouplens$/);
   expect(existsSync(dir) || existsSync(cache)).toBe(false);
 }, 240_000);
 
-test("the notebook on a tiny model and made-up ratings: figures, results with intervals, and a page that verifies", () => {
+test("the notebook on a tiny model and made-up ratings: figures, results with intervals, and a page that verifies", async () => {
   const [dir, made] = [join(scratch, "run"), join(scratch, "run/methods/reason4rec")];
   const parameters = {
     profileName: "tiny",
@@ -32,8 +25,8 @@ test("the notebook on a tiny model and made-up ratings: figures, results with in
     dataDir: join(root, "test/fixtures/ratings-synthetic"),
   };
   const words = Object.entries(parameters).flatMap(([name, value]) => ["-p", name, value]);
-  const executed = erpo(["execute", join(root, "notebooks/related/reason4rec.ipynb"), ...words, "--output", made, "--no-cache"]);
-  expect(executed.status, executed.stderr).toBe(0);
+  const executed = await erpo(["execute", join(root, "notebooks/related/reason4rec.ipynb"), ...words, "--output", made, "--no-cache"]);
+  expect(executed.code, executed.stderr).toBe(0);
   const { cells } = JSON.parse(readFileSync(join(made, "reason4rec.ipynb"), "utf8"));
   const outputOf = (id: string, kind: string) =>
     cells
@@ -47,7 +40,7 @@ test("the notebook on a tiny model and made-up ratings: figures, results with in
   const { errors, reasoning } = JSON.parse(readFileSync(join(made, "results.json"), "utf8"));
   expect(Object.keys(errors)).toEqual(["with reasoning", "without reasoning", "user mean", "item mean", "matrix factorisation"]);
   expect(reasoning.low <= reasoning.value && reasoning.value <= reasoning.high).toBe(true);
-  expect(erpo(["report", join(made, "reason4rec.ipynb"), "--output", made]).status).toBe(0);
+  expect((await erpo(["report", join(made, "reason4rec.ipynb"), "--output", made])).code).toBe(0);
   expect(readdirSync(made)).toContain("reason4rec.html");
-  expect(JSON.parse(erpo(["verify", join(made, "reason4rec.html"), "--json"]).stdout)).toMatchObject({ ok: true });
+  expect(JSON.parse((await erpo(["verify", join(made, "reason4rec.html"), "--json"])).stdout)).toMatchObject({ ok: true });
 }, 600_000);

@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -6,20 +5,26 @@ import { afterAll, expect, test } from "vitest";
 import { notebookSeconds } from "../../src/methods/erpo/duration.js";
 import { method, trainings } from "../../src/methods/scpo/scpo.js";
 import { profile } from "../../src/runs/profile.js";
+import { erpo } from "../reports/cli.js";
 
 const root = resolve(import.meta.dirname, "../..");
 const scratch = mkdtempSync(join(tmpdir(), "erpo-scpo-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-const erpo = (...args: string[]) =>
-  spawnSync(process.execPath, [join(root, "src/setup/bootstrap.mjs"), ...args], { cwd: root, encoding: "utf8" });
-
-test("SCPO beside a tiny model: notebook, page, a result per training, and measures in the run's folder", () => {
+test("SCPO beside a tiny model: notebook, page, a result per training, and measures in the run's folder", async () => {
   const dir = join(scratch, "run");
-  const { status, stderr } = erpo(
-    ...["methods", "run", "scpo", "--profile", "tiny", "--model", join(root, "test/fixtures/llama-tiny"), "--run", dir],
-  );
-  expect(status, stderr).toBe(0);
+  const { code, stderr } = await erpo([
+    "methods",
+    "run",
+    "scpo",
+    "--profile",
+    "tiny",
+    "--model",
+    join(root, "test/fixtures/llama-tiny"),
+    "--run",
+    dir,
+  ]);
+  expect(code, stderr).toBe(0);
   const made = join(dir, "methods/scpo");
   const all = trainings(profile("tiny"), 1);
   for (const { environment, algorithm } of all) {
@@ -35,7 +40,7 @@ test("SCPO beside a tiny model: notebook, page, a result per training, and measu
   const claims = [outputs("claims")[0].data["text/markdown"]].flat().join("");
   expect(claims.match(/^- (lanes|CartSafe-v0), SCPO less /gm)).toHaveLength(4);
   expect(outputs("watch")[0].data["image/svg+xml"]).toBeDefined();
-  expect(JSON.parse(erpo("verify", join(made, "scpo.html"), "--json").stdout)).toMatchObject({ ok: true });
+  expect(JSON.parse((await erpo(["verify", join(made, "scpo.html"), "--json"])).stdout)).toMatchObject({ ok: true });
 }, 400_000);
 
 test("a quick run takes at most 8 minutes where nothing else does", () => {

@@ -1,5 +1,4 @@
 import type { VegaLiteSpec } from "../spec.js";
-import { INK } from "../theme.js";
 
 /** A text as its tokens, with a number for each. */
 export interface TokenStrip {
@@ -74,6 +73,7 @@ export function tokenStrips(strips: readonly TokenStrip[], options: { title: str
       ...token,
       next: token.line + 0.9,
       begins: token.from + (token.text.length - token.text.trimStart().length),
+      shown: token.text.trim(),
     }));
     const lines = 1 + Math.max(0, ...placed.map(({ line }) => line));
     const y = (field: string) => ({ field, type: "quantitative", axis: null, scale: { domain: [0, lines], reverse: true, nice: false } });
@@ -99,10 +99,9 @@ export function tokenStrips(strips: readonly TokenStrip[], options: { title: str
             color: shades.letters,
           },
           encoding: { x: pixels("begins"), y: y("line"), text: { field: "shown", type: "nominal" } },
-          transform: [{ calculate: "trim(datum.text)", as: "shown" }],
         },
       ],
     };
   };
-  return { vconcat: strips.map(panel), spacing: 14, config: { title: { color: INK, fontSize: 12 }, view: { stroke: null } } };
+  return { vconcat: strips.map(panel), spacing: 14, config: { title: { fontSize: 12 } } };
 }

@@ -5,6 +5,7 @@ import { digestOf, type Identity, type IdentityValue } from "../../data/identity
 import type { TokenPair } from "../../data/tokens.js";
 import type { Label, PromptRow } from "../../data/types.js";
 import { type Estimate, meanInterval } from "../../evaluation/intervals.js";
+import { sigmoid } from "../../evaluation/readout.js";
 import { promptIds } from "../../exante/rows.js";
 import { plain } from "../../generation/decoding.js";
 import { type Policy, policyIdentity } from "../../generation/policy.js";
@@ -21,7 +22,6 @@ import { pairObjective } from "../../training/pair-objective.js";
 import { referenceLogps } from "../../training/preference.js";
 import { firstWords } from "../method.js";
 import { answersTo, heldOutPrompts, mixedPrompts, policyPairs } from "./answers.js";
-import { sigmoid } from "./bradley-terry.js";
 import { rawScores, refusalScores, relativeTo, type Score, type Scorers } from "./scorers.js";
 
 /** The dual ascent's knobs, beside the profile's. None is the paper's, whose model has fifty times as many parameters. */

@@ -1,3 +1,4 @@
+import { sigmoid } from "../../evaluation/readout.js";
 import { solved } from "../cholesky.js";
 
 /** A difference of two answers' features, and the probability that the first answer is the better one. */
@@ -74,9 +75,6 @@ function penalized(differences: readonly Difference[], w: Float64Array, l2: numb
 
 /** log(1 + e^x). */
 const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
-
-/** 1 / (1 + e^-x). */
-export const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 /** The scalar product of two lists of one length. */
 export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {

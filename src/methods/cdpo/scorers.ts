@@ -3,13 +3,14 @@ import { readLast } from "../../backend/read.js";
 import { digestOf, type Identity, type IdentityValue } from "../../data/identity.js";
 import { type Auc, auc } from "../../evaluation/auc.js";
 import { type Proportion, share } from "../../evaluation/intervals.js";
+import { sigmoid } from "../../evaluation/readout.js";
 import type { LanguageModel } from "../../model/load.js";
 import { keep } from "../../runs/keep.js";
 import type { Profile } from "../../runs/profile.js";
 import type { Run } from "../../runs/run.js";
 import { pieces } from "../../training/batches.js";
 import { type AnsweredIds, answeredIds, answersTo, type Comparison, harmfulness, helpfulness, mixedPrompts } from "./answers.js";
-import { dot, fitBradleyTerry, sigmoid } from "./bradley-terry.js";
+import { dot, fitBradleyTerry } from "./bradley-terry.js";
 
 /** Where the scorers read, and how they are fitted. Our choice, made before any measurement on the real model. */
 export const scorerSettings = {

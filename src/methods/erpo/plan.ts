@@ -1,3 +1,4 @@
+import { longestThought } from "../../exante/answer-stop.js";
 import type { Profile } from "../../runs/profile.js";
 
 /** A part of a job that keeps the device busy. */
@@ -53,7 +54,7 @@ const texts = {
   traceRow: 150,
   longestRow: 200, // thought and answer
   thought: 85,
-  longestThought: 130, // then sampling gives it up
+  longestThought, // then sampling gives it up
   verified: 64, // what follows an assessment
   sampled: 87, // thought and answer of a sample for pairs
   stepPair: 215, // both of its rows, which share the prompt and the steps before; there are 1.18 for each prompt

@@ -1,3 +1,4 @@
+import { longestThought } from "../../exante/answer-stop.js";
 import type { OptimizerSettings } from "../../runs/training.js";
 import { stages } from "./stages.js";
 
@@ -31,8 +32,8 @@ export const stage1 = {
   everySteps: 25,
 };
 
-/** Pairs are made of samples that are cut after so many tokens: of the answer only its stand counts. 130 is more than any thought of the training data has. */
-export const sampling = { answerTokens: 8, thoughtTokens: 130 };
+/** Pairs are made of samples that are cut after so many tokens: of the answer only its stand counts. */
+export const sampling = { answerTokens: 8, thoughtTokens: longestThought };
 
 export const pairs = {
   /** Up to so many pairs per step, equally many of each goal and label: unbalanced ones swing the policy to the majority's answer. */

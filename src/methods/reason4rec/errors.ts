@@ -1,4 +1,5 @@
 import type { Rng } from "../../backend/random.js";
+import { clusterBootstrap } from "../../evaluation/bootstrap.js";
 import type { Estimate } from "../../evaluation/intervals.js";
 
 /** A prediction of a user's rating. */
@@ -17,8 +18,6 @@ export interface Errors {
   n: number;
   users: number;
 }
-
-const resamples = 2000;
 
 const absolute = ({ rating, predicted }: Predicted): number => Math.abs(predicted - rating);
 
@@ -42,7 +41,7 @@ export const maeDifference = (rows: readonly PredictedTwice[], rng: Rng): Estima
   clusteredMean(rows, ({ other, ...row }) => absolute(row) - absolute({ ...row, predicted: other }), rng);
 
 /**
- * A function of a mean over rows. A user's ratings are no independent trials, so the 95% interval is the percentile one of a bootstrap over whole users (Efron and Tibshirani 1993, chapter 8).
+ * A function of a mean over rows. A user's ratings are no independent trials, so the 95% interval is of a bootstrap over whole users (`clusterBootstrap`).
  */
 function clusteredMean<T extends Predicted>(
   rows: readonly T[],
@@ -56,10 +55,7 @@ function clusteredMean<T extends Predicted>(
     const { sum, n } = users.get(row.user) ?? { sum: 0, n: 0 };
     users.set(row.user, { sum: sum + value(row), n: n + 1 });
   }
-  const clusters = [...users.values()];
-  const drawn = Array.from({ length: resamples }, () => finish(meanOf(clusters.map(() => rng.choice(clusters))))).sort((a, b) => a - b);
-  const quantile = (q: number) => drawn[Math.round(q * (resamples - 1))]!;
-  return { value: finish(meanOf(clusters)), low: quantile(0.025), high: quantile(0.975) };
+  return clusterBootstrap([...users.values()], (clusters) => finish(meanOf(clusters)), rng);
 }
 
 /** A user's rows: the sum of what is averaged, and how many. */

@@ -5,6 +5,7 @@ import { share } from "../../evaluation/intervals.js";
 import { type Judge, phraseJudge } from "../../evaluation/judges.js";
 import { answerIn, type JudgedRow, report } from "../../evaluation/report.js";
 import { type Response, respond } from "../../evaluation/respond.js";
+import { longestThought } from "../../exante/answer-stop.js";
 import type { RuleSet } from "../../exante/rules.js";
 import { type Policy, policy, policyIdentity } from "../../generation/policy.js";
 import { devPrompts } from "../../runs/dev.js";
@@ -88,7 +89,7 @@ export function promptFailures(rows: readonly JudgedRow[], prompts: readonly Pro
 export type PromptAnswer = JudgedRow & { answer: string };
 
 /** How dev prompts are answered: as in an evaluation. */
-const how = { version: 1, thoughtTokens: 130, batchSize: 96 };
+const how = { version: 1, thoughtTokens: longestThought, batchSize: 96 };
 
 /**
  * The base model's answers to the dev prompts under a system prompt, judged, labelled prompts and then general ones. Kept by prompt, in `methods/sos/prompts/ID.json`: not among the run's

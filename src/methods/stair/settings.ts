@@ -1,3 +1,4 @@
+import { longestThought } from "../../exante/answer-stop.js";
 import type { Profile } from "../../runs/profile.js";
 import type { SearchSettings } from "./mcts.js";
 
@@ -19,7 +20,7 @@ export const searchSettings: SearchSettings = { iterations: 16, children: 2, c: 
 export const temperature = 1;
 
 /** Where a trace is cut. Of an answer only its stand counts. */
-export const limits = { answerTokens: 12, thoughtTokens: 130 } as const;
+export const limits = { answerTokens: 12, thoughtTokens: longestThought } as const;
 
 /** Of pairs: the paper's thresholds. A loser's value is at least `margin` below the winner's, which is at least `good`; both have so many visits, unless they end a completion. */
 export const pairThresholds = { margin: 0.5, good: 0.8, minVisits: 1 } as const;
