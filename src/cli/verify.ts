@@ -51,7 +51,7 @@ async function verify(report: string, { rerun, force, tolerance, json }: Options
     import("../../reports/provenance/read.js"),
     import("../../reports/provenance/check.js"),
     import("../../reports/provenance/verify.js"),
-    import("../runs/keep.js"),
+    import("../runs/claim.js"),
     import("../runs/stale.js"),
   ]);
   const sealed = readReport(report);

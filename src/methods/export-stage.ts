@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import type { TokenPair, TokenRow } from "../data/tokens.js";
+import { KeptError, readRecord } from "../runs/claim.js";
 import { exportTraining } from "../runs/export-training.js";
-import { KeptError, readRecord } from "../runs/keep.js";
 import type { Run } from "../runs/run.js";
 import { claimStage, type Training } from "../runs/training.js";
 import { answersTraining, decisionTraining, openingsTraining, stage1Prompts, traceRows, traceTraining } from "./erpo/stage1.js";

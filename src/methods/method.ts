@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DataError } from "../data/errors.js";
-import { keptResults } from "../runs/keep.js";
+import { keptResults } from "../runs/claim.js";
 import type { Profile } from "../runs/profile.js";
 import type { PlannedSteps, PlannedWork } from "./erpo/plan.js";
 

@@ -17,7 +17,8 @@ import { longestThought } from "../exante/answer-stop.js";
 import { codeDigest } from "../generation/decoding.js";
 import { type Policy, policyIdentity } from "../generation/policy.js";
 import { writeAtomic } from "../setup/atomic.js";
-import { claim, keep } from "./keep.js";
+import { claim, isWhole } from "./claim.js";
+import { alone, keep } from "./keep.js";
 import type { Run } from "./run.js";
 import { currentSha256 } from "./stale.js";
 import { builtInTrial, suiteTrials, type TrialName } from "./trials.js";
@@ -57,11 +58,13 @@ export async function* evaluate(
   checkNames(all, folder);
   const file = ({ name }: Trial, suffix: string) => `${folder}/${name}.${suffix}`;
   const asked = { policy: await policyIdentity(policy), ...standsOn(run, policy) };
-  const open: Trial[] = [];
-  for (const trial of all) {
-    const identity = trialIdentity(run, policy, asked, trial);
-    if (claim(run, file(trial, "json"), [file(trial, "json"), file(trial, "jsonl")], identity) === "open") open.push(trial);
-  }
+  const place = (trial: Trial): Parameters<typeof claim> => [
+    ...([run, file(trial, "json"), [file(trial, "json"), file(trial, "jsonl")]] as const),
+    trialIdentity(run, policy, asked, trial),
+  ];
+  const places = all.map(place);
+  using _ = places.every((place) => isWhole(...place)) ? undefined : await alone(run, folder, signal);
+  const open = all.filter((_, i) => claim(...places[i]!) === "open");
   let next = 0; // the trial whose outcome is yielded next
   function* ready(): Generator<TrialResult> {
     while (next < all.length && existsSync(run.path(file(all[next]!, "json"))))

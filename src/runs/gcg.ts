@@ -9,7 +9,7 @@ import { literalIdentity } from "../evaluation/literal.js";
 import { type Policy, policyIdentity } from "../generation/policy.js";
 import { writeAtomic } from "../setup/atomic.js";
 import { policyFolder, standsOn } from "./evaluate.js";
-import { claim } from "./keep.js";
+import { takePlace } from "./keep.js";
 import type { Run } from "./run.js";
 
 /** What was found for a prompt. */
@@ -56,7 +56,8 @@ export async function* gcgSuffixes(
     precision: run.device.precision,
     ...standsOn(run, policy),
   };
-  if (claim(run, path, [path, partial], identity) === "whole") return yield* readJson<GcgFile>(run.path(path)).rows;
+  using place = await takePlace(run, path, [path, partial], identity, signal);
+  if (place.whole) return yield* readJson<GcgFile>(run.path(path)).rows;
   const store = appendJsonl(run.path(partial));
   const found = new Map((store.rows as unknown as FoundSuffix[]).map((row) => [row.id, row]));
   try {

@@ -1,152 +1,80 @@
-import { existsSync, linkSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
-import { digestOf, type Identity, type IdentityValue, identityDifferences } from "../data/identity.js";
+import { dirname, join } from "node:path";
+import type { Identity } from "../data/identity.js";
 import { readJson } from "../data/jsonl.js";
-import { writeAtomic } from "../setup/atomic.js";
-
-/** A folder of kept results, and those that it branches from, the nearest first. */
-export interface KeptFolder {
-  readonly dir: string;
-  readonly parents: readonly string[];
-}
-
-/** A result that was kept is not the one that is asked for: what differs, and the ways out, in one line. */
-export class KeptError extends Error {
-  override name = "KeptError";
-}
-
-/** What stands beside a result: `pairs.identity.json` beside `pairs.json`, `identity.json` in a stage's folder. */
-export interface KeptRecord {
-  format: 1;
-  /** SHA-256 of the identity's canonical JSON. */
-  digest: string;
-  /** The result's files in the run's folder; the first is written last, so that where it is the result is whole. */
-  files: string[];
-  /** Everything that the result depends on. In `from` stand kept results of the same run, each with the SHA-256 that it had. */
-  identity: Identity;
-}
+import { fileError, writeAtomic } from "../setup/atomic.js";
+import { makeFolders } from "../setup/folders.js";
+import { holdLock } from "../setup/lock.js";
+import { claim, isWhole, type KeptFolder } from "./claim.js";
 
 /**
  * A JSON result that is computed once: kept in the file `path` of the run's folder with what it was made from beside it. With the same identity it is read, also from
- * a run that this one branches from; with another one nothing is computed and nothing is read.
+ * a run that this one branches from; with another one nothing is computed and nothing is read. While another process computes it, it is waited for.
  *
  * @throws KeptError naming what differs, when the file holds a result of another identity
  */
 export async function keep<T extends object>(run: KeptFolder, path: string, identity: Identity, compute: () => Promise<T>): Promise<T> {
   const file = join(run.dir, path);
-  if (claim(run, path, [path], identity) === "open") writeAtomic(file, [`${JSON.stringify(await compute())}\n`]);
+  using place = await takePlace(run, path, [path], identity);
+  if (!place.whole) writeAtomic(file, [`${JSON.stringify(await compute())}\n`]);
   return readJson<T>(file);
 }
 
+/** A result's place in a run's folder: the result is there, or no other process computes it until the place is disposed of. */
+export interface Place extends Disposable {
+  whole: boolean;
+}
+
 /**
- * Takes a place in the run's folder for a result: "whole" where it is there with this identity (or could be shared from a run that this one branches from), "open" where it is to be
- * computed or gone on with; the identity is then beside it.
+ * Takes a place as `claim` does, and waits while another process computes the same result. A dead one's place is taken over.
  *
- * @param path the result's file, or its folder
+ * @param path the result's file, or its folder; the lock beside it is `PATH.lock`
  * @param files all of its files, relative to the run's folder; the first one is written last
- * @throws KeptError when something else is kept there
+ * @param signal ends the waiting
+ * @throws KeptError when something else is kept there; FileError when the folder cannot be written; the signal's reason
  */
-export function claim(run: KeptFolder, path: string, files: readonly [string, ...string[]], identity: Identity): "whole" | "open" {
-  const [mark] = files;
-  const digest = digestOf(identity as IdentityValue);
-  const record = readRecord(run.dir, path);
-  const same = record?.digest === digest;
-  if (same && existsSync(join(run.dir, mark))) return "whole";
-  const present = files.some((file) => existsSync(join(run.dir, file)));
-  if (present && !record) throw new KeptError(tooOld(run.dir, path));
-  if (present && !same) throw conflict(run, path, record!.identity, identity);
-  for (const parent of run.parents) {
-    if (readRecord(parent, path)?.digest !== digest || !existsSync(join(parent, mark))) continue;
-    writeRecord(run.dir, path, { format: 1, digest, files: [...files], identity });
-    for (const file of [...files].reverse()) if (existsSync(join(parent, file))) share(join(parent, file), join(run.dir, file));
-    return "whole";
-  }
-  for (const file of files) unshare(join(run.dir, file));
-  if (!same) writeRecord(run.dir, path, { format: 1, digest, files: [...files], identity });
-  return "open";
-}
-
-/**
- * Shares a result of a run that this one branches from, and all that it was made from, as it is there: what a branch begins with.
- * @throws KeptError when this run holds another one in its place
- */
-export function shareResult(run: KeptFolder, parent: string, path: string): void {
-  const record = readRecord(parent, path);
-  if (!record) throw new KeptError(tooOld(parent, path));
-  claim(run, path, record.files as [string, ...string[]], record.identity);
-  for (const other of Object.keys(record.identity.from ?? {})) shareResult(run, parent, other);
-}
-
-/** Where the record of a result stands, relative to the run's folder. */
-const recordFile = (path: string): string =>
-  /\.jsonl?$/.test(path) ? path.replace(/\.jsonl?$/, ".identity.json") : join(path, "identity.json");
-
-/** What is noted beside a result; undefined where nothing is. */
-export function readRecord(dir: string, path: string): KeptRecord | undefined {
-  const file = join(dir, recordFile(path));
-  return existsSync(file) ? readJson<KeptRecord>(file) : undefined;
-}
-
-const writeRecord = (dir: string, path: string, record: KeptRecord): void =>
-  writeAtomic(join(dir, recordFile(path)), [`${JSON.stringify(record, null, 2)}\n`]);
-
-/** All results that are noted in a folder: their paths, in alphabetical order, with their records. */
-export function keptResults(dir: string): { path: string; record: KeptRecord }[] {
-  if (!existsSync(dir)) return [];
-  return readdirSync(dir, { recursive: true, encoding: "utf8" })
-    .filter((file) => /(?:^|[/\\.])identity\.json$/.test(file))
-    .map((file) => file.replaceAll("\\", "/"))
-    .sort()
-    .map((file) => {
-      const record = readJson<KeptRecord>(join(dir, file));
-      return { path: file.endsWith("/identity.json") ? dirname(file) : (record.files[0] ?? file), record };
-    });
-}
-
-/** One file in two folders: a hard link, or where the file system cannot, a symbolic one. Never a copy, which could drift. */
-function share(from: string, to: string): void {
-  mkdirSync(dirname(to), { recursive: true });
-  const beside = `${to}.${process.pid}.tmp`;
-  rmSync(beside, { force: true });
+export async function takePlace(
+  run: KeptFolder,
+  path: string,
+  files: readonly [string, ...string[]],
+  identity: Identity,
+  signal?: AbortSignal,
+): Promise<Place> {
+  if (isWhole(run, path, files, identity)) return { whole: true, [Symbol.dispose]: () => {} };
+  const held = await alone(run, path, signal);
   try {
-    linkSync(from, beside);
+    return { whole: claim(run, path, files, identity) === "whole", ...held };
   } catch (error) {
-    if (!["EXDEV", "EPERM", "EMLINK", "ENOTSUP"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
-    symlinkSync(relative(dirname(to), from), beside);
+    held[Symbol.dispose]();
+    throw error;
   }
-  renameSync(beside, to);
 }
 
-/** Takes a link to another run's file away, which writing would go through. */
-function unshare(file: string): void {
-  if (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink()) rmSync(file);
+/** Waits until no other process holds this path of the run's folder, and holds it. @throws as `takePlace` */
+export async function alone({ dir }: KeptFolder, path: string, signal?: AbortSignal): Promise<Disposable> {
+  const lock = join(dir, `${path}.lock`);
+  const own = holds.get(lock) ?? { users: 0, lock: lockFile(lock, signal) };
+  holds.set(lock, own);
+  own.users++;
+  const leave = (release: () => void) => {
+    if (--own.users > 0) return;
+    holds.delete(lock);
+    release();
+  };
+  const release = await own.lock.catch((error) => {
+    leave(() => {});
+    throw error;
+  });
+  return { [Symbol.dispose]: () => leave(release) };
 }
 
-/** `2-dpo was trained with beta 0.1, not 0.5: ...`. Plain values are named before digests, which follow from them. */
-function conflict(run: KeptFolder, path: string, was: Identity, now: Identity): KeptError {
-  const differences = identityDifferences(was as IdentityValue, now as IdentityValue);
-  const [first, ...more] = [...differences].sort((a, b) => Number(isDigest(a.was)) - Number(isDigest(b.was)));
-  const verb = "objective" in was ? "trained" : "made";
-  const others = more.filter((other) => !isDigest(other.was)).map(({ field }) => lastName(field));
-  const also = others.length > 0 ? `, and with another ${others.slice(0, 3).join(", ")}${others.length > 3 ? ", ..." : ""}` : "";
-  return new KeptError(
-    `${path} was ${verb} with ${lastName(first!.field)} ${inWords(first!.was)}, not ${inWords(first!.now)}${also}: ${waysOut(run.dir, path)}`,
-  );
-}
+/** The locks of this process. A cell that was interrupted may never let go of its own: it must not stop the next one. */
+const holds = new Map<string, { users: number; lock: Promise<() => void> }>();
 
-const tooOld = (dir: string, path: string): string =>
-  `${join(dir, path)}: was kept by a version of erpo that did not note what it was made from: ${waysOut(dir, path)}`;
-
-const waysOut = (dir: string, path: string): string => `use a branch (run.branch) or another folder, or remove ${join(dir, path)}`;
-
-/** The name that a reader knows a field by: "beta" of "objective.beta", the result's name of "from.1-sft". */
-const lastName = (field: string): string => (field.startsWith("from.") ? field.slice("from.".length) : field.split(".").at(-1)!);
-
-const isDigest = (value: IdentityValue | undefined): boolean => typeof value === "string" && /^(?:[0-9a-f]{16}|[0-9a-f]{64})$/.test(value);
-
-function inWords(value: IdentityValue | undefined): string {
-  if (value === undefined || value === null) return "none";
-  if (isDigest(value)) return `of SHA-256 ${String(value).slice(0, 12)}`;
-  const text = typeof value === "string" ? value : JSON.stringify(value);
-  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+async function lockFile(lock: string, signal?: AbortSignal): Promise<() => void> {
+  try {
+    makeFolders(dirname(lock));
+    return await holdLock(lock, undefined, signal);
+  } catch (error) {
+    throw fileError(lock, error);
+  }
 }

@@ -4,7 +4,7 @@ import type { IdentityValue } from "../data/identity.js";
 import { readJson } from "../data/jsonl.js";
 import { readMetrics } from "../training/metrics.js";
 import { parentsOf } from "./branch.js";
-import { keptResults } from "./keep.js";
+import { keptResults } from "./claim.js";
 import { type RunRecord, readRunRecord } from "./record.js";
 
 /** A run in a table of runs. */

@@ -18,7 +18,7 @@ import type { Lora } from "../model/lora.js";
 import { removeLeftovers, writeAtomic } from "../setup/atomic.js";
 import { readMetrics, type StepMetrics } from "../training/metrics.js";
 import { beginBranch, parentsOf } from "./branch.js";
-import { type KeptFolder, shareResult } from "./keep.js";
+import { type KeptFolder, shareResult } from "./claim.js";
 import { loadPolicy } from "./policy-folder.js";
 import { isBuiltIn, type Profile, profile, profileDifferences } from "./profile.js";
 import { type Environment, type RunRecord, readRunRecord, recordedProfile } from "./record.js";

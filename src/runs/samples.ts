@@ -8,7 +8,7 @@ import { policyIdentity } from "../generation/policy.js";
 import { sample } from "../generation/sample.js";
 import { writeAtomic } from "../setup/atomic.js";
 import { pieces } from "../training/batches.js";
-import { claim } from "./keep.js";
+import { takePlace } from "./keep.js";
 import type { Run } from "./run.js";
 import { currentSha256 } from "./stale.js";
 
@@ -56,7 +56,8 @@ export async function sampleKept(run: Run, prompts: readonly LabelledPrompt[], s
   };
   const file = run.path(spec.path);
   const partial = `${file}.partial`; // whole pieces, until there are all
-  if (claim(run, spec.path, [spec.path, `${spec.path}.partial`], identity) === "open") {
+  using place = await takePlace(run, spec.path, [spec.path, `${spec.path}.partial`], identity, spec.signal);
+  if (!place.whole) {
     const rows = readAppended(partial) as { id: string; ids: number[] }[];
     for (const [n, piece] of pieces(prompts, pieceSize).entries()) {
       const first = n * pieceSize;

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { parentsOf } from "./branch.js";
-import { type KeptRecord, keptResults } from "./keep.js";
+import { type KeptRecord, keptResults } from "./claim.js";
 
 /** How much of a run was shared with the runs that it branches from, in kept results that are whole. */
 export interface Sharing {

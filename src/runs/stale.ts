@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { canonicalJson, type IdentityValue } from "../data/identity.js";
-import { KeptError, type KeptFolder, readRecord } from "./keep.js";
+import { KeptError, type KeptFolder, readRecord } from "./claim.js";
 
 /** SHA-256 of a kept result: of its JSON file, or of what a policy in its folder is read from (an adapter, a policy.json or both); undefined where it is not there. */
 export function contentSha256(dir: string, path: string): string | undefined {

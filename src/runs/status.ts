@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type KeptRecord, keptResults } from "./keep.js";
+import { type KeptRecord, keptResults } from "./claim.js";
 import { sharedWith } from "./sharing.js";
 import { type contentSha256, contentsNow, staleReason } from "./stale.js";
 

@@ -7,7 +7,8 @@ import { type TrainOptions, train } from "../training/loop.js";
 import { readMetrics, type StepMetrics } from "../training/metrics.js";
 import type { Objective } from "../training/objective.js";
 import { cosine } from "../training/schedule.js";
-import { claim } from "./keep.js";
+import { claim } from "./claim.js";
+import { takePlace } from "./keep.js";
 import type { Run } from "./run.js";
 import { currentSha256 } from "./stale.js";
 
@@ -50,7 +51,8 @@ export interface Training<Row> {
 export async function* trainKept<Row>(run: Run, stage: string, training: Training<Row>, signal?: AbortSignal): AsyncGenerator<StepMetrics> {
   const dir = run.path(stage);
   const doneFile = run.path(stage, "stage.json");
-  if (claimStage(run, stage, training) === "whole") {
+  using place = await takePlace(...stagePlace(run, stage, training), signal);
+  if (place.whole) {
     yield* readMetrics(dir);
     return;
   }
@@ -74,10 +76,13 @@ export async function* trainKept<Row>(run: Run, stage: string, training: Trainin
 }
 
 /** Takes a stage's folder for its training, as `claim` does. @throws KeptError as there */
-export function claimStage<Row>(run: Run, stage: string, training: Training<Row>): "whole" | "open" {
+export const claimStage = <Row>(run: Run, stage: string, training: Training<Row>): "whole" | "open" =>
+  claim(...stagePlace(run, stage, training));
+
+function stagePlace<Row>(run: Run, stage: string, training: Training<Row>): Parameters<typeof claim> {
   const names = ["stage.json", "adapter_model.safetensors", "adapter_config.json", "metrics.jsonl", ...addedTokensFiles(run.model)];
   const files = names.map((file) => `${stage}/${file}`);
-  return claim(run, stage, files as [string, ...string[]], trainingIdentity(run, training));
+  return [run, stage, files as [string, ...string[]], trainingIdentity(run, training)];
 }
 
 function trainingIdentity<Row>(run: Run, { recipe, version, start, objective, rows, batches, optimizer }: Training<Row>): Identity {

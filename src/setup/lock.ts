@@ -31,10 +31,11 @@ export async function withLock<T>(path: string, work: () => Promise<T>, waiting?
  *
  * @param path the lock file; its folder is there
  * @param waiting called once when somebody else holds the lock for over a second; what it throws ends the waiting
+ * @param signal ends the waiting with its reason
  * @returns releases the lock
  * @throws the file system's error; no lock is left then
  */
-export async function holdLock(path: string, waiting?: () => void): Promise<() => void> {
+export async function holdLock(path: string, waiting?: () => void, signal?: AbortSignal): Promise<() => void> {
   const mark = [process.pid, hostname(), startOf(process.pid)].filter((part) => part !== undefined).join(" ");
   for (let polls = 0; !take(path, mark); polls++) {
     if (isAbandoned(path)) {
@@ -42,6 +43,7 @@ export async function holdLock(path: string, waiting?: () => void): Promise<() =
       continue;
     }
     if (polls === 10) waiting?.();
+    signal?.throwIfAborted();
     await sleep(100);
   }
   const beat = setInterval(() => touch(path), 5000);

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { dualAscent, pieceTraining, preference, softObjective, stageOf } from "../../src/methods/cdpo/ascent.js";
 import * as cdpo from "../../src/methods/cdpo/cdpo.js";
 import { dpo } from "../../src/objectives/dpo.js";
-import { KeptError } from "../../src/runs/keep.js";
+import { KeptError } from "../../src/runs/claim.js";
 import type { Run } from "../../src/runs/run.js";
 import { pairObjective } from "../../src/training/pair-objective.js";
 import { evaluateRows } from "../../src/training/step.js";

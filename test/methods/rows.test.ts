@@ -11,8 +11,8 @@ import { assertNeeds, finishedStages, type RelatedMethod } from "../../src/metho
 import { keptSurprise } from "../../src/methods/rose.js";
 import { type MethodRow, methodsSummary, readMethodRows, saveMethodRows } from "../../src/methods/rows.js";
 import { policySpeeds } from "../../src/methods/speed.js";
+import { claim } from "../../src/runs/claim.js";
 import { evaluate, type TrialResult } from "../../src/runs/evaluate.js";
-import { claim } from "../../src/runs/keep.js";
 import type { Run } from "../../src/runs/run.js";
 import { openTiny, runsFolder } from "../runs/tiny-run.js";
 

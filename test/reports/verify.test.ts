@@ -13,7 +13,7 @@ import { readReport } from "../../reports/provenance/read.js";
 import { verifyReport } from "../../reports/provenance/verify.js";
 import { register } from "../../src/cli/verify.js";
 import { modelDigests } from "../../src/model/load.js";
-import { keptResults } from "../../src/runs/keep.js";
+import { keptResults } from "../../src/runs/claim.js";
 import { staleReason } from "../../src/runs/stale.js";
 import { pythonLack } from "../programs.js";
 import { bootstrap, erpo } from "./cli.js";

@@ -8,9 +8,9 @@ import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stage2 } from "../../src/methods/erpo/stage2.js";
 import { stage3 } from "../../src/methods/erpo/stage3.js";
 import { stages } from "../../src/methods/erpo/stages.js";
+import { readRecord } from "../../src/runs/claim.js";
 import { devScore } from "../../src/runs/dev.js";
 import { evaluate, keptPerplexity } from "../../src/runs/evaluate.js";
-import { readRecord } from "../../src/runs/keep.js";
 import type { Run } from "../../src/runs/run.js";
 import { finish, openTiny, runsFolder } from "./tiny-run.js";
 

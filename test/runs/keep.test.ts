@@ -1,10 +1,12 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { canonicalJson, digestOf, type Identity, type IdentityValue, identityDifferences } from "../../src/data/identity.js";
-import { keep } from "../../src/runs/keep.js";
+import { keep, takePlace } from "../../src/runs/keep.js";
 import { contentSha256, currentSha256, staleReason } from "../../src/runs/stale.js";
 
 let root: string;
@@ -128,4 +130,44 @@ test("a branch whose link has lost its run computes in its own folder, and write
   expect(await keep(at("branch"), "score.json", { beta: 1 }, async () => ({ from: "branch" }))).toEqual({ from: "branch" });
   expect(lstatSync(join(root, "branch/score.json")).isFile()).toBe(true);
   expect(existsSync(join(root, "run/score.json"))).toBe(false);
+});
+
+const otherProcess = (dir: string, ms: number) =>
+  spawn(process.execPath, [
+    "--input-type=module",
+    "-e",
+    `import { keep } from ${JSON.stringify(new URL("../../dist/src/runs/keep.js", import.meta.url).href)};
+     await keep({ dir: ${JSON.stringify(dir)}, parents: [] }, "a/score.json", {}, async () => {
+       console.log("computing");
+       await new Promise((resolve) => setTimeout(resolve, ${ms}));
+       return { by: "the other" };
+     });`,
+  ]);
+
+test("what another process computes is waited for, and not computed again", async () => {
+  const other = otherProcess(join(root, "run"), 700);
+  await once(other.stdout, "data");
+  expect(await keep(at("run"), "a/score.json", {}, never)).toEqual({ by: "the other" });
+  expect(existsSync(join(root, "run/a/score.json.lock"))).toBe(false);
+});
+
+test("what a process was killed at is computed by the one that waits", async () => {
+  const other = otherProcess(join(root, "run"), 60_000);
+  await once(other.stdout, "data");
+  const waiting = keep(at("run"), "a/score.json", {}, async () => ({ by: "this one" }));
+  other.kill("SIGKILL");
+  expect(await waiting).toEqual({ by: "this one" });
+});
+
+test("a signal ends the waiting, and what this process left hanging does not stop it", async () => {
+  const run = at("run");
+  const other = otherProcess(run.dir, 60_000);
+  await once(other.stdout, "data");
+  const place = takePlace(run, "a/score.json", ["a/score.json"], {}, AbortSignal.timeout(300));
+  await expect(place).rejects.toThrow("timeout");
+  other.kill("SIGKILL");
+  await once(other, "exit");
+  void keep(run, "a/score.json", {}, () => new Promise(() => {})); // as a cell that was interrupted
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(await keep(run, "a/score.json", {}, async () => ({ by: "the next cell" }))).toEqual({ by: "the next cell" });
 });

@@ -16,8 +16,8 @@ import {
 import { stage2 } from "../../src/methods/erpo/stage2.js";
 import { stage3 } from "../../src/methods/erpo/stage3.js";
 import { roundStage, stages } from "../../src/methods/erpo/stages.js";
+import { readRecord } from "../../src/runs/claim.js";
 import { devScore } from "../../src/runs/dev.js";
-import { readRecord } from "../../src/runs/keep.js";
 import { changedProfile, type ProfileChange } from "../../src/runs/profile.js";
 import type { Run } from "../../src/runs/run.js";
 import { finish, openTiny, runsFolder } from "./tiny-run.js";

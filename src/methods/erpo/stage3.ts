@@ -2,7 +2,7 @@ import type { TokenPair } from "../../data/tokens.js";
 import { saveAdapter } from "../../model/adapter-io.js";
 import { lengthMargin } from "../../objectives/length-margin.js";
 import { withNll } from "../../objectives/nll.js";
-import { claim } from "../../runs/keep.js";
+import { takePlace } from "../../runs/keep.js";
 import type { Run } from "../../runs/run.js";
 import { currentSha256 } from "../../runs/stale.js";
 import { type Training, trainKept } from "../../runs/training.js";
@@ -79,7 +79,8 @@ export async function roundTraining(
 async function keepFinal(run: Run, current: string): Promise<void> {
   const files = ["adapter_model.safetensors", "adapter_config.json"].map((file) => `${stages.final}/${file}`) as [string, ...string[]];
   const identity = { recipe: "ERPO, last kept round", version, from: { [current]: currentSha256(run, current) } };
-  if (claim(run, stages.final, files, identity) === "whole") return;
+  using place = await takePlace(run, stages.final, files, identity);
+  if (place.whole) return;
   const final = await run.adapter(current);
   await saveAdapter(run.path(stages.final), final, run.model.name);
   final.dispose();

@@ -5,7 +5,7 @@ import type { Rating } from "../../data/ratings.js";
 import type { Question } from "../../generation/asking.js";
 import { plain } from "../../generation/decoding.js";
 import { type Policy, policyIdentity } from "../../generation/policy.js";
-import { claim, keep } from "../../runs/keep.js";
+import { keep, takePlace } from "../../runs/keep.js";
 import type { Run } from "../../runs/run.js";
 import { currentSha256 } from "../../runs/stale.js";
 import { writeAtomic } from "../../setup/atomic.js";
@@ -149,7 +149,8 @@ export async function rationales(
   };
   const file = run.path(path);
   const partial = `${file}.partial`;
-  if (claim(run, path, [path, `${path}.partial`], identity) === "open") {
+  using place = await takePlace(run, path, [path, `${path}.partial`], identity, signal);
+  if (!place.whole) {
     let state: { round: number; rationales: Rationale[] } = { round: 0, rationales: [] };
     if (existsSync(partial)) state = readJson(partial);
     else {

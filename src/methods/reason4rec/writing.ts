@@ -6,7 +6,7 @@ import type { Question } from "../../generation/asking.js";
 import { type Policy, policyIdentity } from "../../generation/policy.js";
 import { sample } from "../../generation/sample.js";
 import { standsOn } from "../../runs/evaluate.js";
-import { claim } from "../../runs/keep.js";
+import { takePlace } from "../../runs/keep.js";
 import type { Run } from "../../runs/run.js";
 import { writeAtomic } from "../../setup/atomic.js";
 import { pieces } from "../../training/batches.js";
@@ -66,7 +66,8 @@ export async function keptWriting(
   };
   const file = run.path(path);
   const partial = `${file}.partial`;
-  if (claim(run, path, [path, `${path}.partial`], identity) === "open") {
+  using place = await takePlace(run, path, [path, `${path}.partial`], identity, signal);
+  if (!place.whole) {
     const rows = readAppended(partial) as { text: string }[];
     for (const piece of pieces(questions, batchSize).slice(rows.length / batchSize)) {
       const texts = await written(policy, piece, { maxNewTokens, sentences, rng: run.rng(path), stream: String, signal });

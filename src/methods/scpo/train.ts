@@ -4,7 +4,8 @@ import * as tf from "@tensorflow/tfjs";
 import { createRng, type Rng, restoreRng } from "../../backend/random.js";
 import { digestOf, type Identity, type IdentityValue } from "../../data/identity.js";
 import { readJson } from "../../data/jsonl.js";
-import { claim, type KeptFolder } from "../../runs/keep.js";
+import type { KeptFolder } from "../../runs/claim.js";
+import { takePlace } from "../../runs/keep.js";
 import { writeAtomic } from "../../setup/atomic.js";
 import { AdamW } from "../../training/optimizer.js";
 import { collect, type Episode, formOf, look, newSlot, type Played, play, type Slot } from "./acting.js";
@@ -99,7 +100,8 @@ export async function* train(run: KeptFolder, training: Training, signal?: Abort
   const file = trainedFile(training);
   const identity = identityOf(training);
   const checkpoint = join(run.dir, file.replace(/json$/, "checkpoint.json"));
-  if (claim(run, file, [file], identity) === "whole") {
+  using place = await takePlace(run, file, [file], identity, signal);
+  if (place.whole) {
     rmSync(checkpoint, { force: true }); // where it was stopped just before
     yield* readTrained(run, training).curve;
     return;

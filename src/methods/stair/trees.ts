@@ -9,7 +9,7 @@ import { searching } from "../../generation/decoding.js";
 import { type Policy, policyIdentity } from "../../generation/policy.js";
 import { sample } from "../../generation/sample.js";
 import type { Search } from "../../generation/search.js";
-import { claim } from "../../runs/keep.js";
+import { takePlace } from "../../runs/keep.js";
 import { balancedPrompts } from "../../runs/prompts.js";
 import type { Run } from "../../runs/run.js";
 import { currentSha256 } from "../../runs/stale.js";
@@ -64,7 +64,8 @@ export async function grownTrees(
   const path = `${folderOf(stage)}/trees.json`;
   const timesPath = `${folderOf(stage)}/trees-seconds.json`; // apart: what is made from the trees does not depend on the clock
   const [file, partial, times] = [run.path(path), run.path(`${path}.partial`), run.path(timesPath)];
-  if (claim(run, path, [path, `${path}.partial`, timesPath], await treesIdentity(run, stage, policy, prompts)) === "open") {
+  using place = await takePlace(run, path, [path, `${path}.partial`, timesPath], await treesIdentity(run, stage, policy, prompts), signal);
+  if (!place.whole) {
     const begun = existsSync(partial) ? readJson<Growing>(partial) : null;
     const state = begun ?? (await firstState(run, policy, prompts, signal));
     const save = (now: Growing) => {

@@ -6,7 +6,7 @@ import { createRng } from "../../../src/backend/random.js";
 import { notebookSeconds } from "../../../src/methods/erpo/duration.js";
 import { expertTraining } from "../../../src/methods/reason4rec/experts.js";
 import * as reason4rec from "../../../src/methods/reason4rec/index.js";
-import { KeptError } from "../../../src/runs/keep.js";
+import { KeptError } from "../../../src/runs/claim.js";
 import { profile } from "../../../src/runs/profile.js";
 import type { Run } from "../../../src/runs/run.js";
 import { openTiny, runsFolder } from "../../runs/tiny-run.js";

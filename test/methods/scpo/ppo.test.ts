@@ -12,7 +12,7 @@ import { lanesCmdp, tabularEnvironment } from "../../../src/methods/scpo/environ
 import { initialNetworks, outputs } from "../../../src/methods/scpo/networks.js";
 import { ppoLoss } from "../../../src/methods/scpo/ppo.js";
 import { readTrained, type Trained, type Training, train, trainedFile } from "../../../src/methods/scpo/train.js";
-import { KeptError } from "../../../src/runs/keep.js";
+import { KeptError } from "../../../src/runs/claim.js";
 
 const root = mkdtempSync(join(tmpdir(), "erpo-scpo-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));

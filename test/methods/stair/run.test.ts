@@ -9,8 +9,8 @@ import { folderOf, formatStage, structured, structuredStage } from "../../../src
 import { searchTrials, testTimePolicies } from "../../../src/methods/stair/test-time.js";
 import { type GrownTrees, grownTrees, searchedTrees } from "../../../src/methods/stair/trees.js";
 import { valueHead } from "../../../src/methods/stair/value-head.js";
+import { KeptError } from "../../../src/runs/claim.js";
 import { evaluate, type TrialResult } from "../../../src/runs/evaluate.js";
-import { KeptError } from "../../../src/runs/keep.js";
 import type { Run } from "../../../src/runs/run.js";
 import { finish, openTiny, runsFolder } from "../../runs/tiny-run.js";
 

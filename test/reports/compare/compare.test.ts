@@ -7,7 +7,7 @@ import { readReport } from "../../../reports/provenance/read.js";
 import { verifyReport } from "../../../reports/provenance/verify.js";
 import { renderReports } from "../../../reports/report.js";
 import { register } from "../../../src/cli/compare.js";
-import { keptResults } from "../../../src/runs/keep.js";
+import { keptResults } from "../../../src/runs/claim.js";
 import { staleReason } from "../../../src/runs/stale.js";
 import { json, jsonl, newFolder, suite, type WrittenRun, writeRun } from "./folders.js";
 
