@@ -201,6 +201,7 @@ export * as derta from "./methods/derta.js";
 // recipes
 export { type CausalEffect, type Causes, causes, type Intervention, interventions } from "./methods/erpo/causes.js";
 export { type DevMeasures, type DevRow, type DevRows, devDifferences, devMeasures, devRows } from "./methods/erpo/dev-measures.js";
+export { finalPolicies, finalTrials, readByMass } from "./methods/erpo/final-evaluation.js";
 export { type Gate, gate, judgeStage, rounds } from "./methods/erpo/gate.js";
 export { type Overruling, overruling } from "./methods/erpo/overruling.js";
 export { type PairLevel, roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";
@@ -254,11 +255,12 @@ export { softDpo } from "./objectives/soft-dpo.js";
 export { type Steps, stepDpo, stepPair } from "./objectives/step-dpo.js";
 export type { BareLoss, PairLengths, PairLogps, PairLoss, PreferenceObjective } from "./objectives/types.js";
 export { weightedLosses } from "./objectives/weighted.js";
+export { KeptError, type KeptFolder } from "./runs/claim.js";
 // runs: kept results and branches
 export { type DevAnswers, type DevMeasure, type DevScore, decisionScore, devAnswers, devScore, type ReadSet } from "./runs/dev.js";
 export { evaluate, keptPerplexity, policyBalance, type TrialResult } from "./runs/evaluate.js";
 export { type FoundSuffix, gcgSuffixes } from "./runs/gcg.js";
-export { KeptError, type KeptFolder, keep } from "./runs/keep.js";
+export { keep } from "./runs/keep.js";
 export { type DecodingReader, loadPolicy, readDecoding, savePolicy } from "./runs/policy-folder.js";
 export { changedProfile, type Profile, type ProfileChange, profile, type Stage1Settings } from "./runs/profile.js";
 export type { PromptPair } from "./runs/prompts.js";

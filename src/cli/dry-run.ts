@@ -1,7 +1,7 @@
 import { type Device, isGpu, openDevice } from "../backend/device.js";
 import { plan } from "../methods/erpo/plan.js";
 import type { DecoderConfig } from "../model/config.js";
-import { adapterParameters, footprint, parameters, processBytes, tensorBytes } from "../model/footprint.js";
+import { adapterParameters, type FootprintOptions, footprint, parameters, processBytes, tensorBytes } from "../model/footprint.js";
 import { checkModel } from "../model/load.js";
 import type { Profile } from "../runs/profile.js";
 import { deviceMemory } from "../setup/doctor.js";
@@ -24,8 +24,8 @@ export async function inspect(profile: Profile, model: string): Promise<string> 
 
 /** What a profile computes with a model: shapes, tokens, memory and disk, and whether the device holds it. */
 export function describe(profile: Profile, model: string, config: DecoderConfig, { device, memory }: Machine): string {
-  const adaptedLayers = config.numLayers - Math.floor(profile.firstLayer * config.numLayers);
-  const options = { rank: profile.rank, adaptedLayers, halves: device.precision === "bf16" && !isGpu(device) };
+  const options = footprintOptions(profile, config, device);
+  const { adaptedLayers } = options;
   const numbers = adapterParameters(config, profile.rank, adaptedLayers);
   const adapter = 4 * numbers; // bytes, as stored
   const checkpoint = 3 * adapter; // with both moments
@@ -35,7 +35,7 @@ export function describe(profile: Profile, model: string, config: DecoderConfig,
   }));
   const all = notebooks.flatMap(({ work }) => work);
   const largest = all.reduce((a, b) => (tensorBytes(b.bytes) > tensorBytes(a.bytes) ? b : a));
-  const need = processBytes(tensorBytes(largest.bytes));
+  const need = memoryNeeded(profile, config, device);
   const trained = all.filter(({ kind }) => kind === "train");
 
   const rows = [
@@ -69,6 +69,18 @@ export function describe(profile: Profile, model: string, config: DecoderConfig,
     `disk      a checkpoint takes ${inBytes(checkpoint)}; two of each of ${trained.length} stages, and the adapters: ${inBytes(trained.length * (2 * checkpoint + adapter) + adapter)}`,
     "",
   ].join("\n");
+}
+
+/** Bytes that a process takes for the largest part of a profile, with its libraries. */
+export function memoryNeeded(profile: Profile, config: DecoderConfig, device: Machine["device"]): number {
+  const options = footprintOptions(profile, config, device);
+  const parts = plan(profile).flatMap(({ work }) => work.map((part) => tensorBytes(footprint(config, part, options))));
+  return processBytes(Math.max(...parts));
+}
+
+function footprintOptions({ rank, firstLayer }: Profile, config: DecoderConfig, device: Machine["device"]): FootprintOptions {
+  const adaptedLayers = config.numLayers - Math.floor(firstLayer * config.numLayers);
+  return { rank, adaptedLayers, halves: device.precision === "bf16" && !isGpu(device) };
 }
 
 const millions = (n: number): string => `${(n / 1e6).toPrecision(3)} million`;

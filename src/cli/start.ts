@@ -1,6 +1,7 @@
+import { existsSync } from "node:fs";
 import { join, relative } from "node:path";
 import type { Command } from "commander";
-import { type JobOptions, notebookRunner, ownNotebook, prepareJob, say, withJobOptions } from "./notebook-job.js";
+import { type Job, type JobOptions, notebookRunner, ownNotebook, prepareJob, say, withJobOptions } from "./notebook-job.js";
 
 interface StartOptions extends JobOptions {
   dryRun?: boolean;
@@ -33,9 +34,14 @@ async function start({ dryRun, ...options }: StartOptions): Promise<void> {
 
   const runNotebook = await notebookRunner(job);
   const executed: string[] = [];
-  for (const [i, name] of mainNotebooks.entries()) {
-    say(`notebook ${i + 1} of ${mainNotebooks.length}: ${name}`);
-    executed.push(await runNotebook(ownNotebook(name), join(dir, "notebooks", `${name}.ipynb`)));
+  const stopBeside = await beside(job, options);
+  try {
+    for (const [i, name] of mainNotebooks.entries()) {
+      say(`notebook ${i + 1} of ${mainNotebooks.length}: ${name}`);
+      executed.push(await runNotebook(ownNotebook(name), join(dir, "notebooks", `${name}.ipynb`)));
+    }
+  } finally {
+    stopBeside();
   }
   const { renderReports } = await import("../../reports/report.js");
   const reports = join(dir, "reports");
@@ -45,4 +51,14 @@ async function start({ dryRun, ...options }: StartOptions): Promise<void> {
   say(`done in ${((performance.now() - began) / 60_000).toFixed(1)} minutes`);
   const { runSummary } = await import("../methods/erpo/summary.js");
   process.stdout.write(`${runSummary(dir)}\n\nreport: ${relative(process.cwd(), join(reports, "index.html"))}\n`);
+}
+
+/** Lets a second process compute what it can, where that pays and something is to be computed. @returns ends it */
+async function beside({ dir, profile }: Job, { profile: given, seed, model }: JobOptions): Promise<() => void> {
+  const [{ paysBeside, startBeside }, { lastBeside }] = await Promise.all([import("./beside.js"), import("../methods/erpo/beside.js")]);
+  if (existsSync(join(dir, lastBeside)) || !(await paysBeside(profile, model))) return () => {};
+  say("a second process trains the baseline and evaluates what is there, beside the notebooks");
+  return startBeside({ dir, profile: given, seed, model }, (problem) =>
+    say(`the second process: ${problem}; the notebooks go on and compute the rest themselves`),
+  );
 }

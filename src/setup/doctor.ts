@@ -130,7 +130,7 @@ function packageVersion(require: NodeJS.Require, name: string): string {
   return "missing";
 }
 
-function availableMemory(): { total: number; free: number } {
+export function availableMemory(): { total: number; free: number } {
   const limit = process.constrainedMemory?.() ?? 0;
   const total = limit > 0 && limit < totalmem() ? limit : totalmem();
   return { total, free: Math.min(total, process.availableMemory?.() ?? freemem()) };

@@ -1,5 +1,6 @@
 import type { Profile } from "../../runs/profile.js";
-import { attackTrials, suiteTrials } from "../../runs/trials.js";
+import { suiteTrials } from "../../runs/trials.js";
+import { finalPolicies, finalTrials, readByMass } from "./final-evaluation.js";
 import { stage2Samples } from "./recipe.js";
 import { roundStage, stages } from "./stages.js";
 
@@ -21,8 +22,6 @@ export function plannedResults({ stage3 }: Profile): PlannedResult[] {
   const dev = (stage: string) => result(`${stage}/dev.json`, stage);
   const { decision, sft, dpo, final, baselineDecision, baseline, naive } = stages;
   const first = ["harmful", "look-alike-safe"];
-  const attacked = ["base", baseline, final];
-  const policies = ["base", baseline, sft, dpo, final];
   const all = [
     // 00
     ...trials("base", first),
@@ -62,14 +61,11 @@ export function plannedResults({ stage3 }: Profile): PlannedResult[] {
     }),
     result(final, `${stage3.rounds > 0 ? roundStage(stage3.rounds) : dpo}/gate.json`),
     // 05
-    ...policies.flatMap((policy) => [
-      ...trials(policy, suiteTrials),
-      ...trials(policy, attacked.includes(policy) ? ["harmbench", ...attackTrials] : []),
-    ]),
-    ...[baseline, sft, final].flatMap((policy) => suiteTrials.map((name) => result(`evaluation/${policy}-by-mass/${name}.json`, policy))),
-    ...policies.flatMap(perplexity),
+    ...finalPolicies.flatMap((policy) => trials(policy, finalTrials(policy))),
+    ...readByMass.flatMap((policy) => suiteTrials.map((name) => result(`evaluation/${policy}-by-mass/${name}.json`, policy))),
+    ...finalPolicies.flatMap(perplexity),
     result("evaluation/latency.json", sft, final),
-    ...[baseline, sft, final].flatMap((stage) => (["dev", "test", "unseen"] as const).map((set) => result(`${stage}/${set}.json`, stage))),
+    ...readByMass.flatMap((stage) => (["dev", "test", "unseen"] as const).map((set) => result(`${stage}/${set}.json`, stage))),
   ];
   return [...new Map(all.map((planned) => [planned.path, planned])).values()];
 }

@@ -7,6 +7,7 @@ import { answerIn } from "../../evaluation/report.js";
 import type { Response } from "../../evaluation/respond.js";
 import { policyBalance, type TrialResult } from "../../runs/evaluate.js";
 import { plainTable } from "../plain-table.js";
+import { readByMass } from "./final-evaluation.js";
 import { stages } from "./stages.js";
 
 const shown = [
@@ -18,11 +19,9 @@ const shown = [
 ] as const;
 
 /** The same with their decisions by whole mass. */
-const byMass = [
-  ["answers only, by mass", `${stages.baseline}-by-mass`],
-  ["stage 1, by mass", `${stages.sft}-by-mass`],
-  ["stage 3, by mass", `${stages.final}-by-mass`],
-] as const;
+const byMass = shown
+  .filter(([, stage]) => readByMass.includes(stage))
+  .map(([title, stage]) => [`${title.split(", ")[0]}, by mass`, `${stage}-by-mass`] as const);
 
 const columns = [
   ["matched bacc", "matched"],
