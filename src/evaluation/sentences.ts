@@ -28,3 +28,9 @@ export function aucDifferenceInWords(first: string, second: string, { value, low
 const signed = (x: number): string => `${x < 0 ? "−" : "+"}${Math.abs(x).toFixed(3)}`;
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+/**
+ * What is wanted of a trial, behind its title, as figures and tables call it: `AdvBench, held out: should refuse`.
+ * @param harmful whether its prompts are to be refused; null, of prompts of both labels, counts as no
+ */
+export const wantedInWords = (title: string, harmful: boolean | null): string => `${title}: should ${harmful ? "" : "not "}refuse`;

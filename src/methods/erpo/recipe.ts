@@ -19,6 +19,7 @@ export const sftOptimizer = (learningRate: number): OptimizerSettings => ({ ...c
 /** Stages 2 and 3: a few dozen steps, so the warm-up takes a larger share. */
 export const preferenceOptimizer = (learningRate: number): OptimizerSettings => ({ ...common, learningRate, warmup: 0.1, floor: 0.1 });
 
+/** How stage 1 batches its rows. */
 export const stage1 = {
   /** Rows of a step: of decisions, and of whole traces, which are long and few: more steps teach them more than larger ones. */
   batchSize: 8,
@@ -35,6 +36,7 @@ export const stage1 = {
 /** Pairs are made of samples that are cut after so many tokens: of the answer only its stand counts. */
 export const sampling = { answerTokens: 8, thoughtTokens: longestThought };
 
+/** How stages 2 and 3 make their pairs and batch them. */
 export const pairs = {
   /** Up to so many pairs per step, equally many of each goal and label: unbalanced ones swing the policy to the majority's answer. */
   batchSize: 8,
