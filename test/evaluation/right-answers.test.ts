@@ -23,7 +23,7 @@ test("two policies on the same prompts: three differ, all in favour of the secon
     row("s1", "safe", "compliance"),
     row("s2", "safe", "compliance"),
   ];
-  expect(compareAnswers(a, b)).toEqual({ n: 4, onlyA: 0, onlyB: 3, p: 0.25 });
+  expect(compareAnswers(a, b)).toEqual({ n: 4, onlyA: 0, onlyB: 3, p: expect.closeTo(0.25, 12) });
 });
 
 test("answers to other prompts, or to more of them, are no pairs", () => {
