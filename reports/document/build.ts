@@ -81,6 +81,7 @@ function cellBlocks(cell: Cell, number: number, notebook: Notebook, reader: Mark
       source: code.trimEnd(),
       language,
       executionCount: cell.execution_count,
+      ...(tags.includes("show-input") && { open: true }),
       ...cellSeconds(cell),
     });
   }
