@@ -6,11 +6,11 @@ import type { Estimate, PairedTest } from "./intervals.js";
  * @param prompts what was compared, such as "dev prompts"
  */
 export function comparisonInWords(first: string, second: string, { onlyA, onlyB, p }: PairedTest, prompts: string): string {
-  const counts = `on ${onlyB} ${prompts} only ${second} is right, on ${onlyA} only ${first}`;
-  if (onlyA + onlyB === 0) return `${first} and ${second} are right on the same ${prompts}.`;
+  const counts = `only ${second} is right on ${onlyB} of the ${prompts}, only ${first} on ${onlyA}`;
+  if (onlyA + onlyB === 0) return `${capital(first)} and ${second} are right on the same ${prompts}.`;
   const sized = p < 0.001 ? "p < 0.001" : `p = ${p.toPrecision(2)}`;
-  if (p >= 0.05) return `${capital(counts)}: chance explains that (${sized}), so these prompts show no difference.`;
-  return `${capital(counts)}: ${onlyB > onlyA ? second : first} is right more often, which chance does not explain (${sized}).`;
+  if (p >= 0.05) return `${capital(counts)}. Chance explains that (${sized}), so these prompts show no difference.`;
+  return `${capital(counts)}. So ${onlyB > onlyA ? second : first} is right more often, which chance does not explain (${sized}).`;
 }
 
 /**
