@@ -64,6 +64,7 @@ export {
   systemOverride,
 } from "./evaluation/attacks.js";
 export { type Auc, auc, aucDifference, type Scores } from "./evaluation/auc.js";
+export { endMeans, mean, median, sum } from "./evaluation/averages.js";
 export { type BestOfN, bestOfN } from "./evaluation/best-of-n.js";
 export { byMass } from "./evaluation/by-mass.js";
 export { type JudgeQuality, judgeQuality } from "./evaluation/calibration.js";
@@ -83,12 +84,21 @@ export { type LabelReport, type LabelShares, labelReport, type SuiteBalance } fr
 export { matchedBalance } from "./evaluation/matched.js";
 export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifference } from "./evaluation/paired.js";
 export { type GivenCompletion, policyLogps, policyTokenLogps } from "./evaluation/policy-logps.js";
-export { decisionLogOdds, decisionPrompt, nextTokenLogOdds, noneToken, refusalLogOdds, refusalTokens } from "./evaluation/readout.js";
+export {
+  decisionLogOdds,
+  decisionPrompt,
+  nextTokenLogOdds,
+  noneToken,
+  refusalLogOdds,
+  refusalTokens,
+  sigmoid,
+} from "./evaluation/readout.js";
 export { type Reliability, type ReliabilityBin, reliability } from "./evaluation/reliability.js";
 export { type AnswerShares, answerIn, type JudgedRow, type SuiteMetrics } from "./evaluation/report.js";
 export type { Response } from "./evaluation/respond.js";
+export { answeredRight, compareAnswers } from "./evaluation/right-answers.js";
 export { type ScoreOptions, scorePolicyPairs } from "./evaluation/score-policy.js";
-export { aucDifferenceInWords, comparisonInWords } from "./evaluation/sentences.js";
+export { aucDifferenceInWords, comparisonInWords, wantedInWords } from "./evaluation/sentences.js";
 export { type Spread, spread } from "./evaluation/spread.js";
 export { type SuiteName, suiteNames, suiteRows, take } from "./evaluation/suites.js";
 export type { Trial } from "./evaluation/trial.js";
@@ -96,10 +106,19 @@ export type { Perplexity } from "./evaluation/usefulness.js";
 // rules, traces and pairs
 export { type AnswerStop, answerStop } from "./exante/answer-stop.js";
 export { type Judgement, judgeAnswer, judgements, offersSupport, refuses } from "./exante/judge.js";
-export { type CheckedSample, checkSample, decisionPair, efficiencyPair, type Goal, type PreferencePair } from "./exante/pairs.js";
+export {
+  type CheckedSample,
+  checkSample,
+  decisionPair,
+  efficiencyPair,
+  type Goal,
+  type PreferencePair,
+  splitSteps,
+} from "./exante/pairs.js";
 export {
   type Assessed,
   decisionRow,
+  decisionWeights,
   type LabelledPrompt,
   promptIds,
   type RowOptions,
@@ -206,11 +225,12 @@ export { type Gate, gate, judgeStage, rounds } from "./methods/erpo/gate.js";
 export { type Overruling, overruling } from "./methods/erpo/overruling.js";
 export { type PairLevel, roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";
 export type { PlannedSteps, PlannedWork } from "./methods/erpo/plan.js";
+export * as recipe from "./methods/erpo/recipe.js";
 export { answersOnly, type Stage1Prompts, stage1, stage1Prompts } from "./methods/erpo/stage1.js";
 export { type PreferenceOptions, stage2 } from "./methods/erpo/stage2.js";
 export { type LengthControlOptions, stage3 } from "./methods/erpo/stage3.js";
 export { roundStage, stages } from "./methods/erpo/stages.js";
-export { exportStage } from "./methods/export-stage.js";
+export { exportStage, keptTraining } from "./methods/export-stage.js";
 export { type AnswerLatency, answerLatencies, type LatencySpec } from "./methods/latency.js";
 export { finishedStages, type OwnTermsData, type RelatedMethod } from "./methods/method.js";
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
@@ -265,6 +285,7 @@ export { type DecodingReader, loadPolicy, readDecoding, savePolicy } from "./run
 export { changedProfile, type Profile, type ProfileChange, profile, type Stage1Settings } from "./runs/profile.js";
 export type { PromptPair } from "./runs/prompts.js";
 export { type OpenRunOptions, openRun, type Run } from "./runs/run.js";
+export type { OptimizerSettings, Training } from "./runs/training.js";
 export { attackTrials, builtInTrial, suiteTrials, type TrialName } from "./runs/trials.js";
 // training
 export { balanced, lengthSorted, type Plan, sequential, shuffled } from "./training/batches.js";

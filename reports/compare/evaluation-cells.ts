@@ -10,7 +10,7 @@ import { samplesHTML, samplesOf } from "./samples.js";
 /** Tests shown at once; more are behind a line that opens them. */
 const SHOWN_TESTS = 20;
 
-/** One policy: a figure of what is refused, the same as tables with a row a run, and its other measures. */
+/** One policy: a figure of what is refused, the same as tables with a row per run, and its other measures. */
 export async function policyCells({ name, trials, runs }: Policy, all: readonly string[]): Promise<Cell[]> {
   const part = labelPart(name);
   const rows = trials.flatMap(({ trial, title }) =>

@@ -7,7 +7,7 @@ import { type Setting, type Settings, written } from "./parameters.js";
 const COLUMNS = 4;
 
 /**
- * Settings that differ as tables with a row a run, and those that all runs share behind one line.
+ * Settings that differ as tables with a row per run, and those that all runs share behind one line.
  * @param label of the tables, `tbl-...`
  * @param what the settings are called in the plural, such as "parameters"
  */

@@ -56,7 +56,7 @@ function thinned(steps: readonly Step[], metric: string): { step: number; value:
   });
 }
 
-/** A row a run: how far a stage's training came, and what it ended with (means over its last tenth). */
+/** A row per run: how far a stage's training came, and what it ended with (means over its last tenth). */
 export function trainingRows({ runs }: StageTraining): Row[] {
   return runs.map(({ run, stage: { steps, round } }) => {
     const last = steps.slice(-Math.max(1, Math.round(steps.length / 10)));

@@ -3,6 +3,7 @@ import type { Token, Tokens } from "marked";
 import { type Cell, type CodeCell, cellTags, type Notebook } from "../notebook/types.js";
 import { reason } from "../reason.js";
 import { combine, pick, readOptionLines } from "./cell-options.js";
+import { explainTerms } from "./glossary.js";
 import { MarkdownReader, plainText, walk } from "./markdown.js";
 import type {
   Block,
@@ -25,10 +26,14 @@ import { outputBlocks } from "./outputs.js";
  */
 export function buildDocument(notebook: Notebook, path: string): ReportDocument {
   const stem = basename(path).replace(/\.ipynb$/, "");
-  const cells = notebook.cells.map((cell, i) => ({ cell, number: i + 1 })).filter(({ cell }) => !cellTags(cell).includes("remove-cell"));
-  const markdown = cells.filter(({ cell }) => cell.cell_type === "markdown").map(({ cell }) => cell.source);
+  const shown = notebook.cells.map((cell, i) => ({ cell, number: i + 1 })).filter(({ cell }) => !cellTags(cell).includes("remove-cell"));
+  const texts = shown.filter(({ cell }) => cell.cell_type === "markdown").map(({ cell }) => cell.source);
+  const { sources: markdown, warnings } = explainTerms(texts, path);
+  const explained = markdown.values();
+  const cells = shown.map(({ cell, number }) =>
+    cell.cell_type === "markdown" ? { cell: { ...cell, source: explained.next().value! }, number } : { cell, number },
+  );
   const reader = new MarkdownReader(markdown);
-  const warnings: string[] = [];
   const blocks = cells.flatMap(({ cell, number }) => {
     try {
       const own = cellBlocks(cell, number, notebook, reader);
@@ -76,6 +81,7 @@ function cellBlocks(cell: Cell, number: number, notebook: Notebook, reader: Mark
       source: code.trimEnd(),
       language,
       executionCount: cell.execution_count,
+      ...(tags.includes("show-input") && { open: true }),
       ...cellSeconds(cell),
     });
   }

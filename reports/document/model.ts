@@ -45,6 +45,8 @@ export interface CodeBlock extends BlockBase {
   executionCount: number | null;
   /** Seconds that the cell took, where its times are known. */
   seconds?: number;
+  /** The cell has the tag `show-input`: its code belongs to the text, and is not folded away. */
+  open?: true;
 }
 
 /** Caption and number of a figure or table. Without a label or caption there is no number. */

@@ -65,14 +65,14 @@ async function writeBlock(block: Block, id: string, context: BlockContext): Prom
   }
 }
 
-function writeCode({ source, language, executionCount, seconds, cell }: CodeBlock): string {
+function writeCode({ source, language, executionCount, seconds, cell, open }: CodeBlock): string {
   const facts = [
     executionCount === null ? `cell ${cell}, not run` : `[${executionCount}]`,
     seconds !== undefined && seconds >= 1 ? `${seconds.toFixed(seconds < 10 ? 1 : 0)} s` : "",
   ];
   const first = source.split("\n").find((line) => line.trim() !== "") ?? "";
   const summary = `<summary><span class="summary-label">Code ${facts.filter(Boolean).join(" · ")}</span> <code>${escapeHTML(first.slice(0, 120))}</code></summary>`;
-  return `<details class="code" id="cell-${cell}">${summary}\n<pre tabindex="0"><code class="language-${escapeHTML(language)}">${colourCode(source, language)}</code></pre>\n</details>`;
+  return `<details class="code" id="cell-${cell}"${open ? " open" : ""}>${summary}\n<pre tabindex="0"><code class="language-${escapeHTML(language)}">${colourCode(source, language)}</code></pre>\n</details>`;
 }
 
 async function writeFigure(block: FigureBlock, id: string, context: BlockContext): Promise<string> {

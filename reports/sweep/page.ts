@@ -72,7 +72,7 @@ function table(members: readonly Member[], axes: readonly Axis[]): string {
 function groupTable(grouping: Grouping): string {
   const [head, ...rows] = groupRows(grouping);
   const over = grouping.over.join(", ");
-  const caption = `Mean over ${over} ± sample standard deviation [95% t-interval of the mean], and n, the runs that it is of. The interval says how far other ${over === "seed" ? "seeds" : "values"} would move the mean; with two or three runs it is wide.`;
+  const caption = `Mean over ${over} ± sample standard deviation [95% t-interval of the mean], and n, the number of runs. The interval says how far other ${over === "seed" ? "seeds" : "values"} would move the mean; with two or three runs it is wide.`;
   const cells = rows.map((row) => `<tr>${row.map((text) => `<td>${escapeHTML(text)}</td>`).join("")}</tr>`);
   const heads = head!.map((text) => `<th scope="col">${escapeHTML(text)}</th>`);
   return `<h2 id="sec-groups">Mean and spread over ${escapeHTML(over)}</h2>\n<p>${escapeHTML(caption)}</p>\n${tableHTML("Groups", heads, cells)}`;

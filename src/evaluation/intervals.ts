@@ -58,11 +58,15 @@ export function balancedAccuracy(unsafe: Proportion, safe: Proportion): Estimate
   };
 }
 
-/** How tables show a share or an estimate: `0.85 [0.75, 0.92]`; a dash where it is of nothing, also as JSON has it (null). */
-export function withInterval(estimate: Proportion | Estimate, digits = 2): string {
-  const value = "rate" in estimate ? estimate.rate : estimate.value;
-  const text = (x: number) => x.toFixed(digits);
-  return !Number.isFinite(value) ? "–" : `${text(value)} [${text(estimate.low)}, ${text(estimate.high)}]`;
+/**
+ * How tables show a share, in percent as prose and figures do: `85.0% [75.1, 91.8]`; and any other estimate: `0.85 [0.75, 0.92]`. A dash where it is of nothing, also as JSON
+ * has it (null).
+ * @param digits decimals; 1 of a share's percentage and 2 of another estimate unless given
+ */
+export function withInterval(estimate: Proportion | Estimate, digits = "rate" in estimate ? 1 : 2): string {
+  const [value, scale, unit] = "rate" in estimate ? [estimate.rate, 100, "%"] : [estimate.value, 1, ""];
+  const text = (x: number) => (scale * x).toFixed(digits);
+  return !Number.isFinite(value) ? "–" : `${text(value)}${unit} [${text(estimate.low)}, ${text(estimate.high)}]`;
 }
 
 /** A mean with its 95% interval by the normal approximation, mean -+ z s / sqrt(n) with s over n - 1; NaN where there are no values. */

@@ -12,7 +12,7 @@ import type { Lora } from "../model/lora.js";
 import type { Tokenizer } from "../model/tokenizer.js";
 
 /**
- * Log-odds under a policy that the next token is one of a set: log P(set) - log P(not in set), in nats, one value a prompt. Forward only, one pass a
+ * Log-odds under a policy that the next token is one of a set: log P(set) - log P(not in set), in nats, one value per prompt. Forward only, one pass a
  * batch; prompts are taken by length, and what all of them begin with is run once a batch. Special strings in questions are text, unless the policy says otherwise.
  *
  * @param tokens the set, at least one id

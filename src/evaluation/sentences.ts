@@ -6,11 +6,11 @@ import type { Estimate, PairedTest } from "./intervals.js";
  * @param prompts what was compared, such as "dev prompts"
  */
 export function comparisonInWords(first: string, second: string, { onlyA, onlyB, p }: PairedTest, prompts: string): string {
-  const counts = `on ${onlyB} ${prompts} only ${second} is right, on ${onlyA} only ${first}`;
-  if (onlyA + onlyB === 0) return `${first} and ${second} are right on the same ${prompts}.`;
+  const counts = `only ${second} is right on ${onlyB} of the ${prompts}, only ${first} on ${onlyA}`;
+  if (onlyA + onlyB === 0) return `${capital(first)} and ${second} are right on the same ${prompts}.`;
   const sized = p < 0.001 ? "p < 0.001" : `p = ${p.toPrecision(2)}`;
-  if (p >= 0.05) return `${capital(counts)}: chance explains that (${sized}), so these prompts show no difference.`;
-  return `${capital(counts)}: ${onlyB > onlyA ? second : first} is right more often, which chance does not explain (${sized}).`;
+  if (p >= 0.05) return `${capital(counts)}. Chance explains that (${sized}), so these prompts show no difference.`;
+  return `${capital(counts)}. So ${onlyB > onlyA ? second : first} is right more often, which chance does not explain (${sized}).`;
 }
 
 /**
@@ -28,3 +28,9 @@ export function aucDifferenceInWords(first: string, second: string, { value, low
 const signed = (x: number): string => `${x < 0 ? "−" : "+"}${Math.abs(x).toFixed(3)}`;
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+/**
+ * What is wanted of a trial, behind its title, as figures and tables call it: `AdvBench, held out: should refuse`.
+ * @param harmful whether its prompts are to be refused; null, of prompts of both labels, counts as no
+ */
+export const wantedInWords = (title: string, harmful: boolean | null): string => `${title}: should ${harmful ? "" : "not "}refuse`;

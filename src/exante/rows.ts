@@ -57,8 +57,8 @@ export const traceWeights: TokenWeights = {
   opening: 16,
   close: 0.15,
 };
-/** In rows that are nothing but decisions: of what stands between them little, so that it does not take the loss from them. */
-const decisionWeights: TokenWeights = { ...traceWeights, decision: 12, rule: 0.3, quote: 0.3, prose: 0.2 };
+/** Weights in rows that are nothing but decisions: of what stands between them little, so that it does not take the loss from them. */
+export const decisionWeights: TokenWeights = { ...traceWeights, decision: 12, rule: 0.3, quote: 0.3, prose: 0.2 };
 /** In rows of verification: else whole traces, which are few, are all that a citation is learned from, and it does not follow the risk that has just been named. */
 const citationWeights = { rule: 3, quote: 1 };
 

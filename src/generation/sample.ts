@@ -163,7 +163,7 @@ function kept({ rows, streams }: Batch, stays: readonly number[]): Batch | null 
   return stays.length > 0 ? { rows: stays.map((at) => rows[at]!), streams: selected } : null;
 }
 
-/** One token a row: the likeliest at temperature 0, else drawn with the row's own stream. logits [B, V] -> [B] ids. */
+/** One token per row: the likeliest at temperature 0, else drawn with the row's own stream. logits [B, V] -> [B] ids. */
 async function chooseTokens(logits: tf.Tensor2D, rngs: readonly Rng[], choice: Choice): Promise<ArrayLike<number>> {
   if (choice.temperature === 0) return readLast(tf.argMax(logits, 1));
   if (choice.topK === undefined && choice.topP === undefined) {

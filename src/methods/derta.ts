@@ -5,6 +5,7 @@ import type { Message, PreferenceRow } from "../data/preferences.js";
 import type { TokenRow } from "../data/tokens.js";
 import type { PromptRow } from "../data/types.js";
 import { type Attack, affirmation, noAttack, prefill } from "../evaluation/attacks.js";
+import { sum } from "../evaluation/averages.js";
 import type { Judge } from "../evaluation/judges.js";
 import type { PairedDifference } from "../evaluation/paired.js";
 import { policyLogps } from "../evaluation/policy-logps.js";
@@ -154,8 +155,6 @@ function batched(groups: readonly TokenRow[][], size: number): { rows: TokenRow[
   const batches = Array.from({ length: Math.ceil(places.length / size) }, (_, i) => places.slice(i * size, (i + 1) * size).flat());
   return { rows: groups.flat(), batches };
 }
-
-const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
 
 /** -log P of each target of a row under a policy, in nats: what the loss is a mean of. */
 export async function targetNats(policy: Policy, { prompt, completion, targets = completion }: TokenRow): Promise<number[]> {

@@ -27,16 +27,20 @@ export async function exportStage(run: Run, stage: string, options: { output: st
 
 /**
  * What a stage of ERPO or of a baseline was trained with, from what the run keeps: its rows, batches, objective and optimizer, in the precision that it was trained in.
+ * @typeParam Row `TokenPair` of stage 2 and of a round of stage 3, `TokenRow` of all others
  * @throws as `exportStage`
  */
-export async function keptTraining(run: Run, stage: string): Promise<{ run: Run; training: Training<TokenRow> | Training<TokenPair> }> {
+export async function keptTraining<Row extends TokenRow | TokenPair = TokenRow>(
+  run: Run,
+  stage: string,
+): Promise<{ run: Run; training: Training<Row> }> {
   const identity = readRecord(run.dir, stage)?.identity;
   const from = Object.keys((identity?.from as object | undefined) ?? {})[0];
   if (identity && stage === stages.final) throw new KeptError(`${stage} is the adapter of ${from}: name that stage`);
   if (!identity || !existsSync(run.path(stage, "stage.json"))) throw new KeptError(`${run.path(stage)}: is not there: train it first`);
   const precision = identity.precision as Run["device"]["precision"];
   const then: Run = { ...run, device: { ...run.device, precision } };
-  const training = (await trainingOf(then, stage, from, identity.objective as LengthControlOptions)) as Training<TokenRow>;
+  const training = (await trainingOf(then, stage, from, identity.objective as LengthControlOptions)) as unknown as Training<Row>;
   claimStage(then, stage, training); // it is there, so this refuses another one
   return { run: then, training };
 }

@@ -1,10 +1,11 @@
 import { digestOf, type Identity } from "../data/identity.js";
 import type { PromptRow } from "../data/types.js";
+import { median } from "../evaluation/averages.js";
 import { responses } from "../evaluation/respond.js";
 import { type Policy, policyIdentity } from "../generation/policy.js";
 import { keep } from "../runs/keep.js";
 import type { Run } from "../runs/run.js";
-import { median, timedInTurns } from "./speed.js";
+import { timedInTurns } from "./speed.js";
 
 /** How long a policy takes to answer a batch of prompts to their ends. */
 export interface AnswerLatency {

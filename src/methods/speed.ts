@@ -1,4 +1,5 @@
 import { digestOf, type Identity, type IdentityValue } from "../data/identity.js";
+import { median } from "../evaluation/averages.js";
 import type { Question } from "../generation/asking.js";
 import { type Policy, policyIdentity } from "../generation/policy.js";
 import { sample } from "../generation/sample.js";
@@ -79,11 +80,4 @@ export async function timedInTurns(
     }
   }
   return measured;
-}
-
-/** The middle of some values; of an even number the mean of the two in the middle. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

@@ -40,7 +40,7 @@ export class KvCache {
     return this.lengths.length;
   }
 
-  /** Makes room for one token a row and returns each row's position for it. Call once a step, before `attend`. */
+  /** Makes room for one token per row and returns each row's position for it. Call once per step, before `attend`. */
   advance(): Int32Array {
     if (Math.max(...this.lengths) >= this.#capacity) this.#grow(this.#capacity + GROWTH);
     const positions = Int32Array.from(this.lengths);

@@ -87,7 +87,7 @@ export function decodeStep(
   });
 }
 
-/** One decoder layer for one token a row: x [B, C] -> the same shape. */
+/** One decoder layer for one token per row: x [B, C] -> the same shape. */
 function layerStep(config: DecoderConfig, w: LayerWeights, x: tf.Tensor2D, attend: (qkv: tf.Tensor2D) => tf.Tensor2D): tf.Tensor2D {
   const { rmsNormEps: eps } = config;
   /** x + the product a b, normed where the layer has a gain for it. */

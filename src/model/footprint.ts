@@ -66,7 +66,7 @@ export function footprint(config: DecoderConfig, shape: PassShape, { rank, adapt
   const merged = kind === "sample" ? adaptedLayers * layerParameters(config) * (FLOAT + forms) : 0;
   const adapter = adapterParameters(config, rank, adaptedLayers) * FLOAT;
 
-  const tokens = rows * (kind === "sample" ? shape.prompt : T); // of a pass; a sampled token is a pass of one a row
+  const tokens = rows * (kind === "sample" ? shape.prompt : T); // of a pass; a sampled token is a pass of one per row
   const scores = H * tokens * (kind === "sample" ? shape.prompt : T);
   const qkv = (H + 2 * KV) * D;
   const normed = traits(config.family).outputNorms ? 2 * C : 0; // what attention and the MLP add, before their norms

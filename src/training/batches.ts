@@ -34,7 +34,7 @@ export function lengthSorted(lengths: readonly number[], batchSize: number, rng:
  * Batches with equally many rows of each group. The largest group is gone through once, less a rest that fills no batch; smaller ones begin again from their
  * top.
  * @param groups row indices of each group, none empty
- * @param batchSize rows a batch, a multiple of the number of groups
+ * @param batchSize rows per batch, a multiple of the number of groups
  * @throws RangeError when a group is empty or the batch size is not such a multiple
  */
 export function balanced(groups: readonly (readonly number[])[], batchSize: number, rng: Rng): Plan {

@@ -20,7 +20,7 @@ import { scoredTokens, stepGradient, summary, totalWeight } from "./step.js";
 export type { TrainOptions } from "./options.js";
 
 /**
- * Trains an adapter: for each batch of the plan the gradient of the objective by the adapter, clipped, and one step of AdamW. Yields a row a step. Between steps
+ * Trains an adapter: for each batch of the plan the gradient of the objective by the adapter, clipped, and one step of AdamW. Yields a row per step. Between steps
  * nothing is left behind but the adapter and the optimizer's moments, which go when the generator ends, is left, or throws.
  *
  *     for await (const step of train(model, rows, sftObjective, { lora, batches, ... })) curve.push(step);

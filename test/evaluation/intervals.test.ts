@@ -93,7 +93,7 @@ test("AUC's difference by hand", () => {
 });
 
 test("shares and estimates in words; a share of nothing is a dash, before and after it was stored", () => {
-  expect(withInterval(wilson(8, 10))).toBe("0.80 [0.49, 0.94]");
+  expect(withInterval(wilson(8, 10))).toBe("80.0% [49.0, 94.3]");
   expect(withInterval({ value: 0.5, low: 0.25, high: 0.75 }, 3)).toBe("0.500 [0.250, 0.750]");
   const nothing = wilson(0, 0);
   expect([withInterval(nothing), withInterval(JSON.parse(JSON.stringify(nothing)))]).toEqual(["–", "–"]);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { mcnemar } from "../../src/evaluation/intervals.js";
-import { aucDifferenceInWords, comparisonInWords } from "../../src/evaluation/sentences.js";
+import { aucDifferenceInWords, comparisonInWords, wantedInWords } from "../../src/evaluation/sentences.js";
 
 /** `a` prompts that only the first gets right, `b` that only the second does. */
 const said = (a: number, b: number) => {
@@ -9,26 +9,26 @@ const said = (a: number, b: number) => {
 };
 
 test.each([
-  [0, 0, "stage 1 and stage 2 are right on the same dev prompts."],
+  [0, 0, "Stage 1 and stage 2 are right on the same dev prompts."],
   [
     5,
     7,
-    "On 7 dev prompts only stage 2 is right, on 5 only stage 1: chance explains that (p = 0.77), so these prompts show no difference.",
+    "Only stage 2 is right on 7 of the dev prompts, only stage 1 on 5. Chance explains that (p = 0.77), so these prompts show no difference.",
   ],
   [
     1,
     9,
-    "On 9 dev prompts only stage 2 is right, on 1 only stage 1: stage 2 is right more often, which chance does not explain (p = 0.021).",
+    "Only stage 2 is right on 9 of the dev prompts, only stage 1 on 1. So stage 2 is right more often, which chance does not explain (p = 0.021).",
   ],
   [
     9,
     1,
-    "On 1 dev prompts only stage 2 is right, on 9 only stage 1: stage 1 is right more often, which chance does not explain (p = 0.021).",
+    "Only stage 2 is right on 1 of the dev prompts, only stage 1 on 9. So stage 1 is right more often, which chance does not explain (p = 0.021).",
   ],
   [
     0,
     20,
-    "On 20 dev prompts only stage 2 is right, on 0 only stage 1: stage 2 is right more often, which chance does not explain (p < 0.001).",
+    "Only stage 2 is right on 20 of the dev prompts, only stage 1 on 0. So stage 2 is right more often, which chance does not explain (p < 0.001).",
   ],
 ])("%i against %i: %s", (a, b, sentence) => {
   expect(said(a, b)).toBe(sentence);
@@ -45,4 +45,9 @@ test.each([
   [-0.05, -0.09, -0.01, "On test prompts the AUC of stage 3 less that of stage 1 is −0.050 [−0.090, −0.010]: stage 1 decides better."],
 ])("a difference of %d from %d to %d: %s", (value, low, high, sentence) => {
   expect(aucDifferenceInWords("stage 1", "stage 3", { value, low, high }, "test prompts")).toBe(sentence);
+});
+
+test("a title says whether its prompts are to be refused", () => {
+  expect(wantedInWords("AdvBench", true)).toBe("AdvBench: should refuse");
+  expect([wantedInWords("general", false), wantedInWords("general", null)]).toEqual(Array(2).fill("general: should not refuse"));
 });

@@ -93,7 +93,7 @@ describe("on one run of the tiny profile, after stage 1", () => {
     const rows = shown("gcg-table");
     expect(rows.map(({ form }) => form)).toEqual(["the prompt alone", "with ! ! ! ...", "with the suffix found"]);
     for (const { refused, complied, degenerate } of rows)
-      for (const share of [refused, complied, degenerate]) expect(share).toMatch(/^[01]\.\d\d \[.*\]$/);
+      for (const share of [refused, complied, degenerate]) expect(share).toMatch(/^\d+\.\d% \[.*\]$/);
     const { rows: found } = JSON.parse(readFileSync(join(scratch, "run/evaluation/1-sft/gcg.json"), "utf8"));
     expect(found).toHaveLength(3);
     const notebook = JSON.stringify(read(join(scratch, "attacks.ipynb")));

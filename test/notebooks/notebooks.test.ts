@@ -53,10 +53,41 @@ function defined(notebook: Notebook): string[] {
   const prose = markdown(notebook).join("\n");
   return [
     ...matches(source, /label: "((?:fig|tbl)-[\w-]+)"/g),
-    ...matches(source, /\bvalue\("(val-[\w-]+)"/g),
+    ...matches(source, /\bvalue\(\s*"(val-[\w-]+)"/g),
     ...matches(prose, /\{#((?:sec|eq)-[\w-]+)\}/g),
   ];
 }
+
+/** Prose without headings, code, mathematics and references. */
+const proseOf = (source: string): string =>
+  source
+    .replace(/^```[\s\S]*?^```/gm, "")
+    .replace(/^#.*$/gm, "")
+    .replace(/\$\$[\s\S]*?\$\$/g, "")
+    .replace(/`[^`]*`/g, "")
+    .replace(/@[\w-]+/g, "");
+
+/** What a reader may not know, where its word means nothing else here. */
+const terms: Record<string, RegExp> = {
+  frame: /\bframes?\b/i,
+  "look-alike": /\blook-alikes?\b/i,
+  suite: /\bsuites?\b/i,
+  "log-odds": /\blog-odds\b/i,
+  verdict: /\bverdicts?\b/i,
+  trace: /\btraces?\b/i,
+  policy: /(?<!usage )\bpolic(?:y|ies)\b/i,
+  "matched-balanced-accuracy": /\bmatched balanced accuracy\b/i,
+};
+
+/** The ids of the glossary's headings. */
+const glossary = new Set(
+  matches(readFileSync(join(folder, "glossary.md"), "utf8"), /^### (.+)$/gm).map((title) =>
+    title
+      .toLowerCase()
+      .replace(/[^\w\s-]/g, "")
+      .replaceAll(" ", "-"),
+  ),
+);
 
 const labels = notebooks.flatMap(({ notebook }) => defined(notebook));
 
@@ -114,6 +145,32 @@ describe.each(notebooks)("$name", ({ name, notebook }) => {
     expect(matches(text(tagged[0]!), /^let (\w+) = /gm).slice(0, 4)).toEqual(["profileName", "seed", "modelName", "runDir"]);
   });
 
+  it("has code that fits a column of a page: at most 100 columns", () => {
+    const wide = cells
+      .filter((cell) => cell.cell_type === "code")
+      .flatMap((cell) => {
+        return text(cell)
+          .split("\n")
+          .filter((line) => [...line].length > 100)
+          .map((line) => `${cell.id}: ${line.trim()}`);
+      });
+    expect(wide).toEqual([]);
+  });
+
+  it("links the terms of the project to the glossary, each where its prose has it first", () => {
+    const path = `${name.includes("/") ? "../" : ""}glossary.md`;
+    const prose = markdown(notebook).map(proseOf).join("\n\n");
+    const links = [...prose.matchAll(/\[([^\]]+)\]\(([^)#]*glossary\.md)#([\w-]+)\)/g)];
+    expect(links.map(([, , to]) => to)).toEqual(links.map(() => path));
+    expect(links.map(([, , , term]) => term).filter((term) => !glossary.has(term!))).toEqual([]);
+    const unlinked = Object.entries(terms).filter(([term, word]) => {
+      const first = prose.search(word);
+      const linked = links.some(([, words, , to], i) => to === term && first - links[i]!.index <= words!.length && first > links[i]!.index);
+      return first >= 0 && !linked;
+    });
+    expect(unlinked.map(([term]) => term)).toEqual([]);
+  });
+
   it("puts prose before each group of code, and says what to inspect", () => {
     expect(cells[0]!.cell_type).toBe("markdown");
     const runs = cells.map((cell) => (cell.cell_type === "code" ? "c" : "m")).join("");
@@ -126,8 +183,8 @@ describe.each(notebooks)("$name", ({ name, notebook }) => {
     const figures = calls(source, "figure");
     const tables = calls(source, "table");
     if (!name.startsWith("how-to/")) expect(tables.length).toBeGreaterThan(0); // those may have helpers of their own for tables
-    for (const call of figures) expect(call).toMatch(/label: "fig-[\w-]+",\s+caption: [\s\S]*alt: /);
-    for (const call of tables) expect(call).toMatch(/label: "tbl-[\w-]+",\s+caption: /);
+    for (const call of figures) expect(call).toMatch(/label: "fig-[\w-]+",\s+caption:\s[\s\S]*alt:\s/);
+    for (const call of tables) expect(call).toMatch(/label: "tbl-[\w-]+",\s+caption:\s/);
     for (const call of tables) expect(call).toContain("new dfd.DataFrame(");
   });
 

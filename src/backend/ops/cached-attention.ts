@@ -13,7 +13,7 @@ export interface KeysAndValues {
 }
 
 /**
- * Attention of one new token a row: qkv [B, (H + 2 KV) D] -> [B, H D]. The token's key and value are written at its position (`positions` [B] int32, each < M) and
+ * Attention of one new token per row: qkv [B, (H + 2 KV) D] -> [B, H D]. The token's key and value are written at its position (`positions` [B] int32, each < M) and
  * seen with those before it: all, or `window` with its own. `kept` is used up: where the backend can, the result shares its buffers. Not recorded for gradients.
  */
 export function cachedAttention(

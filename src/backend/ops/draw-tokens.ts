@@ -7,7 +7,7 @@ const BELOW_ONE = 1 - 2 ** -24;
 const COLDEST = 1e-30;
 
 /**
- * Draws a token a row from softmax(logits / temperature) by inverting its cumulative sum at one number a row: logits [B, V], at [B] in [0, 1), temperature > 0 ->
+ * Draws a token per row from softmax(logits / temperature) by inverting its cumulative sum at one number per row: logits [B, V], at [B] in [0, 1), temperature > 0 ->
  * ids [B] int32.
  */
 export function drawTokens(logits: tf.Tensor2D, at: readonly number[], temperature: number): tf.Tensor1D {

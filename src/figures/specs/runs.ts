@@ -14,7 +14,7 @@ const few = palette.length;
 const header = { labelAlign: "left", labelAnchor: "start", labelPadding: 4 };
 
 /**
- * Metrics over the steps of several runs, a small picture a metric, a line a run. Up to six runs have a colour and a dash each. Of more,
+ * Metrics over the steps of several runs, a small picture per metric, a line per run. Up to six runs have a colour and a dash each. Of more,
  * the first is a thick line in the colour of text, the others are thin, coloured by `shade` where there is one; else the ones
  * that end highest and lowest are named.
  *
@@ -86,7 +86,7 @@ function endsOf(rows: readonly { run: string; metric: string; value: number }[],
 }
 
 /**
- * A share of each run with its interval, a small picture a trial, a row a run; a dashed line goes through the first run's share.
+ * A share of each run with its interval, a small picture per trial, a row per run; a dashed line goes through the first run's share.
  *
  * @param trials their names, in order
  * @param rows `{ run, trial, estimate, low, high }`, shares in [0, 1]

@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import { digestOf, type Identity, type IdentityValue } from "../../data/identity.js";
 import type { TokenPair } from "../../data/tokens.js";
 import type { Label, PromptRow } from "../../data/types.js";
+import { mean } from "../../evaluation/averages.js";
 import { type Estimate, meanInterval } from "../../evaluation/intervals.js";
 import { sigmoid } from "../../evaluation/readout.js";
 import { promptIds } from "../../exante/rows.js";
@@ -172,13 +173,13 @@ export async function* dualAscent(run: Run, goal: Goal, scorers: Scorers, signal
     for await (const step of trainKept(run, stage, pieceTraining(goal, k, rows), signal)) steps.push(step);
     signal?.throwIfAborted();
     dropCheckpoints(run, stage);
-    const [loss, margin] = [meanOf(steps.map((s) => s.loss)), meanOf(steps.map((s) => Number(s["rewards/margins"])))];
+    const [loss, margin] = [mean(steps.map((s) => s.loss)), mean(steps.map((s) => Number(s["rewards/margins"])))];
     if ("lambda" in goal) {
       yield { step: k + 1, lambda, loss, margin, cost: null, next: lambda };
       continue;
     }
     const costs = (await sampledScores(run, await run.policy(stage), scorers, "train2", prompts, signal)).map(({ cost }) => cost);
-    const next = dualStep(lambda, meanOf(costs), goal.limit, dual.eta);
+    const next = dualStep(lambda, mean(costs), goal.limit, dual.eta);
     yield { step: k + 1, lambda, loss, margin, cost: meanInterval(costs), next };
     lambda = next;
   }
@@ -280,5 +281,3 @@ export const heldOutScores = (run: Run, policy: Policy, scorers: Scorers, signal
 /** The base model's scores on the training prompts that costs are estimated on: what limits are shares of. Kept. */
 export const baseScores = async (run: Run, scorers: Scorers, signal?: AbortSignal): Promise<Score[]> =>
   sampledScores(run, await run.policy("base"), scorers, "train2", mixedPrompts(run, "train2", costPrompts(run.profile)), signal);
-
-const meanOf = (xs: readonly number[]): number => xs.reduce((a, b) => a + b, 0) / xs.length;

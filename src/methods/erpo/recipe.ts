@@ -19,6 +19,7 @@ export const sftOptimizer = (learningRate: number): OptimizerSettings => ({ ...c
 /** Stages 2 and 3: a few dozen steps, so the warm-up takes a larger share. */
 export const preferenceOptimizer = (learningRate: number): OptimizerSettings => ({ ...common, learningRate, warmup: 0.1, floor: 0.1 });
 
+/** How stage 1 batches its rows. */
 export const stage1 = {
   /** Rows of a step: of decisions, and of whole traces, which are long and few: more steps teach them more than larger ones. */
   batchSize: 8,
@@ -35,6 +36,7 @@ export const stage1 = {
 /** Pairs are made of samples that are cut after so many tokens: of the answer only its stand counts. */
 export const sampling = { answerTokens: 8, thoughtTokens: longestThought };
 
+/** How stages 2 and 3 make their pairs and batch them. */
 export const pairs = {
   /** Up to so many pairs per step, equally many of each goal and label: unbalanced ones swing the policy to the majority's answer. */
   batchSize: 8,
@@ -69,11 +71,9 @@ export const stage2Samples: readonly string[] = ["wrong", "right"].flatMap((firs
   ...numbered(`after-${first}`, pairs.verifySamples),
 ]);
 
-/**
- * What a notebook may vary of the preference losses. Stage 2 compares the step in which two traces part, where a few tokens decide, so its beta is large; stage 3
- * compares whole thoughts, whose sums of log-probs are large. Alpha is in nats per token.
- */
+/** What a notebook may vary of stage 2's loss: it compares the step in which two traces part, where a few tokens decide, so beta is large. */
 export const stage2Defaults = { beta: 0.5, nllWeight: 1, level: "step" } as const;
+/** And of stage 3's: it compares whole thoughts, or what leads to a verdict, whose sums of log-probs are large. Alpha is in nats per token. */
 export const stage3Defaults = { beta: 0.1, nllWeight: 0.3, level: "trace", alpha: 0.02 } as const;
 
 /** Those of a stage, by its folder. */

@@ -1,6 +1,7 @@
 import type { Rng } from "../../backend/random.js";
 import { needed } from "../../data/dataset.js";
 import type { TokenRow } from "../../data/tokens.js";
+import { sum } from "../../evaluation/averages.js";
 import { answerRow, decisionRow, type LabelledPrompt, type RowOptions, traceRow, verificationRow } from "../../exante/rows.js";
 import { framePairs, inTurns, labelled, type PromptPair, withAnswers, withinTokens, withOpenings } from "../../runs/prompts.js";
 import type { Run } from "../../runs/run.js";
@@ -207,8 +208,6 @@ export function sftTraining(
 
 /** Prompt and completion. */
 export const rowTokens = ({ prompt, completion }: TokenRow): number => prompt.length + completion.length;
-
-const sum = (numbers: readonly number[]): number => numbers.reduce((total, n) => total + n, 0);
 
 /** Two by two; an odd one at the end stands alone. */
 const pairsOf = <T>(items: readonly T[]): T[][] =>

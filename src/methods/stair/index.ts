@@ -1,5 +1,5 @@
 /** STAIR (Zhang et al. 2025): structured steps, tree search with a safety-informed reward, step DPO, a process reward model and search at test time. */
-export { betterInWords, isRight, rightDifference } from "./claim.js";
+export { betterInWords, rightDifference } from "./claim.js";
 export { nodeRows, statesAt, type WatchedRow } from "./features.js";
 export { type DrawnNode, drawnTree, leafCount, stepLabel, tellingTree } from "./layout.js";
 export { type Beginning, type Growth, grow, type SearchSettings, type World } from "./mcts.js";

@@ -1,5 +1,6 @@
 import { digestOf, type Identity, type IdentityValue } from "../../data/identity.js";
 import type { Label } from "../../data/types.js";
+import { mean } from "../../evaluation/averages.js";
 import { type Proportion, share } from "../../evaluation/intervals.js";
 import { promptIds } from "../../exante/rows.js";
 import { promptTokens } from "../../generation/asking.js";
@@ -123,7 +124,6 @@ export function quality(
   fitted: readonly number[],
   trees: readonly Tree[],
 ): HeadQuality {
-  const mean = (xs: readonly number[]) => xs.reduce((a, b) => a + b, 0) / xs.length;
   const constant = mean(fitted);
   const positive = (x: number) => x >= 0;
   const commonest = 2 * fitted.filter(positive).length >= fitted.length;

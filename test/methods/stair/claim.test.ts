@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { createRng } from "../../../src/backend/random.js";
 import { notebookSeconds } from "../../../src/methods/erpo/duration.js";
 import { stages } from "../../../src/methods/erpo/stages.js";
-import { betterInWords, isRight, rightDifference } from "../../../src/methods/stair/claim.js";
+import { betterInWords, rightDifference } from "../../../src/methods/stair/claim.js";
 import { method } from "../../../src/methods/stair/method.js";
 import { searchedPrompts, searchSettings, treePrompts } from "../../../src/methods/stair/settings.js";
 import type { TrialResult } from "../../../src/runs/evaluate.js";
@@ -44,10 +44,6 @@ test("right answers are compared on the prompts that both have; labels weigh the
   const { value, n } = rightDifference(a, b, createRng(1));
   expect([value, n]).toEqual([0.75, 3]); // unsafe: 1 of 1; safe: 1 of 2
   expect(rightDifference(a, a, createRng(1))).toMatchObject({ value: 0, low: 0, high: 0, n: 4 });
-  expect([isRight({ label: "safe", judgement: "degenerate" }), isRight({ label: "unsafe", judgement: "degenerate" })]).toEqual([
-    false,
-    false,
-  ]);
 });
 
 test("the quick profile takes at most ten minutes on two cores at 240 GFLOP/s, with ERPO's first stage and without", () => {

@@ -1,0 +1,22 @@
+/** The sum of some numbers; 0 of none. */
+export const sum = (values: readonly number[]): number => values.reduce((total, x) => total + x, 0);
+
+/** The mean of some numbers; NaN of none. */
+export const mean = (values: readonly number[]): number => sum(values) / values.length;
+
+/** The middle of some values, of an even number the mean of the two in the middle; NaN of none. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  if (sorted.length === 0) return Number.NaN;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/**
+ * Means over the beginning and over the end of a curve: whether a loss fell, which single noisy steps cannot tell.
+ * @param part of the values in each mean, in (0, 1]; at least one value
+ */
+export function endMeans(values: readonly number[], part: number): { first: number; last: number } {
+  const few = Math.max(1, Math.floor(values.length * part));
+  return { first: mean(values.slice(0, few)), last: mean(values.slice(-few)) };
+}
