@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { packageRoot } from "../../src/setup/paths.js";
+import { reason } from "../reason.js";
 import { newestRun } from "./pages.js";
 import { buildSite } from "./site.js";
 
@@ -33,6 +34,9 @@ try {
     for (const failure of failures) process.stderr.write(`docs: ${failure}\n`);
     if (failures.length > 0) process.exitCode = 1;
   }
+} catch (error) {
+  process.stderr.write(`docs: ${reason(error)}\n`);
+  process.exitCode = 1;
 } finally {
   rmSync(api, { recursive: true, force: true });
 }

@@ -23,7 +23,13 @@
     await Promise.all([load("minisearch.js"), load("search-data.js")]);
     const index = new MiniSearch({
       fields: ["title", "page", "text"],
-      searchOptions: { boost: { title: 4, page: 3 }, prefix: true, fuzzy: (term) => (term.length > 4 ? 0.2 : false), combineWith: "AND" },
+      searchOptions: {
+        boost: { title: 4, page: 3 },
+        boostDocument: (id) => (searchEntries[id].url.startsWith("api/") ? 0.5 : 1), // explanations before signatures
+        prefix: true,
+        fuzzy: (term) => (term.length > 4 ? 0.2 : false),
+        combineWith: "AND",
+      },
     });
     index.addAll(searchEntries.map((entry, id) => ({ id, ...entry })));
     return index;

@@ -20,20 +20,24 @@ export interface SearchEntry {
 const SEARCHED = 3000;
 
 /** What a reader does not read: pictures, data behind figures, digests. */
-const LEFT_OUT = new Set(["svg", "script", "style", "nav", "math"]);
+const LEFT_OUT = new Set(["h1", "svg", "script", "style", "nav", "math"]);
+/** What ends a word although no space is there. */
+const APART = new Set(["td", "th", "li", "p", "pre", "summary", "figcaption"]);
 
 /**
  * The parts of a page's content.
  * @param content HTML of the page's `main`
+ * @param whole the page is one part: its sections are not worth finding by themselves
  */
-export function searchEntries(page: string, url: string, content: string): SearchEntry[] {
+export function searchEntries(page: string, url: string, content: string, whole = false): SearchEntry[] {
   const entries: SearchEntry[] = [{ page, title: "", url, text: "" }];
   let outside = 0;
   let heading = false;
   const parser = new Parser({
     onopentag(name, { id, class: classes = "" }) {
+      if (APART.has(name)) entries.at(-1)!.text += " ";
       if (outside > 0 || LEFT_OUT.has(name) || classes === "data" || classes === "provenance") outside++;
-      else if (/^h[2-6]$/.test(name) && id) {
+      else if (!whole && /^h[2-6]$/.test(name) && id) {
         heading = true;
         entries.push({ page, title: "", url: `${url}#${id}`, text: "" });
       }
@@ -46,7 +50,7 @@ export function searchEntries(page: string, url: string, content: string): Searc
     },
     onclosetag(name) {
       if (outside > 0) outside--;
-      else if (/^h[1-6]$/.test(name)) heading = false;
+      else if (/^h[2-6]$/.test(name)) heading = false;
     },
   });
   parser.end(content);

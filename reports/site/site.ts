@@ -88,7 +88,7 @@ export async function buildSite({ root, output, run, api }: SiteOptions): Promis
   }
 
   const navigation = parts.map(({ name, files }): NavigationSection => {
-    const there = [...(name === "Reference" && api !== undefined ? ["api/README.md"] : []), ...files].filter((file) => pages.has(file));
+    const there = [...(name === "Reference" && api !== undefined ? [LIBRARY] : []), ...files].filter((file) => pages.has(file));
     return { name, pages: there.map((file) => ({ title: pages.get(file)!.document.title, url: pageUrl(file) })) };
   });
   const copied = new Set<string>();
@@ -114,7 +114,7 @@ export async function buildSite({ root, output, run, api }: SiteOptions): Promis
     if (!page.source) failures.push(...page.document.warnings.map((warning) => `${page.file}: ${warning}`));
     const html = await shellHTML({ title, url, navigation, headings, content, kind: page.source ? "notebook" : "text" });
     written.set(url, page.source ? sealPage(html, page.source.provenance) : html);
-    entries.push(...searchEntries(title, url, content));
+    entries.push(...searchEntries(title, url, content, page.file.startsWith("api/") && page.file !== LIBRARY));
   }
 
   const css = { path: "assets/site.css", content: styleSheet("html/style.css") + styleSheet("site/site.css") };
@@ -130,6 +130,8 @@ export async function buildSite({ root, output, run, api }: SiteOptions): Promis
   return { pages: [...written.keys()], executed: set.sources.filter(wasRun).length, failures };
 }
 
+/** The page that leads to the library's pages. */
+const LIBRARY = "api/README.md";
 /** A file that only a site has. */
 const MARK = "assets/search-data.js";
 

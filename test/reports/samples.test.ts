@@ -24,8 +24,10 @@ test("blocks of TypeScript are found with their lines", () => {
   ]);
 });
 
-test("every sample has the library's types, as a module of its own", () => {
-  const files = new Map(samples.map(({ code }, i) => [join(root, `sample-${i}.ts`), `${code}\nexport {};\n`]));
+test("every sample has the library's types, as a module of its own; a fault is told with its page and line", () => {
+  const wrong = { page: "wrong.md", line: 7, code: 'import { wilson } from "erpo";\nwilson("3", 4);\n' };
+  const all = [...samples, wrong];
+  const files = new Map(all.map(({ code }, i) => [join(root, `sample-${i}.ts`), `${code}\nexport {};\n`]));
   const options: ts.CompilerOptions = {
     target: ts.ScriptTarget.ES2022,
     lib: ["lib.es2023.d.ts", "lib.esnext.disposable.d.ts"],
@@ -45,12 +47,12 @@ test("every sample has the library's types, as a module of its own", () => {
     return own === undefined ? getSourceFile(file, target) : ts.createSourceFile(file, own, target);
   };
   const found = ts.getPreEmitDiagnostics(ts.createProgram([...files.keys()], options, host)).map(({ file, start = 0, messageText }) => {
-    const message = ts.flattenDiagnosticMessageText(messageText, " ");
-    const { page, line } = samples[Number(/sample-(\d+)/.exec(file?.fileName ?? "")?.[1])] ?? { page: file?.fileName, line: 0 };
-    return `${page}:${line + (file?.getLineAndCharacterOfPosition(start).line ?? 0)}: ${message}`;
+    const { page, line } = all[Number(/sample-(\d+)/.exec(file?.fileName ?? "")?.[1])] ?? { page: file?.fileName, line: 0 };
+    const place = `${page}:${line + (file?.getLineAndCharacterOfPosition(start).line ?? 0)}`;
+    return `${place}: ${ts.flattenDiagnosticMessageText(messageText, " ")}`;
   });
   expect(samples.length).toBeGreaterThan(15);
-  expect(found).toEqual([]);
+  expect(found).toEqual([expect.stringMatching(/^wrong\.md:8: Argument of type 'string'/)]);
 });
 
 const cheap = samples.filter(({ code }) => !/\b(?:openRun|loadModel|fetch)\(/.test(code));
