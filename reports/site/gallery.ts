@@ -3,7 +3,7 @@ import type { ReportDocument } from "../document/model.js";
 import { type Cell, type CodeCell, cellTags, type DisplayOutput } from "../notebook/types.js";
 import type { Source } from "../set.js";
 import { documentOf, shownCell, textCell } from "./pages.js";
-import { runSample } from "./samples.js";
+import { runSample, samplesIn } from "./samples.js";
 
 const VEGA_LITE = "application/vnd.vegalite.v6+json";
 /** Rows of a specification's data that are printed. */
@@ -24,18 +24,17 @@ export async function galleryDocument(
   link: (source: Source) => string,
 ): Promise<ReportDocument> {
   const cells: Cell[] = [];
-  for (const piece of markdown.split(/^(?=```ts$)/m)) {
-    const code = /^```ts\n([\s\S]*?)^```$/m.exec(piece);
-    if (!code?.[1] || code.index !== 0) {
-      cells.push(textCell(piece));
-      continue;
-    }
-    cells.push(textCell(code[0]));
-    for (const { data, metadata } of await runSample(code[1])) cells.push(shownCell(data, metadata), ...specification(data[VEGA_LITE]));
-    const kind = /\bfigure\(\s*(\w+)\(/.exec(code[1])?.[1];
+  const lines = markdown.split("\n");
+  let next = 0;
+  for (const { code, line } of samplesIn(markdown)) {
+    const end = line + code.split("\n").length - 1; // of the block, fence included
+    cells.push(textCell(lines.slice(next, end).join("\n")));
+    next = end;
+    for (const { data, metadata } of await runSample(code)) cells.push(shownCell(data, metadata), ...specification(data[VEGA_LITE]));
+    const kind = /\bfigure\(\s*(\w+)\(/.exec(code)?.[1];
     if (kind !== undefined) cells.push(...fromNotebook(kind, notebooks, link));
-    cells.push(textCell(piece.slice(code[0].length)));
   }
+  cells.push(textCell(lines.slice(next).join("\n")));
   return documentOf(cells, basename(path));
 }
 

@@ -79,11 +79,20 @@ export function documentOf(cells: Notebook["cells"], path: string): ReportDocume
 
 /** A Markdown file as a document; a picture in SVG that stands on a line of its own becomes a figure. */
 export function markdownDocument(path: string): ReportDocument {
-  const pieces = readFileSync(path, "utf8").split(/^!\[([^\]\n]*)\]\(([^)\n:]+\.svg)\)$/m);
-  const cells = pieces.flatMap((piece, i): Notebook["cells"] => {
-    if (i % 3 === 0) return [textCell(piece)];
-    if (i % 3 === 2) return [];
-    return [shownCell({ "image/svg+xml": readFileSync(join(dirname(path), pieces[i + 1]!), "utf8") }, { "fig-alt": piece })];
-  });
+  const cells: Notebook["cells"] = [];
+  let text: string[] = [];
+  const flush = () => {
+    cells.push(textCell(text.join("\n")));
+    text = [];
+  };
+  for (const line of readFileSync(path, "utf8").split("\n")) {
+    const [, alt, file] = /^!\[([^\]]*)\]\(([^():]+)\)$/.exec(line) ?? [];
+    if (!file?.endsWith(".svg")) text.push(line);
+    else {
+      flush();
+      cells.push(shownCell({ "image/svg+xml": readFileSync(join(dirname(path), file), "utf8") }, { "fig-alt": alt }));
+    }
+  }
+  flush();
   return documentOf(cells, basename(path));
 }

@@ -19,8 +19,8 @@ export interface SearchEntry {
 /** Characters of a part that are searched: a part is found by its beginning, and the file stays small. */
 const SEARCHED = 3000;
 
-/** What a reader does not read: pictures, data behind figures, digests. */
-const LEFT_OUT = new Set(["h1", "svg", "script", "style", "nav", "math"]);
+/** What nobody looks for: elements and classes. The page's title is searched by itself. */
+const LEFT_OUT = new Set(["h1", "svg", "script", "style", "nav", "math", "heading-number", "anchor", "data", "provenance"]);
 /** What ends a word although no space is there. */
 const APART = new Set(["td", "th", "li", "p", "pre", "summary", "figcaption"]);
 
@@ -36,7 +36,7 @@ export function searchEntries(page: string, url: string, content: string, whole 
   const parser = new Parser({
     onopentag(name, { id, class: classes = "" }) {
       if (APART.has(name)) entries.at(-1)!.text += " ";
-      if (outside > 0 || LEFT_OUT.has(name) || classes === "data" || classes === "provenance") outside++;
+      if (outside > 0 || LEFT_OUT.has(name) || LEFT_OUT.has(classes)) outside++;
       else if (!whole && /^h[2-6]$/.test(name) && id) {
         heading = true;
         entries.push({ page, title: "", url: `${url}#${id}`, text: "" });
@@ -58,9 +58,7 @@ export function searchEntries(page: string, url: string, content: string, whole 
   return entries
     .map((entry) => ({
       ...entry,
-      title: plain(entry.title)
-        .replace(/^[\d.]+ |#$/g, "")
-        .trim(),
+      title: plain(entry.title),
       text: plain(entry.text).slice(0, SEARCHED),
     }))
     .filter(({ title, text }) => title !== "" || text !== "");
@@ -73,6 +71,6 @@ export function searchFiles(entries: readonly SearchEntry[]): OutputFile[] {
   return [
     { path: "assets/minisearch.js", content: `/*! MiniSearch\n${licence}*/\n${code!.replace(/^\/\/# sourceMappingURL=.*$/m, "")}` },
     { path: "assets/search-data.js", content: `var searchEntries = ${JSON.stringify(entries)};\n` },
-    { path: "assets/search.js", content: readFileSync(join(packageRoot(), "reports", "site", "search.js"), "utf8") },
+    { path: "assets/search-box.js", content: readFileSync(join(packageRoot(), "reports", "site", "search-box.js"), "utf8") },
   ];
 }

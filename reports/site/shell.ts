@@ -74,7 +74,7 @@ ${folded}${content}
 <nav class="pages" id="pages" aria-label="All pages">
 ${sections.join("\n")}
 </nav>
-<script src="${to("assets/search.js")}"></script>
+<script src="${to("assets/search-box.js")}"></script>
 </body>
 </html>
 `;
