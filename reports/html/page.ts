@@ -12,9 +12,13 @@ import type { MarkdownWriter } from "./render-markdown.js";
 
 const POLICY = "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
+/** A style sheet of this folder, without comments and line breaks. */
+export const styleSheet = (file: string): string =>
+  readFileSync(join(packageRoot(), "reports", file), "utf8").replace(/\/\*[\s\S]*?\*\/\s*|\n\s*/g, "");
+
 /** A whole page: no scripts, nothing loaded from elsewhere. `body` must be safe HTML. */
 export async function pageHTML(title: string, body: string): Promise<string> {
-  const css = readFileSync(join(packageRoot(), "reports", "html", "style.css"), "utf8").replace(/\/\*[\s\S]*?\*\/\s*|\n\s*/g, "");
+  const css = styleSheet("html/style.css");
   const font = await mathFontCSS(body);
   return `<!DOCTYPE html>
 <html lang="en">
@@ -57,7 +61,8 @@ ${[header, warnings, content, notes, references(document), provenanceHTML(proven
   return sealPage(await pageHTML(document.title, body), provenance);
 }
 
-function made({ execution }: Provenance): string {
+/** The line that says when the notebook was run; nothing where no executor has noted it. */
+export function made({ execution }: Provenance): string {
   if (!execution) return "";
   const day = execution.started.slice(0, 10);
   return `<p class="made">Run on <time datetime="${escapeHTML(execution.started)}">${escapeHTML(day)}</time> in ${duration(execution.seconds)}</p>\n`;
@@ -75,7 +80,8 @@ function contents(document: ReportDocument): string {
   return `<nav aria-label="Contents"><details open><summary>Contents</summary>\n<ul>\n${items.join("\n")}\n</ul></details></nav>\n`;
 }
 
-function footnotes(document: ReportDocument, markdown: MarkdownWriter): string {
+/** The footnotes, as a section at the page's end. */
+export function footnotes(document: ReportDocument, markdown: MarkdownWriter): string {
   if (!document.footnotes.length) return "";
   const items = document.footnotes.map(({ number, mentions, tokens }) => {
     const back = Array.from(
@@ -88,7 +94,8 @@ function footnotes(document: ReportDocument, markdown: MarkdownWriter): string {
   return `<section aria-labelledby="report-footnotes">\n<h2 id="report-footnotes">Footnotes</h2>\n<ol>\n${items.join("\n")}\n</ol>\n</section>`;
 }
 
-function references(document: ReportDocument): string {
+/** The entries that a document cites, as a section at the page's end. */
+export function references(document: ReportDocument): string {
   if (!document.citations.length) return "";
   const items = document.citations.map((key, i) => {
     const { text, title, rest, url } = describeEntry(document.bibliography.get(key)!);

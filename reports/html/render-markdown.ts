@@ -32,7 +32,7 @@ export class MarkdownWriter {
   private readonly marked: Marked;
   private attachments: Record<string, Record<string, string>> = {};
 
-  constructor(private readonly links: Links) {
+  constructor(protected readonly links: Links) {
     const writer = this;
     const inline = (name: string, renderer: (token: never) => string) =>
       ({ name, renderer: renderer as never }) as unknown as TokenizerAndRendererExtension;
@@ -107,7 +107,7 @@ export class MarkdownWriter {
       this.links.warn(`reference @${label} leads nowhere`);
       return `<span class="unresolved">@${escapeHTML(label)}</span>`;
     }
-    const file = target.stem === document.stem ? "" : `${encodeURIComponent(target.stem)}.html`;
+    const file = target.stem === document.stem ? "" : this.page(target.stem);
     return `<a class="reference" href="${file}#${label}">${escapeHTML(target.text)}</a>`;
   }
 
@@ -129,8 +129,13 @@ export class MarkdownWriter {
     return found && `data:${found.mime};base64,${found.base64}`;
   }
 
+  /** Where the page of another document of the set is. */
+  protected page(stem: string): string {
+    return `${encodeURIComponent(stem)}.html`;
+  }
+
   /** Links between notebooks become links between reports. */
-  private href(href: string): string | undefined {
+  protected href(href: string): string | undefined {
     if (/^(?:https?:|mailto:|#)/i.test(href)) return href;
     if (/^[a-z][\w+.-]*:|^\/\//i.test(href)) return undefined;
     const notebook = /^(?:\.\/)?([^/#]+)\.ipynb(#.*)?$/.exec(href);
