@@ -80,6 +80,7 @@ export {
 } from "./evaluation/intervals.js";
 export { type Judge, type JudgedAnswer, phraseJudge, ruleJudge } from "./evaluation/judges.js";
 export { type LabelReport, type LabelShares, labelReport, type SuiteBalance } from "./evaluation/labels.js";
+export { type Look, type LookedTurn, type LookOptions, look } from "./evaluation/look.js";
 export { matchedBalance } from "./evaluation/matched.js";
 export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifference } from "./evaluation/paired.js";
 export { type GivenCompletion, policyLogps, policyTokenLogps } from "./evaluation/policy-logps.js";
@@ -88,7 +89,7 @@ export { type Reliability, type ReliabilityBin, reliability } from "./evaluation
 export { type AnswerShares, answerIn, type JudgedRow, type SuiteMetrics } from "./evaluation/report.js";
 export type { Response } from "./evaluation/respond.js";
 export { type ScoreOptions, scorePolicyPairs } from "./evaluation/score-policy.js";
-export { aucDifferenceInWords, comparisonInWords } from "./evaluation/sentences.js";
+export { aucDifferenceInWords, comparisonInWords, sharesInWords } from "./evaluation/sentences.js";
 export { type Spread, spread } from "./evaluation/spread.js";
 export { type SuiteName, suiteNames, suiteRows, take } from "./evaluation/suites.js";
 export type { Trial } from "./evaluation/trial.js";
@@ -144,7 +145,10 @@ export {
   trainingCurves,
   type ValueOptions,
   type VegaLiteSpec,
+  type View,
+  type ViewedTurn,
   value,
+  viewer,
 } from "./figures/index.js";
 // a reader: notebook or terminal
 export {

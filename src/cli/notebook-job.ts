@@ -1,6 +1,8 @@
 import { existsSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Span } from "../methods/erpo/duration.js";
+import type { TrainingSpeed } from "../methods/erpo/three-steps.js";
 import type { Profile } from "../runs/profile.js";
 import { packageRoot } from "../setup/paths.js";
 import { assertWritable, defaultModel, wholeNumber } from "./output.js";
@@ -15,7 +17,7 @@ export interface JobOptions {
 
 /** `--profile` of every command that asks how much is to be done. */
 export const profileOption = (): Option =>
-  new Option("--profile <name>", "how much to do: quick, full, tiny, or a JSON file that extends one of them")
+  new Option("--profile <name>", "how much to do: demo (minutes), quick, full, tiny (for tests), or a JSON file that extends one of them")
     .argParser(profileChoice)
     .default("quick");
 
@@ -29,17 +31,19 @@ export const withJobOptions = (command: Command): Command =>
 
 /** A profile's name or file, as it was given. */
 function profileChoice(given: string): string {
-  if (["quick", "full", "tiny"].includes(given) || given.endsWith(".json")) return given;
-  throw new InvalidArgumentError("Allowed choices are quick, full, tiny and JSON files (NAME.json).");
+  if (["demo", "quick", "full", "tiny"].includes(given) || given.endsWith(".json")) return given;
+  throw new InvalidArgumentError("Allowed choices are demo, quick, full, tiny and JSON files (NAME.json).");
 }
 
 /** A run's folder, checked, and the machine that is to work in it. */
 export interface Job {
   dir: string;
   profile: Profile;
-  /** What `measure` says of the device, and what the model multiplies each token with: see `notebookSeconds`. */
+  /** What `measure` says of the device, and what its training steps say of the model: see `notebookSeconds`. */
   gflops: number;
   parameters: number;
+  /** What three steps of training said. */
+  speed: TrainingSpeed;
   /** The parameters of a notebook, whose paths are relative to its folder. */
   notebookParameters(notebook: string): Record<string, string | number>;
 }
@@ -58,17 +62,23 @@ export async function prepareJob({ profile: given, seed, model, run }: JobOption
   const { makeReady } = await import("../setup/ready.js");
   await makeReady(say);
   const { checkModel } = await import("../model/load.js");
-  const config = await checkModel(model, { log: say });
+  await checkModel(model, { log: say });
   const { earlierRun } = await import("../runs/run.js");
   earlierRun(dir, chosen, seed); // before its notebooks are written over
   assertWritable(join(dir, "run.json"));
-  const [{ measure }, { multipliedParameters }] = await Promise.all([import("../setup/doctor.js"), import("../model/footprint.js")]);
+  const [{ measure }, { threeSteps }, { parametersBySpeed }] = await Promise.all([
+    import("../setup/doctor.js"),
+    import("../methods/erpo/three-steps.js"),
+    import("../methods/erpo/duration.js"),
+  ]);
+  const speed = await threeSteps(model, chosen);
   const { gflops } = await measure();
   return {
     dir,
     profile: chosen,
     gflops,
-    parameters: multipliedParameters(config),
+    parameters: parametersBySpeed(gflops, speed.tokensPerSecond),
+    speed,
     notebookParameters(notebook) {
       const fromNotebook = (path: string) => relative(dirname(notebook), resolve(path));
       const profileName = isProfileFile(given) ? fromNotebook(given) : given;
@@ -80,24 +90,31 @@ export async function prepareJob({ profile: given, seed, model, run }: JobOption
 /** One of erpo's own notebooks, in whose folder it is run, whatever its executed copy is written to. */
 export const ownNotebook = (name: string): string => join(packageRoot(), "notebooks", `${name}.ipynb`);
 
-/** Runs notebooks one after the other, each saved after every cell. */
-export async function notebookRunner(job: Job): Promise<(notebook: string, output: string) => Promise<string>> {
-  const [{ executeNotebook }, { progressLine }] = await Promise.all([
+/** Runs one of a job's notebooks. @returns the file that was written, and how long it took */
+export type RunNotebook = (notebook: string, output: string) => Promise<{ output: string; seconds: number }>;
+
+/**
+ * Runs notebooks one after the other, each saved after every cell; says meanwhile what is computed.
+ * @param left what is left of the job when the running notebook has taken so many seconds; null where that is not known
+ */
+export async function notebookRunner(
+  { dir, notebookParameters }: Job,
+  left: (running: number) => Span | null = () => null,
+): Promise<RunNotebook> {
+  const [{ executeNotebook }, { jobProgress }] = await Promise.all([
     import("../../reports/execute/execute.js"),
-    import("../../reports/execute/progress.js"),
+    import("./job-progress.js"),
   ]);
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
   return async (notebook, output) => {
-    const line = progressLine(process.stderr);
+    const progress = jobProgress(process.stderr, dir, left);
     try {
-      const options = { output, parameters: job.notebookParameters(notebook), signal: stop.signal, onProgress: line.show };
+      const options = { output, parameters: notebookParameters(notebook), signal: stop.signal, onProgress: progress.show };
       const { output: written, seconds } = await executeNotebook(notebook, options);
-      line.clear();
-      say(`  ${seconds.toFixed(0)} s`);
-      return written;
+      return { output: written, seconds };
     } finally {
-      line.clear();
+      progress.clear();
     }
   };
 }

@@ -1,6 +1,7 @@
 import { join, relative } from "node:path";
 import type { Command } from "commander";
-import { type JobOptions, notebookRunner, ownNotebook, prepareJob, say, withJobOptions } from "./notebook-job.js";
+import type { Timed } from "../methods/erpo/duration.js";
+import { type Job, type JobOptions, notebookRunner, ownNotebook, prepareJob, say, withJobOptions } from "./notebook-job.js";
 
 interface StartOptions extends JobOptions {
   dryRun?: boolean;
@@ -21,28 +22,46 @@ async function start({ dryRun, ...options }: StartOptions): Promise<void> {
     return;
   }
   const began = performance.now();
-  const job = await prepareJob(options);
-  const { dir, gflops, parameters } = job;
-  const [{ durations, inWords, totalSeconds }, { mainNotebooks }] = await Promise.all([
-    import("../methods/erpo/duration.js"),
-    import("../methods/erpo/plan.js"),
-  ]);
-  const time = inWords(totalSeconds(durations(job.profile, gflops, parameters)));
-  say(`${Math.round(gflops)} GFLOP/s in a matrix product: the ${job.profile.name} profile takes about ${time} here`);
-  say(`everything is kept in ${relative(process.cwd(), dir) || "."}: stop at any time, the same command goes on from there`);
-
-  const runNotebook = await notebookRunner(job);
-  const executed: string[] = [];
-  for (const [i, name] of mainNotebooks.entries()) {
-    say(`notebook ${i + 1} of ${mainNotebooks.length}: ${name}`);
-    executed.push(await runNotebook(ownNotebook(name), join(dir, "notebooks", `${name}.ipynb`)));
-  }
+  const executed = await runNotebooks(await prepareJob(options));
+  const { dir } = executed;
+  say("rendering the reports");
   const { renderReports } = await import("../../reports/report.js");
   const reports = join(dir, "reports");
-  const { failures } = await renderReports(executed, { output: reports, run: dir });
+  const { failures } = await renderReports(executed.notebooks, { output: reports, run: dir });
   if (failures.length > 0) throw new Error(failures[0]);
 
   say(`done in ${((performance.now() - began) / 60_000).toFixed(1)} minutes`);
   const { runSummary } = await import("../methods/erpo/summary.js");
   process.stdout.write(`${runSummary(dir)}\n\nreport: ${relative(process.cwd(), join(reports, "index.html"))}\n`);
+}
+
+/** Runs a profile's notebooks; says before each what it computes and how long that takes, corrected by what those before it took. */
+async function runNotebooks(job: Job): Promise<{ dir: string; notebooks: string[] }> {
+  const { dir, profile, gflops, parameters, speed } = job;
+  const [{ notebookSeconds, secondsLeft, spanInWords }, { leftToCompute, plan }] = await Promise.all([
+    import("../methods/erpo/duration.js"),
+    import("../methods/erpo/plan.js"),
+  ]);
+  const { finishedStages } = await import("../methods/method.js");
+  const planned = leftToCompute(plan(profile), finishedStages(dir));
+  const estimates = planned.map(({ work }) => notebookSeconds(work, gflops, parameters));
+  const timed: Timed[] = [];
+  let current = 0;
+  const left = (running: number) => secondsLeft(estimates.slice(current), running, timed, speed.bf16);
+
+  const kind = speed.bf16 ? "a processor with BF16 products" : "no processor with BF16 products: less is known of its time";
+  say(`three steps of training: ${speed.tokensPerSecond.toFixed(0)} tokens per second, ${kind}`);
+  say(`the ${profile.name} profile takes about ${spanInWords(left(0))} here, if nothing else runs`);
+  say(`everything is kept in ${relative(process.cwd(), dir) || "."}: stop at any time, the same command goes on from there`);
+  const runNotebook = await notebookRunner(job, left);
+  const notebooks: string[] = [];
+  for (const { notebook, work } of planned) {
+    say(`notebook ${current + 1} of ${planned.length}: ${notebook}`);
+    const { output, seconds } = await runNotebook(ownNotebook(notebook), join(dir, "notebooks", `${notebook}.ipynb`));
+    notebooks.push(output);
+    if (work.length > 0) timed.push({ estimated: estimates[current]!, took: seconds });
+    current++;
+    say(`  ${seconds.toFixed(0)} s${current < planned.length ? `; ${spanInWords(left(0))} left` : ""}`);
+  }
+  return { dir, notebooks };
 }
