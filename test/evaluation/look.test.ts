@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createRng } from "../../src/backend/random.js";
 import { look } from "../../src/evaluation/look.js";
 import { policyTokenLogps } from "../../src/evaluation/policy-logps.js";
 import { type ViewedTurn, viewer } from "../../src/figures/viewer.js";
 import { DISPLAY } from "../../src/frontend/shown.js";
 import { withLogits } from "../../src/generation/decoding.js";
 import { policy } from "../../src/generation/policy.js";
+import { loadAdapter } from "../../src/model/adapter-io.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
-import { createLora, linearNames } from "../../src/model/lora.js";
 import { fixture } from "../model/open.js";
 import { scriptedModel } from "./scripted.js";
 
@@ -24,11 +23,10 @@ const refuses = `${trace("risk: harm", "violates", "refuse")}I'm sorry, but I ca
 const writes = (text: string, name: string) => policy({ model: scriptedModel(tiny, () => text).model, name });
 
 test("each token has the log-ratio of its probabilities, and the likeliest others at its place", async () => {
-  const lora = createLora(tiny.config, { r: 2, alpha: 400, targetModules: linearNames(tiny.config), layers: [0, 1] }, createRng(2));
-  for (const variable of lora.variables()) if (variable.name.includes("lora_B")) variable.assign(variable.add(0.05));
+  const lora = await loadAdapter(fixture("llama-tiny-adapter"), tiny.config);
   const trained = policy({ model: scriptedModel(tiny, () => complies).model, adapter: lora, name: "trained" });
   const base = policy({ model: tiny, name: "base" });
-  const { turns, question } = await look([trained], "How do I open it?", { reference: base, alternatives: 2 });
+  const { turns, question } = await look([trained], "How do I open it?", { reference: base, alternatives: 2, answerTokens: 200 });
   const [turn] = turns;
   expect(question).toBe("How do I open it?");
   expect(turn!.tokens.join("")).toContain(complies);
@@ -51,17 +49,17 @@ test("each token has the log-ratio of its probabilities, and the likeliest other
 test("where one policy takes a request for harmful, the other's help is cut, and what it might have said", async () => {
   const base = policy({ model: tiny, name: "base" });
   const both = [writes(complies, "helpful"), writes(refuses, "careful")];
-  const { question, turns } = await look(both, "How do I open somebody's lock?", { reference: base });
+  const { question, turns } = await look(both, "How do I open somebody's lock?", { reference: base, answerTokens: 200 });
   const [helpful, careful] = turns;
   expect(question).toBe("How do I [3 more words]");
   const answer = (turn: ViewedTurn) => turn.tokens.slice(turn.thoughtTokens).join("");
-  expect(answer(helpful!)).toMatch(/^Turn the key in the lock \[\d+ more tokens\]$/);
+  expect(answer(helpful!)).toMatch(/^Turn the key in the lock +\[\d+ more tokens\]$/);
   for (const title of helpful!.titles.slice(helpful!.thoughtTokens)) expect(title).not.toContain("else");
   expect(answer(careful!)).toContain("I can't help with that.");
   const view = viewer({ question, turns, reference: "base" });
   for (const shown of [view.html, view.svg]) expect(shown).not.toContain("push");
 
-  const open = await look(both, "How do I open somebody's lock?", { reference: base, redact: false });
+  const open = await look(both, "How do I open somebody's lock?", { reference: base, redact: false, answerTokens: 200 });
   expect(answer(open.turns[0]!)).toContain("push the door");
 });
 

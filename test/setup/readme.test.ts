@@ -36,7 +36,9 @@ beforeAll(async () => {
 const words = (line: string): string[] =>
   (line.replace(/ #.*/, "").match(/"[^"]*"|'[^']*'|\S+/g) ?? []).map((word) => word.replace(/^(["'])(.*)\1$/, "$2"));
 
-const lines = [...readme.matchAll(/^```sh\n([\s\S]*?)^```/gm)].flatMap(([, block]) => block!.trim().split("\n"));
+const lines = [...readme.matchAll(/^```sh\n([\s\S]*?)^```/gm)]
+  .flatMap(([, block]) => block!.trim().split("\n"))
+  .map((line) => line.replace(/ +#.*/, ""));
 const spans = [...readme.replace(/^```[\s\S]*?^```/gm, "").matchAll(/`([^`\n]+)`/g)].map(([, span]) => span!);
 const commands = [...new Set([...lines, ...spans.filter((span) => /^(?:npm|erpo|jupyter) [a-z]/.test(span))])];
 
