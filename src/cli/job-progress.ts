@@ -40,7 +40,7 @@ export function jobProgress(
   };
 }
 
-/** `  1:42  1-sft/decision, step 120 of 476, loss 0.412, 830 tokens/s, 3 min left; the job: 18 to 25 min`; where nothing is computed, the cell and what it says. */
+/** `  1:42  1-sft/decision, step 120 of 476, loss 0.412, 830 tokens/s, 3 min left; 18 to 25 min left in all`; where nothing is computed, the cell and what it says. */
 export function progressText({ cell, cells, seconds, line }: Progress, doing: readonly Activity[], left: Span | null): string {
   const minutes = Math.floor(seconds / 60);
   const clock = `${minutes}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
@@ -48,7 +48,7 @@ export function progressText({ cell, cells, seconds, line }: Progress, doing: re
     .replace(/[\s\p{Cc}]+/gu, " ")
     .trim();
   const now = doing.length > 0 ? doing.map(inText).join(" | ") : [`cell ${cell} of ${cells}`, said].filter(Boolean).join(", ");
-  return `  ${clock}  ${now}${left ? `; the job: ${spanInWords(left)}` : ""}`;
+  return `  ${clock}  ${now}${left ? `; ${spanInWords(left)} left in all` : ""}`;
 }
 
 function inText(doing: Activity): string {

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Span } from "../methods/erpo/duration.js";
 import type { TrainingSpeed } from "../methods/erpo/three-steps.js";
@@ -66,18 +67,14 @@ export async function prepareJob({ profile: given, seed, model, run }: JobOption
   const { earlierRun } = await import("../runs/run.js");
   earlierRun(dir, chosen, seed); // before its notebooks are written over
   assertWritable(join(dir, "run.json"));
-  const [{ measure }, { threeSteps }, { parametersBySpeed }] = await Promise.all([
-    import("../setup/doctor.js"),
-    import("../methods/erpo/three-steps.js"),
-    import("../methods/erpo/duration.js"),
-  ]);
-  const speed = await threeSteps(model, chosen);
-  const { gflops } = await measure();
+  say("trying three steps of training, to say how long this takes");
+  const speed = await speedHere(model, chosen);
+  const { parametersBySpeed } = await import("../methods/erpo/duration.js");
   return {
     dir,
     profile: chosen,
-    gflops,
-    parameters: parametersBySpeed(gflops, speed.tokensPerSecond),
+    gflops: speed.gflops,
+    parameters: parametersBySpeed(speed.gflops, speed.tokensPerSecond),
     speed,
     notebookParameters(notebook) {
       const fromNotebook = (path: string) => relative(dirname(notebook), resolve(path));
@@ -85,6 +82,18 @@ export async function prepareJob({ profile: given, seed, model, run }: JobOption
       return { runDir: fromNotebook(dir), profileName, seed, modelName: existsSync(model) ? fromNotebook(model) : model };
     },
   };
+}
+
+/** What three steps of training, and a product of matrices, say of this machine. @throws SetupError with the line that the process failed with */
+async function speedHere(model: string, profile: Profile): Promise<TrainingSpeed & { gflops: number }> {
+  const [{ execute }, { SetupError }] = await Promise.all([import("../setup/execute.js"), import("../setup/files.js")]);
+  const script = fileURLToPath(new URL("./speed-process.js", import.meta.url));
+  const { code, output } = await execute(process.execPath, [script, model, JSON.stringify(profile)]);
+  const lines = output.trim().split("\n");
+  const said = lines.findLast((line) => line.startsWith('{"tokensPerSecond"'));
+  if (code === 0 && said !== undefined) return JSON.parse(said);
+  const cause = lines.find((line) => /^(?:\w*Error|Uncaught)/.test(line)) ?? lines.at(-1) ?? "";
+  throw new SetupError(`three steps of training failed: ${cause || `exit code ${code}`}`);
 }
 
 /** One of erpo's own notebooks, in whose folder it is run, whatever its executed copy is written to. */

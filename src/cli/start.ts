@@ -49,8 +49,8 @@ async function runNotebooks(job: Job): Promise<{ dir: string; notebooks: string[
   let current = 0;
   const left = (running: number) => secondsLeft(estimates.slice(current), running, timed, speed.bf16);
 
-  const kind = speed.bf16 ? "a processor with BF16 products" : "no processor with BF16 products: less is known of its time";
-  say(`three steps of training: ${speed.tokensPerSecond.toFixed(0)} tokens per second, ${kind}`);
+  const kind = speed.bf16 ? "a processor with BF16 products" : "a device without BF16 products or a GPU, of which less is known";
+  say(`${speed.tokensPerSecond.toFixed(0)} tokens per second in training, on ${kind}`);
   say(`the ${profile.name} profile takes about ${spanInWords(left(0))} here, if nothing else runs`);
   say(`everything is kept in ${relative(process.cwd(), dir) || "."}: stop at any time, the same command goes on from there`);
   const runNotebook = await notebookRunner(job, left);

@@ -22,7 +22,7 @@ export interface TrainingSpeed {
 const parts = ["chain", "brakes", "saddle", "lamp", "bell", "pedals", "tyres", "gears"];
 
 /**
- * The speed of three real steps of stage 1a, behind one that warms up: the model, the profile's adapter, and rows of the shape that decisions have. Nothing is kept, and the model is given back.
+ * The speed of three real steps of stage 1a, behind one that warms up: the model, the profile's adapter, and rows of the shape that decisions have. Nothing is kept.
  * @param model a built-in name or a path
  */
 export async function threeSteps(model: string, profile: Profile): Promise<TrainingSpeed> {
