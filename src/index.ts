@@ -81,6 +81,7 @@ export {
 } from "./evaluation/intervals.js";
 export { type Judge, type JudgedAnswer, phraseJudge, ruleJudge } from "./evaluation/judges.js";
 export { type LabelReport, type LabelShares, labelReport, type SuiteBalance } from "./evaluation/labels.js";
+export { type Look, type LookedTurn, type LookOptions, look } from "./evaluation/look.js";
 export { matchedBalance } from "./evaluation/matched.js";
 export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifference } from "./evaluation/paired.js";
 export { type GivenCompletion, policyLogps, policyTokenLogps } from "./evaluation/policy-logps.js";
@@ -98,7 +99,7 @@ export { type AnswerShares, answerIn, type JudgedRow, type SuiteMetrics } from "
 export type { Response } from "./evaluation/respond.js";
 export { answeredRight, compareAnswers } from "./evaluation/right-answers.js";
 export { type ScoreOptions, scorePolicyPairs } from "./evaluation/score-policy.js";
-export { aucDifferenceInWords, comparisonInWords, wantedInWords } from "./evaluation/sentences.js";
+export { aucDifferenceInWords, comparisonInWords, sharesInWords, wantedInWords } from "./evaluation/sentences.js";
 export { type Spread, spread } from "./evaluation/spread.js";
 export { type SuiteName, suiteNames, suiteRows, take } from "./evaluation/suites.js";
 export type { Trial } from "./evaluation/trial.js";
@@ -166,7 +167,10 @@ export {
   trainingCurves,
   type ValueOptions,
   type VegaLiteSpec,
+  type View,
+  type ViewedTurn,
   value,
+  viewer,
 } from "./figures/index.js";
 // a reader: notebook or terminal
 export {

@@ -95,6 +95,7 @@ const hints: [isWritten: (line: string) => boolean, hint: string][] = [
   ],
   [(line) => /\bprint\(/.test(line), "`console.log(...)` prints"],
   [(line) => /\b(True|False|None)\b/.test(line), "here they are true, false and null"],
+  [(line) => /^#\s/.test(line), "comments begin with //"],
 ];
 
 /** A line for somebody who knows Python, where a cell that cannot be run looks like it. */

@@ -21,7 +21,7 @@ export async function paysBeside(profile: Profile, model: string): Promise<boole
     import("../setup/doctor.js"),
   ]);
   const device = await openDevice();
-  if (device.kind !== "tensorflow" || isGpu(device) || availableParallelism() < 2) return false;
+  if (profile.notebooks !== "all" || device.kind !== "tensorflow" || isGpu(device) || availableParallelism() < 2) return false;
   return availableMemory().free > 2 * memoryNeeded(profile, await checkModel(model), { ...device, precision: "bf16" });
 }
 

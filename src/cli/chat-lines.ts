@@ -1,6 +1,6 @@
 import { printable } from "../data/printable.js";
 import { redactText } from "../data/redact.js";
-import { objects, type Turn } from "../evaluation/turn.js";
+import { foldedThought, objects, redactedWords, type Turn } from "../evaluation/turn.js";
 import { refuses } from "../exante/judge.js";
 
 /** How turns are shown. */
@@ -13,8 +13,6 @@ export interface Shown {
   width: number;
 }
 
-/** Words of a redacted answer. */
-const redactedWords = 6;
 /** The narrowest terminal on which two policies stand side by side, and the space between them. */
 const sideBySide = { width: 100, gap: 3 };
 
@@ -44,14 +42,11 @@ function heading(name: string, { tokens, thoughtTokens, seconds }: Turn): string
   return `[${name}] ${tokens} tokens${thought}, ${(tokens / seconds).toFixed(0)} per second`;
 }
 
-function thoughtLines({ completion, trace, suspicion, verdictProbability, thoughtTokens }: Turn, whole: boolean): string[] {
-  if (suspicion === null) return [];
-  const percent = (p: number) => `${(100 * p).toFixed(0)}%`;
-  const first = `risk ${percent(suspicion)}`;
-  if (!trace) return [`thought: ${first}; no whole trace${whole ? `: ${printable(completion)}` : ""}`];
-  const rule = trace.rule === null ? "no rule" : trace.rule;
-  const verdict = `${rule}: ${trace.verdict}${verdictProbability === null ? "" : ` ${percent(verdictProbability)}`}`;
-  const folded = printable(`thought: ${first}, ${trace.risk} > ${verdict} > ${trace.path ?? "no path"}`);
+function thoughtLines(turn: Turn, whole: boolean): string[] {
+  const { completion, trace, thoughtTokens } = turn;
+  const folded = foldedThought(turn);
+  if (folded === null) return [];
+  if (!trace) return [`${folded}${whole ? `: ${printable(completion)}` : ""}`];
   return whole && thoughtTokens > 0 ? [folded, ...trace.thought.split(/(?<=<\/(?:assess|verify|calibrate)>)/).map(printable)] : [folded];
 }
 

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { NotebookDuration } from "../methods/erpo/duration.js";
 import type { Diagnosis } from "../setup/doctor.js";
+import { defaultModel } from "./output.js";
 
 /** `erpo doctor`: what the machine is, what is missing, and the command that mends it. Exit code 1 when the main job cannot run. */
 export function register(program: Command): void {
@@ -10,7 +11,7 @@ export function register(program: Command): void {
     .option("--json", "the same for programs")
     .action(async ({ json }: { json?: boolean }) => {
       const { diagnose } = await import("../setup/doctor.js");
-      const diagnosis = await diagnose();
+      const diagnosis = await withKernelspec(await diagnose());
       const notebooks = diagnosis.gflops === null ? {} : await estimates(diagnosis.gflops);
       const table = async () => `${await asTable(diagnosis)}\n${await timeTable(notebooks)}`;
       process.stdout.write(json ? `${JSON.stringify({ ...diagnosis, notebooks }, null, 2)}\n` : await table());
@@ -18,20 +19,49 @@ export function register(program: Command): void {
     });
 }
 
-/** Estimated seconds of the notebooks, for each profile that people run. */
-async function estimates(gflops: number): Promise<Record<string, NotebookDuration[]>> {
-  const [{ durations }, { profile }] = await Promise.all([import("../methods/erpo/duration.js"), import("../runs/profile.js")]);
-  return Object.fromEntries(["quick", "full"].map((name) => [name, durations(profile(name), gflops)]));
+/** With the kernel that Jupyter finds: without one notebooks run by `erpo execute` only. */
+async function withKernelspec(diagnosis: Diagnosis): Promise<Diagnosis> {
+  const [{ listKernels }, { erpoCommand }] = await Promise.all([import("../../kernel/install.js"), import("../setup/paths.js")]);
+  const installed = listKernels().find(({ name }) => name === "erpo");
+  const lack = { what: "Jupyter does not know the kernel yet", mend: `${erpoCommand()} kernel install`, serious: false };
+  return {
+    ...diagnosis,
+    programs: { ...diagnosis.programs, kernelspec: installed?.folder ?? null },
+    problems: installed ? diagnosis.problems : [...diagnosis.problems, lack],
+  };
 }
 
-/** A row a notebook, a column a profile. */
+/** Estimated seconds of the notebooks, for each profile that people run. */
+async function estimates(gflops: number): Promise<Record<string, NotebookDuration[]>> {
+  const [{ durations, withSecondProcess }, { plan }, { profile }, { paysBeside }] = await Promise.all([
+    import("../methods/erpo/duration.js"),
+    import("../methods/erpo/plan.js"),
+    import("../runs/profile.js"),
+    import("./beside.js"),
+  ]);
+  const times = ["demo", "quick", "full"].map(async (name) => {
+    const chosen = profile(name);
+    const pays = await paysBeside(chosen, defaultModel).catch(() => false); // the model is not there yet
+    return [name, durations(pays ? withSecondProcess(plan(chosen)) : plan(chosen), gflops)] as const;
+  });
+  return Object.fromEntries(await Promise.all(times));
+}
+
+/** A row a notebook, a column a profile; a dash where a profile's job has not that notebook. */
 async function timeTable(notebooks: Record<string, NotebookDuration[]>): Promise<string> {
   const { inWords, totalSeconds } = await import("../methods/erpo/duration.js");
   const profiles = Object.values(notebooks);
   if (profiles.length === 0) return "";
+  const all = new Set(profiles.flat().map(({ notebook }) => notebook));
   const rows = [
     ["notebook, about", ...Object.keys(notebooks)],
-    ...profiles[0]!.map(({ notebook }, i) => [notebook, ...profiles.map((times) => inWords(times[i]!.seconds))]),
+    ...[...all].map((name) => [
+      name,
+      ...profiles.map((times) => {
+        const own = times.find(({ notebook }) => notebook === name);
+        return own ? inWords(own.seconds) : "-";
+      }),
+    ]),
     ["all", ...profiles.map((times) => inWords(totalSeconds(times)))],
   ];
   const width = Math.max(...rows.map(([name]) => name!.length)) + 2;

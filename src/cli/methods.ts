@@ -1,7 +1,17 @@
 import { join, relative } from "node:path";
 import type { Command } from "commander";
 import type { RelatedMethod } from "../methods/method.js";
-import { type Job, type JobOptions, notebookRunner, ownNotebook, prepareJob, profileOption, say, withJobOptions } from "./notebook-job.js";
+import {
+  type Job,
+  type JobOptions,
+  notebookRunner,
+  ownNotebook,
+  prepareJob,
+  profileOption,
+  type RunNotebook,
+  say,
+  withJobOptions,
+} from "./notebook-job.js";
 
 /** `erpo methods list | budgets | run NAME...`: the methods that ERPO is compared with. */
 export function register(program: Command): void {
@@ -78,13 +88,10 @@ async function byName(names: readonly string[], command: Command): Promise<Relat
 }
 
 /** Executes a method's notebook and renders its page. @returns the page */
-async function runMethod(
-  job: Job,
-  { name }: RelatedMethod,
-  runNotebook: (notebook: string, output: string) => Promise<string>,
-): Promise<string> {
+async function runMethod(job: Job, { name }: RelatedMethod, runNotebook: RunNotebook): Promise<string> {
   const output = join(job.dir, "methods", name);
-  const executed = await runNotebook(ownNotebook(`related/${name}`), join(output, `${name}.ipynb`));
+  const { output: executed, seconds } = await runNotebook(ownNotebook(`related/${name}`), join(output, `${name}.ipynb`));
+  say(`  ${seconds.toFixed(0)} s`);
   const { renderReports } = await import("../../reports/report.js");
   const { failures, written } = await renderReports([executed], { output, run: job.dir });
   if (failures.length > 0) throw new Error(failures[0]);

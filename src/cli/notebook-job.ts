@@ -1,6 +1,9 @@
 import { existsSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Span } from "../methods/erpo/duration.js";
+import type { TrainingSpeed } from "../methods/erpo/three-steps.js";
 import type { Profile } from "../runs/profile.js";
 import { packageRoot } from "../setup/paths.js";
 import { assertWritable, defaultModel, wholeNumber } from "./output.js";
@@ -15,7 +18,7 @@ export interface JobOptions {
 
 /** `--profile` of every command that asks how much is to be done. */
 export const profileOption = (): Option =>
-  new Option("--profile <name>", "how much to do: quick, full, tiny, or a JSON file that extends one of them")
+  new Option("--profile <name>", "how much to do: demo (minutes), quick, full, tiny (for tests), or a JSON file that extends one of them")
     .argParser(profileChoice)
     .default("quick");
 
@@ -29,17 +32,19 @@ export const withJobOptions = (command: Command): Command =>
 
 /** A profile's name or file, as it was given. */
 function profileChoice(given: string): string {
-  if (["quick", "full", "tiny"].includes(given) || given.endsWith(".json")) return given;
-  throw new InvalidArgumentError("Allowed choices are quick, full, tiny and JSON files (NAME.json).");
+  if (["demo", "quick", "full", "tiny"].includes(given) || given.endsWith(".json")) return given;
+  throw new InvalidArgumentError("Allowed choices are demo, quick, full, tiny and JSON files (NAME.json).");
 }
 
 /** A run's folder, checked, and the machine that is to work in it. */
 export interface Job {
   dir: string;
   profile: Profile;
-  /** What `measure` says of the device, and what the model multiplies each token with: see `notebookSeconds`. */
+  /** What `measure` says of the device, and what its training steps say of the model: see `notebookSeconds`. */
   gflops: number;
   parameters: number;
+  /** What three steps of training said. */
+  speed: TrainingSpeed;
   /** The parameters of a notebook, whose paths are relative to its folder. */
   notebookParameters(notebook: string): Record<string, string | number>;
 }
@@ -58,17 +63,19 @@ export async function prepareJob({ profile: given, seed, model, run }: JobOption
   const { makeReady } = await import("../setup/ready.js");
   await makeReady(say);
   const { checkModel } = await import("../model/load.js");
-  const config = await checkModel(model, { log: say });
+  await checkModel(model, { log: say });
   const { earlierRun } = await import("../runs/run.js");
   earlierRun(dir, chosen, seed); // before its notebooks are written over
   assertWritable(join(dir, "run.json"));
-  const [{ measure }, { multipliedParameters }] = await Promise.all([import("../setup/doctor.js"), import("../model/footprint.js")]);
-  const { gflops } = await measure();
+  say("trying three steps of training, to say how long this takes");
+  const speed = await speedHere(model, chosen);
+  const { parametersBySpeed } = await import("../methods/erpo/duration.js");
   return {
     dir,
     profile: chosen,
-    gflops,
-    parameters: multipliedParameters(config),
+    gflops: speed.gflops,
+    parameters: parametersBySpeed(speed.gflops, speed.tokensPerSecond),
+    speed,
     notebookParameters(notebook) {
       const fromNotebook = (path: string) => relative(dirname(notebook), resolve(path));
       const profileName = isProfileFile(given) ? fromNotebook(given) : given;
@@ -77,27 +84,46 @@ export async function prepareJob({ profile: given, seed, model, run }: JobOption
   };
 }
 
+/** What three steps of training, and a product of matrices, say of this machine. @throws SetupError with the line that the process failed with */
+async function speedHere(model: string, profile: Profile): Promise<TrainingSpeed & { gflops: number }> {
+  const [{ execute }, { SetupError }] = await Promise.all([import("../setup/execute.js"), import("../setup/files.js")]);
+  const script = fileURLToPath(new URL("./speed-process.js", import.meta.url));
+  const { code, output } = await execute(process.execPath, [script, model, JSON.stringify(profile)]);
+  const lines = output.trim().split("\n");
+  const said = lines.findLast((line) => line.startsWith('{"tokensPerSecond"'));
+  if (code === 0 && said !== undefined) return JSON.parse(said);
+  const cause = lines.find((line) => /^(?:\w*Error|Uncaught)/.test(line)) ?? lines.at(-1) ?? "";
+  throw new SetupError(`three steps of training failed: ${cause || `exit code ${code}`}`);
+}
+
 /** One of erpo's own notebooks, in whose folder it is run, whatever its executed copy is written to. */
 export const ownNotebook = (name: string): string => join(packageRoot(), "notebooks", `${name}.ipynb`);
 
-/** Runs notebooks one after the other, each saved after every cell. */
-export async function notebookRunner(job: Job): Promise<(notebook: string, output: string) => Promise<string>> {
-  const [{ executeNotebook }, { progressLine }] = await Promise.all([
+/** Runs one of a job's notebooks. @returns the file that was written, and how long it took */
+export type RunNotebook = (notebook: string, output: string) => Promise<{ output: string; seconds: number }>;
+
+/**
+ * Runs notebooks one after the other, each saved after every cell; says meanwhile what is computed.
+ * @param left what is left of the job when the running notebook has taken so many seconds; null where that is not known
+ */
+export async function notebookRunner(
+  { dir, notebookParameters }: Job,
+  left: (running: number) => Span | null = () => null,
+): Promise<RunNotebook> {
+  const [{ executeNotebook }, { jobProgress }] = await Promise.all([
     import("../../reports/execute/execute.js"),
-    import("../../reports/execute/progress.js"),
+    import("./job-progress.js"),
   ]);
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
   return async (notebook, output) => {
-    const line = progressLine(process.stderr);
+    const progress = jobProgress(process.stderr, dir, left);
     try {
-      const options = { output, parameters: job.notebookParameters(notebook), signal: stop.signal, onProgress: line.show };
+      const options = { output, parameters: notebookParameters(notebook), signal: stop.signal, onProgress: progress.show };
       const { output: written, seconds } = await executeNotebook(notebook, options);
-      line.clear();
-      say(`  ${seconds.toFixed(0)} s`);
-      return written;
+      return { output: written, seconds };
     } finally {
-      line.clear();
+      progress.clear();
     }
   };
 }

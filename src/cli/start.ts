@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join, relative } from "node:path";
 import type { Command } from "commander";
+import type { Timed } from "../methods/erpo/duration.js";
 import { type Job, type JobOptions, notebookRunner, ownNotebook, prepareJob, say, withJobOptions } from "./notebook-job.js";
 
 interface StartOptions extends JobOptions {
@@ -22,30 +23,12 @@ async function start({ dryRun, ...options }: StartOptions): Promise<void> {
     return;
   }
   const began = performance.now();
-  const job = await prepareJob(options);
-  const { dir, gflops, parameters } = job;
-  const [{ durations, inWords, totalSeconds }, { mainNotebooks }] = await Promise.all([
-    import("../methods/erpo/duration.js"),
-    import("../methods/erpo/plan.js"),
-  ]);
-  const time = inWords(totalSeconds(durations(job.profile, gflops, parameters)));
-  say(`${Math.round(gflops)} GFLOP/s in a matrix product: the ${job.profile.name} profile takes about ${time} here`);
-  say(`everything is kept in ${relative(process.cwd(), dir) || "."}: stop at any time, the same command goes on from there`);
-
-  const runNotebook = await notebookRunner(job);
-  const executed: string[] = [];
-  const stopBeside = await beside(job, options);
-  try {
-    for (const [i, name] of mainNotebooks.entries()) {
-      say(`notebook ${i + 1} of ${mainNotebooks.length}: ${name}`);
-      executed.push(await runNotebook(ownNotebook(name), join(dir, "notebooks", `${name}.ipynb`)));
-    }
-  } finally {
-    stopBeside();
-  }
+  const executed = await runNotebooks(await prepareJob(options), options);
+  const { dir } = executed;
+  say("rendering the reports");
   const { renderReports } = await import("../../reports/report.js");
   const reports = join(dir, "reports");
-  const { failures } = await renderReports(executed, { output: reports, run: dir });
+  const { failures } = await renderReports(executed.notebooks, { output: reports, run: dir });
   if (failures.length > 0) throw new Error(failures[0]);
 
   say(`done in ${((performance.now() - began) / 60_000).toFixed(1)} minutes`);
@@ -53,12 +36,50 @@ async function start({ dryRun, ...options }: StartOptions): Promise<void> {
   process.stdout.write(`${runSummary(dir)}\n\nreport: ${relative(process.cwd(), join(reports, "index.html"))}\n`);
 }
 
-/** Lets a second process compute what it can, where that pays and something is to be computed. @returns ends it */
-async function beside({ dir, profile }: Job, { profile: given, seed, model }: JobOptions): Promise<() => void> {
-  const [{ paysBeside, startBeside }, { lastBeside }] = await Promise.all([import("./beside.js"), import("../methods/erpo/beside.js")]);
-  if (existsSync(join(dir, lastBeside)) || !(await paysBeside(profile, model))) return () => {};
-  say("a second process trains the baseline and evaluates what is there, beside the notebooks");
-  return startBeside({ dir, profile: given, seed, model }, (problem) =>
-    say(`the second process: ${problem}; the notebooks go on and compute the rest themselves`),
+/** Runs a profile's notebooks; says before each what it computes and how long that takes, corrected by what those before it took. */
+async function runNotebooks(job: Job, options: JobOptions): Promise<{ dir: string; notebooks: string[] }> {
+  const { dir, profile, gflops, parameters, speed } = job;
+  const [{ notebookSeconds, secondsLeft, spanInWords, withSecondProcess }, { leftToCompute, plan }, { finishedStages }] = await Promise.all(
+    [import("../methods/erpo/duration.js"), import("../methods/erpo/plan.js"), import("../methods/method.js")],
   );
+  const whole = plan(profile);
+  const startSecond = await secondProcess(job, options);
+  const planned = leftToCompute(startSecond ? withSecondProcess(whole) : whole, finishedStages(dir));
+  const estimates = planned.map(({ work }) => notebookSeconds(work, gflops, parameters));
+  const timed: Timed[] = [];
+  let current = 0;
+  const left = (running: number) => secondsLeft(estimates.slice(current), running, timed, speed.bf16);
+
+  const kind = speed.bf16 ? "a processor with BF16 products" : "a device without BF16 products or a GPU, of which less is known";
+  say(`${speed.tokensPerSecond.toFixed(0)} tokens per second in training, on ${kind}`);
+  say(`the ${profile.name} profile takes about ${spanInWords(left(0))} here, if nothing else runs`);
+  say(`everything is kept in ${relative(process.cwd(), dir) || "."}: stop at any time, the same command goes on from there`);
+  const runNotebook = await notebookRunner(job, left);
+  const stopSecond = startSecond?.();
+  const notebooks: string[] = [];
+  try {
+    for (const { notebook, work } of planned) {
+      say(`notebook ${current + 1} of ${planned.length}: ${notebook}`);
+      const { output, seconds } = await runNotebook(ownNotebook(notebook), join(dir, "notebooks", `${notebook}.ipynb`));
+      notebooks.push(output);
+      if (work.length > 0) timed.push({ estimated: estimates[current]!, took: seconds });
+      current++;
+      say(`  ${seconds.toFixed(0)} s${current < planned.length ? `; ${spanInWords(left(0))} left` : ""}`);
+    }
+  } finally {
+    stopSecond?.();
+  }
+  return { dir, notebooks };
+}
+
+/** A second process that computes what it can beside the notebooks, where that pays and something is left for it. @returns begins it, which returns what ends it */
+async function secondProcess({ dir, profile }: Job, { profile: given, seed, model }: JobOptions): Promise<(() => () => void) | undefined> {
+  const [{ paysBeside, startBeside }, { lastBeside }] = await Promise.all([import("./beside.js"), import("../methods/erpo/beside.js")]);
+  if (existsSync(join(dir, lastBeside)) || !(await paysBeside(profile, model))) return undefined;
+  return () => {
+    say("a second process trains the baseline and evaluates policies beside the notebooks");
+    return startBeside({ dir, profile: given, seed, model }, (problem) =>
+      say(`the second process: ${problem}; the notebooks go on and compute the rest themselves`),
+    );
+  };
 }

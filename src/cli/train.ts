@@ -39,7 +39,8 @@ async function trainStage(config: RunConfig, signal: AbortSignal): Promise<void>
   const log = (line: string) => process.stderr.write(`${line}\n`);
   await openIn(config.precision, log);
   const model = await loadModel(config.model, { log });
-  let [last, total] = [0, 0];
+  const { inWords } = await import("../methods/erpo/duration.js");
+  let [last, total, seconds] = [0, 0, 0];
   const onPlan = (steps: number) => {
     total = steps;
   };
@@ -47,8 +48,9 @@ async function trainStage(config: RunConfig, signal: AbortSignal): Promise<void>
     for await (const step of reported(runTraining(config, model, { log, signal, onPlan }), config, log)) {
       last = step.step;
       if (process.stderr.isTTY) {
+        seconds = seconds === 0 ? step.step_seconds : 0.9 * seconds + 0.1 * step.step_seconds; // of a step, by the last ones
         const parts = [`step ${step.step}/${total}`, `loss ${step.loss.toFixed(4)}`, `${step.tokens_per_second.toFixed(0)} tokens/s`];
-        process.stderr.write(`\r${parts.join("  ")}   `);
+        process.stderr.write(`\r${[...parts, `${inWords(seconds * (total - step.step))} left`].join("  ")}\x1b[K`);
       }
     }
     if (process.stderr.isTTY) process.stderr.write("\n");

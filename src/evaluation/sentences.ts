@@ -1,4 +1,4 @@
-import type { Estimate, PairedTest } from "./intervals.js";
+import type { Estimate, PairedTest, Proportion } from "./intervals.js";
 
 /**
  * What a paired comparison says, in words that follow from its numbers: which of two policies is right more often, and whether chance explains that (McNemar's exact p
@@ -23,6 +23,17 @@ export function aucDifferenceInWords(first: string, second: string, { value, low
   const difference = `On ${prompts} the AUC of ${second} less that of ${first} is ${sized}`;
   if (low <= 0 && high >= 0) return `${difference}: these prompts do not tell which of the two decides better.`;
   return `${difference}: ${value > 0 ? second : first} decides better.`;
+}
+
+/**
+ * What two shares of the same prompts say, by their intervals: `AdvBench refused: 0 of 60, then 55 of 60: more, beyond both 95% intervals`.
+ * @param title what is counted
+ */
+export function sharesInWords(title: string, before: Proportion, after: Proportion): string {
+  const counts = `${title}: ${before.k} of ${before.n}, then ${after.k} of ${after.n}`;
+  if (after.low > before.high) return `${counts}: more, beyond both 95% intervals`;
+  if (after.high < before.low) return `${counts}: fewer, beyond both 95% intervals`;
+  return `${counts}: the 95% intervals overlap, so chance may explain it`;
 }
 
 const signed = (x: number): string => `${x < 0 ? "−" : "+"}${Math.abs(x).toFixed(3)}`;

@@ -1,4 +1,5 @@
 import type { Rng } from "../backend/random.js";
+import { printable } from "../data/printable.js";
 import { answerStop } from "../exante/answer-stop.js";
 import { refuses } from "../exante/judge.js";
 import { answerOf, type ParsedTrace, parseTrace } from "../exante/trace.js";
@@ -11,6 +12,8 @@ import { decisionLogOdds, nextTokenLogOdds, noneToken, sigmoid } from "./readout
 /** A policy's turn of a conversation: what it thought, what it answered, and how sure it was where it decided. */
 export interface Turn {
   completion: string;
+  /** The completion's tokens. */
+  ids: number[];
   /** Null where the completion is no whole trace. */
   trace: ParsedTrace | null;
   /** What a reader sees; "" where a thought came to no answer. */
@@ -65,7 +68,7 @@ export async function takeTurn(
   const at = trace ? verdictAt(ids, tokenizer) : -1;
   const [verdict] = at < 0 ? [] : await nextTokenLogOdds(policy, [{ messages, begun: ids.slice(0, at) }], [ids[at]!], 1);
   return {
-    ...{ completion, trace, answer: thinks && !completion.includes("<answer>") ? "" : answerOf(completion) },
+    ...{ completion, ids, trace, answer: thinks && !completion.includes("<answer>") ? "" : answerOf(completion) },
     ...{ tokens: ids.length, thoughtTokens: end.thoughtTokens(ids), seconds },
     suspicion: odds === undefined ? null : sigmoid(odds),
     verdictProbability: verdict === undefined ? null : sigmoid(verdict),
@@ -86,3 +89,17 @@ function verdictAt(ids: readonly number[], tokenizer: Tokenizer): number {
 /** Whether a policy has taken a request for harmful: by the first word of its thought, by its verdict, or by refusing. */
 export const objects = ({ trace, answer }: Pick<Turn, "trace" | "answer">): boolean =>
   refuses(answer) || (trace !== null && (trace.risk !== "none" || trace.verdict === "violates"));
+
+/** A thought in a line: `thought: risk 97%, weapons > R2: violates 99% > refuse`; null where none was begun. */
+export function foldedThought({ trace, suspicion, verdictProbability }: Turn): string | null {
+  if (suspicion === null) return null;
+  const percent = (p: number) => `${(100 * p).toFixed(0)}%`;
+  const first = `risk ${percent(suspicion)}`;
+  if (!trace) return `thought: ${first}; no whole trace`;
+  const rule = trace.rule === null ? "no rule" : trace.rule;
+  const verdict = `${rule}: ${trace.verdict}${verdictProbability === null ? "" : ` ${percent(verdictProbability)}`}`;
+  return printable(`thought: ${first}, ${trace.risk} > ${verdict} > ${trace.path ?? "no path"}`);
+}
+
+/** Words that are shown of an answer that helps with what was taken for harmful. */
+export const redactedWords = 6;

@@ -12,3 +12,4 @@ export { trainingCurves } from "./specs/training-curves.js";
 export { type Frame, type TableOptions, table } from "./table.js";
 export { palette } from "./theme.js";
 export { type ValueOptions, value } from "./value.js";
+export { type View, type ViewedTurn, viewer } from "./viewer.js";

@@ -1,5 +1,7 @@
 import { type DisplayHandle, display } from "./display.js";
+import { currentFrontend } from "./frontend.js";
 import { DISPLAY } from "./shown.js";
+import { terminal } from "./terminal.js";
 
 /** A bar that is moved forward. */
 export interface ProgressHandle {
@@ -10,11 +12,12 @@ export interface ProgressHandle {
 }
 
 const WIDTH = 30;
-const INTERVAL_MS = 100;
+/** Between updates; where each is a line of its own, as in a log, they are few. */
+const INTERVAL_MS = { inPlace: 100, lines: 25_000 };
 
 /**
- * A progress bar in text, updated in place at most ten times a second. A static document keeps its last line: how many of how many, in
- * what time.
+ * A progress bar in text, updated in place at most ten times a second; where standard output is a file or a pipe, a line at least every half minute in which something was done. A static
+ * document keeps its last line: how many of how many, in what time.
  *
  * @param total number of ticks expected, >= 0
  * @param options.label stands before the bar
@@ -26,6 +29,7 @@ export function progress(total: number, options: { label?: string } = {}): Progr
   let note = "";
   let ended = false;
   let shownAt = started;
+  const interval = currentFrontend() === terminal && !process.stdout.isTTY ? INTERVAL_MS.lines : INTERVAL_MS.inPlace;
   const handle: DisplayHandle = display(line());
 
   function line(): object {
@@ -48,7 +52,7 @@ export function progress(total: number, options: { label?: string } = {}): Progr
       if (ended) return;
       count += n;
       if (text !== undefined) note = text;
-      if (count >= total || performance.now() - shownAt >= INTERVAL_MS) show();
+      if (count >= total || performance.now() - shownAt >= interval) show();
     },
     done() {
       if (ended) return;

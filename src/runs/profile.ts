@@ -13,6 +13,8 @@ import type { DecisionPlace } from "../exante/trace.js";
 export interface Profile {
   /** A folder's name: of letters, digits, dots, hyphens and underscores. */
   name: string;
+  /** What `erpo start` runs: "all", the six notebooks of the main job with baselines and attacks; "demo", one that trains the stages and holds the last against the base model. */
+  notebooks: "all" | "demo";
   /** LoRA rank and the first of the adapted layers as a share of the depth; alpha is twice the rank. */
   rank: number;
   firstLayer: number;
@@ -55,6 +57,7 @@ export type ProfileChange = { [Field in keyof Profile]?: Profile[Field] extends 
 /** For two CPU cores. Decisions are learned from all prompts once, which takes 240,000 tokens: with half of that the first word's AUC on dev is .89 in the place of .93. */
 const quick: Profile = {
   name: "quick",
+  notebooks: "all",
   rank: 16,
   firstLayer: 1 / 3,
   stage1: {
@@ -78,6 +81,18 @@ const full: Profile = {
   answerTokens: 48,
 };
 
+/** For a class and for the impatient: three minutes of two CPU cores, in one notebook, without baselines. */
+const demo: Profile = {
+  ...quick,
+  name: "demo",
+  notebooks: "demo",
+  stage1: { ...quick.stage1, decisionTokens: 40_000, traceTokens: 16_000 },
+  stage2: { prompts: 8, rate: 2e-4 },
+  stage3: { ...quick.stage3, rounds: 1, prompts: 8, samples: 2 },
+  evaluation: { prompts: 30, attackPrompts: 10, devPrompts: 20, gatePrompts: 8 },
+  answerTokens: 16,
+};
+
 /** For tests: every stage runs, nothing is learned. */
 const tiny: Profile = {
   ...quick,
@@ -91,7 +106,7 @@ const tiny: Profile = {
   answerTokens: 8,
 };
 
-const builtIn: readonly Profile[] = [quick, full, tiny];
+const builtIn: readonly Profile[] = [quick, full, demo, tiny];
 
 /** The names of the built-in profiles. */
 export const profileNames: readonly string[] = builtIn.map(({ name }) => name);
@@ -157,6 +172,7 @@ const schema: z.ZodType<Profile> = z.strictObject({
   name: z
     .string(wrong("must be text"))
     .regex(/^[\w-][\w.-]*$/, "must be of letters, digits, dots, hyphens and underscores: it names a folder"),
+  notebooks: z.enum(["all", "demo"], wrong('must be "all" or "demo"')),
   rank: count,
   firstLayer: share.refine((x) => x < 1, "must be below 1: some layers are adapted"),
   stage1: z.strictObject({

@@ -111,7 +111,7 @@ export async function startAdapter(run: Run, { start }: Pick<Training<unknown>, 
 }
 
 /** An adapter that changes nothing yet, on all linear layers of the upper part of the decoder, and on rows of the embedding. */
-function freshAdapter(run: Run, stream: string, tokens?: readonly number[]): Lora {
+export function freshAdapter(run: Pick<Run, "model" | "profile" | "rng">, stream: string, tokens?: readonly number[]): Lora {
   const { config, decoder } = run.model;
   const { rank, firstLayer } = run.profile;
   const layers = Array.from({ length: config.numLayers }, (_, l) => l).filter((l) => l >= Math.floor(firstLayer * config.numLayers));

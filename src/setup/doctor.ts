@@ -6,10 +6,10 @@ import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { type Device, isGpu, openDevice } from "../backend/device.js";
 import { readLast } from "../backend/read.js";
-import { findChromium, noChromium } from "./chromium.js";
 import { freeBytes } from "./files.js";
 import { damagedMembers, packageReady } from "./packages.js";
 import { cacheDir, erpoCommand } from "./paths.js";
+import { findPrograms } from "./programs.js";
 import { damagedNative, inventory } from "./ready.js";
 import { askedWheels } from "./wheels.js";
 
@@ -36,7 +36,7 @@ export interface Diagnosis {
   memory: { total: number; free: number };
   cache: { folder: string; free: number };
   packages: { name: string; version: string; ready: boolean }[];
-  /** programs that some outputs need */
+  /** programs that some outputs need: version or path, null where there is none */
   programs: Record<string, string | null>;
   problems: Problem[];
 }
@@ -96,11 +96,8 @@ export async function diagnose(): Promise<Diagnosis> {
   }
   const memory = availableMemory();
   if (memory.total < 4e9) problems.push({ what: "less than 4 GB of memory", mend: "a machine with more", serious: false });
-  const chromium = findChromium();
-  if (!chromium) {
-    const { what, mend } = noChromium();
-    problems.push({ what: `${what}: reports in PDF need it`, mend, serious: false });
-  }
+  const programs = await findPrograms();
+  for (const { found, what, mend } of programs) if (found === null) problems.push({ what, mend, serious: false });
   return {
     ok: !problems.some(({ serious }) => serious),
     node: process.versions.node,
@@ -111,7 +108,7 @@ export async function diagnose(): Promise<Diagnosis> {
     memory,
     cache: { folder: cacheDir(), free: freeBytes(existing(cacheDir())) },
     packages,
-    programs: { Chromium: chromium ?? null },
+    programs: Object.fromEntries(programs.map(({ name, found }) => [name, found])),
     problems,
   };
 }

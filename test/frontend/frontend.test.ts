@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { CommEvent, Frontend } from "../../src/frontend/frontend.js";
 import { clearOutput, comms, display, progress, setFrontend } from "../../src/frontend/index.js";
 import { ownDisplay } from "../../src/frontend/shown.js";
@@ -63,6 +63,24 @@ describe("display", () => {
 });
 
 describe("progress", () => {
+  test("in a log is a line when it begins, and a line at its end, however fast it goes", () => {
+    setFrontend(terminal);
+    const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+    const { isTTY } = process.stdout;
+    process.stdout.isTTY = false;
+    try {
+      const bar = progress(1000, { label: "rows" });
+      for (let i = 0; i < 1000; i++) bar.tick();
+      bar.done();
+      const lines = write.mock.calls.map(([text]) => String(text));
+      expect(lines.length).toBeLessThanOrEqual(3);
+      expect(lines.at(-1)).toContain("1000/1000");
+    } finally {
+      process.stdout.isTTY = isTTY;
+      write.mockRestore();
+    }
+  });
+
   test("one place, which ends in a line that says how many", () => {
     const bar = progress(4, { label: "steps" });
     for (let i = 0; i < 4; i++) bar.tick(1, `loss ${i}`);

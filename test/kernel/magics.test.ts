@@ -67,6 +67,10 @@ test.each([
   ["%%writefile x.txt\nhello", "no other magic"],
   ["const x = 1;\n!ls", "lines all begin with"],
   ["const flag = True;", "true, false and null"],
+  ["let found = None", "true, false and null"],
+  ["True", "true, false and null"],
+  ["# the first step\nconst x = 1;", "comments begin with //"],
+  ["def f():\n    print('x')", "blocks stand in braces"],
 ])("%j gets one helpful line", async (code, hint) => {
   const { status, traceback } = failed(await run(code));
   expect(status).toBe("error");

@@ -1,15 +1,24 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { durations, inWords, notebookSeconds } from "../../src/methods/erpo/duration.js";
-import { mainNotebooks, type PlannedWork, plan } from "../../src/methods/erpo/plan.js";
+import {
+  durations,
+  inWords,
+  notebookSeconds,
+  parametersBySpeed,
+  secondsLeft,
+  spanInWords,
+  totalSeconds,
+  withSecondProcess,
+} from "../../src/methods/erpo/duration.js";
+import { demoNotebook, leftToCompute, mainNotebooks, type PlannedWork, plan } from "../../src/methods/erpo/plan.js";
 import { profile } from "../../src/runs/profile.js";
 
 const quick = profile("quick");
 
 test("every notebook of the main job is there and planned; others, such as those of related methods, are not part of it", () => {
   const files = readdirSync(join(import.meta.dirname, "../../notebooks")).filter((file) => file.endsWith(".ipynb"));
-  expect(mainNotebooks.map((name) => `${name}.ipynb`)).toEqual(files.sort());
+  expect([...mainNotebooks, demoNotebook].map((name) => `${name}.ipynb`)).toEqual(files.sort());
   expect(plan(quick).map(({ notebook }) => notebook)).toEqual([...mainNotebooks]);
 });
 
@@ -54,7 +63,7 @@ test("durations follow from tokens as they were measured on two machines: each n
 
 test("a part of its own, and a part that goes with speed and size", () => {
   const own = 1; // 01-ex-ante-data computes nothing on the device
-  const at = (gflops: number, parameters?: number) => durations(quick, gflops, parameters).map(({ seconds }) => seconds);
+  const at = (gflops: number, parameters?: number) => durations(plan(quick), gflops, parameters).map(({ seconds }) => seconds);
   expect([at(97), at(485), at(10_000)].map((seconds) => seconds[own])).toEqual([10, 4, 4]); // 970 / 97
   const work = (seconds: number[], factor: number) => seconds.map((s) => ((s - seconds[own]!) * factor).toFixed(6));
   expect(work(at(97), 1)).toEqual(work(at(485), 5));
@@ -70,4 +79,59 @@ test("steps of an environment take the same on a device that computes faster, an
 
 test("seconds in words", () => {
   expect([0.2, 1, 119.4, 150, 7199, 7200, 9000].map(inWords)).toEqual(["1 s", "1 s", "119 s", "3 min", "120 min", "2.0 h", "2.5 h"]);
+});
+
+test("the demo is one notebook with all stages, of three minutes at 240 GFLOP/s", () => {
+  const [demo, ...others] = plan(profile("demo"));
+  expect([demo!.notebook, others]).toEqual([demoNotebook, []]);
+  const trained = demo!.work.filter(({ kind }) => kind === "train").map(({ name }) => name);
+  expect(trained).toEqual(["1-sft/decision", "1-sft", "2-dpo", "3-length-controlled/round-1"]);
+  expect(totalSeconds(durations(plan(profile("demo")), 240))).toBeLessThan(180);
+});
+
+test("three training steps say what a token takes, whatever the product of matrices says", () => {
+  const train = (tokens: number): PlannedWork => ({ name: "training", kind: "train", rows: 8, prompt: 60, completion: 16, tokens });
+  for (const gflops of [100, 400]) {
+    const parameters = parametersBySpeed(gflops, 500);
+    const own = notebookSeconds([], gflops, parameters);
+    expect(notebookSeconds([train(10_000)], gflops, parameters) - own).toBeCloseTo(20, 9); // 10,000 tokens at 500 per second
+  }
+});
+
+test("what is left is corrected by what notebooks took, and its range is narrower then", () => {
+  const before = secondsLeft([100, 300], 0, [], true);
+  expect(before).toEqual({ least: 340, most: 500 });
+  expect(secondsLeft([100, 300], 0, [], false).most).toBeGreaterThan(before.most); // a processor that was not measured
+  const corrected = secondsLeft([300], 0, [{ estimated: 100, took: 200 }], true);
+  expect([corrected.least, corrected.most]).toEqual([540, 690].map((x) => expect.closeTo(x, 9)));
+  expect(corrected.most / corrected.least).toBeLessThan(before.most / before.least);
+  expect(secondsLeft([100, 300], 1000, [], true)).toEqual({ least: 255, most: 375 }); // it took longer than it should: what is ahead stays
+  expect([before, corrected, { least: 60, most: 60.2 }, { least: 3600, most: 9000 }].map(spanInWords)).toEqual([
+    "6 to 8 min",
+    "9 to 12 min",
+    "60 s",
+    "60 min to 2.5 h",
+  ]);
+});
+
+test("of a job that was stopped what is kept is not estimated again", () => {
+  const whole = plan(quick);
+  expect(leftToCompute(whole, [])).toEqual(whole);
+  const left = leftToCompute(whole, ["baseline-naive-sft", "1-sft/decision", "1-sft"]);
+  expect(left.map(({ notebook }) => notebook)).toEqual([...mainNotebooks]);
+  expect(left[0]!.work).toEqual([]);
+  expect(left[2]!.work[0]!.name).toBe("first words"); // the baseline's first phase is next
+  expect(left.slice(3)).toEqual(whole.slice(3));
+});
+
+test("beside a second process the first one has the stages, and in quick under 20 minutes of work at 240 GFLOP/s", () => {
+  const [whole, first] = [plan(quick), withSecondProcess(plan(quick))];
+  const names = (planned: typeof whole) => planned.flatMap(({ work }) => work).map(({ name }) => name);
+  const others = names(whole).filter((name) => !names(first).includes(name));
+  expect(others).toContain("baseline-answers-only");
+  expect(others.filter((name) => name.startsWith("1-") || name.startsWith("2-") || name.startsWith("3-"))).toEqual([]);
+  const seconds = (planned: typeof whole) => totalSeconds(durations(planned, 240));
+  const second = whole.map(({ notebook, work }) => ({ notebook, work: work.filter(({ beside }) => beside) }));
+  expect(seconds(second)).toBeLessThan(seconds(first)); // so the first decides
+  expect(seconds(first)).toBeLessThan(20 * 60);
 });

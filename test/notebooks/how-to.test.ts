@@ -144,6 +144,24 @@ describe("on one run of the tiny profile, after stage 1", () => {
     expect(lines("methods/combined/rows.jsonl")).toHaveLength(6 * (4 * 3 + 2 * 2)); // attacks have two prompts in this profile
   });
 
+  test("look-inside.ipynb shows two policies token by token, and its page keeps them", { timeout: 240_000 }, async () => {
+    const shown = await execute("look-inside.ipynb");
+    expect(shown("table")).toHaveLength(8);
+    const { cells } = read(join(scratch, "look-inside.ipynb"));
+    const [view] = cells.find(({ id }) => id === "view")!.outputs!;
+    const data = view!.data as unknown as Record<string, string | string[]>;
+    expect(Object.keys(data).sort()).toEqual(["image/svg+xml", "text/html", "text/plain"]);
+    expect(
+      [data["text/html"]]
+        .flat()
+        .join("")
+        .match(/<span title="/g)!.length,
+    ).toBeGreaterThan(20);
+    const { code, stderr } = await erpo(["report", join(scratch, "look-inside.ipynb"), "--output", scratch]);
+    expect(code, stderr).toBe(0);
+    expect(readFileSync(join(scratch, "look-inside.html"), "utf8")).toMatch(/<title>[\d.]+%, [\d.]+ nats (?:above|below) the reference/);
+  });
+
   test("causes.ipynb has a row per intervention, and all dev prompts in its bins", { timeout: 240_000 }, async () => {
     const shown = await execute("causes.ipynb");
     expect(shown("causes-table")).toHaveLength(5);

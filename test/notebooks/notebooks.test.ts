@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { mainNotebooks } from "../../src/methods/erpo/plan.js";
+import { demoNotebook, mainNotebooks } from "../../src/methods/erpo/plan.js";
 import { relatedMethods } from "../../src/methods/related.js";
 
 /** Static checks of the shipped notebooks: nothing is run. */
@@ -91,8 +91,8 @@ const glossary = new Set(
 
 const labels = notebooks.flatMap(({ notebook }) => defined(notebook));
 
-it("has the notebooks of the main job and one of each related method", () => {
-  const expected = [...mainNotebooks, ...relatedMethods.map(({ name }) => `related/${name}`)].map((name) => `${name}.ipynb`);
+it("has the notebooks of the main job, the demo and one of each related method", () => {
+  const expected = [...mainNotebooks, demoNotebook, ...relatedMethods.map(({ name }) => `related/${name}`)].map((name) => `${name}.ipynb`);
   expect(names.filter((name) => !name.includes("/") || name.startsWith("related/"))).toEqual(expected.sort());
 });
 

@@ -63,14 +63,14 @@ test("a file changes what it names of the profile that it extends, and nothing e
 
 test.each([
   [{ stage1: { corections: 0 } }, "stage1.corections: there is no such field; there are decisionTokens, decisionRate, "],
-  [{ ranks: 3 }, "ranks: there is no such field; there are name, rank, firstLayer, stage1, "],
+  [{ ranks: 3 }, "ranks: there is no such field; there are name, notebooks, rank, firstLayer, stage1, "],
   [{ stage1: { corrections: 1.5 } }, "stage1.corrections: must be a number from 0 to 1"],
   [{ stage1: { quotes: "no" } }, "stage1.quotes: must be true or false"],
   [{ stage1: 3 }, "stage1: must have fields"],
   [{ stage3: { rounds: -1 } }, "stage3.rounds: must be a whole number of 0 or more"],
   [{ stage2: { prompts: 2.5 } }, "stage2.prompts: must be a whole number of 1 or more"],
   [{ name: "../up" }, "name: must be of letters, digits, dots, hyphens and underscores"],
-  [{ extends: "huge" }, 'extends: "huge" is no built-in profile: choose quick, full or tiny'],
+  [{ extends: "huge" }, 'extends: "huge" is no built-in profile: choose quick, full, demo or tiny'],
   [{ name: "full" }, 'name: "full" is a built-in profile (with '],
 ])("%j is refused", (content, words) => {
   const path = written("wrong.json", content);
@@ -78,7 +78,7 @@ test.each([
 });
 
 test("a name that is neither a profile nor a JSON file is refused with the names that there are", () => {
-  expect(() => profile("huge")).toThrow('profile "huge" does not exist: choose quick, full or tiny, or a .json file');
+  expect(() => profile("huge")).toThrow('profile "huge" does not exist: choose quick, full, demo or tiny, or a .json file');
   expect(() => profile(folder.path("nowhere.json"))).toThrow("nowhere.json: ");
 });
 

@@ -1,4 +1,6 @@
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 
@@ -54,9 +56,36 @@ test("doctor tells a program the device, its speed and what is missing", () => {
   const diagnosis = JSON.parse(stdout);
   expect(diagnosis.device).toMatchObject({ kind: "wasm", reason: "ERPO_BACKEND=wasm", precision: "f32" });
   expect(diagnosis.gflops).toBeGreaterThan(0);
+  expect(diagnosis.notebooks.demo).toMatchObject([{ notebook: "demo" }]);
+  const programs = Object.keys(diagnosis.programs);
+  expect(programs).toEqual(["pip", "g++", "Jupyter", "LaTeX", "Chromium", "kernelspec"]);
+  const missing = programs.filter((name) => diagnosis.programs[name] === null);
+  const mends = diagnosis.problems.map(({ mend }: { mend: string }) => mend).join("\n");
+  const ways: Record<string, RegExp> = {
+    pip: /python3-pip/,
+    "g++": /g\+\+/,
+    Jupyter: /jupyterlab/,
+    LaTeX: /texlive/,
+    Chromium: /Chromium/,
+  };
+  for (const name of missing) expect(mends).toMatch(ways[name] ?? /kernel install/);
   for (const times of [diagnosis.notebooks.quick, diagnosis.notebooks.full]) {
     expect(times.map(({ notebook }: { notebook: string }) => notebook.slice(0, 2))).toEqual(["00", "01", "02", "03", "04", "05"]);
     expect(times.every(({ seconds }: { seconds: number }) => seconds > 0)).toBe(true);
   }
   expect(diagnosis.problems.every((problem: { mend: string }) => problem.mend.length > 0)).toBe(true);
+});
+
+test("doctor finds what is on the PATH, and says what to do about what is not", () => {
+  const place = mkdtempSync(join(tmpdir(), "erpo-doctor-"));
+  try {
+    writeFileSync(join(place, "pdflatex"), "#!/bin/sh\necho pdfTeX 3.14 of a test\n", { mode: 0o755 });
+    const env = { ERPO_BACKEND: "cpu", PATH: `${place}:/bin`, HOME: place, CHROME_PATH: join(place, "none"), CXX: "" };
+    const { stdout } = erpo(["doctor"], env);
+    expect(stdout).toMatch(/^LaTeX +pdflatex pdfTeX 3.14 of a test$/m);
+    expect(stdout).toMatch(/^memory +\d/m);
+    expect(stdout).toContain("CHROME_PATH");
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
 });

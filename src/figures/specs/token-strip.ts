@@ -23,7 +23,7 @@ const columns = 46;
 /** Of a monospaced letter and a line, in pixels. */
 const letter = { width: 7.25, height: 19, size: 12 };
 /** Light ones in which dark letters can be read on any page: below 0, at 0, above. */
-const shades = { below: "#f0a37c", zero: "#f3f4f6", above: "#7fb6dd", letters: "#1b1f24" };
+export const shades = { below: "#f0a37c", zero: "#f3f4f6", above: "#7fb6dd", letters: "#1b1f24" };
 
 /**
  * Puts tokens into lines; a token that does not fit begins the next one, and so does what follows a line break. One that is longer than a line stands alone.

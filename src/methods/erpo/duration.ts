@@ -1,5 +1,4 @@
-import type { Profile } from "../../runs/profile.js";
-import { type PlannedSteps, type PlannedWork, plan } from "./plan.js";
+import type { PlannedNotebook, PlannedSteps, PlannedWork } from "./plan.js";
 
 /** How long a notebook of the main job takes. */
 export interface NotebookDuration {
@@ -31,13 +30,14 @@ const GIGAFLOP: Record<PlannedWork["kind"], number> = { train: 0.28, score: 0.14
 const stepSeconds = (rows: number, gflops: number): number => 1e-3 * (0.1 + 0.037 * rows) * Math.max(1, 243 / gflops);
 
 /**
- * Estimated duration of each notebook of the main job: its own part, and its tokens at the device's speed.
+ * Estimated duration of each notebook of a job: its own part, and its tokens at the device's speed.
  *
+ * @param planned `plan(profile)`, or of that what the first of two processes computes (`withSecondProcess`)
  * @param gflops what `measure` says of the device
  * @param parameters that the model multiplies each token with (`multipliedParameters`)
  */
-export function durations(profile: Profile, gflops: number, parameters = SMOLLM2_PARAMETERS): NotebookDuration[] {
-  return plan(profile).map(({ notebook, work }) => ({ notebook, seconds: notebookSeconds(work, gflops, parameters) }));
+export function durations(planned: readonly PlannedNotebook[], gflops: number, parameters = SMOLLM2_PARAMETERS): NotebookDuration[] {
+  return planned.map(({ notebook, work }) => ({ notebook, seconds: notebookSeconds(work, gflops, parameters) }));
 }
 
 /** Estimated duration of any notebook that computes this, in seconds. @param gflops, parameters as for `durations` */
@@ -50,8 +50,77 @@ export function notebookSeconds(work: readonly (PlannedWork | PlannedSteps)[], g
   return seconds.reduce((sum, part) => sum + part, ownSeconds(gflops));
 }
 
+/** What a job's first process computes where a second one runs beside it: the rest, on half of the cores, which takes it so many times as long. */
+export const withSecondProcess = (planned: readonly PlannedNotebook[]): PlannedNotebook[] =>
+  planned.map(({ notebook, work }) => ({
+    notebook,
+    work: work.filter(({ beside }) => !beside).map((part) => ({ ...part, tokens: HALF_THE_CORES * part.tokens })),
+  }));
+
+/** Measured on two cores: a step of training takes one thread as long as two where other work is about, and 1.15 times as long where nothing is. */
+const HALF_THE_CORES = 1.15;
+
 /** The whole main job, in seconds. */
 export const totalSeconds = (notebooks: readonly NotebookDuration[]): number => notebooks.reduce((sum, { seconds }) => sum + seconds, 0);
+
+/**
+ * The parameters with which `durations` and `notebookSeconds` say of a token's training what real steps of a model took: those of its shape, and what else of the machine shows in a step and not in a product of matrices,
+ * such as a processor without BF16.
+ *
+ * @param tokensPerSecond of `threeSteps`
+ */
+export const parametersBySpeed = (gflops: number, tokensPerSecond: number): number =>
+  (SMOLLM2_PARAMETERS * gflops) / (GIGAFLOP.train * tokensPerSecond);
+
+/** What a job takes by an estimate, in seconds, from the least to the most that is likely. */
+export interface Span {
+  least: number;
+  most: number;
+}
+
+/**
+ * How far estimates were off, as factors: of processors with BF16 products, of which machines were measured, from three steps (`estimated`); of those without and of GPUs, on which sampling and training may stand in
+ * another relation; and behind a notebook that has been timed (`corrected`). Other work on the machine is in none of them.
+ */
+const offBy = {
+  estimated: { least: 0.85, most: 1.25 },
+  unmeasured: { least: 0.7, most: 1.8 },
+  corrected: { least: 0.9, most: 1.15 },
+} as const;
+
+/** A notebook that is through: the estimate, and what it took. */
+export interface Timed {
+  estimated: number;
+  took: number;
+}
+
+/**
+ * What is left of a job: the estimates of the notebooks ahead, scaled by what those that are through took of theirs.
+ *
+ * @param ahead estimated seconds of the notebooks ahead, the running one first
+ * @param running seconds that this one has taken so far
+ * @param timed notebooks that were computed in this job; without any the estimates stand
+ * @param measured whether the estimates are for a kind of processor that was measured
+ */
+export function secondsLeft(ahead: readonly number[], running: number, timed: readonly Timed[], measured: boolean): Span {
+  const sum = (numbers: readonly number[]) => numbers.reduce((total, x) => total + x, 0);
+  const estimated = sum(timed.map((notebook) => notebook.estimated));
+  const scale = estimated > 0 ? sum(timed.map(({ took }) => took)) / estimated : 1;
+  const factors = estimated > 0 ? offBy.corrected : measured ? offBy.estimated : offBy.unmeasured;
+  const left = (factor: number) => {
+    const [current = 0, ...later] = ahead.map((seconds) => seconds * scale * factor);
+    return Math.max(0, current - running) + sum(later);
+  };
+  return { least: left(factors.least), most: left(factors.most) };
+}
+
+/** A span for people: `26 to 38 min`; one value where both ends read the same. */
+export function spanInWords({ least, most }: Span): string {
+  const [low, high] = [inWords(least), inWords(most)];
+  if (low === high) return low;
+  const [lowNumber, lowUnit] = low.split(" ");
+  return lowUnit === high.split(" ")[1] ? `${lowNumber} to ${high}` : `${low} to ${high}`;
+}
 
 /** Seconds for people: whole ones up to two minutes, then minutes, then hours. */
 export function inWords(seconds: number): string {

@@ -1,5 +1,6 @@
 import { longestThought } from "../../exante/answer-stop.js";
 import type { Profile } from "../../runs/profile.js";
+import { pairs } from "./recipe.js";
 
 /** A part of a job that keeps the device busy. */
 export interface PlannedWork {
@@ -14,6 +15,8 @@ export interface PlannedWork {
   completion: number;
   /** Tokens that are run, of all rows together: prompts and completions, in "sample" the new tokens alone. */
   tokens: number;
+  /** Whether `besideStages` computes it, where a second process runs beside the notebooks. */
+  beside?: true;
 }
 
 /** A part of a job in which small networks act in an environment and learn from it: its time is that of dispatching small products. */
@@ -37,9 +40,12 @@ export const mainNotebooks = [
 
 type MainNotebook = (typeof mainNotebooks)[number];
 
-/** A notebook of the main job and what it computes. */
+/** The one notebook of a profile whose `notebooks` is "demo". */
+export const demoNotebook = "demo";
+
+/** A notebook of a profile's job and what it computes. */
 export interface PlannedNotebook {
-  notebook: MainNotebook;
+  notebook: MainNotebook | typeof demoNotebook;
   work: PlannedWork[];
 }
 
@@ -67,8 +73,8 @@ const texts = {
   heldOut: 690, // test prompts, and those of families that training lacks
 } as const;
 
-/** What the main job computes, in its order. Tokens are upper bounds: where a profile asks for more prompts than there are, it is less. */
-export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profile): PlannedNotebook[] {
+/** What a profile's job computes, in its order. Tokens are upper bounds: where a profile asks for more prompts than there are, it is less. */
+export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answerTokens }: Profile): PlannedNotebook[] {
   const work =
     (kind: PlannedWork["kind"]) =>
     (name: string, rows: number, completion: number, tokens: number, prompt: number = texts.prompt): PlannedWork => ({
@@ -76,6 +82,7 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
     });
   const [train, score, sample] = [work("train"), work("score"), work("sample")];
   const batch = (rows: number) => Math.min(rows, 96);
+  const beside = (part: PlannedWork): PlannedWork => ({ ...part, beside: true });
 
   const naive = 0.12 * stage1.traceTokens;
   const naiveAnswers = naive / texts.naiveRow / 2; // every second prompt is harmless
@@ -91,9 +98,38 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
   const gateTokens = evaluation.gatePrompts * (2 * texts.sampled + texts.everyday);
   const { prompts, attackPrompts } = evaluation;
   const suites = (3 * answerTokens + 48) * prompts; // answers of one policy, general prompts' at length
-  const attacks = (count: number) => count * attackPrompts * (3 * answerTokens + texts.thought); // of three policies, the last of which thinks
-  const thoughts = 3 * (4 * prompts + 48) * texts.thought; // of three policies to suites and held-out answers
-  const harmbench = prompts * (3 * answerTokens + texts.thought);
+  const thoughts = (4 * prompts + 48) * texts.thought; // of one policy to suites and held-out answers
+  const ofLast = (asked: number) => asked * (answerTokens + texts.thought); // the last stage thinks
+  const ofOthers = (asked: number) => asked * 2 * answerTokens; // the base model and the baseline do not
+  const examined = batch(4 * prompts + 3 * attackPrompts);
+  const longest = texts.longestThought + Math.max(48, answerTokens);
+
+  const sft = [
+    train("1-sft/decision", 8, texts.opening, decisions),
+    sample("answers", batch(answers), texts.answer, answers * texts.answer),
+    train("1-sft", 8, texts.longestRow, stage1.traceTokens),
+  ];
+  const dpo = [
+    score("prompts to choose from", 32, 0, Math.min(texts.stage2Prompts, mined * pairs.mineFactor) * texts.decisionRow),
+    sample("samples for pairs", batch(mined), preferred, 2 * mined * (texts.sampled + texts.verified)),
+    score("pairs under the reference", 8, preferred, pairs2),
+    train("2-dpo", 16, preferred, pairs2),
+  ];
+  const gate2 = [
+    beside(sample("gate of stage 2, before", batch(judged), texts.longestThought + 48, gateTokens)),
+    sample("gate of stage 2, after", batch(judged), texts.longestThought + 48, gateTokens),
+  ];
+  const rounds = Array.from({ length: stage3.rounds }, (_, i) => i + 1).flatMap((round) => [
+    sample(`samples for pairs ${round}`, batch(2 * stage3.prompts), preferred, stage3.samples * 2 * stage3.prompts * texts.sampled),
+    score(`pairs under the reference ${round}`, 8, preferred, pairs3),
+    train(`3-length-controlled/round-${round}`, 16, preferred, pairs3),
+    sample(`gate ${round}`, batch(judged), texts.longestThought + 48, gateTokens),
+  ]);
+  if (job === "demo") {
+    const answered = 2 * suites + 4 * prompts * texts.thought; // of the base model, and of stage 3, which thinks
+    const last = sample("suites", batch(4 * prompts), texts.longestThought + Math.max(48, answerTokens), answered);
+    return [{ notebook: demoNotebook, work: [...sft, ...dpo, ...gate2, ...rounds, last] }];
+  }
 
   const notebooks: Record<MainNotebook, PlannedWork[]> = {
     "00-start-here": [
@@ -102,48 +138,44 @@ export function plan({ stage1, stage2, stage3, evaluation, answerTokens }: Profi
     ],
     "01-ex-ante-data": [],
     "02-stage-1-sft": [
-      train("1-sft/decision", 8, texts.opening, decisions),
-      sample("answers", batch(answers), texts.answer, answers * texts.answer),
-      train("1-sft", 8, texts.longestRow, stage1.traceTokens),
-      sample("first words", batch(openings), texts.opening, openings * texts.opening),
-      train("baseline-answers-only/decision", 8, texts.opening, Math.min(stage1.decisionTokens, texts.openings)),
-      train("baseline-answers-only", 8, texts.answer, 0.63 * stage1.traceTokens),
+      ...sft,
+      beside(sample("first words", batch(openings), texts.opening, openings * texts.opening)),
+      beside(train("baseline-answers-only/decision", 8, texts.opening, Math.min(stage1.decisionTokens, texts.openings))),
+      beside(train("baseline-answers-only", 8, texts.answer, 0.63 * stage1.traceTokens)),
       score("dev prompts", 32, 0, 2 * readOut),
       sample("traces to look at", looked, texts.longestThought + answerTokens, looked * (texts.thought + answerTokens)),
       sample("forced first words", batch(2 * evaluation.gatePrompts), preferred, 4 * evaluation.gatePrompts * texts.sampled),
     ],
-    "03-stage-2-dpo": [
-      score("prompts to choose from", 32, 0, texts.stage2Prompts * texts.decisionRow),
-      sample("samples for pairs", batch(mined), preferred, 2 * mined * (texts.sampled + texts.verified)),
-      score("pairs under the reference", 8, preferred, pairs2),
-      train("2-dpo", 16, preferred, pairs2),
-      score("dev prompts", 32, 0, readOut),
-      sample("gate of stage 2", batch(judged), texts.longestThought + 48, 2 * gateTokens),
-    ],
-    "04-stage-3-length-controlled": Array.from({ length: stage3.rounds }, (_, i) => i + 1).flatMap((round) => [
-      sample(`samples for pairs ${round}`, batch(2 * stage3.prompts), preferred, stage3.samples * 2 * stage3.prompts * texts.sampled),
-      score(`pairs under the reference ${round}`, 8, preferred, pairs3),
-      train(`3-length-controlled/round-${round}`, 16, preferred, pairs3),
-      sample(`gate ${round}`, batch(judged), texts.longestThought + 48, gateTokens),
-    ]),
+    "03-stage-2-dpo": [...dpo, score("dev prompts", 32, 0, readOut), ...gate2],
+    "04-stage-3-length-controlled": rounds,
     "05-evaluation": [
-      sample(
-        "suites and attacks",
-        batch(4 * prompts + 3 * attackPrompts),
-        texts.longestThought + Math.max(48, answerTokens),
-        5 * suites - 2 * prompts * answerTokens + thoughts + harmbench + attacks(4), // notebook 00 has asked the base model two suites
+      sample("suites and attacks", examined, longest, suites + thoughts + ofLast(prompts) + ofLast(4 * attackPrompts)),
+      sample("personas", batch(2 * attackPrompts), longest, ofLast(2 * attackPrompts), texts.persona),
+      beside(
+        sample(
+          "suites and attacks, before the last stage",
+          examined,
+          longest,
+          4 * suites - 2 * prompts * answerTokens + 2 * thoughts + ofOthers(prompts) + ofOthers(4 * attackPrompts), // notebook 00 has asked the base model two suites
+        ),
       ),
-      sample(
-        "decisions by mass",
-        batch(4 * prompts),
-        texts.longestThought + Math.max(48, answerTokens),
-        3 * suites + 2 * 4 * prompts * texts.thought, // of three policies, two of which think
-      ),
-      sample("personas", batch(2 * attackPrompts), texts.longestThought + answerTokens, attacks(2), texts.persona),
+      beside(sample("personas, before", batch(2 * attackPrompts), longest, ofOthers(2 * attackPrompts), texts.persona)),
+      beside(sample("decisions by mass", batch(4 * prompts), longest, 3 * suites + 2 * 4 * prompts * texts.thought)), // of three policies, two of which think
       sample("seconds", 8, texts.longestThought + answerTokens, 8 * 3 * (3 * answerTokens + 2 * texts.thought)),
-      score("held-out answers", 48, texts.longestThought + 40, 5 * 48 * texts.reference),
-      score("decisions", 32, 0, 3 * texts.heldOut * texts.decisionRow + 2 * readOut),
+      beside(score("held-out answers", 48, texts.longestThought + 40, 5 * 48 * texts.reference)),
+      beside(score("decisions", 32, 0, 3 * texts.heldOut * texts.decisionRow + 2 * readOut)),
     ],
   };
   return mainNotebooks.map((notebook) => ({ notebook, work: notebooks[notebook] }));
+}
+
+/**
+ * What is left to compute of a job that was stopped: everything up to the last training that is through is kept.
+ * @param finished folders of the stages that the run has
+ */
+export function leftToCompute(planned: readonly PlannedNotebook[], finished: readonly string[]): PlannedNotebook[] {
+  const all = planned.flatMap(({ work }) => work);
+  const last = all.findLastIndex(({ kind, name }) => kind === "train" && finished.includes(name));
+  const left = new Set(all.slice(last + 1));
+  return planned.map(({ notebook, work }) => ({ notebook, work: work.filter((part) => left.has(part)) }));
 }

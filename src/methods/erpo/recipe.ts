@@ -46,6 +46,8 @@ export const pairs = {
   referenceBatch: 4,
   /** Prompts that are decided together when stage 2 looks for its policy's errors. */
   mineBatch: 32,
+  /** It looks at so many prompts for each one that it takes. */
+  mineFactor: 10,
   /** A right first word is uncertain by less than so many nats; this share of the prompts is taken of those that are right and certain. */
   uncertain: 1,
   easyShare: 0.25,

@@ -11,10 +11,10 @@ export interface PlannedResult {
 }
 
 /**
- * The results of the main job, in the order in which its notebooks compute them. Of a round of stage 3 only the gate before it is named: that decides which policy
+ * The results of a profile's job, in the order in which its notebooks compute them. Of a round of stage 3 only the gate before it is named: that decides which policy
  * the round goes on from.
  */
-export function plannedResults({ stage3 }: Profile): PlannedResult[] {
+export function plannedResults({ notebooks, stage3 }: Profile): PlannedResult[] {
   const result = (path: string, ...from: string[]): PlannedResult => ({ path, from });
   const trials = (policy: string, names: readonly string[]) =>
     names.map((name) => result(`evaluation/${policy}/${name}.json`, ...(policy === "base" ? [] : [policy])));
@@ -22,32 +22,17 @@ export function plannedResults({ stage3 }: Profile): PlannedResult[] {
   const dev = (stage: string) => result(`${stage}/dev.json`, stage);
   const { decision, sft, dpo, final, baselineDecision, baseline, naive } = stages;
   const first = ["harmful", "look-alike-safe"];
-  const all = [
-    // 00
-    ...trials("base", first),
-    result("data/answers-naive.json"),
-    result(naive),
-    ...trials(naive, first),
-    // 02
-    result(decision),
-    result("data/answers-stage-1.json"),
-    result(sft, decision),
-    dev(decision),
-    dev(sft),
-    result("data/openings-stage-1.json"),
-    result(baselineDecision),
-    result(baseline, baselineDecision),
-    ...["right", "wrong"].map((word) => result(`${sft}/forced-${word}.jsonl`, sft)),
-    // 03
+  const training = [result(decision), result("data/answers-stage-1.json"), result(sft, decision)];
+  const preferences = [
     result(`${dpo}/mined.json`, sft),
     ...stage2Samples.map((name) => result(`${dpo}/samples-${name}.jsonl`, sft)),
     result(`${dpo}/pairs.json`, sft),
     result(dpo, sft, `${dpo}/pairs.json`),
-    dev(dpo),
+  ];
+  const rounds = [
     result(`${sft}/dev-answers.json`, sft),
     result(`${dpo}/dev-answers.json`, dpo),
     result(`${dpo}/gate.json`, dpo, `${dpo}/dev-answers.json`, `${sft}/dev-answers.json`),
-    // 04
     ...Array.from({ length: stage3.rounds }, (_, i) => i + 1).flatMap((n) => {
       const round = roundStage(n);
       const before = n === 1 ? `${dpo}/gate.json` : `${roundStage(n - 1)}/gate.json`;
@@ -60,6 +45,27 @@ export function plannedResults({ stage3 }: Profile): PlannedResult[] {
       ];
     }),
     result(final, `${stage3.rounds > 0 ? roundStage(stage3.rounds) : dpo}/gate.json`),
+  ];
+  if (notebooks === "demo")
+    return [...training, ...preferences, ...rounds, ...["base", final].flatMap((policy) => trials(policy, suiteTrials))];
+  const all = [
+    // 00
+    ...trials("base", first),
+    result("data/answers-naive.json"),
+    result(naive),
+    ...trials(naive, first),
+    // 02
+    ...training,
+    dev(decision),
+    dev(sft),
+    result("data/openings-stage-1.json"),
+    result(baselineDecision),
+    result(baseline, baselineDecision),
+    ...["right", "wrong"].map((word) => result(`${sft}/forced-${word}.jsonl`, sft)),
+    // 03 and 04
+    ...preferences,
+    dev(dpo),
+    ...rounds,
     // 05
     ...finalPolicies.flatMap((policy) => trials(policy, finalTrials(policy))),
     ...readByMass.flatMap((policy) => suiteTrials.map((name) => result(`evaluation/${policy}-by-mass/${name}.json`, policy))),

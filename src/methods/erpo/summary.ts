@@ -5,6 +5,7 @@ import type { PromptRow } from "../../data/types.js";
 import type { Estimate, Proportion } from "../../evaluation/intervals.js";
 import { answerIn } from "../../evaluation/report.js";
 import type { Response } from "../../evaluation/respond.js";
+import { sharesInWords } from "../../evaluation/sentences.js";
 import { policyBalance, type TrialResult } from "../../runs/evaluate.js";
 import { plainTable } from "../plain-table.js";
 import { readByMass } from "./final-evaluation.js";
@@ -34,7 +35,10 @@ const columns = [
 /** Everyday prompts whose answers are shown, and characters of each. */
 const read = { prompts: 2, characters: 160 };
 
-/** A run's results as a plain table, percentages with 95% intervals, and what each policy answers to two everyday prompts; what was not computed is a dash. */
+/**
+ * A run's results as a plain table, percentages with 95% intervals; a sentence for each suite on whether the last policy's interval is apart from the base model's; and what each policy answers to two
+ * everyday prompts. What was not computed is a dash, and a policy that was not asked has no row.
+ */
 export function runSummary(dir: string): string {
   const result = <T>(...parts: string[]): T | undefined => {
     const file = join(dir, ...parts);
@@ -43,8 +47,10 @@ export function runSummary(dir: string): string {
   const percent = (share: number) => `${Math.round(100 * share)}`;
   const interval = ({ low, high, ...at }: Proportion | Estimate) =>
     `${percent("rate" in at ? at.rate : at.value)} [${percent(low)}, ${percent(high)}]`;
-  const rows = [...shown, ...byMass].map(([title, stage]) => {
-    const trial = (name: string) => result<TrialResult>("evaluation", stage, `${name}.json`);
+  const trialOf = (stage: string, name: string) => result<TrialResult>("evaluation", stage, `${name}.json`);
+  const asked = [...shown, ...byMass].filter(([, stage]) => columns.some(([, name]) => trialOf(stage, name)));
+  const rows = asked.map(([title, stage]) => {
+    const trial = (name: string) => trialOf(stage, name);
     const results = ["look-alike-unsafe", "look-alike-safe"].flatMap((name) => trial(name) ?? []);
     const cells = columns.map(([, name]) => {
       if (name === "matched") return results.length === 2 ? interval(policyBalance(results)) : "-";
@@ -55,14 +61,20 @@ export function runSummary(dir: string): string {
     return [title, ...cells, thought ? thought.toFixed(0) : "-"];
   });
   const table = plainTable([["percent", ...columns.map(([title]) => title), "thought tokens"], ...rows]);
-  return [table, ...everydayAnswers(dir)].join("\n");
+  const apart = columns.flatMap(([title, name]) => {
+    const [base, last] = [trialOf("base", name), trialOf(stages.final, name)];
+    return base && last ? [`  ${sharesInWords(title, base.metrics.refused, last.metrics.refused)}`] : [];
+  });
+  return [table, ...(apart.length > 0 ? ["", "Stage 3 against the base model:", ...apart] : []), ...everydayAnswers(dir)].join("\n");
 }
 
 /** Two everyday prompts, the same for all policies, with the beginning of each answer. */
 function everydayAnswers(dir: string): string[] {
-  const files = shown.map(([title, stage]) => [title, join(dir, "evaluation", stage, "general.jsonl")] as const);
+  const files = shown
+    .map(([title, stage]) => [title, join(dir, "evaluation", stage, "general.jsonl")] as const)
+    .filter(([, file]) => existsSync(file));
   const prompts = join(dir, "data", "general-test.jsonl");
-  if (!existsSync(prompts) || files.some(([, file]) => !existsSync(file))) return [];
+  if (!existsSync(prompts) || files.length === 0) return [];
   const answers = files.map(
     ([title, file]) => [title, new Map((readAppended(file) as unknown as Response[]).map((r) => [r.id, answerIn(r)]))] as const,
   );
