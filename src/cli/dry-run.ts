@@ -15,6 +15,15 @@ interface Machine {
   memory: number | null;
 }
 
+/** The part of a profile's work that takes most memory, and the bytes of its tensors. */
+export function largestPart(profile: Profile, config: DecoderConfig, halves: boolean): { name: string; bytes: number } {
+  const options = { rank: profile.rank, adaptedLayers: config.numLayers - Math.floor(profile.firstLayer * config.numLayers), halves };
+  const parts = plan(profile).flatMap(({ work }) =>
+    work.map((part) => ({ name: part.name, bytes: tensorBytes(footprint(config, part, options)) })),
+  );
+  return parts.reduce((a, b) => (b.bytes > a.bytes ? b : a));
+}
+
 /** A dry run of a profile: opens the device and reads the model's shape. */
 export async function inspect(profile: Profile, model: string): Promise<string> {
   const config = await checkModel(model);
@@ -34,8 +43,8 @@ export function describe(profile: Profile, model: string, config: DecoderConfig,
     work: work.map((part) => ({ ...part, bytes: footprint(config, part, options) })),
   }));
   const all = notebooks.flatMap(({ work }) => work);
-  const largest = all.reduce((a, b) => (tensorBytes(b.bytes) > tensorBytes(a.bytes) ? b : a));
-  const need = processBytes(tensorBytes(largest.bytes));
+  const largest = largestPart(profile, config, options.halves);
+  const need = processBytes(largest.bytes);
   const trained = all.filter(({ kind }) => kind === "train");
 
   const rows = [

@@ -64,6 +64,8 @@ export async function prepareJob({ profile: given, seed, model, run }: JobOption
   assertWritable(join(dir, "run.json"));
   const [{ measure }, { multipliedParameters }] = await Promise.all([import("../setup/doctor.js"), import("../model/footprint.js")]);
   const { gflops } = await measure();
+  const [{ openDevice }, { checkHeap }] = await Promise.all([import("../backend/device.js"), import("./wasm-heap.js")]);
+  checkHeap(await openDevice(), chosen, config);
   return {
     dir,
     profile: chosen,
