@@ -21,8 +21,8 @@ const TEXTS = [
 
 /** What nobody needs to work with a bundle: what tools leave behind, source maps, the formatter, and other machines' binaries. */
 const isLeftOut = (path: string): boolean =>
-  /(^|\/)(\.bootstrap-lock|\.ipynb_checkpoints|__pycache__)($|\/)/.test(path) ||
-  path.endsWith(".js.map") ||
+  /^dist\/\.|(^|\/)(\.ipynb_checkpoints|__pycache__)\//.test(path) ||
+  /\.[cm]?[jt]s\.map$/.test(path) ||
   /^node_modules\/(@biomejs|\.vite|\.cache)\//.test(path) ||
   isOthers(path, /^node_modules\/webgpu\/dist\/(\w+)-(\w+)\//) ||
   isOthers(path, /^node_modules\/zeromq\/build\/(\w+)\/(\w+)\//);
@@ -78,6 +78,7 @@ export function nodeMembers(): Member[] {
 
 /** The one command of a bundle: `./erpo ...`, on Windows `erpo ...`. It takes the bundle's Node where that runs, else the one on the PATH. */
 export function launcher(platform: NodeJS.Platform): Member {
+  const [path, newline] = platform === "win32" ? ["erpo.cmd", "\r\n"] : ["erpo", "\n"];
   const lines =
     platform === "win32"
       ? [
@@ -94,23 +95,16 @@ export function launcher(platform: NodeJS.Platform): Member {
           'command -v "$node" >/dev/null || { echo "erpo: Node 20.19 or newer is not installed" >&2; exit 1; }',
           'exec "$node" "$here/src/setup/bootstrap.mjs" "$@"',
         ];
-  const windows = platform === "win32";
-  return {
-    path: windows ? "erpo.cmd" : "erpo",
-    executable: true,
-    text: `${lines.join(windows ? "\r\n" : "\n")}${windows ? "\r\n" : "\n"}`,
-  };
+  return { path, executable: true, text: lines.map((line) => line + newline).join("") };
 }
 
-/**
- * A run, without the checkpoints of stages that are finished, which nothing goes on from, and without what MovieLens' terms keep from being passed on.
- */
+/** A run, without the checkpoints of finished stages, which nothing goes on from, and without what MovieLens' terms keep from being passed on. */
 export function runMembers(dir: string, name: string): Member[] {
   const finished = (stage: string) => existsSync(join(dir, stage, "adapter_model.safetensors"));
   return below(dir, `runs/${name}`).filter(({ path }) => {
     const within = path.slice(`runs/${name}/`.length);
     const stage = /^(.*)\/checkpoint-\d+\//.exec(within)?.[1];
-    return !within.startsWith("methods/reason4rec/") && !(stage !== undefined && finished(stage));
+    return !within.startsWith("methods/reason4rec/") && (stage === undefined || !finished(stage));
   });
 }
 

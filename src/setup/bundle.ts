@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { writeAtomic, writeAtomicFrom } from "./atomic.js";
@@ -22,7 +22,7 @@ import { makeReady } from "./ready.js";
 /** What is used of npm's `tar-stream`. */
 interface Pack extends NodeJS.ReadableStream {
   entry(header: Header, content: Buffer, done: (error: Error | null) => void): void;
-  entry(header: Header, done: (error: Error | null) => void): NodeJS.WritableStream;
+  entry(header: Header): NodeJS.WritableStream;
   finalize(): void;
   destroy(error: unknown): void;
 }
@@ -37,8 +37,7 @@ interface Header {
 const { pack } = createRequire(import.meta.url)("tar-stream") as { pack(): Pack };
 
 /** What a bundle says of itself in bundle.json. `unpacked.mjs` holds what was unpacked to it. */
-export interface BundleManifest {
-  version: string;
+interface BundleManifest {
   /** as `linux-x64` */
   platform: string;
   /** the GNU C library that its programs need at least, such as 2.34; null where they need none */
@@ -88,8 +87,7 @@ export async function writeArchive(file: string, members: readonly Member[]): Pr
   const archive = pack();
   const fill = async () => {
     for (const member of members) await add(archive, member, files);
-    const { version } = JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8"));
-    const manifest: BundleManifest = { version, platform: `${process.platform}-${process.arch}`, glibc: neededGlibc(members), files };
+    const manifest: BundleManifest = { platform: `${process.platform}-${process.arch}`, glibc: neededGlibc(members), files };
     await add(archive, { path: "bundle.json", text: `${JSON.stringify(manifest, null, 1)}\n` }, {});
     archive.finalize();
   };
@@ -111,36 +109,26 @@ export async function writeArchive(file: string, members: readonly Member[]): Pr
 }
 
 /** Larger files are not read as a whole. */
-const LARGE = 4e6;
+const LARGE = 4e6; // bytes
 
 /** Appends a file to the archive, and its digest to `files`. */
 async function add(archive: Pack, member: Member, files: Record<string, string>): Promise<void> {
   const header: Header = { name: `erpo/${member.path}`, mode: member.executable ? 0o755 : 0o644, mtime: new Date() };
-  const settled = (append: (done: (error: Error | null) => void) => void) =>
-    new Promise<void>((done, fail) => append((error) => (error ? fail(error) : done())));
-  if ("link" in member)
-    return settled((done) => archive.entry({ ...header, type: "symlink", linkname: member.link }, Buffer.alloc(0), done));
+  const entry = (header: Header, content: Buffer) =>
+    new Promise<void>((done, fail) => archive.entry(header, content, (error) => (error ? fail(error) : done())));
+  if ("link" in member) return entry({ ...header, type: "symlink", linkname: member.link }, Buffer.alloc(0));
   const hash = createHash("sha256");
-  if ("from" in member) {
-    const { size, mtime } = statSync(member.from);
-    Object.assign(header, { size, mtime });
-    if (size > LARGE) {
-      const read = createReadStream(member.from, { highWaterMark: 1 << 20 });
-      read.on("data", (chunk) => hash.update(chunk));
-      await settled(
-        (done) =>
-          void pipeline(
-            read,
-            archive.entry(header, () => {}),
-          ).then(() => done(null), done),
-      );
-      files[member.path] = hash.digest("hex");
-      return;
-    }
+  const { size, mtime } = "from" in member ? statSync(member.from) : { size: 0, mtime: header.mtime };
+  if ("from" in member && size > LARGE) {
+    const read = createReadStream(member.from, { highWaterMark: 1 << 20 });
+    read.on("data", (chunk) => hash.update(chunk));
+    await pipeline(read, archive.entry({ ...header, size, mtime }));
+  } else {
+    const content = "from" in member ? readFileSync(member.from) : Buffer.from(member.text);
+    hash.update(content);
+    await entry({ ...header, size: content.length, mtime }, content);
   }
-  const content = "from" in member ? readFileSync(member.from) : Buffer.from(member.text);
-  await settled((done) => archive.entry({ ...header, size: content.length }, content, done));
-  files[member.path] = hash.update(content).digest("hex");
+  files[member.path] = hash.digest("hex");
 }
 
 /** The newest version of the GNU C library whose symbols a bundle's compiled programs name. */

@@ -3,7 +3,7 @@
  * could be damaged is loaded.
  */
 import { createHash } from "node:crypto";
-import { closeSync, openSync, readFileSync, readSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** What the owner of a bundle changes; it is looked at once, when nobody has yet. */
@@ -22,8 +22,7 @@ const THOROUGH = ["start", "test", "setup", "doctor"];
  */
 export function checkUnpacked(root, command, say) {
   const file = join(root, "bundle.json");
-  const { size, mtimeMs } = statSync(file);
-  const mark = `${size} ${mtimeMs}`;
+  const mark = digest(file);
   const marker = join(root, "cache", "verified");
   const isFirst = readText(marker) !== mark;
   if (!isFirst && !THOROUGH.includes(command)) return false;
@@ -37,7 +36,7 @@ export function checkUnpacked(root, command, say) {
   for (const path of damaged) say(`${path} is damaged or missing`);
   if (damaged.length > 0) {
     const what = damaged.length === 1 ? "1 file of the bundle is" : `${damaged.length} files of the bundle are`;
-    throw new Error(`${what} not as packed: check the archive (sha256sum -c FILE.sha256), copy it again if it fails, and unpack it again`);
+    throw new Error(`${what} not as packed: unpack it again, from a fresh copy if the archive is not what its .sha256 says`);
   }
   if (isFirst) {
     try {
