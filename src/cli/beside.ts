@@ -14,15 +14,16 @@ export interface BesideJob {
 
 /** Whether a second process pays: on a processor's cores, of which one process leaves a part idle, with room in memory for two such processes. */
 export async function paysBeside(profile: Profile, model: string): Promise<boolean> {
-  const [{ openDevice, isGpu }, { checkModel }, { memoryNeeded }, { availableMemory }] = await Promise.all([
+  const [{ openDevice, isGpu }, { checkModel }, { largestPart }, { processBytes }, { availableMemory }] = await Promise.all([
     import("../backend/device.js"),
     import("../model/load.js"),
     import("./dry-run.js"),
+    import("../model/footprint.js"),
     import("../setup/doctor.js"),
   ]);
   const device = await openDevice();
   if (profile.notebooks !== "all" || device.kind !== "tensorflow" || isGpu(device) || availableParallelism() < 2) return false;
-  return availableMemory().free > 2 * memoryNeeded(profile, await checkModel(model), { ...device, precision: "bf16" });
+  return availableMemory().free > 2 * processBytes(largestPart(profile, await checkModel(model), true).bytes);
 }
 
 /**

@@ -15,6 +15,15 @@ interface Machine {
   memory: number | null;
 }
 
+/** The part of a profile's work that takes most memory, and the bytes of its tensors. */
+export function largestPart(profile: Profile, config: DecoderConfig, halves: boolean): { name: string; bytes: number } {
+  const options = footprintOptions(profile, config, halves);
+  const parts = plan(profile).flatMap(({ work }) =>
+    work.map((part) => ({ name: part.name, bytes: tensorBytes(footprint(config, part, options)) })),
+  );
+  return parts.reduce((a, b) => (b.bytes > a.bytes ? b : a));
+}
+
 /** A dry run of a profile: opens the device and reads the model's shape. */
 export async function inspect(profile: Profile, model: string): Promise<string> {
   const config = await checkModel(model);
@@ -24,7 +33,7 @@ export async function inspect(profile: Profile, model: string): Promise<string> 
 
 /** What a profile computes with a model: shapes, tokens, memory and disk, and whether the device holds it. */
 export function describe(profile: Profile, model: string, config: DecoderConfig, { device, memory }: Machine): string {
-  const options = footprintOptions(profile, config, device);
+  const options = footprintOptions(profile, config, device.precision === "bf16" && !isGpu(device));
   const { adaptedLayers } = options;
   const numbers = adapterParameters(config, profile.rank, adaptedLayers);
   const adapter = 4 * numbers; // bytes, as stored
@@ -34,8 +43,8 @@ export function describe(profile: Profile, model: string, config: DecoderConfig,
     work: work.map((part) => ({ ...part, bytes: footprint(config, part, options) })),
   }));
   const all = notebooks.flatMap(({ work }) => work);
-  const largest = all.reduce((a, b) => (tensorBytes(b.bytes) > tensorBytes(a.bytes) ? b : a));
-  const need = memoryNeeded(profile, config, device);
+  const largest = largestPart(profile, config, options.halves);
+  const need = processBytes(largest.bytes);
   const trained = all.filter(({ kind }) => kind === "train");
 
   const rows = [
@@ -71,16 +80,8 @@ export function describe(profile: Profile, model: string, config: DecoderConfig,
   ].join("\n");
 }
 
-/** Bytes that a process takes for the largest part of a profile, with its libraries. */
-export function memoryNeeded(profile: Profile, config: DecoderConfig, device: Machine["device"]): number {
-  const options = footprintOptions(profile, config, device);
-  const parts = plan(profile).flatMap(({ work }) => work.map((part) => tensorBytes(footprint(config, part, options))));
-  return processBytes(Math.max(...parts));
-}
-
-function footprintOptions({ rank, firstLayer }: Profile, config: DecoderConfig, device: Machine["device"]): FootprintOptions {
-  const adaptedLayers = config.numLayers - Math.floor(firstLayer * config.numLayers);
-  return { rank, adaptedLayers, halves: device.precision === "bf16" && !isGpu(device) };
+function footprintOptions({ rank, firstLayer }: Profile, config: DecoderConfig, halves: boolean): FootprintOptions {
+  return { rank, adaptedLayers: config.numLayers - Math.floor(firstLayer * config.numLayers), halves };
 }
 
 const millions = (n: number): string => `${(n / 1e6).toPrecision(3)} million`;

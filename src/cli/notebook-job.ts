@@ -63,10 +63,12 @@ export async function prepareJob({ profile: given, seed, model, run }: JobOption
   const { makeReady } = await import("../setup/ready.js");
   await makeReady(say);
   const { checkModel } = await import("../model/load.js");
-  await checkModel(model, { log: say });
+  const config = await checkModel(model, { log: say });
   const { earlierRun } = await import("../runs/run.js");
   earlierRun(dir, chosen, seed); // before its notebooks are written over
   assertWritable(join(dir, "run.json"));
+  const [{ openDevice }, { checkHeap }] = await Promise.all([import("../backend/device.js"), import("./wasm-heap.js")]);
+  checkHeap(await openDevice(), chosen, config);
   say("trying three steps of training, to say how long this takes");
   const speed = await speedHere(model, chosen);
   const { parametersBySpeed } = await import("../methods/erpo/duration.js");

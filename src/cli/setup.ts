@@ -1,9 +1,13 @@
+import { resolve } from "node:path";
 import { type Command, Option } from "commander";
+import { folder } from "./output.js";
 
 interface SetupOptions {
   model?: string;
   data?: string;
   acceptTerms?: string;
+  bundle?: string;
+  run?: string;
 }
 
 /** `erpo setup`: native library, model and data packages. */
@@ -19,7 +23,14 @@ export function register(program: Command): void {
         "accept the terms that this model, or data set, is given under; without it they are named, and nothing is fetched",
       ),
     )
-    .action(async ({ model, data, acceptTerms }: SetupOptions, command: Command) => {
+    .addOption(
+      new Option(
+        "--bundle <file>",
+        "write all that a machine of this platform needs offline into one archive, such as erpo-linux-x64.tar.gz",
+      ).conflicts(["model", "data"]),
+    )
+    .option("--run <folder>", "a run that goes into the bundle, such as runs/quick", folder)
+    .action(async ({ model, data, acceptTerms, bundle, run }: SetupOptions, command: Command) => {
       const { builtInFile, builtInNames, checkTerms, findBuiltIn } = await import("../model/built-in.js");
       const { checkMovieLensTerms, movieLens, movieLensFolder } = await import("../data/movielens.js");
       const asked = model === undefined ? undefined : findBuiltIn(model);
@@ -31,9 +42,11 @@ export function register(program: Command): void {
         command.error("error: --accept-terms goes with the --model or --data that has terms of its own, such as gemma-3-270m");
       if (model !== undefined && asked) checkTerms(model, asked, acceptTerms);
       if (data !== undefined) checkMovieLensTerms(acceptTerms);
+      if (run !== undefined && bundle === undefined) command.error("error: --run goes with --bundle");
+      const log = (line: string) => void process.stderr.write(`erpo: ${line}\n`);
+      if (bundle !== undefined) return (await import("./bundle.js")).writeBundle(resolve(bundle), run && resolve(run), log);
       const { makeReady } = await import("../setup/ready.js");
       const { cacheDir } = await import("../setup/paths.js");
-      const log = (line: string) => void process.stderr.write(`erpo: ${line}\n`);
       const { binding, packages } = await makeReady(log);
       if (model !== undefined && asked) log(`${model} is in ${await builtInFile(model, asked, acceptTerms, log)}`);
       if (data !== undefined) log(`${data} is in ${await movieLensFolder(acceptTerms, log)}`);

@@ -44,9 +44,9 @@ export function nvidiaDriver(): boolean {
   return existsSync("/proc/driver/nvidia/version") || onPath;
 }
 
-/** The builds that serve this machine, the best first; none where TensorFlow has no pinned library. */
-export function variants(): Variant[] {
-  const names = [...(nvidiaDriver() ? [`${process.platform}-${process.arch}-cuda`] : []), `${process.platform}-${process.arch}`];
+/** The builds that serve a machine, by default this one, the best first; none where TensorFlow has no pinned library, as on macOS and Windows. */
+export function variants(machine = `${process.platform}-${process.arch}`, hasNvidia = nvidiaDriver()): Variant[] {
+  const names = [...(hasNvidia ? [`${machine}-cuda`] : []), machine];
   return names.filter((name): name is Variant => name in tensorflowWheels);
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * What `npm start`, `npm test`, `npm run erpo` and the `erpo` command run: install if package-lock.json changed, compile to dist/ if a
- * source changed, go on. Plain JavaScript without dependencies, since it runs before there is anything else.
+ * source changed, go on; in an unpacked bundle, see that it is whole. Plain JavaScript without dependencies, since it runs before there is anything else.
  *
  *     node src/setup/bootstrap.mjs start [ARGS] | test [VITEST ARGS] | ARGS of `erpo`
  *
@@ -57,7 +57,9 @@ function checkNode() {
 /** Runs a program to its end; its output goes to our stderr when `show`, else it is kept. Interrupts reach it through the terminal. */
 function run(program, args, { show = false } = {}) {
   return new Promise((done, fail) => {
-    const child = spawn(program, args, { cwd: root, stdio: ["ignore", show ? 2 : "pipe", show ? 2 : "pipe"] });
+    const shell = program.endsWith(".cmd"); // which Windows starts in no other way
+    const [file, words] = shell ? [[program, ...args].join(" "), []] : [program, args];
+    const child = spawn(file, words, { cwd: root, shell, stdio: ["ignore", show ? 2 : "pipe", show ? 2 : "pipe"] });
     let output = "";
     child.stdout?.on("data", (data) => (output += data));
     child.stderr?.on("data", (data) => (output += data));
@@ -98,7 +100,7 @@ async function install() {
   const count = Object.keys(lockfile()).length - 1;
   progress(`installing ${count} npm packages (about 1.2 GB in node_modules, a minute or so)`);
   const viaNpm = /npm-cli\.[cm]?js$/.test(process.env.npm_execpath ?? "");
-  const command = viaNpm ? [process.execPath, process.env.npm_execpath] : ["npm"];
+  const command = viaNpm ? [process.execPath, process.env.npm_execpath] : [process.platform === "win32" ? "npm.cmd" : "npm"];
   const result = await run(command[0], [...command.slice(1), "ci", "--loglevel=error"]).catch((error) => ({
     code: 1,
     output: error.message,
@@ -203,11 +205,37 @@ async function compile() {
   for (const dir of sourceFolders) if (existsSync(join(root, "dist", dir))) prune(join(root, "dist", dir));
   const errorLine =
     result.code === 0 ? "" : `\n${errors.length} type errors, the first: ${errors[0] ?? result.output.trim().split("\n").at(-1)}`;
-  writeFileSync(`${stampFile}.${process.pid}`, stamp + errorLine);
+  markCompiled(stamp + errorLine);
+  progress(`compiled in ${seconds(started)}`);
+}
+
+/** Notes that dist/ has been compiled from the sources of a stamp, and its files as they are now. */
+function markCompiled(text) {
+  writeFileSync(`${stampFile}.${process.pid}`, text);
   rmSync(digestFile, { force: true });
   renameSync(`${stampFile}.${process.pid}`, stampFile);
-  damaged(); // notes the files as they are now
-  progress(`compiled in ${seconds(started)}`);
+  damaged();
+}
+
+/**
+ * In a folder that was unpacked from a bundle: holds its files to their digests. What it brings is compiled from its sources, whatever times they have got here.
+ * @returns whether all of it was found whole just now
+ */
+async function isWholeBundle(command) {
+  if (!existsSync(join(root, "bundle.json"))) return false;
+  const { checkUnpacked } = await import("./unpacked.mjs");
+  let isWhole = false;
+  try {
+    isWhole = checkUnpacked(root, command, say);
+  } catch (error) {
+    throw new SetupError(error.message);
+  }
+  try {
+    if (isWhole) markCompiled(fingerprint().stamp);
+  } catch {
+    // a folder that others may only read
+  }
+  return isWhole;
 }
 
 /** Runs `work` while no other bootstrap of this checkout does; a lock whose owner died is taken over. */
@@ -282,8 +310,9 @@ async function bootstrap(args) {
   checkNode();
   process.env.TF_CPP_MIN_LOG_LEVEL ??= "3"; // TensorFlow's own log lines, read once when its library loads
   if (existsSync(join(root, "package-lock.json")) && existsSync(join(root, "tsconfig.json"))) {
+    const isWhole = await isWholeBundle(args[0]);
     if (!installed()) await locked(async () => void (installed() || (await install())));
-    if (!compiled()) await locked(async () => void (compiled() || (await compile())));
+    if (!isWhole && !compiled()) await locked(async () => void (compiled() || (await compile())));
     const wrong = lastCompile()[1];
     if (wrong) say(wrong);
   }

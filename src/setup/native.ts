@@ -6,6 +6,7 @@ import {
   type Binding,
   buildFolder,
   builtBinding,
+  findBinding,
   type Manifest,
   prebuiltBinding,
   type Variant,
@@ -16,7 +17,7 @@ import { execute } from "./execute.js";
 import { cacheError, inBytes, type Log, makeFolder, needSpace, SetupError } from "./files.js";
 import { findCompiler } from "./kernels.js";
 import { withLock } from "./lock.js";
-import { packageRoot } from "./paths.js";
+import { isBundle, packageRoot } from "./paths.js";
 import { downloadWheel, extractWheel } from "./pip.js";
 import { cudaWheels, tensorflowWheels } from "./wheels.js";
 
@@ -29,6 +30,7 @@ const require = createRequire(import.meta.url);
  * @returns the binding, or one line that says why there is none
  */
 export async function ensureNative(log: Log): Promise<Binding | string> {
+  if (isBundle()) return findBinding(); // what it brings; another build would need the network
   const serving = variants();
   if (serving.length === 0) return prebuiltBinding() ?? `there is no pinned TensorFlow library for ${process.platform}-${process.arch}`;
   const best = await wholeBuild(serving[0]!);

@@ -15,8 +15,14 @@ export function packageRoot(): string {
 /** True where this package is a checkout; false where npm has installed it from a tarball. */
 export const isCheckout = (): boolean => existsSync(join(packageRoot(), "package-lock.json"));
 
+/** True in what was unpacked from an archive of `erpo setup --bundle`. */
+export const isBundle = (): boolean => existsSync(join(packageRoot(), "bundle.json"));
+
 /** How a reader calls `erpo` here, as words of a shell. */
-export const erpoCommand = (): string => (isCheckout() ? "npm run erpo --" : "npx erpo");
+export function erpoCommand(): string {
+  if (isBundle()) return process.platform === "win32" ? ".\\erpo" : "./erpo";
+  return isCheckout() ? "npm run erpo --" : "npx erpo";
+}
 
 /** The user's home. A user that the machine has no entry for, as in some containers, has a folder of temporary files instead. */
 export function home(): string {
@@ -36,7 +42,8 @@ export function historyDir(): string | undefined {
   return join(process.env.XDG_STATE_HOME || join(home(), ".local", "state"), "erpo", "history");
 }
 
-/** Where downloads and builds are kept between checkouts: `$ERPO_CACHE`, else `$XDG_CACHE_HOME/erpo`, else `~/.cache/erpo`. */
+/** Where downloads and builds are kept between checkouts: `$ERPO_CACHE`, else in a bundle its own, else `$XDG_CACHE_HOME/erpo`, else `~/.cache/erpo`. */
 export function cacheDir(): string {
-  return process.env.ERPO_CACHE || join(process.env.XDG_CACHE_HOME || join(home(), ".cache"), "erpo");
+  if (process.env.ERPO_CACHE) return process.env.ERPO_CACHE;
+  return isBundle() ? join(packageRoot(), "cache") : join(process.env.XDG_CACHE_HOME || join(home(), ".cache"), "erpo");
 }

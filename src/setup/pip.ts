@@ -7,7 +7,9 @@ import { cacheDir } from "./paths.js";
 import type { PinnedWheel } from "./wheels.js";
 
 const needPython = "Python 3 with pip is not installed (Debian, Ubuntu: apt-get install python3-pip)";
-const pips = [["python3", "-m", "pip"], ["python", "-m", "pip"], ["pip3"], ["pip"]] as const;
+/** On Windows `py` starts Python, and `python3` may be a door to a shop. */
+const pythons = [["python3"], ["python"], ["py", "-3"]] as const;
+const pips = [...pythons.map((words) => [...words, "-m", "pip"]), ["pip3"], ["pip"]];
 
 /** The pip of this machine, as the words to start it with. */
 export const findPip = () => firstWorking(pips);
@@ -115,8 +117,8 @@ with zipfile.ZipFile(wheel) as archive:
  * @throws SetupError without Python, or when a member is damaged or the disk is full
  */
 export async function extractWheel(wheel: string, prefixes: readonly string[], target: string): Promise<void> {
-  const python = await firstWorking([["python3"], ["python"]]);
-  if (!python?.[0]) throw new SetupError(`a wheel is unpacked with Python, but ${needPython}`);
-  const result = await execute(python[0], ["-c", extractor, wheel, target, ...prefixes]);
+  const [python, ...words] = (await firstWorking(pythons)) ?? [];
+  if (!python) throw new SetupError(`a wheel is unpacked with Python, but ${needPython}`);
+  const result = await execute(python, [...words, "-c", extractor, wheel, target, ...prefixes]);
   if (result.code !== 0) throw new SetupError(`${wheel} could not be extracted: ${result.output.trim().split("\n").at(-1)}`);
 }

@@ -23,8 +23,8 @@ const cp311 = (name: string, arch: "x86_64" | "aarch64", sha256: string, size: n
 /** TensorFlow's C library, by machine. Only the shared libraries and C headers inside are used, so Python's version does not matter. */
 export const tensorflowWheels = {
   "linux-x64": cp311("tensorflow-cpu", "x86_64", "2b847d217b02ee7731ed91431daf3250daa0196c3c94614d23be27232e6e5b6c", 273_829_956),
-  "linux-x64-cuda": cp311("tensorflow", "x86_64", "9056fbc9ba04235810b71ae6cbd958a196e8804fb53bbcffbf3e23b56155f124", 0),
-  "linux-arm64": cp311("tensorflow", "aarch64", "4b24aca16d527a3cf1c37f720c04c484c3d20f4d0fdfa98632ac8b9f3be6eb5c", 280_000_000),
+  "linux-x64-cuda": cp311("tensorflow", "x86_64", "9056fbc9ba04235810b71ae6cbd958a196e8804fb53bbcffbf3e23b56155f124", 572_440_367),
+  "linux-arm64": cp311("tensorflow", "aarch64", "4b24aca16d527a3cf1c37f720c04c484c3d20f4d0fdfa98632ac8b9f3be6eb5c", 281_828_020),
 } as const;
 
 const cuda = (name: string, version: string, tags: string, sha256: string): PinnedWheel => ({
