@@ -25,6 +25,8 @@ export interface Links {
   /** The notebook's folder, from which pictures beside it are taken. */
   folder: string;
   warn(text: string): void;
+  /** The file of another document of the set; `STEM.html` unless told. */
+  fileOf?(stem: string): string;
 }
 
 /** Turns a document's tokens into sanitised HTML. */
@@ -107,7 +109,7 @@ export class MarkdownWriter {
       this.links.warn(`reference @${label} leads nowhere`);
       return `<span class="unresolved">@${escapeHTML(label)}</span>`;
     }
-    const file = target.stem === document.stem ? "" : `${encodeURIComponent(target.stem)}.html`;
+    const file = target.stem === document.stem ? "" : encodeURIComponent(this.file(target.stem));
     return `<a class="reference" href="${file}#${label}">${escapeHTML(target.text)}</a>`;
   }
 
@@ -134,8 +136,13 @@ export class MarkdownWriter {
     if (/^(?:https?:|mailto:|#)/i.test(href)) return href;
     if (/^[a-z][\w+.-]*:|^\/\//i.test(href)) return undefined;
     const notebook = /^(?:\.\/)?([^/#]+)\.ipynb(#.*)?$/.exec(href);
-    if (notebook && this.links.stems.has(decode(notebook[1]!))) return `${notebook[1]}.html${notebook[2] ?? ""}`;
+    if (notebook && this.links.stems.has(decode(notebook[1]!)))
+      return `${encodeURIComponent(this.file(decode(notebook[1]!)))}${notebook[2] ?? ""}`;
     return href;
+  }
+
+  private file(stem: string): string {
+    return this.links.fileOf?.(stem) ?? `${stem}.html`;
   }
 }
 
