@@ -18,9 +18,14 @@ export async function pageNumbers(bytes: Uint8Array): Promise<Map<string, number
  * A page of HTML with a page number at each entry of its contents. Browsers cannot count that themselves while they lay out.
  * @param numberOf the page of an id
  */
-export const withPageNumbers = (html: string, numberOf: (id: string) => number): string =>
-  html.replace(/<nav aria-label="Contents">[\s\S]*?<\/nav>/, (contents) =>
-    contents.replace(/<a href="#([^"]*)">(.*?)<\/a>/g, (_, id: string, text: string) => {
-      return `<a href="#${id}"><span>${text}</span><span class="page">${numberOf(id)}</span></a>`;
+export function withPageNumbers(html: string, numberOf: (id: string) => number): string {
+  const start = html.indexOf('<nav aria-label="Contents">');
+  const end = html.indexOf("</nav>", start);
+  const lines = html.slice(start, end).split("\n");
+  const numbered = lines.map((line) =>
+    line.replace(/^(<li class="level-\d"><a href="#)([^"]*)">(.*)<\/a><\/li>$/, (_, before: string, id: string, text: string) => {
+      return `${before}${id}"><span>${text}</span><span class="page">${numberOf(id)}</span></a></li>`;
     }),
   );
+  return html.slice(0, start) + numbered.join("\n") + html.slice(end);
+}

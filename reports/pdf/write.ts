@@ -23,7 +23,7 @@ export function pdfWriter(paper: Paper): Writer {
   return async (source, set) => {
     const { document, provenance } = source;
     const [page] = await writeHTML(source, set);
-    const lack = fontLack(shownText(String(page!.content)));
+    const lack = fontLack(String(page!.content));
     if (lack) throw new Error(lack);
     const html = printable(String(page!.content));
     const trial = await printPage(
@@ -42,9 +42,6 @@ export function pdfWriter(paper: Paper): Writer {
     return [{ path: `${stem}.pdf`, content: await finishPDF(bytes, { title, authors, date, stems: set.stems, provenance }) }];
   };
 }
-
-/** The text of a page that is printed: without style rules, and without what JSON says of its origin. */
-const shownText = (html: string): string => html.replace(/<style>[\s\S]*?<\/style>|<pre id="provenance-json"[\s\S]*?<\/pre>|<[^>]*>/g, "");
 
 /** Lines of a folded output at most that are printed. */
 const PRINTED_LINES = 200;

@@ -7,7 +7,7 @@ const PACKAGES: readonly [script: RegExp, name: string][] = [
 ];
 
 /** Letters and pictures beyond Latin, Greek and Cyrillic: what a font may well lack, and a package has. */
-const FAR = /[\u0590-\u1dff\u2e80-\u9fff\ua000-\udfff\uf900-\ufdff\ufe30-\uffef\u{10000}-\u{1d3ff}\u{1e000}-\u{3ffff}]/u;
+const FAR = /[\u0590-\u1dff\u2e80-\u9fff\ua000-\udfff\uf900-\ufdff\ufe30-\uffef\u{10000}-\u{1d3ff}\u{1e000}-\u{3ffff}]/gu;
 
 /**
  * What a text lacks to be drawn on this machine: `no installed font has U+6F22: apt-get install fonts-noto-cjk`. Undefined where fonts are there, or where nobody can say
@@ -17,8 +17,8 @@ const FAR = /[\u0590-\u1dff\u2e80-\u9fff\ua000-\udfff\uf900-\ufdff\ufe30-\uffef\
  */
 export function fontLack(text: string, has: (character: string) => boolean = isInstalled): string | undefined {
   const blocks = new Map<number, string>();
-  for (const character of text) {
-    if (FAR.test(character) && /[\p{L}\p{N}\p{P}\p{S}]/u.test(character)) blocks.set(character.codePointAt(0)! >> 7, character);
+  for (const [character] of text.matchAll(FAR)) {
+    if (/[\p{L}\p{N}\p{P}\p{S}]/u.test(character)) blocks.set(character.codePointAt(0)! >> 7, character);
   }
   const lacking = [...blocks.values()].filter((character) => !has(character));
   if (lacking.length === 0) return undefined;

@@ -205,3 +205,21 @@ test("counts and lengths have whole ticks", async () => {
   expect(ticks(svg).length).toBeGreaterThan(3);
   for (const tick of ticks(svg)) expect(tick).toMatch(/^\d+$/);
 });
+
+test("Chinese and emoji have their width, whichever fonts the machine has, and long labels are cut at their limit", async () => {
+  const left = async (name: string) => {
+    const spec = themed({
+      data: { values: [{ name, n: 1 }] },
+      mark: "bar",
+      encoding: { y: { field: "name", title: null }, x: { field: "n", type: "quantitative" } },
+    });
+    const { svg } = await render(spec);
+    return { room: Number(/<g fill="none"[^>]* transform="translate\((\d+),/.exec(svg)![1]), shown: svg };
+  };
+  const [none, six] = [await left("x"), await left("漢字漢字漢字")];
+  expect(six.room - none.room).toBeGreaterThanOrEqual(6 * 12 - 8); // letters of 12 pixels; x has 6, and places are rounded
+  expect((await left("😀😀")).room).toBeGreaterThan((await left("漢字")).room);
+  const cut = await left("漢".repeat(60));
+  expect(cut.shown).toContain("…");
+  expect(cut.room).toBeLessThanOrEqual(190); // Vega's limit of 180, and padding
+});
