@@ -1,7 +1,20 @@
 import { PDFArray, PDFDict, PDFDocument, PDFName, type PDFRef } from "@cantoo/pdf-lib";
 
+/** Entries of a contents list below which it is not printed, see the style rules. */
+const FEWEST = 3;
+
+/**
+ * A page of HTML with a page number at each entry of its contents. Browsers cannot count that themselves while they lay out, so the page is printed once to learn it.
+ * @param print the PDF of a page
+ */
+export async function numbered(html: string, print: (html: string) => Promise<Uint8Array>): Promise<string> {
+  if (html.split('<li class="level-').length <= FEWEST) return html;
+  const pages = await pageNumbers(await print(withPageNumbers(html, () => 10)));
+  return withPageNumbers(html, (id) => pages.get(id) ?? 1);
+}
+
 /** The pages, from 1 up, of the places that links within a PDF lead to, by the ids that they have in the page of HTML. */
-export async function pageNumbers(bytes: Uint8Array): Promise<Map<string, number>> {
+async function pageNumbers(bytes: Uint8Array): Promise<Map<string, number>> {
   const pdf = await PDFDocument.load(bytes, { updateMetadata: false });
   const pages = pdf.getPages().map(({ ref }) => ref);
   const places = pdf.catalog.lookupMaybe(PDFName.of("Dests"), PDFDict);
@@ -14,11 +27,8 @@ export async function pageNumbers(bytes: Uint8Array): Promise<Map<string, number
   );
 }
 
-/**
- * A page of HTML with a page number at each entry of its contents. Browsers cannot count that themselves while they lay out.
- * @param numberOf the page of an id
- */
-export function withPageNumbers(html: string, numberOf: (id: string) => number): string {
+/** @param numberOf the page of an id */
+function withPageNumbers(html: string, numberOf: (id: string) => number): string {
   const start = html.indexOf('<nav aria-label="Contents">');
   const end = html.indexOf("</nav>", start);
   const lines = html.slice(start, end).split("\n");

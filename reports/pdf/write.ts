@@ -3,7 +3,7 @@ import { fontLack } from "../../src/setup/fonts.js";
 import type { Paper } from "../formats.js";
 import { writeHTML } from "../html/write.js";
 import type { Writer } from "../set.js";
-import { pageNumbers, withPageNumbers } from "./contents.js";
+import { numbered } from "./contents.js";
 import { finishPDF } from "./finish.js";
 import { fontCSS } from "./fonts.js";
 import { printPage } from "./print.js";
@@ -26,17 +26,7 @@ export function pdfWriter(paper: Paper): Writer {
     const lack = fontLack(String(page!.content));
     if (lack) throw new Error(lack);
     const html = printable(String(page!.content));
-    const trial = await printPage(
-      withPageNumbers(html, () => 10),
-      chromium,
-      paper,
-    );
-    const pages = await pageNumbers(trial);
-    const bytes = await printPage(
-      withPageNumbers(html, (id) => pages.get(id) ?? 1),
-      chromium,
-      paper,
-    );
+    const bytes = await printPage(await numbered(html, (trial) => printPage(trial, chromium, paper)), chromium, paper);
     const { title, authors, stem } = document;
     const date = runDate(provenance.execution?.started);
     return [{ path: `${stem}.pdf`, content: await finishPDF(bytes, { title, authors, date, stems: set.stems, provenance }) }];

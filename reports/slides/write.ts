@@ -28,11 +28,11 @@ export async function writeSlides({ path, notebook, document, provenance }: Sour
   const [title, ...slides] = deckOf(document.blocks, notebook);
   const bodies: string[] = [];
   for (const slide of slides) bodies.push(await slideHTML(slide, markdown, write));
-  const titleBody = await stepsHTML(title!, write);
+  const opening = await slideHTML(title!, markdown, write);
   const end = [footnotes(document, markdown), references(document), provenanceHTML(provenance)];
   const head = `<h1>${escapeHTML(document.title)}</h1>
 ${document.authors.length ? `<p class="authors">${document.authors.map(escapeHTML).join(", ")}</p>\n` : ""}${made(provenance)}`;
-  const first = `<header>${head}${warningsHTML(document)}</header>\n${titleBody || agenda(document)}`;
+  const first = `<header>${head}${warningsHTML(document)}</header>\n${opening || agenda(document)}`;
   const all = [first, ...bodies, ...end.filter(Boolean).map(fitted)];
   const sections = all.map(
     (body, i) =>
@@ -53,20 +53,25 @@ type WriteBlocks = (blocks: readonly Block[]) => Promise<string>;
 function writer(document: ReportDocument, context: BlockContext): WriteBlocks {
   let before = 0;
   return async (blocks) => {
-    const part = { ...document, blocks: blocks.map(forSlide) };
+    const part = { ...document, blocks: await Promise.all(blocks.map(forSlide)) };
     const html = await writeBlocks(part, context, before);
     before += blocks.length;
     return html;
   };
 }
 
-/** A figure without the table of its data, for which a slide has no room; one of many rows, which is drawn for a column of text, in two columns. */
-function forSlide(block: Block): Block {
+/** A figure without the table of its data, for which a slide has no room; one of many rows, drawn for a column of text, in two columns. */
+async function forSlide(block: Block): Promise<Block> {
   if (block.kind !== "figure") return block;
   const { spec, ...figure } = block;
   const { facet } = (spec ?? {}) as { facet?: { row?: unknown } };
-  const tall = figure.picture.type === "svg" && sizeOf(figure.picture.svg).height > sizeOf(figure.picture.svg).width;
-  return tall && facet?.row ? { ...figure, picture: { type: "vega-lite", spec: { ...spec, facet: facet.row, columns: 2 } } } : figure;
+  const { width, height } = figure.picture.type === "svg" ? sizeOf(figure.picture.svg) : { width: 0, height: 0 };
+  if (!facet?.row || height <= width) return figure;
+  try {
+    return { ...figure, picture: { type: "svg", svg: await draw({ ...spec, facet: facet.row, columns: 2 }) } };
+  } catch {
+    return figure; // as the notebook has it
+  }
 }
 
 async function slideHTML(slide: Slide, markdown: MarkdownWriter, write: WriteBlocks): Promise<string> {

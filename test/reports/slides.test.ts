@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseNotebook } from "../../reports/notebook/read.js";
 import { renderReports } from "../../reports/report.js";
 import { deckOf } from "../../reports/slides/deck.js";
-import { trainingCurves } from "../../src/figures/index.js";
+import { intervals, trainingCurves } from "../../src/figures/index.js";
 import { render, themed } from "../../src/figures/render.js";
 import { launchChromium, openPage, testChromium } from "../chromium.js";
 import { popplerLack } from "../programs.js";
@@ -53,6 +53,25 @@ test("cells that are marked for slides decide: slides, steps, notes, and what is
     [[[2, 3], [4]], [5]],
     [[[7, 8]], []],
   ]);
+});
+
+test("a figure of many rows is drawn in two columns, and stays as it is where that cannot be drawn", async () => {
+  const rows = Array.from({ length: 6 }, (_, i) => ({ suite: `suite ${i}`, stage: "base", estimate: 0.5, low: 0.4, high: 0.6 }));
+  const spec = themed(
+    intervals({ group: "suite", series: "stage" }, { rows: [...rows, ...rows.map((row) => ({ ...row, stage: "one" }))] }),
+  );
+  const { svg } = await render(spec);
+  const figure = (own: object) => code("1", [shown({ "image/svg+xml": svg, "application/vnd.vegalite.v6+json": own })]);
+  const output = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  const notebook = writeNotebook([md("# T"), figure(spec), figure({ ...spec, data: { url: "https://example.org/rows.csv" } })]);
+  await renderReports([notebook], { output, to: ["slides"] });
+  const html = readFileSync(join(output, "nb.slides.html"), "utf8");
+  const [first, second] = [...html.matchAll(/<svg[^>]* width="(\d+)" height="(\d+)"/g)].map(
+    ([, width, height]) => Number(width) / Number(height),
+  );
+  expect(first).toBeGreaterThan(1.5);
+  expect(second).toBeLessThan(1);
+  expect(html).not.toContain("cannot be drawn");
 });
 
 let browser: Browser;
