@@ -25,7 +25,7 @@ export function tableTeX(block: TableBlock, name: string): string {
   const body = tabular(table, columns, (tokens) => escapeTeX(plainText(tokens)));
   const caption = block.caption ? `% ${escapeTeX(plainText(block.caption))}\n` : "";
   const lacking = body.includes("\\missing{") ? "\\providecommand{\\missing}[1]{\\texttt{U+#1}}\n" : "";
-  return `% ${escapeTeX(block.label ?? "")} of ${escapeTeX(name)}; needs the packages array and booktabs\n${caption}${lacking}${body}\n`;
+  return `% ${escapeTeX(block.label ?? "")} of ${escapeTeX(name)}; needs the packages array and booktabs, and under pdfLaTeX fontenc with T1\n${caption}${lacking}${body}\n`;
 }
 
 /** A table as CSV, numbers with all digits where the notebook carries them, else as they are shown. */
