@@ -1,19 +1,23 @@
 import { basename, resolve } from "node:path";
+import type { PictureFormat } from "../src/figures/encode.js";
 import { scaledTo, sizeOf } from "../src/figures/resize.js";
 import { writeAtomic } from "../src/setup/atomic.js";
 import { buildDocument } from "./document/build.js";
+import { rowsOf } from "./document/figure-rows.js";
 import { withNames } from "./document/markdown.js";
-import type { FigureBlock } from "./document/model.js";
+import type { FigureBlock, TableBlock } from "./document/model.js";
 import type { FigureFormat } from "./formats.js";
 import { draw } from "./html/draw.js";
 import { escapeHTML } from "./html/escape.js";
 import { sanitizeSVG } from "./html/sanitize.js";
 import { readNotebook } from "./notebook/read.js";
 import { NotebookError } from "./notebook/types.js";
+import { csv, tableCSV, tableTeX } from "./table.js";
 
-/** How a figure is written. */
+/** How a figure or a table is written. */
 export interface FigureOptions {
-  to: readonly FigureFormat[];
+  /** A figure as PDF and a table as TeX unless told. */
+  to?: readonly FigureFormat[];
   /** Of the whole picture, in CSS pixels (1/96 inch); as the notebook shows it unless told. */
   width?: number;
   /** Folder of the files. */
@@ -21,8 +25,8 @@ export interface FigureOptions {
 }
 
 /**
- * Writes one figure of an executed notebook for a paper, as `DIR/<label>.pdf` and so on. It is drawn anew from its Vega-Lite specification,
- * so that text keeps its size at any width; where there is none, its SVG is scaled.
+ * Writes one figure or table of an executed notebook for a paper, as `DIR/<label>.pdf` and so on. A figure is drawn anew from its Vega-Lite specification,
+ * so that text keeps its size at any width; where there is none, its SVG is scaled. A table is LaTeX with the numbers as they are shown, or CSV with all their digits.
  *
  * @param place `NB.ipynb#fig-margins`
  * @returns the files
@@ -30,31 +34,45 @@ export interface FigureOptions {
  */
 export async function writeFigure(place: string, { to, width, output }: FigureOptions): Promise<string[]> {
   const [, path = place, label = ""] = /^(.*?)#([^#]*)$/s.exec(place) ?? [];
-  const figure = findFigure(path, label);
-  const svg = await sized(figure, basename(path), width);
+  const name = basename(path);
+  const block = find(path, label);
+  const encode = block.kind === "table" ? tableEncoders(block, name) : await figureEncoders(block, name, width);
+  const formats = to ?? (block.kind === "table" ? ["tex"] : ["pdf"]);
+  const unfit = formats.find((format) => !encode[format]);
+  if (unfit)
+    throw new NotebookError(`${name}: ${label} is a ${block.kind}, not written as ${unfit}; there is: ${Object.keys(encode).join(", ")}`);
   const written: string[] = [];
-  for (const format of to) {
+  for (const format of formats) {
     const file = resolve(output, `${label}.${format}`);
-    writeAtomic(file, [await ENCODERS[format](svg)]);
+    writeAtomic(file, [await encode[format]!()]);
     written.push(file);
   }
   return written;
 }
 
-function findFigure(path: string, label: string): FigureBlock {
+type Encoders = Partial<Record<FigureFormat, () => Promise<string | Uint8Array>>>;
+
+function find(path: string, label: string): FigureBlock | TableBlock {
   const { notebook } = readNotebook(path);
   const { blocks, labels: targets } = buildDocument(notebook, path);
-  const figures = blocks.filter((block) => block.kind === "figure" && block.label !== undefined) as FigureBlock[];
-  const found = figures.find((figure) => figure.label === label);
-  if (found) return found.alt === undefined ? found : { ...found, alt: withNames(found.alt, (name) => targets.get(name)?.text) };
+  const labelled = blocks.filter((block) => (block.kind === "figure" || block.kind === "table") && block.label !== undefined) as (
+    | FigureBlock
+    | TableBlock
+  )[];
+  const found = labelled.find((block) => block.label === label);
+  if (found?.kind === "figure" && found.alt !== undefined)
+    return { ...found, alt: withNames(found.alt, (name) => targets.get(name)?.text) };
+  if (found) return found;
   const name = basename(path);
-  if (!figures.length) {
+  if (!labelled.length) {
     const run = notebook.cells.some((cell) => cell.cell_type === "code" && cell.outputs.length);
-    throw new NotebookError(`${name}: ${run ? "no figure has a label" : "has not been run; run it with `erpo execute`"}`);
+    throw new NotebookError(`${name}: ${run ? "no figure or table has a label" : "has not been run; run it with `erpo execute`"}`);
   }
-  const labels = [...new Set(figures.map((figure) => figure.label))].join(", ");
+  const labels = [...new Set(labelled.map((block) => block.label))].join(", ");
   throw new NotebookError(
-    label ? `${name}: no figure ${label}; there is: ${labels}` : `${name}: name a figure, ${name}#LABEL; there is: ${labels}`,
+    label
+      ? `${name}: no figure or table ${label}; there is: ${labels}`
+      : `${name}: name a figure or table, ${name}#LABEL; there is: ${labels}`,
   );
 }
 
@@ -79,10 +97,21 @@ async function sized({ picture, spec, label, alt }: FigureBlock, name: string, w
   );
 }
 
-const widthOf = (svg: string) => Number(/<svg width="([\d.]+)"/.exec(svg)![1]);
+/** Pictures, and where the notebook carries a specification its rows. */
+async function figureEncoders(block: FigureBlock, name: string, width: number | undefined): Promise<Encoders> {
+  const svg = await sized(block, name, width);
+  const pixels = Number(/<svg width="([\d.]+)"/.exec(svg)![1]);
+  const { spec } = block;
+  const picture = (format: PictureFormat) => async () => (await import("../src/figures/encode.js")).encodeFigure(svg, format, pixels);
+  return {
+    pdf: picture("pdf"),
+    svg: picture("svg"),
+    png: picture("png"),
+    ...(spec && { csv: async () => csv(rowsOf(spec)) }),
+  };
+}
 
-const ENCODERS: Record<FigureFormat, (svg: string) => Promise<string | Uint8Array>> = {
-  svg: async (svg) => `${svg}\n`,
-  png: async (svg) => (await import("../src/figures/png.js")).toPNG(svg, widthOf(svg)),
-  pdf: async (svg) => (await import("../src/figures/pdf.js")).toPDF(svg, { width: widthOf(svg) * 0.75 }),
-};
+const tableEncoders = (block: TableBlock, name: string): Encoders => ({
+  tex: async () => tableTeX(block, name),
+  csv: async () => tableCSV(block),
+});

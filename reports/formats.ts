@@ -1,5 +1,5 @@
 /** The formats of reports, as `--to` names them. */
-export const formats = ["html", "pdf", "latex", "markdown"] as const;
+export const formats = ["html", "slides", "pdf", "latex", "markdown"] as const;
 
 export type Format = (typeof formats)[number];
 
@@ -13,7 +13,7 @@ export const templates = ["article", "two-column"] as const;
 
 export type TemplateName = (typeof templates)[number];
 
-/** The formats of single figures. */
-export const figureFormats = ["pdf", "svg", "png"] as const;
+/** The formats of single figures and tables: pictures, and `csv`, are for figures, `tex` and `csv` for tables. */
+export const figureFormats = ["pdf", "svg", "png", "tex", "csv"] as const;
 
 export type FigureFormat = (typeof figureFormats)[number];

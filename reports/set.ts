@@ -1,7 +1,9 @@
-import { basename, dirname } from "node:path";
-import { buildDocument } from "./document/build.js";
+import { basename, dirname, join, resolve } from "node:path";
+import { allTokens, buildDocument } from "./document/build.js";
+import { namesIn } from "./document/markdown.js";
 import type { ReportDocument, Target } from "./document/model.js";
-import { addReferences } from "./document/references.js";
+import { pictureFile } from "./document/pictures.js";
+import { addReferences, REFERENCES } from "./document/references.js";
 import { checkMetadata } from "./notebook/metadata.js";
 import { readNotebook } from "./notebook/read.js";
 import { type Notebook, NotebookError } from "./notebook/types.js";
@@ -70,7 +72,21 @@ export async function readSet(paths: readonly string[], output: string, run: str
         document.warnings.push(`${label} is ${target.text} here and ${earlier.text} in ${earlier.stem}, to which other notebooks refer`);
     }
   }
+  markCited(sources.map(({ document }) => document));
   return { sources, targets, stems: new Set(sources.map(({ document }) => document.stem)), several: paths.length > 1, failures };
+}
+
+/** Marks the named numbers that a text of the set, or the text of a figure for those who do not see it, refers to. */
+function markCited(documents: readonly ReportDocument[]): void {
+  const cited = new Set(
+    documents.flatMap((document) => [
+      ...allTokens(document).flatMap((token) => (token.type === "reference" ? [String(token.label)] : [])),
+      ...document.blocks.flatMap((block) => (block.kind === "figure" && block.alt ? namesIn(block.alt) : [])),
+    ]),
+  );
+  for (const { blocks } of documents) {
+    for (const block of blocks) if (block.kind === "value" && cited.has(block.label)) block.cited = true;
+  }
 }
 
 async function readSource(path: string, earlier: readonly Source[], output: string, run: string | undefined): Promise<Source> {
@@ -88,6 +104,16 @@ async function readSource(path: string, earlier: readonly Source[], output: stri
   else if (provenance.cells.length && provenance.cells.every((cell) => cell.execution_count === null))
     document.warnings.push("the notebook has not been run");
   return { path, notebook, document, provenance };
+}
+
+/** The files that the reports of these notebooks are made from, those that are missing so far included. */
+export function filesOf(paths: readonly string[], sources: readonly Source[], output: string): string[] {
+  const beside = sources.flatMap(({ path, document, provenance: { run } }) => {
+    const folder = dirname(path);
+    const pictures = allTokens(document).flatMap((token) => (token.type === "image" ? (pictureFile(token.href, folder) ?? []) : []));
+    return [join(folder, REFERENCES), ...pictures, ...(run ? [join(output, run.file)] : [])];
+  });
+  return [...new Set([...paths, ...beside].map((file) => resolve(file)))];
 }
 
 /** One line that begins with the notebook's name. */

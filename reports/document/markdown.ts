@@ -181,9 +181,14 @@ export function plainText(tokens: readonly Token[], named: (label: string) => st
     .join("");
 }
 
+const REFERENCE = /(?<![\w.])@((?:fig|tbl|eq|sec|val)-[\w-]*\w)/g;
+
 /** Alternative text with the texts of its references, such as `@val-rate`, in their place. */
 export const withNames = (alt: string, named: (label: string) => string | undefined) =>
-  alt.replace(/(?<![\w.])@((?:fig|tbl|eq|sec|val)-[\w-]*\w)/g, (raw, label: string) => named(label) ?? raw);
+  alt.replace(REFERENCE, (raw, label: string) => named(label) ?? raw);
+
+/** The labels that an alternative text refers to. */
+export const namesIn = (alt: string): string[] => [...alt.matchAll(REFERENCE)].map(([, label]) => label!);
 
 const ENTITIES: Record<string, string> = { "&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'" };
 const decodeEntities = (text: string) => text.replace(/&(?:amp|lt|gt|quot|#39);/g, (entity) => ENTITIES[entity]!);

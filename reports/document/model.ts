@@ -70,6 +70,8 @@ export interface FigureBlock extends BlockBase, Captioned {
 export interface TableBlock extends BlockBase, Captioned {
   kind: "table";
   html: string;
+  /** The values behind what is shown, where the notebook carries them: rows by column. */
+  data?: { columns: string[]; rows: Record<string, unknown>[] };
 }
 
 /** A stream, or a value's text. */
@@ -93,6 +95,8 @@ export interface ValueBlock extends BlockBase {
   kind: "value";
   label: string;
   text: string;
+  /** Some text of the set shows it: it needs no line of its own. */
+  cited?: true;
 }
 
 /** HTML, LaTeX or Markdown that a cell has shown. */

@@ -1,7 +1,8 @@
+import { describe } from "../../src/figures/describe.js";
 import type { DisplayOutput, Output } from "../notebook/types.js";
 import { type CellOptions, combine, pick } from "./cell-options.js";
 import type { MarkdownReader } from "./markdown.js";
-import type { Block, FigureBlock } from "./model.js";
+import type { Block, FigureBlock, TableBlock } from "./model.js";
 
 /**
  * The outputs of one cell as blocks, each in the richest form that a document can hold.
@@ -58,7 +59,8 @@ function displayBlocks(output: DisplayOutput, take: (prefix: "fig" | "tbl") => C
   const spec = vegaLite(data);
   const picture = pictureOf(spec, text);
   if (picture) {
-    const { label, "fig-cap": caption, "fig-alt": alt } = combine(said, altOf(output.metadata), take("fig"));
+    const { label, "fig-cap": caption, "fig-alt": told } = combine(said, altOf(output.metadata), take("fig"));
+    const alt = told ?? (spec && describe(spec));
     return [
       {
         kind: "figure",
@@ -75,7 +77,17 @@ function displayBlocks(output: DisplayOutput, take: (prefix: "fig" | "tbl") => C
   if (html !== undefined) {
     if (!said.label?.startsWith("tbl-") && !/<table[\s>]/i.test(html)) return [{ kind: "html", cell, text: html }];
     const { label, "tbl-cap": caption } = combine(said, take("tbl"));
-    return [{ kind: "table", cell, html, ...(label && { label }), ...(caption && { caption: reader.inline(caption) }) }];
+    const values = dataOf(data["application/vnd.dataresource+json"]);
+    return [
+      {
+        kind: "table",
+        cell,
+        html,
+        ...(label && { label }),
+        ...(caption && { caption: reader.inline(caption) }),
+        ...(values && { data: values }),
+      },
+    ];
   }
   const markdown = text("text/markdown");
   if (markdown !== undefined) return [{ kind: "markdown", cell, tokens: withoutHeadings(reader, markdown), attachments: {} }];
@@ -103,6 +115,17 @@ function pictureOf(
   const mime = RASTER.find((type) => text(type) !== undefined);
   return mime ? { type: "image", mime, base64: text(mime)!.replace(/\s+/g, "") } : undefined;
 }
+
+/** A tabular data resource (https://datapackage.org/standard/data-resource/) as columns and rows; undefined where it is none. */
+function dataOf(value: unknown): TableBlock["data"] {
+  const { schema, data: rows } = isRecord(value) ? value : {};
+  const fields = isRecord(schema) ? schema.fields : undefined;
+  if (!Array.isArray(fields) || !Array.isArray(rows) || !rows.every(isRecord)) return undefined;
+  const columns = fields.map((field) => (isRecord(field) ? field.name : undefined)).filter((name) => typeof name === "string");
+  return columns.length === fields.length ? { columns, rows } : undefined;
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** nbconvert's place for alternative text: `metadata["image/png"].alt`, or `metadata.alt`. */
 function altOf(metadata: Record<string, unknown>): CellOptions {

@@ -31,12 +31,16 @@ export function findPicture(href: string, attachments: Record<string, Record<str
       Object.entries(attachments[decode(attached[1]!)] ?? {}).find(([type]) => Object.values(MIME).includes(type)) ?? [];
     return mime !== undefined && typeof base64 === "string" ? { mime, base64: base64.replace(/\s+/g, "") } : undefined;
   }
-  const mime = MIME[extname(href).toLowerCase()];
-  if (!mime || /^[a-z][\w+.-]*:|^\//i.test(href)) return undefined;
-  const file = join(folder, decode(href));
-  if (!existsSync(file) || !realpathSync(file).startsWith(realpathSync(folder) + sep)) return undefined;
-  return { mime, base64: readFileSync(file).toString("base64") };
+  const file = pictureFile(href, folder);
+  if (file === undefined || !existsSync(file) || !realpathSync(file).startsWith(realpathSync(folder) + sep)) return undefined;
+  return { mime: mimeOf(href)!, base64: readFileSync(file).toString("base64") };
 }
+
+const mimeOf = (href: string): string | undefined => MIME[extname(href).toLowerCase()];
+
+/** The file beside the notebook that Markdown names as a picture, whether it is there or not. */
+export const pictureFile = (href: string, folder: string): string | undefined =>
+  mimeOf(href) && !/^[a-z][\w+.-]*:|^\//i.test(href) ? join(folder, decode(href)) : undefined;
 
 /** A part of a URL as text; itself where it is not encoded well. */
 export function decode(text: string): string {

@@ -6,7 +6,8 @@ import { type Bibliography, readBibTeX } from "./bibtex.js";
 import { allTokens } from "./build.js";
 import type { CitationToken, ReportDocument } from "./model.js";
 
-const NAME = "references.bib";
+/** The file beside a notebook with what it cites. */
+export const REFERENCES = "references.bib";
 
 /**
  * Numbers what a document cites, in the order of reading, and adds the entries. What is not found, or cannot be read, is told of in the
@@ -22,17 +23,17 @@ export async function addReferences(document: ReportDocument, folder: string): P
   document.bibliography = new Map(entries.map((entry) => [entry.key, entry]));
   document.citations = keys.filter((key) => document.bibliography.has(key));
   document.warnings.push(...problems);
-  for (const key of keys) if (!document.bibliography.has(key)) document.warnings.push(`citation @${key} is not in ${NAME}`);
+  for (const key of keys) if (!document.bibliography.has(key)) document.warnings.push(`citation @${key} is not in ${REFERENCES}`);
 }
 
 async function readFrom(folder: string, keys: readonly string[]): Promise<Bibliography> {
-  const file = [folder, join(packageRoot(), "notebooks")].map((place) => join(place, NAME)).find((place) => existsSync(place));
+  const file = [folder, join(packageRoot(), "notebooks")].map((place) => join(place, REFERENCES)).find((place) => existsSync(place));
   if (file === undefined) return { entries: [], problems: [] };
   let text: string;
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
-    return { entries: [], problems: [`${NAME} cannot be read (${reason(error)})`] };
+    return { entries: [], problems: [`${REFERENCES} cannot be read (${reason(error)})`] };
   }
-  return readBibTeX(text, keys, NAME);
+  return readBibTeX(text, keys, REFERENCES);
 }

@@ -53,6 +53,7 @@ async function writeBlock(block: Block, id: string, context: BlockContext): Prom
     case "table":
       return writeTable(block, id, context);
     case "value":
+      if (block.cited) return `<span id="${block.label}"></span>`;
       return `<p class="value" id="${block.label}"><code>${block.label}</code> ${escapeHTML(block.text)}</p>`;
     case "text":
       return writeText(block.name, cut(block.text, block.cell, context));

@@ -13,18 +13,27 @@ import type { MarkdownWriter } from "./render-markdown.js";
 const POLICY = "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
 /** A style sheet of this folder, without comments and line breaks. */
-export const styleSheet = (file: string): string =>
-  readFileSync(join(packageRoot(), "reports", file), "utf8").replace(/\/\*[\s\S]*?\*\/\s*|\n\s*/g, "");
+export const styleSheet = (file: string): string => shortened(readFileSync(join(packageRoot(), "reports", file), "utf8"));
 
-/** A whole page: no scripts, nothing loaded from elsewhere. `body` must be safe HTML. */
-export async function pageHTML(title: string, body: string): Promise<string> {
-  const css = styleSheet("html/style.css");
+const shortened = (css: string): string => css.replace(/\/\*[\s\S]*?\*\/\s*|\n\s*/g, "");
+
+/** What a page has beside those of reports. */
+export interface PageExtras {
+  /** Style rules behind the report's own. */
+  css?: string;
+  /** What its policy allows besides, with `; ` at the end. */
+  policy?: string;
+}
+
+/** A whole page: nothing loaded from elsewhere, and no scripts unless `extras` allow one. `body` must be safe HTML. */
+export async function pageHTML(title: string, body: string, { css: more = "", policy = "" }: PageExtras = {}): Promise<string> {
+  const css = styleSheet("html/style.css") + shortened(more);
   const font = await mathFontCSS(body);
   return `<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta http-equiv="Content-Security-Policy" content="${policy}${POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
@@ -51,14 +60,22 @@ export async function reportHTML(
 ${hasIndex ? '<p class="up"><a href="index.html">All reports</a></p>\n' : ""}<h1>${escapeHTML(document.title)}</h1>
 ${document.authors.length ? `<p class="authors">${document.authors.map(escapeHTML).join(", ")}</p>\n` : ""}${made(provenance)}</header>`;
   const notes = footnotes(document, markdown); // before the warnings, to which it may add
-  const warnings = document.warnings.length
-    ? `<aside class="warnings" aria-label="Warnings"><p>To know before reading:</p><ul>${[...new Set(document.warnings)].map((text) => `<li>${escapeHTML(text)}</li>`).join("")}</ul></aside>`
-    : "";
+  const warnings = warningsHTML(document);
   const body = `<a class="skip" href="#report-content">Skip to the content</a>
-${contents(document)}<main id="report-content">
-${[header, warnings, content, notes, references(document), provenanceHTML(provenance)].filter(Boolean).join("\n")}
+<main>
+${header}
+${contents(document)}<div id="report-content">
+${[warnings, content, notes, references(document), provenanceHTML(provenance)].filter(Boolean).join("\n")}
+</div>
 </main>`;
   return sealPage(await pageHTML(document.title, body), provenance);
+}
+
+/** What a reader should know first. */
+export function warningsHTML({ warnings }: ReportDocument): string {
+  if (!warnings.length) return "";
+  const items = [...new Set(warnings)].map((text) => `<li>${escapeHTML(text)}</li>`);
+  return `<aside class="warnings" aria-label="Warnings"><p>To know before reading:</p><ul>${items.join("")}</ul></aside>`;
 }
 
 /** The line that says when the notebook was run; nothing where no executor has noted it. */
@@ -67,6 +84,9 @@ export function made({ execution }: Provenance): string {
   const day = execution.started.slice(0, 10);
   return `<p class="made">Run on <time datetime="${escapeHTML(execution.started)}">${escapeHTML(day)}</time> in ${duration(execution.seconds)}</p>\n`;
 }
+
+/** Unfolds the code of all cells, on paper too; hidden where the browser cannot do it by style rules. */
+const ALL_CODE = '<label class="all-code"><input type="checkbox" id="report-code"> Show all code, in print too</label>';
 
 /** Headings down to the third level, and the page's own sections. */
 function contents(document: ReportDocument): string {
@@ -77,7 +97,8 @@ function contents(document: ReportDocument): string {
   if (document.citations.length) entries.push({ id: "report-references", level: 2, text: "References" });
   entries.push({ id: "report-provenance", level: 2, text: "Provenance" });
   const items = entries.map(({ id, level, text }) => `<li class="level-${level}"><a href="#${escapeHTML(id)}">${text}</a></li>`);
-  return `<nav aria-label="Contents"><details open><summary>Contents</summary>\n<ul>\n${items.join("\n")}\n</ul></details></nav>\n`;
+  const all = document.blocks.some(({ kind }) => kind === "code") ? `${ALL_CODE}\n` : "";
+  return `<nav aria-label="Contents"><details open><summary>Contents</summary>\n<ul>\n${items.join("\n")}\n</ul></details>\n${all}</nav>\n`;
 }
 
 /** The footnotes, as a section at the page's end. */

@@ -25,6 +25,8 @@ export interface Links {
   /** The notebook's folder, from which pictures beside it are taken. */
   folder: string;
   warn(text: string): void;
+  /** The file of another document of the set; `STEM.html` unless told. */
+  fileOf?(stem: string): string;
 }
 
 /** Turns a document's tokens into sanitised HTML. */
@@ -131,7 +133,7 @@ export class MarkdownWriter {
 
   /** Where the page of another document of the set is. */
   protected page(stem: string): string {
-    return `${encodeURIComponent(stem)}.html`;
+    return encodeURIComponent(this.links.fileOf?.(stem) ?? `${stem}.html`);
   }
 
   /** Links between notebooks become links between reports. */
@@ -139,7 +141,7 @@ export class MarkdownWriter {
     if (/^(?:https?:|mailto:|#)/i.test(href)) return href;
     if (/^[a-z][\w+.-]*:|^\/\//i.test(href)) return undefined;
     const notebook = /^(?:\.\/)?([^/#]+)\.ipynb(#.*)?$/.exec(href);
-    if (notebook && this.links.stems.has(decode(notebook[1]!))) return `${notebook[1]}.html${notebook[2] ?? ""}`;
+    if (notebook && this.links.stems.has(decode(notebook[1]!))) return `${this.page(decode(notebook[1]!))}${notebook[2] ?? ""}`;
     return href;
   }
 }

@@ -1,3 +1,4 @@
+import { encodeFigure } from "../../src/figures/encode.js";
 import { toPDF } from "../../src/figures/pdf.js";
 import { sizeOf } from "../../src/figures/resize.js";
 import { formulaOf } from "../document/formula.js";
@@ -46,7 +47,7 @@ async function writeBlock(block: Block, context: BlockContext): Promise<string> 
     case "table":
       return writeTable(block, context);
     case "value":
-      return `\\texttt{${escapeCode(block.label)}}: ${escapeTeX(block.text)}`;
+      return block.cited ? "" : `\\texttt{${escapeCode(block.label)}}: ${escapeTeX(block.text)}`;
     case "text":
       return outputTeX(block.text);
     case "error":
@@ -92,7 +93,11 @@ async function writeFigure(block: FigureBlock, context: BlockContext): Promise<s
   return `\\begin{${environment}}[htbp]\n\\centering\n${alt}${picture}\n${caption}\n\\end{${environment}}`;
 }
 
-async function pictureTeX(block: FigureBlock, name: string, { template, files }: BlockContext): Promise<{ tex: string; wide: boolean }> {
+async function pictureTeX(
+  block: FigureBlock,
+  name: string,
+  { template, files, warn }: BlockContext,
+): Promise<{ tex: string; wide: boolean }> {
   if (block.picture.type === "image") {
     const image = await asPNG(block.picture.base64);
     if (!image) throw new Error("a picture that cannot be read was left out");
@@ -101,8 +106,18 @@ async function pictureTeX(block: FigureBlock, name: string, { template, files }:
   }
   const { svg, line } = await fittedSVG(block, template);
   const width = Math.min(line, sizeOf(svg).width || line);
-  const path = files.add(name, "pdf", await toPDF(svg, { width }));
+  const path = files.add(name, "pdf", await drawnPDF(svg, width, name, warn));
   return { tex: `\\picturefile{${width < line ? `${width.toFixed(1)}bp` : "\\linewidth"}}{${path}}`, wide: line > template.column * CM };
+}
+
+/** A figure as PDF; characters that cannot be drawn here are printed as U+XXXX, and the reader is told why. @param width in points */
+async function drawnPDF(svg: string, width: number, name: string, warn: (text: string) => void): Promise<Uint8Array> {
+  try {
+    return (await encodeFigure(svg, "pdf", width / 0.75)) as Uint8Array;
+  } catch (error) {
+    warn(`${name}: ${reason(error)}`);
+    return toPDF(svg, { width });
+  }
 }
 
 /** The figure for the column, drawn anew where that helps; else for the whole page. With the width of its line in points. */

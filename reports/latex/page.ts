@@ -2,25 +2,27 @@ import type { ReportDocument } from "../document/model.js";
 import type { Provenance } from "../provenance/collect.js";
 import { facts } from "../provenance/html.js";
 import { escapeTeX } from "./escape.js";
+import { withScripts } from "./scripts.js";
 import type { Template } from "./templates.js";
 
 /** The whole document around its content. */
 export function reportTeX(document: ReportDocument, content: string, provenance: Provenance, template: Template): string {
   const others = [...new Set([...content.matchAll(/\\refinother\{([A-Za-z0-9._-]+)\}/g)].map(([, stem]) => stem!))];
+  const body = [warnings(document), content].filter(Boolean).join("\n\n");
+  const scripts = withScripts(body);
   const parts = [
-    `% !TeX program = pdflatex
+    `% !TeX program = ${scripts.preamble ? "lualatex" : "pdflatex"}
 % !BIB program = bibtex
 % Made by erpo from ${escapeTeX(provenance.notebook.file)}. LuaLaTeX compiles it too; no shell escape is needed.
 ${template.class}
-${preamble(template)}${others.map((stem) => `\\externaldocument[${stem}:]{${stem}}\n`).join("")}
+${preamble(template)}${scripts.preamble}${others.map((stem) => `\\externaldocument[${stem}:]{${stem}}\n`).join("")}
 \\title{${escapeTeX(document.title)}}
 \\author{${document.authors.map(escapeTeX).join(" \\and ")}}
 \\date{${provenance.execution ? `Run on ${escapeTeX(provenance.execution.started.slice(0, 10))}` : ""}}
 
 \\begin{document}
 \\maketitle`,
-    warnings(document),
-    content,
+    scripts.content,
     document.citations.length ? "\\bibliographystyle{unsrtnat}\n\\bibliography{references}" : "",
     provenanceTeX(provenance),
     "\\end{document}\n",

@@ -91,7 +91,7 @@ function writeBlock(block: Block, writer: GitHubWriter, drawn: ReadonlyMap<Figur
       return block.number ? `${`**Table ${block.number}.** ${writer.line(block.caption ?? [])}`.trimEnd()}\n\n${content}` : content;
     }
     case "value":
-      return `- ${codeSpan(block.label)}: ${escapeMarkdown(block.text)}`;
+      return block.cited ? "" : `- ${codeSpan(block.label)}: ${escapeMarkdown(block.text)}`;
     case "text":
       return output(block.text);
     case "error":

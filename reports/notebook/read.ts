@@ -41,7 +41,7 @@ export function parseNotebook(text: string, name: string): Notebook {
   if (value.nbformat !== 4) {
     return fail(
       typeof value.nbformat === "number"
-        ? `nbformat ${value.nbformat} is not supported; convert it with \`jupyter nbconvert --to notebook\``
+        ? `nbformat ${value.nbformat} is not supported; convert it with \`jupyter nbconvert --to notebook ${name}\``
         : "not a notebook: nbformat is missing",
     );
   }

@@ -1,6 +1,6 @@
 import { type PDFArray, PDFDict, PDFDocument, PDFHexString, PDFName, PDFString } from "@cantoo/pdf-lib";
+import { ORIGIN } from "../../src/setup/browser-page.js";
 import type { Provenance } from "../provenance/collect.js";
-import { ORIGIN } from "./print.js";
 
 /** What a PDF says of itself. */
 export interface About {

@@ -1,7 +1,9 @@
 import { findChromium, noChromium } from "../../src/setup/chromium.js";
+import { fontLack } from "../../src/setup/fonts.js";
 import type { Paper } from "../formats.js";
 import { writeHTML } from "../html/write.js";
 import type { Writer } from "../set.js";
+import { numbered } from "./contents.js";
 import { finishPDF } from "./finish.js";
 import { fontCSS } from "./fonts.js";
 import { printPage } from "./print.js";
@@ -10,7 +12,7 @@ import { printPage } from "./print.js";
  * Writes `<stem>.pdf`: the HTML page as an installed Chromium prints it. Its date is that of the notebook's run (or SOURCE_DATE_EPOCH): the
  * same notebook gives the same bytes with the same Chromium and fonts.
  *
- * @throws Error in one line where there is no Chromium
+ * @throws Error in one line where there is no Chromium, or no font for a script of the page
  */
 export function pdfWriter(paper: Paper): Writer {
   const chromium = findChromium();
@@ -21,7 +23,10 @@ export function pdfWriter(paper: Paper): Writer {
   return async (source, set) => {
     const { document, provenance } = source;
     const [page] = await writeHTML(source, set);
-    const bytes = await printPage(printable(String(page!.content)), chromium, paper);
+    const lack = fontLack(String(page!.content));
+    if (lack) throw new Error(lack);
+    const html = printable(String(page!.content));
+    const bytes = await printPage(await numbered(html, (trial) => printPage(trial, chromium, paper)), chromium, paper);
     const { title, authors, stem } = document;
     const date = runDate(provenance.execution?.started);
     return [{ path: `${stem}.pdf`, content: await finishPDF(bytes, { title, authors, date, stems: set.stems, provenance }) }];

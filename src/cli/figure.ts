@@ -3,18 +3,24 @@ import { type FigureFormat, figureFormats } from "../../reports/formats.js";
 import { folder, someOf } from "./output.js";
 
 interface Options {
-  to: FigureFormat[];
+  to?: FigureFormat[];
   width?: number;
   output: string;
 }
 
-/** `erpo figure NB.ipynb#fig-margins`: one figure of an executed notebook, for a paper. */
+/** `erpo figure NB.ipynb#fig-margins`: one figure or table of an executed notebook, for a paper. */
 export function register(program: Command): void {
   program
     .command("figure")
-    .description("write one figure of an executed notebook for a paper: vectors with fonts, or 300 dpi")
-    .argument("<place>", "the notebook and the figure's label: NB.ipynb#fig-margins")
-    .option("--to <formats>", `one or more of ${figureFormats.join(", ")}, with commas between`, someOf(figureFormats), ["pdf"])
+    .description(
+      "write one figure or table of an executed notebook for a paper: vectors with fonts, or 300 dpi; LaTeX, or CSV with all digits",
+    )
+    .argument("<place>", "the notebook and the label: NB.ipynb#fig-margins, NB.ipynb#tbl-pairs")
+    .option(
+      "--to <formats>",
+      "a figure: pdf (unless told), svg, png, csv; a table: tex (unless told), csv; with commas between",
+      someOf(figureFormats),
+    )
     .option("--width <length>", "of the whole figure, such as 3.25in (in, cm, mm, pt or px); text keeps its size", pixels)
     .option("--output <dir>", "folder of the files", folder, ".")
     .action(async (place: string, options: Options) => {

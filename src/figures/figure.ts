@@ -1,6 +1,7 @@
 import { currentFrontend, type MimeBundle, type Shown } from "../frontend/frontend.js";
 import { type DisplayHandle, display } from "../frontend/index.js";
 import { checkDrawn } from "./check.js";
+import { describe } from "./describe.js";
 import { checkLabel, type Row, type VegaLiteSpec, withoutStack } from "./spec.js";
 
 /** How a figure is referred to and read. Each may instead stand as `//| key: value` at the top of the cell. */
@@ -9,7 +10,7 @@ export interface FigureOptions {
   label?: string;
   /** Stands under the figure. Markdown. */
   caption?: string;
-  /** What the figure shows, for readers who do not see it. */
+  /** What the figure shows, for readers who do not see it; of a standard figure its numbers, unless told. */
   alt?: string;
 }
 
@@ -19,6 +20,12 @@ export interface Figure {
   push(rows: Row | readonly Row[]): void;
   /** Resolves when the last state is drawn and shown. @throws FigureError when the specification is wrong */
   done(): Promise<void>;
+  /**
+   * Writes the last state for a paper: vectors with fonts, or a bitmap of 300 dpi, in the size that it is shown in.
+   * @param path ends in `.pdf`, `.svg` or `.png`; from the folder that the notebook runs in
+   * @throws FigureError when the ending is another one, or as `done()`; FileError when the file cannot be written
+   */
+  save(path: string): Promise<void>;
 }
 
 /** Where nobody looks on, as when `erpo execute` runs the notebook (`ERPO_UNATTENDED=1`), a figure is drawn ten times less often. */
@@ -82,6 +89,12 @@ class LiveFigure implements Figure {
     if (this.failure) throw this.failure;
   }
 
+  async save(path: string): Promise<void> {
+    const { saveFigure } = await import("./save.js");
+    await this.done();
+    await saveFigure(await this.full(), path);
+  }
+
   /** A figure is shown where it was made: as a cell's value it adds nothing. */
   [DISPLAY](): Shown {
     return { data: {}, metadata: {} };
@@ -134,18 +147,25 @@ class LiveFigure implements Figure {
     return work;
   }
 
-  private async bundle(): Promise<MimeBundle> {
-    const { loadEngine, render, SCHEMA, themed } = await import("./render.js");
+  /** The specification with the rows so far. */
+  private async full(): Promise<VegaLiteSpec> {
+    const { themed } = await import("./render.js");
     const own = this.spec.data;
     const values = [...this.rows]; // more may be pushed while these are drawn
-    const data = own !== undefined && !own.values && values.length === 0 ? own : { ...own, values };
-    const spec = themed({ ...this.spec, data });
-    const alt = this.metadata["fig-alt"];
+    const spec = themed({ ...this.spec, data: own !== undefined && !own.values && values.length === 0 ? own : { ...own, values } });
+    const alt = this.metadata["fig-alt"] ?? describe(spec);
     if (alt) spec.description ??= alt;
+    return spec;
+  }
+
+  private async bundle(): Promise<MimeBundle> {
+    const { loadEngine, render, SCHEMA } = await import("./render.js");
+    const spec = await this.full();
+    const alt = spec.description;
     await loadEngine(); // not counted as drawing
     const started = performance.now();
     const { svg, png, drawn } = await render(spec, { png: true, ...(alt && { alt }) });
-    if (data === own || values.length > 0) checkDrawn(spec, drawn); // one without rows waits for them
+    if (spec.data?.values?.length !== 0) checkDrawn(spec, drawn); // one without rows waits for them
     this.pause = Math.min(MAX_INTERVAL_MS, Math.max(INTERVAL_MS, 10 * (performance.now() - started)));
     return {
       "application/vnd.vegalite.v6+json": spec,

@@ -65,7 +65,8 @@ const FACES: Record<string, string> = {
   BoldItalic: "700Bold_Italic/Arimo_700Bold_Italic",
 };
 
-const facePath = (face: string) => createRequire(import.meta.url).resolve(`@expo-google-fonts/arimo/${FACES[face]}.ttf`);
+/** The file of a face of Arimo: Regular, RegularItalic, Bold, BoldItalic. */
+export const facePath = (face: string) => createRequire(import.meta.url).resolve(`@expo-google-fonts/arimo/${FACES[face]}.ttf`);
 
 /** Width and height in points, at 96 pixels an inch. */
 function naturalSize(svg: string): [width: number, height: number] {
@@ -96,12 +97,20 @@ const withoutEmptyDashes = (svg: string) =>
 
 let characters: Promise<Set<number>> | undefined;
 
-/** The text of an SVG, with U+XXXX for each character that Arimo has no glyph for. */
-async function withoutMissing(svg: string): Promise<string> {
+/** The code points that Arimo has a glyph for. */
+export function arimoCharacters(): Promise<ReadonlySet<number>> {
   characters ??= import("fontkit").then(
     ({ openSync }) => new Set((openSync(facePath("Regular")) as { characterSet: number[] }).characterSet),
   );
-  const known = await characters;
+  return characters;
+}
+
+/** The text that an SVG shows. */
+export const textOf = (svg: string): string => plainText(svg.replace(/<[^>]*>/g, ""));
+
+/** The text of an SVG, with U+XXXX for each character that Arimo has no glyph for. */
+async function withoutMissing(svg: string): Promise<string> {
+  const known = await arimoCharacters();
   const printable = (text: string) => [...decodeReferences(text)].map((character) => shown(character, known)).join("");
   return svg
     .split("<")

@@ -2,7 +2,8 @@ import { crc32 } from "node:zlib";
 import { loadEngine } from "./render.js";
 import { sizeOf } from "./resize.js";
 
-const INCH = 96; // CSS pixels
+/** CSS pixels of an inch. */
+export const INCH = 96;
 
 /**
  * Draws an SVG as a PNG of 300 dots an inch, which the file says, so that word processors and TeX give it its size.
@@ -20,7 +21,7 @@ export async function toPNG(svg: string, width: number): Promise<Uint8Array> {
 }
 
 /** Puts a pHYs chunk (PNG specification, 11.3.5.3) behind the header, which always takes 33 bytes. */
-function withDensity(png: Uint8Array, dotsPerInch: number): Uint8Array {
+export function withDensity(png: Uint8Array, dotsPerInch: number): Uint8Array {
   const chunk = Buffer.alloc(21);
   chunk.writeUInt32BE(9, 0);
   chunk.write("pHYs", 4, "latin1");

@@ -102,7 +102,10 @@ function compile(vegaLite: Engine["vegaLite"], spec: VegaLiteSpec, logger: impor
   }
 }
 
-type Vega = typeof import("vega") & { resetSVGDefIds(): void };
+type Vega = typeof import("vega") & {
+  resetSVGDefIds(): void;
+  textMetrics: { width(item: { text?: unknown; limit?: number }, text?: unknown): number; height(item: object): number };
+};
 interface Engine {
   vega: Vega;
   vegaLite: typeof import("vega-lite");
@@ -123,9 +126,26 @@ export function loadEngine(): Promise<Engine> {
       import("vega-lite"),
       import("vega-interpreter"),
     ]);
+    measureSquares(vega as unknown as Vega);
     return { vega: vega as unknown as Vega, vegaLite, expressionInterpreter };
   })();
   return loading;
+}
+
+/** Characters that take a square, in em; pictures a little more. */
+const SQUARES = /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Hang}\u3000-\u303f\uff01-\uff60]|\p{Emoji_Presentation}/gu;
+const em = (square: string) => (/\p{Emoji_Presentation}/u.test(square) ? 1.25 : 1);
+
+/** Makes Vega give Chinese, Japanese, Korean and emoji their width, for which Arimo has a narrow box only: the same on every machine, whichever fonts it has. */
+function measureSquares({ textMetrics }: Vega): void {
+  const { width, height } = textMetrics;
+  textMetrics.width = (item, text = item.text) => {
+    const whole = { ...item, limit: 0 }; // Vega asks this very function where it cuts to a limit
+    const squares = (typeof text === "string" && text.match(SQUARES)) || [];
+    const rest = squares.length ? String(text).replace(SQUARES, "") : text;
+    const sum = width(whole, rest) + height(item) * squares.reduce((total, square) => total + em(square), 0);
+    return item.limit ? Math.min(sum, item.limit) : sum;
+  };
 }
 
 /** A loader that loads nothing, so that a specification from a stranger cannot read files or call home. */

@@ -1,3 +1,6 @@
+import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { figure, trainingCurves, value } from "../../src/figures/index.js";
 import { type Frontend, type MimeBundle, setFrontend } from "../../src/frontend/frontend.js";
@@ -87,6 +90,22 @@ test("a wrong specification is told by done() and stands in the figure's place",
   const wrong = figure({ data: { url: "/etc/passwd" } as never, mark: "bar" });
   await expect(wrong.done()).rejects.toThrow("is not loaded");
   expect(shown.at(-1)!.data["text/plain"]).toContain("FigureError");
+});
+
+test("a figure saves its last state as the file's ending says, or says what it can be saved as", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  const growing = figure(trainingCurves(["loss"]), options);
+  for (let step = 1; step <= 7; step++) growing.push({ step, loss: 1 / step });
+  for (const name of ["a.pdf", "a.svg", "sub/a.png"]) await growing.save(join(folder, name));
+  const read = (name: string) => readFileSync(join(folder, name));
+  expect(read("a.pdf").subarray(0, 5).toString()).toBe("%PDF-");
+  expect(read("a.svg").toString()).toBe(`${shown.at(-1)!.data["image/svg+xml"]}\n`);
+  expect(read("sub/a.png").subarray(1, 4).toString()).toBe("PNG");
+  await expect(growing.save(join(folder, "a.jpg"))).rejects.toThrow(
+    /^figure: cannot be saved as .*a\.jpg; it is written as \.pdf, \.svg, \.png$/,
+  );
+  await expect(figure({ mark: "none" } as never, options).save(join(folder, "b.pdf"))).rejects.toThrow("figure: mark is");
+  expect(readdirSync(folder).sort()).toEqual(["a.pdf", "a.svg", "sub"]);
 });
 
 test("as a cell's value a figure adds nothing", () => {

@@ -1,6 +1,7 @@
 import { differenceCiede2000, filterDeficiencyDeuter, filterDeficiencyProt, filterDeficiencyTrit, wcagContrast } from "culori";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { describe } from "../../src/figures/describe.js";
 import {
   intervalCurves,
   intervals,
@@ -157,4 +158,68 @@ test.each([
   const seen = palette.map((colour) => (deficiency ? deficiency(colour) : colour));
   for (const [i, one] of seen.entries())
     for (const other of seen.slice(0, i)) expect(differenceCiede2000()(one, other)).toBeGreaterThan(12);
+});
+
+test("what a standard figure shows is told from its data", () => {
+  const curve = [3, 1, 4, 1.5].map((loss, i) => ({ step: i + 1, loss, other: i === 2 ? 0.25 : null }));
+  expect(describe(trainingCurves(["loss", "other", "none"], { rows: curve }))).toBe(
+    "loss: 4 values over step 1 to 4, from 3.0 to 1.5, lowest 1.0 at 2, highest 4.0 at 3; other: 0.25 at step 3.",
+  );
+  expect(describe(intervals({ group: "suite", series: "stage" }, { rows: rates.slice(0, 3), percent: true }))).toBe(
+    "Harmful: base 20% (10% to 30%), stage 1 50% (40% to 60%); Look-alike: base 30% (20% to 40%).",
+  );
+  expect(describe(lengthDistribution({ length: "tokens", series: "stage" }, { rows: lengths }))).toBe(
+    "stage 1: 6 values from 20 to 48, median 29; stage 3: 6 values from 10 to 24, median 14.5.",
+  );
+  expect(describe(trainingCurves(["loss"]))).toBeUndefined();
+  expect(describe({ mark: "bar", data: { values: [{ a: 1 }] } })).toBeUndefined();
+  expect(describe({ usermeta: { shows: { kind: "toString" } }, data: { values: [{ a: 1 }] } })).toBeUndefined();
+});
+
+const ticks = (svg: string) => [...svg.matchAll(/<text[^>]*>(−?[\d.]+)<\/text>/g)].map(([, text]) => text!);
+const zeroLines = (svg: string) => svg.match(/<line[^>]* x2="-480" y2="0" stroke="#24292f"/g)?.length ?? 0; // a rule, from the right
+
+test("few steps have a mark each, a line at 0 stands where values are on both sides of it, and many steps are a mean with their points", async () => {
+  const drawn = async (values: number[]) => {
+    const rows = values.map((loss, i) => ({ step: i + 1, loss }));
+    return (await render(themed(trainingCurves(["loss"], { rows })))).svg;
+  };
+  const points = (svg: string) => svg.match(/<path[^>]*d="M[\d.]+,0A/g)?.length ?? 0;
+  const few = await drawn([1, -1, 2]);
+  expect([points(few), zeroLines(few)]).toEqual([3, 1]);
+  const above = await drawn([5, 6, 7]);
+  expect([points(above), zeroLines(above), ticks(above).includes("0.0")]).toEqual([3, 0, false]);
+  const middling = await drawn(Array.from({ length: 30 }, (_, i) => i + 1));
+  expect(points(middling)).toBe(1); // the last
+  const many = await drawn(Array.from({ length: 100 }, (_, i) => (i % 2 ? 10 : 20)));
+  expect(points(many)).toBe(101);
+  expect(many).toContain("lines: means of 21 steps; points: steps");
+  const line = /<path d="(M[^"]*)" stroke="#0072B2"/.exec(many)![1]!;
+  const heights = [...line.matchAll(/[\d.]+,([\d.]+)/g)].slice(20, 80).map(([, y]) => Number(y));
+  expect(Math.max(...heights) - Math.min(...heights)).toBeLessThan(24); // of 240 that the points take
+});
+
+test("counts and lengths have whole ticks", async () => {
+  const rows = [3, 4].map((tokens) => ({ stage: "one", tokens }));
+  const { svg } = await render(themed(lengthDistribution({ length: "tokens", series: "stage" }, { rows })));
+  expect(ticks(svg).length).toBeGreaterThan(3);
+  for (const tick of ticks(svg)) expect(tick).toMatch(/^\d+$/);
+});
+
+test("Chinese and emoji have their width, whichever fonts the machine has, and long labels are cut at their limit", async () => {
+  const left = async (name: string) => {
+    const spec = themed({
+      data: { values: [{ name, n: 1 }] },
+      mark: "bar",
+      encoding: { y: { field: "name", title: null }, x: { field: "n", type: "quantitative" } },
+    });
+    const { svg } = await render(spec);
+    return { room: Number(/<g fill="none"[^>]* transform="translate\((\d+),/.exec(svg)![1]), shown: svg };
+  };
+  const [none, six] = [await left("x"), await left("漢字漢字漢字")];
+  expect(six.room - none.room).toBeGreaterThanOrEqual(6 * 12 - 8); // letters of 12 pixels; x has 6, and places are rounded
+  expect((await left("😀😀")).room).toBeGreaterThan((await left("漢字")).room);
+  const cut = await left("漢".repeat(60));
+  expect(cut.shown).toContain("…");
+  expect(cut.room).toBeLessThanOrEqual(190); // Vega's limit of 180, and padding
 });

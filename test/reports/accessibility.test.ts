@@ -73,3 +73,23 @@ browserTest("with the keyboard: the contents are skipped, and what is folded ope
   expect(await page.evaluate("document.querySelector('details.data').open")).toBe(true);
   await page.close();
 });
+
+browserTest("slides: axe finds nothing serious, no link leads nowhere, and nothing is wider than the window", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  const { written, failures } = await renderReports([...golden, ...own.slice(0, 2)], { output: folder, to: ["slides"] });
+  expect(failures).toEqual([]);
+  for (const file of written) {
+    const { page } = await openPage(browser, file, 1280);
+    await page.evaluate(axe);
+    for (const [width, height] of [
+      [1280, 720],
+      [390, 844],
+    ] as const) {
+      await page.setViewport({ width, height });
+      expect(await page.evaluate(FINDINGS), `${file}, ${width} px`).toEqual([]);
+      expect(await page.evaluate("document.documentElement.scrollWidth"), `${file}, ${width} px`).toBe(width);
+    }
+    if (!file.endsWith("/links.slides.html")) expect(await page.evaluate(LINKS), file).toEqual([]);
+    await page.close();
+  }
+});

@@ -88,6 +88,24 @@ browserTest.each(["light", "dark"] as const)("in %s, text has a contrast of 4.5:
   await page.close();
 });
 
+browserTest("one switch shows all code, on paper too, and the contents are printed", async () => {
+  const { page } = await open(file, 1280);
+  const seen = (selector: string) =>
+    page.evaluate(`document.querySelector("${selector}").checkVisibility({ contentVisibilityAuto: true })`);
+  for (const media of ["screen", "print"]) {
+    await page.emulateMediaType(media);
+    expect(await seen("details.code pre")).toBe(false);
+    expect(await seen("nav li")).toBe(true);
+  }
+  await page.emulateMediaType("screen");
+  await page.click("#report-code");
+  for (const media of ["screen", "print"]) {
+    await page.emulateMediaType(media);
+    expect(await seen("details.code pre")).toBe(true);
+  }
+  await page.close();
+});
+
 browserTest("printing gives pages of text", async () => {
   const { page } = await open(file, 1280);
   const pdf = await page.pdf({ format: "A4" });

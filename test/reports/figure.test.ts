@@ -8,10 +8,12 @@ import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
 import { writeFigure } from "../../reports/figure.js";
 import { register } from "../../src/cli/figure.js";
-import { intervals, lengthDistribution, trainingCurves } from "../../src/figures/index.js";
+import { intervals, lengthDistribution, table, trainingCurves } from "../../src/figures/index.js";
 import { render, themed } from "../../src/figures/render.js";
 import { renderAt, scaledTo, sizeOf } from "../../src/figures/resize.js";
 import type { VegaLiteSpec } from "../../src/figures/spec.js";
+import { setFrontend } from "../../src/frontend/frontend.js";
+import { terminal } from "../../src/frontend/terminal.js";
 import { popplerLack } from "../programs.js";
 import { code, shown, writeNotebook } from "./notebooks.js";
 
@@ -146,9 +148,9 @@ test("without a width a figure has its own; a picture without specification is s
 test("what cannot be written is told in one line, with the labels that there are", async () => {
   const write = (place: string) => writeFigure(place, { to: ["svg"], output: folder() });
   const labels = "fig-curve, fig-curves, fig-rates, fig-lengths, fig-bars, fig-beside, fig-drawing, fig-bitmap";
-  await expect(write(`${notebook}#fig-x`)).rejects.toThrow(`paper.ipynb: no figure fig-x; there is: ${labels}`);
-  await expect(write(`${notebook}#../../etc/passwd`)).rejects.toThrow("paper.ipynb: no figure ../../etc/passwd; there is:");
-  await expect(write(notebook)).rejects.toThrow(`paper.ipynb: name a figure, paper.ipynb#LABEL; there is: ${labels}`);
+  await expect(write(`${notebook}#fig-x`)).rejects.toThrow(`paper.ipynb: no figure or table fig-x; there is: ${labels}`);
+  await expect(write(`${notebook}#../../etc/passwd`)).rejects.toThrow("paper.ipynb: no figure or table ../../etc/passwd; there is:");
+  await expect(write(notebook)).rejects.toThrow(`paper.ipynb: name a figure or table, paper.ipynb#LABEL; there is: ${labels}`);
   await expect(write(`${notebook}#fig-bitmap`)).rejects.toThrow(
     "paper.ipynb: fig-bitmap is a bitmap, which cannot be redrawn; show it as SVG or Vega-Lite",
   );
@@ -156,6 +158,58 @@ test("what cannot be written is told in one line, with the labels that there are
     "new.ipynb: has not been run; run it with `erpo execute`",
   );
   await expect(write("/nowhere.ipynb#fig-x")).rejects.toThrow("/nowhere.ipynb: no such file");
+});
+
+const displayed = (rows: object[]): unknown => {
+  const outputs: unknown[] = [];
+  setFrontend({ ...terminal, display: (data, metadata) => outputs.push(shown(data as never, metadata as never)) });
+  table(rows, { label: "tbl-rates", caption: "Rates of *stages*, 100% & more." });
+  setFrontend(terminal);
+  return outputs[0];
+};
+
+test("a table is LaTeX as it is shown, and CSV with all digits", async () => {
+  const rows = [
+    { stage: '1, "first"', rate: 1 / 3, n: 30 },
+    { stage: "2_b", rate: -0.25, n: 1200 },
+    { stage: "3", rate: null, n: 5 },
+  ];
+  const notebook = writeNotebook([code("1", [displayed(rows)])], "nb.ipynb");
+  const output = folder();
+  const files = await writeFigure(`${notebook}#tbl-rates`, { to: ["tex", "csv"], output });
+  expect(files).toEqual(["tex", "csv"].map((format) => join(output, `tbl-rates.${format}`)));
+  const [tex, csv] = files.map((file) => readFileSync(file, "utf8"));
+  expect(csv).toBe('stage,rate,n\r\n"1, ""first""",0.3333333333333333,30\r\n2_b,-0.25,1200\r\n3,,5\r\n');
+  expect(tex!.split("\n").slice(1)).toEqual([
+    "% Rates of stages, 100\\% \\& more.",
+    "\\begin{tabular}{@{}lrr@{}}",
+    "\\toprule",
+    "stage & rate & n \\\\",
+    "\\midrule",
+    "1, \\textquotedbl{}first\\textquotedbl{} & 0.333 & 30 \\\\",
+    "2\\_b & \\ensuremath{-}0.250 & 1200 \\\\",
+    "3 & – & 5 \\\\",
+    "\\bottomrule",
+    "\\end{tabular}",
+    "",
+  ]);
+  expect(await writeFigure(`${notebook}#tbl-rates`, { output: folder() })).toEqual([expect.stringMatching(/tbl-rates\.tex$/)]);
+  await expect(writeFigure(`${notebook}#tbl-rates`, { to: ["csv", "pdf"], output })).rejects.toThrow(
+    "nb.ipynb: tbl-rates is a table, not written as pdf; there is: tex, csv",
+  );
+});
+
+test("another kernel's table is CSV as it is shown; a figure's rows are CSV with all digits", async () => {
+  const pandas = "<table><tr><th></th><th>a</th></tr><tr><th>0</th><td>1.50</td></tr></table>";
+  const other = writeNotebook([code("1", [shown({ "text/html": pandas }, { label: "tbl-a" })])]);
+  const output = folder();
+  const [file] = await writeFigure(`${other}#tbl-a`, { to: ["csv"], output });
+  expect(readFileSync(file!, "utf8")).toBe(",a\r\n0,1.50\r\n");
+  const [curve] = await writeFigure(`${notebook}#fig-curve`, { to: ["csv"], output });
+  expect(readFileSync(curve!, "utf8").split("\r\n").slice(0, 2)).toEqual([
+    "step,rewards/margins,rewards/chosen,loss",
+    `1,0,0,${steps[0]!.loss}`,
+  ]);
 });
 
 test("a picture of absurd size is refused", async () => {
@@ -172,7 +226,7 @@ test("labels of a stranger's notebook are no paths", async () => {
   for (const label of ["fig-../../x", "fig-a/b", "../fig-a", "/tmp/x", "fig-a\0"]) {
     const output = folder();
     const stranger = writeNotebook([code("1", [shown({ "image/svg+xml": svg }, { label })])]);
-    await expect(writeFigure(`${stranger}#${label}`, { to: ["svg"], output })).rejects.toThrow("no figure has a label");
+    await expect(writeFigure(`${stranger}#${label}`, { to: ["svg"], output })).rejects.toThrow("no figure or table has a label");
     expect(readdirSync(output)).toEqual([]);
   }
 });

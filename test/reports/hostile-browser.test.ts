@@ -20,7 +20,7 @@ afterAll(() => browser?.close());
 const LOOK = `(() => {
   const protocol = (element) => element.protocol ?? Object.assign(document.createElement("a"), { href: element.getAttribute("href") }).protocol; // MathML has no links
   const wrong = typeof ran === "undefined" ? [] : ["a payload ran"];
-  const banned = "script,iframe,frame,object,embed,link,base,form,input,button,textarea,select,video,audio,source,track,template,portal,dialog,use,image,feImage,animate,animateTransform,set,foreignObject,maction,annotation-xml,meta[http-equiv]:not([http-equiv=Content-Security-Policy])";
+  const banned = "script,iframe,frame,object,embed,link,base,form,input:not(#report-code),button,textarea,select,video,audio,source,track,template,portal,dialog,use,image,feImage,animate,animateTransform,set,foreignObject,maction,annotation-xml,meta[http-equiv]:not([http-equiv=Content-Security-Policy])";
   for (const element of document.querySelectorAll("body *, head *")) {
     if (element.matches(banned) || element.namespaceURI.endsWith("svg") && element.localName === "a") wrong.push(element.outerHTML.slice(0, 100));
     for (const { name, value } of element.attributes) {
@@ -75,8 +75,16 @@ browserTest.each(Object.entries(slots))(
     writeFileSync(join(folder, "references.bib"), bibliography);
     const second = join(folder, "other.ipynb");
     writeFileSync(second, readFileSync(notebook)); // two, so that there is an index
-    const { failures } = await renderReports([notebook, second], { output: folder });
+    const { failures } = await renderReports([notebook, second], { output: folder, to: ["html", "slides"] });
     expect(failures).toEqual([]);
+    const deck = join(folder, "hostile.slides.html");
+    const slides = readFileSync(deck, "utf8");
+    expect(slides).toMatch(POLICY);
+    writeFileSync(
+      deck,
+      slides.replace(POLICY, "").replace(/<script>\/\/ Runs in the reader's browser[\s\S]*?<\/script>(?=\n<\/body>)/, ""),
+    );
+    expect(await watch(deck)).toEqual([]);
     const file = join(folder, "hostile.html");
     expect(await watch(file)).toEqual([]);
     expect(await watch(join(folder, "index.html"))).toEqual([]);

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -114,10 +114,11 @@ async function report(chosen: readonly string[]): Promise<string> {
     `@article{key, title = {${oneLine(all).replace(/[{}]/g, "")}}, author = "${oneLine(all).replace(/["{}]/g, "")}", note = {\\input}, url = {https://example.org/\\input}}`,
   );
   writeFileSync(join(folder, "nb.ipynb"), notebookJSON([md("[@key]"), ...cells], metadata));
-  writeFileSync(join(folder, "secret.txt"), "SECRET");
+  mkdirSync(join(folder, "latex"));
+  writeFileSync(join(folder, "latex", "secret.txt"), "SECRET");
   const { failures } = await renderReports([join(folder, "nb.ipynb")], { output: folder, to: ["latex", "markdown"] });
   expect(failures).toEqual([]);
-  return folder;
+  return join(folder, "latex");
 }
 
 describe.skipIf(texLack)(`compiled with TeX${skipped(texLack)}`, () => {

@@ -111,6 +111,27 @@ const actions = (pdf: PDFDocument): PDFDict[] =>
 
 const destinations = (pdf: PDFDocument): string[] => pdf.catalog.lookup(PDFName.of("Dests"), PDFDict).keys().map(String);
 
+popplerTest("the contents name the pages that their places stand on", async () => {
+  const filler = "A paragraph.\n\n".repeat(60);
+  const notebook = writeNotebook([md(`# T\n\n## Near\n\n${filler}## Far\n\n${filler}## End\n\nThe end.`)]);
+  const output = folder();
+  await renderReports([notebook], { output, to: ["pdf"] });
+  const pages = poppler("pdftotext", "-layout", join(output, "nb.pdf"), "-").split("\f");
+  for (const heading of ["1 Near", "2 Far", "3 End"]) {
+    const line = new RegExp(`^ *${heading.replace(" ", " +")}( +(\\d+))?$`, "m");
+    const named = Number(line.exec(pages[0]!)![2]);
+    expect(pages[named - 1]!.split("\n").filter((text) => line.exec(text)?.[1] === undefined && line.test(text))).toHaveLength(1);
+  }
+});
+
+browserTest("what TeX makes of a report lies beside no printed one", async () => {
+  const output = folder();
+  const { written } = await renderReports(notebooks.slice(1), { output, to: ["pdf", "latex"] });
+  const names = written.map((file) => file.slice(output.length + 1));
+  expect(names).toEqual(["two.pdf", "latex/two.tex"]);
+  expect(new Set(names.map((name) => name.replace(/\.tex$/, ".pdf"))).size).toBe(2);
+});
+
 popplerTest("folded outputs are printed, but for the longest", async () => {
   const lines = (name: string, count: number) => Array.from({ length: count }, (_, i) => `${name}-${i}`).join("\n");
   const printed = (text: string) => ({ output_type: "stream", name: "stdout", text });
@@ -168,8 +189,8 @@ popplerTest("whatever is wide stays on the page", async () => {
 });
 
 const wordHeight = (boxes: string, word: string) => {
-  const [, top, bottom] = new RegExp(`yMin="([\\d.]+)" xMax="[\\d.]+" yMax="([\\d.]+)">${word}<`).exec(boxes)!;
-  return Number(bottom) - Number(top);
+  const places = boxes.matchAll(new RegExp(`yMin="([\\d.]+)" xMax="[\\d.]+" yMax="([\\d.]+)">${word}<`, "g"));
+  return Math.max(...[...places].map(([, top, bottom]) => Number(bottom) - Number(top))); // of the heading, not of its line in the contents
 };
 
 browserTest("the same notebook gives the same bytes, dated by SOURCE_DATE_EPOCH where it is set", async () => {

@@ -149,6 +149,20 @@ test("the same notebook gives the same bytes", async () => {
   expect(pages[1]).toBe(pages[0]);
 });
 
+test("without input, code is left out of every format, and all else stays", async () => {
+  const text = { output_type: "stream", name: "stdout", text: "an output" };
+  const notebook = writeNotebook([md("# One\n\nProse with `code`."), code("secret()", [text])]);
+  for (const input of [true, false]) {
+    const output = folder();
+    await renderReports([notebook], { output, to: ["html", "markdown", "latex"], input });
+    for (const file of ["nb.html", "nb.md", "latex/nb.tex"]) {
+      const page = readFileSync(join(output, file), "utf8");
+      expect(page.replace(/<pre id="provenance-json[\s\S]*?<\/pre>/, "").includes("secret"), file).toBe(input);
+      for (const kept of ["Prose with", "an output"]) expect(page).toContain(kept);
+    }
+  }
+});
+
 test("one bad notebook does not stop the others, and each is told in one line", async () => {
   const good = writeNotebook([md("# Good")], "good.ipynb");
   const bad = join(folder(), "bad.ipynb");

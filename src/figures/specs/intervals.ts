@@ -1,3 +1,4 @@
+import type { Shows } from "../describe.js";
 import type { Row, VegaLiteSpec } from "../spec.js";
 
 /** Columns of an interval figure. */
@@ -34,7 +35,9 @@ export function intervals(
     axis: { grid: true, tickCount: 6, ...(options.percent && { format: ".0%" }) },
   };
   const key = { field: series, type: "nominal", title: null, sort: inOrder(series) };
+  const shows: Shows = { kind: "intervals", group, series, estimate, low, high, percent: options.percent ?? false };
   return {
+    usermeta: { shows },
     data: { values: rows },
     facet: {
       row: {

@@ -1,3 +1,4 @@
+import type { Shows } from "../describe.js";
 import type { Row, VegaLiteSpec } from "../spec.js";
 
 /**
@@ -17,6 +18,7 @@ export function lengthDistribution(
   const seriesInOrder = [...new Set(rows.map((row) => String(row[series])))];
   const title = options.title ?? "tokens";
   return {
+    usermeta: { shows: { kind: "lengths", length, series } satisfies Shows },
     data: { values: rows },
     facet: {
       row: {
@@ -35,8 +37,8 @@ export function lengthDistribution(
         {
           mark: { type: "bar", binSpacing: 1 },
           encoding: {
-            x: { field: length, type: "quantitative", bin: { maxbins: options.bins ?? 30 }, title },
-            y: { aggregate: "count", type: "quantitative", title: null, axis: { tickCount: 3 } },
+            x: { field: length, type: "quantitative", bin: { maxbins: options.bins ?? 30, minstep: 1 }, axis: { format: "d" }, title },
+            y: { aggregate: "count", type: "quantitative", title: null, axis: { tickCount: 3, tickMinStep: 1, format: "d" } },
           },
         },
         {

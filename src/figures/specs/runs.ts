@@ -1,5 +1,7 @@
+import type { Shows } from "../describe.js";
 import type { Row, VegaLiteSpec } from "../spec.js";
 import { INK, palette } from "../theme.js";
+import { MARKED_STEPS } from "./training-curves.js";
 
 /** The runs of a comparison: their names in order, of which the first is what the others are compared with. */
 export interface RunsOptions {
@@ -14,7 +16,7 @@ const few = palette.length;
 const header = { labelAlign: "left", labelAnchor: "start", labelPadding: 4 };
 
 /**
- * Metrics over the steps of several runs, a small picture per metric, a line per run. Up to six runs have a colour and a dash each. Of more,
+ * Metrics over the steps of several runs, a small picture per metric, a line per run. Up to six runs have a colour and a dash each, and few steps a mark each. Of more,
  * the first is a thick line in the colour of text, the others are thin, coloured by `shade` where there is one; else the ones
  * that end highest and lowest are named.
  *
@@ -47,7 +49,17 @@ export function runCurves(
         nameLayer("highest", -8),
         nameLayer("lowest", 10),
       ]
-    : [{ ...lines, encoding: { color: { ...key, legend }, strokeDash: { ...key, legend } } }];
+    : [
+        { ...lines, encoding: { color: { ...key, legend }, strokeDash: { ...key, legend } } },
+        {
+          transform: [
+            { joinaggregate: [{ op: "count", as: "steps" }], groupby: ["run", "metric"] },
+            { filter: `datum.steps <= ${MARKED_STEPS}` },
+          ],
+          mark: { type: "point", filled: true, size: 14, opacity: 1 },
+          encoding: { color: { ...key, legend } },
+        },
+      ];
   return {
     data: { values: rows.map((row) => ({ ...row, shade: shadeOf.get(row.run) ?? null, end: ends.get(row) ?? null })) },
     facet: { field: "metric", type: "nominal", title: null, sort: [...metrics], header },
@@ -97,7 +109,9 @@ export function runIntervals(trials: readonly string[], rows: readonly Row[], op
   const x = { type: "quantitative", title, scale: { domain: [0, 1] }, axis: { grid: true, format: ".0%", tickCount: 5 } };
   const isFirst = { field: "run", equal: runs[0] };
   const color = { condition: { test: isFirst, value: INK }, value: palette[0] };
+  const shows: Shows = { kind: "intervals", group: "trial", series: "run", estimate: "estimate", low: "low", high: "high", percent: true };
   return {
+    usermeta: { shows },
     data: { values: rows },
     facet: { field: "trial", type: "nominal", title: null, sort: [...trials], header: { ...header, labelLimit: 240 } },
     columns: 2,
