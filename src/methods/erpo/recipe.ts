@@ -76,6 +76,7 @@ export const stage2Samples: readonly string[] = ["wrong", "right"].flatMap((firs
  * compares whole thoughts, whose sums of log-probs are large. Alpha is in nats per token.
  */
 export const stage2Defaults = { beta: 0.5, nllWeight: 1, level: "step" } as const;
+/** Those of stage 3; as above. */
 export const stage3Defaults = { beta: 0.1, nllWeight: 0.3, level: "trace", alpha: 0.02 } as const;
 
 /** Those of a stage, by its folder. */
