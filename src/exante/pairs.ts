@@ -66,15 +66,6 @@ export function decisionPair(prompt: LabelledPrompt, samples: readonly CheckedSa
 }
 
 /**
- * A pair of decisions up to both verdicts. What comes behind follows from them: a loser's path is right for its verdict, and where it was compared, policies learned to refuse
- * after "does not violate".
- */
-export function untilVerdict(pair: PreferencePair, tokenizer: Tokenizer): PreferencePair {
-  const cut = (ids: readonly number[]) => splitSteps(ids, tokenizer).slice(0, 2).flat();
-  return { ...pair, chosen: cut(pair.chosen), rejected: cut(pair.rejected) };
-}
-
-/**
  * A pair for verification: of samples that go on from the same assessment, with a wrong first word or a right one, a correct one against one whose verdict is wrong.
  * Where every sample follows a wrong first word, the winner is written by rule.
  * @param assessed the assessment that all samples begin with, as token ids

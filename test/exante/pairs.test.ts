@@ -6,7 +6,6 @@ import {
   splitSteps,
   stepLevelPair,
   thoughtLength,
-  untilVerdict,
   verificationPair,
   wholePair,
   writtenPair,
@@ -151,15 +150,6 @@ test("a decision pair is of own samples, the shortest right one, or is none", ()
   });
   expect(decisionPair(unsafe, [sampled(unsafe, "terse")])).toBeNull();
   expect(decisionPair(unsafe, [])).toBeNull();
-});
-
-test("up to the verdict, a decision pair says nothing of what follows from it", () => {
-  const pair = decisionPair(unsafe, [sampled(unsafe, "terse"), sampled(unsafe, "verbose", "safe")])!;
-  const { chosen, rejected } = untilVerdict(pair, tokenizer);
-  const [right, wrong] = [chosen, rejected].map((ids) => tokenizer.decode(ids));
-  expect(right).toMatch(/violates<\/verify><?$/);
-  expect(wrong).toMatch(/does not violate<\/verify><?$/);
-  expect([chosen, rejected]).toEqual([pair.chosen.slice(0, chosen.length), pair.rejected.slice(0, rejected.length)]);
 });
 
 test("a verification pair goes on from one assessment; where none overrules, the winner is written", () => {

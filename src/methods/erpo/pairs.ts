@@ -10,7 +10,6 @@ import {
   type PreferencePair,
   splitSteps,
   stepLevelPair,
-  untilVerdict,
   verificationPair,
   wholePair,
   writtenPair,
@@ -161,8 +160,7 @@ export async function roundPairs(
   }
   const pairs = prompts.flatMap((prompt, i) => {
     const samples = drawn.map((ids) => checkSample(ids[i]!, prompt.label, tokenizer));
-    const decided = decisionPair(prompt, samples);
-    return present([efficiency ? efficiencyPair(prompt, samples, knobs.lengthRatio) : null, decided && untilVerdict(decided, tokenizer)]);
+    return present([efficiency ? efficiencyPair(prompt, samples, knobs.lengthRatio) : null, decisionPair(prompt, samples)]);
   });
   if (!efficiency) return keptPairs(run, `${stage}/pairs.json`, enough(run, "decision", prompts, pairs), current, level, signal);
   const ofKind = ({ goal, prompt }: PreferencePair) =>
