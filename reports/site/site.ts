@@ -10,11 +10,21 @@ import { footnotes, made, references, styleSheet } from "../html/page.js";
 import { type Links, MarkdownWriter } from "../html/render-markdown.js";
 import { provenanceHTML } from "../provenance/html.js";
 import { sealPage } from "../provenance/seal.js";
-import { readSet, type Source } from "../set.js";
+import { type ReportSet, readSet, type Source } from "../set.js";
 import { apiPages } from "./api.js";
 import { galleryDocument } from "./gallery.js";
 import { deadLinks } from "./links.js";
-import { documentOf, executedNotebooks, GALLERY, markdownDocument, pageUrl, relativeUrl, sections, textCell } from "./pages.js";
+import {
+  documentOf,
+  executedNotebooks,
+  GALLERY,
+  markdownDocument,
+  pageUrl,
+  relativeUrl,
+  type Section,
+  sections,
+  textCell,
+} from "./pages.js";
 import { type SearchEntry, searchEntries, searchFiles } from "./search.js";
 import { type NavigationSection, shellHTML } from "./shell.js";
 
@@ -55,38 +65,12 @@ interface Page {
  *
  * @throws FileError when the folder cannot be written; Error when it holds something other than a site
  */
-export async function buildSite({ root, output, run, api }: SiteOptions): Promise<SiteResult> {
+export async function buildSite(options: SiteOptions): Promise<SiteResult> {
+  const { root, output, api } = options;
   if (existsSync(output) && readdirSync(output).length > 0 && !existsSync(join(output, MARK)))
     throw new Error(`${output}: holds files that are no site, which would be lost; name another folder with --output`);
   const parts = sections(root);
-  const files = parts.flatMap((section) => section.files);
-  const notebooks = files.filter((file) => file.endsWith(".ipynb"));
-  const done = run === undefined ? new Map<string, string>() : executedNotebooks(run);
-  const set = await readSet(
-    notebooks.map((file) => done.get(posix.basename(file)) ?? join(root, file)),
-    output,
-    undefined,
-  );
-  const fileOf = new Map(notebooks.map((file) => [posix.basename(file, ".ipynb"), file]));
-  const pages = new Map<string, Page>(
-    set.sources.map((source) => {
-      const file = fileOf.get(source.document.stem)!;
-      return [file, { file, document: source.document, source }];
-    }),
-  );
-  const library = api === undefined ? [] : apiPages(api);
-  for (const { file, markdown } of library)
-    pages.set(`api/${file}`, { file: `api/${file}`, document: documentOf([textCell(markdown)], file) });
-  for (const file of files.filter((file) => file.endsWith(".md"))) {
-    const document =
-      file === GALLERY
-        ? await galleryDocument(readFileSync(join(root, file), "utf8"), file, set.sources, ({ document }) =>
-            relativeUrl(GALLERY, fileOf.get(document.stem)!),
-          )
-        : markdownDocument(join(root, file));
-    pages.set(file, { file, document });
-  }
-
+  const { set, fileOf, pages } = await readPages(parts, options);
   const navigation = parts.map(({ name, files }): NavigationSection => {
     const there = [...(name === "Reference" && api !== undefined ? [LIBRARY] : []), ...files].filter((file) => pages.has(file));
     return { name, pages: there.map((file) => ({ title: pages.get(file)!.document.title, url: pageUrl(file) })) };
@@ -101,7 +85,7 @@ export async function buildSite({ root, output, run, api }: SiteOptions): Promis
     const linked = (file: string): string | undefined => {
       const path = join(root, file);
       if (!pages.has(file)) {
-        if (!existsSync(path) || !statSync(path).isFile()) return undefined;
+        if (file.startsWith("..") || !existsSync(path) || !statSync(path).isFile()) return undefined;
         if (!file.endsWith(".md")) return copied.add(file) && `files/${file}`;
         const added = { file, document: markdownDocument(path) };
         pages.set(file, added);
@@ -128,6 +112,33 @@ export async function buildSite({ root, output, run, api }: SiteOptions): Promis
   for (const [path, html] of written) writeAtomic(resolve(output, path), [html]);
   for (const { path, content } of others) writeAtomic(resolve(output, path), [content]);
   return { pages: [...written.keys()], executed: set.sources.filter(wasRun).length, failures };
+}
+
+/** Everything that the navigation lists, and the library's pages; with the notebooks' set and their paths by the names of their documents. */
+async function readPages(
+  parts: readonly Section[],
+  { root, output, run, api }: SiteOptions,
+): Promise<{ set: ReportSet; fileOf: Map<string, string>; pages: Map<string, Page> }> {
+  const files = parts.flatMap((section) => section.files);
+  const notebooks = files.filter((file) => file.endsWith(".ipynb"));
+  const done = run === undefined ? new Map<string, string>() : executedNotebooks(run);
+  const paths = notebooks.map((file) => done.get(posix.basename(file)) ?? join(root, file));
+  const set = await readSet(paths, output, undefined);
+  const fileOf = new Map(notebooks.map((file) => [posix.basename(file, ".ipynb"), file]));
+  const pages = new Map<string, Page>();
+  for (const source of set.sources) {
+    const file = fileOf.get(source.document.stem)!;
+    pages.set(file, { file, document: source.document, source });
+  }
+  for (const { file, markdown } of api === undefined ? [] : apiPages(api))
+    pages.set(`api/${file}`, { file: `api/${file}`, document: documentOf([textCell(markdown)], file) });
+  for (const file of files.filter((file) => file.endsWith(".md"))) {
+    const path = join(root, file);
+    const link = ({ document }: Source) => relativeUrl(GALLERY, fileOf.get(document.stem)!);
+    const document = file === GALLERY ? await galleryDocument(readFileSync(path, "utf8"), file, set.sources, link) : markdownDocument(path);
+    pages.set(file, { file, document });
+  }
+  return { set, fileOf, pages };
 }
 
 /** The page that leads to the library's pages. */
