@@ -1,4 +1,4 @@
-import type { Shown } from "../frontend/frontend.js";
+import type { Displayable } from "../frontend/formats.js";
 import { display } from "../frontend/index.js";
 import { DISPLAY } from "../frontend/shown.js";
 import { widget } from "../frontend/widget.js";
@@ -24,16 +24,14 @@ interface State {
   picture: string;
 }
 
-/** A figure with sliders, once it is shown. */
-export interface SliderFigure<Name extends string> {
+/** A figure with sliders, which is shown where it was made: as a cell's value it adds nothing. */
+export interface SliderFigure<Name extends string> extends Displayable {
   /** Where the sliders are. */
   values(): Record<Name, number>;
   /** Moves sliders, as a reader would, and resolves when the picture shows it. @throws FigureError as `sliders` */
   move(values: Partial<Record<Name, number>>): Promise<void>;
   /** The picture as SVG. */
   picture(): string;
-  /** It is shown where it was made: as a cell's value it adds nothing. */
-  [DISPLAY](): Shown;
 }
 
 /**
@@ -59,13 +57,13 @@ export async function sliders<Name extends string>(
     throw new FigureError(`sliders: ${outside} begins at ${initial[outside]}, which is not between its min and max`);
 
   const { render, themed } = await import("./render.js");
-  const drawn = async (values: Record<string, number>) => {
+  const drawn = async (values: Record<string, number>, png = false) => {
     const specification = themed(spec({ ...values } as Record<Name, number>));
-    const result = await render(specification, { png: true, ...(alt !== undefined && { alt }) });
+    const result = await render(specification, { png, ...(alt !== undefined && { alt }) });
     checkDrawn(specification, result.drawn);
     return { specification, ...result };
   };
-  const still = await drawn(initial);
+  const still = await drawn(initial, true);
   const shown = widget<State>({ esm: page, css, state: { sliders: controls, values: initial, picture: still.svg } });
 
   let drawing: Promise<void> | undefined;
