@@ -52,9 +52,7 @@ export async function sliders<Name extends string>(
   const { label, caption, alt } = options;
   if (label !== undefined) checkLabel(label, "fig");
   const initial = Object.fromEntries(Object.entries<Slider>(controls).map(([name, slider]) => [name, slider.value]));
-  const outside = Object.keys(initial).find((name) => !within(controls[name as Name], initial[name]!));
-  if (outside !== undefined)
-    throw new FigureError(`sliders: ${outside} begins at ${initial[outside]}, which is not between its min and max`);
+  checkValues(controls, initial);
 
   const { render, themed } = await import("./render.js");
   const drawn = async (values: Record<string, number>, png = false) => {
@@ -84,7 +82,7 @@ export async function sliders<Name extends string>(
   let last: State["values"] = initial;
   shown.on("change", ({ values }) => {
     if (values === undefined) return;
-    if (!Object.keys(initial).every((name) => within(controls[name as Name], values[name]))) return shown.set("values", last); // no slider says that
+    if (wrongValue(controls, values) !== undefined) return shown.set("values", last); // a page has sent what no slider can say
     last = values;
     void redraw();
   });
@@ -100,7 +98,9 @@ export async function sliders<Name extends string>(
   return {
     values: () => ({ ...shown.get("values") }) as Record<Name, number>,
     async move(values) {
-      shown.set("values", { ...shown.get("values"), ...(values as Record<string, number>) });
+      const moved = { ...shown.get("values"), ...(values as Record<string, number>) };
+      checkValues(controls, moved);
+      shown.set("values", moved);
       await redraw();
     },
     picture: () => shown.get("picture"),
@@ -108,7 +108,20 @@ export async function sliders<Name extends string>(
   };
 }
 
-const within = ({ min, max }: Slider, value: unknown): boolean => typeof value === "number" && value >= min && value <= max;
+/** The name of a slider whose value is missing, no number, or outside of its range. */
+const wrongValue = (controls: Record<string, Slider>, values: State["values"] | null): string | undefined =>
+  Object.keys(controls).find((name) => {
+    const { min, max } = controls[name]!;
+    const value: unknown = values?.[name];
+    return !(typeof value === "number" && value >= min && value <= max);
+  });
+
+function checkValues(controls: Record<string, Slider>, values: State["values"]): void {
+  const name = wrongValue(controls, values);
+  if (name === undefined) return;
+  const { min, max } = controls[name]!;
+  throw new FigureError(`sliders: ${name} is ${values[name]}, which is not between ${min} and ${max}`);
+}
 
 const inWords = (values: State["values"]) =>
   Object.entries(values)
