@@ -3,6 +3,7 @@ import { sliders } from "../../src/figures/index.js";
 import { type CommEvent, type MimeBundle, setFrontend } from "../../src/frontend/frontend.js";
 import { comms } from "../../src/frontend/index.js";
 import { terminal } from "../../src/frontend/terminal.js";
+import { launchChromium, testChromium } from "../chromium.js";
 
 let shown: { data: MimeBundle; metadata: Record<string, unknown> }[];
 let sent: CommEvent[];
@@ -63,3 +64,45 @@ test("a wrong beginning, label or specification is named before anything is show
   await expect(sliders(controls, () => ({ mark: "bar", data: { values: [] } }))).rejects.toThrow("draws nothing");
   expect([shown, sent]).toEqual([[], []]);
 });
+
+/** What anywidget does for a module, in short: a model whose changes go to the kernel, and which hears of the kernel's. */
+const frontend = (state: object) => `(async () => {
+  const state = ${JSON.stringify(state)};
+  const listeners = {};
+  globalThis.model = {
+    get: (key) => state[key],
+    set: (key, value) => { state[key] = value; },
+    save_changes: () => toKernel(state.values),
+    on: (event, listener) => { (listeners[event] ??= []).push(listener); },
+    hear(changed) { Object.assign(state, changed); for (const key in changed) listeners["change:" + key]?.forEach((f) => f()); },
+  };
+  const module = await import(URL.createObjectURL(new Blob([state._esm], { type: "text/javascript" })));
+  document.body.append(Object.assign(document.createElement("style"), { textContent: state._css }));
+  module.default.render({ model, el: document.body });
+})()`;
+
+const chromium = testChromium();
+test.skipIf(!chromium)(
+  "on a page of a phone's width, a moved slider reaches the kernel, and the picture comes back",
+  async () => {
+    const figure = await sliders(controls, bars, options);
+    const browser = await launchChromium(chromium!);
+    try {
+      const tab = await browser.newPage();
+      await tab.setViewport({ width: 390, height: 700 });
+      await tab.exposeFunction("toKernel", page);
+      await tab.evaluate(frontend((sent[0]!.data as { state: object }).state));
+      expect(await tab.$$eval("label", (labels) => labels.map(({ textContent }) => textContent))).toEqual(["beta0.5", "bars2"]);
+      await tab.focus("input");
+      await tab.keyboard.press("ArrowRight");
+      await until(() => figure.picture().includes("beta is 0.6"));
+      await tab.evaluate(`model.hear(${JSON.stringify({ picture: figure.picture(), values: figure.values() })})`);
+      expect(await tab.$eval("svg", ({ textContent }) => textContent)).toContain("beta is 0.6");
+      expect(await tab.$eval("output", ({ textContent }) => textContent)).toBe("0.6");
+      expect(await tab.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(390);
+    } finally {
+      await browser.close();
+    }
+  },
+  60_000,
+);
