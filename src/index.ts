@@ -158,7 +158,10 @@ export {
   type RunsOptions,
   runCurves,
   runIntervals,
+  type Slider,
+  type SliderFigure,
   searchTree,
+  sliders,
   type TableOptions,
   type TokenStrip,
   type TreeRow,
@@ -225,7 +228,16 @@ export type { Sampler } from "./generation/types.js";
 export * as cdpo from "./methods/cdpo/cdpo.js";
 export * as derta from "./methods/derta.js";
 // recipes
-export { type CausalEffect, type Causes, causes, type Intervention, interventions } from "./methods/erpo/causes.js";
+export {
+  type CausalEffect,
+  type Causes,
+  type Changed,
+  causes,
+  effectOf,
+  type Intervention,
+  intervene,
+  interventions,
+} from "./methods/erpo/causes.js";
 export { type DevMeasures, type DevRow, type DevRows, devDifferences, devMeasures, devRows } from "./methods/erpo/dev-measures.js";
 export { finalPolicies, finalTrials, readByMass } from "./methods/erpo/final-evaluation.js";
 export { type Gate, gate, judgeStage, rounds } from "./methods/erpo/gate.js";
@@ -296,6 +308,7 @@ export type { OptimizerSettings, Training } from "./runs/training.js";
 export { attackTrials, builtInTrial, suiteTrials, type TrialName } from "./runs/trials.js";
 // training
 export { balanced, lengthSorted, type Plan, sequential, shuffled } from "./training/batches.js";
+export { type BriefTraining, trainBriefly } from "./training/brief.js";
 export type { CompletionLogps } from "./training/completion.js";
 export { dertaObjective, prefixRow, prefixWords, tokenizeTriples, transitionRow } from "./training/derta.js";
 export { TrainingError } from "./training/errors.js";

@@ -3,7 +3,8 @@ import { type Command, InvalidArgumentError } from "commander";
 import type { ExecuteOptions, ExecuteResult } from "../../reports/execute/execute.js";
 import type { ProgressLine } from "../../reports/execute/progress.js";
 import { type Axis, parseAxis } from "../../reports/sweep/axes.js";
-import { isTooDeep, parseJsonText, tooDeep } from "../setup/json.js";
+import { isTooDeep, tooDeep } from "../setup/json.js";
+import { addParameter, takesPairs } from "./notebook-parameters.js";
 import { folder, names } from "./output.js";
 
 interface Options {
@@ -41,31 +42,7 @@ is computed once and shared, whichever member comes first. --sweep seed=1,2,3 re
 same command goes on.`,
     )
     .action(execute);
-  const parse = command.parseOptions.bind(command);
-  command.parseOptions = (words) => parse(joinPairs(words));
-}
-
-/** Commander's options take one word: `-p name value` becomes `-p "name value"`, as in papermill's command line. */
-function joinPairs(words: readonly string[]): string[] {
-  const joined: string[] = [];
-  for (let i = 0; i < words.length; i++) {
-    const pair = (words[i] === "-p" || words[i] === "--param") && words[i + 2] !== undefined;
-    joined.push(words[i]!, ...(pair ? [`${words[i + 1]} ${words[i + 2]}`] : []));
-    if (pair) i += 2;
-  }
-  return joined;
-}
-
-/** @param pair `name value`; the value is read as JSON where it is JSON */
-function addParameter(pair: string, parameters: Record<string, unknown>): Record<string, unknown> {
-  const [, name, text] = /^(\S+) ([\s\S]*)$/.exec(pair) ?? [];
-  if (name === undefined || text === undefined) throw new InvalidArgumentError("needs a name and a value: -p beta 0.1");
-  try {
-    return { ...parameters, [name]: parseJsonText(text) };
-  } catch {
-    if (isTooDeep(text)) throw new InvalidArgumentError(`${name} has ${tooDeep}.`);
-    return { ...parameters, [name]: text };
-  }
+  takesPairs(command);
 }
 
 function addAxis(text: string, axes: readonly Axis[]): Axis[] {

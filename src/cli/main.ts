@@ -22,6 +22,7 @@ const subcommands = [
   "evaluate",
   "annotate",
   "methods",
+  "course",
   "export",
   "pack",
 ] as const;

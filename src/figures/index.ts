@@ -1,6 +1,7 @@
 /** Figures, tables and named numbers for notebooks and their reports. Light to import: Vega is loaded at the first figure. */
 
 export { type Figure, type FigureOptions, figure } from "./figure.js";
+export { type Slider, type SliderFigure, sliders } from "./sliders.js";
 export { FigureError, type Row, type VegaLiteSpec } from "./spec.js";
 export { type CurveFields, intervalCurves } from "./specs/interval-curves.js";
 export { type IntervalFields, intervals } from "./specs/intervals.js";

@@ -1,0 +1,62 @@
+import type { Cell, CodeCell, ErrorOutput, Notebook } from "../notebook/types.js";
+import { graded, NOT_DONE } from "./student.js";
+
+/** How far a student is with an exercise. */
+export type Status = "passed" | "not yet" | "not done";
+
+/** An exercise of an executed notebook. */
+export interface ExerciseResult {
+  /** nbgrader's name of the cell that the student writes in. */
+  name: string;
+  status: Status;
+  /** One line for the student where it is not passed. */
+  line: string;
+  /** What its checks give, and what they would give. */
+  points: number;
+  of: number;
+}
+
+/**
+ * What came of the exercises of a notebook that was run to its end (`allowErrors`). An exercise is a cell that a student writes in, with the graded cells behind it until the
+ * next such one. It is passed where none of them failed; each check that did not fail gives its points.
+ */
+export function exerciseResults({ cells }: Notebook): ExerciseResult[] {
+  const starts = cells.flatMap((cell, i) => (isSolution(cell) ? [i] : []));
+  return starts.flatMap((start, k) => {
+    const solution = cells[start] as CodeCell;
+    const checks = cells.slice(start + 1, starts[k + 1]).filter(isCheck);
+    return checks.length === 0 ? [] : [resultOf(solution, checks)];
+  });
+}
+
+/** The first failure in a cell that is no part of an exercise, such as the one that opens the run: `cell 3: DataError: ...`. */
+export function otherFailure({ cells }: Notebook): string | undefined {
+  const at = cells.findIndex((cell) => !graded(cell) && errorOf(cell) && !errorOf(cell)!.evalue.includes(NOT_DONE));
+  return at < 0 ? undefined : `cell ${at + 1}: ${firstLine(errorOf(cells[at]!)!, true)}`;
+}
+
+function resultOf(solution: CodeCell, checks: CodeCell[]): ExerciseResult {
+  const pointsOf = (some: CodeCell[]) => some.reduce((sum, cell) => sum + (graded(cell)!.points ?? 0), 0);
+  const error = [solution, ...checks].map(errorOf).find((found) => found !== undefined);
+  const wrong = errorOf(solution) !== undefined;
+  const points = { points: wrong ? 0 : pointsOf(checks.filter((cell) => !errorOf(cell))), of: pointsOf(checks) };
+  const name = graded(solution)!.grade_id;
+  if (!error) return { name, status: "passed", line: "", ...points };
+  if (solution.source.includes(NOT_DONE)) return { name, status: "not done", line: "", ...points };
+  if (error.evalue.includes(NOT_DONE))
+    return { name, status: "not yet", line: "it needs an exercise before it that is not done yet", ...points };
+  return { name, status: "not yet", line: firstLine(error, error.ename !== "AssertionError"), ...points };
+}
+
+const isSolution = (cell: Cell): boolean => cell.cell_type === "code" && graded(cell)?.solution === true;
+
+const isCheck = (cell: Cell): cell is CodeCell => {
+  const about = graded(cell);
+  return cell.cell_type === "code" && about?.grade === true && !about.solution;
+};
+
+const errorOf = (cell: Cell): ErrorOutput | undefined =>
+  cell.cell_type === "code" ? cell.outputs.find((output) => output.output_type === "error") : undefined;
+
+const firstLine = ({ ename, evalue }: ErrorOutput, named: boolean): string =>
+  (named ? `${ename}: ${evalue}` : evalue).split("\n")[0]!.trim();

@@ -1,0 +1,93 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import type { Command } from "commander";
+import type { ExerciseResult } from "../../reports/course/exercises.js";
+import { addParameter, takesPairs } from "./notebook-parameters.js";
+import { alignedLines, folder, wholeNumber } from "./output.js";
+
+interface CopyOptions {
+  run: string;
+}
+
+interface CheckOptions {
+  param: Record<string, unknown>;
+  timeout: number;
+}
+
+/** `erpo course release | check | solutions`: lessons with exercises for a class. */
+export function register(program: Command): void {
+  const course = program.command("course").description("lessons with exercises: students' copies, offline checks, the teacher's answers");
+  const copies = (name: string, description: string) =>
+    course
+      .command(name)
+      .description(description)
+      .argument("<dir>", "folder of the copies; files that are there already stay", folder)
+      .argument("[notebooks...]", "the teacher's notebooks; erpo's own lessons unless given")
+      .option("--run <dir>", "folder of the finished run that the lessons open", "runs/quick");
+  copies("release", "write students' copies: without solutions, hidden tests and outputs").action(release);
+  copies("solutions", "write the teacher's notebooks, with solutions and hidden tests: what nbgrader takes as its source").action(
+    solutions,
+  );
+  takesPairs(
+    course
+      .command("check")
+      .description(
+        "run a student's notebook and say how far each exercise is; exits with 1 unless all are passed. The notebook stays as it is",
+      )
+      .argument("<notebook>", "a student's notebook; its code runs as yours")
+      .option("-p, --param <name value>", "a parameter and its value; may be repeated", addParameter, {})
+      .option("--timeout <seconds>", "limit for each cell", wholeNumber(1), 600)
+      .action(check),
+  );
+}
+
+async function release(dir: string, notebooks: string[], { run }: CopyOptions): Promise<void> {
+  const { studentCopy } = await import("../../reports/course/student.js");
+  await write(dir, notebooks, run, studentCopy);
+}
+
+const solutions = (dir: string, notebooks: string[], { run }: CopyOptions): Promise<void> =>
+  write(dir, notebooks, run, (notebook) => notebook);
+
+async function write(...[dir, notebooks, run, change]: [string, string[], string, Parameters<Copies["writeCopies"]>[3]]): Promise<void> {
+  const { lessons, writeCopies } = await import("../../reports/course/copies.js");
+  const written = writeCopies(notebooks.length > 0 ? notebooks : lessons(), dir, run, change);
+  for (const file of written) process.stdout.write(`${file}\n`);
+}
+
+type Copies = typeof import("../../reports/course/copies.js");
+
+async function check(notebook: string, { param: parameters, timeout }: CheckOptions): Promise<void> {
+  const [{ executeNotebook }, { exerciseResults, otherFailure }, { progressLine }, { readNotebook }] = await Promise.all([
+    import("../../reports/execute/execute.js"),
+    import("../../reports/course/exercises.js"),
+    import("../../reports/execute/progress.js"),
+    import("../../reports/notebook/read.js"),
+  ]);
+  const scratch = mkdtempSync(join(tmpdir(), "erpo-check-"));
+  const output = join(scratch, basename(notebook));
+  const line = progressLine(process.stderr);
+  try {
+    await executeNotebook(notebook, { output, folder: dirname(notebook), parameters, timeout, allowErrors: true, onProgress: line.show });
+    line.clear();
+    const executed = readNotebook(output).notebook;
+    const results = exerciseResults(executed);
+    if (results.length === 0) throw new Error(`${notebook}: has no exercise (a cell with nbgrader's metadata, and a check behind it)`);
+    const failure = otherFailure(executed);
+    if (failure) process.stderr.write(`erpo: ${basename(notebook)}: ${failure}\n`);
+    process.stdout.write(`${resultLines(results).join("\n")}\n`);
+    if (results.some(({ status }) => status !== "passed")) process.exitCode = 1;
+  } finally {
+    line.clear();
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+function resultLines(results: readonly ExerciseResult[]): string[] {
+  const sum = (of: (result: ExerciseResult) => number) => results.reduce((total, result) => total + of(result), 0);
+  const passed = sum(({ status }) => (status === "passed" ? 1 : 0));
+  const rows = results.map(({ name, status, line }) => [name, status === "not yet" && line ? `not yet: ${line}` : status]);
+  const total = `${passed} of ${results.length} exercises passed, ${sum(({ points }) => points)} of ${sum(({ of }) => of)} points`;
+  return [...alignedLines(rows), total];
+}

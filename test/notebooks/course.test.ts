@@ -1,0 +1,103 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { lessons } from "../../reports/course/copies.js";
+import { graded } from "../../reports/course/student.js";
+import { readNotebook } from "../../reports/notebook/read.js";
+import type { Cell } from "../../reports/notebook/types.js";
+import { packageRoot } from "../../src/setup/paths.js";
+import { erpo } from "../reports/cli.js";
+
+/** The lessons: their form, and what `erpo course check` says of a teacher's and of a student's copy on a tiny run. */
+
+/** What a student might write, and the line that it brings. Exercises that are not here are left as they were released. */
+const wrongAnswers: Record<string, Record<string, [code: string, line: string]>> = {
+  "1-refusal": {
+    refuses: ['return answer.startsWith("I cannot");', "upper case and white space do not matter"],
+    rates: [
+      'const r = rows.filter((row) => row.judgement === "refusal").length / rows.length; return { refusal: r, overRefusal: r };',
+      "1 of 2 unsafe prompts is refused: refusal is 0.5, not 0.4",
+    ],
+    balance: ["return refusal;", "who refuses everything has 0.5"],
+    spotter: ['return alarming.split(" ").some((word) => prompt.includes(word));', '"kill" within "skill" is no word of its own'],
+  },
+  "3-dpo-from-bradley-terry": {
+    preference: ["return winner / (winner + loser);", "one point ahead wins 73.1% of the time"],
+    best: ["return reference.map((p, i) => p * Math.exp(rewards[i] / beta));", "probabilities add up to 1: divide by Z"],
+    "dpo-loss": ["return -beta * (policy.chosen - policy.rejected);", "the pair that is worked by hand has loss 0.554, not 0.1"],
+    complaint: ["return undefined;", 'the loss with the mistake "sides swapped" passes for a right one'],
+  },
+};
+
+const isSolution = (cell: Cell) => graded(cell)?.solution === true;
+
+describe.each(lessons().map((path) => ({ path, name: basename(path, ".ipynb") })))("$name", ({ path }) => {
+  const { cells } = readNotebook(path).notebook;
+
+  test("begins with its goals, its time and what it needs", () => {
+    expect(cells[0]!.source).toMatch(/^# Lesson \d: /);
+    for (const part of ["**Goals.**", "| minutes |", "45", "**What it needs.**"]) expect(cells[0]!.source).toContain(part);
+  });
+
+  test("each exercise has its task with a hint before it and checks with a friendly line each behind it", () => {
+    const solutions = cells.flatMap((cell, i) => (isSolution(cell) ? [i] : []));
+    expect(solutions.length).toBeGreaterThanOrEqual(3);
+    for (const i of solutions) {
+      const task = cells.slice(0, i).findLast(({ cell_type }) => cell_type === "markdown")!;
+      expect(task.source, `cell ${i}`).toMatch(/### Exercise \d[\s\S]*<details><summary>Hint<\/summary>/);
+      expect(cells[i]!.source, `cell ${i}`).toMatch(/^\s*\/\/ BEGIN SOLUTION$[\s\S]*^\s*\/\/ END SOLUTION$/m);
+      const check = cells[i + 1]!;
+      expect(graded(check), `cell ${i + 1}`).toMatchObject({ grade: true, locked: true, solution: false, points: expect.any(Number) });
+      expect(check.source, `cell ${i + 1}`).toMatch(/^\/\/ BEGIN HIDDEN TESTS$/m);
+    }
+    const names = cells.flatMap((cell) => graded(cell)?.grade_id ?? []);
+    expect(new Set(names).size).toBe(names.length);
+  });
+});
+
+describe("on a tiny run", () => {
+  const scratch = mkdtempSync(join(tmpdir(), "erpo-lessons-"));
+  const model = join(packageRoot(), "test/fixtures/llama-tiny");
+  afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+  const course = (...words: string[]) => erpo(["course", ...words]);
+  const check = (file: string) =>
+    course("check", file, ...["-p", "profileName", "tiny"], ...["-p", "modelName", model], ...["-p", "runDir", join(scratch, "run")]);
+
+  beforeAll(async () => {
+    expect((await course("release", join(scratch, "class"))).code).toBe(0);
+  });
+
+  test.each(lessons().map((path) => basename(path, ".ipynb")))(
+    "%s passes with its solutions, and without them says what is missing",
+    {
+      timeout: 480_000,
+    },
+    async (name) => {
+      const teacher = join(packageRoot(), "notebooks/course", `${name}.ipynb`);
+      const right = await check(teacher);
+      expect(right.stderr).toBe("");
+      expect(right.stdout).toMatch(/^(?:\S+ +passed\n)+(\d+) of \1 exercises passed, (\d+) of \2 points\n$/);
+      expect(right.code).toBe(0);
+
+      const wrong = wrongAnswers[name] ?? {};
+      const student = join(scratch, "class", `${name}.ipynb`);
+      const { cells, ...rest } = JSON.parse(readFileSync(student, "utf8")) as { cells: (Cell & { source: string[] })[] };
+      const answered = cells.map((cell) => {
+        const [code] = wrong[graded(cell as Cell)?.grade_id ?? ""] ?? [];
+        return code === undefined ? cell : { ...cell, source: cell.source.join("").replace(/\/\/ YOUR CODE HERE\n.*/, () => code) };
+      });
+      writeFileSync(student, JSON.stringify({ ...rest, cells: answered }));
+      const { code, stdout, stderr } = await check(student);
+      expect([code, stderr]).toEqual([1, ""]);
+      const said = stdout.split("\n").map((line) => line.split(/ {2,}/) as [string, string]);
+      const expected = cells
+        .filter((cell) => isSolution(cell as Cell))
+        .map((cell) => {
+          const id = graded(cell as Cell)!.grade_id;
+          return [id, wrong[id] ? `not yet: ${wrong[id][1]}` : "not done"];
+        });
+      expect(said.slice(0, expected.length)).toEqual(expected);
+    },
+  );
+});

@@ -1,0 +1,48 @@
+import { expect, test } from "vitest";
+import { exerciseResults, otherFailure } from "../../../reports/course/exercises.js";
+import { NOT_DONE, studentCopy } from "../../../reports/course/student.js";
+import { parseNotebook } from "../../../reports/notebook/read.js";
+import type { Notebook } from "../../../reports/notebook/types.js";
+import { notebookJSON } from "../notebooks.js";
+import { littleLesson } from "./little-lesson.js";
+
+const lesson = parseNotebook(notebookJSON(littleLesson), "nb.ipynb");
+
+/** The notebook as if cells of these numbers had failed. */
+const failed = ({ cells, ...rest }: Notebook, errors: Record<number, [ename: string, evalue: string]>): Notebook => ({
+  ...rest,
+  cells: cells.map((cell, i) =>
+    cell.cell_type === "code" && errors[i]
+      ? { ...cell, outputs: [{ output_type: "error", ename: errors[i][0], evalue: errors[i][1], traceback: [] }] }
+      : cell,
+  ),
+});
+
+test("an exercise is passed, not yet or not done, each with its line and its points", () => {
+  expect(exerciseResults(lesson)).toEqual([
+    { name: "square", status: "passed", line: "", points: 2, of: 2 },
+    { name: "fourth", status: "passed", line: "", points: 1, of: 1 },
+  ]);
+  const wrong = failed(lesson, { 4: ["AssertionError", "the square of 2 is 4\n\nmore"], 6: ["TypeError", "x is not a function"] });
+  expect(exerciseResults(wrong)).toEqual([
+    { name: "square", status: "not yet", line: "the square of 2 is 4", points: 0, of: 2 },
+    { name: "fourth", status: "not yet", line: "TypeError: x is not a function", points: 0, of: 1 },
+  ]);
+  const untouched = failed(studentCopy(lesson), { 4: ["Error", NOT_DONE], 6: ["Error", NOT_DONE] });
+  expect(exerciseResults(untouched).map(({ status, points }) => [status, points])).toEqual([["not done", 0], ["not done", 0]]); // biome-ignore format: a row
+});
+
+test("an exercise that takes another one's function says that the other is not done", () => {
+  const { cells, ...rest } = studentCopy(lesson);
+  const half = { ...rest, cells: cells.map((cell, i) => (i === 5 ? lesson.cells[5]! : cell)) };
+  const [first, second] = exerciseResults(failed(half, { 4: ["Error", NOT_DONE], 6: ["Error", NOT_DONE] }));
+  expect([first!.status, second!.line]).toEqual(["not done", "it needs an exercise before it that is not done yet"]);
+});
+
+test("a cell that fails outside of exercises is named, but not where it only needs one", () => {
+  expect(otherFailure(lesson)).toBeUndefined();
+  expect(otherFailure(failed(lesson, { 1: ["DataError", "runs/quick: no such run\nmore"] }))).toBe(
+    "cell 2: DataError: runs/quick: no such run",
+  );
+  expect(otherFailure(failed(lesson, { 1: ["Error", NOT_DONE], 4: ["Error", "x"] }))).toBeUndefined();
+});
