@@ -28,12 +28,13 @@ async function start({ dryRun, ...options }: StartOptions): Promise<void> {
   say("rendering the reports");
   const { renderReports } = await import("../../reports/report.js");
   const reports = join(dir, "reports");
-  const { failures } = await renderReports(executed.notebooks, { output: reports, run: dir });
+  const { failures, written } = await renderReports(executed.notebooks, { output: reports, run: dir });
   if (failures.length > 0) throw new Error(failures[0]);
 
   say(`done in ${((performance.now() - began) / 60_000).toFixed(1)} minutes`);
   const { runSummary } = await import("../methods/erpo/summary.js");
-  process.stdout.write(`${runSummary(dir)}\n\nreport: ${relative(process.cwd(), join(reports, "index.html"))}\n`);
+  const page = executed.notebooks.length > 1 ? join(reports, "index.html") : written[0]!; // one page needs no index
+  process.stdout.write(`${runSummary(dir)}\n\nreport: ${relative(process.cwd(), page)}\n`);
 }
 
 /** Runs a profile's notebooks; says before each what it computes and how long that takes, corrected by what those before it took. */

@@ -114,6 +114,7 @@ test("the demo: one notebook with all stages, its page and a summary of two poli
   expect(stderr).toContain("notebook 1 of 1: demo");
   expect(readdirSync(join(scratch, "demo/reports")).filter((file) => file.endsWith(".html"))).toContain("demo.html");
   expect(stdout).toContain("Stage 3 against the base model:");
+  expect(existsSync(resolve(root, /^report: (.*)$/m.exec(stdout)![1]!))).toBe(true);
   expect(stdout).not.toContain("answers only");
   const status = runStatus(join(scratch, "demo"), plannedResults(profile(given)));
   expect(status.filter(({ state }) => state !== "current")).toEqual([]);
