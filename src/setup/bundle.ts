@@ -34,7 +34,8 @@ interface Header {
   type?: "symlink";
   linkname?: string;
 }
-const { pack } = createRequire(import.meta.url)("tar-stream") as { pack(): Pack };
+const require = createRequire(import.meta.url);
+const { pack } = require("tar-stream") as { pack(): Pack };
 
 /** What a bundle says of itself in bundle.json. `unpacked.mjs` holds what was unpacked to it. */
 interface BundleManifest {

@@ -84,7 +84,7 @@ export async function ensureKernels(binding: Binding, log: Log): Promise<string 
   if (found === undefined) return "this TensorFlow takes no kernels of ours";
   if (existsSync(found)) {
     if (!(await kernelsDamaged(found, "remember"))) return undefined;
-    log(`${found} is damaged: compiling the kernels again`);
+    log(`${found} is damaged: compiling it again`);
     for (const file of [found, noteOf(found)]) rmSync(file, { force: true });
   }
   return compileKernels(own(), dirname(binding.file), log);
