@@ -14,7 +14,7 @@ const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 async function program(): Promise<Command> {
   const erpo = new Command("erpo").exitOverride().configureOutput({ writeOut() {}, writeErr() {} });
   const folder = join(root, "src/cli");
-  for (const file of readdirSync(folder).filter((name) => name.endsWith(".ts"))) {
+  for (const file of readdirSync(folder).filter((name) => name.endsWith(".ts") && !name.endsWith("-process.ts"))) {
     const { register } = (await import(join(folder, file))) as { register?: (program: Command) => void };
     register?.(erpo);
   }
