@@ -2,7 +2,8 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { findPrograms } from "../../src/setup/programs.js";
 
 const root = join(import.meta.dirname, "../..");
 const erpo = (args: string[], env: NodeJS.ProcessEnv = {}) =>
@@ -76,16 +77,23 @@ test("doctor tells a program the device, its speed and what is missing", () => {
   expect(diagnosis.problems.every((problem: { mend: string }) => problem.mend.length > 0)).toBe(true);
 });
 
-test("doctor finds what is on the PATH, and says what to do about what is not", () => {
-  const place = mkdtempSync(join(tmpdir(), "erpo-doctor-"));
+test("programs are found on the PATH, with their versions; of what is not there is said what it is for and what mends it", async () => {
+  const place = mkdtempSync(join(tmpdir(), "erpo-programs-"));
+  vi.stubEnv("PATH", place);
+  vi.stubEnv("CHROME_PATH", join(place, "none"));
+  vi.stubEnv("CXX", "");
   try {
-    writeFileSync(join(place, "pdflatex"), "#!/bin/sh\necho pdfTeX 3.14 of a test\n", { mode: 0o755 });
-    const env = { ERPO_BACKEND: "cpu", PATH: `${place}:/bin`, HOME: place, CHROME_PATH: join(place, "none"), CXX: "" };
-    const { stdout } = erpo(["doctor"], env);
-    expect(stdout).toMatch(/^LaTeX +pdflatex pdfTeX 3.14 of a test$/m);
-    expect(stdout).toMatch(/^memory +\d/m);
-    expect(stdout).toContain("CHROME_PATH");
+    const program = (name: string, says: string) => writeFileSync(join(place, name), `#!/bin/sh\necho ${says}\n`, { mode: 0o755 });
+    program("pdflatex", "pdfTeX 3.14");
+    program("g++", "g++ 12.2");
+    const found = new Map((await findPrograms()).map((one) => [one.name, one]));
+    expect(found.get("LaTeX")!.found).toBe("pdflatex pdfTeX 3.14");
+    expect(found.get("g++")!.found).toBe("g++ 12.2");
+    for (const name of ["pip", "Jupyter", "Chromium"])
+      expect(found.get(name), name).toMatchObject({ found: null, mend: expect.stringMatching(/install|set/) });
+    expect(found.get("Jupyter")!.what).toContain("`npm start` does not");
   } finally {
+    vi.unstubAllEnvs();
     rmSync(place, { recursive: true, force: true });
   }
 });
