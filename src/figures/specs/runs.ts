@@ -90,13 +90,15 @@ function endsOf(rows: readonly { run: string; metric: string; value: number }[],
  *
  * @param trials their names, in order
  * @param rows `{ run, trial, estimate, low, high }`, shares in [0, 1]
+ * @param options.runs their names, in order
  * @param options.title of the horizontal axes
  */
 export function runIntervals(
   trials: readonly string[],
   rows: readonly Row[],
-  { runs, title }: RunsOptions & { title: string },
+  options: { runs: readonly string[]; title: string },
 ): VegaLiteSpec {
+  const { runs, title } = options;
   const x = { type: "quantitative", title, scale: { domain: [0, 1] }, axis: { grid: true, format: ".0%", tickCount: 5 } };
   const isFirst = { field: "run", equal: runs[0] };
   const color = { condition: { test: isFirst, value: INK }, value: palette[0] };
