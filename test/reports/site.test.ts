@@ -40,7 +40,10 @@ const spec = {
 };
 const drawn = {
   output_type: "display_data",
-  data: { "application/vnd.vegalite.v6+json": spec },
+  data: {
+    "application/vnd.vegalite.v6+json": spec,
+    "image/svg+xml": '<svg xmlns="http://www.w3.org/2000/svg" width="60" height="30"><path d="M0 0L60 30" stroke="black"/></svg>',
+  },
   metadata: { label: "fig-loss", "fig-cap": "The loss.", "fig-alt": "A line that falls." },
 };
 const sample =

@@ -102,9 +102,14 @@ function endsOf(rows: readonly { run: string; metric: string; value: number }[],
  *
  * @param trials their names, in order
  * @param rows `{ run, trial, estimate, low, high }`, shares in [0, 1]
+ * @param options.runs their names, in order
  * @param options.title of the horizontal axes
  */
-export function runIntervals(trials: readonly string[], rows: readonly Row[], options: RunsOptions & { title: string }): VegaLiteSpec {
+export function runIntervals(
+  trials: readonly string[],
+  rows: readonly Row[],
+  options: { runs: readonly string[]; title: string },
+): VegaLiteSpec {
   const { runs, title } = options;
   const x = { type: "quantitative", title, scale: { domain: [0, 1] }, axis: { grid: true, format: ".0%", tickCount: 5 } };
   const isFirst = { field: "run", equal: runs[0] };
