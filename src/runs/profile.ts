@@ -86,10 +86,10 @@ const demo: Profile = {
   ...quick,
   name: "demo",
   notebooks: "demo",
-  stage1: { ...quick.stage1, decisionTokens: 40_000, traceTokens: 16_000 },
+  stage1: { ...quick.stage1, decisionTokens: 20_000, traceTokens: 33_000, traceRate: 2e-3, verbose: 0.25 },
   stage2: { prompts: 8, rate: 2e-4 },
   stage3: { ...quick.stage3, rounds: 1, prompts: 8, samples: 2 },
-  evaluation: { prompts: 30, attackPrompts: 10, devPrompts: 20, gatePrompts: 8 },
+  evaluation: { prompts: 30, attackPrompts: 10, devPrompts: 80, gatePrompts: 8 },
   answerTokens: 16,
 };
 

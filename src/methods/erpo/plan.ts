@@ -128,7 +128,7 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
   if (job === "demo") {
     const answered = 2 * suites + 4 * prompts * texts.thought; // of the base model, and of stage 3, which thinks
     const last = sample("suites", batch(4 * prompts), texts.longestThought + Math.max(48, answerTokens), answered);
-    return [{ notebook: demoNotebook, work: [...sft, ...dpo, ...gate2, ...rounds, last] }];
+    return [{ notebook: demoNotebook, work: [...sft, ...dpo, ...gate2, ...rounds, score("dev prompts", 32, 0, readOut), last] }];
   }
 
   const notebooks: Record<MainNotebook, PlannedWork[]> = {

@@ -47,7 +47,7 @@ export function plannedResults({ notebooks, stage3 }: Profile): PlannedResult[] 
     result(final, `${stage3.rounds > 0 ? roundStage(stage3.rounds) : dpo}/gate.json`),
   ];
   if (notebooks === "demo")
-    return [...training, ...preferences, ...rounds, ...["base", final].flatMap((policy) => trials(policy, suiteTrials))];
+    return [...training, ...preferences, ...rounds, dev(final), ...["base", final].flatMap((policy) => trials(policy, suiteTrials))];
   const all = [
     // 00
     ...trials("base", first),
