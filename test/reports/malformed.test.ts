@@ -127,7 +127,7 @@ const refused: Record<string, [content: string | Uint8Array, cause: RegExp]> = {
       metadata: { name: "" },
       worksheets: [{ cells: [{ cell_type: "code", input: "1", outputs: [] }] }],
     }),
-    /nbformat 3 is not supported; convert it with `jupyter nbconvert --to notebook`/,
+    /nbformat 3 is not supported; convert it with `jupyter nbconvert --to notebook nb\.ipynb`/,
   ],
   "nbformat 5": ['{"nbformat":5,"cells":[]}', /nbformat 5 is not supported/],
   "brackets without end": ["[".repeat(200_000), /not JSON|nested too deeply/],
