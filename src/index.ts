@@ -135,6 +135,8 @@ export {
   intervals,
   lengthDistribution,
   palette,
+  type RunsOptions,
+  runCurves,
   type Slider,
   type SliderFigure,
   searchTree,

@@ -1,4 +1,4 @@
-import type { Shown } from "../frontend/frontend.js";
+import type { Displayable } from "../frontend/formats.js";
 import { display } from "../frontend/index.js";
 import { DISPLAY } from "../frontend/shown.js";
 import { widget } from "../frontend/widget.js";
@@ -24,16 +24,14 @@ interface State {
   picture: string;
 }
 
-/** A figure with sliders, once it is shown. */
-export interface SliderFigure<Name extends string> {
+/** A figure with sliders, which is shown where it was made: as a cell's value it adds nothing. */
+export interface SliderFigure<Name extends string> extends Displayable {
   /** Where the sliders are. */
   values(): Record<Name, number>;
   /** Moves sliders, as a reader would, and resolves when the picture shows it. @throws FigureError as `sliders` */
   move(values: Partial<Record<Name, number>>): Promise<void>;
   /** The picture as SVG. */
   picture(): string;
-  /** It is shown where it was made: as a cell's value it adds nothing. */
-  [DISPLAY](): Shown;
 }
 
 /**
@@ -54,18 +52,16 @@ export async function sliders<Name extends string>(
   const { label, caption, alt } = options;
   if (label !== undefined) checkLabel(label, "fig");
   const initial = Object.fromEntries(Object.entries<Slider>(controls).map(([name, slider]) => [name, slider.value]));
-  const outside = Object.keys(initial).find((name) => !within(controls[name as Name], initial[name]!));
-  if (outside !== undefined)
-    throw new FigureError(`sliders: ${outside} begins at ${initial[outside]}, which is not between its min and max`);
+  checkValues(controls, initial);
 
   const { render, themed } = await import("./render.js");
-  const drawn = async (values: Record<string, number>) => {
+  const drawn = async (values: Record<string, number>, png = false) => {
     const specification = themed(spec({ ...values } as Record<Name, number>));
-    const result = await render(specification, { png: true, ...(alt !== undefined && { alt }) });
+    const result = await render(specification, { png, ...(alt !== undefined && { alt }) });
     checkDrawn(specification, result.drawn);
     return { specification, ...result };
   };
-  const still = await drawn(initial);
+  const still = await drawn(initial, true);
   const shown = widget<State>({ esm: page, css, state: { sliders: controls, values: initial, picture: still.svg } });
 
   let drawing: Promise<void> | undefined;
@@ -86,7 +82,7 @@ export async function sliders<Name extends string>(
   let last: State["values"] = initial;
   shown.on("change", ({ values }) => {
     if (values === undefined) return;
-    if (!Object.keys(initial).every((name) => within(controls[name as Name], values[name]))) return shown.set("values", last); // no slider says that
+    if (wrongValue(controls, values) !== undefined) return shown.set("values", last); // a page has sent what no slider can say
     last = values;
     void redraw();
   });
@@ -102,7 +98,9 @@ export async function sliders<Name extends string>(
   return {
     values: () => ({ ...shown.get("values") }) as Record<Name, number>,
     async move(values) {
-      shown.set("values", { ...shown.get("values"), ...(values as Record<string, number>) });
+      const moved = { ...shown.get("values"), ...(values as Record<string, number>) };
+      checkValues(controls, moved);
+      shown.set("values", moved);
       await redraw();
     },
     picture: () => shown.get("picture"),
@@ -110,7 +108,20 @@ export async function sliders<Name extends string>(
   };
 }
 
-const within = ({ min, max }: Slider, value: unknown): boolean => typeof value === "number" && value >= min && value <= max;
+/** The name of a slider whose value is missing, no number, or outside of its range. */
+const wrongValue = (controls: Record<string, Slider>, values: State["values"] | null): string | undefined =>
+  Object.keys(controls).find((name) => {
+    const { min, max } = controls[name]!;
+    const value: unknown = values?.[name];
+    return !(typeof value === "number" && value >= min && value <= max);
+  });
+
+function checkValues(controls: Record<string, Slider>, values: State["values"]): void {
+  const name = wrongValue(controls, values);
+  if (name === undefined) return;
+  const { min, max } = controls[name]!;
+  throw new FigureError(`sliders: ${name} is ${values[name]}, which is not between ${min} and ${max}`);
+}
 
 const inWords = (values: State["values"]) =>
   Object.entries(values)
@@ -133,6 +144,7 @@ const page = `export default { render({ model, el }) {
   for (const [name, { min, max, step, title }] of Object.entries(model.get("sliders"))) {
     const label = document.createElement("label");
     const input = Object.assign(document.createElement("input"), { type: "range", min, max, step });
+    input.dataset.lmSuppressShortcuts = "true"; // or JupyterLab takes the arrow keys for itself
     const output = document.createElement("output");
     const show = () => { output.textContent = input.value = String(model.get("values")[name]); };
     input.oninput = () => {

@@ -23,11 +23,34 @@ const wrongAnswers: Record<string, Record<string, [code: string, line: string]>>
     balance: ["return refusal;", "who refuses everything has 0.5"],
     spotter: ['return alarming.split(" ").some((word) => prompt.includes(word));', '"kill" within "skill" is no word of its own'],
   },
+  "2-sft-by-hand": {
+    mask: ["return prompt.map(() => 1);", "The mask has one number for each token, of the prompt too."],
+    "cross-entropy-by-hand": [
+      "return -Math.log(Math.exp(z[target]) / z.reduce((sum, x) => sum + Math.exp(x), 0));",
+      "Large logits: subtract the largest first.",
+    ],
+    "half-by-hand": ["return n;", "Of two tokens each has half already."],
+  },
   "3-dpo-from-bradley-terry": {
     preference: ["return winner / (winner + loser);", "one point ahead wins 73.1% of the time"],
     best: ["return reference.map((p, i) => p * Math.exp(rewards[i] / beta));", "probabilities add up to 1: divide by Z"],
     "dpo-loss": ["return -beta * (policy.chosen - policy.rejected);", "the pair that is worked by hand has loss 0.554, not 0.1"],
     complaint: ["return undefined;", 'the loss with the mistake "sides swapped" passes for a right one'],
+  },
+  "4-what-dpo-does-wrong": {
+    "diagnose-by-hand": ['return after.winner > before.winner ? "learned" : "displaced";', "The loser rose faster: the margin shrank."],
+    "alpha-by-hand": ["return q / d;", "As many longer as shorter winners: no price is needed."],
+  },
+  "5-thinking-before-answering": {
+    "verdict-by-hand": ['return completion.replace("does not violate", "violates");', "It ends where calibration begins."],
+    "shares-by-hand": [
+      "const above = (odds: readonly number[]) => odds.filter((d) => d > c).length; return { unsafe: above(positives), safe: above(negatives) };",
+      "Three of four, one of four.",
+    ],
+  },
+  "6-judging-the-judges": {
+    "kappa-by-hand": ["return a.filter((word, i) => word === b[i]).length / a.length;", "As often as chance: 0."],
+    "useful-by-hand": ["return row.expect.some((word) => answer.includes(word));", "To the point: useful."],
   },
 };
 
