@@ -16,6 +16,7 @@ import { WeightsError } from "../model/errors.js";
 import { type LanguageModel, loadModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import { removeLeftovers, writeAtomic } from "../setup/atomic.js";
+import { removeAbandonedLocks } from "../setup/lock.js";
 import { readMetrics, type StepMetrics } from "../training/metrics.js";
 import { beginBranch, parentsOf } from "./branch.js";
 import { type KeptFolder, shareResult } from "./claim.js";
@@ -85,7 +86,10 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
   const made = before ? recordedProfile(dir, before) : chosen; // of the same values, and as it was called
   const rulesBefore = before && (before.rules ?? defaultRules());
   if (rulesBefore && rulesBefore.digest !== rules.digest) throw conflict(dir, "rules", rulesInWords(rulesBefore), rulesInWords(rules));
-  if (before) removeLeftovers(dir);
+  if (existsSync(dir)) {
+    removeLeftovers(dir); // also of a run that was killed before it had a run.json
+    removeAbandonedLocks(dir);
+  }
 
   const { model: wanted = "smollm2-135m-instruct" } = options;
   const device = await openDevice(typeof wanted === "string" ? { precision: "bf16", log } : { log });

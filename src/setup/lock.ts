@@ -1,6 +1,6 @@
-import { closeSync, linkSync, openSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
+import { closeSync, linkSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { hostname } from "node:os";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { writeAll } from "./atomic.js";
 import { cacheError, makeFolder } from "./files.js";
@@ -98,6 +98,16 @@ function isAbandoned(path: string): boolean {
     return now === undefined ? isSilent : now !== began; // another process has got its number
   } catch {
     return false; // released meanwhile
+  }
+}
+
+/** Removes the locks under a folder whose owners are dead: who was killed behind the end of its work left one that nobody asks for again. */
+export function removeAbandonedLocks(folder: string): void {
+  for (const { name, parentPath } of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(parentPath, name);
+    const aside = /\.lock\.(\d+)\.tmp$/.exec(name)?.[1]; // what a removal was killed at
+    if (aside !== undefined && !isAlive(Number(aside))) rmSync(path, { force: true });
+    else if (name.endsWith(".lock") && isAbandoned(path)) removeAbandoned(path);
   }
 }
 

@@ -1,13 +1,14 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { canonicalJson, digestOf, type Identity, type IdentityValue, identityDifferences } from "../../src/data/identity.js";
 import { keep, takePlace } from "../../src/runs/keep.js";
 import { contentSha256, currentSha256, staleReason } from "../../src/runs/stale.js";
+import { removeAbandonedLocks } from "../../src/setup/lock.js";
 
 let root: string;
 beforeEach(() => {
@@ -170,4 +171,15 @@ test("a signal ends the waiting, and what this process left hanging does not sto
   void keep(run, "a/score.json", {}, () => new Promise(() => {})); // as a cell that was interrupted
   await new Promise((resolve) => setTimeout(resolve, 300));
   expect(await keep(run, "a/score.json", {}, async () => ({ by: "the next cell" }))).toEqual({ by: "the next cell" });
+});
+
+test("a lock that was left behind goes when the folder is opened again, and a living process's stays", async () => {
+  const run = at("run");
+  const other = otherProcess(run.dir, 60_000);
+  await once(other.stdout, "data");
+  const [dead, living] = ["a/old.json.lock", "a/score.json.lock"].map((file) => join(run.dir, file));
+  writeFileSync(dead!, `${spawnSync("true").pid} ${hostname()} 1`);
+  removeAbandonedLocks(run.dir);
+  expect([dead, living].map((file) => existsSync(file!))).toEqual([false, true]);
+  other.kill("SIGKILL");
 });
