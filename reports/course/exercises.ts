@@ -29,10 +29,10 @@ export function exerciseResults({ cells }: Notebook): ExerciseResult[] {
   });
 }
 
-/** The first failure in a cell that is no part of an exercise, such as the one that opens the run: `cell 3: DataError: ...`. */
-export function otherFailure({ cells }: Notebook): string | undefined {
-  const at = cells.findIndex((cell) => !graded(cell) && errorOf(cell) && !errorOf(cell)!.evalue.includes(NOT_DONE));
-  return at < 0 ? undefined : `cell ${at + 1}: ${firstLine(errorOf(cells[at]!)!, true)}`;
+/** A failure before any in an exercise, such as of the cell that opens the run: `cell 3: DataError: ...`. Later cells may only need what an exercise makes. */
+export function earlierFailure({ cells }: Notebook): string | undefined {
+  const at = cells.findIndex((cell) => errorOf(cell));
+  return at < 0 || graded(cells[at]!) ? undefined : `cell ${at + 1}: ${firstLine(errorOf(cells[at]!)!, true)}`;
 }
 
 function resultOf(solution: CodeCell, checks: CodeCell[]): ExerciseResult {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
 import type { ExerciseResult } from "../../reports/course/exercises.js";
+import type { Notebook } from "../../reports/notebook/types.js";
 import { addParameter, takesPairs } from "./notebook-parameters.js";
 import { alignedLines, folder, wholeNumber } from "./output.js";
 
@@ -26,15 +27,11 @@ export function register(program: Command): void {
       .argument("[notebooks...]", "the teacher's notebooks; erpo's own lessons unless given")
       .option("--run <dir>", "folder of the finished run that the lessons open", "runs/quick");
   copies("release", "write students' copies: without solutions, hidden tests and outputs").action(release);
-  copies("solutions", "write the teacher's notebooks, with solutions and hidden tests: what nbgrader takes as its source").action(
-    solutions,
-  );
+  copies("solutions", "write the teacher's notebooks, with solutions and hidden tests, as nbgrader wants its source").action(solutions);
   takesPairs(
     course
       .command("check")
-      .description(
-        "run a student's notebook and say how far each exercise is; exits with 1 unless all are passed. The notebook stays as it is",
-      )
+      .description("run a copy of a student's notebook and say how far each exercise is; exits with 1 unless all are passed")
       .argument("<notebook>", "a student's notebook; its code runs as yours")
       .option("-p, --param <name value>", "a parameter and its value; may be repeated", addParameter, {})
       .option("--timeout <seconds>", "limit for each cell", wholeNumber(1), 600)
@@ -50,16 +47,14 @@ async function release(dir: string, notebooks: string[], { run }: CopyOptions): 
 const solutions = (dir: string, notebooks: string[], { run }: CopyOptions): Promise<void> =>
   write(dir, notebooks, run, (notebook) => notebook);
 
-async function write(...[dir, notebooks, run, change]: [string, string[], string, Parameters<Copies["writeCopies"]>[3]]): Promise<void> {
+async function write(dir: string, notebooks: string[], run: string, change: (notebook: Notebook) => Notebook): Promise<void> {
   const { lessons, writeCopies } = await import("../../reports/course/copies.js");
   const written = writeCopies(notebooks.length > 0 ? notebooks : lessons(), dir, run, change);
   for (const file of written) process.stdout.write(`${file}\n`);
 }
 
-type Copies = typeof import("../../reports/course/copies.js");
-
 async function check(notebook: string, { param: parameters, timeout }: CheckOptions): Promise<void> {
-  const [{ executeNotebook }, { exerciseResults, otherFailure }, { progressLine }, { readNotebook }] = await Promise.all([
+  const [{ executeNotebook }, { exerciseResults, earlierFailure }, { progressLine }, { readNotebook }] = await Promise.all([
     import("../../reports/execute/execute.js"),
     import("../../reports/course/exercises.js"),
     import("../../reports/execute/progress.js"),
@@ -74,7 +69,7 @@ async function check(notebook: string, { param: parameters, timeout }: CheckOpti
     const executed = readNotebook(output).notebook;
     const results = exerciseResults(executed);
     if (results.length === 0) throw new Error(`${notebook}: has no exercise (a cell with nbgrader's metadata, and a check behind it)`);
-    const failure = otherFailure(executed);
+    const failure = earlierFailure(executed);
     if (failure) process.stderr.write(`erpo: ${basename(notebook)}: ${failure}\n`);
     process.stdout.write(`${resultLines(results).join("\n")}\n`);
     if (results.some(({ status }) => status !== "passed")) process.exitCode = 1;

@@ -144,6 +144,7 @@ const page = `export default { render({ model, el }) {
   for (const [name, { min, max, step, title }] of Object.entries(model.get("sliders"))) {
     const label = document.createElement("label");
     const input = Object.assign(document.createElement("input"), { type: "range", min, max, step });
+    input.dataset.lmSuppressShortcuts = "true"; // or JupyterLab takes the arrow keys for itself
     const output = document.createElement("output");
     const show = () => { output.textContent = input.value = String(model.get("values")[name]); };
     input.oninput = () => {

@@ -34,6 +34,9 @@ counter.on("change", ({ count }) => console.log("kernel sees " + count));
 counter.onMessage((content) => console.log("page says " + JSON.stringify(content)));
 counter`,
   "counter.set('count', 40); counter.set('weights', new Float32Array([1, 3])); counter.send({ tip: 'hello' }); counter.get('count')",
+  `import { sliders } from "erpo";
+const double = (n: number) => 2 * n;
+await sliders({ n: { min: 0, max: 5, step: 1, value: 1 } }, ({ n }) => ({ data: { values: [{ text: "double is " + double(n) }] }, mark: "text", encoding: { text: { field: "text", type: "nominal" } } }), { alt: "A sum." });`,
 ];
 
 const STOP = '[data-command="notebook:interrupt-kernel"], [data-jp-item-name="interrupt"]';
@@ -192,6 +195,16 @@ test.skipIf(!ready)("a comm answers the page", async () => {
 });
 
 test.skipIf(!ready)("a widget's page and its cells share a state, bytes and messages", tryWidget);
+
+test.skipIf(!ready)("arrow keys move a slider, and the kernel draws the figure anew with what its cells have declared", async () => {
+  const drawn = (text: string) =>
+    page.waitForFunction(`document.querySelector(".erpo-sliders svg")?.textContent.includes("${text}")`, { timeout: 60_000 });
+  await runCell(7);
+  await drawn("double is 2");
+  await page.focus(".erpo-sliders input");
+  await page.keyboard.press("ArrowRight");
+  await drawn("double is 4");
+});
 
 test.skipIf(!ready)("the stop button ends a loop, and what was declared is kept; a restart forgets it", async () => {
   await runCell(4);

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -6,6 +6,7 @@ import { lessons } from "../../reports/course/copies.js";
 import { graded } from "../../reports/course/student.js";
 import { readNotebook } from "../../reports/notebook/read.js";
 import type { Cell } from "../../reports/notebook/types.js";
+import { notebookText } from "../../reports/notebook/write.js";
 import { packageRoot } from "../../src/setup/paths.js";
 import { erpo } from "../reports/cli.js";
 
@@ -105,21 +106,19 @@ describe("on a tiny run", () => {
 
       const wrong = wrongAnswers[name] ?? {};
       const student = join(scratch, "class", `${name}.ipynb`);
-      const { cells, ...rest } = JSON.parse(readFileSync(student, "utf8")) as { cells: (Cell & { source: string[] })[] };
-      const answered = cells.map((cell) => {
-        const [code] = wrong[graded(cell as Cell)?.grade_id ?? ""] ?? [];
-        return code === undefined ? cell : { ...cell, source: cell.source.join("").replace(/\/\/ YOUR CODE HERE\n.*/, () => code) };
+      const { notebook } = readNotebook(student);
+      const answers = (cell: Cell) => wrong[graded(cell)?.grade_id ?? ""];
+      const cells = notebook.cells.map((cell) => {
+        const [code] = answers(cell) ?? [];
+        return code === undefined ? cell : { ...cell, source: cell.source.replace(/\/\/ YOUR CODE HERE\n.*/, () => code) };
       });
-      writeFileSync(student, JSON.stringify({ ...rest, cells: answered }));
+      writeFileSync(student, notebookText({ ...notebook, cells }));
       const { code, stdout, stderr } = await check(student);
       expect([code, stderr]).toEqual([1, ""]);
-      const said = stdout.split("\n").map((line) => line.split(/ {2,}/) as [string, string]);
+      const said = stdout.split("\n").map((line) => line.split(/ {2,}/));
       const expected = cells
-        .filter((cell) => isSolution(cell as Cell))
-        .map((cell) => {
-          const id = graded(cell as Cell)!.grade_id;
-          return [id, wrong[id] ? `not yet: ${wrong[id][1]}` : "not done"];
-        });
+        .filter(isSolution)
+        .map((cell) => [graded(cell)!.grade_id, answers(cell) ? `not yet: ${answers(cell)![1]}` : "not done"]);
       expect(said.slice(0, expected.length)).toEqual(expected);
     },
   );

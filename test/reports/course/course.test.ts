@@ -14,7 +14,9 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 const course = (...words: string[]) => erpo(["course", ...words]);
 const released = join(scratch, "class", "squares.ipynb");
 
-test("a copy is released without answers and for the run that is named, the answers are kept apart, and nobody's work is written over", async () => {
+test("a copy is released without answers and for the run that is named, the answers are kept apart, and nobody's work is written over", {
+  timeout: 360_000,
+}, async () => {
   expect(await course("release", join(scratch, "class"), teacher, "--run", join(scratch, "runs/own"))).toMatchObject({
     code: 0,
     stdout: `${released}\n`,
@@ -29,7 +31,7 @@ test("a copy is released without answers and for the run that is named, the answ
   expect(readFileSync(join(scratch, "answers", "squares.ipynb"), "utf8")).toMatch(/x \* x[\s\S]*negative number/);
 });
 
-test("check says passed, not yet with the friendly line, or not done, and leaves the notebook alone", async () => {
+test("check says passed, not yet with the friendly line, or not done, and leaves the notebook alone", { timeout: 360_000 }, async () => {
   const untouched = await course("check", released);
   expect(untouched).toMatchObject({ code: 1, stdout: "square  not done\nfourth  not done\n0 of 2 exercises passed, 0 of 3 points\n" });
   const stub = /\/\/ YOUR CODE HERE[^}]*;/;
@@ -44,7 +46,7 @@ test("check says passed, not yet with the friendly line, or not done, and leaves
   expect(right).toMatchObject({ code: 0, stdout: "square  passed\nfourth  passed\n2 of 2 exercises passed, 3 of 3 points\n" });
 });
 
-test("a notebook without exercises, and a cell that fails before them, are said", async () => {
+test("a notebook without exercises, and a cell that fails before them, are said", { timeout: 360_000 }, async () => {
   writeFileSync(join(scratch, "none.ipynb"), notebookJSON([]));
   expect((await course("check", join(scratch, "none.ipynb"))).stderr).toContain("none.ipynb: has no exercise");
   const broken = littleLesson.map((cell, i) => (i === 1 ? { ...cell, source: "throw new Error('no such run')" } : cell));

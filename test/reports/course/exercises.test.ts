@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { exerciseResults, otherFailure } from "../../../reports/course/exercises.js";
+import { earlierFailure, exerciseResults } from "../../../reports/course/exercises.js";
 import { NOT_DONE, studentCopy } from "../../../reports/course/student.js";
 import { parseNotebook } from "../../../reports/notebook/read.js";
 import type { Notebook } from "../../../reports/notebook/types.js";
@@ -39,10 +39,10 @@ test("an exercise that takes another one's function says that the other is not d
   expect([first!.status, second!.line]).toEqual(["not done", "it needs an exercise before it that is not done yet"]);
 });
 
-test("a cell that fails outside of exercises is named, but not where it only needs one", () => {
-  expect(otherFailure(lesson)).toBeUndefined();
-  expect(otherFailure(failed(lesson, { 1: ["DataError", "runs/quick: no such run\nmore"] }))).toBe(
-    "cell 2: DataError: runs/quick: no such run",
-  );
-  expect(otherFailure(failed(lesson, { 1: ["Error", NOT_DONE], 4: ["Error", "x"] }))).toBeUndefined();
+test("a cell that fails before all exercises is named, and not one behind an exercise that failed", () => {
+  expect(earlierFailure(lesson)).toBeUndefined();
+  const missing = failed(lesson, { 1: ["DataError", "runs/quick: no such run\nmore"], 4: ["Error", "x"] });
+  expect(earlierFailure(missing)).toBe("cell 2: DataError: runs/quick: no such run");
+  const longer = { ...lesson, cells: [...lesson.cells, lesson.cells[1]!] };
+  expect(earlierFailure(failed(longer, { 4: ["Error", NOT_DONE], 7: ["Error", "square is not there"] }))).toBeUndefined();
 });

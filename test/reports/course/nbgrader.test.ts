@@ -36,6 +36,7 @@ function handedIn(square: string): Notebook {
 
 test.skipIf(!python)(
   `nbgrader makes the same copies of all lessons, and grades ours by its hidden tests${skipped(clientsLack())}`,
+  { timeout: 360_000 },
   async () => {
     const folder = mkdtempSync(join(tmpdir(), "erpo-nbgrader-"));
     install({ prefix: join(folder, "prefix") });

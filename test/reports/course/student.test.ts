@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { STUB, studentCopy } from "../../../reports/course/student.js";
@@ -21,6 +22,11 @@ test("a solution gives way to the stub at its own indent, hidden tests and outpu
   expect(cells.map((cell) => (cell.cell_type === "code" ? cell.execution_count : null))).toEqual(cells.map(() => null));
   expect([cells[3]!.metadata.editable, cells[4]!.metadata.editable]).toEqual([undefined, false]);
   expect([cells[1]!.metadata.deletable, cells[3]!.metadata.deletable]).toEqual([undefined, false]);
+});
+
+test("the course's page tells nbgrader the same stub", () => {
+  const page = readFileSync(new URL("../../../notebooks/course/README.md", import.meta.url), "utf8");
+  expect(page).toContain(`c.ClearSolutions.code_stub = {"typescript": '${STUB.replace("\n", "\\n")}'}`);
 });
 
 test("a solution cell without a region is all solution", () => {
