@@ -29,12 +29,21 @@ export function progressLine(stream: NodeJS.WriteStream): ProgressLine {
 
 /** `02-stage-1-sft.ipynb  cell 7 of 23  1:42  step 12/40 loss 0.41`, cut to `width`. */
 export function progressText({ notebook, cell, cells, seconds, line }: Progress, width: number): string {
-  const minutes = Math.floor(seconds / 60);
-  const clock = `${minutes}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
-  const newest = stripVTControlCharacters(line)
+  const text = [notebook, `cell ${cell} of ${cells}`, clock(seconds), plainLine(line)].filter(Boolean).join("  ");
+  return cutTo(width, text);
+}
+
+/** Seconds as `1:42`. */
+export const clock = (seconds: number): string => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
+
+/** What a cell has written, in one line without control characters. */
+export const plainLine = (text: string): string =>
+  stripVTControlCharacters(text)
     .replace(/[\s\p{Cc}]+/gu, " ")
     .trim();
-  const text = [notebook, `cell ${cell} of ${cells}`, clock, newest].filter(Boolean).join("  ");
+
+/** A text cut to so many characters. */
+export function cutTo(width: number, text: string): string {
   const characters = Array.from(text);
   return characters.length > width ? `${characters.slice(0, Math.max(0, width - 1)).join("")}…` : text;
 }

@@ -1,3 +1,5 @@
+import { CJK } from "../../src/setup/fonts.js";
+
 /** A script that LaTeX's own fonts lack. */
 interface Script {
   /** Of its command: letters. */
@@ -15,7 +17,7 @@ interface Script {
 const SCRIPTS: readonly Script[] = [
   {
     name: "cjk",
-    holds: /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Hang}\p{sc=Bopo}\u3000-\u303f\uff00-\uffef]/u,
+    holds: CJK,
     fonts: ["Noto Serif CJK SC", "Noto Sans CJK SC", "Droid Sans Fallback"],
     package: "fonts-noto-cjk",
   },

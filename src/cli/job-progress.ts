@@ -1,4 +1,4 @@
-import { stripVTControlCharacters } from "node:util";
+import { clock as clockOf, cutTo, plainLine } from "../../reports/execute/progress.js";
 import type { Progress } from "../../reports/execute/run.js";
 import { inWords, type Span, spanInWords } from "../methods/erpo/duration.js";
 import { type Activity, activities } from "../runs/activity.js";
@@ -32,7 +32,7 @@ export function jobProgress(
       if (clock() - last < (stream.isTTY ? between.terminal : between.elsewhere)) return;
       last = clock();
       const text = progressText(progress, activities(dir, since), left(progress.seconds));
-      stream.write(stream.isTTY ? `\r\x1b[2K${cut(text, (stream.columns || 80) - 1)}` : `${text}\n`);
+      stream.write(stream.isTTY ? `\r\x1b[2K${cutTo((stream.columns || 80) - 1, text)}` : `${text}\n`);
     },
     clear() {
       if (stream.isTTY) stream.write("\r\x1b[2K");
@@ -42,13 +42,9 @@ export function jobProgress(
 
 /** `  1:42  1-sft/decision, step 120 of 476, loss 0.412, 830 tokens/s, 3 min left; 18 to 25 min left in all`; where nothing is computed, the cell and what it says. */
 export function progressText({ cell, cells, seconds, line }: Progress, doing: readonly Activity[], left: Span | null): string {
-  const minutes = Math.floor(seconds / 60);
-  const clock = `${minutes}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
-  const said = stripVTControlCharacters(line)
-    .replace(/[\s\p{Cc}]+/gu, " ")
-    .trim();
+  const said = plainLine(line);
   const now = doing.length > 0 ? doing.map(inText).join(" | ") : [`cell ${cell} of ${cells}`, said].filter(Boolean).join(", ");
-  return `  ${clock}  ${now}${left ? `; ${spanInWords(left)} left in all` : ""}`;
+  return `  ${clockOf(seconds)}  ${now}${left ? `; ${spanInWords(left)} left in all` : ""}`;
 }
 
 function inText(doing: Activity): string {
@@ -56,10 +52,4 @@ function inText(doing: Activity): string {
   const { stage, step, steps, loss, tokensPerSecond, secondsLeft } = doing;
   const time = step < steps ? `, ${inWords(secondsLeft)} left` : "";
   return `${stage}, step ${step} of ${steps}, loss ${loss.toPrecision(3)}, ${tokensPerSecond.toFixed(0)} tokens/s${time}`;
-}
-
-/** Cut to so many characters. */
-function cut(text: string, width: number): string {
-  const characters = Array.from(text);
-  return characters.length > width ? `${characters.slice(0, Math.max(0, width - 1)).join("")}…` : text;
 }

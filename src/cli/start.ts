@@ -75,7 +75,10 @@ async function runNotebooks(job: Job, options: JobOptions): Promise<{ dir: strin
 
 /** A second process that computes what it can beside the notebooks, where that pays and something is left for it. @returns begins it, which returns what ends it */
 async function secondProcess({ dir, profile }: Job, { profile: given, seed, model }: JobOptions): Promise<(() => () => void) | undefined> {
-  const [{ paysBeside, startBeside }, { lastBeside }] = await Promise.all([import("./beside.js"), import("../methods/erpo/beside.js")]);
+  const [{ paysBeside, startBeside }, { lastBeside }] = await Promise.all([
+    import("./beside.js"),
+    import("../methods/erpo/final-evaluation.js"),
+  ]);
   if (existsSync(join(dir, lastBeside)) || !(await paysBeside(profile, model))) return undefined;
   return () => {
     say("a second process trains the baseline and evaluates policies beside the notebooks");

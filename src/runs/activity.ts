@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { mean } from "../evaluation/averages.js";
 import { readMetrics } from "../training/metrics.js";
 import { keptResults } from "./claim.js";
 
@@ -40,9 +41,9 @@ export function activities(dir: string, since: number): Activity[] {
     const last = done.at(-1);
     if (!last) return [];
     const timed = done.slice(-recent);
-    const mean = timed.reduce((sum, { step_seconds }) => sum + step_seconds, 0) / timed.length;
+    const stepSeconds = mean(timed.map(({ step_seconds }) => step_seconds));
     const { step, loss, tokens_per_second: tokensPerSecond } = last;
-    return [{ kind: "training", stage: path, step, steps, loss, tokensPerSecond, secondsLeft: (steps - step) * mean }];
+    return [{ kind: "training", stage: path, step, steps, loss, tokensPerSecond, secondsLeft: (steps - step) * stepSeconds }];
   });
   if (trainings.length > 0) return trainings;
   const results = open

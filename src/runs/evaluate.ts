@@ -58,11 +58,10 @@ export async function* evaluate(
   checkNames(all, folder);
   const file = ({ name }: Trial, suffix: string) => `${folder}/${name}.${suffix}`;
   const asked = { policy: await policyIdentity(policy), ...standsOn(run, policy) };
-  const place = (trial: Trial): Parameters<typeof claim> => [
-    ...([run, file(trial, "json"), [file(trial, "json"), file(trial, "jsonl")]] as const),
-    trialIdentity(run, policy, asked, trial),
-  ];
-  const places = all.map(place);
+  const places = all.map((trial): Parameters<typeof claim> => {
+    const outcome = file(trial, "json");
+    return [run, outcome, [outcome, file(trial, "jsonl")], trialIdentity(run, policy, asked, trial)];
+  });
   using _ = places.every((place) => isWhole(...place)) ? undefined : await alone(run, folder, signal);
   const open = all.filter((_, i) => claim(...places[i]!) === "open");
   let next = 0; // the trial whose outcome is yielded next

@@ -1,8 +1,11 @@
 import { spawnSync } from "node:child_process";
 
+/** Chinese, Japanese and Korean, with their punctuation. */
+export const CJK = /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Hang}\p{sc=Bopo}\u3000-\u303f\uff00-\uffef]/u;
+
 /** Scripts whose fonts come in packages of their own, with Debian's names; letters of all others are in `fonts-noto-core`. */
 const PACKAGES: readonly [script: RegExp, name: string][] = [
-  [/[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Hang}\p{sc=Bopo}\u3000-\u303f\uff00-\uffef]/u, "fonts-noto-cjk"],
+  [CJK, "fonts-noto-cjk"],
   [/[\u{1f000}-\u{1faff}]/u, "fonts-noto-color-emoji"],
 ];
 

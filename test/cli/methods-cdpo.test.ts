@@ -1,29 +1,18 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { dual } from "../../src/methods/cdpo/ascent.js";
 import { budgets, fixedGoals } from "../../src/methods/cdpo/trade-off.js";
 import { readMethodRows } from "../../src/methods/rows.js";
-import { erpo } from "../reports/cli.js";
+import { erpo, runTinyMethod } from "../reports/cli.js";
 
-const root = resolve(import.meta.dirname, "../..");
 const scratch = mkdtempSync(join(tmpdir(), "erpo-cdpo-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 test("C-DPO on a tiny model: notebook, page, a policy per step of lambda, and rows in the run's folder", async () => {
   const dir = join(scratch, "run");
-  const { code, stderr, stdout } = await erpo([
-    "methods",
-    "run",
-    "cdpo",
-    "--profile",
-    "tiny",
-    "--model",
-    join(root, "test/fixtures/llama-tiny"),
-    "--run",
-    dir,
-  ]);
+  const { code, stderr, stdout } = await runTinyMethod("cdpo", dir);
   expect(code, stderr).toBe(0);
   expect(stdout).toMatch(/^cdpo: cdpo-budget-25 /m);
 

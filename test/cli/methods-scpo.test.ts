@@ -1,29 +1,18 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { notebookSeconds } from "../../src/methods/erpo/duration.js";
 import { method, trainings } from "../../src/methods/scpo/scpo.js";
 import { profile } from "../../src/runs/profile.js";
-import { erpo } from "../reports/cli.js";
+import { erpo, runTinyMethod } from "../reports/cli.js";
 
-const root = resolve(import.meta.dirname, "../..");
 const scratch = mkdtempSync(join(tmpdir(), "erpo-scpo-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 test("SCPO beside a tiny model: notebook, page, a result per training, and measures in the run's folder", async () => {
   const dir = join(scratch, "run");
-  const { code, stderr } = await erpo([
-    "methods",
-    "run",
-    "scpo",
-    "--profile",
-    "tiny",
-    "--model",
-    join(root, "test/fixtures/llama-tiny"),
-    "--run",
-    dir,
-  ]);
+  const { code, stderr } = await runTinyMethod("scpo", dir);
   expect(code, stderr).toBe(0);
   const made = join(dir, "methods/scpo");
   const all = trainings(profile("tiny"), 1);

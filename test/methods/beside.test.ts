@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from "vitest";
-import { besideStages, lastBeside } from "../../src/methods/erpo/beside.js";
+import { besideStages } from "../../src/methods/erpo/beside.js";
+import { lastBeside } from "../../src/methods/erpo/final-evaluation.js";
 import { plannedResults } from "../../src/methods/erpo/results.js";
 import { stages } from "../../src/methods/erpo/stages.js";
 import { runStatus } from "../../src/runs/status.js";

@@ -20,3 +20,7 @@ export function erpo(
     child.on("close", (code) => done({ code, stdout, stderr }));
   });
 }
+
+/** Runs a related method's notebook with the tiny profile and the tiny model, in a run's folder. */
+export const runTinyMethod = (name: string, dir: string) =>
+  erpo(["methods", "run", name, "--profile", "tiny", "--model", resolve(import.meta.dirname, "../fixtures/llama-tiny"), "--run", dir]);

@@ -9,9 +9,6 @@ import { stage2 } from "./stage2.js";
 import { stage3 } from "./stage3.js";
 import { stages } from "./stages.js";
 
-/** The last result of `besideStages`, by its path in the run. */
-export const lastBeside = `evaluation/${stages.final}/perplexity.json`;
-
 /**
  * What of the main job can be computed beside its stages, by a second process: the baseline, and most of what is asked of each policy once it is there. What the first
  * process computes is waited for, and it waits for what is computed here. In an order in which neither waits long.

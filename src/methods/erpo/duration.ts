@@ -1,3 +1,4 @@
+import { sum } from "../../evaluation/averages.js";
 import type { PlannedNotebook, PlannedSteps, PlannedWork } from "./plan.js";
 
 /** How long a notebook of the main job takes. */
@@ -103,7 +104,6 @@ export interface Timed {
  * @param measured whether the estimates are for a kind of processor that was measured
  */
 export function secondsLeft(ahead: readonly number[], running: number, timed: readonly Timed[], measured: boolean): Span {
-  const sum = (numbers: readonly number[]) => numbers.reduce((total, x) => total + x, 0);
   const estimated = sum(timed.map((notebook) => notebook.estimated));
   const scale = estimated > 0 ? sum(timed.map(({ took }) => took)) / estimated : 1;
   const factors = estimated > 0 ? offBy.corrected : measured ? offBy.estimated : offBy.unmeasured;

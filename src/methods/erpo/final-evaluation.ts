@@ -10,3 +10,6 @@ export const readByMass: readonly string[] = [stages.baseline, stages.sft, stage
 /** What the final evaluation puts a policy to: the suites, and for the model as it came, the baseline and the last stage HarmBench and the attacks. */
 export const finalTrials = (policy: string): readonly TrialName[] =>
   ["base", stages.baseline, stages.final].includes(policy) ? [...suiteTrials, "harmbench", ...attackTrials] : suiteTrials;
+
+/** The last result of `besideStages`, by its path in the run. */
+export const lastBeside = `evaluation/${stages.final}/perplexity.json`;
