@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { type Cell, type CellMetadata, type Notebook, NotebookError, type Output } from "./types.js";
+import { fromVersion3 } from "./version-3.js";
 
 /** Bytes of a notebook file at most: what is read has to fit into one text. */
 const LARGEST = 500e6;
@@ -23,21 +24,22 @@ export function readNotebook(path: string): { notebook: Notebook; bytes: Uint8Ar
 }
 
 /**
- * Parses the text of a notebook. Missing fields are filled in, wrong ones are errors. Halves of characters become U+FFFD.
+ * Parses the text of a notebook, of nbformat 3 too. Missing fields are filled in, wrong ones are errors. Halves of characters become U+FFFD.
  * @param name stands at the start of error messages
- * @throws NotebookError when it is not a notebook of nbformat 4
+ * @throws NotebookError when it is not a notebook of nbformat 4 or 3
  */
 export function parseNotebook(text: string, name: string): Notebook {
-  let value: unknown;
+  let read: unknown;
   try {
-    value = JSON.parse(text.replace(/^\uFEFF/, ""), /\\ud[89a-f]/i.test(text) ? wellFormed : undefined);
+    read = JSON.parse(text.replace(/^\uFEFF/, ""), /\\ud[89a-f]/i.test(text) ? wellFormed : undefined);
   } catch (error) {
     throw new NotebookError(`${name}: not JSON (${error instanceof Error ? error.message.replace(/\s+/g, " ") : error})`);
   }
   const fail = (cause: string): never => {
     throw new NotebookError(`${name}: ${cause}`);
   };
-  if (!isRecord(value)) return fail("not a notebook: the file holds no JSON object");
+  if (!isRecord(read)) return fail("not a notebook: the file holds no JSON object");
+  const value = read.nbformat === 3 ? fromVersion3(read) : read;
   if (value.nbformat !== 4) {
     return fail(
       typeof value.nbformat === "number"

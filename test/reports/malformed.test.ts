@@ -120,14 +120,9 @@ const refused: Record<string, [content: string | Uint8Array, cause: RegExp]> = {
   "UTF-16": [Buffer.from(JSON.stringify(whole), "utf16le"), /not JSON/],
   "a list": ["[]", /not a notebook: the file holds no JSON object/],
   "another JSON file": ['{"name":"erpo"}', /not a notebook: nbformat is missing/],
-  "nbformat 3": [
-    JSON.stringify({
-      nbformat: 3,
-      nbformat_minor: 0,
-      metadata: { name: "" },
-      worksheets: [{ cells: [{ cell_type: "code", input: "1", outputs: [] }] }],
-    }),
-    /nbformat 3 is not supported; convert it with `jupyter nbconvert --to notebook nb\.ipynb`/,
+  "nbformat 2": [
+    '{"nbformat":2,"worksheets":[]}',
+    /nbformat 2 is not supported; convert it with `jupyter nbconvert --to notebook nb\.ipynb`/,
   ],
   "nbformat 5": ['{"nbformat":5,"cells":[]}', /nbformat 5 is not supported/],
   "brackets without end": ["[".repeat(200_000), /not JSON|nested too deeply/],

@@ -169,7 +169,7 @@ test("one bad notebook does not stop the others, and each is told in one line", 
   const cells = {
     "not JSON": "{",
     nbformat: '{"cells":[]}',
-    "nbformat 3": '{"nbformat":3,"worksheets":[]}',
+    "nbformat 2": '{"nbformat":2,"worksheets":[]}',
     "cell 1: source": '{"nbformat":4,"metadata":{},"cells":[{"cell_type":"markdown","source":3}]}',
     "cell 1: output 1: output_type":
       '{"nbformat":4,"metadata":{},"cells":[{"cell_type":"code","source":"","outputs":[{"output_type":"pyout"}]}]}',
