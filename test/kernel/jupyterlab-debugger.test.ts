@@ -77,6 +77,7 @@ test.skipIf(!ready)("a click sets a breakpoint, the cell stops there, the panel 
   const box = (await lines.at(-3)!.boundingBox())!; // of six lines the fourth
   await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
   await page.waitForSelector(".jp-Notebook .cm-breakpoint-icon");
+  await page.waitForSelector(".jp-DebuggerBreakpoint"); // the panel lists it once the kernel has it: a cell that is run before that does not stop
   await picture("set");
   await page.click(".jp-Notebook .jp-CodeCell .cm-content");
   await page.keyboard.down("Shift");
