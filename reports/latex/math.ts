@@ -14,7 +14,7 @@ export function safeMath(tex: string, display: boolean): string | undefined {
   try {
     katexMathML(tex, display);
     const writer = new FormulaWriter(tex, display);
-    const written = writer.formula().trim();
+    const written = trimmed(writer.formula()).trimStart();
     if (written === "") return undefined;
     return writer.hasRows ? `\\begin{gathered}\n${afterBegin(written)}\n\\end{gathered}` : written;
   } catch {
@@ -24,6 +24,9 @@ export function safeMath(tex: string, display: boolean): string | undefined {
 
 const TOKEN = /\\(?:[a-zA-Z]+|[\s\S]|$)|%[^\n]*(?:\n|$)|\s+|[\s\S]/gu;
 const MAX_DEPTH = 30;
+
+/** Without the white space at its end, but for the space that a backslash makes. */
+const trimmed = (tex: string): string => tex.replace(/(?<!\\)\s+$/, "");
 
 /** Of a formula that is left as it is, shown as code. */
 class Refused extends Error {}
@@ -134,7 +137,7 @@ class FormulaWriter {
   private argument(rows = false): string {
     const token = this.peek();
     if (token === undefined || "^_&}$".includes(token) || token === "\\\\") throw new Refused();
-    if (token !== "{") return this.item().trimEnd();
+    if (token !== "{") return trimmed(this.item());
     this.next();
     return this.list((next) => next === "}", { rows });
   }

@@ -39,6 +39,7 @@ const formulas = [
   "x \\tag{a $y$}",
   "a % comment }\n b",
   "\\mathbb{1} \\mathcal{abc} \\mathbb{R}",
+  "\\mathrm\\ x\\ ",
 ];
 
 test.each(formulas)("KaTeX and the list know %s", (formula) => {
@@ -168,6 +169,7 @@ test("whatever is thrown at it: commands of the lists only, balanced braces", ()
       expect(written).not.toMatch(/\^\^|(?<!\\)[#%]/);
       const braces = written.replace(/\\[^a-zA-Z]/g, "");
       expect(braces.split("{").length).toBe(braces.split("}").length);
+      expect(braces).not.toMatch(/\\$/); // which would take the dollar behind it
     }),
     { numRuns: 2000 },
   );
