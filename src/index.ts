@@ -110,6 +110,7 @@ export { type Judgement, judgeAnswer, judgements, offersSupport, refuses } from 
 export {
   type CheckedSample,
   checkSample,
+  comparedPart,
   decisionPair,
   efficiencyPair,
   type Goal,

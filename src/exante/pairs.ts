@@ -102,18 +102,17 @@ function decidedAgainst({ trace }: CheckedSample, label: Label): boolean {
 }
 
 /**
- * A pair for efficiency: where all samples are correct, the shortest thought against the longest, if that is longer by `ratio` (1.25 = a quarter). Only thoughts
+ * A pair for efficiency: of the correct samples the shortest thought against the longest, if that is longer by `ratio` (1.25 = a quarter). Only thoughts
  * are compared, up to and including `<answer>`: what is saved is thinking, and not what the answer says.
  *
- * @returns null where a sample is wrong, since length must never be bought with a wrong decision, or all have about one length
+ * @returns null where fewer than two are correct, since length must never be bought with a wrong decision, or all have about one length
  */
 export function efficiencyPair(prompt: LabelledPrompt, samples: readonly CheckedSample[], ratio = 1.25): PreferencePair | null {
-  if (samples.length === 0 || samples.some((s) => !s.correct)) return null;
-  const [short, ...others] = [...samples].sort((a, b) => a.thoughtTokens - b.thoughtTokens);
+  const [short, ...others] = samples.filter((s) => s.correct).sort((a, b) => a.thoughtTokens - b.thoughtTokens);
   const long = others.at(-1);
-  if (!long || long.thoughtTokens < ratio * short!.thoughtTokens) return null;
+  if (!short || !long || long.thoughtTokens < ratio * short.thoughtTokens) return null;
   const thought = ({ ids, thoughtTokens }: CheckedSample) => ids.slice(0, thoughtTokens);
-  return { prompt, goal: "efficiency", chosen: thought(short!), rejected: thought(long), constructed: "none" };
+  return { prompt, goal: "efficiency", chosen: thought(short), rejected: thought(long), constructed: "none" };
 }
 
 /** Two thoughts written by rule, for where sampling gives too few pairs to train on: the right against the wrong decision, or the terse against the verbose wording. */
@@ -139,13 +138,30 @@ export function wholePair({ prompt, chosen, rejected }: PreferencePair, tokenize
 }
 
 /**
- * The step-level form: both completions are cut at the first step (assessment, verification, calibration, answer) in which
- * they differ; the shared steps join the prompt and only the differing step is compared.
+ * The step-level form: the steps (assessment, verification, calibration, answer) that both completions begin with join the prompt, and only the first step in
+ * which they differ is compared. The loser ends there. The winner goes on with tokens of weight 0, which an NLL term still counts: a policy that learns another
+ * verdict alone writes the old path behind it.
  * @returns null where one completion ends before they differ
  */
 export function stepLevelPair(pair: PreferencePair, tokenizer: Tokenizer): TokenPair | null {
   const steps = (ids: readonly number[]) => splitSteps(ids, tokenizer);
-  return stepPair(promptIds(pair.prompt.prompt, tokenizer), steps(pair.chosen), steps(pair.rejected));
+  const prompt = promptIds(pair.prompt.prompt, tokenizer);
+  const compared = stepPair(prompt, steps(pair.chosen), steps(pair.rejected));
+  if (!compared) return null;
+  const shared = compared.prompt.length - prompt.length;
+  const chosen = pair.chosen.slice(shared);
+  const weights = {
+    chosen: chosen.map((_, t) => (t < compared.chosen.length ? 1 : 0)),
+    rejected: compared.rejected.map(() => 1),
+  };
+  return { ...compared, chosen, weights };
+}
+
+/** A step-level pair without what is behind the step that is compared; another pair as it is. */
+export function comparedPart({ weights, ...pair }: TokenPair): TokenPair {
+  if (!weights) return pair;
+  const counted = (side: "chosen" | "rejected") => pair[side].filter((_, t) => weights[side][t]! > 0);
+  return { ...pair, chosen: counted("chosen"), rejected: counted("rejected") };
 }
 
 /** A completion cut after each closing tag, as far as it has them. A token that closes one step and opens the next stays with the first. */

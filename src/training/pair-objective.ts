@@ -13,6 +13,8 @@ export interface PairBatch<Pair extends TokenPair = TokenPair> {
   reference: PairLogps;
   /** Tokens of each completion. */
   lengths: PairLengths;
+  /** The same, each token counted by its weight. */
+  weighted: PairLengths;
   /** Under the model being trained, each token counted once. */
   unweighted: PairLogps;
 }
@@ -45,7 +47,8 @@ export function pairObjective<S extends Settings, Pair extends TokenPair = Token
       const unweighted = pairs.some(({ weights }) => weights) ? halves(sums({ unweighted: true })) : policy;
       const reference = tensors(pairs.map((pair) => (free ? { chosen: 0, rejected: 0 } : pair.reference!)));
       const lengths = tensors(pairs.map(({ chosen, rejected }) => ({ chosen: chosen.length, rejected: rejected.length })));
-      const { loss: mean, rewards } = checkedLoss(name, loss({ rows: pairs, policy, reference, lengths, unweighted }, settings));
+      const weighted = tensors(pairs.map((pair) => ({ chosen: weightOf(pair, "chosen"), rejected: weightOf(pair, "rejected") })));
+      const { loss: mean, rewards } = checkedLoss(name, loss({ rows: pairs, policy, reference, lengths, weighted, unweighted }, settings));
       return {
         loss: mean,
         columns: {
@@ -61,6 +64,10 @@ export function pairObjective<S extends Settings, Pair extends TokenPair = Token
 }
 
 const METRICS = ["rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies", "logps/chosen", "logps/rejected"];
+
+/** Tokens of a side, each counted by its weight. */
+const weightOf = (pair: TokenPair, side: "chosen" | "rejected"): number =>
+  pair.weights ? pair.weights[side].reduce((sum, weight) => sum + weight, 0) : pair[side].length;
 
 /** All chosen completions, then all rejected ones, as rows to score. */
 export const bothSides = (pairs: readonly TokenPair[]): CompletionRow[] =>

@@ -77,13 +77,19 @@ function cutIds<T extends TokenRow>(row: T, model: RowModel, options: CutOptions
 }
 
 /** The same of a pair. @throws DataError also where log-probs under a reference would be of other tokens than are kept */
-function cutPair({ prompt, reference, ...sides }: TokenPair, model: RowModel, options: CutOptions): TokenPair | null {
-  const chosen = cutIds({ prompt, completion: sides.chosen }, model, options);
-  const rejected = cutIds({ prompt, completion: sides.rejected }, model, options);
+function cutPair(pair: TokenPair, model: RowModel, options: CutOptions): TokenPair | null {
+  const { prompt, weights, reference } = pair;
+  const cut = (side: "chosen" | "rejected") =>
+    cutIds({ prompt, completion: pair[side], ...(weights && { weights: weights[side] }) }, model, options);
+  const [chosen, rejected] = [cut("chosen"), cut("rejected")];
   if (!chosen || !rejected) return null;
-  const isCut = chosen.completion.length < sides.chosen.length || rejected.completion.length < sides.rejected.length;
+  const isCut = chosen.completion.length < pair.chosen.length || rejected.completion.length < pair.rejected.length;
   if (reference && isCut) throw new DataError(`its ref_chosen_logps are of more tokens than max_length ${options.maxLength} keeps`);
-  return { prompt, chosen: chosen.completion, rejected: rejected.completion, ...(reference && { reference }) };
+  return {
+    ...pair,
+    ...{ chosen: chosen.completion, rejected: rejected.completion },
+    ...(weights && { weights: { chosen: chosen.weights!, rejected: rejected.weights! } }),
+  };
 }
 
 /** A prompt with each of its completions, cut to `maxLength`; empty when the prompt alone fills it. */

@@ -49,8 +49,8 @@ export const runConfigSchema = z
       .min(1)
       .describe(
         "JSON Lines: {prompt, completion} for sft, {prompt, completion, label} for kto, {prompt, chosen, rejected} for the others; or token ids: " +
-          "{prompt_ids, completion_ids, weights} for sft, {prompt_ids, chosen_ids, rejected_ids, ref_chosen_logps, ref_rejected_logps} for dpo, where weights and ref_ can be " +
-          "left out; for derta a rejected response is read and never " +
+          "{prompt_ids, completion_ids, weights} for sft, {prompt_ids, chosen_ids, rejected_ids, chosen_weights, rejected_weights, ref_chosen_logps, ref_rejected_logps} for dpo, " +
+          "where weights and ref_ can be left out; for derta a rejected response is read and never " +
           "learned, each such row becomes two, and rows {prompt, completion} may stand among them",
       ),
     batches: z

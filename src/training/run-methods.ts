@@ -14,6 +14,7 @@ import { simpo } from "../objectives/simpo.js";
 import type { BareLoss, PairLoss } from "../objectives/types.js";
 import { weightedLosses } from "../objectives/weighted.js";
 import { dertaObjective, readTokenTriples } from "./derta.js";
+import { TrainingError } from "./errors.js";
 import type { Objective, Settings } from "./objective.js";
 import { type PairBatch, pairObjective } from "./pair-objective.js";
 import { type CutOptions, type RowModel, readTokenPairs, readTokenRows, readTokenUnpaired, type Tokenized } from "./rows.js";
@@ -47,6 +48,8 @@ export const dertaMethod = ({ seed }: RunConfig): Method<TokenRow> => ({
 export const pairMethod = (config: RunConfig): Method<TokenPair> => ({
   read: readTokenPairs,
   complete: async (rows, reference) => {
+    if (config.ld_alpha !== null && rows.some(({ weights }) => weights))
+      throw new TrainingError(`${config.data}: its pairs have weights, and ld_alpha would give them others: leave one of the two out`);
     const pairs = config.ld_alpha === null ? rows : lengthDesensitized(rows, config.ld_alpha);
     return needsReference(config) && !hasReferences(config, rows) ? reference(pairs) : pairs;
   },
@@ -97,7 +100,7 @@ function pairRunObjective(config: RunConfig): Objective<TokenPair> {
   const lossWeights = config.loss_weights ?? losses.map(() => 1);
   const one = (pairs: PairBatch): BareLoss<PairLoss> =>
     method === "length-controlled-dpo"
-      ? lengthMargin(pairs.policy, pairs.reference, pairs.lengths, { beta, alpha })
+      ? lengthMargin(pairs.policy, pairs.reference, ld_alpha === null ? pairs.weighted : pairs.lengths, { beta, alpha })
       : weightedLosses(
           losses.map((loss) => LOSSES[loss](pairs, config)),
           lossWeights,

@@ -178,8 +178,10 @@ test.skipIf(!haveSmollm2)("a winner that is written reads on where SmolLM2's tok
   expect(chosen).toEqual(own.tokenizer.encode(text)); // as the model itself would write it
 });
 
-test("an efficiency pair is of thoughts, needs all samples right, and always prefers the shorter", () => {
-  expect(efficiencyPair(safe, [sampled(safe, "terse"), sampled(safe, "verbose"), sampled(safe, "terse", "unsafe")])).toBeNull();
+test("an efficiency pair is of thoughts of two right samples, and always prefers the shorter", () => {
+  expect(efficiencyPair(safe, [sampled(safe, "terse", "unsafe"), sampled(safe, "verbose")])).toBeNull();
+  const beside = efficiencyPair(safe, [sampled(safe, "terse", "unsafe"), sampled(safe, "verbose"), sampled(safe, "terse")])!;
+  for (const ids of [beside.chosen, beside.rejected]) expect(tokenizer.decode(ids)).toContain("does not violate");
   expect(efficiencyPair(safe, [sampled(safe, "terse"), sampled(safe, "terse")])).toBeNull();
   expect(efficiencyPair(safe, [])).toBeNull();
   const pair = efficiencyPair(safe, [sampled(safe, "terse"), sampled(safe, "verbose")])!;
@@ -197,7 +199,7 @@ test("written pairs part in what they are for", () => {
   expect(worded.chosen.length).toBeLessThan(worded.rejected.length);
 });
 
-test("a step-level pair compares the first differing step behind the shared ones", () => {
+test("a step-level pair compares the first differing step behind the shared ones, and keeps the rest of the winner with weight 0", () => {
   const steps = splitSteps(written(safe, "terse"), tokenizer);
   expect(steps.map((ids) => tokenizer.decode(ids))).toEqual([
     expect.stringMatching(/^<assess>.*<\/assess>/),
@@ -211,7 +213,15 @@ test("a step-level pair compares the first differing step behind the shared ones
   const whole = wholePair(pair, tokenizer);
   const step = stepLevelPair(pair, tokenizer)!;
   expect(step.prompt).toEqual([...whole.prompt, ...steps[0]!]);
-  expect(step.chosen).toEqual(steps[1]);
+  expect(step.chosen).toEqual(steps.slice(1).flat());
+  expect(step.weights!.chosen).toEqual([
+    ...steps[1]!.map(() => 1),
+    ...steps
+      .slice(2)
+      .flat()
+      .map(() => 0),
+  ]);
+  expect(step.weights!.rejected).toEqual(step.rejected.map(() => 1));
   expect(tokenizer.decode(step.rejected)).toContain("): violates");
   expect(stepLevelPair({ ...pair, rejected: steps[0]! }, tokenizer)).toBeNull();
 });

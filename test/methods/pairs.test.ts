@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { PromptRow } from "../../src/data/types.js";
 import type { PreferencePair } from "../../src/exante/pairs.js";
+import { comparedPart } from "../../src/exante/pairs.js";
 import type { LabelledPrompt } from "../../src/exante/rows.js";
 import { policy } from "../../src/generation/policy.js";
 import { mine, mostlySampled, pairBatches, roundPairs, type StoredPairs, stage2Pairs } from "../../src/methods/erpo/pairs.js";
@@ -56,13 +57,15 @@ test("stage 2: pairs of decisions and of verification, from samples, each side w
   expect(counts(pairs)).toEqual({ "safety, unsafe": 16, "usefulness, safe": 24 });
   expect(new Set(pairs.constructed)).toEqual(new Set(["none"]));
   const { tokenizer } = run.model;
-  for (const [i, { prompt, chosen, rejected, reference }] of pairs.tokens.entries()) {
+  for (const [i, pair] of pairs.tokens.entries()) {
+    const { prompt, chosen, rejected, reference } = comparedPart(pair);
     const [w, l] = [chosen, rejected].map((ids) => tokenizer.decode(ids));
     const right = pairs.labels[i] === "unsafe";
     if (tokenizer.decode(prompt).includes("</assess>")) {
       expect([w!.includes(": violates"), l!.includes(": violates")]).toEqual([right, !right]);
       expect([w, l]).toEqual([expect.stringMatching(/^<verify>.*<\/verify>$/), expect.stringMatching(/^<verify>.*<\/verify>$/)]);
     } else expect([w!.startsWith("<assess>none"), l!.startsWith("<assess>none")]).toEqual([!right, right]);
+    expect(tokenizer.decode(pair.chosen)).toContain(right ? "refuse" : "comply"); // the NLL term holds the path to the verdict
     expect(Number.isFinite(reference!.chosen + reference!.rejected)).toBe(true);
   }
 });

@@ -14,6 +14,12 @@ const fixtures = join(packageRoot(), "test", "fixtures");
 const data = join(root, "data.jsonl");
 writeFileSync(data, formatJsonl(["a", "b", "c", "d"].map((prompt, id) => ({ prompt, completion: ` ${id}`, id }))));
 
+const weighted = join(root, "weighted.jsonl");
+writeFileSync(
+  weighted,
+  formatJsonl([{ prompt_ids: [1], chosen_ids: [2, 3], rejected_ids: [4], chosen_weights: [1, 0], rejected_weights: [1] }]),
+);
+
 function exported(name: string, fields: object): { dir: string; status: number | null; stderr: string } {
   const [config, dir] = [join(root, `${name}.json`), join(root, name)];
   const run = {
@@ -116,6 +122,11 @@ test.each([
     "a reference that TRL cannot have",
     { method: "dpo", reference_adapter: "elsewhere" },
     "reference_adapter: elsewhere: TRL measures against the start",
+  ],
+  [
+    "weights of pairs that are measured against a policy",
+    { method: "dpo", data: weighted },
+    "its pairs have weights, which TRL's reference would not",
   ],
   ["KTO", { method: "kto" }, "method: kto: is not exported"],
   ["SimPO", { method: "dpo", loss_type: ["simpo", "sft"] }, "loss_type: TRL's DPO has no simpo"],

@@ -5,6 +5,7 @@ import {
   constant,
   type LanguageModel,
   type Lora,
+  lengthMargin,
   loadAdapter,
   loadModel,
   mismatch,
@@ -18,6 +19,7 @@ import {
   train,
   trainSft,
   unpairedObjective,
+  withNll,
 } from "../../src/index.js";
 import { completionLogps, sequenceLogps } from "../../src/training/completion.js";
 import transformers from "../fixtures/llama-tiny.json" with { type: "json" }; // made by test/fixtures/llama_fixture.py
@@ -79,6 +81,37 @@ test("an objective of one's own, in a cell's few lines", async () => {
   expect(seen.map((step) => step["shy/lengths"])).toEqual([(7 + 4 + 1) / 3, (1 + 7) / 2, 4]);
   const cut = await steps(rows, shy, 1);
   for (const [i, { loss }] of cut.entries()) expect(loss).toBeCloseTo(seen[i]!.loss!, 3);
+});
+
+test("of a pair with weights the preference counts what they say, and an NLL term every token of the winner", async () => {
+  const [beta, alpha, lambda] = [0.5, 0.1, 2];
+  const objective = pairObjective({
+    name: "anchored",
+    settings: {},
+    loss: ({ policy, reference, weighted, lengths, unweighted }) =>
+      withNll(lengthMargin(policy, reference, weighted, { beta, alpha }), unweighted, lengths, lambda),
+  });
+  const counted = 2; // tokens of the winner
+  const anchored = pairs.map((pair) => ({
+    ...pair,
+    weights: { chosen: pair.chosen.map((_, t) => (t < counted ? 1 : 0)), rejected: pair.rejected.map(() => 1) },
+    reference: { chosen: -9, rejected: -10 },
+  }));
+  const seen = await steps(anchored, objective);
+  const logps = (of: (pair: TokenPair) => number[]) =>
+    tf.tidy(() => [
+      ...sequenceLogps(
+        model.decoder,
+        pairs.map((pair) => ({ prompt: pair.prompt, completion: of(pair) })),
+        lora,
+      ).dataSync(),
+    ]);
+  const [step, whole, rejected] = [logps(({ chosen }) => chosen.slice(0, counted)), logps((p) => p.chosen), logps((p) => p.rejected)];
+  const byHand = pairs.map(({ chosen, rejected: loser }, i) => {
+    const margin = beta * (step[i]! + 9 - (rejected[i]! + 10)) + alpha * (Math.min(counted, chosen.length) - loser.length);
+    return Math.log1p(Math.exp(-margin)) - (lambda * whole[i]!) / chosen.length;
+  });
+  expect(seen[0]!.loss).toBeCloseTo(byHand.reduce((a, b) => a + b) / byHand.length, 4);
 });
 
 test("a loss per token that is SFT's gives SFT's numbers, bit for bit", async () => {

@@ -26,6 +26,7 @@ test("rows and pairs are read as they were written", () => {
   const pairs = [
     { prompt: [1], chosen: [2], rejected: [3, 4], reference: { chosen: -0.1, rejected: -2.5 } },
     { prompt: [1], chosen: [2], rejected: [3] },
+    { prompt: [1], chosen: [2, 5], rejected: [3], weights: { chosen: [1, 0], rejected: [1] } },
   ];
   write(...pairs.map(pairToColumns));
   expect(readTokenPairs(file, model, uncut)).toEqual({ rows: pairs, leftOut: [] });
@@ -35,6 +36,9 @@ test("max_length cuts weights with their tokens and leaves out what has no token
   write({ prompt_ids: [1, 2], completion_ids: [3, 4], weights: [0.5, 1] }, { prompt_ids: [1, 2, 3], completion_ids: [4] });
   const rows = [{ prompt: [1, 2], completion: [3], weights: [0.5] }];
   expect(readTokenRows(file, model, { maxLength: 3 })).toEqual({ rows, leftOut: [2] });
+  write({ prompt_ids: [1], chosen_ids: [2, 3, 4], rejected_ids: [5], chosen_weights: [1, 0.5, 0], rejected_weights: [1] });
+  const pairs = [{ prompt: [1], chosen: [2, 3], rejected: [5], weights: { chosen: [1, 0.5], rejected: [1] } }];
+  expect(readTokenPairs(file, model, { maxLength: 3 })).toEqual({ rows: pairs, leftOut: [] });
 });
 
 test.each([
@@ -49,6 +53,8 @@ test.each([
 });
 
 test.each([
+  [{ chosen_weights: [1], rejected_weights: [1] }, ":1: chosen_weights: must have a number for each of chosen_ids"],
+  [{ rejected_weights: [1] }, ":1: chosen_weights: and rejected_weights belong together"],
   [{ ref_chosen_logps: -1 }, ":1: ref_chosen_logps: and ref_rejected_logps belong together"],
   [{ ref_chosen_logps: -1, ref_rejected_logps: -1 }, ": row 1: its ref_chosen_logps are of more tokens than max_length 2 keeps"],
 ])("a pair that cannot be trained on is named: %o", (more, message) => {

@@ -134,7 +134,7 @@ export function mine(margins: readonly MinedPrompt[], count: number, rng: Rng): 
   });
 }
 
-/** Pairs of a round, from samples of the current policy: shorter thoughts where all samples are right (unless the profile has no efficiency pairs), decisions where they differ. @throws KeptError when they were made otherwise */
+/** Pairs of a round, from samples of the current policy: shorter thoughts of right samples (unless the profile has no efficiency pairs), decisions where they differ. @throws KeptError when they were made otherwise */
 export async function roundPairs(
   run: Run,
   round: number,

@@ -15,7 +15,7 @@ export interface PreferenceOptions {
   beta?: number;
   /** Weight of the chosen completion's NLL per token; 0.3. Keeps likelihood from being displaced. */
   nllWeight?: number;
-  /** "trace" compares whole completions, "step" only the first step in which they differ. */
+  /** "trace" compares whole completions, "step" only the first step in which they differ; the NLL term is of the whole chosen one in both. */
   level?: PairLevel;
   signal?: AbortSignal;
 }
@@ -44,7 +44,7 @@ export async function preferenceTraining(
     objective: pairObjective({
       name: "dpo",
       settings: { beta, nllWeight, level },
-      loss: ({ policy, reference, lengths }) => withNll(dpo(policy, reference, beta), policy, lengths, nllWeight),
+      loss: ({ policy, reference, lengths, unweighted }) => withNll(dpo(policy, reference, beta), unweighted, lengths, nllWeight),
     }),
     rows: pairs.tokens,
     batches: Array.from({ length: knobs.epochs }, () => pairBatches(pairs, rng)).flat(),

@@ -65,8 +65,8 @@ export async function roundTraining(
     objective: pairObjective({
       name: "length margin",
       settings: { beta, alpha, nllWeight, level },
-      loss: ({ policy, reference, lengths }) =>
-        withNll(lengthMargin(policy, reference, lengths, { beta, alpha }), policy, lengths, nllWeight),
+      loss: ({ policy, reference, lengths, weighted, unweighted }) =>
+        withNll(lengthMargin(policy, reference, weighted, { beta, alpha }), unweighted, lengths, nllWeight),
     }),
     rows: pairs.tokens,
     batches: pairBatches(pairs, run.rng(`stage 3 batches ${round}`)),

@@ -7,7 +7,7 @@ import type { Plan } from "../batches.js";
 import { TrainingError } from "../errors.js";
 import { readTokenPairs, readTokenRows, type Tokenized } from "../rows.js";
 import { batchPlan } from "../run.js";
-import type { RunConfig } from "../run-config.js";
+import { lossTypes, type RunConfig } from "../run-config.js";
 import { hasReferences } from "../run-methods.js";
 
 /** What train.jsonl holds, row by row. */
@@ -22,7 +22,7 @@ export interface PlannedRows {
 /**
  * The rows of a stage in the order in which erpo takes them.
  * @param rng of the plan
- * @throws TrainingError for text in batches of unlike sizes, which TRL cannot be told; DataError
+ * @throws TrainingError for text in batches of unlike sizes, and for weights whose pairs have no log-probs under the reference, which TRL cannot be told; DataError
  */
 export function plannedRows(config: RunConfig, model: LanguageModel, rng: Rng): PlannedRows {
   const cut = { maxLength: config.max_length };
@@ -35,9 +35,19 @@ export function plannedRows(config: RunConfig, model: LanguageModel, rng: Rng): 
   }
   const read = readTokenPairs(config.data, model, cut);
   const known = hasReferences(config, read.rows);
+  checkWeights(config, read.rows, known);
   const columns = ({ reference, ...pair }: TokenPair) => pairToColumns(known ? { ...pair, reference } : pair);
   const rows = ids ? idRows(config, read, columns, rng) : textRows(config, read, readPreferences(config.data), rng);
   return { ...rows, reference: known ? "rows" : before };
+}
+
+/** TRL knows no weights of pairs: the script gives them to its losses, which then weigh the NLL of `sft` too, and not to what computes the reference. */
+function checkWeights(config: RunConfig, pairs: readonly TokenPair[], known: boolean): void {
+  if (!pairs.some(({ weights }) => weights)) return;
+  const where = `${config.data}: its pairs have weights`;
+  if (!known)
+    throw new TrainingError(`${where}, which TRL's reference would not: give all of them ref_chosen_logps and ref_rejected_logps`);
+  if (lossTypes(config).includes("sft")) throw new TrainingError(`${where}, which TRL's loss_type sft would count: use nll_weight`);
 }
 
 type Rows = Pick<PlannedRows, "rows" | "steps">;

@@ -38,7 +38,10 @@ class TokenSFT(trl.SFTTrainer):
 
 
 class TokenDPO(trl.DPOTrainer):
-    """On pairs of token ids, each with its share of its step; where they have log-probs under the reference, on those."""
+    """On pairs of token ids, each with its share of its step; where they have log-probs under the reference, on those.
+
+    A token's weight counts in the preference loss; the NLL term is of all of the chosen completion.
+    """
 
     loss_is_scaled_for_ga = True
 
@@ -50,7 +53,17 @@ class TokenDPO(trl.DPOTrainer):
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         share = inputs.pop("share").sum() * processes.num_processes  # gradients of processes are averaged
-        return share * super().compute_loss(model, inputs)
+        weights = inputs.pop("weights")[:, 1:]
+        tokens = inputs["completion_mask"][:, 1:].sum(1)
+        nll = []
+
+        def weighted(**words):
+            outputs = model(**words)
+            nll.append((-outputs.log_probs.sum(1) / tokens).chunk(2)[0].mean())
+            outputs.log_probs = outputs.log_probs * weights
+            return outputs
+
+        return share * (super().compute_loss(weighted, inputs) + run["nll_weight"] * nll[0])
 
 
 def as_row(row, share):
@@ -62,6 +75,12 @@ def as_row(row, share):
     )
 
 
+def as_pair(row, share):
+    outside = [0.0] * len(row["prompt_ids"])
+    sides = {f"{side}_weights": outside + (row.get(f"{side}_weights") or [1.0] * len(row[f"{side}_ids"])) for side in ("chosen", "rejected")}
+    return {"share": [share], **sides}
+
+
 def planned(data, width):
     """The rows of each step, filled up to `width` with rows that count for nothing."""
     order, shares = [], []
@@ -71,26 +90,26 @@ def planned(data, width):
         shares += [1 / len(rows)] * len(rows) + [0.0] * (width - len(rows))
     if run["method"] == "sft":
         return data.select(order).map(lambda row, n: as_row(row, shares[n]), with_indices=True, remove_columns=data.column_names)
-    return data.select(order).map(lambda _, n: {"share": [shares[n]]}, with_indices=True, remove_columns=["step"])
+    return data.select(order).map(lambda row, n: as_pair(row, shares[n]), with_indices=True, remove_columns=["step"])
 
 
-def keeping(column, collate):
-    """A collator whose batches have also a column of lists of numbers [B, T], with zeros after the end of each."""
+def keeping(columns, collate):
+    """A collator whose batches have also columns of numbers [B, T], with zeros after the end of each list; of two columns of the data one column [2 B, T]."""
 
-    def collate_all(examples):
-        numbers = pad_sequence([torch.tensor(example[column], dtype=torch.float32) for example in examples], batch_first=True)
-        return {**collate(examples), column: numbers}
+    def stacked(examples, sources):
+        return pad_sequence([torch.tensor(example[source], dtype=torch.float32) for source in sources for example in examples], batch_first=True)
 
-    return collate_all
+    return lambda examples: {**collate(examples), **{name: stacked(examples, sources) for name, sources in columns.items()}}
 
 
 def pay_for_length(data):
     """alpha (|w| - |l|) inside the sigmoid: beta (log pi - log ref) + alpha |y| is what it is if the completion's length shifts its reference."""
-    price, limit = run["length_alpha"] / run["beta"], run["max_length"] or float("inf")
+    price, limit = run["length_alpha"] / run["beta"], run["max_length"] or sys.maxsize
 
     def shift(row):
         room = limit - len(row["prompt_ids"])
-        return {f"ref_{side}_logps": row[f"ref_{side}_logps"] - price * min(room, len(row[f"{side}_ids"])) for side in ("chosen", "rejected")}
+        counted = {side: sum((row.get(f"{side}_weights") or [1.0] * len(row[f"{side}_ids"]))[:room]) for side in ("chosen", "rejected")}
+        return {f"ref_{side}_logps": row[f"ref_{side}_logps"] - price * counted[side] for side in counted}
 
     return data.map(shift)
 
@@ -131,7 +150,7 @@ def main():
     else:
         losses = run["loss_type"] if isinstance(run["loss_type"], list) else [run["loss_type"]]
         weights = run.get("loss_weights") or [1.0] * len(losses)
-        if run["nll_weight"]:
+        if run["nll_weight"] and not of_tokens:
             losses, weights = losses + ["sft"], weights + [run["nll_weight"]]
         config = trl.DPOConfig(
             beta=run["beta"], loss_type=losses, loss_weights=weights, label_smoothing=run["label_smoothing"], ld_alpha=run["ld_alpha"],
@@ -146,7 +165,8 @@ def main():
         if run["method"] == "length-controlled-dpo":
             trainer.train_dataset = pay_for_length(trainer.train_dataset)
     if of_tokens:
-        trainer.data_collator = keeping("weights" if run["method"] == "sft" else "share", trainer.data_collator)
+        own = {"weights": ["weights"]} if run["method"] == "sft" else {"share": ["share"], "weights": ["chosen_weights", "rejected_weights"]}
+        trainer.data_collator = keeping(own, trainer.data_collator)
     resume = any((HERE / "checkpoints").glob("checkpoint-*"))
     trainer.train(resume_from_checkpoint=resume)
     trainer.save_model(str(HERE / "adapter"))
