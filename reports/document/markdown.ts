@@ -116,7 +116,7 @@ const reference = extension(
 );
 
 const citation = extension("citation", "inline", at(/\[/, textEnd), (source): CitationToken | undefined => {
-  const found = /^\[([^[\]]*)\](?![(:[])/.exec(source);
+  const found = /^\[([^[\]]*)\](?![([])/.exec(source);
   if (!found?.[1]?.includes("@")) return undefined;
   const items = found[1].split(";").map((part) => /^([^@]*)@([\w:./-]*\w)(.*)$/s.exec(part.trim()));
   if (!items.every((item) => item !== null)) return undefined;
@@ -129,7 +129,7 @@ const citation = extension("citation", "inline", at(/\[/, textEnd), (source): Ci
 });
 
 const footnoteReference = extension("footnoteReference", "inline", at(/\[\^/, textEnd), (source): FootnoteReferenceToken | undefined => {
-  const found = /^\[\^([^\]\s]{1,200})\](?!:)/.exec(source);
+  const found = /^\[\^([^\]\s]{1,200})\]/.exec(source);
   return found ? { type: "footnoteReference", raw: found[0], id: found[1]! } : undefined;
 });
 

@@ -69,6 +69,13 @@ test("a label given twice is told, and the first one counts", () => {
   expect(document.labels.get("fig-a")!.text).toBe("Figure 1");
 });
 
+test("footnotes and citations stand before a colon too", async () => {
+  const document = documentOf([md("# T\n\nA policy[^a]: one model, by its authors [@none]: there.\n\n[^a]: a note")]);
+  const html = await contentOf(document);
+  expect(document.footnotes).toHaveLength(1);
+  expect(html).not.toMatch(/\[\^a\]|@none\]/);
+});
+
 test("titles and authors come from the metadata first", () => {
   const document = documentOf([md("# Heading")], "/nonexistent", { title: "From metadata", authors: [{ name: "A. B." }, "C. D.", 3] });
   expect(document.title).toBe("From metadata");
