@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import { readLast } from "../../backend/read.js";
 import { digestOf, type Identity, type IdentityValue } from "../../data/identity.js";
 import { type Auc, auc } from "../../evaluation/auc.js";
+import { mean } from "../../evaluation/averages.js";
 import { type Proportion, share } from "../../evaluation/intervals.js";
 import { sigmoid } from "../../evaluation/readout.js";
 import type { LanguageModel } from "../../model/load.js";
@@ -12,12 +13,18 @@ import { pieces } from "../../training/batches.js";
 import { type AnsweredIds, answeredIds, answersTo, type Comparison, harmfulness, helpfulness, mixedPrompts } from "./answers.js";
 import { dot, fitBradleyTerry } from "./bradley-terry.js";
 
-/** Where the scorers read, and how they are fitted. Our choice, made before any measurement on the real model. */
+/** Where the scorers read, and how they are fitted. Our choice. */
 export const scorerSettings = {
   /** The layer whose states are read, as a share of the depth. */
   depth: 2 / 3,
   /** Ridge penalty on weights of features with standard deviation 1. */
   l2: 0.01,
+  /**
+   * What the better answer of a comparison is above the other, in nats, a mean over those that are no ties. Pairs that can be separated have weights without end, which the
+   * penalty alone cuts off: by it the reward was four times the cost, and no lambda that was tried made refusing the better answer. In one unit a lambda of 1 weighs a harm
+   * like a help.
+   */
+  unit: 4,
   /** Answers that are read together. */
   batchSize: 16,
 };
@@ -145,7 +152,7 @@ async function reader(model: LanguageModel, comparisons: readonly Comparison[], 
   };
 }
 
-/** A head's weights on features as they are; the penalty is on those of differences that are scaled to mean square 1. */
+/** A head's weights on features as they are, in units; the penalty is on those of differences that are scaled to mean square 1. */
 function fitHead(comparisons: readonly Comparison[], read: (c: Comparison) => Float64Array): number[] {
   const differences = comparisons.map((c) => ({ x: read(c), p: c.p }));
   const C = differences[0]!.x.length;
@@ -154,7 +161,9 @@ function fitHead(comparisons: readonly Comparison[], read: (c: Comparison) => Fl
     (_, i) => Math.sqrt(differences.reduce((sum, { x }) => sum + x[i]! ** 2, 0) / differences.length) || 1,
   );
   const scaled = differences.map(({ x, p }) => ({ x: x.map((value, i) => value / scale[i]!), p }));
-  return [...fitBradleyTerry(scaled, scorerSettings.l2)].map((w, i) => w / scale[i]!);
+  const weights = [...fitBradleyTerry(scaled, scorerSettings.l2)].map((w, i) => w / scale[i]!);
+  const decided = differences.filter(({ p }) => p === 1).map(({ x }) => dot(weights, x));
+  return weights.map((w) => (w * scorerSettings.unit) / mean(decided));
 }
 
 function accuraciesOf(
