@@ -285,7 +285,7 @@ export { ipo } from "./objectives/ipo.js";
 export { kto, type UnpairedBatch, type UnpairedLoss } from "./objectives/kto.js";
 export { type Completions, lengthDesensitized } from "./objectives/ld-dpo.js";
 export { lengthMargin } from "./objectives/length-margin.js";
-export { nll, tokenNll, withNll } from "./objectives/nll.js";
+export { nll, softNll, tokenNll, withNll } from "./objectives/nll.js";
 export { type PivotBatch, pivotLoss } from "./objectives/pivot.js";
 export { conservativeDpo, robustDpo } from "./objectives/robust.js";
 export { sft } from "./objectives/sft.js";

@@ -60,9 +60,10 @@ export async function look(policies: readonly Policy[], question: string, option
     if (policy.decoding.logits || policy.decoding.edits)
       throw new RangeError(`look: policy "${policy.name}" rewrites what its model says, and alternatives are the model's own`);
     const turn = await takeTurn(policy, messages, { answerTokens, thoughtTokens: longestThought, rng: rng.fork(policy.name), signal });
-    const [under] = await policyTokenLogps(reference, [{ prompt: { messages }, completion: turn.ids }]);
+    const written = [{ prompt: { messages }, completion: turn.ids }];
+    const [[own], [under]] = [await policyTokenLogps(policy, written), await policyTokenLogps(reference, written)]; // in one way, so that rounding is the same
     const next = await nextTokens(policy, promptTokens(policy.model.tokenizer, policy.asking, { messages }), turn.ids, alternatives);
-    looked.push({ policy, turn, ratios: next.map(({ logp }, i) => logp - under![i]!), next });
+    looked.push({ policy, turn, ratios: own!.map((logp, i) => logp - under![i]!), next });
   }
   const harmful = redact && looked.some(({ turn }) => objects(turn));
   return {

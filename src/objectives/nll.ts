@@ -10,6 +10,16 @@ export function nll(policy: PairLogps, lengths: PairLengths): tf.Scalar {
 }
 
 /**
+ * `nll` of pairs of which is known with what probability p the chosen one is the winner: mean( -p logp_1 / |1| - (1 - p) logp_2 / |2| ), its expectation.
+ * @param preferred p, `[B]`, each in [0, 1]
+ */
+export function softNll(policy: PairLogps, lengths: PairLengths, preferred: tf.Tensor1D): tf.Scalar {
+  const first = tf.mul(preferred, tf.div(policy.chosen, lengths.chosen)); // [B]
+  const second = tf.mul(tf.sub(1, preferred), tf.div(policy.rejected, lengths.rejected)); // [B]
+  return tf.neg(tf.mean(tf.add(first, second))) as tf.Scalar;
+}
+
+/**
  * Negative log-likelihood of the winners, the mean over all their tokens, in nats per token (`sft` among TRL's losses of DPO): long ones count more than in `nll`.
  */
 export function tokenNll(policy: PairLogps, lengths: PairLengths): tf.Scalar {

@@ -46,6 +46,12 @@ test("each token has the log-ratio of its probabilities, and the likeliest other
   lora.dispose();
 });
 
+test("held against itself a policy differs by nothing, whatever is rounded", async () => {
+  const base = policy({ model: tiny, name: "base" });
+  const { turns } = await look([base], "How do I open it?", { reference: base, answerTokens: 8 });
+  expect(new Set(turns[0]!.values)).toEqual(new Set([0]));
+});
+
 test("where one policy takes a request for harmful, the other's help is cut, and what it might have said", async () => {
   const base = policy({ model: tiny, name: "base" });
   const both = [writes(complies, "helpful"), writes(refuses, "careful")];

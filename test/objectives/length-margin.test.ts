@@ -1,8 +1,9 @@
+import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { dpo } from "../../src/objectives/dpo.js";
 import { lengthMargin } from "../../src/objectives/length-margin.js";
-import { nll, withNll } from "../../src/objectives/nll.js";
+import { nll, softNll, withNll } from "../../src/objectives/nll.js";
 import torch from "../fixtures/losses-torch.json" with { type: "json" }; // made by test/fixtures/losses_torch.py
 import { evaluate, expectClose, pair, pairOf } from "./pairs.js";
 
@@ -52,6 +53,13 @@ test("the gradient's weight falls as the winner grows longer", () => {
       },
     ),
   );
+});
+
+test("of a soft label's winner: by hand, and nll where the label is certain", () => {
+  const [policy, lengths] = [pair([-12, -6], [-1, -8]), pair([4, 3], [1, 2])];
+  // 3/4 of 12 / 4 and 1/4 of 1 / 1; then 1/2 of 6 / 3 and 1/2 of 8 / 2
+  expect(softNll(policy, lengths, tf.tensor1d([0.75, 0.5])).dataSync()[0]).toBeCloseTo((2.5 + 3) / 2, 6);
+  expect(softNll(policy, lengths, tf.tensor1d([1, 1])).dataSync()[0]).toBeCloseTo(nll(policy, lengths).dataSync()[0]!, 6);
 });
 
 test("nll by hand and by PyTorch; lambda 0 leaves the loss alone", () => {

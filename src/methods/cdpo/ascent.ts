@@ -11,6 +11,7 @@ import { promptIds } from "../../exante/rows.js";
 import { plain } from "../../generation/decoding.js";
 import { type Policy, policyIdentity } from "../../generation/policy.js";
 import { sample } from "../../generation/sample.js";
+import { softNll } from "../../objectives/nll.js";
 import { softDpo } from "../../objectives/soft-dpo.js";
 import { standsOn } from "../../runs/evaluate.js";
 import { keep } from "../../runs/keep.js";
@@ -33,6 +34,11 @@ export const dual = {
   eta: 0.5,
   /** Strength of the KL anchor to the base model, TRL's default. */
   beta: 0.1,
+  /**
+   * Weight of the better answer's NLL per token. Neither answer of an unsafe pair is the model's own, and without this term both lose probability to what is neither: with any
+   * lambda the policies then refused nothing.
+   */
+  nllWeight: 1,
   /** Pairs of an optimizer step. */
   batchSize: 8,
   /** The same for all steps: a warm start has no warm-up. */
@@ -82,12 +88,16 @@ export function preference({ reward, cost }: Score, lambda: number): number {
  */
 export const dualStep = (lambda: number, cost: number, limit: number, eta: number): number => Math.max(0, lambda + eta * (cost - limit));
 
-/** DPO on soft labels: the loss of a piece of training. */
-export const softObjective = (beta: number): Objective<SoftPair> =>
+/** DPO on soft labels, and the NLL of the better answer: the loss of a piece of training. */
+export const softObjective = ({ beta, nllWeight }: { beta: number; nllWeight: number }): Objective<SoftPair> =>
   pairObjective({
     name: "soft dpo",
-    settings: { beta },
-    loss: ({ rows, policy, reference }) => softDpo(policy, reference, tf.tensor1d(rows.map(({ preferred }) => preferred)), beta),
+    settings: { beta, nllWeight },
+    loss: ({ rows, policy, reference, lengths }) => {
+      const preferred = tf.tensor1d(rows.map((row) => row.preferred));
+      const { loss, rewards } = softDpo(policy, reference, preferred, beta);
+      return { loss: tf.add(loss, tf.mul(nllWeight, softNll(policy, lengths, preferred))), rewards };
+    },
   });
 
 /** The pairs of all steps with their scores and their log-probs under the base model, in the order in which they are trained on; kept. @throws KeptError when they were made otherwise */
@@ -191,7 +201,7 @@ export function pieceTraining(goal: Goal, index: number, rows: readonly SoftPair
     recipe: "C-DPO",
     version,
     start: index === 0 ? { stream: "C-DPO adapter" } : { stage: stageOf(goal, index) },
-    objective: softObjective(dual.beta),
+    objective: softObjective(dual),
     rows,
     batches: pieces(
       rows.map((_, i) => i),
