@@ -32,5 +32,5 @@ export function betterInWords(what: string, than: string, { value, low, high, n 
   const numbers = `right answers differ by ${points(value)} points [${points(low)}, ${points(high)}] on ${n} prompts`;
   if (low > 0) return `${what} is better than ${than} here: ${numbers}.`;
   if (high < 0) return `${what} is worse than ${than} here: ${numbers}.`;
-  return `That ${what} is better than ${than} is not shown here: ${numbers}.`;
+  return `That ${what[0]!.toLowerCase()}${what.slice(1)} is better than ${than} is not shown here: ${numbers}.`;
 }

@@ -15,7 +15,7 @@ test("the sentence follows the interval, in both directions", () => {
   expect(betterInWords("Search", "voting", difference(0.1, 0.02, 0.2))).toBe(
     "Search is better than voting here: right answers differ by +10.0 points [+2.0, +20.0] on 48 prompts.",
   );
-  expect(betterInWords("search", "voting", difference(0.1, -0.02, 0.2))).toMatch(
+  expect(betterInWords("Search", "voting", difference(0.1, -0.02, 0.2))).toMatch(
     /^That search is better than voting is not shown here: .*\+10\.0 points \[-2\.0, \+20\.0\]/,
   );
   expect(betterInWords("Search", "voting", difference(-0.1, -0.2, -0.02))).toMatch(/^Search is worse than voting here: .*-10\.0 points/);
