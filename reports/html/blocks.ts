@@ -80,7 +80,7 @@ async function writeFigure(block: FigureBlock, id: string, context: BlockContext
   const { picture, number, alt } = block;
   const place = block.label ?? `the figure of cell ${block.cell}`;
   const name = number ? `Figure ${number}` : "Figure";
-  const named = (label: string) => context.markdown.target(label)?.text;
+  const { named } = context.markdown;
   const described = alt ? withNames(alt, named) : block.caption && plainText(block.caption, named);
   if (!described) context.warn(`${place} has no alternative text (fig-alt)`);
   let html: string;
