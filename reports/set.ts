@@ -1,5 +1,6 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { allTokens, buildDocument } from "./document/build.js";
+import { namePages } from "./document/cross-reference.js";
 import { namesIn } from "./document/markdown.js";
 import type { ReportDocument, Target } from "./document/model.js";
 import { pictureFile } from "./document/pictures.js";
@@ -63,6 +64,7 @@ export async function readSet(paths: readonly string[], output: string, run: str
       failures.push(failure(path, error));
     }
   }
+  namePages(sources.map(({ document }) => document));
   const targets = new Map<string, Target>();
   for (const { document } of sources) {
     for (const [label, target] of document.labels) {

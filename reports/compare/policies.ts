@@ -42,12 +42,14 @@ export function trialGroups(trials: Policy["trials"]): Policy["trials"][] {
   return [of(suiteTrials), of(attackTrials), ...fives].filter((group) => group.length > 0);
 }
 
-/** The policies of all runs: the base model, then by name. */
+/** The policies that several of the runs have: the base model, then by name. One run's own, such as a related method's, is compared with nothing. */
 export function policies(runs: readonly RunFolder[], paired: readonly PairedTrial[]): Policy[] {
   const rank = (name: string) => (name === "base" ? "" : name);
-  const names = [...new Set(runs.flatMap((run) => run.evaluations.map(({ policy }) => policy)))].sort((a, b) =>
-    rank(a).localeCompare(rank(b), "en", { numeric: true }),
-  );
+  const all = runs.map((run) => new Set(run.evaluations.map(({ policy }) => policy)));
+  const several = (name: string) => all.filter((own) => own.has(name)).length > 1;
+  const names = [...new Set(all.flatMap((own) => [...own]))]
+    .filter(several)
+    .sort((a, b) => rank(a).localeCompare(rank(b), "en", { numeric: true }));
   return names.map((name) => {
     const evaluations = runs.map((run) => run.evaluations.filter(({ policy }) => policy === name));
     return {

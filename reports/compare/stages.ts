@@ -26,10 +26,10 @@ const devSchema = z.object({ auc: interval, balancedAccuracy: z.number() });
 export type DevScore = z.infer<typeof devSchema>;
 const roundSchema = z.object({ kept: z.boolean(), reason: z.string() });
 
-/** Folders that hold no stages. */
-const others = /^(?:checkpoint-\d+|tmp-.*|data|evaluation|notebooks|reports)$/;
+/** Folders that hold no stages of the main job: related methods have trainings of their own, which another run need not have. */
+const others = /^(?:checkpoint-\d+|tmp-.*|data|evaluation|methods|notebooks|reports)$/;
 
-/** The stages of a run: every folder with the metrics of a training. */
+/** The stages of a run: every folder with the metrics of a training, without those of related methods. */
 export function readStages(files: RunFiles): Stage[] {
   const folders = files
     .list("", (name) => others.test(name))

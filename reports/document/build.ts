@@ -220,7 +220,7 @@ function addLabel(
   text: string,
 ): void {
   if (document.labels.has(label)) document.warnings.push(`label ${label} is given twice`);
-  else document.labels.set(label, { kind, text, stem: document.stem });
+  else document.labels.set(label, { kind, text, stem: document.stem, page: document.title });
 }
 
 /** Ids of a page that are no headings': labels, cells, notes, references, the parts of pictures, its own sections. */

@@ -121,6 +121,8 @@ export interface Target {
   text: string;
   /** Of the document that holds it. */
   stem: string;
+  /** What other pages call that document: its title, in a set a short one. */
+  page: string;
 }
 
 export interface Footnote {

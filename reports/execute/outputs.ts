@@ -18,10 +18,9 @@ export class OutputCollector {
   /** @returns the text to show as the newest line of progress, if the message has any */
   receive({ header, parentHeader, content }: Message): string | undefined {
     if (header.msg_type === "update_display_data") {
-      const text = content.data?.["text/plain"];
       for (const place of this.displays.get(content.transient?.display_id) ?? [])
         Object.assign(place, { data: content.data, metadata: content.metadata ?? {} });
-      return typeof text === "string" ? text : undefined;
+      return progressOf(content);
     }
     const cell = this.cells.get(parentHeader.msg_id ?? "");
     if (!cell) return undefined;
@@ -42,8 +41,7 @@ export class OutputCollector {
         if (header.msg_type === "execute_result") output.execution_count = content.execution_count ?? null;
         this.remember(content.transient?.display_id, output);
         cell.outputs.push(output);
-        const text = content.data["text/plain"];
-        return typeof text === "string" ? text : undefined;
+        return progressOf(content);
       }
       case "error":
         this.clear(cell);
@@ -72,6 +70,14 @@ export class OutputCollector {
   private remember(id: string | undefined, output: DisplayOutput): void {
     if (id !== undefined) this.displays.set(id, [...(this.displays.get(id) ?? []), output]);
   }
+}
+
+/** The text of what a cell shows. A figure's own describes the picture, and says nothing of where the cell stands: not that of a picture, nor of one that is not drawn yet. */
+function progressOf({ data = {}, metadata = {} }: Message["content"]): string | undefined {
+  const pictured = Object.keys(data).some((type) => /^image\/|^application\/vnd\.(?:vega|plotly)/.test(type));
+  const named = Object.keys(metadata).some((key) => key.startsWith("fig-")) || /^fig-/.test(String(metadata.label ?? ""));
+  const text = data["text/plain"];
+  return typeof text === "string" && !pictured && !named ? text : undefined;
 }
 
 /** What a terminal would show of lines that a carriage return has overwritten: progress bars keep their last state. */

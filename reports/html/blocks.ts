@@ -1,4 +1,3 @@
-import { AnsiUp } from "ansi_up";
 import { formulaOf } from "../document/formula.js";
 import { plainText, withNames } from "../document/markdown.js";
 import type { Block, CodeBlock, ErrorBlock, FigureBlock, ReportDocument, TableBlock } from "../document/model.js";
@@ -7,6 +6,7 @@ import { escapeHTML } from "./escape.js";
 import { figureData } from "./figure-data.js";
 import { colourCode } from "./highlight.js";
 import { mathML } from "./math.js";
+import { ansiHTML, printedHTML } from "./printed.js";
 import type { MarkdownWriter } from "./render-markdown.js";
 import { sanitizeOutput } from "./sanitize.js";
 import { hasOwnPaper, inlineSVG } from "./svg.js";
@@ -80,7 +80,7 @@ async function writeFigure(block: FigureBlock, id: string, context: BlockContext
   const { picture, number, alt } = block;
   const place = block.label ?? `the figure of cell ${block.cell}`;
   const name = number ? `Figure ${number}` : "Figure";
-  const named = (label: string) => context.markdown.target(label)?.text;
+  const { named } = context.markdown;
   const described = alt ? withNames(alt, named) : block.caption && plainText(block.caption, named);
   if (!described) context.warn(`${place} has no alternative text (fig-alt)`);
   let html: string;
@@ -137,7 +137,7 @@ function whole(html: string): string {
 function writeText(name: "stdout" | "stderr" | "result", text: string): string {
   const lines = text.trimEnd().split("\n").length;
   const label = { stdout: "Printed", stderr: "Printed to standard error", result: "Result" }[name];
-  const pre = `<pre class="text ${name}" tabindex="0" role="group" aria-label="${label}">${ansiHTML(text.trimEnd())}</pre>`;
+  const pre = `<pre class="text ${name}" tabindex="0" role="group" aria-label="${label}">${printedHTML(text.trimEnd())}</pre>`;
   return lines > SHOWN_LINES ? `<details class="output"><summary>${label}: ${lines} lines</summary>\n${pre}\n</details>` : pre;
 }
 
@@ -152,15 +152,4 @@ function writeLatex(text: string): string {
   const tex = formulaOf(text);
   if (tex === undefined) return `<pre class="text result" tabindex="0">${escapeHTML(text)}</pre>`;
   return `<div class="equation"><div class="math" tabindex="0" role="group" aria-label="Formula">${mathML(tex, true)}</div></div>`;
-}
-
-/** Terminal colours as classes; every text escaped, no links. */
-function ansiHTML(text: string): string {
-  const ansi = new AnsiUp();
-  ansi.use_classes = true;
-  ansi.url_allowlist = {};
-  return ansi.ansi_to_html(text).replace(/<span( style="[^"]*")?( class="[^"]*")?>/g, (_tag, style = "", colour = "") => {
-    const bold = /font-weight:\s*bold/.test(style);
-    return bold ? `<span${colour ? colour.replace('class="', 'class="bold ') : ' class="bold"'}>` : `<span${colour}>`;
-  });
 }

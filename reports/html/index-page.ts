@@ -1,4 +1,5 @@
 import { dirname, resolve } from "node:path";
+import { referenceText } from "../document/cross-reference.js";
 import { plainText } from "../document/markdown.js";
 import type { Block, ReportDocument, Target } from "../document/model.js";
 import type { ReportSet, Source } from "../set.js";
@@ -66,7 +67,7 @@ function opening(document: ReportDocument, targets: ReadonlyMap<string, Target>)
   for (const block of document.blocks) {
     const paragraph = block.kind === "markdown" ? block.tokens.find((token) => token.type === "paragraph") : undefined;
     if (!paragraph || !("tokens" in paragraph)) continue;
-    const text = plainText(paragraph.tokens ?? [], (label) => targets.get(label)?.text)
+    const text = plainText(paragraph.tokens ?? [], (label) => referenceText(label, { document, targets }))
       .replace(/\s+/g, " ")
       .trim();
     if (!text) continue;

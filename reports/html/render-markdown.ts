@@ -1,13 +1,6 @@
 import { Marked, type Token, type TokenizerAndRendererExtension, type Tokens } from "marked";
-import type {
-  CitationToken,
-  FootnoteReferenceToken,
-  HeadingInfo,
-  MathToken,
-  ReferenceToken,
-  ReportDocument,
-  Target,
-} from "../document/model.js";
+import { otherPage, type Reach, referenceText, targetOf } from "../document/cross-reference.js";
+import type { CitationToken, FootnoteReferenceToken, HeadingInfo, MathToken, ReferenceToken } from "../document/model.js";
 import { decode, findPicture } from "../document/pictures.js";
 import { describeEntry } from "../document/reference-text.js";
 import { escapeHTML } from "./escape.js";
@@ -15,11 +8,8 @@ import { colourCode } from "./highlight.js";
 import { mathML } from "./math.js";
 import { sanitizeMarkdown } from "./sanitize.js";
 
-/** Where references lead: this document, or another one of the set. */
-export interface Links {
-  document: ReportDocument;
-  /** Labels of all documents of the set. */
-  targets: ReadonlyMap<string, Target>;
+/** Where references and links lead. */
+export interface Links extends Reach {
   /** Stems of all documents of the set, to turn links to notebooks into links to reports. */
   stems: ReadonlySet<string>;
   /** The notebook's folder, from which pictures beside it are taken. */
@@ -97,20 +87,20 @@ export class MarkdownWriter {
     return sanitizeMarkdown(this.marked.Parser.parseInline(tokens, this.marked.defaults));
   }
 
-  /** What a label stands for: this document's own one, else another one's of the set. */
-  target(label: string): Target | undefined {
-    return this.links.document.labels.get(label) ?? this.links.targets.get(label);
-  }
+  /** What a reference says, as plain text. */
+  readonly named = (label: string): string | undefined => referenceText(label, this.links);
 
   private reference(label: string): string {
     const { document } = this.links;
-    const target = this.target(label);
+    const target = targetOf(label, this.links);
     if (!target) {
       this.links.warn(`reference @${label} leads nowhere`);
       return `<span class="unresolved">@${escapeHTML(label)}</span>`;
     }
     const file = target.stem === document.stem ? "" : this.page(target.stem);
-    return `<a class="reference" href="${file}#${label}">${escapeHTML(target.text)}</a>`;
+    const page = otherPage(target, this.links);
+    const of = page === undefined ? "" : ` of <em>${escapeHTML(page)}</em>`;
+    return `<a class="reference" href="${file}#${label}">${escapeHTML(target.text)}${of}</a>`;
   }
 
   private citation({ items }: CitationToken): string {

@@ -1,17 +1,9 @@
 import { decodeHTML } from "entities";
 import type { Token, Tokens } from "marked";
+import { otherPage, type Reach, referenceText, targetOf } from "../document/cross-reference.js";
 import { htmlTokens, nestInlineHTML } from "../document/html-tokens.js";
 import { plainText } from "../document/markdown.js";
-import type {
-  CitationToken,
-  FootnoteReferenceToken,
-  HeadingInfo,
-  HTMLTableToken,
-  MathToken,
-  ReferenceToken,
-  ReportDocument,
-  Target,
-} from "../document/model.js";
+import type { CitationToken, FootnoteReferenceToken, HeadingInfo, HTMLTableToken, MathToken, ReferenceToken } from "../document/model.js";
 import { decode } from "../document/pictures.js";
 import { tableContent } from "../document/table-content.js";
 import { fileName } from "../figure-files.js";
@@ -23,13 +15,10 @@ import { TableWriter } from "./table-writer.js";
 import type { Template } from "./templates.js";
 
 /** What writing tokens needs. */
-export interface TeXContext {
-  document: ReportDocument;
+export interface TeXContext extends Reach {
   template: Template;
-  /** Labels of all documents of the set. */
-  targets: ReadonlyMap<string, Target>;
-  /** Titles of all documents of the set by stem. */
-  titles: ReadonlyMap<string, string>;
+  /** Stems of all documents of the set. */
+  stems: ReadonlySet<string>;
   /** The files of the pictures in prose, with their widths in pixels; those that cannot be had are missing. */
   pictures: ReadonlyMap<Token, { path: string; width: number }>;
   warn(text: string): void;
@@ -63,8 +52,7 @@ export class TeXWriter {
   }
 
   /** What a reference says. */
-  readonly named = (label: string): string | undefined =>
-    (this.context.document.labels.get(label) ?? this.context.targets.get(label))?.text;
+  readonly named = (label: string): string | undefined => referenceText(label, this.context);
 
   blocks(tokens: readonly Token[]): string {
     return tokens
@@ -216,7 +204,7 @@ export class TeXWriter {
     const inside = /^#([A-Za-z][\w-]*)$/.exec(href)?.[1];
     if (inside && this.context.document.labels.has(inside)) return `\\hyperref[${inside}]{${text}}`;
     const stem = decode(/^(?:\.\/)?([^/#]+)\.ipynb(?:#.*)?$/.exec(href)?.[1] ?? "");
-    return this.context.titles.has(stem) ? `\\href{${escapeURL(`${stem}.pdf`)}}{${text}}` : text;
+    return this.context.stems.has(stem) ? `\\href{${escapeURL(`${stem}.pdf`)}}{${text}}` : text;
   }
 
   private image(token: Tokens.Image): string {
@@ -227,18 +215,17 @@ export class TeXWriter {
   }
 
   private reference(label: string): string {
-    const { document, targets, titles, warn } = this.context;
-    const own = document.labels.get(label);
-    const target = own ?? targets.get(label);
+    const target = targetOf(label, this.context);
     if (!target) {
-      warn(`reference @${label} leads nowhere`);
+      this.context.warn(`reference @${label} leads nowhere`);
       return `\\texttt{${escapeCode(`@${label}`)}}`;
     }
     if (target.kind === "value") return escapeTeX(target.text);
     const [, name, number] = /^(\w+) (.*)$/.exec(target.text)!;
-    if (own) return `${name}~\\ref{${label}}`;
+    const page = otherPage(target, this.context);
+    if (page === undefined) return `${name}~\\ref{${label}}`;
     const id = fileName(target.stem);
-    return `${name}~\\refinother{${id}}{${label}}{${number}} of \\emph{${escapeTeX(titles.get(target.stem) ?? target.stem)}}`;
+    return `${name}~\\refinother{${id}}{${label}}{${number}} of \\emph{${escapeTeX(page)}}`;
   }
 
   private citation({ items }: CitationToken): string {

@@ -11,12 +11,11 @@ import { TEMPLATES } from "./templates.js";
 /** Writes `<stem>.tex` and `figures/<stem>/`. */
 export const latexWriter =
   (template: TemplateName): Writer =>
-  async ({ path, document, provenance }, { targets, sources }) => {
+  async ({ path, document, provenance }, { targets, stems }) => {
     const warn = (text: string) => document.warnings.push(text);
     const files = new FigureFiles(document.stem);
     const pictures = await proseFiles(document, dirname(resolve(path)), files);
-    const titles = new Map(sources.map((source) => [source.document.stem, source.document.title]));
-    const context = { document, template: TEMPLATES[template], targets, titles, pictures, files, warn };
+    const context = { document, template: TEMPLATES[template], targets, stems, pictures, files, warn };
     const content = await writeBlocks({ ...context, writer: new TeXWriter(context) });
     return [...files.files, { path: `${document.stem}.tex`, content: reportTeX(document, content, provenance, context.template) }];
   };

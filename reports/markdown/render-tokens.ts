@@ -1,5 +1,6 @@
 import { decodeHTML } from "entities";
 import type { Token, Tokens } from "marked";
+import { otherPage, type Reach, referenceText, targetOf } from "../document/cross-reference.js";
 import { htmlTokens, nestInlineHTML } from "../document/html-tokens.js";
 import { plainText } from "../document/markdown.js";
 import type {
@@ -9,9 +10,7 @@ import type {
   HTMLTableToken,
   MathToken,
   ReferenceToken,
-  ReportDocument,
   TableCell,
-  Target,
 } from "../document/model.js";
 import { decode } from "../document/pictures.js";
 import { type TableContent, tableContent } from "../document/table-content.js";
@@ -19,10 +18,7 @@ import { safeMath } from "../latex/math.js";
 import { altText, atStart, codeBlock, codeSpan, escapeMarkdown, linkTarget } from "./escape.js";
 
 /** What writing tokens needs. */
-export interface MarkdownContext {
-  document: ReportDocument;
-  /** Labels of all documents of the set. */
-  targets: ReadonlyMap<string, Target>;
+export interface MarkdownContext extends Reach {
   /** Stems of all documents of the set. */
   stems: ReadonlySet<string>;
   /** The files of the pictures in prose; those that cannot be had are missing. */
@@ -41,11 +37,7 @@ export class GitHubWriter {
   constructor(private readonly context: MarkdownContext) {}
 
   /** What a reference says. */
-  readonly named = (label: string): string | undefined => this.target(label)?.text;
-
-  private target(label: string): Target | undefined {
-    return this.context.document.labels.get(label) ?? this.context.targets.get(label);
-  }
+  readonly named = (label: string): string | undefined => referenceText(label, this.context);
 
   blocks(tokens: readonly Token[]): string {
     return tokens
@@ -193,14 +185,15 @@ export class GitHubWriter {
   /** A number with a link to a section, to a figure's file, or to another document. */
   private reference(label: string): string {
     const { document, figures, warn } = this.context;
-    const target = this.target(label);
+    const target = targetOf(label, this.context);
     if (!target) {
       warn(`reference @${label} leads nowhere`);
       return codeSpan(`@${label}`);
     }
     const text = escapeMarkdown(target.text);
     if (target.kind === "value") return text;
-    if (target.stem !== document.stem) return `[${text}](${linkTarget(`${target.stem}.md`)})`;
+    const page = otherPage(target, this.context);
+    if (page !== undefined) return `[${text} of *${escapeMarkdown(page)}*](${linkTarget(`${target.stem}.md`)})`;
     const heading = target.kind === "section" ? document.headings.find(({ id }) => id === label) : undefined;
     const place = heading ? `#${anchor(`${heading.number} ${heading.text}`)}` : figures.get(label);
     return place ? `[${text}](${linkTarget(place)})` : text;

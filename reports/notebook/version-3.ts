@@ -1,6 +1,7 @@
 /**
- * Notebooks of nbformat 3 (IPython 1 and 2) in the shape of nbformat 4, as nbformat's own `upgrade` makes it. Two things differ: no ids are drawn for cells, and JSON is
- * parsed, which `upgrade` means to do and does not. What is not as it should be stays as it is: whoever checks the result finds it.
+ * Notebooks of nbformat 3 (IPython 1 and 2) in the shape of nbformat 4, as nbformat's own `upgrade` makes it. Three things differ: no ids are drawn for cells, JSON is
+ * parsed, which `upgrade` means to do and does not, and the language, which nbformat 3 notes in each cell and `upgrade` drops, goes where nbformat 4 has it. What is not as
+ * it should be stays as it is: whoever checks the result finds it.
  */
 
 type Fields = Record<string, unknown>;
@@ -17,13 +18,28 @@ const MIME_TYPES: Record<string, string> = {
   javascript: "application/javascript",
 };
 
+/** Kernels whose names are not their languages'. */
+const KERNELS: Record<string, { name: string; display_name: string }> = {
+  python: { name: "python3", display_name: "Python 3" },
+  R: { name: "ir", display_name: "R" },
+};
+
 /** @param notebook the JSON of a file whose nbformat is 3 */
 export function fromVersion3({ worksheets, metadata, nbformat_minor, orig_nbformat, orig_nbformat_minor, ...others }: Fields): Fields {
   const { name, signature, ...kept } = isFields(metadata) ? metadata : {};
   const origin = { orig_nbformat: orig_nbformat ?? 3, orig_nbformat_minor: orig_nbformat_minor ?? 0 };
   const sheets = Array.isArray(worksheets) ? worksheets : undefined;
   const cells = sheets?.flatMap((sheet) => (isFields(sheet) && Array.isArray(sheet.cells) ? sheet.cells : [undefined])).map(cellFrom3);
-  return { ...others, nbformat: 4, nbformat_minor: 4, metadata: { ...kept, ...origin }, cells };
+  return { ...others, nbformat: 4, nbformat_minor: 4, metadata: { ...languageOf(sheets ?? []), ...kept, ...origin }, cells };
+}
+
+/** The kernel that runs the notebook, and what it speaks, by the first code cell that says it. */
+function languageOf(sheets: readonly unknown[]): Fields {
+  const cells = sheets.flatMap((sheet) => (isFields(sheet) && Array.isArray(sheet.cells) ? sheet.cells : []));
+  const language = cells.filter(isFields).find((cell) => cell.cell_type === "code" && typeof cell.language === "string")?.language;
+  if (typeof language !== "string" || language === "") return {};
+  const { name, display_name } = KERNELS[language] ?? { name: language, display_name: language };
+  return { kernelspec: { name, display_name, language }, language_info: { name: language } };
 }
 
 function cellFrom3(cell: unknown): unknown {

@@ -69,7 +69,7 @@
       const tooLarge = () =>
         Math.min(
           (body.clientHeight + 1) / body.scrollHeight,
-          ...[body, ...body.querySelectorAll(".scroll, .math")].map((box) => (box.clientWidth + 1) / box.scrollWidth),
+          ...[body, ...body.querySelectorAll(".scroll, .math, pre.text")].map((box) => (box.clientWidth + 1) / box.scrollWidth),
         );
       inner.style.zoom = 1;
       let zoom = 1;

@@ -14,7 +14,7 @@ export interface RunSummary {
   seed: number;
   /** The run that it branches from. */
   branchOf?: string;
-  /** What its stages were trained with and is not the default, by stage: `{ "2-dpo": { beta: 0.5 } }`. */
+  /** What the main job's stages were trained with and is not the default, by stage: `{ "2-dpo": { beta: 0.5 } }`. */
   parameters: Record<string, Record<string, IdentityValue>>;
   /** The last step of the stage that was trained last. Rewards are in nats times beta. */
   last?: { stage: string; step: number; loss: number; margin?: number };
@@ -78,11 +78,15 @@ function runsBelow(folder: string, depth: number, onStray: (line: string) => voi
 /** What kind of loss it is, how it weighs tokens and what it measures against are the stage's recipe: no parameters. */
 const notParameters = new Set(["loss", "weights", "reference"]);
 
+/** Whether a related method keeps it: it tells what that method compares, and nothing of the main job. */
+const ofMethod = (path: string): boolean => path.startsWith("methods/");
+
 /** What the settings of a stage's objective are unless somebody varies them. */
 type StageDefaults = (stage: string) => Readonly<Record<string, IdentityValue>>;
 
 function parametersOf(dir: string, defaults: StageDefaults): RunSummary["parameters"] {
-  const trained = keptResults(dir).flatMap(({ path, record }): [string, Record<string, IdentityValue>][] => {
+  const kept = keptResults(dir).filter(({ path }) => !ofMethod(path));
+  const trained = kept.flatMap(({ path, record }): [string, Record<string, IdentityValue>][] => {
     const objective = (record.identity.objective ?? {}) as Record<string, IdentityValue>;
     const own = Object.entries(objective).filter(
       ([name, value]) => typeof value !== "object" && !notParameters.has(name) && value !== defaults(path)[name],

@@ -61,6 +61,17 @@ test("the table: a run per row, with what is not the default and what it takes o
     { dir: run!.dir, parameters: {}, last: { stage: "2-dpo", step, loss: run!.metrics("2-dpo").at(-1)!.loss } },
     { dir: branch!.dir, branchOf: run!.dir, parameters: { "2-dpo": { beta: 0.1 } }, dev: { stage: "2-dpo" } },
   ]);
+  // what a related method keeps is no parameter of the run
+  const policies = join(run!.dir, "methods/cdpo/lambda-1");
+  mkdirSync(policies, { recursive: true });
+  const identity = {
+    ...JSON.parse(readFileSync(run!.path("2-dpo/identity.json"), "utf8")).identity,
+    objective: { loss: "cdpo", budget: 0.25 },
+  };
+  writeFileSync(join(policies, "identity.json"), JSON.stringify({ format: 1, digest: "d", files: [], identity }));
+  const again = JSON.parse((await erpo(["runs", root, "--json"])).stdout);
+  rmSync(join(run!.dir, "methods"), { recursive: true });
+  expect(again.runs[0].parameters).toEqual({});
   // what the two share is counted once: together they take what their different inodes do
   const inodes = new Map<number, number>();
   for (const dir of [run!.dir, branch!.dir])

@@ -105,13 +105,29 @@ test("what is left is corrected by what notebooks took, and its range is narrowe
   const corrected = secondsLeft([300], 0, [{ estimated: 100, took: 200 }], true);
   expect([corrected.least, corrected.most]).toEqual([540, 690].map((x) => expect.closeTo(x, 9)));
   expect(corrected.most / corrected.least).toBeLessThan(before.most / before.least);
-  expect(secondsLeft([100, 300], 1000, [], true)).toEqual({ least: 255, most: 375 }); // it took longer than it should: what is ahead stays
+  expect(secondsLeft([100, 300], 1000, [], true)).toEqual({ least: 305, most: 625 }); // it takes longer than it should: what is ahead stays
   expect([before, corrected, { least: 60, most: 60.2 }, { least: 3600, most: 9000 }].map(spanInWords)).toEqual([
     "6 to 8 min",
     "9 to 12 min",
     "60 s",
     "60 min to 2.5 h",
   ]);
+});
+
+test("the last notebook that outruns its estimate has time left, more the longer it takes", () => {
+  for (const [timed, measured] of [
+    [[], true],
+    [[], false],
+    [[{ estimated: 100, took: 90 }], true],
+  ] as const) {
+    const spans = [60, 90, 100, 110, 130, 200, 400].map((running) => secondsLeft([100], running, timed, measured));
+    for (const [i, { least, most }] of spans.entries()) {
+      expect(least).toBeGreaterThanOrEqual(3);
+      expect(most).toBeGreaterThan(2 * least);
+      if (i > 3) expect(least).toBeGreaterThan(spans[i - 1]!.least);
+    }
+  }
+  expect(spanInWords(secondsLeft([100], 400, [], true))).toBe("20 to 100 s");
 });
 
 test("of a job that was stopped what is kept is not estimated again", () => {

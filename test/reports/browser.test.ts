@@ -48,6 +48,35 @@ afterAll(() => browser?.close());
 
 const open = (path: string, width: number, scheme?: "light" | "dark") => openPage(browser!, path, width, scheme);
 
+browserTest("printed sentences wrap at every width and on paper; a printed table keeps its lines, and is scrolled through", async () => {
+  const sentence =
+    "Only stage 1 is right on 21 of the contrasts and look-alikes, only answers only on 11. Chance explains that (p = 0.11).";
+  const row = (...cells: string[]) =>
+    cells
+      .map((cell) => cell.padEnd(30))
+      .join("")
+      .trimEnd();
+  const table = [row("policy", ...Array(4).fill("balanced accuracy")), row("stage 1", ...Array(4).fill("0.91"))];
+  const printed = (text: string) => code("1", [{ output_type: "stream", name: "stdout", text }]);
+  const notebook = writeNotebook([md("# T"), printed(`${sentence}\n${sentence}\n`), printed(`${table.join("\n")}\n${sentence}\n`)]);
+  const output = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  await renderReports([notebook], { output });
+  const state = `[...document.querySelectorAll("pre.text")].map((pre) => {
+    const rows = pre.querySelector(".columns");
+    return { scrolled: pre.scrollWidth > pre.clientWidth, lines: rows && Math.round(rows.getBoundingClientRect().height / parseFloat(getComputedStyle(pre).lineHeight)) };
+  })`;
+  for (const width of [390, 1280]) {
+    const { page } = await open(join(output, "nb.html"), width);
+    expect(await page.evaluate(state)).toEqual([
+      { scrolled: false, lines: null },
+      { scrolled: true, lines: 2 },
+    ]);
+    await page.emulateMediaType("print");
+    expect(await page.evaluate(state)).toMatchObject([{ scrolled: false }, { scrolled: false }]); // paper cannot be scrolled
+    await page.close();
+  }
+});
+
 browserTest("columns of Markdown tables are aligned as they say", async () => {
   const notebook = writeNotebook([md("# T\n\n| a | b | c |\n|:--|--:|:-:|\n| 1 | 2 | 3 |")]);
   const output = mkdtempSync(join(tmpdir(), "erpo-test-"));

@@ -65,6 +65,22 @@ test("outputs are collected as nbclient does", () => {
   send("unknown", "stream", { name: "stdout", text: "x" });
 });
 
+test("what a cell prints or shows as text is its progress; what describes a figure is none", () => {
+  const collector = new OutputCollector();
+  collector.watch("m", codeCells(parse(code("1")))[0]!);
+  const line = (msg_type: string, content: Record<string, unknown>) =>
+    collector.receive({ header: { msg_type }, parentHeader: { msg_id: "m" }, content } as never);
+  const text = { "text/plain": "[fig-loss: 3 rows]\nTwo falling lines." };
+  expect(line("stream", { name: "stdout", text: "step 3\n" })).toBe("step 3\n");
+  for (const type of ["display_data", "update_display_data", "execute_result"]) {
+    expect(line(type, { data: { "text/plain": "epoch 2" }, metadata: {} })).toBe("epoch 2");
+    expect(line(type, { data: { ...text, "image/svg+xml": "<svg/>" }, metadata: {} })).toBeUndefined();
+    expect(line(type, { data: { ...text, "application/vnd.vegalite.v5+json": {} }, metadata: {} })).toBeUndefined();
+    for (const metadata of [{ label: "fig-loss" }, { "fig-alt": "Two falling lines." }])
+      expect(line(type, { data: text, metadata })).toBeUndefined(); // not drawn yet
+  }
+});
+
 test("progress fits its line", () => {
   const progress: Progress = { notebook: "a.ipynb", cell: 3, cells: 9, seconds: 102.4, line: "\u001b[31mstep 1\u001b[0m  " };
   expect(progressText(progress, 80)).toBe("a.ipynb  cell 3 of 9  1:42  step 1");

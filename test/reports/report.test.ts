@@ -39,10 +39,10 @@ test("a set of notebooks: pages, an index, references across", async () => {
   expect(failures).toEqual([]);
   expect(written.map((file) => file.slice(output.length + 1))).toEqual(["one.html", "two.html", "index.html"]);
   const two = readFileSync(join(output, "two.html"), "utf8");
-  expect(two).toContain('<a class="reference" href="one.html#fig-a">Figure 1</a>');
+  expect(two).toContain('<a class="reference" href="one.html#fig-a">Figure 1 of <em>One</em></a>');
   expect(two).toContain('<a href="one.html">one</a>');
   const index = readFileSync(join(output, "index.html"), "utf8");
-  expect(index).toContain("See Figure 1 and one.");
+  expect(index).toContain("See Figure 1 of One and one.");
   expect(index).toContain("1 figure · run on 2026-01-02 in 1 min 23 s");
 });
 
@@ -73,7 +73,7 @@ test("the index shows what notebooks have marked for it, without code, headings 
   const index = readFileSync(join(output, "index.html"), "utf8");
   const results = index.slice(index.indexOf("<section>"), index.indexOf("</section>"));
   expect(results).toContain('href="two.html#val-rate">50%</a>: see');
-  expect(results).toContain('href="one.html#fig-a">Figure 1</a>');
+  expect(results).toContain('href="one.html#fig-a">Figure 1 of <em>One</em></a>');
   expect(results).toMatch(/<figure id="fig-b"[\s\S]*Figure 1<\/a> The second\./);
   expect(results).toContain("a sentence");
   expect(results).toContain('<a href="two.html">Two</a>');

@@ -110,7 +110,7 @@ test("a notebook of the run has its outputs, another one says that it was not ex
   expect(page("notebooks/one.html")).toContain('<figure id="fig-loss"');
   expect(page("notebooks/one.html")).not.toContain("was not executed");
   expect(page("notebooks/how-to/two.html")).toContain("was not executed");
-  expect(page("notebooks/how-to/two.html")).toContain('href="../one.html#fig-loss">Figure 1</a>');
+  expect(page("notebooks/how-to/two.html")).toContain('href="../one.html#fig-loss">Figure 1 of <em>One</em></a>');
 });
 
 test("the gallery draws its samples, and shows the run's figure of the same kind with its cell and its specification", () => {

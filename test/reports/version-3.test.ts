@@ -5,8 +5,24 @@ import nbformat from "../fixtures/notebook-version-3.json" with { type: "json" }
 
 test("a notebook of nbformat 3 reads as nbformat's own conversion of it", () => {
   const ours = parseNotebook(JSON.stringify(nbformat.old), "old.ipynb");
-  expect(ours).toEqual(parseNotebook(JSON.stringify(nbformat.new), "new.ipynb"));
+  const { kernelspec, language_info, ...metadata } = ours.metadata; // nbformat drops the language
+  expect({ ...ours, metadata }).toEqual(parseNotebook(JSON.stringify(nbformat.new), "new.ipynb"));
   expect(ours.cells[0]!.source).toBe("## A heading of two lines");
+});
+
+test("the language of the code cells chooses the kernel, as in a notebook of nbformat 4", () => {
+  const { metadata } = parseNotebook(JSON.stringify(nbformat.old), "old.ipynb");
+  expect(metadata.kernelspec).toEqual({ name: "python3", display_name: "Python 3", language: "python" });
+  expect(metadata.language_info).toEqual({ name: "python" });
+  const read = (code: object, own: object = {}) =>
+    parseNotebook(
+      JSON.stringify({ nbformat: 3, metadata: own, worksheets: [{ cells: [{ cell_type: "code", input: "", ...code }] }] }),
+      "old.ipynb",
+    ).metadata;
+  expect(read({ language: "haskell" }).kernelspec).toMatchObject({ name: "haskell", language: "haskell" });
+  expect(read({}).kernelspec).toBeUndefined();
+  const own = { kernelspec: { name: "python2", language: "python" } };
+  expect(read({ language: "python" }, own).kernelspec).toEqual(own.kernelspec); // what the notebook itself says counts
 });
 
 test("JSON of an output is a value, or the text that it is where it cannot be parsed", () => {

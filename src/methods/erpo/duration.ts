@@ -89,6 +89,9 @@ const offBy = {
   corrected: { least: 0.9, most: 1.15 },
 } as const;
 
+/** Of the time that a notebook has taken, what is left of it at least, once that is more than the estimate says: none ends with its estimate, and the lower end is no 0 for minutes. */
+const LEAST_LEFT = 0.05;
+
 /** A notebook that is through: the estimate, and what it took. */
 export interface Timed {
   estimated: number;
@@ -96,7 +99,8 @@ export interface Timed {
 }
 
 /**
- * What is left of a job: the estimates of the notebooks ahead, scaled by what those that are through took of theirs.
+ * What is left of a job: the estimates of the notebooks ahead, scaled by what those that are through took of theirs. Where the running one has outrun its estimate, what it
+ * has taken so far takes the estimate's place.
  *
  * @param ahead estimated seconds of the notebooks ahead, the running one first
  * @param running seconds that this one has taken so far
@@ -107,10 +111,9 @@ export function secondsLeft(ahead: readonly number[], running: number, timed: re
   const estimated = sum(timed.map((notebook) => notebook.estimated));
   const scale = estimated > 0 ? sum(timed.map(({ took }) => took)) / estimated : 1;
   const factors = estimated > 0 ? offBy.corrected : measured ? offBy.estimated : offBy.unmeasured;
-  const left = (factor: number) => {
-    const [current = 0, ...later] = ahead.map((seconds) => seconds * scale * factor);
-    return Math.max(0, current - running) + sum(later);
-  };
+  const [current = 0, ...later] = ahead.map((seconds) => seconds * scale);
+  const left = (factor: number) =>
+    Math.max(LEAST_LEFT * running, Math.max(current, running) * factor - running) + sum(later.map((seconds) => seconds * factor));
   return { least: left(factors.least), most: left(factors.most) };
 }
 

@@ -75,6 +75,27 @@ test("a stage is what its identity says: a branch shares it without its checkpoi
   expect(found.trained_on).toEqual({ differing: {}, same: { "2-dpo: rows": "d1", "2-dpo: order": "b1" } });
 });
 
+test("what a related method has trained in one run is no parameter of the runs, and no stage that the other lacks", async () => {
+  const identity = { recipe: "cdpo", version: 1, objective: { loss: "cdpo", budget: 0.25 }, steps: 3, rows: "d1", batches: "b1" };
+  const files = {
+    "methods/cdpo/lambda-1/identity.json": json({ format: 1, digest: "x", files: [], identity }),
+    "methods/cdpo/lambda-1/metrics.jsonl": jsonl([{ step: 1, loss: 0.5 }]),
+  };
+  const { json: found, html } = await compared(writeRun("a", { files }), writeRun("b"));
+  expect(found.parameters.differing).toEqual({});
+  expect(found.trainings.map(({ stage }: { stage: string }) => stage)).toEqual(["2-dpo"]);
+  expect(found.missing).toEqual([]);
+  expect(html).not.toContain("methods/cdpo");
+});
+
+test("a policy that one run alone has is listed as missing, and no table shows it against nothing", async () => {
+  const answers = { ...plain.answers, "cdpo-lambda-1/harmful": suite("rrrrrrrrrr", "unsafe") };
+  const { json: found, html } = await compared(writeRun("a", { answers }), writeRun("b", plain));
+  expect(found.policies.map(({ policy }: { policy: string }) => policy)).toEqual(["2-dpo"]);
+  expect(found.missing).toEqual([{ run: "b", what: "not evaluated, but in the baseline: cdpo-lambda-1, harmful" }]);
+  expect(html).not.toMatch(/<(?:h3|th|figcaption)\b[^\n]*cdpo-lambda-1/);
+});
+
 test("a comparison is held to the files that it has read, wherever its page is rendered", async () => {
   const [a, b] = [writeRun("a", plain), writeRun("b", { beta: 0.5 })];
   const { output } = await compared(a, b);
