@@ -6,7 +6,7 @@ import type { Span } from "../methods/erpo/duration.js";
 import type { TrainingSpeed } from "../methods/erpo/three-steps.js";
 import type { Profile } from "../runs/profile.js";
 import { packageRoot } from "../setup/paths.js";
-import { assertBesideSources, type JobNotebook } from "./job-outputs.js";
+import { assertBesideSources, assertIdleOutputs, type JobNotebook, whenBusy } from "./job-outputs.js";
 import { assertWritable, defaultModel, wholeNumber } from "./output.js";
 
 /** What every command that runs erpo's own notebooks is asked. */
@@ -62,7 +62,7 @@ export const say = (line: string): void => void process.stderr.write(`erpo: ${li
 /**
  * Makes the machine ready and checks, before anything is computed, that the model can be read and the folder is this run's.
  * @param notebooksOf the job's notebooks, of a profile in a run's folder
- * @throws DataError when the folder holds another run, cannot be written or is no place for a run; WeightsError when the model cannot be read
+ * @throws DataError when the folder holds another run, cannot be written or is no place for a run; BusyError when another job works there; WeightsError when the model cannot be read
  */
 export async function prepareJob(
   { profile: given, seed, model, run }: JobOptions,
@@ -71,7 +71,9 @@ export async function prepareJob(
   const { isProfileFile, profile } = await import("../runs/profile.js");
   const chosen = profile(given);
   const dir = resolve(run ?? join("runs", chosen.name));
-  assertBesideSources(dir, notebooksOf(dir, chosen));
+  const notebooks = notebooksOf(dir, chosen);
+  assertBesideSources(dir, notebooks);
+  assertIdleOutputs(notebooks);
   const { makeReady } = await import("../setup/ready.js");
   await makeReady(say);
   const { checkModel } = await import("../model/load.js");
@@ -133,7 +135,7 @@ export async function notebookRunner(
   return async ({ source, output }) => {
     const progress = jobProgress(process.stderr, dir, left);
     try {
-      const options = { output, parameters: notebookParameters(source), signal: stop.signal, onProgress: progress.show };
+      const options = { output, whenBusy, parameters: notebookParameters(source), signal: stop.signal, onProgress: progress.show };
       const { output: written, seconds } = await executeNotebook(source, options);
       return { output: written, seconds };
     } finally {

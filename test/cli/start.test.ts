@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { mainNotebooks } from "../../src/methods/erpo/plan.js";
@@ -158,6 +158,17 @@ test.each([
   expect(lines.at(-1)).toContain(words);
   expect(ended.stderr).not.toMatch(/^\s+at /m);
 });
+
+test("a run that another job is working in is refused before anything is tried", async () => {
+  const output = join(scratch, "busy/notebooks/04-stage-3-length-controlled.ipynb");
+  mkdirSync(join(scratch, "busy/notebooks"), { recursive: true });
+  writeFileSync(join(scratch, "busy/notebooks/.04-stage-3-length-controlled.ipynb.lock"), `${process.pid} ${hostname()}`);
+  const { code, stderr } = await start(tiny("busy"));
+  expect(code).toBe(1);
+  const advice = "wait for it, or choose another folder (--run)";
+  expect(stderr.trim().split("\n").at(-1)).toBe(`erpo: ${output}: is being written by another run (process ${process.pid}); ${advice}`);
+  expect(stderr).not.toContain("three steps");
+}, 60_000);
 
 test("a folder with another run or a broken record is left as it is", async () => {
   const dir = join(scratch, "other");
