@@ -20,6 +20,7 @@ import { removeAbandonedLocks } from "../setup/lock.js";
 import { readMetrics, type StepMetrics } from "../training/metrics.js";
 import { beginBranch, parentsOf } from "./branch.js";
 import { type KeptFolder, shareResult } from "./claim.js";
+import { assertNoCopy } from "./copies.js";
 import { loadPolicy } from "./policy-folder.js";
 import { isBuiltIn, type Profile, profile, profileDifferences } from "./profile.js";
 import { type Environment, type RunRecord, readRunRecord, recordedProfile } from "./record.js";
@@ -77,12 +78,13 @@ export interface OpenRunOptions {
 /**
  * Opens a run's folder, or begins one: loads the model, builds the prompt sets and notes what everything was made from.
  * @throws DataError when the folder holds a run of another profile, seed, model, rule set or other given prompts, its data files have changed, or a prompt
- * that is given is wrong
+ * that is given is wrong, or a notebook that another run keeps would begin a run beside itself
  */
 export async function openRun(dir: string, options: OpenRunOptions = {}): Promise<Run> {
   const { seed = 1, rules = defaultRules(), data: files = {}, log } = options;
   const chosen = profile(options.profile ?? "quick");
   const before = earlierRun(dir, chosen, seed);
+  if (!before) assertNoCopy(dir);
   const made = before ? recordedProfile(dir, before) : chosen; // of the same values, and as it was called
   const rulesBefore = before && (before.rules ?? defaultRules());
   if (rulesBefore && rulesBefore.digest !== rules.digest)
