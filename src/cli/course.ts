@@ -9,6 +9,7 @@ import { alignedLines, folder, wholeNumber } from "./output.js";
 
 interface CopyOptions {
   run: string;
+  model?: string;
 }
 
 interface CheckOptions {
@@ -25,7 +26,8 @@ export function register(program: Command): void {
       .description(description)
       .argument("<dir>", "folder of the copies; files that are there already stay", folder)
       .argument("[notebooks...]", "the teacher's notebooks; erpo's own lessons unless given")
-      .option("--run <dir>", "folder of the finished run that the lessons open", "runs/quick");
+      .option("--run <dir>", "folder of the finished run that the lessons open, with its profile, seed and model", "runs/quick")
+      .option("--model <path>", "the run's model, where it is a file or a folder");
   copies("release", "write students' copies: without solutions, hidden tests and outputs").action(release);
   copies("solutions", "write the teacher's notebooks, with solutions and hidden tests, as nbgrader wants its source").action(solutions);
   takesPairs(
@@ -39,17 +41,25 @@ export function register(program: Command): void {
   );
 }
 
-async function release(dir: string, notebooks: string[], { run }: CopyOptions): Promise<void> {
+async function release(dir: string, notebooks: string[], options: CopyOptions): Promise<void> {
   const { studentCopy } = await import("../../reports/course/student.js");
-  await write(dir, notebooks, run, studentCopy);
+  await write(dir, notebooks, options, studentCopy);
 }
 
-const solutions = (dir: string, notebooks: string[], { run }: CopyOptions): Promise<void> =>
-  write(dir, notebooks, run, (notebook) => notebook);
+const solutions = (dir: string, notebooks: string[], options: CopyOptions): Promise<void> =>
+  write(dir, notebooks, options, (notebook) => notebook);
 
-async function write(dir: string, notebooks: string[], run: string, change: (notebook: Notebook) => Notebook): Promise<void> {
-  const { lessons, writeCopies } = await import("../../reports/course/copies.js");
-  const written = writeCopies(notebooks.length > 0 ? notebooks : lessons(), dir, run, change);
+async function write(
+  dir: string,
+  notebooks: string[],
+  { run, model }: CopyOptions,
+  change: (notebook: Notebook) => Notebook,
+): Promise<void> {
+  const [{ lessons, writeCopies }, { lessonRun }] = await Promise.all([
+    import("../../reports/course/copies.js"),
+    import("../../reports/course/lesson-run.js"),
+  ]);
+  const written = writeCopies(notebooks.length > 0 ? notebooks : lessons(), dir, lessonRun(run, dir, model), change);
   for (const file of written) process.stdout.write(`${file}\n`);
 }
 
