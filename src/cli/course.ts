@@ -33,7 +33,9 @@ export function register(program: Command): void {
   takesPairs(
     course
       .command("check")
-      .description("run a copy of a student's notebook and say how far each exercise is; exits with 1 unless all are passed")
+      .description(
+        "run a copy of a student's notebook and say how far each exercise is; exits with 1 unless all are passed and the lesson runs through",
+      )
       .argument("<notebook>", "a student's notebook; its code runs as yours")
       .option("-p, --param <name value>", "a parameter and its value; may be repeated", addParameter, {})
       .option("--timeout <seconds>", "limit for each cell", wholeNumber(1), 600)
@@ -64,7 +66,7 @@ async function write(
 }
 
 async function check(notebook: string, { param: parameters, timeout }: CheckOptions): Promise<void> {
-  const [{ executeNotebook }, { exerciseResults, earlierFailure }, { progressLine }, { readNotebook }] = await Promise.all([
+  const [{ executeNotebook }, { exerciseResults, earlierFailure, hasHiddenTests }, { progressLine }, { readNotebook }] = await Promise.all([
     import("../../reports/execute/execute.js"),
     import("../../reports/course/exercises.js"),
     import("../../reports/execute/progress.js"),
@@ -80,9 +82,9 @@ async function check(notebook: string, { param: parameters, timeout }: CheckOpti
     const results = exerciseResults(executed);
     if (results.length === 0) throw new Error(`${notebook}: has no exercise (a cell with nbgrader's metadata, and a check behind it)`);
     const failure = earlierFailure(executed);
-    if (failure) process.stderr.write(`erpo: ${basename(notebook)}: ${failure}\n`);
-    process.stdout.write(`${resultLines(results).join("\n")}\n`);
-    if (results.some(({ status }) => status !== "passed")) process.exitCode = 1;
+    if (failure) process.stderr.write(`erpo: ${basename(notebook)}: the lesson did not run through: ${failure}\n`);
+    process.stdout.write(`${resultLines(results).join("\n")}${hasHiddenTests(executed) ? "" : ", without the teacher's hidden tests"}\n`);
+    if (failure || results.some(({ status }) => status !== "passed")) process.exitCode = 1;
   } finally {
     line.clear();
     rmSync(scratch, { recursive: true, force: true });

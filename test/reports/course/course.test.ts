@@ -6,7 +6,7 @@ import { readNotebook } from "../../../reports/notebook/read.js";
 import { cellTags } from "../../../reports/notebook/types.js";
 import { changedProfile, profile } from "../../../src/runs/profile.js";
 import { erpo } from "../cli.js";
-import { notebookJSON } from "../notebooks.js";
+import { code as cell, notebookJSON } from "../notebooks.js";
 import { littleLesson } from "./little-lesson.js";
 
 const root = resolve(import.meta.dirname, "../../..");
@@ -78,14 +78,19 @@ test("a run that is not there, and one whose model has no name elsewhere, are re
 
 test("check says passed, not yet with the friendly line, or not done, and leaves the notebook alone", { timeout: 360_000 }, async () => {
   const untouched = await course("check", released);
-  expect(untouched).toMatchObject({ code: 1, stdout: "square  not done\nfourth  not done\n0 of 2 exercises passed, 0 of 3 points\n" });
+  expect(untouched).toMatchObject({
+    code: 1,
+    stdout: "square  not done\nfourth  not done\n0 of 2 exercises passed, 0 of 3 points, without the teacher's hidden tests\n",
+  });
   const stub = /\/\/ YOUR CODE HERE[^}]*;/;
   const { cells, ...rest } = JSON.parse(readFileSync(released, "utf8"));
   cells[3].source = cells[3].source.join("").replace(stub, "return 2 * x + 1;");
   const text = JSON.stringify({ ...rest, cells });
   writeFileSync(released, text);
   const wrong = await course("check", released);
-  expect(wrong.stdout).toBe("square  not yet: the square of 2 is 4\nfourth  not done\n0 of 2 exercises passed, 0 of 3 points\n");
+  expect(wrong.stdout).toBe(
+    "square  not yet: the square of 2 is 4\nfourth  not done\n0 of 2 exercises passed, 0 of 3 points, without the teacher's hidden tests\n",
+  );
   expect(readFileSync(released, "utf8")).toBe(text);
   const right = await course("check", join(scratch, "answers", "squares.ipynb"));
   expect(right).toMatchObject({ code: 0, stdout: "square  passed\nfourth  passed\n2 of 2 exercises passed, 3 of 3 points\n" });
@@ -97,5 +102,10 @@ test("a notebook without exercises, and a cell that fails before them, are said"
   const broken = littleLesson.map((cell, i) => (i === 1 ? { ...cell, source: "throw new Error('no such run')" } : cell));
   writeFileSync(join(scratch, "broken.ipynb"), notebookJSON(broken));
   const { code, stderr } = await course("check", join(scratch, "broken.ipynb"));
-  expect([code, stderr]).toEqual([1, "erpo: broken.ipynb: cell 2: Error: no such run\n"]);
+  expect([code, stderr]).toEqual([1, "erpo: broken.ipynb: the lesson did not run through: cell 2: Error: no such run\n"]);
+  const opens = cell("throw new Error('no such run')");
+  writeFileSync(join(scratch, "half.ipynb"), notebookJSON([littleLesson[0]!, littleLesson[1]!, opens, ...littleLesson.slice(2)]));
+  const half = await course("check", join(scratch, "half.ipynb"));
+  expect(half.stdout).toContain("2 of 2 exercises passed");
+  expect([half.code, half.stderr]).toEqual([1, "erpo: half.ipynb: the lesson did not run through: cell 3: Error: no such run\n"]);
 });
