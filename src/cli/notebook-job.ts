@@ -79,8 +79,9 @@ export async function prepareJob(
   const { checkModel } = await import("../model/load.js");
   const config = await checkModel(model, { log: say });
   const { earlierRun } = await import("../runs/run.js");
-  earlierRun(dir, chosen, seed); // before its notebooks are written over
+  const before = earlierRun(dir, chosen, seed); // before its notebooks are written over
   assertWritable(join(dir, "run.json"));
+  if (!before) say(`${relative(process.cwd(), dir) || "."} holds no run yet: one begins there`);
   const [{ openDevice }, { checkHeap }] = await Promise.all([import("../backend/device.js"), import("./wasm-heap.js")]);
   checkHeap(await openDevice(), chosen, config);
   say("trying three steps of training, to say how long this takes");
