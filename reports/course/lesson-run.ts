@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
 import { DataError } from "../../src/data/errors.js";
-import { findBuiltIn } from "../../src/model/built-in.js";
+import { isFoundByName } from "../../src/model/built-in.js";
 import { isBuiltIn } from "../../src/runs/profile.js";
 import { type RunRecord, readRunRecord, recordedProfile } from "../../src/runs/record.js";
 
@@ -33,6 +33,6 @@ export function lessonRun(run: string, folder: string, model?: string): LessonRu
 
 /** The name that a run's model has on every machine: a built-in one, or `owner/name` on the hub. */
 function knownModel(run: string, { model: { name } }: RunRecord): string {
-  if (findBuiltIn(name) || name.includes("/")) return name;
+  if (isFoundByName(name)) return name;
   throw new DataError(`${join(run, "run.json")}: its model ${name} is a file or folder of that name: say where it is (--model)`);
 }
