@@ -1,10 +1,11 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { basename, join, relative, resolve, sep } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { writeAtomic } from "../../src/setup/atomic.js";
 import { packageRoot } from "../../src/setup/paths.js";
 import { readNotebook } from "../notebook/read.js";
 import { cellTags, type Notebook, NotebookError } from "../notebook/types.js";
 import { notebookText } from "../notebook/write.js";
+import type { LessonRun } from "./lesson-run.js";
 
 /** erpo's own lessons, in their order. */
 export function lessons(): string[] {
@@ -13,23 +14,35 @@ export function lessons(): string[] {
   return names.sort().map((name) => join(folder, name));
 }
 
+/** A link to a term: `[policy](../glossary.md#policy)`. */
+const GLOSSARY = /\]\(((?:\.\.?\/)*glossary\.md)#/g;
+
 /**
- * Writes copies of notebooks into a folder, all or none.
+ * Writes copies of notebooks into a folder, all or none, with the glossary that they link to and the run's profile where it has a file.
  *
- * @param run the folder of the run that the copies open: their parameter `runDir`, where they have one
+ * @param run the run that the copies open, in those of its parameters that they have
  * @param change what is done to each
  * @returns the files
  * @throws NotebookError where a file is there already with another content: it may be somebody's work
  */
-export function writeCopies(notebooks: readonly string[], folder: string, run: string, change: (notebook: Notebook) => Notebook): string[] {
-  const runDir = relative(resolve(folder), resolve(run)).split(sep).join("/");
-  const copies = notebooks.map((path) => {
-    const file = join(folder, basename(path));
-    const text = notebookText(withRun(named(path, change), runDir));
+export function writeCopies(
+  notebooks: readonly string[],
+  folder: string,
+  run: LessonRun,
+  change: (notebook: Notebook) => Notebook,
+): string[] {
+  const texts = new Map<string, string>();
+  for (const path of notebooks) {
+    const glossary = glossaryOf(path);
+    const copy = withRun(named(path, change), run);
+    texts.set(basename(path), notebookText(glossary === undefined ? copy : withGlossary(copy)));
+    if (glossary !== undefined) texts.set("glossary.md", readFileSync(glossary, "utf8"));
+  }
+  if (run.profileFile) texts.set(run.profileFile.name, run.profileFile.text);
+  const copies = [...texts].map(([name, text]) => ({ file: join(folder, name), text }));
+  for (const { file, text } of copies)
     if (existsSync(file) && readFileSync(file, "utf8") !== text)
       throw new NotebookError(`${file}: is there already, and may hold somebody's work: choose another folder`);
-    return { file, text };
-  });
   for (const { file, text } of copies) writeAtomic(file, [text]);
   return copies.map(({ file }) => file);
 }
@@ -43,11 +56,28 @@ function named(path: string, change: (notebook: Notebook) => Notebook): Notebook
   }
 }
 
-const withRun = (notebook: Notebook, runDir: string): Notebook => ({
+/** The glossary that a notebook links to; undefined where it links to none that is there. */
+function glossaryOf(path: string): string | undefined {
+  const sources = readNotebook(path).notebook.cells.filter(({ cell_type }) => cell_type === "markdown");
+  const links = sources.flatMap(({ source }) => [...source.matchAll(GLOSSARY)]);
+  return links.map(([, link]) => resolve(dirname(path), link!)).find((file) => existsSync(file));
+}
+
+/** A copy whose glossary stands beside it. */
+const withGlossary = (notebook: Notebook): Notebook => ({
   ...notebook,
   cells: notebook.cells.map((cell) =>
-    cellTags(cell).includes("parameters")
-      ? { ...cell, source: cell.source.replace(/^let runDir = "[^"\n]*"/m, () => `let runDir = ${JSON.stringify(runDir)}`) }
-      : cell,
+    cell.cell_type === "markdown" ? { ...cell, source: cell.source.replace(GLOSSARY, "](glossary.md#") } : cell,
   ),
 });
+
+const withRun = (notebook: Notebook, { parameters }: LessonRun): Notebook => ({
+  ...notebook,
+  cells: notebook.cells.map((cell) =>
+    cellTags(cell).includes("parameters") ? { ...cell, source: Object.entries(parameters).reduce(setTo, cell.source) } : cell,
+  ),
+});
+
+/** A parameters cell in which a parameter that it declares has another value. */
+const setTo = (source: string, [name, value]: [string, string | number]): string =>
+  source.replace(new RegExp(`^let ${name} = (?:"[^"\\n]*"|\\d+)`, "m"), () => `let ${name} = ${JSON.stringify(value)}`);

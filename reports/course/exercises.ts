@@ -1,5 +1,5 @@
-import type { Cell, CodeCell, ErrorOutput, Notebook } from "../notebook/types.js";
-import { graded, NOT_DONE } from "./student.js";
+import { type Cell, type CodeCell, cellTags, type ErrorOutput, type Notebook } from "../notebook/types.js";
+import { graded, HIDDEN, NOT_DONE } from "./student.js";
 
 /** How far a student is with an exercise. */
 export type Status = "passed" | "not yet" | "not done";
@@ -29,11 +29,17 @@ export function exerciseResults({ cells }: Notebook): ExerciseResult[] {
   });
 }
 
-/** A failure before any in an exercise, such as of the cell that opens the run: `cell 3: DataError: ...`. Later cells may only need what an exercise makes. */
+/**
+ * A failure before any in an exercise, such as of the cell that opens the run: `cell 3: DataError: ...`. Later cells may only need what an exercise makes; cells that are tagged
+ * `raises-exception` are to fail.
+ */
 export function earlierFailure({ cells }: Notebook): string | undefined {
-  const at = cells.findIndex((cell) => errorOf(cell));
+  const at = cells.findIndex((cell) => errorOf(cell) && !cellTags(cell).includes("raises-exception"));
   return at < 0 || graded(cells[at]!) ? undefined : `cell ${at + 1}: ${firstLine(errorOf(cells[at]!)!, true)}`;
 }
+
+/** Whether a notebook has tests that students are not to see; a student's copy has none. */
+export const hasHiddenTests = ({ cells }: Notebook): boolean => cells.some((cell) => isCheck(cell) && cell.source.includes(HIDDEN.begin));
 
 function resultOf(solution: CodeCell, checks: CodeCell[]): ExerciseResult {
   const pointsOf = (some: CodeCell[]) => some.reduce((sum, cell) => sum + (graded(cell)!.points ?? 0), 0);

@@ -27,7 +27,8 @@ export const NOT_DONE = "not done yet: put your code in the place of this line";
 export const STUB = `// YOUR CODE HERE\nthrow new Error("${NOT_DONE}");`;
 
 const SOLUTION = { begin: "BEGIN SOLUTION", end: "END SOLUTION" };
-const HIDDEN = { begin: "BEGIN HIDDEN TESTS", end: "END HIDDEN TESTS" };
+/** What stands on the lines around a hidden test. */
+export const HIDDEN = { begin: "BEGIN HIDDEN TESTS", end: "END HIDDEN TESTS" };
 
 /**
  * A student's copy of a teacher's notebook, as nbgrader would generate it: each solution (what stands between lines with `BEGIN SOLUTION` and `END SOLUTION`; else all of a

@@ -6,16 +6,17 @@ import { NotebookError } from "../notebook/types.js";
 /**
  * Runs `work` as the only writer of a file; what a killed writer has left beside it is removed.
  * @param output absolute path; its folder is made
+ * @param advice what to do when another process is writing it
  * @throws NotebookError when another process is writing the file; FileError when its folder cannot be written
  */
-export async function alone<T>(output: string, work: () => Promise<T>): Promise<T> {
+export async function alone<T>(output: string, work: () => Promise<T>, advice = "wait for it, or choose another --output"): Promise<T> {
   const lock = join(dirname(output), `.${basename(output)}.lock`);
   const clear = () => {
     removeUnfinished(output);
     return work();
   };
   try {
-    return await soleWriter(output, lock, "wait for it, or choose another --output", clear);
+    return await soleWriter(output, lock, advice, clear);
   } catch (error) {
     throw error instanceof BusyError ? new NotebookError(error.message) : error;
   }

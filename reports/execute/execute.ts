@@ -32,6 +32,8 @@ export interface ExecuteOptions {
    * to know the notebooks that were run before it in the same job, by their `hash`. Always run unless told.
    */
   cache?: { after: readonly string[] };
+  /** What the error advises when another process is writing the file, in the words of the caller's own options. */
+  whenBusy?: string;
   /** Interrupts the running cell and ends. */
   signal?: AbortSignal;
   onProgress?: (progress: Progress) => void;
@@ -70,7 +72,7 @@ export async function executeNotebook(path: string, options: ExecuteOptions = {}
     const { notebook, warnings } = injectParameters(clean(original), parameters, spec.language);
     for (const warning of warnings) options.onWarning?.(`${name}: ${warning}`);
     const folder = resolve(options.folder ?? dirname(path));
-    return await alone(output, async () => {
+    const work = async () => {
       const cache = options.cache && openCache({ notebook, folder, spec, allowErrors, after: options.cache.after });
       const known = cache?.find();
       if (known) return fromCache(known, output, folder);
@@ -79,7 +81,8 @@ export async function executeNotebook(path: string, options: ExecuteOptions = {}
       const result = run.current();
       const uncached = cache?.keep(result, trace);
       return { output, seconds: run.seconds(), hash: contentHash(result), ...(uncached !== undefined && { uncached }) };
-    });
+    };
+    return await alone(output, work, options.whenBusy);
   } catch (error) {
     if (error instanceof RangeError && /call stack/.test(error.message))
       throw new NotebookError(`${name}: a value in it is nested too deeply`);

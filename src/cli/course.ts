@@ -9,6 +9,7 @@ import { alignedLines, folder, wholeNumber } from "./output.js";
 
 interface CopyOptions {
   run: string;
+  model?: string;
 }
 
 interface CheckOptions {
@@ -25,13 +26,16 @@ export function register(program: Command): void {
       .description(description)
       .argument("<dir>", "folder of the copies; files that are there already stay", folder)
       .argument("[notebooks...]", "the teacher's notebooks; erpo's own lessons unless given")
-      .option("--run <dir>", "folder of the finished run that the lessons open", "runs/quick");
+      .option("--run <dir>", "folder of the finished run that the lessons open, with its profile, seed and model", "runs/quick")
+      .option("--model <path>", "the run's model, where it is a file or a folder");
   copies("release", "write students' copies: without solutions, hidden tests and outputs").action(release);
   copies("solutions", "write the teacher's notebooks, with solutions and hidden tests, as nbgrader wants its source").action(solutions);
   takesPairs(
     course
       .command("check")
-      .description("run a copy of a student's notebook and say how far each exercise is; exits with 1 unless all are passed")
+      .description(
+        "run a copy of a student's notebook and say how far each exercise is; exits with 1 unless all are passed and the lesson runs through",
+      )
       .argument("<notebook>", "a student's notebook; its code runs as yours")
       .option("-p, --param <name value>", "a parameter and its value; may be repeated", addParameter, {})
       .option("--timeout <seconds>", "limit for each cell", wholeNumber(1), 600)
@@ -39,22 +43,30 @@ export function register(program: Command): void {
   );
 }
 
-async function release(dir: string, notebooks: string[], { run }: CopyOptions): Promise<void> {
+async function release(dir: string, notebooks: string[], options: CopyOptions): Promise<void> {
   const { studentCopy } = await import("../../reports/course/student.js");
-  await write(dir, notebooks, run, studentCopy);
+  await write(dir, notebooks, options, studentCopy);
 }
 
-const solutions = (dir: string, notebooks: string[], { run }: CopyOptions): Promise<void> =>
-  write(dir, notebooks, run, (notebook) => notebook);
+const solutions = (dir: string, notebooks: string[], options: CopyOptions): Promise<void> =>
+  write(dir, notebooks, options, (notebook) => notebook);
 
-async function write(dir: string, notebooks: string[], run: string, change: (notebook: Notebook) => Notebook): Promise<void> {
-  const { lessons, writeCopies } = await import("../../reports/course/copies.js");
-  const written = writeCopies(notebooks.length > 0 ? notebooks : lessons(), dir, run, change);
+async function write(
+  dir: string,
+  notebooks: string[],
+  { run, model }: CopyOptions,
+  change: (notebook: Notebook) => Notebook,
+): Promise<void> {
+  const [{ lessons, writeCopies }, { lessonRun }] = await Promise.all([
+    import("../../reports/course/copies.js"),
+    import("../../reports/course/lesson-run.js"),
+  ]);
+  const written = writeCopies(notebooks.length > 0 ? notebooks : lessons(), dir, lessonRun(run, dir, model), change);
   for (const file of written) process.stdout.write(`${file}\n`);
 }
 
 async function check(notebook: string, { param: parameters, timeout }: CheckOptions): Promise<void> {
-  const [{ executeNotebook }, { exerciseResults, earlierFailure }, { progressLine }, { readNotebook }] = await Promise.all([
+  const [{ executeNotebook }, { exerciseResults, earlierFailure, hasHiddenTests }, { progressLine }, { readNotebook }] = await Promise.all([
     import("../../reports/execute/execute.js"),
     import("../../reports/course/exercises.js"),
     import("../../reports/execute/progress.js"),
@@ -70,9 +82,9 @@ async function check(notebook: string, { param: parameters, timeout }: CheckOpti
     const results = exerciseResults(executed);
     if (results.length === 0) throw new Error(`${notebook}: has no exercise (a cell with nbgrader's metadata, and a check behind it)`);
     const failure = earlierFailure(executed);
-    if (failure) process.stderr.write(`erpo: ${basename(notebook)}: ${failure}\n`);
-    process.stdout.write(`${resultLines(results).join("\n")}\n`);
-    if (results.some(({ status }) => status !== "passed")) process.exitCode = 1;
+    if (failure) process.stderr.write(`erpo: ${basename(notebook)}: the lesson did not run through: ${failure}\n`);
+    process.stdout.write(`${resultLines(results).join("\n")}${hasHiddenTests(executed) ? "" : ", without the teacher's hidden tests"}\n`);
+    if (failure || results.some(({ status }) => status !== "passed")) process.exitCode = 1;
   } finally {
     line.clear();
     rmSync(scratch, { recursive: true, force: true });

@@ -5,10 +5,10 @@ import type { JudgedRow } from "../evaluation/report.js";
 import type { Response } from "../evaluation/respond.js";
 import { longestThought } from "../exante/answer-stop.js";
 import type { Measures } from "./evaluation-lines.js";
-import { policyOption, wholeNumber } from "./output.js";
+import { modelMissing, policyOption, wholeNumber } from "./output.js";
 
 interface EvaluateOptions {
-  model: string;
+  model?: string;
   adapter?: string;
   policy?: string;
   suite?: string;
@@ -43,7 +43,10 @@ export function register(program: Command): void {
   program
     .command("evaluate")
     .description("put a model to a suite of prompts")
-    .requiredOption("--model <M>", "a built-in name, a .gguf file, or a Hugging Face style directory")
+    .option(
+      "--model <M>",
+      "a built-in name, a .gguf file, or a Hugging Face style directory (required, but with --policy: the one that its folder names)",
+    )
     .option("--adapter <dir>", "a PEFT folder")
     .addOption(policyOption())
     .option(
@@ -175,7 +178,8 @@ async function evaluateSections(options: EvaluateOptions): Promise<void> {
 }
 
 /** What is wrong with options that do not go together; undefined where nothing is. */
-function misuse({ attack, prefill, suite }: EvaluateOptions): string | undefined {
+function misuse({ attack, prefill, suite, model, policy }: EvaluateOptions): string | undefined {
+  if (model === undefined && policy === undefined) return modelMissing;
   if (prefill !== undefined && !attack.includes("prefill"))
     return `option '--prefill <text>' goes with --attack prefill, not ${attack.join(", ")}`;
   if (suite === undefined && attack.some((name) => name !== "past-tense")) return "required option '--suite <name|file>' not specified";

@@ -35,7 +35,7 @@ export function register(program: Command): void {
     .argument("[text]", "a question, whose answer goes to standard output; in the place of --prompts and --output")
     .option(
       "--model <M>",
-      `a built-in name, a .gguf file, or a Hugging Face style directory (required, but with TEXT: ${defaultModel}); with --endpoint the server's name for it`,
+      `a built-in name, a .gguf file, or a Hugging Face style directory (required, but with --policy: the one that its folder names, and with TEXT: ${defaultModel}); with --endpoint the server's name for it`,
     )
     .option("--adapter <dir>", "a PEFT folder")
     .addOption(policyOption())
@@ -70,7 +70,7 @@ export function register(program: Command): void {
 }
 
 /** Options that are whole: a file of prompts and where its completions go. */
-type FileOptions = GenerateOptions & Required<Pick<GenerateOptions, "model" | "prompts" | "output">>;
+type FileOptions = GenerateOptions & Required<Pick<GenerateOptions, "prompts" | "output">>;
 
 async function generateAny(text: string | undefined, options: GenerateOptions, command: Command): Promise<void> {
   const wrong = (message: string) => command.error(`error: ${message}`, { exitCode: 2 });
@@ -79,17 +79,21 @@ async function generateAny(text: string | undefined, options: GenerateOptions, c
     if (besides !== undefined) wrong(`a text is answered on standard output: leave out --${besides}`);
     return answer(text, options);
   }
-  const missing = (["model", "prompts", "output"] as const).find((name) => options[name] === undefined);
-  if (missing !== undefined) wrong(`required option '--${missing}' not specified`);
+  const { endpoint, policy } = options;
+  const required = (["model", "prompts", "output"] as const).filter((name) => name !== "model" || policy === undefined);
+  const missing = required.filter((name) => options[name] === undefined);
+  if (missing.length > 0)
+    wrong(`required option${missing.length > 1 ? "s" : ""} '--${missing.join("', '--")}' not specified, or a text to answer`);
   const whole = options as FileOptions;
-  return options.endpoint === undefined ? generate(whole) : generateRemote(options.endpoint, whole);
+  return endpoint === undefined ? generate(whole) : generateRemote(endpoint, whole as FileOptions & { model: string });
 }
 
 /** Answers a text: what is said, as somebody reads it; several samples apart by an empty line. */
-async function answer(text: string, { model = defaultModel, ...options }: GenerateOptions): Promise<void> {
+async function answer(text: string, options: GenerateOptions): Promise<void> {
   const { printable } = await import("../data/printable.js");
   const { openPolicy } = await import("./model.js");
   const { redrawn } = await import("../generation/decoding.js");
+  const model = options.model ?? (options.policy === undefined ? defaultModel : undefined);
   const { asked, close } = await openPolicy({ ...options, model });
   try {
     const policy = { ...asked, decoding: redrawn(asked.decoding, options) };
@@ -163,7 +167,7 @@ async function generate(options: FileOptions): Promise<void> {
 const SILENCE = 10; // seconds
 
 /** The endpoint's completions, which are kept in OUTPUT.received until the output is whole. */
-async function generateRemote(url: string, options: FileOptions): Promise<void> {
+async function generateRemote(url: string, options: FileOptions & { model: string }): Promise<void> {
   const { isStream } = await import("./output.js");
   const { DataError } = await import("../data/errors.js");
   if (isStream(options.output))

@@ -1,6 +1,7 @@
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import type { Command } from "commander";
 import type { RelatedMethod } from "../methods/method.js";
+import type { JobNotebook } from "./job-outputs.js";
 import {
   type Job,
   type JobOptions,
@@ -55,7 +56,7 @@ export function register(program: Command): void {
 async function run(names: string[], options: JobOptions, command: Command): Promise<void> {
   const chosen = await byName(names, command);
   for (const { data } of chosen) data?.check();
-  const job = await prepareJob(options);
+  const job = await prepareJob(options, (dir) => chosen.map(({ name }) => inRun(dir, name)));
   const { assertNeeds, finishedStages } = await import("../methods/method.js");
   for (const method of chosen) assertNeeds(method, job.dir);
   const finished = finishedStages(job.dir);
@@ -87,13 +88,18 @@ async function byName(names: readonly string[], command: Command): Promise<Relat
   });
 }
 
+/** A method's notebook, with its copy in a run's folder. */
+const inRun = (dir: string, name: string): JobNotebook => ({
+  source: ownNotebook(`related/${name}`),
+  output: join(dir, "methods", name, `${name}.ipynb`),
+});
+
 /** Executes a method's notebook and renders its page. @returns the page */
 async function runMethod(job: Job, { name }: RelatedMethod, runNotebook: RunNotebook): Promise<string> {
-  const output = join(job.dir, "methods", name);
-  const { output: executed, seconds } = await runNotebook(ownNotebook(`related/${name}`), join(output, `${name}.ipynb`));
+  const { output: executed, seconds } = await runNotebook(inRun(job.dir, name));
   say(`  ${seconds.toFixed(0)} s`);
   const { renderReports } = await import("../../reports/report.js");
-  const { failures, written } = await renderReports([executed], { output, run: job.dir });
+  const { failures, written } = await renderReports([executed], { output: dirname(executed), run: job.dir });
   if (failures.length > 0) throw new Error(failures[0]);
   return written[0]!;
 }

@@ -6,6 +6,7 @@ import { adaptedModel } from "../model/added-tokens.js";
 import { type LanguageModel, loadModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import { loadPolicy } from "../runs/policy-folder.js";
+import { policyModel } from "./policy-model.js";
 
 export interface ModelOptions {
   model: string;
@@ -43,7 +44,9 @@ export async function openModel({
   }
 }
 
-export interface PolicyOptions extends ModelOptions {
+export interface PolicyOptions extends Omit<ModelOptions, "model"> {
+  /** Unless told, the one that the policy's folder names. */
+  model?: string;
   /** A folder with policy.json or an adapter, in place of `adapter`. */
   policy?: string;
   /** Whether special strings in what the policy is asked are text; in the place of what the policy says itself. */
@@ -57,7 +60,7 @@ export async function openPolicy({ literal, ...options }: PolicyOptions): Promis
 }
 
 async function openKept({ policy: folder, ...options }: PolicyOptions): Promise<{ asked: Policy; close(): void }> {
-  const { model, lora, close } = await openModel(options);
+  const { model, lora, close } = await openModel({ ...options, model: options.model ?? policyModel(folder!) });
   if (folder === undefined) return { asked: policy({ model, name: options.adapter, adapter: lora }), close };
   try {
     const asked = await loadPolicy(folder, model);

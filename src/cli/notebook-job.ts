@@ -6,6 +6,7 @@ import type { Span } from "../methods/erpo/duration.js";
 import type { TrainingSpeed } from "../methods/erpo/three-steps.js";
 import type { Profile } from "../runs/profile.js";
 import { packageRoot } from "../setup/paths.js";
+import { assertBesideSources, assertIdleOutputs, type JobNotebook, whenBusy } from "./job-outputs.js";
 import { assertWritable, defaultModel, wholeNumber } from "./output.js";
 
 /** What every command that runs erpo's own notebooks is asked. */
@@ -28,7 +29,13 @@ export const withJobOptions = (command: Command): Command =>
     .addOption(profileOption())
     .option("--seed <number>", "seed of every random choice", wholeNumber(0), 1)
     .option("--model <name>", "a built-in name, a .gguf file or a Hugging Face style directory", defaultModel)
-    .option("--run <folder>", "where everything is kept (default: runs/<profile>)");
+    .option("--run <folder>", "where everything is kept (default: runs/<profile>)", runFolder);
+
+/** A run's folder, as it was given: an empty word, such as of a shell's variable that is not set, is none. */
+function runFolder(given: string): string {
+  if (given.trim() === "") throw new InvalidArgumentError("It must be a folder: it is empty, as a variable that is not set is.");
+  return given;
+}
 
 /** A profile's name or file, as it was given. */
 function profileChoice(given: string): string {
@@ -54,19 +61,27 @@ export const say = (line: string): void => void process.stderr.write(`erpo: ${li
 
 /**
  * Makes the machine ready and checks, before anything is computed, that the model can be read and the folder is this run's.
- * @throws DataError when the folder holds another run or cannot be written; WeightsError when the model cannot be read
+ * @param notebooksOf the job's notebooks, of a profile in a run's folder
+ * @throws DataError when the folder holds another run, cannot be written or is no place for a run; BusyError when another job works there; WeightsError when the model cannot be read
  */
-export async function prepareJob({ profile: given, seed, model, run }: JobOptions): Promise<Job> {
+export async function prepareJob(
+  { profile: given, seed, model, run }: JobOptions,
+  notebooksOf: (dir: string, profile: Profile) => JobNotebook[],
+): Promise<Job> {
   const { isProfileFile, profile } = await import("../runs/profile.js");
   const chosen = profile(given);
   const dir = resolve(run ?? join("runs", chosen.name));
+  const notebooks = notebooksOf(dir, chosen);
+  assertBesideSources(dir, notebooks);
+  assertIdleOutputs(notebooks);
   const { makeReady } = await import("../setup/ready.js");
   await makeReady(say);
   const { checkModel } = await import("../model/load.js");
   const config = await checkModel(model, { log: say });
   const { earlierRun } = await import("../runs/run.js");
-  earlierRun(dir, chosen, seed); // before its notebooks are written over
+  const before = earlierRun(dir, chosen, seed); // before its notebooks are written over
   assertWritable(join(dir, "run.json"));
+  if (!before) say(`${relative(process.cwd(), dir) || "."} holds no run yet: one begins there`);
   const [{ openDevice }, { checkHeap }] = await Promise.all([import("../backend/device.js"), import("./wasm-heap.js")]);
   checkHeap(await openDevice(), chosen, config);
   say("trying three steps of training, to say how long this takes");
@@ -102,7 +117,7 @@ async function speedHere(model: string, profile: Profile): Promise<TrainingSpeed
 export const ownNotebook = (name: string): string => join(packageRoot(), "notebooks", `${name}.ipynb`);
 
 /** Runs one of a job's notebooks. @returns the file that was written, and how long it took */
-export type RunNotebook = (notebook: string, output: string) => Promise<{ output: string; seconds: number }>;
+export type RunNotebook = (notebook: JobNotebook) => Promise<{ output: string; seconds: number }>;
 
 /**
  * Runs notebooks one after the other, each saved after every cell; says meanwhile what is computed.
@@ -118,11 +133,11 @@ export async function notebookRunner(
   ]);
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());
-  return async (notebook, output) => {
+  return async ({ source, output }) => {
     const progress = jobProgress(process.stderr, dir, left);
     try {
-      const options = { output, parameters: notebookParameters(notebook), signal: stop.signal, onProgress: progress.show };
-      const { output: written, seconds } = await executeNotebook(notebook, options);
+      const options = { output, whenBusy, parameters: notebookParameters(source), signal: stop.signal, onProgress: progress.show };
+      const { output: written, seconds } = await executeNotebook(source, options);
       return { output: written, seconds };
     } finally {
       progress.clear();

@@ -74,6 +74,9 @@ export const repeated = (text: string, texts: readonly string[]): string[] => [.
 export const policyOption = () =>
   new Option("--policy <dir>", "a folder with policy.json: an adapter or none, how it is asked, how it decodes").conflicts("adapter");
 
+/** What a command says that is told neither a model nor a policy. */
+export const modelMissing = "required option '--model <M>' not specified (or --policy <dir>, whose folder names its model)";
+
 /** The option by which a command reads special strings in its prompts as text. */
 export const literalOption = () =>
   new Option("--literal", "special strings in prompts, such as <|im_end|>, are text; without it they are tokens, as servers read them");

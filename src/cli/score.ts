@@ -1,8 +1,8 @@
 import { type Command, Option } from "commander";
-import { literalOption, policyOption, wholeNumber } from "./output.js";
+import { literalOption, modelMissing, policyOption, wholeNumber } from "./output.js";
 
 interface ScoreOptions {
-  model: string;
+  model?: string;
   adapter?: string;
   policy?: string;
   data: string;
@@ -18,7 +18,10 @@ export function register(program: Command): void {
   program
     .command("score")
     .description("log-probabilities of the completions of preference pairs")
-    .requiredOption("--model <M>", "a built-in name, a .gguf file, or a Hugging Face style directory")
+    .option(
+      "--model <M>",
+      "a built-in name, a .gguf file, or a Hugging Face style directory (required, but with --policy: the one that its folder names)",
+    )
     .option("--adapter <dir>", "a PEFT folder")
     .addOption(policyOption())
     .requiredOption("--data <file>", "JSON Lines {prompt, chosen, rejected}")
@@ -33,7 +36,8 @@ export function register(program: Command): void {
     .action(score);
 }
 
-async function score(options: ScoreOptions): Promise<void> {
+async function score(options: ScoreOptions, command: Command): Promise<void> {
+  if (options.model === undefined && options.policy === undefined) command.error(`error: ${modelMissing}`);
   const { readPreferences } = await import("../data/preferences.js");
   const { assertWritable, progressLine, writeOutput } = await import("./output.js");
   const rows = readPreferences(options.data);

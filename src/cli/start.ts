@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join, relative } from "node:path";
 import type { Command } from "commander";
 import type { Timed } from "../methods/erpo/duration.js";
+import type { JobNotebook } from "./job-outputs.js";
 import { type Job, type JobOptions, notebookRunner, ownNotebook, prepareJob, say, withJobOptions } from "./notebook-job.js";
 
 interface StartOptions extends JobOptions {
@@ -23,7 +24,9 @@ async function start({ dryRun, ...options }: StartOptions): Promise<void> {
     return;
   }
   const began = performance.now();
-  const executed = await runNotebooks(await prepareJob(options), options);
+  const { plan } = await import("../methods/erpo/plan.js");
+  const job = await prepareJob(options, (dir, profile) => plan(profile).map(({ notebook }) => inRun(dir, notebook)));
+  const executed = await runNotebooks(job, options);
   const { dir } = executed;
   say("rendering the reports");
   const { renderReports } = await import("../../reports/report.js");
@@ -36,6 +39,9 @@ async function start({ dryRun, ...options }: StartOptions): Promise<void> {
   const page = executed.notebooks.length > 1 ? join(reports, "index.html") : written[0]!; // one page needs no index
   process.stdout.write(`${runSummary(dir)}\n\nreport: ${relative(process.cwd(), page)}\n`);
 }
+
+/** One of the main job's notebooks, with its copy in a run's folder. */
+const inRun = (dir: string, name: string): JobNotebook => ({ source: ownNotebook(name), output: join(dir, "notebooks", `${name}.ipynb`) });
 
 /** Runs a profile's notebooks; says before each what it computes and how long that takes, corrected by what those before it took. */
 async function runNotebooks(job: Job, options: JobOptions): Promise<{ dir: string; notebooks: string[] }> {
@@ -61,7 +67,7 @@ async function runNotebooks(job: Job, options: JobOptions): Promise<{ dir: strin
   try {
     for (const { notebook, work } of planned) {
       say(`notebook ${current + 1} of ${planned.length}: ${notebook}`);
-      const { output, seconds } = await runNotebook(ownNotebook(notebook), join(dir, "notebooks", `${notebook}.ipynb`));
+      const { output, seconds } = await runNotebook(inRun(dir, notebook));
       notebooks.push(output);
       if (work.length > 0) timed.push({ estimated: estimates[current]!, took: seconds });
       current++;

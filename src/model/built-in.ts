@@ -51,6 +51,9 @@ export const builtInNames = Object.keys(BUILT_IN);
 
 export const findBuiltIn = (model: string): BuiltInModel | undefined => (Object.hasOwn(BUILT_IN, model) ? BUILT_IN[model] : undefined);
 
+/** Whether a model is found by its name on any machine: a built-in one, or `owner/name` on the hub. Of a file or a folder, results note the last part of the path alone. */
+export const isFoundByName = (model: string): boolean => findBuiltIn(model) !== undefined || model.includes("/");
+
 /** Whether its files are in the cache. */
 export const builtInReady = (model: BuiltInModel): boolean => packageReady(model.package, model.version);
 

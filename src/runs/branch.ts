@@ -23,7 +23,7 @@ export function beginBranch(parent: string, dir: string): void {
   if (before !== undefined && resolve(before) === resolve(parent)) return;
   if (before !== undefined || existsSync(join(dir, "run.json"))) {
     throw new DataError(
-      `${dir} holds a run that ${before ? `branches from ${before}` : `is no branch`}, not from ${parent}: choose another folder, or remove this one`,
+      `${dir} holds a run that ${before ? `branches from ${before}` : `is no branch`}, not from ${parent}: choose another folder`,
     );
   }
   const record: BranchRecord = { format: 1, parent: relative(resolve(dir), resolve(parent)) };

@@ -81,7 +81,7 @@ const full: Profile = {
   answerTokens: 48,
 };
 
-/** For a class and for the impatient: three minutes of two CPU cores, in one notebook, without baselines. */
+/** For a class and for the impatient: a few minutes of two CPU cores (three of fast ones), in one notebook, without baselines. */
 const demo: Profile = {
   ...quick,
   name: "demo",

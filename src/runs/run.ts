@@ -20,6 +20,7 @@ import { removeAbandonedLocks } from "../setup/lock.js";
 import { readMetrics, type StepMetrics } from "../training/metrics.js";
 import { beginBranch, parentsOf } from "./branch.js";
 import { type KeptFolder, shareResult } from "./claim.js";
+import { assertNoCopy } from "./copies.js";
 import { loadPolicy } from "./policy-folder.js";
 import { isBuiltIn, type Profile, profile, profileDifferences } from "./profile.js";
 import { type Environment, type RunRecord, readRunRecord, recordedProfile } from "./record.js";
@@ -77,15 +78,17 @@ export interface OpenRunOptions {
 /**
  * Opens a run's folder, or begins one: loads the model, builds the prompt sets and notes what everything was made from.
  * @throws DataError when the folder holds a run of another profile, seed, model, rule set or other given prompts, its data files have changed, or a prompt
- * that is given is wrong
+ * that is given is wrong, or a notebook that another run keeps would begin a run beside itself
  */
 export async function openRun(dir: string, options: OpenRunOptions = {}): Promise<Run> {
   const { seed = 1, rules = defaultRules(), data: files = {}, log } = options;
   const chosen = profile(options.profile ?? "quick");
   const before = earlierRun(dir, chosen, seed);
+  if (!before) assertNoCopy(dir);
   const made = before ? recordedProfile(dir, before) : chosen; // of the same values, and as it was called
   const rulesBefore = before && (before.rules ?? defaultRules());
-  if (rulesBefore && rulesBefore.digest !== rules.digest) throw conflict(dir, "rules", rulesInWords(rulesBefore), rulesInWords(rules));
+  if (rulesBefore && rulesBefore.digest !== rules.digest)
+    throw conflict(dir, "rules", rulesInWords(rulesBefore), rulesInWords(rules), "those rules");
   if (existsSync(dir)) {
     removeLeftovers(dir); // also of a run that was killed before it had a run.json
     removeAbandonedLocks(dir);
@@ -94,7 +97,11 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
   const { model: wanted = "smollm2-135m-instruct" } = options;
   const device = await openDevice(typeof wanted === "string" ? { precision: "bf16", log } : { log });
   const model = typeof wanted === "string" ? await loadModel(wanted, { log }) : wanted;
-  if (before && before.model.digest !== model.digest) throw conflict(dir, "model", modelInWords(before.model), modelInWords(model));
+  if (before && before.model.digest !== model.digest) {
+    const { name } = before.model;
+    const same = name === model.name ? "the model as it was" : `that model (${option("model", name)})`;
+    throw conflict(dir, "model", modelInWords(before.model), modelInWords(model), same);
+  }
   const rng = (purpose: string) => createRng(seed).fork(purpose);
 
   const dataDir = join(dir, "data");
@@ -192,17 +199,24 @@ export function earlierRun(dir: string, profile: Profile, seed: number): RunReco
   if (!existsSync(join(dir, "run.json"))) return undefined;
   const record = readRunRecord(dir);
   const differences = profileDifferences(recordedProfile(dir, record), profile);
-  if (differences.length > 0) throw conflict(dir, "profile", record.profile, `${profile.name} (${atMost(3, differences)})`);
-  if (record.seed !== seed) throw conflict(dir, "seed", record.seed, seed);
+  if (differences.length > 0) {
+    const its = record.settings ? "that profile (run.json has it as `settings`)" : `that profile (${option("profile", record.profile)})`;
+    throw conflict(dir, "profile", record.profile, `${profile.name} (${atMost(3, differences)})`, its);
+  }
+  if (record.seed !== seed) throw conflict(dir, "seed", record.seed, seed, `that seed (${option("seed", record.seed)})`);
   if (!record.model.digest) {
     const problem = `holds a run that noted only the weights of its model ${record.model.name}, not its configuration and chat template`;
-    throw new DataError(`${dir} ${problem}: choose another folder, or remove this one`);
+    throw new DataError(`${dir} ${problem}: choose another folder`);
   }
   return record;
 }
 
-const conflict = (dir: string, what: string, was: unknown, now: unknown) =>
-  new DataError(`${dir} holds a run with ${what} ${was}, not ${now}: choose another folder, or remove this one`);
+/** @param same what it takes to open the run that is there */
+const conflict = (dir: string, what: string, was: unknown, now: unknown, same: string) =>
+  new DataError(`${dir} holds a run with ${what} ${was}, not ${now}: open it with ${same}, or choose another folder`);
+
+/** An option as a cell gives it to `openRun` and as a command takes it: `{ seed: 2 }, or --seed 2`. */
+const option = (name: string, value: string | number): string => `{ ${name}: ${JSON.stringify(value)} }, or --${name} ${value}`;
 
 const atMost = (most: number, items: readonly string[]): string =>
   `${items.slice(0, most).join("; ")}${items.length > most ? "; ..." : ""}`;
@@ -214,7 +228,8 @@ function checkGiven(dir: string, before: readonly Source[], now: readonly Source
   const words = ({ origin, sha256 = "" }: Source) => inWords({ name: origin, sha256 });
   for (const source of now) {
     const earlier = before.find(({ name }) => name === source.name);
-    if (earlier?.sha256 !== source.sha256) throw conflict(dir, source.title, earlier ? words(earlier) : "from no file", words(source));
+    if (earlier?.sha256 !== source.sha256)
+      throw conflict(dir, source.title, earlier ? words(earlier) : "from no file", words(source), "what it was made with");
   }
 }
 

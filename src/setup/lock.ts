@@ -88,7 +88,8 @@ function touch(path: string): void {
   }
 }
 
-function isAbandoned(path: string): boolean {
+/** Whether a lock's owner is dead, or silent where only that tells. */
+export function isAbandoned(path: string): boolean {
   try {
     const isSilent = Date.now() - statSync(path).mtimeMs > 60_000;
     const [pid, host, began] = readFileSync(path, "utf8").split(" ");

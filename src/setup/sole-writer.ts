@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { fileError } from "./atomic.js";
 import { makeFolders } from "./folders.js";
-import { holdLock } from "./lock.js";
+import { holdLock, isAbandoned } from "./lock.js";
 
 /** Another process writes what this one was asked to write. */
 export class BusyError extends Error {
@@ -25,7 +25,7 @@ export async function soleWriter<T>(what: string, lock: string, advice: string, 
     try {
       makeFolders(dirname(lock));
       release = await holdLock(lock, () => {
-        throw new BusyError(`${what}: is being written by another run${owner(lock)}; ${advice}`);
+        throw busy(what, lock, advice);
       });
     } catch (error) {
       throw fileError(what, error);
@@ -39,6 +39,17 @@ export async function soleWriter<T>(what: string, lock: string, advice: string, 
     removeEmpty(made);
   }
 }
+
+/**
+ * Makes sure that nobody else is writing a file or folder now, where `soleWriter` would find out later.
+ * @throws BusyError as `soleWriter`
+ */
+export function assertIdle(what: string, lock: string, advice: string): void {
+  if (existsSync(lock) && !isAbandoned(lock)) throw busy(what, lock, advice);
+}
+
+const busy = (what: string, lock: string, advice: string): BusyError =>
+  new BusyError(`${what}: is being written by another run${owner(lock)}; ${advice}`);
 
 /** The folders of a path that are not there, the lowest first. */
 const missing = (folder: string): string[] => (existsSync(folder) ? [] : [folder, ...missing(dirname(folder))]);

@@ -85,6 +85,7 @@ test("what cannot be is said in one line", async () => {
   await expect(generate("Hello", ...model, "--output", "x")).rejects.toThrow("a text is answered on standard output: leave out --output");
   await expect(generate("--prompts", "x", ...model)).rejects.toThrow("required option '--output' not specified");
   await expect(generate("--prompts", "x", "--output", "y")).rejects.toThrow("required option '--model' not specified");
+  await expect(generate()).rejects.toThrow("required options '--model', '--prompts', '--output' not specified, or a text to answer");
   await expect(generate("Hello", "--top-p", "1.5")).rejects.toThrow("It must be a number above 0, up to 1.");
   await expect(generate(...model, "--endpoint", "http://x", "--top-k", "3")).rejects.toThrow("cannot be used with");
 });

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { budgets } from "../../src/methods/budgets.js";
 import { plan } from "../../src/methods/erpo/plan.js";
@@ -35,6 +35,7 @@ const written = (): Record<string, number> =>
 test("ROSE on a tiny model: notebook, page, policies and rows in the run's folder", () => {
   const first = erpo("methods", "run", "rose", ...tiny);
   expect(first.status, first.stderr).toBe(0);
+  expect(first.stderr).toContain(`${relative(root, dir)} holds no run yet: one begins there\n`);
   expect(first.stderr).toMatch(/method 1 of 1: rose, about \d+ s here \(tiny profile\)/);
   expect(first.stdout).toMatch(/^rose: rose-base-manual-reverse-0\.5-mask /m);
 
@@ -61,6 +62,7 @@ test("where the run has ERPO's last stage since, a second run computes that stag
   const before = written();
   const second = erpo("methods", "run", "rose", ...tiny);
   expect(second.status, second.stderr).toBe(0);
+  expect(second.stderr).not.toContain("holds no run yet");
   const added = Object.keys(written()).filter((file) => !(file in before));
   expect(written()).toMatchObject(before);
   const policies = [...new Set(added.map((file) => file.split("/")[0]!))];
@@ -92,6 +94,8 @@ test("the list names each method and what it needs", () => {
 test.each([
   ["a method that does not exist", ["methods", "run", "rose", "tulip", ...tiny], 2, 'no method is called "tulip"; there is: rose'],
   ["no method", ["methods", "run"], 2, "missing required argument"],
+  ["an empty folder", ["methods", "run", "rose", "--run", ""], 2, "It must be a folder: it is empty"],
+  ["erpo's own folder", ["methods", "run", "rose", "--run", "."], 1, "would write over erpo's own notebooks"],
   ["a folder with another run", ["methods", "run", "rose", ...tiny, "--seed", "2"], 1, "holds a run with seed 1, not 2"],
 ])(
   "%s ends in one clear line",

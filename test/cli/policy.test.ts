@@ -104,6 +104,27 @@ test("an evaluation names the adapter of its policy", async () => {
   expect(await adapterOf("--adapter", adapterFolder)).toBe(adapterFolder);
 });
 
+test("the model is the one that the policy's folder names, where none is given", async () => {
+  const words = (dir: string) => ["generate", "--policy", dir, "--prompts", at("chat.jsonl"), "--output", at("named.jsonl")];
+  await expect(erpo(...words(at("careful")))).rejects.toThrow(
+    `${at("careful")}: its model llama-tiny is a file or folder of that name: say where it is (--model)`,
+  );
+  const named = at("named");
+  cpSync(at("careful"), named, { recursive: true });
+  const record = JSON.parse(readFileSync(join(named, "policy.json"), "utf8"));
+  writeFileSync(join(named, "policy.json"), JSON.stringify({ ...record, model: { ...record.model, name: model } }));
+  await erpo(...words(named), "--max-new-tokens", "5");
+  await generate("chat.jsonl", "given.jsonl", "--policy", at("careful"));
+  expect(rowsOf("named.jsonl")).toEqual(rowsOf("given.jsonl"));
+
+  lines("suite.jsonl", [{ prompt: "Hello", label: "safe" }]);
+  const evaluate = ["evaluate", "--suite", at("suite.jsonl"), "--output", at("evaluated.json"), "--answer-tokens", "2"];
+  await erpo(...evaluate, "--policy", named);
+  const missing = "required option '--model <M>' not specified (or --policy <dir>, whose folder names its model)";
+  await expect(erpo(...evaluate)).rejects.toThrow(missing);
+  await expect(erpo("score", "--data", at("pairs.jsonl"), "--output", "-")).rejects.toThrow(missing);
+});
+
 test("a folder with an adapter alone is its policy, and the same as --adapter", async () => {
   await generate("chat.jsonl", "a.jsonl", "--adapter", adapterFolder);
   await generate("chat.jsonl", "b.jsonl", "--policy", adapterFolder);

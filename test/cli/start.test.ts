@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { mainNotebooks } from "../../src/methods/erpo/plan.js";
@@ -37,6 +37,10 @@ function start(args: readonly string[], watch?: (child: ChildProcess, stderr: st
 
 const wrongProfile = join(scratch, "wrong.json");
 writeFileSync(wrongProfile, '{"stage1": {"corections": 0}}');
+
+const linked = join(scratch, "linked");
+mkdirSync(linked);
+symlinkSync(join(root, "notebooks"), join(linked, "notebooks"));
 
 const tiny = (run: string) => ["--profile", "tiny", "--model", join(root, "test/fixtures/llama-tiny"), "--run", join(scratch, run)];
 
@@ -138,6 +142,9 @@ test.each([
   ["an unknown model", ["--profile", "tiny", "--model", "gpt-9"], 1, "gpt-9"],
   ["a seed that is no number", ["--seed", "x"], 2, "whole number"],
   ["an option that does not exist", ["--frofile", "tiny"], 2, "--frofile"],
+  ["a run's folder that is empty, as a variable that is not set", ["--run", ""], 2, "It must be a folder: it is empty"],
+  ["a run's folder that is erpo's own", ["--profile", "demo", "--run", "."], 1, "would write over erpo's own notebooks"],
+  ["a run's folder with a link to erpo's notebooks", ["--profile", "demo", "--run", linked], 1, "would write over erpo's own notebooks"],
   [
     "a folder that cannot be written",
     ["--profile", "tiny", "--model", join(root, "test/fixtures/llama-tiny"), "--run", "/proc/erpo"],
@@ -151,6 +158,17 @@ test.each([
   expect(lines.at(-1)).toContain(words);
   expect(ended.stderr).not.toMatch(/^\s+at /m);
 });
+
+test("a run that another job is working in is refused before anything is tried", async () => {
+  const output = join(scratch, "busy/notebooks/04-stage-3-length-controlled.ipynb");
+  mkdirSync(join(scratch, "busy/notebooks"), { recursive: true });
+  writeFileSync(join(scratch, "busy/notebooks/.04-stage-3-length-controlled.ipynb.lock"), `${process.pid} ${hostname()}`);
+  const { code, stderr } = await start(tiny("busy"));
+  expect(code).toBe(1);
+  const advice = "wait for it, or choose another folder (--run)";
+  expect(stderr.trim().split("\n").at(-1)).toBe(`erpo: ${output}: is being written by another run (process ${process.pid}); ${advice}`);
+  expect(stderr).not.toContain("three steps");
+}, 60_000);
 
 test("a folder with another run or a broken record is left as it is", async () => {
   const dir = join(scratch, "other");

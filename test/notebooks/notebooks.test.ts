@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { demoNotebook, mainNotebooks } from "../../src/methods/erpo/plan.js";
 import { relatedMethods } from "../../src/methods/related.js";
+import { profile } from "../../src/runs/profile.js";
 
 /** Static checks of the shipped notebooks: nothing is run. */
 
@@ -99,6 +100,12 @@ it("has the notebooks of the main job, the demo and one of each related method",
 it("has what related methods refer to in the bibliography", () => {
   const keys = matches(readFileSync(join(folder, "references.bib"), "utf8"), /^@\w+\{([\w-]+),/gm);
   expect(relatedMethods.flatMap(({ references }) => references.filter((key) => !keys.includes(key)))).toEqual([]);
+});
+
+it("has a demo whose exercise trains twice as long as its profile does", () => {
+  const { notebook } = notebooks.find(({ name }) => name === `${demoNotebook}.ipynb`)!;
+  const tokens = matches(markdown(notebook).join("\n"), /"decisionTokens": (\d+)/g).map(Number);
+  expect(tokens).toEqual([2 * profile("demo").stage1.decisionTokens]);
 });
 
 it("defines no label twice over the whole set", () => {

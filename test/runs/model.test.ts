@@ -22,7 +22,7 @@ test("a run is of one model: its weights with another configuration, and a recor
   const weights = run.model.sha256.slice(0, 12);
   await expect(openTiny(run.dir, { model: copy })).rejects.toThrow(
     new RegExp(
-      `holds a run with model llama-tiny \\(weights ${weights}, with .* \\w{12}\\), not llama-tiny \\(weights ${weights}, with .*: choose`,
+      `holds a run with model llama-tiny \\(weights ${weights}, with .* \\w{12}\\), not llama-tiny \\(weights ${weights}, with .*: open it with the model as it was, or choose another folder`,
     ),
   );
 

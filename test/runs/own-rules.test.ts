@@ -36,12 +36,12 @@ test("a run of own rules and prompts is recorded, and its traces cite only those
 
 test("other rules, other prompts and prompts that were not given before are refused", async () => {
   const now = (name: string, digest: string) => `${name} (SHA-256 ${digest.slice(0, 12)})`;
-  const refused = (what: string, was: string, is: string) =>
-    `${dir} holds a run with ${what} ${was}, not ${is}: choose another folder, or remove this one`;
+  const refused = (what: string, was: string, is: string, same = "what it was made with") =>
+    `${dir} holds a run with ${what} ${was}, not ${is}: open it with ${same}, or choose another folder`;
   const { digest } = rules;
   const defaults = defaultRules();
   await expect(openRun(dir, { ...options, rules: undefined })).rejects.toThrow(
-    refused("rules", now("medical", digest), now("default", defaults.digest)),
+    refused("rules", now("medical", digest), now("default", defaults.digest), "those rules"),
   );
   const { name, rules: list } = rules;
   const reworded = ruleSet({ name, rules: list.map((rule) => ({ ...rule, not: `${rule.not} Or so.` })) });

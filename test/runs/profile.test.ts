@@ -103,13 +103,21 @@ test("another profile than the stored one is refused by what differs; one of the
   await openTiny(dir, { profile: stored });
   const open = (given: string | Profile) => openTiny(dir, { profile: given });
   await expect(open("tiny")).rejects.toThrow(
-    `${dir} holds a run with profile stored, not tiny (stage1.corrections 0, not 1): choose another folder, or remove this one`,
+    `${dir} holds a run with profile stored, not tiny (stage1.corrections 0, not 1): open it with that profile (run.json has it as \`settings\`), or choose another folder`,
   );
   await expect(open(changedProfile(stored, { stage3: { rounds: 1 } }))).rejects.toThrow("not stored (stage3.rounds 2, not 1)");
   expect((await open({ ...stored, name: "renamed" })).profile.name).toBe("stored");
   await expect(openTiny(first.dir, { profile: "quick", model: fixture("llama-tiny") })).rejects.toThrow(
     /profile tiny, not quick \(answerTokens 8, not 32; evaluation\.attackPrompts 2, not 20; evaluation\.devPrompts 4, not 100; \.\.\.\)/,
   );
+});
+
+test("a run of another seed or built-in profile names the option that opens it, and advises nobody to remove it", async () => {
+  const ways = (word: string, option: string) => `open it with that ${word} (${option}), or choose another folder`;
+  await expect(openTiny(first.dir, { seed: 2 })).rejects.toThrow(
+    `${first.dir} holds a run with seed 1, not 2: ${ways("seed", "{ seed: 1 }, or --seed 1")}`,
+  );
+  await expect(openTiny(first.dir, { profile: "quick" })).rejects.toThrow(ways("profile", '{ profile: "tiny" }, or --profile tiny'));
 });
 
 test("a record that names no built-in profile and does not say what it was is refused", async () => {

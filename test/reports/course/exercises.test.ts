@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { earlierFailure, exerciseResults } from "../../../reports/course/exercises.js";
 import { NOT_DONE, studentCopy } from "../../../reports/course/student.js";
 import { parseNotebook } from "../../../reports/notebook/read.js";
-import type { Notebook } from "../../../reports/notebook/types.js";
+import type { Cell, Notebook } from "../../../reports/notebook/types.js";
 import { notebookJSON } from "../notebooks.js";
 import { littleLesson } from "./little-lesson.js";
 
@@ -43,6 +43,8 @@ test("a cell that fails before all exercises is named, and not one behind an exe
   expect(earlierFailure(lesson)).toBeUndefined();
   const missing = failed(lesson, { 1: ["DataError", "runs/quick: no such run\nmore"], 4: ["Error", "x"] });
   expect(earlierFailure(missing)).toBe("cell 2: DataError: runs/quick: no such run");
+  const toFail = (cell: Cell, i: number): Cell => (i === 1 ? { ...cell, metadata: { tags: ["raises-exception"] } } : cell);
+  expect(earlierFailure({ ...missing, cells: missing.cells.map(toFail) })).toBeUndefined();
   const longer = { ...lesson, cells: [...lesson.cells, lesson.cells[1]!] };
   expect(earlierFailure(failed(longer, { 4: ["Error", NOT_DONE], 7: ["Error", "square is not there"] }))).toBeUndefined();
 });
