@@ -19,10 +19,10 @@ const MIME_TYPES: Record<string, string> = {
 };
 
 /** Kernels whose names are not their languages'. */
-const KERNELS: Record<string, { name: string; display_name: string }> = {
-  python: { name: "python3", display_name: "Python 3" },
-  R: { name: "ir", display_name: "R" },
-};
+const KERNELS = new Map([
+  ["python", { name: "python3", display_name: "Python 3" }],
+  ["R", { name: "ir", display_name: "R" }],
+]);
 
 /** @param notebook the JSON of a file whose nbformat is 3 */
 export function fromVersion3({ worksheets, metadata, nbformat_minor, orig_nbformat, orig_nbformat_minor, ...others }: Fields): Fields {
@@ -38,7 +38,7 @@ function languageOf(sheets: readonly unknown[]): Fields {
   const cells = sheets.flatMap((sheet) => (isFields(sheet) && Array.isArray(sheet.cells) ? sheet.cells : []));
   const language = cells.filter(isFields).find((cell) => cell.cell_type === "code" && typeof cell.language === "string")?.language;
   if (typeof language !== "string" || language === "") return {};
-  const { name, display_name } = KERNELS[language] ?? { name: language, display_name: language };
+  const { name, display_name } = KERNELS.get(language) ?? { name: language, display_name: language };
   return { kernelspec: { name, display_name, language }, language_info: { name: language } };
 }
 
