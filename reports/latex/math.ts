@@ -26,7 +26,10 @@ const TOKEN = /\\(?:[a-zA-Z]+|[\s\S]|$)|%[^\n]*(?:\n|$)|\s+|[\s\S]/gu;
 const MAX_DEPTH = 30;
 
 /** Without the white space at its end, but for the space that a backslash makes. */
-const trimmed = (tex: string): string => tex.replace(/(?<!\\)\s+$/, "");
+function trimmed(tex: string): string {
+  const bare = tex.trimEnd();
+  return bare.endsWith("\\") ? tex.slice(0, bare.length + 1) : bare;
+}
 
 /** Of a formula that is left as it is, shown as code. */
 class Refused extends Error {}
