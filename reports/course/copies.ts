@@ -5,7 +5,14 @@ import { packageRoot } from "../../src/setup/paths.js";
 import { readNotebook } from "../notebook/read.js";
 import { cellTags, type Notebook, NotebookError } from "../notebook/types.js";
 import { notebookText } from "../notebook/write.js";
-import type { LessonRun } from "./lesson-run.js";
+
+/** What lessons are told to open a run with. */
+export interface LessonRun {
+  /** Their parameters, as `openRun` takes them. */
+  parameters: { runDir: string; profileName: string; seed: number; modelName: string };
+  /** The file of the run's profile where it is no built-in one; it stands beside the lessons. */
+  profileFile?: { name: string; text: string };
+}
 
 /** erpo's own lessons, in their order. */
 export function lessons(): string[] {

@@ -59,7 +59,7 @@ async function write(
 ): Promise<void> {
   const [{ lessons, writeCopies }, { lessonRun }] = await Promise.all([
     import("../../reports/course/copies.js"),
-    import("../../reports/course/lesson-run.js"),
+    import("./lesson-run.js"),
   ]);
   const written = writeCopies(notebooks.length > 0 ? notebooks : lessons(), dir, lessonRun(run, dir, model), change);
   for (const file of written) process.stdout.write(`${file}\n`);

@@ -1,17 +1,10 @@
 import { existsSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
-import { DataError } from "../../src/data/errors.js";
-import { isFoundByName } from "../../src/model/built-in.js";
-import { isBuiltIn } from "../../src/runs/profile.js";
-import { type RunRecord, readRunRecord, recordedProfile } from "../../src/runs/record.js";
-
-/** What lessons are told to open a run with. */
-export interface LessonRun {
-  /** Their parameters, as `openRun` takes them. */
-  parameters: { runDir: string; profileName: string; seed: number; modelName: string };
-  /** The file of the run's profile where it is no built-in one; it stands beside the lessons. */
-  profileFile?: { name: string; text: string };
-}
+import type { LessonRun } from "../../reports/course/copies.js";
+import { DataError } from "../data/errors.js";
+import { isFoundByName } from "../model/built-in.js";
+import { isBuiltIn } from "../runs/profile.js";
+import { type RunRecord, readRunRecord, recordedProfile } from "../runs/record.js";
 
 /**
  * How lessons in a folder open a run, as its run.json says.
