@@ -40,8 +40,12 @@ export function writeCopies(
 ): string[] {
   const texts = new Map<string, string>();
   for (const path of notebooks) {
-    const glossary = glossaryOf(path);
-    const copy = withRun(named(path, change), run);
+    const { notebook } = readNotebook(path);
+    const glossary = glossaryOf(path, notebook);
+    const copy = withRun(
+      named(path, () => change(notebook)),
+      run,
+    );
     texts.set(basename(path), notebookText(glossary === undefined ? copy : withGlossary(copy)));
     if (glossary !== undefined) texts.set("glossary.md", readFileSync(glossary, "utf8"));
   }
@@ -54,18 +58,18 @@ export function writeCopies(
   return copies.map(({ file }) => file);
 }
 
-function named(path: string, change: (notebook: Notebook) => Notebook): Notebook {
-  const { notebook } = readNotebook(path);
+/** What is done to a notebook, whose errors name it. */
+function named(path: string, change: () => Notebook): Notebook {
   try {
-    return change(notebook);
+    return change();
   } catch (error) {
     throw error instanceof NotebookError ? new NotebookError(`${path}: ${error.message}`) : error;
   }
 }
 
 /** The glossary that a notebook links to; undefined where it links to none that is there. */
-function glossaryOf(path: string): string | undefined {
-  const sources = readNotebook(path).notebook.cells.filter(({ cell_type }) => cell_type === "markdown");
+function glossaryOf(path: string, notebook: Notebook): string | undefined {
+  const sources = notebook.cells.filter(({ cell_type }) => cell_type === "markdown");
   const links = sources.flatMap(({ source }) => [...source.matchAll(GLOSSARY)]);
   return links.map(([, link]) => resolve(dirname(path), link!)).find((file) => existsSync(file));
 }

@@ -29,13 +29,18 @@ export function fromVersion3({ worksheets, metadata, nbformat_minor, orig_nbform
   const { name, signature, ...kept } = isFields(metadata) ? metadata : {};
   const origin = { orig_nbformat: orig_nbformat ?? 3, orig_nbformat_minor: orig_nbformat_minor ?? 0 };
   const sheets = Array.isArray(worksheets) ? worksheets : undefined;
-  const cells = sheets?.flatMap((sheet) => (isFields(sheet) && Array.isArray(sheet.cells) ? sheet.cells : [undefined])).map(cellFrom3);
-  return { ...others, nbformat: 4, nbformat_minor: 4, metadata: { ...languageOf(sheets ?? []), ...kept, ...origin }, cells };
+  const cells = sheets?.flatMap((sheet) => (isFields(sheet) && Array.isArray(sheet.cells) ? sheet.cells : [undefined]));
+  return {
+    ...others,
+    nbformat: 4,
+    nbformat_minor: 4,
+    metadata: { ...languageOf(cells ?? []), ...kept, ...origin },
+    cells: cells?.map(cellFrom3),
+  };
 }
 
 /** The kernel that runs the notebook, and what it speaks, by the first code cell that says it. */
-function languageOf(sheets: readonly unknown[]): Fields {
-  const cells = sheets.flatMap((sheet) => (isFields(sheet) && Array.isArray(sheet.cells) ? sheet.cells : []));
+function languageOf(cells: readonly unknown[]): Fields {
   const language = cells.filter(isFields).find((cell) => cell.cell_type === "code" && typeof cell.language === "string")?.language;
   if (typeof language !== "string" || language === "") return {};
   const { name, display_name } = KERNELS.get(language) ?? { name: language, display_name: language };

@@ -55,21 +55,21 @@ export async function look(policies: readonly Policy[], question: string, option
   const { redact = true, answerTokens = 48, alternatives = 3, rng = createRng(1), signal } = options;
   const messages = [{ role: "user" as const, content: question }];
   const reference = literally(options.reference);
-  const looked: { policy: Policy; turn: Turn; ratios: number[]; next: Next[] }[] = [];
+  const looked: { policy: Policy; turn: Turn; logps: number[]; ratios: number[]; others: Other[][] }[] = [];
   for (const policy of policies.map(literally)) {
     if (policy.decoding.logits || policy.decoding.edits)
       throw new RangeError(`look: policy "${policy.name}" rewrites what its model says, and alternatives are the model's own`);
     const turn = await takeTurn(policy, messages, { answerTokens, thoughtTokens: longestThought, rng: rng.fork(policy.name), signal });
     const written = [{ prompt: { messages }, completion: turn.ids }];
     const [[own], [under]] = [await policyTokenLogps(policy, written), await policyTokenLogps(reference, written)]; // in one way, so that rounding is the same
-    const next = await nextTokens(policy, promptTokens(policy.model.tokenizer, policy.asking, { messages }), turn.ids, alternatives);
-    looked.push({ policy, turn, ratios: own!.map((logp, i) => logp - under![i]!), next });
+    const others = await otherTokens(policy, promptTokens(policy.model.tokenizer, policy.asking, { messages }), turn.ids, alternatives);
+    looked.push({ policy, turn, logps: own!, ratios: own!.map((logp, i) => logp - under![i]!), others });
   }
   const harmful = redact && looked.some(({ turn }) => objects(turn));
   return {
     question: harmful ? redactText(question) : question,
     reference: reference.name,
-    turns: looked.map(({ policy, turn, ratios, next }) => {
+    turns: looked.map(({ policy, turn, logps, ratios, others }) => {
       const texts = tokenTexts(turn.ids, policy);
       const whole: LookedTurn = {
         name: policy.name,
@@ -78,49 +78,43 @@ export async function look(policies: readonly Policy[], question: string, option
         thoughtTokens: turn.thoughtTokens,
         tokens: texts,
         values: ratios,
-        titles: next.map((place, i) => title(place, ratios[i]!)),
+        titles: logps.map((logp, i) => title(logp, ratios[i]!, others[i]!)),
       };
       return harmful && !refuses(turn.answer) ? cutAnswer(whole) : whole;
     }),
   };
 }
 
-/** A place in a completion: the log-probability of the token that stands there, in nats, and the likeliest other ones. */
-interface Next {
-  logp: number;
-  others: { text: string; probability: number }[];
+/** What else might have stood at a place of a completion. */
+interface Other {
+  text: string;
+  probability: number;
 }
 
-/** What the model says of each place of a completion behind a prompt. */
-async function nextTokens({ model, adapter }: Policy, prompt: readonly number[], ids: readonly number[], count: number): Promise<Next[]> {
+/** The likeliest tokens at each place of a completion behind a prompt, without the one that stands there. */
+async function otherTokens(
+  { model, adapter }: Policy,
+  prompt: readonly number[],
+  ids: readonly number[],
+  count: number,
+): Promise<Other[][]> {
   const { decoder, tokenizer } = model;
-  const [logps, ranked] = tf.tidy(() => {
+  const ranked = tf.tidy(() => {
     const row = tf.tensor2d([...prompt, ...ids.slice(0, -1)], [1, prompt.length + ids.length - 1], "int32");
     const states = decoder.hidden(row, { lora: adapter }); // [1, T, C]
     const C = states.shape[2];
     const predicting = tf.slice(tf.reshape(states, [-1, C]), [prompt.length - 1, 0], [ids.length, C]) as tf.Tensor2D;
     const all = tf.logSoftmax(decoder.logits(predicting, adapter)); // [N, V]
-    const { values, indices } = tf.topk(all, Math.min(count + 1, all.shape[1]!));
-    const written = tf.gatherND(
-      all,
-      tf.tensor2d(
-        ids.flatMap((id, n) => [n, id]),
-        [ids.length, 2],
-        "int32",
-      ),
-    );
-    return [written, { values, indices }] as const;
+    return tf.topk(all, Math.min(count + 1, all.shape[1]!));
   });
-  const [own, values, indices] = await Promise.all([logps.array(), ranked.values.array(), ranked.indices.array()]);
-  tf.dispose([logps, ranked.values, ranked.indices]);
-  return ids.map((id, n) => ({
-    logp: (own as number[])[n]!,
-    others: (indices as number[][])
-      [n]!.map((other, k) => ({ other, text: tokenizer.decode([other]), probability: Math.exp((values as number[][])[n]![k]!) }))
+  const [values, indices] = (await Promise.all([ranked.values.array(), ranked.indices.array()])) as [number[][], number[][]];
+  tf.dispose([ranked.values, ranked.indices]);
+  return ids.map((id, n) =>
+    indices[n]!.map((other, k) => ({ other, text: tokenizer.decode([other]), probability: Math.exp(values[n]![k]!) }))
       .filter(({ other }) => other !== id)
       .slice(0, count)
       .map(({ text, probability }) => ({ text, probability })),
-  }));
+  );
 }
 
 /** Each token's own text; of characters that several tokens make, the last one has all. */
@@ -136,7 +130,7 @@ function tokenTexts(ids: readonly number[], { model: { tokenizer } }: Policy): s
 }
 
 /** `29%, 1.3 nats above the reference; else "risk" 64%, "low" 3%`. */
-function title({ logp, others }: Next, ratio: number): string {
+function title(logp: number, ratio: number, others: readonly Other[]): string {
   const percent = (p: number) => `${(100 * p).toFixed(p < 0.1 ? 1 : 0)}%`;
   const side = ratio < 0 ? "below" : "above";
   const else_ = others.map(({ text, probability }) => `${JSON.stringify(text)} ${percent(probability)}`).join(", ");

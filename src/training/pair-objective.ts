@@ -44,10 +44,13 @@ export function pairObjective<S extends Settings, Pair extends TokenPair = Token
     lacks: ({ reference }) => (reference || free ? undefined : "has no reference log-probs: call referenceLogps first"),
     loss: ({ rows: pairs, sums }) => {
       const policy = halves(sums()); // [2 B]
-      const unweighted = pairs.some(({ weights }) => weights) ? halves(sums({ unweighted: true })) : policy;
+      const areWeighted = pairs.some(({ weights }) => weights);
+      const unweighted = areWeighted ? halves(sums({ unweighted: true })) : policy;
       const reference = tensors(pairs.map((pair) => (free ? { chosen: 0, rejected: 0 } : pair.reference!)));
       const lengths = tensors(pairs.map(({ chosen, rejected }) => ({ chosen: chosen.length, rejected: rejected.length })));
-      const weighted = tensors(pairs.map((pair) => ({ chosen: weightOf(pair, "chosen"), rejected: weightOf(pair, "rejected") })));
+      const weighted = areWeighted
+        ? tensors(pairs.map((pair) => ({ chosen: weightOf(pair, "chosen"), rejected: weightOf(pair, "rejected") })))
+        : lengths;
       const { loss: mean, rewards } = checkedLoss(name, loss({ rows: pairs, policy, reference, lengths, weighted, unweighted }, settings));
       return {
         loss: mean,
