@@ -39,7 +39,10 @@ function simpler(element: Element): Element {
   const radius = attributes.map((attribute) => DISC.exec(attribute)?.[1]).find(Boolean);
   const place = attributes.map((attribute) => PLACE.exec(attribute)).find(Boolean);
   if (tag !== "path" || !radius || !place) return element;
-  const others = attributes.filter((attribute) => !/^(?:d|transform)=/.test(attribute));
+  const filledOnly = !attributes.some((attribute) => /^(?:stroke|fill-opacity)=/.test(attribute)); // then its fill's opacity says the same, and a group can say it for all
+  const others = attributes
+    .filter((attribute) => !/^(?:d|transform)=/.test(attribute))
+    .map((attribute) => (filledOnly ? attribute.replace(/^opacity=/, "fill-opacity=") : attribute));
   return Object.assign(element, { tag: "circle", attributes: [`cx="${place[1]}"`, `cy="${place[2]}"`, `r="${radius}"`, ...others] });
 }
 

@@ -58,10 +58,10 @@ export async function groupMembers(
 export const numbersOf = ({ members }: Pick<Group, "members">, label: string): number[] =>
   members.flatMap(({ values, status }) => (status === "done" ? (values.get(label)?.number ?? []) : []));
 
-/** Rows of the table of groups, its head first: what is held, then mean, deviation and interval of each number. */
-export function groupRows({ held, groups }: Grouping): string[][] {
+/** Rows of the table of groups, its head first: what is held, then mean, deviation and interval of each number among `named`. */
+export function groupRows({ held, groups }: Grouping, named: readonly string[]): string[][] {
   const several = new Set(groups.map(({ path }) => path)).size > 1;
-  const labels = [...new Set(groups.flatMap(({ values }) => [...values.keys()]))];
+  const labels = named.filter((label) => groups.some(({ values }) => values.has(label)));
   const head = [...held.map(({ name }) => name), ...(several ? ["notebook"] : []), ...labels];
   const words = labels.map((label) => spreadsInWords(groups.map(({ values }) => values.get(label))));
   const rows = groups.map(({ path, held: values }, row) => [

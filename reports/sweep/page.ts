@@ -9,8 +9,8 @@ import { type Grouping, groupMembers, groupRows } from "./groups.js";
 import type { Member } from "./member.js";
 
 /**
- * The page of a sweep: a row per run, with its parameters, how it ended, what it shared and the numbers that its cells have named; where there are groups, mean and spread of
- * each number in each; then a figure per number.
+ * The page of a sweep: a row per run, with its parameters, how it ended, what it shared and the numbers that its cells have named; a sentence with those that are the same in all;
+ * where there are groups, mean and spread of each number in each; then a figure per number.
  * @param told.fixed parameters that all members have
  * @param told.groupBy see `groupMembers`
  */
@@ -30,7 +30,9 @@ export async function sweepHTML(
 <p class="made">${escapeHTML([counts.join(" · "), ...others].join(" · "))}</p></header>`;
   const grouping = await groupMembers(members, axes, groupBy);
   const figures = grouping ? await groupFigures(grouping) : await sweepFigures(members, axes);
-  const parts = [header, table(members, axes), ...(grouping ? [groupTable(grouping)] : []), ...figures];
+  const { differing, same } = namedLabels(members);
+  const groups = grouping && differing.length > 0 ? [groupTable(grouping, differing)] : [];
+  const parts = [header, table(members, axes, differing), ...sameInAll(members, same), ...groups, ...figures];
   return pageHTML(title, `<main id="content" class="sweep">\n${parts.join("\n")}\n</main>`);
 }
 
@@ -40,9 +42,27 @@ interface Column {
   cell(member: Member): string;
 }
 
-function table(members: readonly Member[], axes: readonly Axis[]): string {
+/** The labels of what runs have named, in their order: those that differ between runs, and those of one value that each run has named. Of a single run all count as differing. */
+function namedLabels(members: readonly Member[]): { differing: string[]; same: string[] } {
+  const named = members.map(({ values }) => values).filter(({ size }) => size > 0);
+  const labels = [...new Set(named.flatMap((values) => [...values.keys()]))];
+  const isSame = (label: string) => {
+    const found = named.map((values) => values.get(label));
+    return found.length > 1 && !found.includes(undefined) && new Set(found.map((value) => value!.number ?? value!.text)).size === 1;
+  };
+  return { differing: labels.filter((label) => !isSame(label)), same: labels.filter(isSame) };
+}
+
+/** A paragraph that says what no run has changed: constants of the notebook, or numbers that the swept parameters do not reach. */
+function sameInAll(members: readonly Member[], labels: readonly string[]): string[] {
+  if (labels.length === 0) return [];
+  const { values } = members.find((member) => member.values.has(labels[0]!))!;
+  const words = labels.map((label) => `<code>${escapeHTML(label)}</code> ${escapeHTML(values.get(label)!.text)}`);
+  return [`<p>The same in all runs: ${words.join(", ")}.</p>`];
+}
+
+function table(members: readonly Member[], axes: readonly Axis[], labels: readonly string[]): string {
   const several = new Set(members.map(({ path }) => path)).size > 1;
-  const labels = [...new Set(members.flatMap(({ values }) => [...values.keys()]))];
   const branches = members.some(({ run }) => run !== undefined);
   const columns: Column[] = [
     ...axes.map(({ name, values }) => ({
@@ -69,8 +89,8 @@ function table(members: readonly Member[], axes: readonly Axis[]): string {
 }
 
 /** Mean, sample standard deviation and interval of each number in each group. */
-function groupTable(grouping: Grouping): string {
-  const [head, ...rows] = groupRows(grouping);
+function groupTable(grouping: Grouping, labels: readonly string[]): string {
+  const [head, ...rows] = groupRows(grouping, labels);
   const over = grouping.over.join(", ");
   const caption = `Mean over ${over} ± sample standard deviation [95% t-interval of the mean], and n, the number of runs. The interval says how far other ${over === "seed" ? "seeds" : "values"} would move the mean; with two or three runs it is wide.`;
   const cells = rows.map((row) => `<tr>${row.map((text) => `<td>${escapeHTML(text)}</td>`).join("")}</tr>`);

@@ -19,6 +19,18 @@ test("Vega's disc is a circle", () => {
   );
 });
 
+test("discs of one colour say once how transparent they are; those with an outline keep that of the whole", () => {
+  const disc = (x: number, more: string) =>
+    `<path transform="translate(${x},2)" d="M3,0A3,3,0,1,1,-3,0A3,3,0,1,1,3,0" fill="red" ${more}></path>`;
+  const circle = (x: number, more = "") => `<circle cx="${x}" cy="2" r="3"${more}/>`;
+  expect(compactSVG([1, 2, 3].map((x) => disc(x, 'opacity="0.35"')).join(""))).toBe(
+    `<g fill-opacity="0.35" fill="red">${[1, 2, 3].map((x) => circle(x)).join("")}</g>`,
+  );
+  expect(compactSVG([1, 2, 3].map((x) => disc(x, 'stroke="blue" opacity="0.35"')).join(""))).toBe(
+    `<g fill="red" stroke="blue">${[1, 2, 3].map((x) => circle(x, ' opacity="0.35"')).join("")}</g>`,
+  );
+});
+
 test("parts of texts, gradients and clip paths get no group, and texts keep their words", () => {
   for (const svg of [
     '<text>a <tspan fill="red" font-size="12px">b</tspan><tspan fill="red" font-size="12px">c</tspan> &lt;d</text>',

@@ -62,12 +62,13 @@ test("a sweep runs every combination, shows them beside each other, and goes on 
   const rows = [...page.matchAll(/<tr>(.*?)<\/tr>/g)].map(([, row]) =>
     [...row!.matchAll(/<t[hd][^>]*>(.*?)<\/t[hd]>/g)].map(([, cell]) => cell!.replace(/<[^>]*>/g, "")),
   );
-  expect(rows[0]).toEqual(["beta", "status", "time", "val-margin", "val-loss"]);
-  expect(rows.slice(1).map(([beta, state, , margin, loss]) => [beta, state, margin, loss])).toEqual([
-    ["0.05", "done", "0.5", "ipo"],
-    ["0.1", "done", "1.0", "ipo"],
-    ["0.5", "failed: cell 4: Error: too &lt;large&gt;", "5.0", "ipo"],
+  expect(rows[0]).toEqual(["beta", "status", "time", "val-margin"]);
+  expect(rows.slice(1).map(([beta, state, , margin]) => [beta, state, margin])).toEqual([
+    ["0.05", "done", "0.5"],
+    ["0.1", "done", "1.0"],
+    ["0.5", "failed: cell 4: Error: too &lt;large&gt;", "5.0"],
   ]);
+  expect(page).toContain("<p>The same in all runs: <code>val-loss</code> ipo.</p>");
   expect(page).toContain('<a href="nb.beta%3D0.05.html" aria-label="Report of beta = 0.05">');
   expect(page).toContain("<svg");
   expect(page).toContain("loss = &quot;ipo&quot;");

@@ -50,7 +50,7 @@ export function trainingCurves(metrics: readonly string[], options: { rows?: rea
       {
         transform: [{ filter: `datum.steps >= ${SMOOTHED_FROM}` }],
         mark: { type: "point", filled: true, size: 6, opacity: 0.35 },
-        encoding: { x: place, ...height("value"), ...color },
+        encoding: { x: place, ...height("value"), ...color, ...(many && { order: { field: "metric", type: "nominal" } }) }, // a metric's points stand together in the file
       },
       {
         transform: [{ filter: `datum.last === 1 || datum.steps <= ${MARKED_STEPS}` }],
