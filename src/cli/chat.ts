@@ -58,9 +58,9 @@ async function chat(options: ChatOptions): Promise<void> {
   await talk(conversation(policies, { ...options, thoughtTokens: longestThought, retryTemperature }), options.redact);
 }
 
-/** Reads lines, questions and commands, until they end. Where standard input is no terminal, neither a prompt nor progress is written. */
+/** Reads what is entered, questions and commands, until it ends. Where standard input is no terminal, neither a prompt nor progress is written. */
 async function talk(conversation: Conversation, redact: boolean): Promise<void> {
-  const { turnLines } = await import("./chat-lines.js");
+  const [{ turnLines }, { entered }] = await Promise.all([import("./chat-lines.js"), import("./entered.js")]);
   const terminal = process.stdin.isTTY === true && process.stdout.isTTY === true;
   const lines = createInterface({ input: process.stdin, output: terminal ? process.stdout : undefined, terminal, prompt: "> " });
   const say = (text: string) => void process.stdout.write(`${terminal ? "\r\x1b[K" : ""}${text}\n`);
@@ -104,9 +104,9 @@ async function talk(conversation: Conversation, redact: boolean): Promise<void> 
     "/quit": () => lines.close(),
   };
   lines.prompt();
-  for await (const line of lines) {
-    const said = line.trim();
-    const [command] = said.split(" ", 1) as [string];
+  for await (const text of entered(lines, terminal ? { input: process.stdin, output: process.stdout } : undefined)) {
+    const said = text.trim();
+    const [command] = said.split(/\s/, 1) as [string];
     const act = Object.hasOwn(commands, command) ? commands[command] : undefined;
     if (act) await act(said.slice(command.length).trim());
     else if (command.startsWith("/")) say(`there is no ${command}: /help says what there is`);

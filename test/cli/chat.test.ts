@@ -184,7 +184,11 @@ until(r"help says[^>]*> ")
 say("Hello"); until(r"\\[base\\][\\s\\S]*per second[\\s\\S]*> ")
 say("/nothing"); until("there is no /nothing")
 say("/system Be brief."); until("the system turn is set")
+os.write(fd, b"\\x1b[200~/system Be brief.\\nBe kind.\\x1b[201~\\n"); until("the system turn is set")
 os.write(fd, b"\\x04")
+try:
+    while True: print(os.read(fd, 65536).decode(errors="replace"), end="")
+except OSError: pass
 print("exit", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 `;
     writeFileSync(path("talk.py"), program);
@@ -192,6 +196,7 @@ print("exit", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     const { stdout, stderr } = spawnSync("python3", [path("talk.py"), ...words], { encoding: "utf8", timeout: 110_000 });
     expect(stderr).toBe("");
     expect(stdout).toContain("base of ");
+    expect(stdout.match(/per second/g)).toHaveLength(1); // what was pasted is one command, and its second line no question
     expect(stdout.trim()).toMatch(/exit 0$/);
   } finally {
     remove();
