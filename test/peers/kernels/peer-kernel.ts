@@ -42,6 +42,11 @@ export class PeerKernel extends KernelClient {
     super({ words: about.words, env: about.env, detached: true, patience: 2 * PATIENCE });
   }
 
+  /** @throws Lack where it has not answered in a minute */
+  override start(): Promise<void> {
+    return within(PATIENCE, super.start(), "it does not start");
+  }
+
   /** Runs a cell that has to succeed. @throws Lack where it does not */
   async ok(code: string): Promise<Answer> {
     const answer = await within(PATIENCE, this.whileItLives(this.run(code)), "a cell has no end");
