@@ -3,58 +3,11 @@ import { expect, test } from "vitest";
 import * as zmq from "zeromq";
 import { endpoint } from "../../kernel/wire/messages.js";
 import { failed, KernelClient, result, useKernel } from "./client.js";
+import { debugging } from "./debugging.js";
 
 const kernel = useKernel();
 const { run } = kernel;
-let seq = 0;
-
-/** Sends a request of the debugger's protocol. @returns its response, whole */
-async function ask(command: string, args: object = {}, on = kernel) {
-  return (await on.ask("control", "debug_request", { type: "request", seq: ++seq, command, arguments: args })).content;
-}
-
-/** The body of a request that must go well. */
-async function body(command: string, args: object = {}, on = kernel) {
-  const answer = await ask(command, args, on);
-  if (!answer.success) throw new Error(`${command}: ${answer.message}`);
-  return answer.body;
-}
-
-async function start(on = kernel): Promise<void> {
-  await body("initialize", { clientID: "test" }, on);
-  await body("attach", {}, on);
-}
-
-/** Sets breakpoints in the lines of a cell. */
-async function stopAt(code: string, lines: number[], on = kernel) {
-  const { sourcePath } = await body("dumpCell", { code }, on);
-  const { breakpoints } = await body("setBreakpoints", { source: { path: sourcePath }, breakpoints: lines.map((line) => ({ line })) }, on);
-  await body("configurationDone", {}, on);
-  return { path: sourcePath, breakpoints };
-}
-
-/** Waits for the next event of a kind that has not been waited for. */
-const seen = new Set<unknown>();
-async function next(name: string, on = kernel) {
-  const message = await on.until((m) => m.header.msg_type === "debug_event" && m.content.event === name && !seen.has(m));
-  seen.add(message);
-  return message.content.body;
-}
-
-const frames = async (on = kernel) => (await body("stackTrace", { threadId: 1 }, on)).stackFrames;
-
-/** The variables of a frame's scope, by name. */
-// biome-ignore lint/suspicious/noExplicitAny: the shapes are the protocol's
-async function variables(frameId: number, scope = "Locals", on = kernel): Promise<Record<string, any>> {
-  const { scopes } = await body("scopes", { frameId }, on);
-  const { variablesReference } = scopes.find((found: { name: string }) => found.name === scope);
-  return byName((await body("variables", { variablesReference }, on)).variables);
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: as above
-const byName = (list: { name: string }[]): Record<string, any> => Object.fromEntries(list.map((variable) => [variable.name, variable]));
-
-const globals = async () => byName((await body("inspectVariables")).variables);
+const { ask, body, start, stopAt, next, frames, variables, globals } = debugging(kernel);
 
 test("debugInfo says how cells are named, before anything is started; what is not known is named", async () => {
   const { content } = await kernel.ask("control", "kernel_info_request", {});
@@ -69,9 +22,10 @@ test("debugInfo says how cells are named, before anything is started; what is no
     richRendering: true,
     copyToGlobals: true,
   });
+  const { request_seq } = await ask("debugInfo");
   expect(await ask("fly")).toMatchObject({
     type: "response",
-    request_seq: seq,
+    request_seq: request_seq + 1,
     command: "fly",
     success: false,
     message: expect.stringContaining('"fly"'),
@@ -86,110 +40,6 @@ test("a response stands between busy and idle, as every reply on control", async
   await kernel.until((m) => m.parentHeader.msg_id === header.msg_id && m.content.execution_state === "idle");
   const states = kernel.iopub.filter((m) => m.parentHeader.msg_id === header.msg_id).map((m) => m.content.execution_state);
   expect(states).toEqual(["busy", "idle"]);
-});
-
-test("the variable view needs no debugging session: names of cells only, with types and sizes", async () => {
-  await run(`import * as tf from "@tensorflow/tfjs"; import { DataFrame, Series } from "danfojs-node";
-    let touched = 0;
-    class Point { constructor(public x: number, public y: number) {} get norm() { touched++; return Math.hypot(this.x, this.y); } }
-    const count = 3, big = 10n, word = "it's", yes = true, nothing = null, list = [1, 2, 3], typed = new Float32Array(4), point = new Point(3, 4);
-    const map = new Map([["a", { deep: 1 }]]), set = new Set([1]), tagged = { get [Symbol.toStringTag]() { touched++; return "T"; }, get loud() { touched++; return 1; } };
-    const trap = new Proxy({}, { get() { touched++; return 1; }, ownKeys() { touched++; return []; }, getPrototypeOf() { touched++; return null; } });
-    const weights = tf.ones([2, 3]), frame = new DataFrame([[1, "a"], [2, "b"], [3, "c"]], { columns: ["n", "s"] }), series = new Series([1, 2]);
-    const model = tf.sequential({ layers: [tf.layers.dense({ units: 4, inputShape: [3] }), tf.layers.dense({ units: 1 })] });
-    function twice(n: number) { return 2 * n; }`);
-  const all = await globals();
-  const types = Object.fromEntries(Object.entries(all).map(([name, { type }]) => [name, type]));
-  expect(types).toMatchObject({
-    count: "number",
-    big: "bigint",
-    word: "string",
-    yes: "boolean",
-    nothing: "null",
-    list: "Array(3)",
-    typed: "Float32Array(4)",
-    point: "Point",
-    map: "Map(1)",
-    set: "Set(1)",
-    tagged: "Object",
-    trap: "Proxy",
-    weights: "Tensor float32 [2, 3]",
-    frame: "DataFrame [3, 2]",
-    series: "Series [2]",
-    Point: "class Point",
-    twice: "Function",
-    tf: "Module",
-    model: "Sequential",
-  });
-  expect(Object.keys(all).filter((name) => /^(process|require|prompt|fetch|_tfengine|console)$/.test(name))).toEqual([]);
-  expect(all.count).toMatchObject({ value: "3", evaluateName: "count", variablesReference: 0 });
-  expect([all.word.value, all.big.value, all.list.value, all.point.value]).toEqual([
-    "'it\\'s'",
-    "10n",
-    "[1, 2, 3]",
-    "Point { x: 3, y: 4 }",
-  ]);
-  expect(all.weights.value).toBe("24 bytes on tensorflow");
-  expect(all.model.value).toBe("2 layers, 21 parameters"); // 3 * 4 + 4, 4 * 1 + 1
-  const inside = async ({ variablesReference }: { variablesReference: number }) =>
-    byName((await body("variables", { variablesReference })).variables);
-  expect((await inside(all.weights)).device).toMatchObject({ type: "string", value: "'tensorflow'" });
-  expect((await inside(all.frame)).n).toMatchObject({ type: "Array(3)", value: "[1, 2, 3]" });
-  expect((await inside(all.point)).x).toMatchObject({ value: "3", evaluateName: "point.x" });
-  expect((await inside(all.map))["'a'"]).toMatchObject({ value: "{ deep: 1 }" });
-  expect((await inside(all.tagged)).loud).toMatchObject({ value: "[Getter]" });
-  expect(result(await run("touched"))).toBe("0");
-});
-
-test("long arrays open in pieces, and page by page for those who ask", async () => {
-  await run("const long = Array.from({ length: 25_000 }, (_, i) => i * i);");
-  const { long } = await globals();
-  expect(long).toMatchObject({ type: "Array(25000)", indexedVariables: 25_000 });
-  const { variablesReference } = long;
-  const page = await body("variables", { variablesReference, filter: "indexed", start: 20_000, count: 3 });
-  expect(page.variables.map(({ name, value, evaluateName }: Record<string, string>) => [name, value, evaluateName])).toEqual([
-    ["20000", "400000000", "long[20000]"],
-    ["20001", "400040001", "long[20001]"],
-    ["20002", "400080004", "long[20002]"],
-  ]);
-  const pieces = (await body("variables", { variablesReference })).variables;
-  expect([pieces.length, pieces[1].name]).toEqual([3, "[10000 … 19999]"]);
-  const smaller = (await body("variables", { variablesReference: pieces[1].variablesReference })).variables;
-  expect([smaller.length, smaller[99].name]).toEqual([100, "[19900 … 19999]"]);
-  const items = (await body("variables", { variablesReference: smaller[99].variablesReference })).variables;
-  expect([items.length, items[99]]).toEqual([100, expect.objectContaining({ name: "19999", value: "399960001" })]);
-});
-
-test("variables are shown while a cell runs, waiting or not, and nothing of the reader's runs for it", async () => {
-  const cell = kernel.begin("let turns = 0; console.log('on'); while (turns >= 0) turns++;");
-  await kernel.output(cell);
-  const values: number[] = [];
-  for (let i = 0; i < 3; i++) {
-    values.push(Number((await globals()).turns.value));
-    await sleep(100);
-  }
-  expect(values[2]).toBeGreaterThan(values[0]!);
-  expect((await body("richInspectVariables", { variableName: "list" })).data).toEqual({ "text/plain": "Array(3) [1, 2, 3]" });
-  await kernel.ask("control", "interrupt_request", {});
-  expect(failed(await cell.done).ename).toBe("KeyboardInterrupt");
-  const waiting = kernel.begin("let ticks = 5; console.log('on'); await new Promise((r) => setTimeout(r, 1000)); ticks = 6;");
-  await kernel.output(waiting);
-  expect((await globals()).ticks.value).toBe("5");
-  await waiting.done;
-  expect((await globals()).ticks.value).toBe("6");
-});
-
-test("a variable is shown as display shows it", async () => {
-  const { data } = await body("richInspectVariables", { variableName: "frame" });
-  expect(data["text/html"]).toContain("<td>b</td>");
-  expect((await body("richInspectVariables", { variableName: "weights" })).data["text/plain"]).toMatch(
-    /^Tensor float32 \[2, 3\] on tensorflow/,
-  );
-  expect(await ask("richInspectVariables", { variableName: "nowhere" })).toMatchObject({
-    success: false,
-    message: expect.stringContaining("nowhere"),
-  });
-  expect(await ask("richInspectVariables", { variableName: "run()" })).toMatchObject({ success: false });
 });
 
 const LOOP = `interface Row { name: string; size: number }

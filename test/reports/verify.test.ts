@@ -1,5 +1,4 @@
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -279,53 +278,6 @@ test("other code or packages are a difference, another machine is none", async (
     "differs lockfile: package-lock.json",
   ]);
   expect(holds(await verify(project.report))).toBe(false);
-});
-
-test("a changed character anywhere in a report is told", () => {
-  const html = readFileSync(made.report, "utf8");
-  const file = join(realpathSync(mkdtempSync(join(tmpdir(), "erpo-test-"))), "nb.html");
-  fc.assert(
-    fc.property(fc.nat(html.length - 1), fc.constantFrom("x", "0", " ", '"'), (at, character) => {
-      fc.pre(html[at] !== character);
-      writeFileSync(file, html.slice(0, at) + character + html.slice(at + 1));
-      let intact = false;
-      try {
-        intact = readReport(file).intact;
-      } catch (error) {
-        expect((error as Error).message).toMatch(/^\S+nb\.html: [^\n]+$/);
-      }
-      expect(intact).toBe(false);
-    }),
-    { numRuns: 300 },
-  );
-});
-
-test.each<[string, (html: string) => string, string]>([
-  ["changed JSON", (html) => html.replace('"seed": 3', '"seed": 4'), "its provenance was changed after the report was written"],
-  [
-    "no JSON",
-    (html) => html.replace(/(data-sha256="[0-9a-f]{64}">)[^<]*/, "$1"),
-    "its provenance was changed after the report was written",
-  ],
-  ["no seal", (html) => html.replace(/data-sha256="[0-9a-f]{64}"/, 'data-sha256=""'), "its provenance is damaged"],
-  ["another page", () => "<!DOCTYPE html><p>provenance-json</p>", "not a report of a notebook by `erpo report`"],
-])("%s ends in one line", (_, change, message) => {
-  const { report } = copy();
-  edit(report, change);
-  expect(() => readReport(report)).toThrow(`${report}: ${message}`);
-});
-
-test("JSON that was changed together with its seal still cannot make the check fail otherwise than in one line", () => {
-  const { report } = copy();
-  const forge = (json: string) =>
-    writeFileSync(
-      report,
-      `<pre id="provenance-json" tabindex="0" data-sha256="${createHash("sha256").update(json).digest("hex")}">${json}</pre>`,
-    );
-  for (const json of ["null", "[]", '{"format":1}', '{"format":1,"page_sha256":"","notebook":{"file":3}}', "nonsense"]) {
-    forge(json);
-    expect(() => readReport(report)).toThrow(/its provenance has a form that this version of erpo does not know/);
-  }
 });
 
 test("the command: a table or JSON, and the exit code", async () => {
