@@ -1,3 +1,5 @@
+import { isAlive } from "../../src/setup/alive.js";
+
 /**
  * The process groups that children of this process lead, as those do that are started `detached`. What a leader leaves in its group when it
  * ends has another parent by then, and is known by the group alone.
@@ -11,29 +13,19 @@ export class ProcessGroups {
   }
 
   ended(pid: number): void {
-    if (exists(-pid)) this.leaders.set(pid, { ended: true });
+    if (isAlive(-pid)) this.leaders.set(pid, { ended: true });
     else this.leaders.delete(pid);
   }
 
   /** Sends a signal to every process of the groups. */
   signal(signal: NodeJS.Signals): void {
     for (const [pid, { ended }] of this.leaders) {
-      if (ended && exists(pid)) continue; // a number is given again once its group is gone: that process is another's
+      if (ended && isAlive(pid)) continue; // a number is given again once its group is gone: that process is another's
       try {
         process.kill(-pid, signal);
       } catch {
         // it leads no group, or its group is gone
       }
     }
-  }
-}
-
-/** @param pid a process, or a group where it is negative */
-function exists(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

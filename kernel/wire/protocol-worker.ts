@@ -1,6 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { rmSync } from "node:fs";
-import { dirname } from "node:path";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import * as zmq from "zeromq";
 import type { Debugger } from "../debugger/debugger.js";
@@ -14,6 +12,7 @@ import { ProcessGroups } from "./process-groups.js";
 import { signalChildren } from "./process-tree.js";
 import { type Job, patience, RequestQueue, type Step } from "./request-queue.js";
 import { taken } from "./room.js";
+import { endWithServer } from "./server-watch.js";
 import { StreamBuffer } from "./stream-buffer.js";
 
 /**
@@ -316,13 +315,4 @@ void serve(stdin, answered);
 void beat();
 void welcome();
 
-const parentProcess = Number(process.env.JPY_PARENT_PID);
-if (parentProcess > 1) {
-  const born = process.ppid;
-  setInterval(() => {
-    if (process.ppid === born) return;
-    const place = dirname(connectionFile); // whoever started this kernel is gone; where it was erpo, its folder is nobody's now
-    if (process.env.ERPO_FILE_TRACE && dirname(process.env.ERPO_FILE_TRACE) === place) rmSync(place, { recursive: true, force: true });
-    process.kill(process.pid, "SIGKILL");
-  }, 1000).unref();
-}
+endWithServer(connectionFile);

@@ -1,5 +1,6 @@
 import { closeSync, existsSync, fchmodSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { isAlive } from "./alive.js";
 import { makeFolders, unwritable } from "./folders.js";
 import { behindLinks, isStandardOutput, isStream, openStream, openStreamNow, writeStream, writeStreamNow } from "./streams.js";
 
@@ -129,15 +130,7 @@ async function writeToStream(path: string, chunks: AsyncIterable<string | Uint8A
 export function removeLeftovers(folder: string): void {
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     const pid = /^\..+\.(\d+)\.tmp$/.exec(entry.name)?.[1];
-    if (pid !== undefined && entry.isFile() && !isRunning(Number(pid))) rmSync(join(entry.parentPath, entry.name), { force: true });
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM"; // another user's
+    if (pid !== undefined && entry.isFile() && !isAlive(Number(pid))) rmSync(join(entry.parentPath, entry.name), { force: true });
   }
 }
 

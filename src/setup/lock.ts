@@ -2,6 +2,7 @@ import { closeSync, linkSync, openSync, readdirSync, readFileSync, renameSync, r
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isAlive } from "./alive.js";
 import { writeAll } from "./atomic.js";
 import { cacheError, makeFolder } from "./files.js";
 
@@ -139,14 +140,4 @@ function read(path: string): string | undefined {
 function startOf(pid: number): string | undefined {
   const stat = read(`/proc/${pid}/stat`);
   return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19]; // field 22, the first behind the name being field 3
-}
-
-/** True when a process of this machine runs. */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== "ESRCH";
-  }
 }

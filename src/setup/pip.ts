@@ -1,8 +1,8 @@
 import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { isAlive } from "./alive.js";
 import { execute, firstWorking } from "./execute.js";
 import { inBytes, type Log, makeFolder, needSpace, SetupError, sha256 } from "./files.js";
-import { isAlive } from "./lock.js";
 import { cacheDir } from "./paths.js";
 import type { PinnedWheel } from "./wheels.js";
 

@@ -9,8 +9,8 @@ import type { DecoderConfig } from "../model/config.js";
 import { openRanges, sha256 } from "../model/files.js";
 import type { Lora } from "../model/lora.js";
 import { readSafetensors, writeSafetensors } from "../model/safetensors.js";
+import { isAlive } from "../setup/alive.js";
 import { removeLeftovers, writeAtomic } from "../setup/atomic.js";
-import { isAlive } from "../setup/lock.js";
 import { TrainingError } from "./errors.js";
 import type { AdamWState } from "./optimizer.js";
 

@@ -1,6 +1,6 @@
 // What the parts of `npm run test:faults` share: the command line as a process that may be killed, and the table's rows.
 import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -15,7 +15,7 @@ export function erpo(words, { killAfter, env = {}, cwd = base } = {}) {
     const script = `import { run } from ${JSON.stringify(join(root, "dist/src/cli/main.js"))}; process.exitCode = await run(process.argv.slice(1));`;
     const child = spawn(process.execPath, ["--input-type=module", "-e", script, ...words], {
       cwd,
-      env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: "3", ...env },
+      env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: "3", ERPO_FAULTS: base, ...env },
     });
     let said = "";
     child.stderr.on("data", (data) => (said += data));
@@ -30,6 +30,18 @@ export function erpo(words, { killAfter, env = {}, cwd = base } = {}) {
       killed.abort();
       done({ code, signal, said: said.trim() });
     });
+  });
+}
+
+/** Processes that commands have started and that still run, as far as the system says; a kernel has the command's environment. */
+export function leftBehind() {
+  const running = existsSync("/proc") ? readdirSync("/proc").filter((name) => /^\d+$/.test(name)) : [];
+  return running.filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/environ`, "latin1").includes(`ERPO_FAULTS=${base}`);
+    } catch {
+      return false; // it has ended, or is another user's
+    }
   });
 }
 

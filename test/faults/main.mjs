@@ -3,15 +3,16 @@
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { createRng } from "../../dist/src/backend/random.js";
 import { commands } from "./commands.mjs";
-import { base, erpo, isOneLine, note, run, skip, table, write } from "./common.mjs";
+import { base, erpo, isOneLine, leftBehind, note, run, skip, table, write } from "./common.mjs";
 
 const seed = Number(process.env.ERPO_FAULTS_SEED ?? Date.now() % 100_000);
 const rng = createRng(seed);
 const began = performance.now();
-const left = () => 570_000 - (performance.now() - began); // ms
+const remaining = () => 550_000 - (performance.now() - began); // ms
 let folders = 0;
 const folder = () => {
   const dir = join(base, `f${++folders}`);
@@ -134,7 +135,7 @@ server.close();
 // Kills at random moments, until the time is over: the command again gives the bytes of one that was not killed.
 const longest = 4 * Math.max(...[...whole.values()].map(({ ms }) => ms)); // of a round: kills and the last run
 const rounds = Number(process.env.ERPO_FAULTS_ROUNDS ?? Number.POSITIVE_INFINITY);
-for (let i = 0; i < rounds * commands.length && left() > longest; i++) {
+for (let i = 0; i < rounds * commands.length && remaining() > longest; i++) {
   const command = commands[i % commands.length];
   const since = performance.now();
   const dir = folder();
@@ -144,5 +145,11 @@ for (let i = 0; i < rounds * commands.length && left() > longest; i++) {
   note(`kill -9: ${command.name}`, since, await endsAs(command.name, dir, command));
   rmSync(dir, { recursive: true });
 }
+
+// A kernel ends within seconds of the command that has started it.
+const since = performance.now();
+while (leftBehind().length > 0 && performance.now() - since < 20_000) await sleep(200);
+const left = leftBehind();
+note("kill -9: what was started", since, left.length > 0 ? `${left.length} processes stay, such as ${left[0]}` : undefined);
 
 end();

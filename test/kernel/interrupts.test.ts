@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -201,6 +202,15 @@ test("a kernel whose server was killed ends too", async () => {
   const deadline = performance.now() + 5000;
   while (lives(pid) && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50));
   expect(lives(pid)).toBe(false);
+  await other.stop();
+});
+
+test("so does one whose server was killed before the kernel could look", async () => {
+  const gone = spawnSync(process.execPath, ["--version"]).pid;
+  const other = new KernelClient({ env: { JPY_PARENT_PID: String(gone) } });
+  await other.spawn();
+  const late = new Promise((resolve) => setTimeout(() => resolve("it lives"), 20_000).unref());
+  expect(await Promise.race([other.exited, late])).toBeNull(); // by SIGKILL
   await other.stop();
 });
 

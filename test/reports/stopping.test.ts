@@ -8,7 +8,7 @@ import { executeNotebook } from "../../reports/execute/execute.js";
 import { progressLine } from "../../reports/execute/progress.js";
 import { readNotebook } from "../../reports/notebook/read.js";
 import type { CodeCell, Output } from "../../reports/notebook/types.js";
-import { isAlive } from "../../src/setup/lock.js";
+import { isAlive } from "../../src/setup/alive.js";
 import { bootstrap } from "./cli.js";
 import { code, writeNotebook } from "./notebooks.js";
 
