@@ -16,6 +16,9 @@ export interface TreeRow {
   taken: boolean;
 }
 
+/** How far before a node, in columns, its edge bends: behind the text of its parent. */
+const BEND = 0.1;
+
 /**
  * A tree that was searched: nodes in columns by depth, coloured by value and sized by visits, with a label above and `value (visits)` below each. The path taken is thick.
  *
@@ -50,22 +53,28 @@ export function searchTree(rows: readonly TreeRow[], options: { columns: readonl
     axis: null,
     scale: { domain: [-0.6, leaves - 0.4], reverse: true, nice: false },
   };
-  const from = { x: { ...x, field: "fromX" }, x2: { field: "x" }, y: { ...y, field: "fromY" }, y2: { field: "y" } };
+  /** What leads to a node: level with its parent, between the lines of that one's text, then across and level with the node. */
+  const edges = (mark: object, of: object[]) =>
+    [
+      ["fromX", "bend", "fromY", "fromY"],
+      ["bend", "bend", "fromY", "y"],
+      ["bend", "x", "y", "y"],
+    ].map(([x1, x2, y1, y2]) => ({
+      transform: [...of, { filter: "datum.x > 0" }, { calculate: `datum.x - ${BEND}`, as: "bend" }],
+      mark: { type: "rule", strokeCap: "round", ...mark },
+      encoding: { x: { ...x, field: x1 }, x2: { field: x2 }, y: { ...y, field: y1 }, y2: { field: y2 } },
+    }));
   const text = (field: string, dy: number, more: object) => ({
     mark: { type: "text", align: "left", dx: 8, dy, fontSize: 11, ...more },
     encoding: { x, y, text: { field, type: "nominal" } },
   });
   return {
-    width: 120 * (depth + 0.85),
+    width: 122 * (depth + 0.85),
     height: 42 * leaves + 10,
     data: { values: rows.map((row) => ({ ...row, seen: `${row.value.toFixed(2)} (${row.visits})` })) },
     layer: [
-      { mark: { type: "rule", strokeWidth: 1, opacity: 0.45 }, encoding: from },
-      {
-        transform: [{ filter: "datum.taken && datum.x > 0" }],
-        mark: { type: "rule", strokeWidth: 4, color: palette[1] },
-        encoding: from,
-      },
+      ...edges({ strokeWidth: 1, color: INK }, []),
+      ...edges({ strokeWidth: 4, color: palette[1] }, [{ filter: "datum.taken" }]),
       {
         mark: { type: "circle", opacity: 1, stroke: INK, strokeWidth: 1 },
         encoding: {
@@ -75,8 +84,8 @@ export function searchTree(rows: readonly TreeRow[], options: { columns: readonl
           color: { field: "value", type: "quantitative", title: "value", scale: { domain, scheme: "viridis" } },
         },
       },
-      text("label", -9, { fontWeight: 700 }),
-      text("seen", 9, {}),
+      text("label", -10, { fontWeight: 700 }),
+      text("seen", 10, {}),
     ],
   };
 }
