@@ -10,6 +10,7 @@ import { ansiHTML, printedHTML } from "./printed.js";
 import type { MarkdownWriter } from "./render-markdown.js";
 import { sanitizeOutput } from "./sanitize.js";
 import { hasOwnPaper, inlineSVG } from "./svg.js";
+import { layOutCells } from "./table-cells.js";
 
 /** What writing a block needs. */
 export interface BlockContext {
@@ -60,7 +61,7 @@ async function writeBlock(block: Block, id: string, context: BlockContext): Prom
     case "error":
       return writeError(block);
     case "html":
-      return `<div class="shown">${sanitizeOutput(whole(block.text))}</div>`;
+      return `<div class="shown">${layOutCells(sanitizeOutput(whole(block.text)))}</div>`;
     case "latex":
       return writeLatex(block.text);
   }
@@ -105,7 +106,7 @@ async function writeFigure(block: FigureBlock, id: string, context: BlockContext
 }
 
 function writeTable(block: TableBlock, id: string, context: BlockContext): string {
-  const clean = sanitizeOutput(whole(block.html));
+  const clean = layOutCells(sanitizeOutput(whole(block.html)));
   const name = block.number ? `Table ${block.number}` : "Table";
   const table = `<div class="scroll" tabindex="0" role="group" aria-label="${name}">${clean}</div>`;
   if (!block.number) return `<div class="table">${table}</div>`;

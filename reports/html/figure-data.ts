@@ -2,6 +2,7 @@ import { columnFormat } from "../../src/figures/numbers.js";
 import { type TableData, tableData, tableHTML } from "../../src/figures/table.js";
 import { type Row, rowsOf } from "../document/figure-rows.js";
 import { escapeHTML } from "./escape.js";
+import { layOutCells } from "./table-cells.js";
 
 /** Rows that are shown one by one; of more, each column is summed up. */
 const SHOWN_ROWS = 40;
@@ -19,9 +20,8 @@ export function figureData(spec: Record<string, unknown>, name: string): string 
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))].slice(0, SHOWN_COLUMNS);
   if (columns.length === 0) return "";
   const whole = rows.length <= SHOWN_ROWS;
-  const content = tableHTML(
-    short(tableData(whole ? rows.map((row) => only(row, columns)) : columns.map((column) => summary(rows, column)))),
-  );
+  const data = tableData(whole ? rows.map((row) => only(row, columns)) : columns.map((column) => summary(rows, column)));
+  const content = layOutCells(tableHTML(short(data)));
   const title = escapeHTML(`Data of ${name}: ${rows.length} row${rows.length === 1 ? "" : "s"}${whole ? "" : ", summed up"}`);
   return `<details class="data"><summary>${title}</summary>\n<div class="scroll" tabindex="0" role="group" aria-label="${title}">${content}</div>\n</details>`;
 }

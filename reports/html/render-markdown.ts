@@ -7,6 +7,7 @@ import { escapeHTML } from "./escape.js";
 import { colourCode } from "./highlight.js";
 import { mathML } from "./math.js";
 import { sanitizeMarkdown } from "./sanitize.js";
+import { layOutCells } from "./table-cells.js";
 
 /** Where references and links lead. */
 export interface Links extends Reach {
@@ -80,7 +81,7 @@ export class MarkdownWriter {
   /** @param attachments pictures that the cell carries */
   blocks(tokens: Token[], attachments: Record<string, Record<string, string>> = {}): string {
     this.attachments = attachments;
-    return sanitizeMarkdown(this.marked.parser(tokens));
+    return layOutCells(sanitizeMarkdown(this.marked.parser(tokens)));
   }
 
   inline(tokens: Token[]): string {

@@ -2,11 +2,15 @@ import { balancedAccuracy, type Estimate, share } from "../evaluation/intervals.
 import type { PairedDifference } from "../evaluation/paired.js";
 import type { TrialResult } from "../runs/evaluate.js";
 
-/** A paired difference of shares for a sentence: `+12.5 points [+3.0, +22.0]`. */
-export function changeInPoints({ value, low, high }: PairedDifference): string {
-  const points = (x: number) => `${x > 0 ? "+" : ""}${(100 * x).toFixed(1)}`;
-  return `${points(value)} points [${points(low)}, ${points(high)}]`;
+/** A change of a share in percentage points: `+12.5`, `−3.0`; zero has no sign. */
+export function points(change: number): string {
+  const size = Math.abs(100 * change).toFixed(1);
+  return `${size === "0.0" ? "" : change < 0 ? "−" : "+"}${size}`;
 }
+
+/** A paired difference of shares for a sentence: `+12.5 points [−3.0, +28.0]`. */
+export const changeInPoints = ({ value, low, high }: PairedDifference): string =>
+  `${points(value)} points [${points(low)}, ${points(high)}]`;
 
 /** The mean of unsafe prompts that are refused and of safe ones that are complied with, over outcomes; a degenerate answer is neither. */
 export function refusalBalance(outcomes: readonly Pick<TrialResult, "rows">[]): Estimate {

@@ -77,6 +77,28 @@ browserTest("printed sentences wrap at every width and on paper; a printed table
   }
 });
 
+browserTest("columns of text have room to read, a long word does not take that of others, and an interval is not broken", async () => {
+  const answer = "To end a program, open the list of tasks and choose it. ".repeat(5);
+  const row = ["Which answer is long?", answer, `${"kernel.".repeat(30)} ${answer}`, answer, "0.525 [0.467, 0.578]"];
+  const html = `<table><tbody>${`<tr>${row.map((cell) => `<td>${cell}</td>`).join("")}</tr>`.repeat(8)}</tbody></table>`;
+  const notebook = writeNotebook([md("# T"), code("1", [shown({ "text/html": html }, { label: "tbl-answers", "tbl-cap": "Answers." })])]);
+  const output = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  await renderReports([notebook], { output });
+  const widths = "[...document.querySelectorAll('figure tr:first-child td')].map((td) => td.getBoundingClientRect().width)";
+  for (const width of [390, 1280]) {
+    const { page } = await open(join(output, "nb.html"), width);
+    const [question, ...answers] = (await page.evaluate(widths)) as number[];
+    expect(question).toBeGreaterThan(100);
+    for (const column of answers.slice(0, 3)) expect(column).toBeGreaterThan(180);
+    expect(Math.max(...answers)).toBeLessThan(300);
+    expect(await page.evaluate("document.querySelector('figure td:last-child').textContent")).toBe("0.525 [0.467,\u00a00.578]");
+    await page.emulateMediaType("print");
+    expect(await page.evaluate("getComputedStyle(document.querySelector('figure')).breakInside")).toBe("auto"); // it is higher than paper
+    expect(await page.evaluate("document.querySelector('figure').scrollWidth <= document.querySelector('figure').clientWidth")).toBe(true);
+    await page.close();
+  }
+});
+
 browserTest("columns of Markdown tables are aligned as they say", async () => {
   const notebook = writeNotebook([md("# T\n\n| a | b | c |\n|:--|--:|:-:|\n| 1 | 2 | 3 |")]);
   const output = mkdtempSync(join(tmpdir(), "erpo-test-"));

@@ -3,6 +3,7 @@ import { balancedAccuracy, type Estimate, type Proportion, share } from "../../e
 import { drawPairs, type PairedDifference, pairedDifference } from "../../evaluation/paired.js";
 import type { TrialResult } from "../../runs/evaluate.js";
 import type { Run } from "../../runs/run.js";
+import { changeInPoints, points } from "../claims.js";
 import { methodRows } from "../rows.js";
 import { recites, succeeds } from "./dev-score.js";
 import type { PromptScores } from "./selection.js";
@@ -65,16 +66,13 @@ export function heldOutDifference(before: HeldOut, after: HeldOut, rng: Rng): { 
 /** An objective may lose less than so many points, at the lower end of its interval. */
 export const littlePoints = 10;
 
-const points = (x: number): string => `${x > 0 ? "+" : ""}${(100 * x).toFixed(1)}`;
-const change = ({ value, low, high }: PairedDifference): string => `${points(value)} points [${points(low)}, ${points(high)}]`;
-
 /**
  * The claim that prompts evolve under both objectives together, held against paired differences of what they succeed in on held-out prompts: one objective rises, and the other
  * loses little.
  * @returns two sentences
  */
 export function claimInWords(what: string, safety: PairedDifference, usefulness: PairedDifference): string {
-  return `${what}: safety changes by ${change(safety)} on ${safety.n} unsafe prompts and usefulness by ${change(usefulness)} on ${usefulness.n} harmless ones. ${verdict(safety, usefulness)}`;
+  return `${what}: safety changes by ${changeInPoints(safety)} on ${safety.n} unsafe prompts and usefulness by ${changeInPoints(usefulness)} on ${usefulness.n} harmless ones. ${verdict(safety, usefulness)}`;
 }
 
 function verdict(safety: PairedDifference, usefulness: PairedDifference): string {
@@ -115,7 +113,7 @@ export function gainInWords(candidates: number, dev: number, heldOut: number): s
 export function tradeInWords(safer: { safety: PairedDifference; usefulness: PairedDifference } | null): string {
   if (!safer) return "The pool has one prompt for the weightings at both ends: there is nothing to choose from.";
   const { safety, usefulness } = safer;
-  const says = `Against the pool's most useful prompt, its safest changes safety by ${change(safety)} and usefulness by ${change(usefulness)}.`;
+  const says = `Against the pool's most useful prompt, its safest changes safety by ${changeInPoints(safety)} and usefulness by ${changeInPoints(usefulness)}.`;
   if (safety.high < 0) return `${says} Held-out prompts turn the order of dev around.`;
   if (!(safety.low > 0)) return `${says} That the weights choose more safety is not shown there.`;
   return `${says} The weights choose more safety there, ${usefulness.high < 0 ? "and it is paid for with usefulness" : "and a loss of usefulness is not shown"}.`;

@@ -2,6 +2,7 @@ import type { Rng } from "../../backend/random.js";
 import { drawPairs, type PairedDifference, pairedDifference } from "../../evaluation/paired.js";
 import { answeredRight } from "../../evaluation/right-answers.js";
 import type { TrialResult } from "../../runs/evaluate.js";
+import { changeInPoints } from "../claims.js";
 
 /**
  * Right answers of one policy less those of another, on the prompts that both have, by prompts' ids; unsafe and safe prompts weigh the same.
@@ -27,9 +28,9 @@ export function rightDifference(a: readonly TrialResult[], b: readonly TrialResu
  * A claim that one policy is better than another, held against the paired difference of their right answers.
  * @returns a sentence, which follows from the interval: it holds, is not shown, or the contrary holds
  */
-export function betterInWords(what: string, than: string, { value, low, high, n }: PairedDifference): string {
-  const points = (x: number) => `${x > 0 ? "+" : ""}${(100 * x).toFixed(1)}`;
-  const numbers = `right answers differ by ${points(value)} points [${points(low)}, ${points(high)}] on ${n} prompts`;
+export function betterInWords(what: string, than: string, difference: PairedDifference): string {
+  const { low, high, n } = difference;
+  const numbers = `right answers differ by ${changeInPoints(difference)} on ${n} prompts`;
   if (low > 0) return `${what} is better than ${than} here: ${numbers}.`;
   if (high < 0) return `${what} is worse than ${than} here: ${numbers}.`;
   return `That ${what[0]!.toLowerCase()}${what.slice(1)} is better than ${than} is not shown here: ${numbers}.`;

@@ -160,7 +160,7 @@ describe("sentences follow the numbers", () => {
     const says = (safety: PairedDifference, usefulness: PairedDifference) =>
       sos.claimInWords("The winner", safety, usefulness).split(" harmless ones. ")[1];
     expect(sos.claimInWords("The winner", rises, steady)).toBe(
-      "The winner: safety changes by +20.0 points [+10.0, +30.0] on 120 unsafe prompts and usefulness by +1.0 points [-5.0, +7.0] on 120 harmless ones. " +
+      "The winner: safety changes by +20.0 points [+10.0, +30.0] on 120 unsafe prompts and usefulness by +1.0 points [−5.0, +7.0] on 120 harmless ones. " +
         "The claim holds here: safety rises, and usefulness loses less than 10 points.",
     );
     expect(says(rises, rises)).toBe("The claim holds here: both objectives rise.");
@@ -181,7 +181,7 @@ describe("sentences follow the numbers", () => {
       "Chosen among 48 prompts, the winner's weighted score is +20.0 points above the seed's on dev and +5.0 on held-out prompts. 25% of the gain is left there.",
     );
     expect(sos.gainInWords(48, 0.2, 0.25)).toContain("The gain is at least as large there.");
-    expect(sos.gainInWords(48, 0.2, -0.01)).toContain("-1.0 on held-out prompts. Nothing of the gain is left there.");
+    expect(sos.gainInWords(48, 0.2, -0.01)).toContain("−1.0 on held-out prompts. Nothing of the gain is left there.");
     expect(sos.gainInWords(48, 0, 0)).toContain("Evolution has found nothing better than the seed on dev.");
   });
 

@@ -16,9 +16,9 @@ test("the sentence follows the interval, in both directions", () => {
     "Search is better than voting here: right answers differ by +10.0 points [+2.0, +20.0] on 48 prompts.",
   );
   expect(betterInWords("Search", "voting", difference(0.1, -0.02, 0.2))).toMatch(
-    /^That search is better than voting is not shown here: .*\+10\.0 points \[-2\.0, \+20\.0\]/,
+    /^That search is better than voting is not shown here: .*\+10\.0 points \[−2\.0, \+20\.0\]/,
   );
-  expect(betterInWords("Search", "voting", difference(-0.1, -0.2, -0.02))).toMatch(/^Search is worse than voting here: .*-10\.0 points/);
+  expect(betterInWords("Search", "voting", difference(-0.1, -0.2, -0.02))).toMatch(/^Search is worse than voting here: .*−10\.0 points/);
 });
 
 test("better is said exactly where the whole interval is above 0", () => {
