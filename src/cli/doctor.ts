@@ -69,7 +69,7 @@ async function timeTable(notebooks: Record<string, NotebookDuration[]>): Promise
 }
 
 async function asTable(diagnosis: Diagnosis): Promise<string> {
-  const { inBytes } = await import("../setup/files.js");
+  const [{ inBytes }, { startCommand }] = await Promise.all([import("../setup/files.js"), import("../setup/paths.js")]);
   const { node, platform, device, gflops, libraries, memory, cache, packages, programs, problems } = diagnosis;
   const rows: [string, string][] = [
     ["Node", `${node} on ${platform}`],
@@ -90,6 +90,6 @@ async function asTable(diagnosis: Diagnosis): Promise<string> {
   const width = Math.max(...rows.map(([name]) => name.length)) + 2;
   const lines = rows.map(([name, text]) => `${name.padEnd(width)}${text}`);
   for (const { what, mend, serious } of problems) lines.push(`${serious ? "missing" : "note"}: ${what}`, `  mend: ${mend}`);
-  lines.push(diagnosis.ok ? "The main job can run: npm start" : "The main job cannot run yet.");
+  lines.push(diagnosis.ok ? `The main job can run: ${startCommand()}` : "The main job cannot run yet.");
   return `${lines.join("\n")}\n`;
 }

@@ -37,10 +37,14 @@ Each result is
 
 async function list(folder: string, { json }: Options): Promise<void> {
   if (!existsSync(folder)) throw new DataError(`${folder}: no such folder`);
-  const [{ listRuns }, { preferenceDefaults }] = await Promise.all([import("../runs/list.js"), import("../methods/erpo/recipe.js")]);
+  const [{ listRuns }, { preferenceDefaults }, { startCommand }] = await Promise.all([
+    import("../runs/list.js"),
+    import("../methods/erpo/recipe.js"),
+    import("../setup/paths.js"),
+  ]);
   const runs = listRuns(resolve(folder), preferenceDefaults, (line) => void process.stderr.write(`erpo: left out: ${line}\n`));
   if (json) process.stdout.write(`${JSON.stringify({ folder: resolve(folder), runs }, null, 2)}\n`);
-  else if (runs.length === 0) process.stdout.write(`${folder}: no runs here: npm start makes one\n`);
+  else if (runs.length === 0) process.stdout.write(`${folder}: no runs here: ${startCommand()} makes one\n`);
   else process.stdout.write(`${alignedLines([head, ...runs.map(row)]).join("\n")}\n`);
 }
 

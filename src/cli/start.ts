@@ -56,12 +56,15 @@ async function runNotebooks(job: Job, options: JobOptions): Promise<{ dir: strin
   const timed: Timed[] = [];
   let current = 0;
   const left = (running: number) => secondsLeft(estimates.slice(current), running, timed, speed.bf16);
+  const allKept = await hasAllResults(job);
+  const folder = relative(process.cwd(), dir) || ".";
 
   const kind = speed.bf16 ? "a processor with BF16 products" : "a device without BF16 products or a GPU, of which less is known";
   say(`${speed.tokensPerSecond.toFixed(0)} tokens per second in training, on ${kind}`);
-  say(`the ${profile.name} profile takes about ${spanInWords(left(0))} here, if nothing else runs`);
-  say(`everything is kept in ${relative(process.cwd(), dir) || "."}: stop at any time, the same command goes on from there`);
-  const runNotebook = await notebookRunner(job, left);
+  if (allKept) say(`${folder} has all results of the ${profile.name} profile: the notebooks read them`);
+  else say(`the ${profile.name} profile takes about ${spanInWords(left(0))} here, if nothing else runs`);
+  say(`everything is kept in ${folder}: stop at any time, the same command goes on from there`);
+  const runNotebook = await notebookRunner(job, allKept ? undefined : left);
   const stopSecond = startSecond?.();
   const notebooks: string[] = [];
   try {
@@ -71,12 +74,18 @@ async function runNotebooks(job: Job, options: JobOptions): Promise<{ dir: strin
       notebooks.push(output);
       if (work.length > 0) timed.push({ estimated: estimates[current]!, took: seconds });
       current++;
-      say(`  ${seconds.toFixed(0)} s${current < planned.length ? `; ${spanInWords(left(0))} left` : ""}`);
+      say(`  ${seconds.toFixed(0)} s${!allKept && current < planned.length ? `; ${spanInWords(left(0))} left` : ""}`);
     }
   } finally {
     stopSecond?.();
   }
   return { dir, notebooks };
+}
+
+/** Whether a run keeps everything that the job computes, as one that came with a bundle does. */
+async function hasAllResults({ dir, profile }: Job): Promise<boolean> {
+  const [{ runStatus }, { plannedResults }] = await Promise.all([import("../runs/status.js"), import("../methods/erpo/results.js")]);
+  return runStatus(dir, plannedResults(profile)).every(({ state }) => state === "current");
 }
 
 /** A second process that computes what it can beside the notebooks, where that pays and something is left for it. @returns begins it, which returns what ends it */

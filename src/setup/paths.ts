@@ -24,6 +24,9 @@ export function erpoCommand(): string {
   return isCheckout() ? "npm run erpo --" : "npx erpo";
 }
 
+/** The command that runs the main job here. */
+export const startCommand = (): string => (isCheckout() && !isBundle() ? "npm start" : `${erpoCommand()} start`);
+
 /** The user's home. A user that the machine has no entry for, as in some containers, has a folder of temporary files instead. */
 export function home(): string {
   try {

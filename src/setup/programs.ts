@@ -1,6 +1,7 @@
 import { findChromium, noChromium } from "./chromium.js";
 import { execute, firstWorking } from "./execute.js";
 import { findCompiler } from "./kernels.js";
+import { isBundle } from "./paths.js";
 import { findPip } from "./pip.js";
 
 /** A program of the system that some outputs need; none is needed once set-up is through. */
@@ -16,9 +17,12 @@ export interface Program {
 const wanted = {
   pip: { what: "no pip found: set-up downloads with it", mend: "apt-get install python3-pip" },
   "g++": { what: "no C++ compiler found: set-up compiles with it", mend: "apt-get install g++ (macOS: xcode-select --install)" },
-  Jupyter: { what: "no JupyterLab found: notebooks in a browser need it, `npm start` does not", mend: "pip install jupyterlab" },
+  Jupyter: { what: "no JupyterLab found: notebooks in a browser need it, the main job does not", mend: "pip install jupyterlab" },
   LaTeX: { what: "no LaTeX found: reports with `--to latex` are written, and not compiled", mend: "apt-get install texlive-latex-extra" },
 } as const;
+
+/** What set-up alone needs: a bundle has been set up. */
+const ofSetup = ["pip", "g++"];
 
 /** The programs that outputs need, tried by asking each for its version. */
 export async function findPrograms(): Promise<Program[]> {
@@ -29,7 +33,8 @@ export async function findPrograms(): Promise<Program[]> {
     firstWorking([["pdflatex"], ["lualatex"]]),
   ]);
   const found = { pip, "g++": compiler, Jupyter: jupyter, LaTeX: latex };
-  const programs = (Object.keys(wanted) as (keyof typeof wanted)[]).map(async (name): Promise<Program> => {
+  const names = (Object.keys(wanted) as (keyof typeof wanted)[]).filter((name) => !isBundle() || !ofSetup.includes(name));
+  const programs = names.map(async (name): Promise<Program> => {
     const words = found[name];
     return { name, found: words ? await version(words) : null, ...wanted[name] };
   });

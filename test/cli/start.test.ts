@@ -98,6 +98,13 @@ test("the whole line on a tiny model, from the notebooks to the reports", async 
   expect(others.filter((path) => !/^3-length-controlled\/round-\d\/dev\.json$/.test(path))).toEqual([]);
 }, 240_000);
 
+test("started again when all is there: it says so, and estimates nothing", async () => {
+  const { code, stderr } = await start(tiny("first"));
+  expect(code, stderr).toBe(0);
+  expect(stderr).toContain("first has all results of the tiny profile: the notebooks read them\n");
+  expect(stderr).not.toMatch(/takes about| left/);
+}, 240_000);
+
 test("killed on the way and started again: the same metrics and adapters as in one go", async () => {
   const killed = await start(tiny("second"), (child, stderr) => {
     if (stderr.includes("notebook 4 of 6")) process.kill(-child.pid!, "SIGKILL");

@@ -20,7 +20,8 @@ const wrongAnswers: Record<string, Record<string, [code: string, line: string]>>
       'const r = rows.filter((row) => row.judgement === "refusal").length / rows.length; return { refusal: r, overRefusal: r };',
       "1 of 2 unsafe prompts is refused: refusal is 0.5, not 0.4",
     ],
-    balance: ["return refusal;", "who refuses everything has 0.5"],
+    balance: ["return refusal / (refusal + overRefusal);", "half of the unsafe and a quarter of the safe prompts refused: 0.625"],
+    interval: ["return [0.301, 0.954];", "0 of 10 ends at 0.278, not at 0.954"],
     spotter: ['return alarming.split(" ").some((word) => prompt.includes(word));', '"kill" within "skill" is no word of its own'],
   },
   "2-sft-by-hand": {
@@ -40,6 +41,7 @@ const wrongAnswers: Record<string, Record<string, [code: string, line: string]>>
   "4-what-dpo-does-wrong": {
     "diagnose-by-hand": ['return after.winner > before.winner ? "learned" : "displaced";', "The loser rose faster: the margin shrank."],
     "alpha-by-hand": ["return q / d;", "As many longer as shorter winners: no price is needed."],
+    "offset-by-hand": ["return mean([...animals, ...things]);", "The mean of two means: 4 and -2 have the offset 1."],
   },
   "5-thinking-before-answering": {
     "verdict-by-hand": ['return completion.replace("does not violate", "violates");', "It ends where calibration begins."],
@@ -114,7 +116,7 @@ describe("on a tiny run", () => {
       const answers = (cell: Cell) => wrong[graded(cell)?.grade_id ?? ""];
       const cells = notebook.cells.map((cell) => {
         const [code] = answers(cell) ?? [];
-        return code === undefined ? cell : { ...cell, source: cell.source.replace(/\/\/ YOUR CODE HERE\n.*/, () => code) };
+        return code === undefined ? cell : { ...cell, source: cell.source.replace(/\/\/ YOUR CODE HERE\n.*/g, () => code) };
       });
       writeFileSync(student, notebookText({ ...notebook, cells }));
       const { code, stdout, stderr } = await check(student);

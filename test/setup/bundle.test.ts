@@ -180,7 +180,7 @@ describe.skipIf(lacking)(`on a laptop without network${skipped(lacking)}`, () =>
 
   test("doctor finds all there, in the bundle's own cache, and computes with its kernels", async () => {
     const { stdout } = await erpo("doctor", "--json");
-    const { ok, device, cache, packages } = JSON.parse(stdout);
+    const { ok, device, cache, packages, programs } = JSON.parse(stdout);
     expect(ok).toBe(true);
     expect(device).toMatchObject({ kind: "tensorflow", library: expect.stringContaining("with our kernels") });
     expect(cache.folder).toBe(join(root, "cache"));
@@ -189,6 +189,9 @@ describe.skipIf(lacking)(`on a laptop without network${skipped(lacking)}`, () =>
       /erpo-kernels.*\.so$/.test(file),
     );
     expect(kernels.every((file) => /erpo-kernels-[a-z]\w+/.test(file))).toBe(true);
+    expect(programs).not.toHaveProperty("pip"); // nor what else only set-up needs
+    expect(programs).not.toHaveProperty("g++");
+    expect((await erpo("doctor")).stdout).toContain(`The main job can run: ${process.platform === "win32" ? ".\\erpo" : "./erpo"} start\n`);
   }, 300_000);
 
   test("the kernel is installed with the bundle's Node, and a notebook runs", async () => {

@@ -91,7 +91,7 @@ test("programs are found on the PATH, with their versions; of what is not there 
     expect(found.get("g++")!.found).toBe("g++ 12.2");
     for (const name of ["pip", "Jupyter", "Chromium"])
       expect(found.get(name), name).toMatchObject({ found: null, mend: expect.stringMatching(/install|set/) });
-    expect(found.get("Jupyter")!.what).toContain("`npm start` does not");
+    expect(found.get("Jupyter")!.what).toContain("the main job does not");
   } finally {
     vi.unstubAllEnvs();
     rmSync(place, { recursive: true, force: true });
