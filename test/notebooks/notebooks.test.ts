@@ -25,7 +25,7 @@ interface Notebook {
 
 const folder = new URL("../../notebooks/", import.meta.url).pathname;
 const names = readdirSync(folder, { recursive: true, encoding: "utf8" })
-  .filter((name) => name.endsWith(".ipynb"))
+  .filter((name) => name.endsWith(".ipynb") && !name.startsWith("class/")) // a lecturer's copies
   .sort();
 const notebooks = names.map((name) => ({ name, notebook: JSON.parse(readFileSync(join(folder, name), "utf8")) as Notebook }));
 
