@@ -164,9 +164,13 @@ export function parseTrace(completion: string): ParsedTrace | null {
   };
 }
 
+const closing = "</answer>";
+
 /** What a reader would see: the text after `<answer>`, or the whole completion where there is no such tag. Judges read only this. */
 export function answerOf(completion: string): string {
   const start = completion.indexOf("<answer>");
-  const text = start < 0 ? completion : completion.slice(start + "<answer>".length);
-  return text.split("</answer>")[0]!.trim();
+  if (start < 0) return completion.split(closing)[0]!.trim();
+  const [text] = completion.slice(start + "<answer>".length).split(closing) as [string];
+  const begun = [...closing].findLastIndex((_, i) => i > 0 && text.endsWith(closing.slice(0, i + 1))); // a limit of tokens has cut the tag
+  return text.slice(0, begun < 0 ? undefined : -(begun + 1)).trim();
 }

@@ -107,6 +107,9 @@ test("a first word and a verdict that disagree are noticed", () => {
 test("the answer is what follows the thought, or everything", () => {
   expect(answerOf("<assess>x</assess><answer> Yes. </answer> more")).toBe("Yes.");
   expect(answerOf(" Plain text. ")).toBe("Plain text.");
+  for (let cut = 2; cut < "</answer>".length; cut++)
+    expect(answerOf(`<assess>x</assess><answer>Yes, 3 < 4.${"</answer>".slice(0, cut)}`)).toBe("Yes, 3 < 4.");
+  expect(answerOf("<answer>It is less: <")).toBe("It is less: <");
 });
 
 test.each(["M12", "privacy", "A-1", "7", "x-ray-2"])("the id %s of any rule set is read back, in both styles", (id) => {
