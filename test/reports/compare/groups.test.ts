@@ -63,7 +63,7 @@ test("runs are grouped by an objective's field: mean, deviation and t-interval o
   expect([loss.mean, loss.low, loss.high].map((x) => x.toFixed(5))).toEqual(["0.65000", "0.01469", "1.28531"]);
   expect(of(2, "loss")).toMatchObject({ n: 1, mean: 1, sd: null });
   expect(html).toContain("Runs of a group differ in <code>seed</code>");
-  expect(html).toContain("0.80 ± 0.20 [0.30, 1.30], n = 3");
+  expect(html).toContain("0.80 ± 0.20 [0.30,&nbsp;1.30], n = 3");
   expect(html).toMatch(/0\.40, n = 1/);
 });
 
