@@ -22,7 +22,7 @@ export async function sweepFigures(members: readonly Member[], axes: readonly Ax
       const value = member.values.get(label)?.number;
       return value === undefined ? [] : [{ x: member.swept[x.name], value, series: seriesOf(member, x, members) }];
     });
-    if (new Set(rows.map(({ value }) => value)).size < 2) continue; // what no member has changed is in the table
+    if (new Set(rows.map(({ value }) => value)).size < 2) continue; // what no member has changed is told below the table
     figures.push(await figure(label, `${label} against ${x.name}`, curve(rows, x, label)));
   }
   return figures;
@@ -38,7 +38,7 @@ export async function groupFigures({ held, over, groups }: Grouping): Promise<st
   const labels = new Set(groups.flatMap(({ values }) => [...values.keys()]));
   const figures: string[] = [];
   for (const label of labels) {
-    if (new Set(groups.flatMap((group) => numbersOf(group, label))).size < 2) continue; // the same in all runs: it is in the table
+    if (new Set(groups.flatMap((group) => numbersOf(group, label))).size < 2) continue; // the same in all runs: it is told below the table
     const means = groups.flatMap((group) => {
       const spread = group.values.get(label);
       if (!spread) return [];

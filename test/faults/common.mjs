@@ -1,6 +1,6 @@
 // What the parts of `npm run test:faults` share: the command line as a process that may be killed, and the table's rows.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -33,9 +33,9 @@ export function erpo(words, { killAfter, env = {}, cwd = base } = {}) {
   });
 }
 
-/** Processes that commands have started and that still run, as far as the system says; a kernel has the command's environment. */
+/** Processes that commands have started and that still run: a kernel has the command's environment. Needs Linux's /proc. */
 export function leftBehind() {
-  const running = existsSync("/proc") ? readdirSync("/proc").filter((name) => /^\d+$/.test(name)) : [];
+  const running = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
   return running.filter((pid) => {
     try {
       return readFileSync(`/proc/${pid}/environ`, "latin1").includes(`ERPO_FAULTS=${base}`);

@@ -7,7 +7,7 @@ import { debugging } from "./debugging.js";
 
 const kernel = useKernel();
 const { run } = kernel;
-const { ask, body, start, stopAt, next, frames, variables, globals } = debugging(kernel);
+const { ask, lastSeq, body, start, stopAt, next, frames, variables, globals } = debugging(kernel);
 
 test("debugInfo says how cells are named, before anything is started; what is not known is named", async () => {
   const { content } = await kernel.ask("control", "kernel_info_request", {});
@@ -22,10 +22,9 @@ test("debugInfo says how cells are named, before anything is started; what is no
     richRendering: true,
     copyToGlobals: true,
   });
-  const { request_seq } = await ask("debugInfo");
   expect(await ask("fly")).toMatchObject({
     type: "response",
-    request_seq: request_seq + 1,
+    request_seq: lastSeq(),
     command: "fly",
     success: false,
     message: expect.stringContaining('"fly"'),

@@ -56,5 +56,8 @@ export function debugging(kernel: KernelClient) {
 
   const globals = async () => byName((await body("inspectVariables")).variables);
 
-  return { ask, body, start, stopAt, next, frames, variables, byName, globals };
+  /** The number of the last request. */
+  const lastSeq = () => seq;
+
+  return { ask, lastSeq, body, start, stopAt, next, frames, variables, byName, globals };
 }
