@@ -25,7 +25,8 @@ export function exerciseResults({ cells }: Notebook): ExerciseResult[] {
   return starts.flatMap((start, k) => {
     const solution = cells[start] as CodeCell;
     const checks = cells.slice(start + 1, starts[k + 1]).filter(isCheck);
-    return checks.length === 0 ? [] : [resultOf(solution, checks)];
+    const before = starts.slice(0, k).map((earlier) => cells[earlier] as CodeCell);
+    return checks.length === 0 ? [] : [resultOf(solution, checks, before)];
   });
 }
 
@@ -41,7 +42,8 @@ export function earlierFailure({ cells }: Notebook): string | undefined {
 /** Whether a notebook has tests that students are not to see; a student's copy has none. */
 export const hasHiddenTests = ({ cells }: Notebook): boolean => cells.some((cell) => isCheck(cell) && cell.source.includes(HIDDEN.begin));
 
-function resultOf(solution: CodeCell, checks: CodeCell[]): ExerciseResult {
+/** @param before the cells of the exercises before it */
+function resultOf(solution: CodeCell, checks: CodeCell[], before: CodeCell[]): ExerciseResult {
   const pointsOf = (some: CodeCell[]) => some.reduce((sum, cell) => sum + (graded(cell)!.points ?? 0), 0);
   const error = [solution, ...checks].map(errorOf).find((found) => found !== undefined);
   const wrong = errorOf(solution) !== undefined;
@@ -51,8 +53,18 @@ function resultOf(solution: CodeCell, checks: CodeCell[]): ExerciseResult {
   if (solution.source.includes(NOT_DONE)) return { name, status: "not done", line: "", ...points };
   if (error.evalue.includes(NOT_DONE))
     return { name, status: "not yet", line: "it needs an exercise before it that is not done yet", ...points };
+  const needed = before.find((earlier) => errorOf(earlier) && declared(earlier).includes(missingName(error)));
+  if (needed) return { name, status: "not yet", line: `it needs ${graded(needed)!.grade_id}, which does not run yet`, ...points };
   return { name, status: "not yet", line: firstLine(error, error.ename !== "AssertionError"), ...points };
 }
+
+/** Names that a cell declares. */
+const declared = ({ source }: CodeCell): string[] =>
+  [...source.matchAll(/\b(?:const|let|function|class)\s+([\w$]+)/g)].map(([, name]) => name!);
+
+/** The name that an error says is not there, as the type checker and the running code put it. */
+const missingName = ({ evalue }: ErrorOutput): string =>
+  /Cannot find name '([\w$]+)'|^([\w$]+) is not defined/.exec(evalue)?.slice(1).find(Boolean) ?? "";
 
 const isSolution = (cell: Cell): boolean => cell.cell_type === "code" && graded(cell)?.solution === true;
 

@@ -39,6 +39,18 @@ test("an exercise that takes another one's function says that the other is not d
   expect([first!.status, second!.line]).toEqual(["not done", "it needs an exercise before it that is not done yet"]);
 });
 
+test("an exercise that takes the function of one that does not compile says so, and names what else is missing as it is", () => {
+  const notCompiled: [string, string] = ["CompileError", "Type 'string' is not assignable to type 'number'."];
+  for (const missing of ["TS2304: Cannot find name 'square'.", "square is not defined"]) {
+    const results = exerciseResults(failed(lesson, { 3: notCompiled, 4: ["CompileError", missing], 6: ["CompileError", missing] }));
+    expect(results.map(({ line }) => line)).toEqual([`CompileError: ${notCompiled[1]}`, "it needs square, which does not run yet"]);
+  }
+  const other = exerciseResults(failed(lesson, { 3: notCompiled, 5: ["CompileError", "Cannot find name 'cube'."] }));
+  expect(other[1]!.line).toBe("CompileError: Cannot find name 'cube'.");
+  const runs = exerciseResults(failed(lesson, { 4: ["AssertionError", "no"], 6: ["CompileError", "Cannot find name 'square'."] }));
+  expect(runs[1]!.line).toBe("CompileError: Cannot find name 'square'.");
+});
+
 test("a cell that fails before all exercises is named, and not one behind an exercise that failed", () => {
   expect(earlierFailure(lesson)).toBeUndefined();
   const missing = failed(lesson, { 1: ["DataError", "runs/quick: no such run\nmore"], 4: ["Error", "x"] });
