@@ -67,12 +67,15 @@ const accepted: Record<string, string[]> = {
 };
 const known = new Set(Object.values(accepted).flat());
 
+/** What the checker tries is bounded by the characters that it reads, and not by time: on a busy machine it would find other than on an idle one. */
+const countedNotTimed = { attackTimeout: null, incubationTimeout: null, seedingTimeout: null };
+
 test("regular expressions take linear time, and those of short or own texts polynomial time", () => {
   const sources = new Map(literals.map((literal) => [`/${literal.source}/${literal.flags}`, literal]));
   expect(sources.size).toBeGreaterThan(100);
   const wrong: string[] = [];
   for (const [text, { source, flags, file, line }] of sources) {
-    const { status, complexity } = checkSync(source, flags, { timeout: known.has(source) ? 1000 : 20_000 });
+    const { status, complexity } = checkSync(source, flags, { ...countedNotTimed, timeout: known.has(source) ? 1000 : 60_000 });
     const fine = status === "safe" || (known.has(source) && complexity?.type !== "exponential");
     if (!fine) wrong.push(`${file}:${line}: ${text}: ${complexity?.summary ?? "its time cannot be told"}`);
   }
