@@ -33,7 +33,7 @@ async function withKernelspec(diagnosis: Diagnosis): Promise<Diagnosis> {
 
 /** Estimated seconds of the notebooks, for each profile that people run. */
 async function estimates(gflops: number): Promise<Record<string, NotebookDuration[]>> {
-  const [{ durations, withSecondProcess }, { plan }, { profile }, { paysBeside }] = await Promise.all([
+  const [{ durations, durationsWithSecond }, { plan }, { profile }, { paysBeside }] = await Promise.all([
     import("../methods/erpo/duration.js"),
     import("../methods/erpo/plan.js"),
     import("../runs/profile.js"),
@@ -42,7 +42,7 @@ async function estimates(gflops: number): Promise<Record<string, NotebookDuratio
   const times = ["demo", "quick", "full"].map(async (name) => {
     const chosen = profile(name);
     const pays = await paysBeside(chosen, defaultModel).catch(() => false); // the model is not there yet
-    return [name, durations(pays ? withSecondProcess(plan(chosen)) : plan(chosen), gflops)] as const;
+    return [name, (pays ? durationsWithSecond : durations)(plan(chosen), gflops)] as const;
   });
   return Object.fromEntries(await Promise.all(times));
 }

@@ -5,6 +5,7 @@ import type { JobNotebook } from "./job-outputs.js";
 import {
   type Job,
   type JobOptions,
+  jobSpeed,
   notebookRunner,
   ownNotebook,
   prepareJob,
@@ -64,10 +65,11 @@ async function run(names: string[], options: JobOptions, command: Command): Prom
     import("../methods/erpo/duration.js"),
     import("../methods/rows.js"),
   ]);
+  const { gflops, parameters } = await jobSpeed(job);
   const runNotebook = await notebookRunner(job);
   const pages: string[] = [];
   for (const [i, method] of chosen.entries()) {
-    const seconds = notebookSeconds(method.plan(job.profile, finished), job.gflops, job.parameters);
+    const seconds = notebookSeconds(method.plan(job.profile, finished), gflops, parameters);
     say(`method ${i + 1} of ${chosen.length}: ${method.name}, about ${inWords(seconds)} here (${job.profile.name} profile)`);
     pages.push(await runMethod(job, method, runNotebook));
   }

@@ -43,15 +43,11 @@ function profileChoice(given: string): string {
   throw new InvalidArgumentError("Allowed choices are demo, quick, full, tiny and JSON files (NAME.json).");
 }
 
-/** A run's folder, checked, and the machine that is to work in it. */
+/** A run's folder, checked, and what is to work in it. */
 export interface Job {
   dir: string;
   profile: Profile;
-  /** What `measure` says of the device, and what its training steps say of the model: see `notebookSeconds`. */
-  gflops: number;
-  parameters: number;
-  /** What three steps of training said. */
-  speed: TrainingSpeed;
+  model: string;
   /** The parameters of a notebook, whose paths are relative to its folder. */
   notebookParameters(notebook: string): Record<string, string | number>;
 }
@@ -84,15 +80,10 @@ export async function prepareJob(
   if (!before) say(`${relative(process.cwd(), dir) || "."} holds no run yet: one begins there`);
   const [{ openDevice }, { checkHeap }] = await Promise.all([import("../backend/device.js"), import("./wasm-heap.js")]);
   checkHeap(await openDevice(), chosen, config);
-  say("trying three steps of training, to say how long this takes");
-  const speed = await speedHere(model, chosen);
-  const { parametersBySpeed } = await import("../methods/erpo/duration.js");
   return {
     dir,
     profile: chosen,
-    gflops: speed.gflops,
-    parameters: parametersBySpeed(speed.gflops, speed.tokensPerSecond),
-    speed,
+    model,
     notebookParameters(notebook) {
       const fromNotebook = (path: string) => relative(dirname(notebook), resolve(path));
       const profileName = isProfileFile(given) ? fromNotebook(given) : given;
@@ -101,14 +92,28 @@ export async function prepareJob(
   };
 }
 
-/** What three steps of training, and a product of matrices, say of this machine. @throws SetupError with the line that the process failed with */
-async function speedHere(model: string, profile: Profile): Promise<TrainingSpeed & { gflops: number }> {
-  const [{ execute }, { SetupError }] = await Promise.all([import("../setup/execute.js"), import("../setup/files.js")]);
+/** What three steps of training, and a product of matrices, say of this machine; `notebookSeconds` takes `gflops` and `parameters`. */
+export interface JobSpeed extends TrainingSpeed {
+  gflops: number;
+  parameters: number;
+}
+
+/** Measures the machine for a job, in a process of its own. @throws SetupError with the line that the process failed with */
+export async function jobSpeed({ model, profile }: Job): Promise<JobSpeed> {
+  say("trying three steps of training, to say how long this takes");
+  const [{ execute }, { SetupError }, { parametersBySpeed }] = await Promise.all([
+    import("../setup/execute.js"),
+    import("../setup/files.js"),
+    import("../methods/erpo/duration.js"),
+  ]);
   const script = fileURLToPath(new URL("./speed-process.js", import.meta.url));
   const { code, output } = await execute(process.execPath, [script, model, JSON.stringify(profile)]);
   const lines = output.trim().split("\n");
   const said = lines.findLast((line) => line.startsWith('{"tokensPerSecond"'));
-  if (code === 0 && said !== undefined) return JSON.parse(said);
+  if (code === 0 && said !== undefined) {
+    const speed = JSON.parse(said) as TrainingSpeed & { gflops: number };
+    return { ...speed, parameters: parametersBySpeed(speed.gflops, speed.tokensPerSecond) };
+  }
   const cause = lines.find((line) => /^(?:\w*Error|Uncaught)/.test(line)) ?? lines.at(-1) ?? "";
   throw new SetupError(`three steps of training failed: ${cause || `exit code ${code}`}`);
 }

@@ -1,7 +1,6 @@
 import { existsSync } from "node:fs";
 import { join, relative } from "node:path";
 import type { Command } from "commander";
-import type { Timed } from "../methods/erpo/duration.js";
 import type { JobNotebook } from "./job-outputs.js";
 import { type Job, type JobOptions, notebookRunner, ownNotebook, prepareJob, say, withJobOptions } from "./notebook-job.js";
 
@@ -45,36 +44,26 @@ const inRun = (dir: string, name: string): JobNotebook => ({ source: ownNotebook
 
 /** Runs a profile's notebooks; says before each what it computes and how long that takes, corrected by what those before it took. */
 async function runNotebooks(job: Job, options: JobOptions): Promise<{ dir: string; notebooks: string[] }> {
-  const { dir, profile, gflops, parameters, speed } = job;
-  const [{ notebookSeconds, secondsLeft, spanInWords, withSecondProcess }, { leftToCompute, plan }, { finishedStages }] = await Promise.all(
-    [import("../methods/erpo/duration.js"), import("../methods/erpo/plan.js"), import("../methods/method.js")],
-  );
-  const whole = plan(profile);
-  const startSecond = await secondProcess(job, options);
-  const planned = leftToCompute(startSecond ? withSecondProcess(whole) : whole, finishedStages(dir));
-  const estimates = planned.map(({ work }) => notebookSeconds(work, gflops, parameters));
-  const timed: Timed[] = [];
-  let current = 0;
-  const left = (running: number) => secondsLeft(estimates.slice(current), running, timed, speed.bf16);
-  const allKept = await hasAllResults(job);
+  const { dir, profile } = job;
+  const [{ plan }, { jobClock }] = await Promise.all([import("../methods/erpo/plan.js"), import("./job-clock.js")]);
+  const planned = plan(profile).map(({ notebook }) => notebook);
   const folder = relative(process.cwd(), dir) || ".";
-
-  const kind = speed.bf16 ? "a processor with BF16 products" : "a device without BF16 products or a GPU, of which less is known";
-  say(`${speed.tokensPerSecond.toFixed(0)} tokens per second in training, on ${kind}`);
+  const allKept = await hasAllResults(job);
   if (allKept) say(`${folder} has all results of the ${profile.name} profile: the notebooks read them`);
-  else say(`the ${profile.name} profile takes about ${spanInWords(left(0))} here, if nothing else runs`);
+  const startSecond = allKept ? undefined : await secondProcess(job, options);
+  const clock = allKept ? undefined : await jobClock(job, startSecond !== undefined);
   say(`everything is kept in ${folder}: stop at any time, the same command goes on from there`);
-  const runNotebook = await notebookRunner(job, allKept ? undefined : left);
+
+  const runNotebook = await notebookRunner(job, clock?.left);
   const stopSecond = startSecond?.();
   const notebooks: string[] = [];
   try {
-    for (const { notebook, work } of planned) {
-      say(`notebook ${current + 1} of ${planned.length}: ${notebook}`);
+    for (const [i, notebook] of planned.entries()) {
+      say(`notebook ${i + 1} of ${planned.length}: ${notebook}`);
       const { output, seconds } = await runNotebook(inRun(dir, notebook));
       notebooks.push(output);
-      if (work.length > 0) timed.push({ estimated: estimates[current]!, took: seconds });
-      current++;
-      say(`  ${seconds.toFixed(0)} s${!allKept && current < planned.length ? `; ${spanInWords(left(0))} left` : ""}`);
+      clock?.ended(seconds);
+      say(`  ${seconds.toFixed(0)} s${clock && i + 1 < planned.length ? `; ${clock.inWords()} left` : ""}`);
     }
   } finally {
     stopSecond?.();

@@ -1,15 +1,16 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { sum } from "../../src/evaluation/averages.js";
 import {
   durations,
+  durationsWithSecond,
   inWords,
   notebookSeconds,
   parametersBySpeed,
   secondsLeft,
   spanInWords,
   totalSeconds,
-  withSecondProcess,
 } from "../../src/methods/erpo/duration.js";
 import { demoNotebook, leftToCompute, mainNotebooks, type PlannedWork, plan } from "../../src/methods/erpo/plan.js";
 import { profile } from "../../src/runs/profile.js";
@@ -140,14 +141,29 @@ test("of a job that was stopped what is kept is not estimated again", () => {
   expect(left.slice(3)).toEqual(whole.slice(3));
 });
 
+test("a branch that shares the stages still has the baseline to train, for which its last notebook waits", () => {
+  const left = leftToCompute(plan(quick), ["baseline-naive-sft", "1-sft/decision", "1-sft", "2-dpo"]);
+  expect(left[2]!.work.map(({ name }) => name)).toContain("baseline-answers-only/decision");
+  const seconds = durationsWithSecond(left, 240).map((notebook) => notebook.seconds);
+  const notebooks = durationsWithSecond(
+    left.map(({ notebook, work }) => ({ notebook, work: work.filter((part) => !part.beside) })),
+    240,
+  );
+  expect(seconds.slice(0, -1)).toEqual(notebooks.slice(0, -1).map((notebook) => notebook.seconds));
+  const baseline = left.flatMap(({ work }) => work).filter(({ beside }) => beside);
+  const alone = notebookSeconds(baseline, 240);
+  expect(sum(seconds)).toBeGreaterThan(1.1 * alone); // on half of the cores
+  expect(sum(seconds)).toBeGreaterThan(1.5 * totalSeconds(notebooks));
+});
+
 test("beside a second process the first one has the stages, and in quick under 20 minutes of work at 240 GFLOP/s", () => {
-  const [whole, first] = [plan(quick), withSecondProcess(plan(quick))];
-  const names = (planned: typeof whole) => planned.flatMap(({ work }) => work).map(({ name }) => name);
-  const others = names(whole).filter((name) => !names(first).includes(name));
-  expect(others).toContain("baseline-answers-only");
-  expect(others.filter((name) => name.startsWith("1-") || name.startsWith("2-") || name.startsWith("3-"))).toEqual([]);
-  const seconds = (planned: typeof whole) => totalSeconds(durations(planned, 240));
-  const second = whole.map(({ notebook, work }) => ({ notebook, work: work.filter(({ beside }) => beside) }));
-  expect(seconds(second)).toBeLessThan(seconds(first)); // so the first decides
-  expect(seconds(first)).toBeLessThan(20 * 60);
+  const whole = plan(quick);
+  const others = whole.flatMap(({ work }) => work).filter(({ beside }) => beside);
+  const names = others.map(({ name }) => name);
+  expect(names).toContain("baseline-answers-only");
+  expect(names.filter((name) => name.startsWith("1-") || name.startsWith("2-") || name.startsWith("3-"))).toEqual([]);
+  const first = whole.map(({ notebook, work }) => ({ notebook, work: work.filter(({ beside }) => !beside) }));
+  const seconds = totalSeconds(durationsWithSecond(whole, 240));
+  expect(seconds).toBe(totalSeconds(durationsWithSecond(first, 240))); // the first process decides
+  expect(seconds).toBeLessThan(20 * 60);
 });

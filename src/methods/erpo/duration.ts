@@ -33,7 +33,7 @@ const stepSeconds = (rows: number, gflops: number): number => 1e-3 * (0.1 + 0.03
 /**
  * Estimated duration of each notebook of a job: its own part, and its tokens at the device's speed.
  *
- * @param planned `plan(profile)`, or of that what the first of two processes computes (`withSecondProcess`)
+ * @param planned `plan(profile)`, or what is left of it (`leftToCompute`)
  * @param gflops what `measure` says of the device
  * @param parameters that the model multiplies each token with (`multipliedParameters`)
  */
@@ -51,12 +51,25 @@ export function notebookSeconds(work: readonly (PlannedWork | PlannedSteps)[], g
   return seconds.reduce((sum, part) => sum + part, ownSeconds(gflops));
 }
 
-/** What a job's first process computes where a second one runs beside it: the rest, on half of the cores, which takes it so many times as long. */
-export const withSecondProcess = (planned: readonly PlannedNotebook[]): PlannedNotebook[] =>
-  planned.map(({ notebook, work }) => ({
-    notebook,
-    work: work.filter(({ beside }) => !beside).map((part) => ({ ...part, tokens: HALF_THE_CORES * part.tokens })),
-  }));
+/**
+ * Estimated duration of each notebook of a job where a second process computes beside them what is marked so: each process has half of the cores. Where the second one
+ * takes longer than all notebooks, the last of them waits for it.
+ */
+export function durationsWithSecond(planned: readonly PlannedNotebook[], gflops: number, parameters?: number): NotebookDuration[] {
+  const ofProcess = (second: boolean) =>
+    planned.map(({ notebook, work }) => ({
+      notebook,
+      work: work.filter(({ beside = false }) => beside === second).map((part) => ({ ...part, tokens: HALF_THE_CORES * part.tokens })),
+    }));
+  const notebooks = durations(ofProcess(false), gflops, parameters);
+  const second = notebookSeconds(
+    ofProcess(true).flatMap(({ work }) => work),
+    gflops,
+    parameters,
+  );
+  const waits = Math.max(0, second - totalSeconds(notebooks));
+  return notebooks.map((notebook, i) => (i === notebooks.length - 1 ? { ...notebook, seconds: notebook.seconds + waits } : notebook));
+}
 
 /** Measured on two cores: a step of training takes one thread as long as two where other work is about, and 1.15 times as long where nothing is. */
 const HALF_THE_CORES = 1.15;

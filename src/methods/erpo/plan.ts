@@ -170,12 +170,16 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
 }
 
 /**
- * What is left to compute of a job that was stopped: everything up to the last training that is through is kept.
+ * What is left to compute of a job that was stopped, or of a branch: of the stages, and apart of what a second process may compute, everything up to the last training that is through is kept.
  * @param finished folders of the stages that the run has
  */
 export function leftToCompute(planned: readonly PlannedNotebook[], finished: readonly string[]): PlannedNotebook[] {
   const all = planned.flatMap(({ work }) => work);
-  const last = all.findLastIndex(({ kind, name }) => kind === "train" && finished.includes(name));
-  const left = new Set(all.slice(last + 1));
+  const left = new Set(
+    [false, true].flatMap((second) => {
+      const parts = all.filter(({ beside = false }) => beside === second);
+      return parts.slice(1 + parts.findLastIndex(({ kind, name }) => kind === "train" && finished.includes(name)));
+    }),
+  );
   return planned.map(({ notebook, work }) => ({ notebook, work: work.filter((part) => left.has(part)) }));
 }
