@@ -44,10 +44,8 @@ export const pairs = {
   lengthRatio: 1.25,
   /** Pairs that are scored under the reference together. */
   referenceBatch: 4,
-  /** Prompts that are decided together when stage 2 looks for its policy's errors. */
-  mineBatch: 32,
-  /** It looks at so many prompts for each one that it takes. */
-  mineFactor: 10,
+  /** Pairs of first words whose log-probs under the reference are computed together. */
+  wordBatch: 32,
   /** A right first word is uncertain by less than so many nats; this share of the prompts is taken of those that are right and certain. */
   uncertain: 1,
   easyShare: 0.25,
