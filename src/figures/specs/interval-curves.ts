@@ -54,8 +54,8 @@ export function intervalCurves(
     columns: 2,
     spacing: { row: 24, column: 16 },
     spec: {
-      width: 240,
-      height: 150,
+      width: 190,
+      height: 140,
       encoding: {
         x: {
           field: "beside",
