@@ -22,6 +22,15 @@ export function referenceText(label: string, reach: Reach): string | undefined {
   return page === undefined ? target?.text : `${target!.text} of ${page}`;
 }
 
+const MADE_BY_CELLS: Readonly<Record<string, string>> = { fig: "figure", tbl: "table", val: "number" };
+
+/** What stands for a figure, a table or a value that a cell of this document may make, but has not yet: "[figure]". Undefined where all cells have run, so that the label is wrong. */
+export function pendingText(label: string, { document }: Reach): string | undefined {
+  const kind = MADE_BY_CELLS[label.slice(0, label.indexOf("-"))];
+  const waits = document.blocks.some((block) => block.kind === "code" && block.executionCount === null);
+  return kind && waits ? `[${kind}]` : undefined;
+}
+
 /** Tells each label of a set what its page is called: by the title as far as its first colon, where no other page begins so. */
 export function namePages(documents: readonly ReportDocument[]): void {
   const short = ({ title }: ReportDocument) => /^(.*?\S)\s*:\s/.exec(title)?.[1] ?? title;

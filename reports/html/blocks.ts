@@ -1,3 +1,4 @@
+import { sizeOf } from "../../src/figures/resize.js";
 import { formulaOf } from "../document/formula.js";
 import { plainText, withNames } from "../document/markdown.js";
 import type { Block, CodeBlock, ErrorBlock, FigureBlock, ReportDocument, TableBlock } from "../document/model.js";
@@ -5,7 +6,7 @@ import { reason } from "../reason.js";
 import { escapeHTML } from "./escape.js";
 import { figureData } from "./figure-data.js";
 import { colourCode } from "./highlight.js";
-import { mathML } from "./math.js";
+import { displayMath } from "./math.js";
 import { ansiHTML, printedHTML } from "./printed.js";
 import type { MarkdownWriter } from "./render-markdown.js";
 import { sanitizeOutput } from "./sanitize.js";
@@ -24,6 +25,8 @@ export interface BlockContext {
 const SHOWN_LINES = 30;
 /** Characters of a text, a table or a fragment at most: a page stays one that opens. */
 const SHOWN_CHARACTERS = 200_000;
+/** Pixels of a figure that a phone shows whole. A wider one is scrolled: shrunk to a phone its text would be too small to read. */
+const PHONE_FIGURE = 480;
 
 /**
  * A document's blocks as HTML, in order. What cannot be written leaves a note in its place, and a warning.
@@ -100,9 +103,10 @@ async function writeFigure(block: FigureBlock, id: string, context: BlockContext
     }
   }
   const paper = hasOwnPaper(html) ? ' class="paper"' : "";
+  const wide = sizeOf(html).width > PHONE_FIGURE ? " wide" : "";
   const caption = number ? `\n<figcaption>${captionLabel(name, block.label)}${captionText(block, context)}</figcaption>` : "";
   const data = block.spec ? `\n${figureData(block.spec, number ? name : "the figure")}` : "";
-  return `<figure${block.label ? ` id="${block.label}"` : ""}${paper}>\n<div class="picture" tabindex="0">${html}</div>${caption}\n</figure>${data}`;
+  return `<figure${block.label ? ` id="${block.label}"` : ""}${paper}>\n<div class="picture${wide}" tabindex="0">${html}</div>${caption}\n</figure>${data}`;
 }
 
 function writeTable(block: TableBlock, id: string, context: BlockContext): string {
@@ -152,5 +156,5 @@ function writeError({ name, message, traceback }: ErrorBlock): string {
 function writeLatex(text: string): string {
   const tex = formulaOf(text);
   if (tex === undefined) return `<pre class="text result" tabindex="0">${escapeHTML(text)}</pre>`;
-  return `<div class="equation"><div class="math" tabindex="0" role="group" aria-label="Formula">${mathML(tex, true)}</div></div>`;
+  return `<div class="equation"><div class="math" tabindex="0" role="group" aria-label="Formula">${displayMath(tex)}</div></div>`;
 }

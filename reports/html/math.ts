@@ -21,6 +21,20 @@ export function mathML(tex: string, display: boolean): string {
   }
 }
 
+/** A display formula as MathML: statements that `\qquad` sets apart have an element each, so that a narrow page puts them below each other. */
+export function displayMath(tex: string): string {
+  const statements = tex.split("\\qquad");
+  return (statements.every(isWhole) ? statements : [tex]).map((statement) => mathML(statement, true)).join("\n");
+}
+
+/** Whether a piece of TeX opens and closes its own groups. */
+const isWhole = (tex: string): boolean =>
+  [
+    [/(?<!\\)\{/g, /(?<!\\)\}/g],
+    [/\\begin\b/g, /\\end\b/g],
+    [/\\left\b/g, /\\right\b/g],
+  ].every(([open, close]) => tex.split(open!).length === tex.split(close!).length);
+
 /** A word in upright letters, as by `\\mathrm{ref}`: one identifier, as it is read, and not one a letter. */
 const joinUpright = (mathML: string): string =>
   mathML.replace(/(?:<mi mathvariant="normal">[a-zA-Z]<\/mi>){2,}/g, (word) => `<mi>${word.replace(/<[^>]*>/g, "")}</mi>`);

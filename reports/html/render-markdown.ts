@@ -1,11 +1,11 @@
 import { Marked, type Token, type TokenizerAndRendererExtension, type Tokens } from "marked";
-import { otherPage, type Reach, referenceText, targetOf } from "../document/cross-reference.js";
+import { otherPage, pendingText, type Reach, referenceText, targetOf } from "../document/cross-reference.js";
 import type { CitationToken, FootnoteReferenceToken, HeadingInfo, MathToken, ReferenceToken } from "../document/model.js";
 import { decode, findPicture } from "../document/pictures.js";
 import { describeEntry } from "../document/reference-text.js";
 import { escapeHTML } from "./escape.js";
 import { colourCode } from "./highlight.js";
-import { mathML } from "./math.js";
+import { displayMath, mathML } from "./math.js";
 import { sanitizeMarkdown } from "./sanitize.js";
 import { layOutCells } from "./table-cells.js";
 
@@ -95,6 +95,8 @@ export class MarkdownWriter {
     const { document } = this.links;
     const target = targetOf(label, this.links);
     if (!target) {
+      const pending = pendingText(label, this.links);
+      if (pending) return `<span class="absent" title="${escapeHTML(label)}">${pending}</span>`;
       this.links.warn(`reference @${label} leads nowhere`);
       return `<span class="unresolved">@${escapeHTML(label)}</span>`;
     }
@@ -138,7 +140,7 @@ export class MarkdownWriter {
 }
 
 function equation({ tex, label, number }: MathToken): string {
-  const math = `<div class="math" tabindex="0" role="group" aria-label="${number ? `Equation ${number}` : "Equation"}">${mathML(tex, true)}</div>`;
+  const math = `<div class="math" tabindex="0" role="group" aria-label="${number ? `Equation ${number}` : "Equation"}">${displayMath(tex)}</div>`;
   const shown = number ? `<a class="equation-number" href="#${label}" aria-label="Link to equation ${number}">(${number})</a>` : "";
   return `<div class="equation"${label ? ` id="${label}"` : ""}>${math}${shown}</div>\n`;
 }

@@ -1,6 +1,6 @@
 import { decodeHTML } from "entities";
 import type { Token, Tokens } from "marked";
-import { otherPage, type Reach, referenceText, targetOf } from "../document/cross-reference.js";
+import { otherPage, pendingText, type Reach, referenceText, targetOf } from "../document/cross-reference.js";
 import { htmlTokens, nestInlineHTML } from "../document/html-tokens.js";
 import { plainText } from "../document/markdown.js";
 import type { CitationToken, FootnoteReferenceToken, HeadingInfo, HTMLTableToken, MathToken, ReferenceToken } from "../document/model.js";
@@ -217,6 +217,8 @@ export class TeXWriter {
   private reference(label: string): string {
     const target = targetOf(label, this.context);
     if (!target) {
+      const pending = pendingText(label, this.context);
+      if (pending) return `{[}${pending.slice(1, -1)}{]}`;
       this.context.warn(`reference @${label} leads nowhere`);
       return `\\texttt{${escapeCode(`@${label}`)}}`;
     }

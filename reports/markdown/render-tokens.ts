@@ -1,6 +1,6 @@
 import { decodeHTML } from "entities";
 import type { Token, Tokens } from "marked";
-import { otherPage, type Reach, referenceText, targetOf } from "../document/cross-reference.js";
+import { otherPage, pendingText, type Reach, referenceText, targetOf } from "../document/cross-reference.js";
 import { htmlTokens, nestInlineHTML } from "../document/html-tokens.js";
 import { plainText } from "../document/markdown.js";
 import type {
@@ -187,6 +187,8 @@ export class GitHubWriter {
     const { document, figures, warn } = this.context;
     const target = targetOf(label, this.context);
     if (!target) {
+      const pending = pendingText(label, this.context);
+      if (pending) return escapeMarkdown(pending);
       warn(`reference @${label} leads nowhere`);
       return codeSpan(`@${label}`);
     }

@@ -14,12 +14,12 @@ export const RULE = "#d0d7de";
 /** Arimo has Arial's metrics: text keeps its width in a reader that has one of the others only. */
 export const FONT = "Arimo, Arial, 'Liberation Sans', Helvetica, sans-serif";
 
-/** The one configuration of all figures. A specification's own `config` wins, key by key. */
+/** The one configuration of all figures: plots so wide that a phone shows them whole, with text that can still be read. A specification's own `config` wins, key by key. */
 export const theme: Record<string, unknown> = {
   background: "white",
   font: FONT,
   padding: 4,
-  view: { stroke: null, continuousWidth: 480, continuousHeight: 240 },
+  view: { stroke: null, continuousWidth: 400, continuousHeight: 220 },
   range: { category: [...palette], ordinal: { scheme: "blues" }, ramp: { scheme: "blues" }, heatmap: { scheme: "viridis" } },
   title: { anchor: "start", color: INK, fontSize: 13, fontWeight: 700, subtitleColor: INK, subtitleFontSize: 12, offset: 8 },
   axis: {
@@ -34,6 +34,7 @@ export const theme: Record<string, unknown> = {
     titlePadding: 8,
     tickSize: 4,
     labelOverlap: true,
+    labelFlush: false,
   },
   axisX: { grid: false },
   axisY: { domain: false, ticks: false, tickCount: 6 },

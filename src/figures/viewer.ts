@@ -37,7 +37,10 @@ export function viewer(view: View): Displayable & { html: string; svg: string } 
       tokens.slice(thoughtTokens).join("").trim(),
     ]),
   ].join("\n");
-  return { html, svg, [DISPLAY]: () => ({ "text/html": html, "image/svg+xml": svg, "text/plain": text }) };
+  const names = view.turns.map(({ name }) => name).join(" and ");
+  const alt = `The tokens of ${names}, each shaded by how much likelier it is than under ${view.reference}.`;
+  const data = { "text/html": html, "image/svg+xml": svg, "text/plain": text };
+  return { html, svg, [DISPLAY]: () => ({ data, metadata: { alt } }) };
 }
 
 function viewHTML({ question, reference, turns }: View, most: number): string {
@@ -69,11 +72,13 @@ const letter = { width: 7.25, height: 19, size: 12 };
 function viewSVG({ question, turns }: View, most: number): string {
   const parts: string[] = [];
   let top = 0;
-  const line = (text: string, weight = "normal") => {
-    parts.push(
-      `<text x="0" y="${top + 14}" font-family="sans-serif" font-size="12" font-weight="${weight}" fill="${shades.letters}">${escaped(cut(text))}</text>`,
-    );
-    top += letter.height;
+  const line = (words: string, weight = "normal") => {
+    for (const text of wrapped(words)) {
+      parts.push(
+        `<text x="0" y="${top + 14}" font-family="sans-serif" font-size="12" font-weight="${weight}" fill="${shades.letters}">${escaped(text)}</text>`,
+      );
+      top += letter.height;
+    }
   };
   line(question, "bold");
   for (const turn of turns) {
@@ -112,7 +117,18 @@ function shade(value: number, most: number): string {
 
 const round = (x: number): string => x.toFixed(1);
 
-const cut = (text: string): string => (text.length > 58 ? `${text.slice(0, 57)}…` : text);
+/** Characters of a line of prose that are no wider than the picture. */
+const PROSE = 50;
+
+/** The words of a text in lines of at most `PROSE` characters; a longer word is broken. */
+const wrapped = (text: string): string[] =>
+  text
+    .split(/\s+/)
+    .flatMap((word) => word.match(/.{1,50}/gu) ?? [])
+    .reduce<string[]>((lines, word) => {
+      const last = lines.at(-1);
+      return last !== undefined && last.length + word.length < PROSE ? [...lines.slice(0, -1), `${last} ${word}`] : [...lines, word];
+    }, []);
 
 const escaped = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");

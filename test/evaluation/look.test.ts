@@ -96,5 +96,15 @@ test("the view folds the thought, shades by the number, names each token, and es
   for (const shown of [html, svg]) expect(shown).not.toContain("<script>");
   expect(svg).toContain("<title>t2</title>");
   expect(svg.match(/<rect/g)).toHaveLength(4); // the paper and three tokens
-  expect(show.call(view)).toMatchObject({ "text/plain": "Q & A\n[a<b] 3 tokens\nthought: none\nHi <script>" });
+  expect(show.call(view)).toMatchObject({
+    data: { "text/plain": "Q & A\n[a<b] 3 tokens\nthought: none\nHi <script>" },
+    metadata: { alt: "The tokens of a<b, each shaded by how much likelier it is than under base." },
+  });
+  const long = viewer({
+    question: "How do I kill a process that hangs, and that nobody else has started?",
+    reference: "base",
+    turns: [turn],
+  });
+  const lines = [...long.svg.matchAll(/font-weight="bold"[^>]*>([^<]*)</g)].map(([, text]) => text);
+  expect(lines.slice(0, 2)).toEqual(["How do I kill a process that hangs, and that", "nobody else has started?"]); // in full, within the picture
 });

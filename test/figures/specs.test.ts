@@ -177,7 +177,7 @@ test("what a standard figure shows is told from its data", () => {
 });
 
 const ticks = (svg: string) => [...svg.matchAll(/<text[^>]*>(−?[\d.]+)<\/text>/g)].map(([, text]) => text!);
-const zeroLines = (svg: string) => svg.match(/<line[^>]* x2="-480" y2="0" stroke="#24292f"/g)?.length ?? 0; // a rule, from the right
+const zeroLines = (svg: string) => svg.match(/<line[^>]* x2="-400" y2="0" stroke="#24292f"/g)?.length ?? 0; // a rule, from the right
 
 test("few steps have a mark each, a line at 0 stands where values are on both sides of it, and many steps are a mean with their points", async () => {
   const drawn = async (values: number[]) => {

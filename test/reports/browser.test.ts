@@ -6,7 +6,7 @@ import type { Browser } from "puppeteer-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { compactSVG } from "../../reports/html/compact-svg.js";
 import { renderReports } from "../../reports/report.js";
-import { intervals } from "../../src/figures/index.js";
+import { intervals, trainingCurves } from "../../src/figures/index.js";
 import { render, themed } from "../../src/figures/render.js";
 import { packageRoot } from "../../src/setup/paths.js";
 import { launchChromium, openDetails, openPage, testChromium } from "../chromium.js";
@@ -75,6 +75,39 @@ browserTest("printed sentences wrap at every width and on paper; a printed table
     expect(await page.evaluate(state)).toMatchObject([{ scrolled: false }, { scrolled: false }]); // paper cannot be scrolled
     await page.close();
   }
+});
+
+browserTest("a phone shows a figure whole, and the statements of an equation below each other; a wide picture is scrolled", async () => {
+  const rows = Array.from({ length: 30 }, (_, i) => ({
+    step: i + 1,
+    "rewards/chosen": i,
+    "rewards/margins": i / 3,
+    "rewards/rejected": -i,
+  }));
+  const series = ["rewards/margins", "rewards/chosen", "rewards/rejected"];
+  const { svg } = await render(themed(trainingCurves(series, { rows, y: "beta times nats" })));
+  const wide = svg.replace(/width="\d+" height="\d+" viewBox="[^"]*"/, 'width="900" height="300" viewBox="0 0 900 300"');
+  expect(wide).toContain('width="900"');
+  const share = (of: string) => `r = \\frac{\\text{${of} prompts that are refused}}{u}`;
+  const equation = `$$\n${share("unsafe")}, \\qquad ${share("safe")} .\n$$ {#eq-two}`;
+  const pictures = [svg, wide].map((picture, i) =>
+    shown({ "image/svg+xml": picture }, { label: `fig-${i}`, "fig-cap": "A.", "fig-alt": "B" }),
+  );
+  const notebook = writeNotebook([md(`# T\n\n${equation}`), code("1", pictures)]);
+  const output = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  await renderReports([notebook], { output });
+  const state = `({
+    scrolled: [...document.querySelectorAll(".picture, .equation .math")].map((box) => box.scrollWidth > box.clientWidth),
+    lines: new Set([...document.querySelectorAll(".equation math")].map((math) => math.getBoundingClientRect().top)).size,
+    letters: 12 * document.querySelector("#fig-0 svg").getBoundingClientRect().width / document.querySelector("#fig-0 svg").viewBox.baseVal.width })`;
+  const phone = await open(join(output, "nb.html"), 390);
+  const { scrolled, lines, letters } = (await phone.page.evaluate(state)) as { scrolled: boolean[]; lines: number; letters: number };
+  expect({ scrolled, lines }).toEqual({ scrolled: [false, false, true], lines: 2 });
+  expect(letters).toBeGreaterThan(9); // pixels
+  await phone.page.close();
+  const desk = await open(join(output, "nb.html"), 1280);
+  expect(await desk.page.evaluate(state)).toMatchObject({ scrolled: [false, false, false], lines: 1 });
+  await desk.page.close();
 });
 
 browserTest("columns of text have room to read, a long word does not take that of others, and an interval is not broken", async () => {

@@ -225,14 +225,19 @@ test("where a report cannot be put, nothing half-written is left", async () => {
 
 test("a notebook that was not run, or not to the end, says so", async () => {
   const output = folder();
-  const fresh = writeNotebook([md("# A"), { ...code("1"), execution_count: null }], "a.ipynb");
+  const fresh = writeNotebook([md("# A\n\nSee @tbl-a: @val-a."), { ...code("1"), execution_count: null }], "a.ipynb");
   const broken = writeNotebook([md("# B"), code("1")], "b.ipynb", { erpo: { execution: { ...execution, complete: false } } });
   const stopped = writeNotebook([md("# C"), { ...code("1"), execution_count: null }], "c.ipynb", {
     erpo: { execution: { ...execution, complete: false } },
   });
-  await renderReports([fresh, broken, stopped], { output });
+  await renderReports([fresh, broken, stopped], { output, to: ["html", "latex", "markdown"] });
   expect(readFileSync(join(output, "c.html"), "utf8")).toContain("<li>the notebook was not run to the end</li>");
-  expect(readFileSync(join(output, "a.html"), "utf8")).toContain("<li>the notebook has not been run</li>");
+  const page = readFileSync(join(output, "a.html"), "utf8");
+  expect(page).toContain("<li>the notebook has not been run</li>");
+  expect(page).toContain('See <span class="absent" title="tbl-a">[table]</span>: <span class="absent" title="val-a">[number]</span>.');
+  expect(page).not.toContain("leads nowhere"); // its table and its number wait for the cell
+  expect(readFileSync(join(output, "latex", "a.tex"), "utf8")).toContain("See {[}table{]}: {[}number{]}.");
+  expect(readFileSync(join(output, "a.md"), "utf8")).toContain("See \\[table\\]: \\[number\\].");
   expect(readFileSync(join(output, "b.html"), "utf8")).toContain("<li>the notebook was not run to the end</li>");
 });
 

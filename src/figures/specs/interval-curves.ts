@@ -41,7 +41,8 @@ export function intervalCurves(
     scale: { domain: options.domain ?? [0, 1] },
     axis: { grid: true, tickCount: 5, ...(options.percent && { format: ".0%" }) },
   };
-  const key = { field: series, type: "nominal", title: null, sort: null, legend: { columns: 3, labelLimit: 180 } };
+  const longest = Math.max(0, ...rows.map((row) => String(row[series]).length));
+  const key = { field: series, type: "nominal", title: null, sort: null, legend: { columns: longest > 14 ? 2 : 3, labelLimit: 180 } };
   return {
     data: { values: rows.map((row) => ({ ...row, beside: beside(row) })) },
     facet: {
@@ -54,8 +55,8 @@ export function intervalCurves(
     columns: 2,
     spacing: { row: 24, column: 16 },
     spec: {
-      width: 240,
-      height: 150,
+      width: 190,
+      height: 140,
       encoding: {
         x: {
           field: "beside",

@@ -31,7 +31,7 @@ export function lengthDistribution(
     },
     spacing: 12,
     spec: {
-      width: 480,
+      width: 400,
       height: 70,
       layer: [
         {

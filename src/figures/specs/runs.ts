@@ -66,8 +66,8 @@ export function runCurves(
     columns: 2,
     spacing: { row: 24, column: 16 },
     spec: {
-      width: 260,
-      height: 150,
+      width: 185,
+      height: 130,
       encoding: {
         x: { field: "step", type: "quantitative", title: "step", axis: { tickMinStep: 1, format: "~s" }, scale: { nice: false } },
         y: { field: "value", type: "quantitative", title: null, scale: { zero: false } },
