@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { allTokens, buildDocument } from "./document/build.js";
 import { namePages } from "./document/cross-reference.js";
@@ -64,7 +65,8 @@ export async function readSet(paths: readonly string[], output: string, run: str
       failures.push(failure(path, error));
     }
   }
-  namePages(sources.map(({ document }) => document));
+  const others = documentsBeside(sources);
+  namePages([...sources.map(({ document }) => document), ...others]);
   const targets = new Map<string, Target>();
   for (const { document } of sources) {
     for (const [label, target] of document.labels) {
@@ -74,8 +76,29 @@ export async function readSet(paths: readonly string[], output: string, run: str
         document.warnings.push(`${label} is ${target.text} here and ${earlier.text} in ${earlier.stem}, to which other notebooks refer`);
     }
   }
+  for (const { labels } of others)
+    for (const [label, target] of labels) if (!targets.has(label)) targets.set(label, { ...target, absent: true });
   markCited(sources.map(({ document }) => document));
   return { sources, targets, stems: new Set(sources.map(({ document }) => document.stem)), several: paths.length > 1, failures };
+}
+
+/** Documents of the notebooks that lie beside those of a set and are not in it, if the set refers to a label that it has not: what it means is said without a link. */
+function documentsBeside(sources: readonly Source[]): ReportDocument[] {
+  const known = new Set(sources.flatMap(({ document }) => [...document.labels.keys()]));
+  const missing = ({ document }: Source) =>
+    allTokens(document).some((token) => token.type === "reference" && !known.has(String(token.label)));
+  const folders = new Set(sources.filter(missing).map(({ path }) => dirname(resolve(path))));
+  const given = new Set(sources.map(({ path }) => resolve(path)));
+  const files = [...folders].flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)));
+  return files
+    .filter((file) => file.endsWith(".ipynb") && !given.has(file))
+    .flatMap((file) => {
+      try {
+        return buildDocument(checkMetadata(readNotebook(file).notebook).notebook, file);
+      } catch {
+        return []; // its own report says what is wrong with it
+      }
+    });
 }
 
 /** Marks the named numbers that a text of the set, or the text of a figure for those who do not see it, refers to. */

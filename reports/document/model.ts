@@ -123,6 +123,8 @@ export interface Target {
   stem: string;
   /** What other pages call that document: its title, in a set a short one. */
   page: string;
+  /** The document is not rendered with the others, so nothing leads to it. */
+  absent?: true;
 }
 
 export interface Footnote {

@@ -103,7 +103,8 @@ export class MarkdownWriter {
     const file = target.stem === document.stem ? "" : this.page(target.stem);
     const page = otherPage(target, this.links);
     const of = page === undefined ? "" : ` of <em>${escapeHTML(page)}</em>`;
-    return `<a class="reference" href="${file}#${label}">${escapeHTML(target.text)}${of}</a>`;
+    const text = `${escapeHTML(target.text)}${of}`;
+    return target.absent ? text : `<a class="reference" href="${file}#${label}">${text}</a>`;
   }
 
   private citation({ items }: CitationToken): string {

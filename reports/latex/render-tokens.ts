@@ -226,6 +226,7 @@ export class TeXWriter {
     const [, name, number] = /^(\w+) (.*)$/.exec(target.text)!;
     const page = otherPage(target, this.context);
     if (page === undefined) return `${name}~\\ref{${label}}`;
+    if (target.absent) return `${name}~${escapeTeX(number!)} of \\emph{${escapeTeX(page)}}`;
     const id = fileName(target.stem);
     return `${name}~\\refinother{${id}}{${label}}{${number}} of \\emph{${escapeTeX(page)}}`;
   }

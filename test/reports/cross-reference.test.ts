@@ -1,4 +1,4 @@
-import { mkdtempSync } from "node:fs";
+import { copyFileSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -48,6 +48,26 @@ test("a page is called by its whole title where another one begins the same, or 
   const page = (...titles: string[]) => said(writeMarkdown, titles, "See @sec-p0.");
   expect(await page("Stage 1: one", "Stage 1: two")).toContain("[Section 1 of *Stage 1: one*](n0.md)");
   expect(await page("Start here", "Stage 1: two")).toContain("[Section 1 of *Start here*](n0.md)");
+});
+
+test("a page that is rendered without its neighbours names what it means of them, without a link or a warning; a label of nobody is told", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  const cells = [[md("# Stage 1: first\n\n$$a$$ {#eq-a}")], [md("# Two\n\nBy @eq-a, not @eq-lost.")], [md("no notebook")]];
+  const paths = cells.map((own, i) => {
+    const path = join(folder, `n${i}.ipynb`);
+    copyFileSync(writeNotebook(own, `n${i}.ipynb`), path);
+    return path;
+  });
+  writeFileSync(paths[2]!, "{");
+  const set = await readSet([paths[1]!], folder, undefined);
+  expect(set.failures).toEqual([]);
+  const writers: [Writer, string][] = [
+    [writeHTML, 'By Equation 1 of <em>Stage 1</em>, not <span class="unresolved">@eq-lost</span>.'],
+    [writeMarkdown, "By Equation 1 of *Stage 1*, not `@eq-lost`."],
+    [latexWriter("article"), "By Equation~1 of \\emph{Stage 1}, not \\texttt{@eq-lost}."],
+  ];
+  for (const [write, expected] of writers) expect(String((await write(set.sources[0]!, set)).at(-1)!.content)).toContain(expected);
+  expect([...new Set(set.sources[0]!.document.warnings)]).toEqual(["reference @eq-lost leads nowhere"]);
 });
 
 test("the text of a figure for those who do not see it names the other page, too", async () => {
