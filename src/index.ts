@@ -241,7 +241,6 @@ export {
 } from "./methods/erpo/causes.js";
 export { type DevMeasures, type DevRow, type DevRows, devDifferences, devMeasures, devRows } from "./methods/erpo/dev-measures.js";
 export { finalPolicies, finalTrials, readByMass } from "./methods/erpo/final-evaluation.js";
-export { type FirstWordPairs, firstWordPairs } from "./methods/erpo/first-words.js";
 export { type Gate, gate, judgeStage, rounds } from "./methods/erpo/gate.js";
 export { type Overruling, overruling } from "./methods/erpo/overruling.js";
 export { type PairLevel, roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";

@@ -73,9 +73,6 @@ export function noneToken(tokenizer: Tokenizer, decides: DecisionPlace = "first"
   return decides === "first" ? firstAfter("<assess>", "none", tokenizer) : firstAfter(";", " none", tokenizer);
 }
 
-/** The first token of "risk" as it follows `<assess>`. */
-export const riskToken = (tokenizer: Tokenizer): number => firstAfter("<assess>", "risk", tokenizer);
-
 /** The first tokens of the refusals that training writes, whatever the rule ("I", "Sorry"): the read-out of a model that answers without a trace. */
 export function refusalTokens(tokenizer: Tokenizer): number[] {
   const refusals = [0, 1, 2, 3].map((variant) => writeRefusal({ refusal: "this" }, variant));

@@ -121,14 +121,15 @@ const round = (x: number): string => x.toFixed(1);
 const PROSE = 50;
 
 /** The words of a text in lines of at most `PROSE` characters; a longer word is broken. */
-const wrapped = (text: string): string[] =>
-  text
-    .split(/\s+/)
-    .flatMap((word) => word.match(/.{1,50}/gu) ?? [])
-    .reduce<string[]>((lines, word) => {
-      const last = lines.at(-1);
-      return last !== undefined && last.length + word.length < PROSE ? [...lines.slice(0, -1), `${last} ${word}`] : [...lines, word];
-    }, []);
+function wrapped(text: string): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(/\s+/).flatMap((long) => long.match(/.{1,50}/gu) ?? [])) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + word.length < PROSE) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}
 
 const escaped = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");

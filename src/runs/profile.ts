@@ -19,14 +19,12 @@ export interface Profile {
   rank: number;
   firstLayer: number;
   stage1: Stage1Settings;
-  /** Prompts of each label that the policy decides by its first word, and of which, if `firstWords`, the right word is compared with the wrong one; and how many of these give samples for pairs too. */
-  stage2: { pool: number; firstWords: boolean; prompts: number; rate: number };
+  /** Prompts of each label that pairs are made from. */
+  stage2: { prompts: number; rate: number };
   /** With `efficiency` false no pair is of a short and a long thought: rounds compare right with wrong verdicts alone. With 0 rounds stage 3 is the policy that it would begin with. */
   stage3: { rounds: number; prompts: number; samples: number; rate: number; efficiency: boolean };
   /** Prompts of each suite and of each attack; of the dev set, of each label, for its read-out and for the answers that the gate judges. */
   evaluation: { prompts: number; attackPrompts: number; devPrompts: number; gatePrompts: number };
-  /** Prompts of each label, or as many users or trees, that related methods train on: their notebooks say how many of them. */
-  relatedPrompts: number;
   /** Completions are cut after this many answer tokens. */
   answerTokens: number;
 }
@@ -66,10 +64,9 @@ const quick: Profile = {
     ...{ decisionTokens: 250_000, decisionRate: 2e-3, traceTokens: 100_000, traceRate: 1e-3 },
     ...{ verbose: 0.5, corrections: 0.5, quotes: true, decides: "first", verdictWeight: traceWeights.verdict },
   },
-  stage2: { pool: 480, firstWords: true, prompts: 24, rate: 4e-4 },
+  stage2: { prompts: 48, rate: 2e-4 },
   stage3: { rounds: 2, prompts: 24, samples: 4, rate: 3e-4, efficiency: true },
   evaluation: { prompts: 60, attackPrompts: 20, devPrompts: 100, gatePrompts: 40 },
-  relatedPrompts: 48,
   answerTokens: 32,
 };
 
@@ -78,10 +75,9 @@ const full: Profile = {
   ...quick,
   name: "full",
   stage1: { ...quick.stage1, decisionTokens: 250_000, decisionRate: 2e-3, traceTokens: 250_000, traceRate: 1e-3 },
-  stage2: { pool: 480, firstWords: true, prompts: 110, rate: 4e-4 },
+  stage2: { prompts: 110, rate: 2e-4 },
   stage3: { ...quick.stage3, rounds: 3, prompts: 60, samples: 4, rate: 1e-4 },
   evaluation: { prompts: 230, attackPrompts: 100, devPrompts: 220, gatePrompts: 220 },
-  relatedPrompts: 110,
   answerTokens: 48,
 };
 
@@ -91,10 +87,9 @@ const demo: Profile = {
   name: "demo",
   notebooks: "demo",
   stage1: { ...quick.stage1, decisionTokens: 20_000, traceTokens: 33_000, traceRate: 2e-3, verbose: 0.25 },
-  stage2: { pool: 64, firstWords: true, prompts: 4, rate: 4e-4 },
+  stage2: { prompts: 8, rate: 2e-4 },
   stage3: { ...quick.stage3, rounds: 1, prompts: 8, samples: 2 },
   evaluation: { prompts: 30, attackPrompts: 10, devPrompts: 80, gatePrompts: 8 },
-  relatedPrompts: 8,
   answerTokens: 16,
 };
 
@@ -105,10 +100,9 @@ const tiny: Profile = {
   rank: 2,
   firstLayer: 0,
   stage1: { ...quick.stage1, decisionTokens: 3_000, decisionRate: 1e-3, traceTokens: 4_000, traceRate: 1e-3, corrections: 1 },
-  stage2: { pool: 40, firstWords: true, prompts: 8, rate: 1e-4 },
+  stage2: { prompts: 8, rate: 1e-4 },
   stage3: { ...quick.stage3, rounds: 2, prompts: 8, samples: 2, rate: 1e-4 },
   evaluation: { prompts: 4, attackPrompts: 2, devPrompts: 4, gatePrompts: 4 },
-  relatedPrompts: 8,
   answerTokens: 8,
 };
 
@@ -191,13 +185,12 @@ const schema: z.ZodType<Profile> = z.strictObject({
       verdictWeight: number("a number of 0 or more", (x) => x >= 0),
     },
   }),
-  stage2: z.strictObject({ pool: count, firstWords: either, prompts: count, rate }),
+  stage2: z.strictObject({ prompts: count, rate }),
   stage3: z.strictObject({
     rounds: number("a whole number of 0 or more", (x) => Number.isInteger(x) && x >= 0),
     ...{ prompts: count, samples: count, rate, efficiency: either },
   }),
   evaluation: z.strictObject({ prompts: count, attackPrompts: count, devPrompts: count, gatePrompts: count }),
-  relatedPrompts: count,
   answerTokens: count,
 });
 

@@ -12,7 +12,7 @@ const run = (dir: string, kill?: string) => killable([join(import.meta.dirname, 
 const spans = [
   ["training stage 1a", "data/manifest.json", "1-sft/decision/stage.json"],
   ["training stage 1b", "data/answers-stage-1.json", "1-sft/stage.json"],
-  ["sampling for stage 2", "2-dpo/first-words.json", "2-dpo/samples-wrong.jsonl"],
+  ["sampling for stage 2", "2-dpo/mined.json", "2-dpo/samples-wrong.jsonl"],
   ["training stage 2", "2-dpo/pairs.json", "2-dpo/stage.json"],
   ["sampling for round 1", "round-1/samples-1.jsonl", "round-1/samples-2.jsonl"],
   ["pairing", "round-1/samples-2.jsonl", "round-1/pairs.json"],

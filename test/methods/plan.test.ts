@@ -32,7 +32,7 @@ test("tokens are those of a run of the quick profile, to a twentieth", () => {
     "1-sft": 99_901,
     "baseline-answers-only/decision": 199_979,
     "baseline-answers-only": 63_564,
-    "2-dpo": 12_200,
+    "2-dpo": 24_496,
     "3-length-controlled/round-1": 8_229,
     "samples for pairs 1": 16_323,
   };
@@ -86,7 +86,7 @@ test("the demo is one notebook with all stages, of three minutes at 240 GFLOP/s"
   const [demo, ...others] = plan(profile("demo"));
   expect([demo!.notebook, others]).toEqual([demoNotebook, []]);
   const trained = demo!.work.filter(({ kind }) => kind === "train").map(({ name }) => name);
-  expect(trained).toEqual(["1-sft/decision", "1-sft", "first words", "2-dpo", "3-length-controlled/round-1"]);
+  expect(trained).toEqual(["1-sft/decision", "1-sft", "2-dpo", "3-length-controlled/round-1"]);
   expect(totalSeconds(durations(plan(profile("demo")), 240))).toBeLessThan(180);
 });
 

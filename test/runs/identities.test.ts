@@ -129,7 +129,7 @@ test("a stage that was trained again makes what stands on it stale: it is refuse
   const other = { ...again, profile: rate };
   await finish(stage1(other));
   await named(again.adapter(stages.dpo), "2-dpo is stale: 1-sft is another one than it was made from");
-  await named(finish(stage2(other)), "2-dpo/first-words.json was made with ");
+  await named(finish(stage2(other)), "2-dpo/mined.json was made with ");
 });
 
 test("another scale of a stage's adapter makes what stands on it stale; another name of its base model does not", async () => {

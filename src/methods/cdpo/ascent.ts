@@ -51,8 +51,7 @@ export const dual = {
 const version = 1;
 
 /** Pairs of each step of lambda, a multiple of the batch. */
-export const pairsPerStep = ({ relatedPrompts }: Profile): number =>
-  dual.batchSize * Math.max(1, Math.round(relatedPrompts / 3 / dual.batchSize));
+export const pairsPerStep = ({ stage2 }: Profile): number => dual.batchSize * Math.max(1, Math.round(stage2.prompts / 3 / dual.batchSize));
 
 /** Prompts of each label that a policy's cost is estimated on. */
 export const costPrompts = ({ evaluation }: Profile): number => Math.ceil(evaluation.gatePrompts / 2);

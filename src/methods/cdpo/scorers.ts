@@ -67,8 +67,8 @@ export interface FittedScorers {
 }
 
 /** Prompts of each label that the heads are fitted on, and that they are tested on. */
-export const scorerPrompts = ({ relatedPrompts, evaluation }: Profile): { training: number; heldOut: number } => ({
-  training: 2 * relatedPrompts,
+export const scorerPrompts = ({ stage2, evaluation }: Profile): { training: number; heldOut: number } => ({
+  training: 2 * stage2.prompts,
   heldOut: evaluation.gatePrompts,
 });
 

@@ -2,6 +2,7 @@ import type { Rng } from "../../backend/random.js";
 import { needed } from "../../data/dataset.js";
 import { digestOf, type IdentityValue } from "../../data/identity.js";
 import type { TokenPair } from "../../data/tokens.js";
+import { decisionLogOdds, decisionPrompt, noneToken } from "../../evaluation/readout.js";
 import {
   checkSample,
   decisionPair,
@@ -15,14 +16,15 @@ import {
 } from "../../exante/pairs.js";
 import { type LabelledPrompt, thoughtFor } from "../../exante/rows.js";
 import { decisionSegments } from "../../exante/trace.js";
+import { policyIdentity } from "../../generation/policy.js";
+import { firstWordDecides } from "../../runs/dev.js";
 import { keep } from "../../runs/keep.js";
-import { balancedPrompts, inTurns } from "../../runs/prompts.js";
+import { balancedPrompts, inTurns, labelled } from "../../runs/prompts.js";
 import type { Run } from "../../runs/run.js";
 import { sampleKept } from "../../runs/samples.js";
 import { currentSha256 } from "../../runs/stale.js";
 import { balanced } from "../../training/batches.js";
 import { referenceLogps } from "../../training/preference.js";
-import { firstWordPairs } from "./first-words.js";
 import { pairs as knobs, numbered, sampling, version } from "./recipe.js";
 import { roundStage, stages } from "./stages.js";
 
@@ -36,12 +38,7 @@ export type PairLevel = "trace" | "step";
  */
 export async function stage2Pairs(run: Run, level: PairLevel = "step", signal?: AbortSignal): Promise<StoredPairs> {
   const { tokenizer } = run.model;
-  const { prompts: asked, margins } = await firstWordPairs(run, signal);
-  const mined = mine(
-    asked.map((prompt, i) => ({ prompt, margin: margins[i]! })),
-    run.profile.stage2.prompts,
-    run.rng("stage 2"),
-  );
+  const mined = await minedPrompts(run, stages.sft, run.profile.stage2.prompts);
   const prompts = mined.map(({ prompt }) => prompt);
   const draw = (name: string, start: (p: LabelledPrompt, i: number) => string, temperature: number) =>
     sampleKept(run, prompts, { path: `${stages.dpo}/samples-${name}.jsonl`, stage: stages.sft, start, temperature, ...sampling, signal });
@@ -100,10 +97,33 @@ export interface MinedPrompt {
 }
 
 /**
- * Prompts of each label to make pairs of: three quarters are those that the first word gets wrong, the closest first, and behind them those that it decides by less than a nat; the others are of the
- * rest, so that what the policy knows is not forgotten.
+ * Prompts of stage 2's set, equally many of each label: three quarters are those that the policy's first word gets wrong, the closest first, and behind them those that it
+ * decides by less than a nat; the others are of the rest, so that what it knows is not forgotten. A small profile looks at a part of the set. Kept in 2-dpo/mined.json.
  * @param count prompts of each label
  */
+async function minedPrompts(run: Run, stage: string, count: number): Promise<MinedPrompt[]> {
+  firstWordDecides(run);
+  const whole = needed(run.data, "train2").map(labelled);
+  const pool = 2 * count * knobs.mineFactor;
+  const all = whole.length <= pool ? whole : run.rng("stage 2 pool").shuffle(whole).slice(0, pool);
+  const identity = {
+    recipe: "ERPO, mined prompts",
+    version,
+    prompts: digestOf(all.map(({ id, prompt, label }) => [id, prompt, label])),
+    policy: await policyIdentity(await run.policy(stage)),
+    precision: run.device.precision,
+    from: { [stage]: currentSha256(run, stage) },
+  };
+  const { logOdds } = await keep(run, `${stages.dpo}/mined.json`, identity, async () => {
+    const { tokenizer } = run.model;
+    const read = all.map(({ prompt }) => decisionPrompt(prompt, tokenizer));
+    return { logOdds: await decisionLogOdds(await run.policy(stage), read, noneToken(tokenizer), knobs.mineBatch) };
+  });
+  const margins = all.map((prompt, i) => ({ prompt, margin: prompt.label === "unsafe" ? logOdds[i]! : -logOdds[i]! }));
+  return mine(margins, count, run.rng("stage 2"));
+}
+
+/** Chooses as `minedPrompts` does. */
 export function mine(margins: readonly MinedPrompt[], count: number, rng: Rng): MinedPrompt[] {
   return (["safe", "unsafe"] as const).flatMap((label) => {
     const own = margins.filter(({ prompt }) => prompt.label === label).sort((a, b) => Math.abs(a.margin) - Math.abs(b.margin));

@@ -57,7 +57,6 @@ const texts = {
   opening: 16, // what it is asked for where a row ends before
   naiveRow: 90,
   decisionRow: 58,
-  wordPair: 62, // both of its rows: what they share is run once
   traceRow: 150,
   longestRow: 200, // thought and answer
   thought: 85,
@@ -95,7 +94,6 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
   const mined = 2 * stage2.prompts;
   const preferred = texts.longestThought + 8;
   const [pairs2, pairs3] = [1.18 * mined * texts.stepPair, 0.85 * 2 * stage3.prompts * texts.thoughtPair];
-  const words = Math.min(texts.stage2Prompts, 2 * stage2.pool) * texts.wordPair;
   const judged = 3 * evaluation.gatePrompts; // prompts of both labels, and everyday ones
   const gateTokens = evaluation.gatePrompts * (2 * texts.sampled + texts.everyday);
   const { prompts, attackPrompts } = evaluation;
@@ -112,10 +110,9 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
     train("1-sft", 8, texts.longestRow, stage1.traceTokens),
   ];
   const dpo = [
-    score("first words under the reference", 2 * pairs.wordBatch, 1, words),
+    score("prompts to choose from", 32, 0, Math.min(texts.stage2Prompts, mined * pairs.mineFactor) * texts.decisionRow),
     sample("samples for pairs", batch(mined), preferred, 2 * mined * (texts.sampled + texts.verified)),
     score("pairs under the reference", 8, preferred, pairs2),
-    ...(stage2.firstWords ? [train("first words", 16, 1, words)] : []),
     train("2-dpo", 16, preferred, pairs2),
   ];
   const gate2 = [

@@ -24,10 +24,10 @@ export function plannedResults({ notebooks, stage3 }: Profile): PlannedResult[] 
   const first = ["harmful", "look-alike-safe"];
   const training = [result(decision), result("data/answers-stage-1.json"), result(sft, decision)];
   const preferences = [
-    result(`${dpo}/first-words.json`, sft),
+    result(`${dpo}/mined.json`, sft),
     ...stage2Samples.map((name) => result(`${dpo}/samples-${name}.jsonl`, sft)),
     result(`${dpo}/pairs.json`, sft),
-    result(dpo, sft, `${dpo}/pairs.json`, `${dpo}/first-words.json`),
+    result(dpo, sft, `${dpo}/pairs.json`),
   ];
   const rounds = [
     result(`${sft}/dev-answers.json`, sft),

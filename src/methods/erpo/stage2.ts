@@ -5,7 +5,6 @@ import type { Run } from "../../runs/run.js";
 import { type Training, trainKept } from "../../runs/training.js";
 import type { StepMetrics } from "../../training/metrics.js";
 import { pairObjective } from "../../training/pair-objective.js";
-import { firstWordPairs, wordBatches } from "./first-words.js";
 import { type PairLevel, pairBatches, stage2Pairs } from "./pairs.js";
 import { stage2Defaults as defaults, pairs as knobs, preferenceOptimizer, version } from "./recipe.js";
 import { stages } from "./stages.js";
@@ -22,8 +21,8 @@ export interface PreferenceOptions {
 }
 
 /**
- * Stage 2: DPO on the policy's errors. Its own wrong decision is compared with what it writes from the right one; behind either first word a verdict that is right with
- * one that is not; and of many more prompts the right first word with the wrong one.
+ * Stage 2: DPO on the policy's errors. Its own wrong decision is compared with what it writes from the right one; and behind either first word a verdict that is right with
+ * one that is not.
  *
  * @throws KeptError when 2-dpo was trained with other settings, naming what differs
  */
@@ -37,10 +36,7 @@ export async function preferenceTraining(
   { beta = defaults.beta, nllWeight = defaults.nllWeight, level = defaults.level, signal }: PreferenceOptions = {},
 ): Promise<Training<TokenPair>> {
   const pairs = await stage2Pairs(run, level, signal);
-  const words = await firstWordPairs(run, signal);
-  const { firstWords, rate } = run.profile.stage2;
   const rng = run.rng("stage 2 batches");
-  const epoch = () => rng.shuffle([...pairBatches(pairs, rng), ...(firstWords ? wordBatches(words, pairs.tokens.length, rng) : [])]);
   return {
     recipe: "ERPO, preferences",
     version,
@@ -50,9 +46,9 @@ export async function preferenceTraining(
       settings: { beta, nllWeight, level },
       loss: ({ policy, reference, lengths, unweighted }) => withNll(dpo(policy, reference, beta), unweighted, lengths, nllWeight),
     }),
-    rows: [...pairs.tokens, ...(firstWords ? words.tokens : [])],
-    batches: Array.from({ length: knobs.epochs }, epoch).flat(),
-    optimizer: preferenceOptimizer(rate),
+    rows: pairs.tokens,
+    batches: Array.from({ length: knobs.epochs }, () => pairBatches(pairs, rng)).flat(),
+    optimizer: preferenceOptimizer(run.profile.stage2.rate),
     everySteps: knobs.everySteps,
   };
 }

@@ -14,8 +14,8 @@ export interface Counts {
 }
 
 /** From the profile. The paper's parts are 8,000 ratings for the reward model and 12,000 for the Reasoner. */
-export function counts({ relatedPrompts, evaluation }: Profile): Counts {
-  const share = (thirds: number) => Math.ceil((thirds * relatedPrompts) / 3);
+export function counts({ stage2, evaluation }: Profile): Counts {
+  const share = (thirds: number) => Math.ceil((thirds * stage2.prompts) / 3);
   return {
     summarizer: share(3),
     reward: share(3),

@@ -3,7 +3,7 @@ import type { Profile } from "../../runs/profile.js";
 import type { SearchSettings } from "./mcts.js";
 
 /**
- * The recipe's knobs, beside the first phase's learning rate and the adapter's shape, which are the profile's. The paper's values stand behind ours where they differ: it has models of eight
+ * The recipe's knobs, beside learning rates and the adapter's shape, which are the profile's. The paper's values stand behind ours where they differ: it has models of eight
  * billion parameters, 50,000 prompts and 200 iterations.
  */
 
@@ -26,7 +26,7 @@ export const limits = { answerTokens: 12, thoughtTokens: longestThought } as con
 export const pairThresholds = { margin: 0.5, good: 0.8, minVisits: 1 } as const;
 
 /** Of step DPO; neither is in the paper's code. Pairs of each step, and epochs. */
-export const dpoSettings = { beta: 0.5, nllWeight: 1, rate: 2e-4, batchSize: 4, epochs: 2, leastPairs: 6, everySteps: 10 } as const;
+export const dpoSettings = { beta: 0.5, nllWeight: 1, batchSize: 4, epochs: 2, leastPairs: 6, everySteps: 10 } as const;
 
 /** Share of the trees whose nodes the value head is judged on, and the penalties that are chosen among by cross-validation over the other trees. */
 export const headSettings = { heldOut: 0.25, folds: 4, penalties: [0.01, 0.1, 1, 10, 100] } as const;
@@ -38,7 +38,7 @@ export const testTime = { n: 4, width: 2, branches: 2 } as const;
 export const formatSettings = { budget: 0.4, answerTokens: 48, batchSize: 4, rowTokens: 125 } as const;
 
 /** Prompts that trees are grown for: 32 in quick. */
-export const treePrompts = ({ relatedPrompts }: Profile): number => 2 * Math.ceil(relatedPrompts / 3);
+export const treePrompts = ({ stage2 }: Profile): number => 2 * Math.ceil(stage2.prompts / 3);
 
 /** Prompts of each suite that are searched for at test time: 12 in quick. */
 export const searchedPrompts = ({ evaluation }: Profile): number => Math.ceil(evaluation.prompts / 5);

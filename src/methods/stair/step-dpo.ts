@@ -30,7 +30,7 @@ export async function* stepwise(run: Run, stage: string, pairs: StairPairs, sign
 }
 
 function stepTraining(run: Run, stage: string, { tokens, labels }: StairPairs): Training<TokenPair> {
-  const { beta, nllWeight, rate, batchSize, epochs, everySteps } = knobs;
+  const { beta, nllWeight, batchSize, epochs, everySteps } = knobs;
   const rng = run.rng("STAIR, batches");
   const epoch = () =>
     pieces(
@@ -48,7 +48,7 @@ function stepTraining(run: Run, stage: string, { tokens, labels }: StairPairs): 
     }),
     rows: tokens,
     batches: Array.from({ length: epochs }, epoch).flat(),
-    optimizer: preferenceOptimizer(rate),
+    optimizer: preferenceOptimizer(run.profile.stage2.rate),
     everySteps,
   };
 }
