@@ -170,7 +170,7 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
 }
 
 /**
- * What is left to compute of a job that was stopped, or of a branch: of the stages, and apart of what a second process may compute, everything up to the last training that is through is kept.
+ * What is left to compute of a job that was stopped, or of a branch. Of the stages everything up to their last finished training is kept, and so it is of what a second process may compute.
  * @param finished folders of the stages that the run has
  */
 export function leftToCompute(planned: readonly PlannedNotebook[], finished: readonly string[]): PlannedNotebook[] {
