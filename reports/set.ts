@@ -85,8 +85,7 @@ export async function readSet(paths: readonly string[], output: string, run: str
 /** Documents of the notebooks that lie beside those of a set and are not in it, if the set refers to a label that it has not: what it means is said without a link. */
 function documentsBeside(sources: readonly Source[]): ReportDocument[] {
   const known = new Set(sources.flatMap(({ document }) => [...document.labels.keys()]));
-  const missing = ({ document }: Source) =>
-    allTokens(document).some((token) => token.type === "reference" && !known.has(String(token.label)));
+  const missing = ({ document }: Source) => referredTo(document).some((label) => !known.has(label));
   const folders = new Set(sources.filter(missing).map(({ path }) => dirname(resolve(path))));
   const given = new Set(sources.map(({ path }) => resolve(path)));
   const files = [...folders].flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)));
@@ -101,14 +100,15 @@ function documentsBeside(sources: readonly Source[]): ReportDocument[] {
     });
 }
 
+/** Labels that the texts of a document refer to, those of its figures for who does not see them included. */
+const referredTo = (document: ReportDocument): string[] => [
+  ...allTokens(document).flatMap((token) => (token.type === "reference" ? [String(token.label)] : [])),
+  ...document.blocks.flatMap((block) => (block.kind === "figure" && block.alt ? namesIn(block.alt) : [])),
+];
+
 /** Marks the named numbers that a text of the set, or the text of a figure for those who do not see it, refers to. */
 function markCited(documents: readonly ReportDocument[]): void {
-  const cited = new Set(
-    documents.flatMap((document) => [
-      ...allTokens(document).flatMap((token) => (token.type === "reference" ? [String(token.label)] : [])),
-      ...document.blocks.flatMap((block) => (block.kind === "figure" && block.alt ? namesIn(block.alt) : [])),
-    ]),
-  );
+  const cited = new Set(documents.flatMap(referredTo));
   for (const { blocks } of documents) {
     for (const block of blocks) if (block.kind === "value" && cited.has(block.label)) block.cited = true;
   }

@@ -195,9 +195,10 @@ export class GitHubWriter {
     const text = escapeMarkdown(target.text);
     if (target.kind === "value") return text;
     const page = otherPage(target, this.context);
-    const named = `${text} of *${escapeMarkdown(page ?? "")}*`;
-    if (target.absent) return named;
-    if (page !== undefined) return `[${named}](${linkTarget(`${target.stem}.md`)})`;
+    if (page !== undefined) {
+      const named = `${text} of *${escapeMarkdown(page)}*`;
+      return target.absent ? named : `[${named}](${linkTarget(`${target.stem}.md`)})`;
+    }
     const heading = target.kind === "section" ? document.headings.find(({ id }) => id === label) : undefined;
     const place = heading ? `#${anchor(`${heading.number} ${heading.text}`)}` : figures.get(label);
     return place ? `[${text}](${linkTarget(place)})` : text;

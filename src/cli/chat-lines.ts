@@ -2,6 +2,7 @@ import { printable } from "../data/printable.js";
 import { redactText } from "../data/redact.js";
 import { foldedThought, objects, redactedWords, type Turn } from "../evaluation/turn.js";
 import { refuses } from "../exante/judge.js";
+import { wrapped } from "../frontend/wrapped.js";
 
 /** How turns are shown. */
 export interface Shown {
@@ -54,17 +55,4 @@ function answerLines({ answer }: Turn, redacted: boolean): string[] {
   if (answer === "") return ["(it came to no answer)"];
   if (!redacted || refuses(answer)) return answer.split("\n").map(printable);
   return [`${printable(redactText(answer, redactedWords))} (/show shows it)`];
-}
-
-/** A line broken between words; a word that is longer than a line is broken too. */
-function wrapped(line: string, width: number): string[] {
-  const lines: string[] = [];
-  let rest = line;
-  while (rest.length > width) {
-    const space = rest.lastIndexOf(" ", width);
-    const at = space > 0 ? space : width;
-    lines.push(rest.slice(0, at));
-    rest = rest.slice(at).trimStart();
-  }
-  return [...lines, rest];
 }

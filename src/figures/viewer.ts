@@ -1,5 +1,6 @@
 import type { Displayable } from "../frontend/index.js";
 import { DISPLAY } from "../frontend/shown.js";
+import { wrapped } from "../frontend/wrapped.js";
 import { placeTokens, shades, type TokenStrip } from "./specs/token-strip.js";
 
 /** A turn as it is shown: `LookedTurn` is one. */
@@ -73,7 +74,7 @@ function viewSVG({ question, turns }: View, most: number): string {
   const parts: string[] = [];
   let top = 0;
   const line = (words: string, weight = "normal") => {
-    for (const text of wrapped(words)) {
+    for (const text of wrapped(words.trim().replace(/\s+/g, " "), PROSE)) {
       parts.push(
         `<text x="0" y="${top + 14}" font-family="sans-serif" font-size="12" font-weight="${weight}" fill="${shades.letters}">${escaped(text)}</text>`,
       );
@@ -119,17 +120,6 @@ const round = (x: number): string => x.toFixed(1);
 
 /** Characters of a line of prose that are no wider than the picture. */
 const PROSE = 50;
-
-/** The words of a text in lines of at most `PROSE` characters; a longer word is broken. */
-function wrapped(text: string): string[] {
-  const lines: string[] = [];
-  for (const word of text.split(/\s+/).flatMap((long) => long.match(/.{1,50}/gu) ?? [])) {
-    const last = lines.at(-1);
-    if (last !== undefined && last.length + word.length < PROSE) lines[lines.length - 1] = `${last} ${word}`;
-    else lines.push(word);
-  }
-  return lines;
-}
 
 const escaped = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");

@@ -56,17 +56,12 @@ export function notebookSeconds(work: readonly (PlannedWork | PlannedSteps)[], g
  * takes longer than all notebooks, the last of them waits for it.
  */
 export function durationsWithSecond(planned: readonly PlannedNotebook[], gflops: number, parameters?: number): NotebookDuration[] {
-  const ofProcess = (second: boolean) =>
-    planned.map(({ notebook, work }) => ({
-      notebook,
-      work: work.filter(({ beside = false }) => beside === second).map((part) => ({ ...part, tokens: HALF_THE_CORES * part.tokens })),
-    }));
-  const notebooks = durations(ofProcess(false), gflops, parameters);
-  const second = notebookSeconds(
-    ofProcess(true).flatMap(({ work }) => work),
-    gflops,
-    parameters,
-  );
+  const share = (work: readonly PlannedWork[], second: boolean) =>
+    work.filter(({ beside = false }) => beside === second).map((part) => ({ ...part, tokens: HALF_THE_CORES * part.tokens }));
+  const first = planned.map(({ notebook, work }) => ({ notebook, work: share(work, false) }));
+  const notebooks = durations(first, gflops, parameters);
+  const all = planned.flatMap(({ work }) => work);
+  const second = notebookSeconds(share(all, true), gflops, parameters);
   const waits = Math.max(0, second - totalSeconds(notebooks));
   return notebooks.map((notebook, i) => (i === notebooks.length - 1 ? { ...notebook, seconds: notebook.seconds + waits } : notebook));
 }
