@@ -86,5 +86,10 @@
   fit();
   document.fonts.ready.then(fit);
   addEventListener("resize", fit);
+  if (!upright.matches) {
+    history.scrollRestoration = "manual"; // the address says where a deck is, when it is loaded anew too
+    addEventListener("scrollend", () => history.replaceState(null, "", `#${slides[current()].id}`));
+    document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
+  }
   addEventListener("toggle", fit, true); // something was unfolded
 })();
