@@ -7,11 +7,13 @@ import {
   intervals,
   lengthDistribution,
   palette,
+  runCurves,
   searchTree,
   tokenStrips,
   trainingCurves,
 } from "../../src/figures/index.js";
 import { render, themed } from "../../src/figures/render.js";
+import { sizeOf } from "../../src/figures/resize.js";
 import type { VegaLiteSpec } from "../../src/figures/spec.js";
 import { placeTokens } from "../../src/figures/specs/token-strip.js";
 
@@ -222,4 +224,18 @@ test("Chinese and emoji have their width, whichever fonts the machine has, and l
   const cut = await left("漢".repeat(60));
   expect(cut.shown).toContain("…");
   expect(cut.room).toBeLessThanOrEqual(190); // Vega's limit of 180, and padding
+});
+
+test("legends of long names get more rows, so that the figure is no wider than a phone shows whole", async () => {
+  const names = ["R2D: pivot terms", "no-cpo: the same, not minimised", "R2D: cross-entropy per token"];
+  const curves = trainingCurves(names, {
+    rows: steps.map(({ step, loss }) => Object.fromEntries([["step", step], ...names.map((n) => [n, loss])])),
+  });
+  const runs = ["base", ...names];
+  const byRun = runCurves(
+    ["loss"],
+    runs.flatMap((run) => steps.map(({ step, loss }) => ({ run, metric: "loss", step, value: loss }))),
+    { runs },
+  );
+  for (const spec of [curves, byRun]) expect(sizeOf((await render(themed(spec))).svg).width).toBeLessThanOrEqual(480);
 });

@@ -1,3 +1,4 @@
+import { wrappedLegend } from "../legend.js";
 import type { Row, VegaLiteSpec } from "../spec.js";
 
 /** Columns of a figure of curves with intervals. */
@@ -41,8 +42,7 @@ export function intervalCurves(
     scale: { domain: options.domain ?? [0, 1] },
     axis: { grid: true, tickCount: 5, ...(options.percent && { format: ".0%" }) },
   };
-  const longest = Math.max(0, ...rows.map((row) => String(row[series]).length));
-  const key = { field: series, type: "nominal", title: null, sort: null, legend: { columns: longest > 14 ? 2 : 3, labelLimit: 180 } };
+  const key = { field: series, type: "nominal", title: null, sort: null, legend: wrappedLegend(names.map(String), 180) };
   return {
     data: { values: rows.map((row) => ({ ...row, beside: beside(row) })) },
     facet: {

@@ -1,4 +1,5 @@
 import type { Shows } from "../describe.js";
+import { wrappedLegend } from "../legend.js";
 import type { Row, VegaLiteSpec } from "../spec.js";
 import { INK, palette } from "../theme.js";
 import { MARKED_STEPS } from "./training-curves.js";
@@ -32,6 +33,7 @@ export function runCurves(
   const many = runs.length > few;
   const ends = many && !shade ? endsOf(rows, runs[0]!) : new Map<object, string>();
   const key = { field: "run", type: "nominal", title: null, sort: [...runs] };
+  const legend = { symbolType: "stroke", symbolSize: 300, ...wrappedLegend(runs, 180) };
   const lines = { mark: { type: "line", interpolate: "linear" } };
   const layers = many
     ? [
@@ -77,8 +79,6 @@ export function runCurves(
     resolve: { scale: { y: "independent" } },
   };
 }
-
-const legend = { symbolType: "stroke", symbolSize: 300, columns: 3, labelLimit: 180 };
 
 const nameLayer = (end: "highest" | "lowest", dy: number) => ({
   transform: [{ filter: { field: "end", equal: end } }],

@@ -1,4 +1,5 @@
 import type { Shows } from "../describe.js";
+import { wrappedLegend } from "../legend.js";
 import type { Row, VegaLiteSpec } from "../spec.js";
 
 /** Up to so many steps of a metric each have a mark. */
@@ -21,7 +22,8 @@ export function trainingCurves(metrics: readonly string[], options: { rows?: rea
   const x = options.x ?? "step";
   const many = metrics.length > 1;
   const inOrder = [{ field: x }];
-  const key = { field: "metric", type: "nominal", title: null, sort: [...metrics], legend: { symbolType: "stroke", symbolSize: 300 } };
+  const legend = { symbolType: "stroke", symbolSize: 300, ...wrappedLegend(metrics, 260) };
+  const key = { field: "metric", type: "nominal", title: null, sort: [...metrics], legend };
   const place = { field: x, type: "quantitative", title: x, axis: { tickMinStep: 1, format: "~s" }, scale: { nice: false, zero: false } };
   const title = options.y ?? (many ? "value" : metrics[0]);
   const height = (field: string) => ({ y: { field, type: "quantitative", title, axis: { grid: true }, scale: { zero: false } } });
