@@ -1,3 +1,4 @@
+import { decodeXML } from "entities";
 import { describe } from "../../src/figures/describe.js";
 import type { DisplayOutput, Output } from "../notebook/types.js";
 import { type CellOptions, combine, pick } from "./cell-options.js";
@@ -60,7 +61,7 @@ function displayBlocks(output: DisplayOutput, take: (prefix: "fig" | "tbl") => C
   const picture = pictureOf(spec, text);
   if (picture) {
     const { label, "fig-cap": caption, "fig-alt": told } = combine(said, altOf(output.metadata), take("fig"));
-    const alt = told ?? (spec && describe(spec));
+    const alt = told ?? (spec && describe(spec)) ?? (caption ? undefined : ownWords(picture));
     return [
       {
         kind: "figure",
@@ -134,6 +135,16 @@ function altOf(metadata: Record<string, unknown>): CellOptions {
     if (typeof alt === "string" && alt) return { "fig-alt": alt };
   }
   return {};
+}
+
+/** What an SVG says of itself: its label, or the title that it begins with. */
+function ownWords(picture: FigureBlock["picture"]): string | undefined {
+  if (picture.type !== "svg") return undefined;
+  const root = /<svg\b[^<>]*>/.exec(picture.svg);
+  if (!root) return undefined;
+  const label = /\saria-label="([^"]*)"/.exec(root[0]);
+  const title = /^<title[^<>]*>([^<]*)/.exec(picture.svg.slice(root.index + root[0].length).trimStart());
+  return decodeXML((label ?? title)?.[1] ?? "").trim() || undefined;
 }
 
 /** Headings in an output are bold paragraphs: they are no part of the document's structure. */

@@ -3,6 +3,7 @@ import { formulaOf } from "../document/formula.js";
 import { plainText, withNames } from "../document/markdown.js";
 import type { Block, CodeBlock, ErrorBlock, FigureBlock, ReportDocument, TableBlock } from "../document/model.js";
 import { reason } from "../reason.js";
+import { duration } from "./duration.js";
 import { escapeHTML } from "./escape.js";
 import { figureData } from "./figure-data.js";
 import { colourCode } from "./highlight.js";
@@ -73,7 +74,7 @@ async function writeBlock(block: Block, id: string, context: BlockContext): Prom
 function writeCode({ source, language, executionCount, seconds, cell, open }: CodeBlock): string {
   const facts = [
     executionCount === null ? `cell ${cell}, not run` : `[${executionCount}]`,
-    seconds !== undefined && seconds >= 1 ? `${seconds.toFixed(seconds < 10 ? 1 : 0)} s` : "",
+    seconds !== undefined && seconds >= 1 ? duration(seconds) : "",
   ];
   const first = source.split("\n").find((line) => line.trim() !== "") ?? "";
   const summary = `<summary><span class="summary-label">Code ${facts.filter(Boolean).join(" · ")}</span> <code>${escapeHTML(first.slice(0, 120))}</code></summary>`;

@@ -5,8 +5,9 @@ import type { Block, ReportDocument, Target } from "../document/model.js";
 import type { ReportSet, Source } from "../set.js";
 import { writeBlocks } from "./blocks.js";
 import { draw } from "./draw.js";
+import { duration } from "./duration.js";
 import { escapeHTML } from "./escape.js";
-import { duration, pageHTML } from "./page.js";
+import { pageHTML } from "./page.js";
 import { MarkdownWriter } from "./render-markdown.js";
 
 /** The page that leads to the reports of a set: what their notebooks have marked for it (cells with the tag `index`), then the reports, in their order. */

@@ -6,6 +6,7 @@ import { describeEntry } from "../document/reference-text.js";
 import type { Provenance } from "../provenance/collect.js";
 import { provenanceHTML } from "../provenance/html.js";
 import { sealPage } from "../provenance/seal.js";
+import { duration } from "./duration.js";
 import { escapeHTML } from "./escape.js";
 import { mathFontCSS } from "./math-font.js";
 import type { MarkdownWriter } from "./render-markdown.js";
@@ -126,11 +127,4 @@ export function references(document: ReportDocument): string {
     return `<li id="ref-${i + 1}">${escapeHTML(text)}${name}.${rest ? ` <i>${escapeHTML(rest)}</i>.` : ""}</li>`;
   });
   return `<section aria-labelledby="report-references">\n<h2 id="report-references">References</h2>\n<ol class="references">\n${items.join("\n")}\n</ol>\n</section>`;
-}
-
-/** `42 s` or `3 min 05 s`. */
-export function duration(seconds: number): string {
-  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
-  const whole = Math.round(seconds);
-  return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`;
 }

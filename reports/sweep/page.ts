@@ -1,8 +1,9 @@
 import { basename } from "node:path";
 import { columnFormat } from "../../src/figures/numbers.js";
 import type { Parameters } from "../execute/parameters.js";
+import { duration } from "../html/duration.js";
 import { escapeHTML } from "../html/escape.js";
-import { duration, pageHTML } from "../html/page.js";
+import { pageHTML } from "../html/page.js";
 import { type Axis, plain } from "./axes.js";
 import { groupFigures, sweepFigures } from "./figures.js";
 import { type Grouping, groupMembers, groupRows } from "./groups.js";

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { sanitizeSVG } from "../../reports/html/sanitize.js";
 import { inlineSVG } from "../../reports/html/svg.js";
+import { code, documentOf, shown } from "./notebooks.js";
 
 test("what a style says of a shape stays, as attributes", () => {
   const svg =
@@ -20,4 +21,15 @@ test("a picture with others within is shown whole, in its own size", () => {
   expect(html).toContain('viewBox="0 0 30 20" width="30" height="20"');
   expect(html).toContain('<rect width="5"');
   expect(html.match(/<svg/g)).toHaveLength(html.match(/<\/svg>/g)!.length);
+});
+
+test.each([
+  ["its label", '<svg role="img" aria-label="A cart &amp; a pole"><title>x</title></svg>', {}, "A cart & a pole"],
+  ["its title", "<svg>\n  <title>A cart</title><g><title>a wheel</title></g></svg>", {}, "A cart"],
+  ["nothing of a title within it", "<svg><g><title>a wheel</title></g></svg>", {}, undefined],
+  ["the alternative text that it is given", '<svg aria-label="A cart"/>', { "fig-alt": "Two carts" }, "Two carts"],
+  ["nothing where its caption speaks for it", '<svg aria-label="A cart"/>', { "fig-cap": "Carts." }, undefined],
+])("a picture is described by %s", (_, svg, metadata, alt) => {
+  const [block] = documentOf([code("1", [shown({ "image/svg+xml": svg }, metadata)])]).blocks.filter(({ kind }) => kind === "figure");
+  expect((block as { alt?: string }).alt).toBe(alt);
 });
