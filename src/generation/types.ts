@@ -7,7 +7,7 @@ export type { Prompt } from "./asking.js";
 export interface SampleOptions {
   /** Upper bound of new tokens per completion, the end token included; >= 1. */
   maxNewTokens: number;
-  /** Prompts that are decoded together. */
+  /** Prompts that are decoded together at most. */
   batchSize: number;
   /** Each prompt gets its own stream, forked by the name that `stream` gives: what is sampled does not depend on the others. */
   rng: Rng;

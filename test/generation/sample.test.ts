@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import { createRng } from "../../src/backend/random.js";
 import { chooseToken } from "../../src/generation/choose.js";
 import { plain } from "../../src/generation/decoding.js";
@@ -49,6 +49,29 @@ test("a prompt's sample does not depend on its batch", async () => {
   const alone = await collect({ temperature: 1, batchSize: 1 });
   expect(await collect({ temperature: 1, batchSize: 4 })).toEqual(alone);
   expect(await collect({ temperature: 1, rng: createRng(2) })).not.toEqual(alone);
+});
+
+test("long prompts are decoded few together, so that keys and values fit, and come out the same", async () => {
+  const prefill = vi.spyOn(model.decoder, "prefill");
+  const { numKvHeads, headDim } = model.config;
+  const deep = { ...model.config, numLayers: 2.6e9 / (8 * numKvHeads * headDim) / 20 }; // so that 20 positions take 2.6 GB
+  const asked = [3, 40, 3, 3, 41].map((length) => [...prompts.flat(), ...prompts.flat()].slice(0, length));
+  const run = async (config: LanguageModel["config"]) => {
+    const some: number[][] = [];
+    const options = { maxNewTokens: 6, batchSize: 4, rng: createRng(1) };
+    const deeper = policy({ model: { ...model, config }, decoding: plain({ temperature: 1 }) });
+    for await (const { index, ids } of sample(deeper, asked, options)) some[index] = ids;
+    const taken = prefill.mock.calls.map(([, prompts]) => prompts.length);
+    prefill.mockClear();
+    return { some, taken };
+  };
+  const [all, few] = [await run(model.config), await run(deep)];
+  expect([all.taken, few.taken]).toEqual([
+    [4, 1],
+    [2, 1, 1, 1], // two of 3 + 6 positions, and one of each longer
+  ]);
+  expect(few.some).toEqual(all.some);
+  prefill.mockRestore();
 });
 
 test("prompts that wait take the places of completions that have ended, and come out as alone", async () => {
