@@ -16,7 +16,8 @@ export type { Completion, Prompt, SampleOptions } from "./types.js";
 
 /**
  * Completions of prompts, yielded as they end. A row that has ended leaves its batch; when half of the batch has left, prompts that wait take
- * the free places, the shortest first. Long prompts stand in smaller batches, so that keys and values stay below 2.6 GB. The policy's adapter is merged into a copy of the weights for the time of the call.
+ * the free places, the shortest first. Long prompts stand in smaller batches, so that
+ * keys and values stay below 2.6 GB. The policy's adapter is merged into a copy of the weights for the time of the call.
  *
  * @throws RangeError before anything is sampled: for a temperature below 0, when a prompt is longer than the model's positions, and when a policy with several
  * contexts is given token ids instead of questions
@@ -46,8 +47,11 @@ function checkLengths({ config: { maxPositions } }: LanguageModel, prompts: read
   }
 }
 
-/** Bytes of a batch's keys and values, which are held twice while rows join or leave: of 96 rows of 580 tokens in SmolLM2-135M. */
+/** Bytes of a batch's keys and values: of 96 rows of 580 tokens in SmolLM2-135M. */
 const cacheBytes = 2.6e9;
+
+/** Tokens of prompts that go through the model together: more take gigabytes for scores and states, and are no faster. */
+const prefillTokens = 16_384;
 
 /** Rows of a batch whose longest one has so many tokens, in each of some contexts. */
 function roomFor(tokens: number, contexts: number, { numLayers, numKvHeads, headDim }: DecoderConfig): number {
@@ -91,22 +95,31 @@ async function* sampleMerged(
   for (const index of all) if (room(index) <= 0) yield { index, ids: [], finished: false, seconds: 0 }; // a search's branch that has filled the positions
   const waiting = all.filter((index) => room(index) > 0).sort((a, b) => asked[0]![a]!.length - asked[0]![b]!.length);
   const most = (index: number) => Math.min(batchSize, roomFor(longest[index]! + maxNewTokens, asked.length, config));
+  /** Prompts that go through the model together beside so many rows that are there. */
+  const admitted = (rows: number): number[] => {
+    let [count, tokens] = [0, 0];
+    for (const index of waiting) {
+      tokens += longest[index]!;
+      if (rows + count >= most(index) || (count > 0 && tokens > prefillTokens)) break;
+      count++;
+    }
+    return waiting.splice(0, count);
+  };
   let batch: Batch | null = null;
   try {
     while (batch || waiting.length > 0) {
-      const taken: number = batch?.rows.length ?? 0;
-      if (waiting.length > 0 && taken <= most(waiting[0]!) / 2) {
-        let places = 0;
-        while (places < waiting.length && taken + places < most(waiting[places]!)) places++;
-        const rows = waiting.splice(0, places).map((index) => ({ index, rng: rng.fork(stream(index)), ids: [], since: performance.now() }));
-        const streams = asked.map((prompts) =>
-          decoder.prefill(
-            weights,
-            rows.map(({ index }) => prompts[index]!),
-            { edit: boundEdits(edits, rows) },
-          ),
-        );
-        batch = batch ? joined(batch, { rows, streams }) : { rows, streams };
+      if (waiting.length > 0 && (batch?.rows.length ?? 0) <= most(waiting[0]!) / 2) {
+        for (let some = admitted(batch?.rows.length ?? 0); some.length > 0; some = admitted(batch!.rows.length)) {
+          const rows = some.map((index) => ({ index, rng: rng.fork(stream(index)), ids: [], since: performance.now() }));
+          const streams = asked.map((prompts) =>
+            decoder.prefill(
+              weights,
+              some.map((index) => prompts[index]!),
+              { edit: boundEdits(edits, rows) },
+            ),
+          );
+          batch = batch ? joined(batch, { rows, streams }) : { rows, streams };
+        }
       }
       await new Promise((resolve) => setImmediate(resolve)); // timers and signals get their turn
       signal?.throwIfAborted();
@@ -168,12 +181,10 @@ function joined(a: Batch, b: Batch): Batch {
 function kept({ rows, streams }: Batch, stays: readonly number[]): Batch | null {
   for (const { logits } of streams) logits.dispose();
   if (stays.length === rows.length) return { rows, streams };
-  const selected = streams.map(({ cache, logits }) => {
-    const some = stays.length > 0 ? cache.select(stays) : cache;
-    cache.dispose();
-    return { cache: some, logits };
-  });
-  return stays.length > 0 ? { rows: stays.map((at) => rows[at]!), streams: selected } : null;
+  if (stays.length > 0)
+    return { rows: stays.map((at) => rows[at]!), streams: streams.map(({ cache, logits }) => ({ cache: cache.take(stays), logits })) };
+  for (const { cache } of streams) cache.dispose();
+  return null;
 }
 
 /** One token per row: the likeliest at temperature 0, else drawn with the row's own stream. logits [B, V] -> [B] ids. */

@@ -68,6 +68,15 @@ export class KvCache {
    * @throws RangeError when there is no such row
    */
   select(rows: readonly number[]): KvCache {
+    return this.#some(rows, (tensors, pick) => tensors.map(pick));
+  }
+
+  /** `select` in the place of this cache, which is disposed of layer by layer: no more than one layer is held twice. */
+  take(rows: readonly number[]): KvCache {
+    return this.#some(rows, replaceAll);
+  }
+
+  #some(rows: readonly number[], picked: (tensors: tf.Tensor2D[], pick: (x: tf.Tensor2D) => tf.Tensor2D) => tf.Tensor2D[]): KvCache {
     const wrong = rows.find((b) => this.lengths[b] === undefined);
     if (wrong !== undefined) throw new RangeError(`select: no row ${wrong} among ${this.size}`);
     const { numKvHeads: KV, headDim: D } = this.config;
@@ -75,7 +84,7 @@ export class KvCache {
     const index = tf.tensor1d([...rows], "int32");
     const pick = (x: tf.Tensor2D) => tf.keep(tf.tidy(() => tf.reshape(tf.gather(tf.reshape(x, shape), index), [-1, D]) as tf.Tensor2D));
     const lengths = Int32Array.from(rows, (b) => this.lengths[b]!);
-    const selected = new KvCache(this.config, lengths, this.keys.map(pick), this.values.map(pick), this.#capacity);
+    const selected = new KvCache(this.config, lengths, picked(this.keys, pick), picked(this.values, pick), this.#capacity);
     index.dispose();
     return selected;
   }
@@ -102,17 +111,19 @@ export class KvCache {
     this.#capacity = capacity;
   }
 
-  /** One cache of these rows and, behind them, the other's. Both are disposed of. */
+  /** One cache of these rows and, behind them, the other's. Both are disposed of, layer by layer. */
   join(other: KvCache): KvCache {
     const capacity = Math.max(this.#capacity, other.#capacity);
     this.#grow(capacity);
     other.#grow(capacity);
-    const both = (mine: tf.Tensor2D[], others: tf.Tensor2D[]) => mine.map((x, layer) => tf.keep(tf.concat([x, others[layer]!], 0)));
+    const both = (mine: tf.Tensor2D[], others: tf.Tensor2D[]) =>
+      mine.map((x, layer) => {
+        const joined = tf.keep(tf.concat([x, others[layer]!], 0));
+        tf.dispose([x, others[layer]!]);
+        return joined;
+      });
     const lengths = Int32Array.from([...this.lengths, ...other.lengths]);
-    const joined = new KvCache(this.config, lengths, both(this.keys, other.keys), both(this.values, other.values), capacity);
-    this.dispose();
-    other.dispose();
-    return joined;
+    return new KvCache(this.config, lengths, both(this.keys, other.keys), both(this.values, other.values), capacity);
   }
 
   /** Frees keys and values. */

@@ -33,7 +33,7 @@ export interface Footprint {
   activations: number;
   /** Logits that are held at once, and what is made of them. */
   logits: number;
-  /** Keys and values of all layers, twice: a cache that grows, loses rows or gains some is copied. */
+  /** Keys and values of all layers, twice: those of prompts are copied into a cache with room behind them. */
   cache: number;
 }
 
