@@ -3,6 +3,7 @@ interface Engine {
   state: State;
   endScope(): void;
   trackTensor(tensor: Tracked, backend?: unknown): void;
+  disposeTensor(tensor: Tracked): void;
 }
 
 interface State {
@@ -19,12 +20,17 @@ interface State {
 
 interface Tracked {
   dataId: object;
+  dispose(): void;
 }
 
 const COUNTS = ["numTensors", "numBytes", "numDataBuffers", "numStringTensors"] as const;
 
+type Counts = Pick<State, (typeof COUNTS)[number]>;
+
 /** The tensor that is being counted: terminated there, it would count as alive for good. */
-let counting: { tensor: Tracked; before: Pick<State, (typeof COUNTS)[number]>; known: boolean } | undefined;
+let counting: { tensor: Tracked; before: Counts; known: boolean } | undefined;
+/** The tensor that is being disposed of: terminated there, it would be taken off twice. */
+let disposing: { tensor: Tracked; before: Counts } | undefined;
 const watched = new WeakSet<Engine>();
 
 /**
@@ -36,29 +42,40 @@ export function markTensorScope(): () => void {
   const begun = engine();
   if (begun) watch(begun);
   counting = undefined;
+  disposing = undefined;
   const depth = begun?.state.scopeStack.length ?? 0;
   return () => {
     const now = engine();
     if (!now) return;
     forgetCounting(now.state);
+    finishDisposing(now.state);
     if (now.state.scopeStack.length <= depth) return;
     while (now.state.scopeStack.length > depth) now.endScope();
     Object.assign(now.state, { gradientDepth: 0, kernelDepth: 0, activeTape: null });
   };
 }
 
-/** Notes which tensor is being counted. */
+/** Notes which tensor is being counted, or disposed of. */
 function watch(engine: Engine): void {
   if (watched.has(engine)) return;
   watched.add(engine);
   const track = engine.trackTensor;
   engine.trackTensor = function (tensor, backend) {
-    const { numTensors, numBytes, numDataBuffers, numStringTensors, tensorInfo } = this.state;
-    counting = { tensor, before: { numTensors, numBytes, numDataBuffers, numStringTensors }, known: tensorInfo.has(tensor.dataId) };
+    counting = { tensor, before: countsOf(this.state), known: this.state.tensorInfo.has(tensor.dataId) };
     track.call(this, tensor, backend);
     counting = undefined;
   };
+  const dispose = engine.disposeTensor;
+  engine.disposeTensor = function (tensor) {
+    disposing = { tensor, before: countsOf(this.state) };
+    dispose.call(this, tensor);
+    disposing = undefined;
+  };
 }
+
+const countsOf = ({ numTensors, numBytes, numDataBuffers, numStringTensors }: State): Counts => ({
+  ...{ numTensors, numBytes, numDataBuffers, numStringTensors },
+});
 
 /** Takes back what was counted of a tensor whose making was cut off: nobody has it. */
 function forgetCounting(state: State): void {
@@ -69,4 +86,15 @@ function forgetCounting(state: State): void {
   if (scope?.track.at(-1) === tensor) scope.track.pop();
   if (!known) state.tensorInfo.delete(tensor.dataId);
   for (const name of COUNTS) state[name] = before[name];
+}
+
+/** Ends what was begun for a tensor whose disposal was cut off. */
+function finishDisposing(state: State): void {
+  if (!disposing) return;
+  const { tensor, before } = disposing;
+  disposing = undefined;
+  const isKnown = state.tensorInfo.has(tensor.dataId);
+  if (isKnown) for (const name of COUNTS) state[name] = before[name];
+  else state.numDataBuffers = before.numDataBuffers - 1;
+  tensor.dispose();
 }

@@ -76,8 +76,16 @@ function scaled(size: unknown, factor: number): unknown {
   return isRecord(size) && typeof size.step === "number" ? { ...size, step: size.step * factor } : size;
 }
 
-function withLegendColumns(spec: VegaLiteSpec, columns: number): VegaLiteSpec {
-  return { ...spec, config: { ...spec.config, legend: { ...(spec.config?.legend as View), columns } } };
+/** The specification with legends of so many columns, those that say how many they want too. */
+function withLegendColumns({ config, ...views }: VegaLiteSpec, columns: number): VegaLiteSpec {
+  const set = (value: unknown, key = ""): unknown => {
+    if (key === "data") return value;
+    if (Array.isArray(value)) return value.map((child) => set(child));
+    if (!isRecord(value)) return value;
+    const own = Object.fromEntries(Object.entries(value).map(([name, child]) => [name, set(child, name)]));
+    return key === "legend" && "columns" in value ? { ...own, columns } : own;
+  };
+  return { ...(set(views) as View), config: { ...config, legend: { ...(config?.legend as View), columns } } };
 }
 
 /**

@@ -20,13 +20,13 @@ export function scriptedModel(
   let asked = 0;
   interface Cache {
     lines: Line[];
-    select(rows: number[]): Cache;
+    take(rows: number[]): Cache;
     join(other: Cache): Cache;
     dispose(): void;
   }
   const cacheOf = (lines: Line[]): Cache => ({
     lines,
-    select: (rows) => cacheOf(rows.map((row) => lines[row]!)),
+    take: (rows) => cacheOf(rows.map((row) => lines[row]!)),
     join: (other) => cacheOf([...lines, ...other.lines]),
     dispose() {},
   });
