@@ -51,11 +51,7 @@ export const pairs = {
   /** A right first word is uncertain by less than so many nats; this share of the prompts is taken of those that are right and certain. */
   uncertain: 1,
   easyShare: 0.25,
-  /**
-   * How often stage 2 goes through its pairs, which are of whole steps. With pairs of the first word alone, of all prompts, a policy decides better (dev AUC +.006 and +.021 in two seeds) and unlearns
-   * what follows ("violates", then an answer); with pairs of samples beside them in each step it keeps what follows and decides hardly better (+.001 and +.007; 10 and 19 of 474 dev prompts mended,
-   * 11 and 13 broken).
-   */
+  /** How often stage 2 goes through its pairs. What pairs of the first word alone did beside them stands in `notebooks/how-to/ablations.ipynb`. */
   epochs: 1,
   /** Of samples for pairs: at 1 many quote a rule wrongly, which no pair is about. */
   temperature: 0.8,
