@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import puppeteer, { type Browser, type Page } from "puppeteer-core";
-import { afterAll, beforeAll, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { testChromium } from "../chromium.js";
 import { type Lab, startLab } from "./jupyterlab-server.js";
 import { testPython } from "./python-env.js";
@@ -104,5 +104,5 @@ test.skipIf(!ready)("a click sets a breakpoint, the cell stops there, the panel 
   await page.waitForFunction(() => document.querySelector(".jp-Notebook .jp-OutputArea")?.textContent?.includes("30"));
   await shows("total", "number = 30"); // the variable view, now that nothing runs
   await picture("over");
-  await page.waitForFunction(() => document.querySelector(".jp-Notebook .jp-DebuggerEditor-highlight") === null);
+  expect(await page.$(".jp-Notebook .jp-DebuggerEditor-highlight")).toBeNull();
 });
