@@ -23,9 +23,7 @@ interface Tracked {
   dispose(): void;
 }
 
-const COUNTS = ["numTensors", "numBytes", "numDataBuffers", "numStringTensors"] as const;
-
-type Counts = Pick<State, (typeof COUNTS)[number]>;
+type Counts = Pick<State, "numTensors" | "numBytes" | "numDataBuffers" | "numStringTensors">;
 
 /** The tensor that is being counted: terminated there, it would count as alive for good. */
 let counting: { tensor: Tracked; before: Counts; known: boolean } | undefined;
@@ -73,9 +71,9 @@ function watch(engine: Engine): void {
   };
 }
 
-const countsOf = ({ numTensors, numBytes, numDataBuffers, numStringTensors }: State): Counts => ({
-  ...{ numTensors, numBytes, numDataBuffers, numStringTensors },
-});
+function countsOf({ numTensors, numBytes, numDataBuffers, numStringTensors }: State): Counts {
+  return { numTensors, numBytes, numDataBuffers, numStringTensors };
+}
 
 /** Takes back what was counted of a tensor whose making was cut off: nobody has it. */
 function forgetCounting(state: State): void {
@@ -85,7 +83,7 @@ function forgetCounting(state: State): void {
   const scope = state.scopeStack.at(-1);
   if (scope?.track.at(-1) === tensor) scope.track.pop();
   if (!known) state.tensorInfo.delete(tensor.dataId);
-  for (const name of COUNTS) state[name] = before[name];
+  Object.assign(state, before);
 }
 
 /** Ends what was begun for a tensor whose disposal was cut off. */
@@ -93,8 +91,7 @@ function finishDisposing(state: State): void {
   if (!disposing) return;
   const { tensor, before } = disposing;
   disposing = undefined;
-  const isKnown = state.tensorInfo.has(tensor.dataId);
-  if (isKnown) for (const name of COUNTS) state[name] = before[name];
+  if (state.tensorInfo.has(tensor.dataId)) Object.assign(state, before);
   else state.numDataBuffers = before.numDataBuffers - 1;
   tensor.dispose();
 }

@@ -11,10 +11,13 @@
     return tops.indexOf(Math.min(...tops));
   };
 
+  /** The address is that of the slide in view. */
+  const remember = (slide) => history.replaceState(null, "", `#${slide.id}`);
+
   const show = (index) => {
     const slide = slides[Math.min(Math.max(index, 0), slides.length - 1)];
     slide.scrollIntoView({ block: "start", behavior: "instant" });
-    history.replaceState(null, "", `#${slide.id}`);
+    remember(slide);
     document.activeElement?.blur?.();
   };
 
@@ -86,10 +89,10 @@
   fit();
   document.fonts.ready.then(fit);
   addEventListener("resize", fit);
+  addEventListener("toggle", fit, true); // something was unfolded
   if (!upright.matches) {
     history.scrollRestoration = "manual"; // the address says where a deck is, when it is loaded anew too
-    addEventListener("scrollend", () => history.replaceState(null, "", `#${slides[current()].id}`));
+    addEventListener("scrollend", () => remember(slides[current()]));
     document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
   }
-  addEventListener("toggle", fit, true); // something was unfolded
 })();

@@ -16,8 +16,8 @@ export type { Completion, Prompt, SampleOptions } from "./types.js";
 
 /**
  * Completions of prompts, yielded as they end. A row that has ended leaves its batch; when half of the batch has left, prompts that wait take
- * the free places, the shortest first. Long prompts stand in smaller batches, so that
- * keys and values stay below 2.6 GB. The policy's adapter is merged into a copy of the weights for the time of the call.
+ * the free places, the shortest first. Long prompts stand in smaller batches, so that keys and values stay below 2.6 GB. The policy's adapter is
+ * merged into a copy of the weights for the time of the call.
  *
  * @throws RangeError before anything is sampled: for a temperature below 0, when a prompt is longer than the model's positions, and when a policy with several
  * contexts is given token ids instead of questions
@@ -95,21 +95,22 @@ async function* sampleMerged(
   for (const index of all) if (room(index) <= 0) yield { index, ids: [], finished: false, seconds: 0 }; // a search's branch that has filled the positions
   const waiting = all.filter((index) => room(index) > 0).sort((a, b) => asked[0]![a]!.length - asked[0]![b]!.length);
   const most = (index: number) => Math.min(batchSize, roomFor(longest[index]! + maxNewTokens, asked.length, config));
-  /** Prompts that go through the model together beside so many rows that are there. */
-  const admitted = (rows: number): number[] => {
+  let batch: Batch | null = null;
+  const decoded = (): number => batch?.rows.length ?? 0;
+  /** Prompts that wait and now go through the model together: none where the batch is full. */
+  const admitted = (): number[] => {
     let [count, tokens] = [0, 0];
     for (const index of waiting) {
       tokens += longest[index]!;
-      if (rows + count >= most(index) || (count > 0 && tokens > prefillTokens)) break;
+      if (decoded() + count >= most(index) || (count > 0 && tokens > prefillTokens)) break;
       count++;
     }
     return waiting.splice(0, count);
   };
-  let batch: Batch | null = null;
   try {
     while (batch || waiting.length > 0) {
-      if (waiting.length > 0 && (batch?.rows.length ?? 0) <= most(waiting[0]!) / 2) {
-        for (let some = admitted(batch?.rows.length ?? 0); some.length > 0; some = admitted(batch!.rows.length)) {
+      if (waiting.length > 0 && decoded() <= most(waiting[0]!) / 2) {
+        for (let some = admitted(); some.length > 0; some = admitted()) {
           const rows = some.map((index) => ({ index, rng: rng.fork(stream(index)), ids: [], since: performance.now() }));
           const streams = asked.map((prompts) =>
             decoder.prefill(

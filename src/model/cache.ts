@@ -76,7 +76,7 @@ export class KvCache {
     return this.#some(rows, replaceAll);
   }
 
-  #some(rows: readonly number[], picked: (tensors: tf.Tensor2D[], pick: (x: tf.Tensor2D) => tf.Tensor2D) => tf.Tensor2D[]): KvCache {
+  #some(rows: readonly number[], picked: typeof replaceAll): KvCache {
     const wrong = rows.find((b) => this.lengths[b] === undefined);
     if (wrong !== undefined) throw new RangeError(`select: no row ${wrong} among ${this.size}`);
     const { numKvHeads: KV, headDim: D } = this.config;
