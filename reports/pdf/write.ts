@@ -53,7 +53,6 @@ function printable(html: string): string {
     .replace("</head>", () => `<style>${fontCSS()}</style>\n</head>`)
     .replaceAll('<details class="code"', '<details open class="code"')
     .replaceAll(/<details class="output"><summary>[^<]*<\/summary>/g, unfolded)
-    .replaceAll("<details><summary>Where<", "<details open><summary>Where<")
     .replaceAll(/<a [^<>]*>https?:/g, (link) => link.replace('class="external"', "")) // says its address already
     .replaceAll(/<figure(?=[\s>])/g, '<figure role="group"');
 }

@@ -3,7 +3,7 @@ import { drawTokens } from "../backend/ops/draw-tokens.js";
 import type { Rng } from "../backend/random.js";
 import { readLast } from "../backend/read.js";
 import type { KvCache } from "../model/cache.js";
-import type { DecoderConfig } from "../model/config.js";
+import { prefillTokens, rowsInCache } from "../model/footprint.js";
 import type { LanguageModel } from "../model/load.js";
 import type { SamplingWeights } from "../model/merge.js";
 import { type Choice, chooseToken } from "./choose.js";
@@ -47,18 +47,6 @@ function checkLengths({ config: { maxPositions } }: LanguageModel, prompts: read
   }
 }
 
-/** Bytes of a batch's keys and values: of 96 rows of 580 tokens in SmolLM2-135M. */
-const cacheBytes = 2.6e9;
-
-/** Tokens of prompts that go through the model together: more take gigabytes for scores and states, and are no faster. */
-const prefillTokens = 16_384;
-
-/** Rows of a batch whose longest one has so many tokens, in each of some contexts. */
-function roomFor(tokens: number, contexts: number, { numLayers, numKvHeads, headDim }: DecoderConfig): number {
-  const perToken = contexts * 2 * numLayers * numKvHeads * headDim * Float32Array.BYTES_PER_ELEMENT;
-  return Math.max(1, Math.floor(cacheBytes / (tokens * perToken)));
-}
-
 /** A prompt's completion under way. */
 interface Row {
   index: number;
@@ -94,7 +82,7 @@ async function* sampleMerged(
   const all = longest.map((_, i) => i);
   for (const index of all) if (room(index) <= 0) yield { index, ids: [], finished: false, seconds: 0 }; // a search's branch that has filled the positions
   const waiting = all.filter((index) => room(index) > 0).sort((a, b) => asked[0]![a]!.length - asked[0]![b]!.length);
-  const most = (index: number) => Math.min(batchSize, roomFor(longest[index]! + maxNewTokens, asked.length, config));
+  const most = (index: number) => Math.min(batchSize, rowsInCache(config, longest[index]! + maxNewTokens, asked.length));
   let batch: Batch | null = null;
   const decoded = (): number => batch?.rows.length ?? 0;
   /** Prompts that wait and now go through the model together: none where the batch is full. */

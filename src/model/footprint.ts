@@ -33,13 +33,25 @@ export interface Footprint {
   activations: number;
   /** Logits that are held at once, and what is made of them. */
   logits: number;
-  /** Keys and values of all layers, twice: those of prompts are copied into a cache with room behind them. */
+  /** Keys and values of all layers; and those of the prompts that go through the model, which are copied into it. */
   cache: number;
 }
 
 const FLOAT = 4; // bytes
 /** Positions that a cache grows by (cache.ts). */
 const CACHE_GROWTH = 32;
+
+/** Most bytes of the keys and values that are sampled with at a time: of 96 rows of 580 tokens in SmolLM2-135M. */
+const cacheBytes = 2.6e9;
+
+/** Most tokens of prompts that go through a model together: more take gigabytes for scores and states, and are no faster. */
+export const prefillTokens = 16_384;
+
+const cacheBytesPerToken = ({ numLayers, numKvHeads, headDim }: DecoderConfig): number => 2 * numLayers * numKvHeads * headDim * FLOAT;
+
+/** Rows that may be sampled at a time, at least 1, where the longest has so many tokens in each of some contexts. */
+export const rowsInCache = (config: DecoderConfig, tokens: number, contexts = 1): number =>
+  Math.max(1, Math.floor(cacheBytes / (tokens * contexts * cacheBytesPerToken(config))));
 
 /** Parameters of a decoder, from its shapes. */
 export const parameters = (config: DecoderConfig): number =>
@@ -59,15 +71,18 @@ const layerParameters = (config: DecoderConfig): number =>
 /** Estimates the largest memory that a pass takes, from what `layerForward` saves and what the other parts are known to hold; for rows as long as the longest. */
 export function footprint(config: DecoderConfig, shape: PassShape, { rank, adaptedLayers, halves }: FootprintOptions): Footprint {
   const { hiddenSize: C, intermediateSize: I, numHeads: H, numKvHeads: KV, headDim: D, vocabSize: V, numLayers } = config;
-  const { kind, rows } = shape;
-  const T = shape.prompt + shape.completion;
+  const { kind, prompt } = shape;
+  const T = prompt + shape.completion;
+  const rows = kind === "sample" ? Math.min(shape.rows, rowsInCache(config, T)) : shape.rows;
   const forms = halves ? 2 * 2 : 0; // bytes a number, of both BF16 forms
   const frozen = numLayers * layerParameters(config) + V * C;
   const merged = kind === "sample" ? adaptedLayers * layerParameters(config) * (FLOAT + forms) : 0;
   const adapter = adapterParameters(config, rank, adaptedLayers) * FLOAT;
 
-  const tokens = rows * (kind === "sample" ? shape.prompt : T); // of a pass; a sampled token is a pass of one per row
-  const scores = H * tokens * (kind === "sample" ? shape.prompt : T);
+  const S = kind === "sample" ? prompt : T; // a sampled token is a pass of one per row
+  const passRows = kind === "sample" ? Math.min(rows, Math.max(1, Math.floor(prefillTokens / prompt))) : rows;
+  const tokens = passRows * S;
+  const scores = H * tokens * S;
   const qkv = (H + 2 * KV) * D;
   const normed = traits(config.family).outputNorms ? 2 * C : 0; // what attention and the MLP add, before their norms
   // inputs of the layer's two halves, q k v, attention's output, gate and up, low-rank products
@@ -81,7 +96,7 @@ export function footprint(config: DecoderConfig, shape: PassShape, { rank, adapt
     adapter: kind === "train" ? 4 * adapter : adapter,
     activations: FLOAT * ((kind === "train" ? adaptedLayers * (kept + lowRank) : kept) + working),
     logits: FLOAT * V * (kind === "sample" ? 4 * rows : 2 * logitRows(V)),
-    cache: kind === "sample" ? FLOAT * 2 * 2 * numLayers * rows * KV * D * (T + CACHE_GROWTH) : 0,
+    cache: kind === "sample" ? cacheBytesPerToken(config) * (rows * (T + CACHE_GROWTH) + tokens) : 0,
   };
 }
 

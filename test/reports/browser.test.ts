@@ -132,6 +132,25 @@ browserTest("columns of text have room to read, a long word does not take that o
   }
 });
 
+browserTest("a table that is wider than the text goes on beside it where there is room, and is scrolled on a phone", async () => {
+  const html = (columns: number) => `<table><tbody><tr>${"<td>unbreakable_name</td>".repeat(columns)}</tr></tbody></table>`;
+  const tables = [3, 5, 12].map((columns) => shown({ "text/html": html(columns) }, { label: `tbl-${columns}`, "tbl-cap": "Names." }));
+  const notebook = writeNotebook([md("# T\n\n## One\n\n## Two\n\n## Three"), code("1", tables)]);
+  const output = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  await renderReports([notebook], { output });
+  const state = `({
+    page: document.documentElement.scrollWidth,
+    cut: [...document.querySelectorAll("figure .scroll")].map((box) => box.scrollWidth > box.clientWidth) })`;
+  for (const [width, cut] of [
+    [390, [true, true, true]],
+    [1280, [false, false, true]],
+  ] as const) {
+    const { page } = await open(join(output, "nb.html"), width);
+    expect(await page.evaluate(state)).toEqual({ page: width, cut });
+    await page.close();
+  }
+});
+
 browserTest("columns of Markdown tables are aligned as they say", async () => {
   const notebook = writeNotebook([md("# T\n\n| a | b | c |\n|:--|--:|:-:|\n| 1 | 2 | 3 |")]);
   const output = mkdtempSync(join(tmpdir(), "erpo-test-"));

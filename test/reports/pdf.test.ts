@@ -132,16 +132,18 @@ browserTest("what TeX makes of a report lies beside no printed one", async () =>
   expect(new Set(names.map((name) => name.replace(/\.tex$/, ".pdf"))).size).toBe(2);
 });
 
-popplerTest("folded outputs are printed, but for the longest", async () => {
+popplerTest("what is folded is printed, but for the longest outputs", async () => {
   const lines = (name: string, count: number) => Array.from({ length: count }, (_, i) => `${name}-${i}`).join("\n");
   const printed = (text: string) => ({ output_type: "stream", name: "stdout", text });
   const error = { output_type: "error", ename: "E", evalue: "e", traceback: ["at the place"] };
-  const notebook = writeNotebook([code("1", [printed(lines("some", 60)), error]), code("2", [printed(lines("many", 300))])]);
+  const hint = md("<details><summary>Hint</summary>\n\nTake the logarithm.\n\n</details>");
+  const notebook = writeNotebook([code("1", [printed(lines("some", 60)), error]), code("2", [printed(lines("many", 300))]), hint]);
   const output = folder();
   await renderReports([notebook], { output, to: ["pdf"] });
   const text = poppler("pdftotext", join(output, "nb.pdf"), "-");
   expect(text).toContain("some-59");
   expect(text).toContain("at the place");
+  expect(text).toContain("Take the logarithm.");
   expect(text).toContain("Printed: 300 lines, which are in the notebook");
   expect(text).not.toContain("many-1");
 });
