@@ -1,4 +1,5 @@
 import type { Estimate, PairedTest, Proportion } from "./intervals.js";
+import { change, estimated } from "./numerals.js";
 
 /**
  * What a paired comparison says, in words that follow from its numbers: which of two policies is right more often, and whether chance explains that (McNemar's exact p
@@ -18,11 +19,11 @@ export function comparisonInWords(first: string, second: string, { onlyA, onlyB,
  * @param difference the second one's area less the first one's, as `aucDifference` gives it
  * @param prompts what was compared, such as "test prompts"
  */
-export function aucDifferenceInWords(first: string, second: string, { value, low, high }: Estimate, prompts: string): string {
-  const sized = `${signed(value)} [${signed(low)}, ${signed(high)}]`;
-  const difference = `On ${prompts} the AUC of ${second} less that of ${first} is ${sized}`;
-  if (low <= 0 && high >= 0) return `${difference}: these prompts do not tell which of the two decides better.`;
-  return `${difference}: ${value > 0 ? second : first} decides better.`;
+export function aucDifferenceInWords(first: string, second: string, difference: Estimate, prompts: string): string {
+  const { value, low, high } = difference;
+  const says = `On ${prompts} the AUC of ${second} less that of ${first} is ${estimated(difference, (x) => change(x, 3))}`;
+  if (low <= 0 && high >= 0) return `${says}: these prompts do not tell which of the two decides better.`;
+  return `${says}: ${value > 0 ? second : first} decides better.`;
 }
 
 /**
@@ -35,8 +36,6 @@ export function sharesInWords(title: string, before: Proportion, after: Proporti
   if (after.high < before.low) return `${counts}: fewer, beyond both 95% intervals`;
   return `${counts}: the 95% intervals overlap, so chance may explain it`;
 }
-
-const signed = (x: number): string => `${x < 0 ? "−" : "+"}${Math.abs(x).toFixed(3)}`;
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 

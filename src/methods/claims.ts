@@ -1,12 +1,10 @@
 import { balancedAccuracy, type Estimate, share } from "../evaluation/intervals.js";
+import { change } from "../evaluation/numerals.js";
 import type { PairedDifference } from "../evaluation/paired.js";
 import type { TrialResult } from "../runs/evaluate.js";
 
 /** A change of a share in percentage points: `+12.5`, `−3.0`; zero has no sign. */
-export function points(change: number): string {
-  const size = Math.abs(100 * change).toFixed(1);
-  return `${size === "0.0" ? "" : change < 0 ? "−" : "+"}${size}`;
-}
+export const points = (difference: number): string => change(100 * difference, 1);
 
 /** A paired difference of shares for a sentence: `+12.5 points [−3.0, +28.0]`. */
 export const changeInPoints = ({ value, low, high }: PairedDifference): string =>

@@ -1,5 +1,6 @@
 import type { Rng } from "../../backend/random.js";
 import { type Estimate, meanInterval } from "../../evaluation/intervals.js";
+import { estimated, numeral } from "../../evaluation/numerals.js";
 import { drawPairs, type PairedDifference, pairedDifference } from "../../evaluation/paired.js";
 import { take } from "../../evaluation/suites.js";
 import type { Trial } from "../../evaluation/trial.js";
@@ -81,8 +82,8 @@ export function againstCurve(scores: readonly Score[], curve: ReadonlyMap<string
 
 const meanCost = (scores: readonly Score[]): number => scores.reduce((sum, { cost }) => sum + cost, 0) / scores.length;
 
-const nats = (x: number): string => `${x < 0 ? "−" : ""}${Math.abs(x).toFixed(2)}`;
-const sized = ({ value, low, high }: Estimate): string => `${nats(value)} [${nats(low)}, ${nats(high)}]`;
+const nats = (x: number): string => numeral(x, 2);
+const sized = (estimate: Estimate): string => estimated(estimate, nats);
 
 /** Whether a cost is within a limit, as its interval tells. */
 export const keeps = (cost: Estimate, limit: number): "kept" | "exceeded" | "open" =>

@@ -1,5 +1,6 @@
 import type { Rng } from "../../backend/random.js";
 import type { Estimate } from "../../evaluation/intervals.js";
+import { change, estimated } from "../../evaluation/numerals.js";
 import type { Run } from "../../runs/run.js";
 import { writeAtomic } from "../../setup/atomic.js";
 import { type Errors, errorsOf, maeDifference } from "./errors.js";
@@ -37,8 +38,7 @@ export const differenceOf = (rows: readonly Prediction[], name: PredictorName, o
     rng,
   );
 
-const stars = (x: number): string => `${x < 0 ? "−" : x > 0 ? "+" : ""}${Math.abs(x).toFixed(3)}`;
-const sized = ({ value, low, high }: Estimate): string => `${stars(value)} [${stars(low)}, ${stars(high)}]`;
+const sized = (difference: Estimate): string => estimated(difference, (x) => change(x, 3));
 
 /** A bootstrap over fewer users says little. */
 const leastUsers = 10;

@@ -1,4 +1,5 @@
 import { type Estimate, meanInterval, type Proportion, share, z95 } from "../../evaluation/intervals.js";
+import { estimated, numeral } from "../../evaluation/numerals.js";
 import type { Run } from "../../runs/run.js";
 import { writeAtomic } from "../../setup/atomic.js";
 import type { Episode } from "./acting.js";
@@ -50,12 +51,7 @@ function difference(a: Estimate, b: Estimate): Estimate {
   return { value, low: value - half, high: value + half };
 }
 
-const number = (x: number, digits = 1): string => {
-  const size = Math.abs(x).toFixed(digits);
-  return x < 0 && Number(size) !== 0 ? `−${size}` : size;
-};
-const sized = ({ value, low, high }: Estimate, digits = 1): string =>
-  `${number(value, digits)} [${number(low, digits)}, ${number(high, digits)}]`;
+const sized = (estimate: Estimate, digits = 1): string => estimated(estimate, (x) => numeral(x, digits));
 const percent = (rate: number): string => String(Math.round(1000 * rate) / 10);
 
 /** Less or more where the episodes' interval is on one side of 0 and every seed is, too. */
@@ -83,7 +79,7 @@ export const similarShare = 0.1;
  */
 export function claimInWords(own: Measures, other: Measures): string {
   const reward = difference(own.reward, other.reward);
-  const lost = `${number((100 * reward.value) / other.reward.value, 0)} percent`;
+  const lost = `${numeral((100 * reward.value) / other.reward.value, 0)} percent`;
   const cost = verdict("cost", own, other);
   const similar = reward.low > -similarShare * other.reward.value;
   const lower = reward.high < -similarShare * other.reward.value;
@@ -98,5 +94,5 @@ export function claimInWords(own: Measures, other: Measures): string {
  */
 export function optimumInWords({ title, reward, cost, limit }: Measures, optimum: number): string {
   const keeps = cost.high <= limit ? "within the limit" : cost.low > limit ? "beyond the limit" : "at the limit, as far as episodes tell";
-  return `${title} earns ${sized(reward)} at a cost of ${sized(cost, 2)}, ${keeps}; at that cost nothing earns more than ${number(optimum)}: ${percent(reward.value / optimum)} percent.`;
+  return `${title} earns ${sized(reward)} at a cost of ${sized(cost, 2)}, ${keeps}; at that cost nothing earns more than ${numeral(optimum, 1)}: ${percent(reward.value / optimum)} percent.`;
 }
