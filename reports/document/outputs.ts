@@ -46,6 +46,8 @@ function merge(outputs: readonly Output[]): Output[] {
 }
 
 const RASTER = ["image/png", "image/jpeg", "image/webp", "image/gif"];
+/** What `table` says of itself to frontends that show no captions. */
+const OWN_CAPTION = /^<table>\n<caption>[^<]*<\/caption>\n/;
 const VEGA_LITE = /^application\/vnd\.vegalite\.v[56]\+json$/;
 
 function displayBlocks(output: DisplayOutput, take: (prefix: "fig" | "tbl") => CellOptions, cell: number, reader: MarkdownReader): Block[] {
@@ -83,7 +85,7 @@ function displayBlocks(output: DisplayOutput, take: (prefix: "fig" | "tbl") => C
       {
         kind: "table",
         cell,
-        html,
+        html: said["tbl-cap"] === undefined ? html : html.replace(OWN_CAPTION, "<table>\n"), // the page numbers it
         ...(label && { label }),
         ...(caption && { caption: reader.inline(caption) }),
         ...(values && { data: values }),

@@ -1,5 +1,6 @@
 import { currentFrontend, type MimeBundle, type Shown } from "../frontend/frontend.js";
 import { type DisplayHandle, display } from "../frontend/index.js";
+import { captioned } from "./captioned.js";
 import { checkDrawn } from "./check.js";
 import { describe } from "./describe.js";
 import { checkLabel, type Row, type VegaLiteSpec, withoutStack } from "./spec.js";
@@ -162,6 +163,7 @@ class LiveFigure implements Figure {
     const { loadEngine, render, SCHEMA } = await import("./render.js");
     const spec = await this.full();
     const alt = spec.description;
+    const { label, "fig-cap": caption } = this.metadata;
     await loadEngine(); // not counted as drawing
     const started = performance.now();
     const { svg, png, drawn } = await render(spec, { png: true, ...(alt && { alt }) });
@@ -169,7 +171,7 @@ class LiveFigure implements Figure {
     this.pause = Math.min(MAX_INTERVAL_MS, Math.max(INTERVAL_MS, 10 * (performance.now() - started)));
     return {
       "application/vnd.vegalite.v6+json": spec,
-      "application/vnd.vegalite.v5+json": { ...spec, $schema: SCHEMA.v5 },
+      "application/vnd.vegalite.v5+json": { ...captioned(spec, label, caption), $schema: SCHEMA.v5 },
       "image/svg+xml": svg,
       "image/png": Buffer.from(png!).toString("base64"),
       "text/plain": this.text(),

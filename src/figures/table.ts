@@ -1,4 +1,5 @@
 import { display } from "../frontend/index.js";
+import { calledAs } from "./captioned.js";
 import { columnFormat } from "./numbers.js";
 import { checkLabel, FigureError, type Row } from "./spec.js";
 
@@ -40,7 +41,7 @@ export function table(frame: Frame | readonly Row[], options: TableOptions = {})
   if (options.label !== undefined) metadata.label = options.label;
   if (options.caption !== undefined) metadata["tbl-cap"] = options.caption;
   const bundle = {
-    "text/html": tableHTML(data),
+    "text/html": tableHTML(data, calledAs(options.label, options.caption)),
     "text/plain": tableText(data),
     "application/vnd.dataresource+json": {
       schema: { fields: data.columns.map(({ name, numeric }) => ({ name, type: numeric ? "number" : "string" })) },
@@ -73,11 +74,12 @@ function grid(frame: Frame | readonly Row[]): { columns: string[]; values: unkno
 }
 
 /** A `<table>` with a head, scopes and right-aligned numbers; every text escaped. */
-export function tableHTML({ columns, text }: TableData): string {
+export function tableHTML({ columns, text }: TableData, caption = ""): string {
   const kind = (i: number) => (columns[i]!.numeric ? ' class="number"' : "");
   const head = columns.map(({ name }, i) => `<th scope="col"${kind(i)}>${escapeHTML(name)}</th>`).join("");
   const body = text.map((row) => `<tr>${row.map((cell, i) => `<td${kind(i)}>${escapeHTML(cell)}</td>`).join("")}</tr>`);
-  return `<table>\n<thead>\n<tr>${head}</tr>\n</thead>\n<tbody>\n${body.join("\n")}\n</tbody>\n</table>`;
+  const called = caption && `<caption>${escapeHTML(caption)}</caption>\n`;
+  return `<table>\n${called}<thead>\n<tr>${head}</tr>\n</thead>\n<tbody>\n${body.join("\n")}\n</tbody>\n</table>`;
 }
 
 /** Columns separated by two spaces, numbers to the right. */

@@ -52,7 +52,11 @@ test("a figure is shown at once and drawn before the cell may end", async () => 
     "image/png",
     "text/plain",
   ]);
-  expect((data["application/vnd.vegalite.v5+json"] as { $schema: string }).$schema).toContain("/v5.json");
+  const lab = data["application/vnd.vegalite.v5+json"] as { $schema: string; title: { text: string[] } };
+  expect(lab.$schema).toContain("/v5.json");
+  expect(lab.title.text).toEqual(["@fig-loss: The loss."]); // JupyterLab shows no other caption, the page its own
+  expect(data["application/vnd.vegalite.v6+json"]).not.toHaveProperty("title");
+  expect(data["image/svg+xml"]).not.toContain("@fig-loss");
 });
 
 test("rows that are pushed while the figure is drawn without any are drawn next", async () => {

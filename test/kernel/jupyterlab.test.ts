@@ -13,7 +13,7 @@ const ready = python && chromium;
 
 const CELLS = [
   "/** Adds two numbers. */\nconst sumOf = (a: number, b: number): number => a + b;\nsumOf(2, 3)",
-  'import { comms, figure } from "erpo";\nfigure({ data: { values: [{ x: 1, y: 2 }, { x: 2, y: 5 }] }, mark: "line", encoding: { x: { field: "x", type: "quantitative" }, y: { field: "y", type: "quantitative" } } }, { label: "fig-line", caption: "A line.", alt: "A line that rises." })',
+  'import { comms, figure, table } from "erpo";\ntable([{ x: 1 }], { label: "tbl-x", caption: "Numbers." });\nfigure({ data: { values: [{ x: 1, y: 2 }, { x: 2, y: 5 }] }, mark: "line", encoding: { x: { field: "x", type: "quantitative" }, y: { field: "y", type: "quantitative" } } }, { label: "fig-line", caption: "A line.", alt: "A line that rises." })',
   "const wrong: number = 'text'",
   "comms.registerTarget('echo', (comm) => { comm.onMsg = (message) => comm.send({ back: message.content.data }); });",
   "console.log('on'); while (true) {}",
@@ -141,6 +141,7 @@ test.skipIf(!ready)("a cell's value, a figure, a type error with its place", asy
     "document.querySelectorAll('.jp-CodeCell')[1].querySelector('.jp-OutputArea svg, .jp-OutputArea img, .jp-OutputArea canvas') !== null",
     { timeout: 60_000 },
   );
+  await output(1, "@tbl-x: Numbers."); // as prose refers to it
   await runCell(2);
   expect(await output(2, "TypeCheckError")).toMatch(/line 1, column 7/);
   await picture("outputs");

@@ -223,6 +223,20 @@ test("where a report cannot be put, nothing half-written is left", async () => {
   expect(readdirSync(output)).toEqual(["nb.html"]);
 });
 
+test("a table's caption stands once, though the table says it to JupyterLab, too", async () => {
+  const html = "<table>\n<caption>@tbl-a: Some numbers.</caption>\n<tbody><tr><td>1</td></tr></tbody></table>";
+  const own = code("1", [shown({ "text/html": html }, { label: "tbl-a", "tbl-cap": "Some numbers." })]);
+  const foreign = code("2", [shown({ "text/html": "<table>\n<caption>Of pandas.</caption>\n<tbody><tr><td>1</td></tr></tbody></table>" })]);
+  const output = folder();
+  await renderReports([writeNotebook([md("# A"), own, foreign])], { output, to: ["html", "latex", "markdown"] });
+  for (const file of ["nb.html", "latex/nb.tex", "nb.md"]) {
+    const text = readFileSync(join(output, file), "utf8");
+    expect(text.match(/Some numbers\./g), file).toHaveLength(1);
+    expect(text, file).not.toContain("@tbl-a");
+  }
+  expect(readFileSync(join(output, "nb.html"), "utf8")).toContain("<caption>Of pandas.</caption>");
+});
+
 test("a notebook that was not run, or not to the end, says so", async () => {
   const output = folder();
   const fresh = writeNotebook([md("# A\n\nSee @tbl-a: @val-a."), { ...code("1"), execution_count: null }], "a.ipynb");
