@@ -302,7 +302,7 @@ export { evaluate, keptPerplexity, policyBalance, type TrialResult } from "./run
 export { type FoundSuffix, gcgSuffixes } from "./runs/gcg.js";
 export { keep } from "./runs/keep.js";
 export { type DecodingReader, loadPolicy, readDecoding, savePolicy } from "./runs/policy-folder.js";
-export { changedProfile, type Profile, type ProfileChange, profile, type Stage1Settings } from "./runs/profile.js";
+export { changedProfile, type Profile, type ProfileChange, profile, type Stage1Settings, trainsEnough } from "./runs/profile.js";
 export type { PromptPair } from "./runs/prompts.js";
 export { type OpenRunOptions, openRun, type Run } from "./runs/run.js";
 export type { OptimizerSettings, Training } from "./runs/training.js";

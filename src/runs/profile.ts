@@ -148,6 +148,9 @@ export function profileDifferences({ name: _, ...was }: Profile, { name: __, ...
   return differences.map((difference) => `${difference.field} ${difference.was}, not ${difference.now}`);
 }
 
+/** Whether stage 1 learns enough for a notebook to hold its claims against its numbers, as with every built-in profile but tiny. */
+export const trainsEnough = ({ stage1 }: Profile): boolean => stage1.decisionTokens >= 20_000;
+
 /** As deep as both have fields. */
 function merged(base: object, change: object): object {
   const fields = Object.entries(change).map(([name, value]) => {
