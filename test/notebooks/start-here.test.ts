@@ -21,5 +21,4 @@ test("a profile may ask for more prompts than a suite has, as full does, and one
   const table = cells.find(({ id }) => id === "table-naive")!.outputs[0]!.data["application/vnd.dataresource+json"];
   const asked = (table as { data: { suite: string; prompts: number }[] }).data;
   expect(new Set(asked.map(({ prompts }) => prompts)).size).toBeGreaterThan(1);
-  expect(Math.max(...asked.map(({ prompts }) => prompts))).toBe(230);
 }, 300_000);
