@@ -128,16 +128,16 @@ export interface ContrastStep {
 /** A token and its logits in each context. */
 export interface TokenLogits {
   token: string;
-  /** Under the positive prompt, under the reverse prompt, and the first minus alpha times the second (masked tokens: -1e30). */
+  /** Under the positive prompt, under the reverse prompt, and what the decoding's rule makes of both: ROSE's the first minus alpha times the second (masked tokens: -1e30). */
   own: number;
   other: number;
   contrasted: number;
 }
 
-/** Follows an answer token by token: the very logits that `sample` chooses from. @throws RangeError for a policy without contrast */
+/** Follows an answer token by token: the very logits that `sample` chooses from. @throws RangeError for a policy whose decoding has no second context */
 export async function followContrast(policy: Policy, question: Question, tokens: number): Promise<ContrastStep[]> {
   const rule = policy.decoding.logits;
-  if (!rule) throw new RangeError(`followContrast: ${policy.name} decodes without contrast`);
+  if (!rule || policy.decoding.contexts.length === 0) throw new RangeError(`followContrast: ${policy.name} decodes without contrast`);
   const seen: tf.Tensor2D[] = []; // [3, V] per step
   const watched: Policy = {
     ...policy,

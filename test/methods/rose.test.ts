@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
 import { type Asking, askedIds, type Question } from "../../src/generation/asking.js";
-import { contrast, type Decoding, plain } from "../../src/generation/decoding.js";
+import { contrast, type Decoding, plain, withLogits } from "../../src/generation/decoding.js";
 import { type Policy, policy, policyIdentity } from "../../src/generation/policy.js";
 import { sample } from "../../src/generation/sample.js";
 import { notebookSeconds } from "../../src/methods/erpo/duration.js";
@@ -134,6 +134,8 @@ test("a stage's own way of asking and its adapter stay, the system prompt is ROS
   expect(made).toMatchObject({ name: "rose-2-dpo-manual-reverse-0.3", folder: "runs/a/2-dpo", adapter: null });
   expect(made.asking).toEqual({ system: rose.positivePrompt, template: "{{ messages[1].content }}" });
   await expect(rose.followContrast(stage, questions[0]!, 2)).rejects.toThrow("followContrast: 2-dpo decodes without contrast");
+  const alone = { ...stage, decoding: withLogits((own) => own, {}) }; // a rule, but no second context
+  await expect(rose.followContrast(alone, questions[0]!, 2)).rejects.toThrow("followContrast: 2-dpo decodes without contrast");
 });
 
 describe("reverse prompts", () => {

@@ -233,6 +233,8 @@ test("what cannot be steered is named", async () => {
   expect(() => scans.steered(base, steering({ strength: -1 }), name)).toThrow("SCANS: the strength must be >= 0, got -1");
   expect(() => scans.steered(base, steering({ layers: [2] }), name)).toThrow("steered layers must be some of 0..1, got 2");
   expect(() => scans.steered(base, steering({ layers: [] }), name)).toThrow("got none");
+  const missing = ([] as number[])[4]!; // what a cell's `layers[4]` is where there are fewer
+  expect(() => scans.steered(base, steering({ layers: [missing] }), name)).toThrow("got undefined");
   const edited = { ...base, decoding: withEdits({ 0: (x) => x }, {}) };
   expect(() => scans.steered(edited, steering(), name)).toThrow("tiny edits hidden states already");
   const twice = scans.steered({ ...base, decoding: contrast({ against: "no", alpha: 0.5 }) }, steering(), name);

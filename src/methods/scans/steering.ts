@@ -81,9 +81,11 @@ export function steeringRules({ directions, layers, strength }: Steering, prompt
 export function steered(policy: Policy, steering: Steering, name: string): Policy {
   const { directions, digest, layers, strength, threshold } = steering;
   if (!(strength >= 0 && Number.isFinite(strength))) throw new RangeError(`SCANS: the strength must be >= 0, got ${strength}`);
-  const wrong = layers.find((l) => directions.refusal[l] === undefined);
-  if (layers.length === 0 || wrong !== undefined)
-    throw new RangeError(`SCANS: steered layers must be some of 0..${directions.refusal.length - 1}, got ${wrong ?? "none"}`);
+  const wrong = layers.findIndex((l) => directions.refusal[l] === undefined);
+  if (layers.length === 0 || wrong >= 0)
+    throw new RangeError(
+      `SCANS: steered layers must be some of 0..${directions.refusal.length - 1}, got ${wrong < 0 ? "none" : layers[wrong]}`,
+    );
   if (policy.decoding.edits) throw new RangeError(`SCANS: ${policy.name} edits hidden states already: steer it without that`);
   if (strength === 0) return { ...policy, name };
   const needsScores = threshold > -1 && threshold <= 1;
