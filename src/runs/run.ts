@@ -12,6 +12,7 @@ import { defaultRules } from "../exante/rule-file.js";
 import { type RuleSet, withoutQuotes } from "../exante/rules.js";
 import { type Policy, policy } from "../generation/policy.js";
 import { loadAdapter } from "../model/adapter-io.js";
+import { adaptedModel } from "../model/added-tokens.js";
 import { WeightsError } from "../model/errors.js";
 import { type LanguageModel, loadModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
@@ -251,7 +252,7 @@ async function stageAdapter(run: Run, stage: string): Promise<Lora> {
   const dir = run.path(stage);
   if (existsSync(join(dir, "stage.json"))) currentSha256(run, stage);
   try {
-    return await loadAdapter(dir, run.model.config);
+    return await loadAdapter(dir, adaptedModel(dir, run.model).config);
   } catch (error) {
     if (!existsSync(join(dir, "stage.json"))) throw error;
     throw new DataError(`${(error as Error).message}; or remove ${dir}, and the stage is trained again`);

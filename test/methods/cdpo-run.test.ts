@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { mean } from "../../src/evaluation/averages.js";
 import { dualAscent, pieceTraining, preference, softObjective, stageOf } from "../../src/methods/cdpo/ascent.js";
 import * as cdpo from "../../src/methods/cdpo/cdpo.js";
 import { dpo } from "../../src/objectives/dpo.js";
@@ -34,6 +35,17 @@ describe("a run of the tiny model", () => {
     expect(new Set(learned.map(({ split }) => split))).toEqual(new Set(["train1"]));
     const used = [...cdpo.mixedPrompts(run, "train2", 20), ...learned, ...cdpo.mixedPrompts(run, "dev", 20)].map(({ id }) => id);
     expect(cdpo.heldOutPrompts(run, 20).filter(({ id }) => used.includes(id))).toEqual([]);
+  });
+
+  test("heads can be fitted again, on the same comparisons and on some of them; ties alone make none", async () => {
+    const { reward, cost } = await cdpo.scorerComparisons(run);
+    const all = [reward, cost].flatMap(({ training, heldOut }) => [...training, ...heldOut]);
+    const read = await cdpo.readDifferences(run.model, all, scorers.layer);
+    expect(cdpo.fitHead(cost.training, read)).toEqual(scorers.cost);
+    const [ties, decided] = [0.5, 1].map((p) => cost.training.filter((one) => one.p === p));
+    const odds = decided!.map((one) => cdpo.dot(cdpo.fitHead(decided!, read), read(one)));
+    expect(mean(odds)).toBeCloseTo(cdpo.scorerSettings.unit, 6);
+    expect(() => cdpo.fitHead(ties!, read)).toThrow(RangeError);
   });
 
   test("refusing in plain words has reward 0 and cost 0", async () => {

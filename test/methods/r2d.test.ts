@@ -7,7 +7,6 @@ import type { LabelledPrompt } from "../../src/exante/rows.js";
 import { defaultRules } from "../../src/exante/rule-file.js";
 import { notebookSeconds } from "../../src/methods/erpo/duration.js";
 import * as r2d from "../../src/methods/r2d/r2d.js";
-import { loadAdapter } from "../../src/model/adapter-io.js";
 import { KeptError } from "../../src/runs/claim.js";
 import { evaluate, type TrialResult } from "../../src/runs/evaluate.js";
 import { profile } from "../../src/runs/profile.js";
@@ -123,8 +122,7 @@ describe("a run of the tiny model", () => {
     expect(own![0]!["loss/tokens"]).toBe(same![0]!["loss/tokens"]); // nothing was moved yet
     expect(own![0]!.loss).toBeGreaterThan(same![0]!.loss);
     expect(plain![0]!["loss/pivots"]).toBeUndefined();
-    const { config } = r2d.withPivots(run).model;
-    const adapter = await loadAdapter(run.path(r2d.stageOf("r2d")), config);
+    const adapter = await run.adapter(r2d.stageOf("r2d")); // of the model with the pivots, which the run's own lacks
     const begun = r2d.withPivots(run).model.decoder.embeddings(adapter.tokens!.ids);
     const moved = adapter.tokens!.rows.sub(begun).abs().min();
     expect(moved.arraySync()).toBeGreaterThan(0); // all three rows were trained

@@ -26,18 +26,22 @@ export {
   stageOf,
   tradeOffPrompts,
 } from "./ascent.js";
-export { type Difference, fitBradleyTerry } from "./bradley-terry.js";
+export { type Difference, dot, fitBradleyTerry } from "./bradley-terry.js";
 export {
   type Accuracy,
   type FittedScorers,
   features,
+  fitHead,
   fittedScorers,
+  type HeadComparisons,
   plainRefusal,
   rawScores,
+  readDifferences,
   refusalScores,
   relativeTo,
   type Score,
   type Scorers,
+  scorerComparisons,
   scorerPrompts,
   scorerSettings,
   scoreText,

@@ -104,19 +104,30 @@ export async function features(
 
 const padded = (row: readonly number[], T: number): number[] => [...row, ...new Array<number>(T - row.length).fill(0)];
 
+/** A head's comparisons: of train1's prompts, which it is fitted on, and of dev prompts with placeholders in other words. */
+export interface HeadComparisons {
+  training: Comparison[];
+  heldOut: Comparison[];
+}
+
+/** What `fittedScorers` fits and tests the two heads on; the base model's answers are kept. */
+export async function scorerComparisons(run: Run, signal?: AbortSignal): Promise<Record<"reward" | "cost", HeadComparisons>> {
+  const { training, heldOut } = scorerPrompts(run.profile);
+  const learned = await answersTo(run, "scorers", mixedPrompts(run, "train1", training), "training", signal);
+  const tested = await answersTo(run, "scorers-dev", mixedPrompts(run, "dev", heldOut), "held out", signal);
+  return {
+    reward: { training: helpfulness(run, learned), heldOut: helpfulness(run, tested) },
+    cost: { training: harmfulness(run, learned), heldOut: harmfulness(run, tested) },
+  };
+}
+
 /**
  * Fits the reward r on pairs of helpfulness and the cost c on pairs of harmfulness, both of train1's prompts, and tests them on dev prompts with placeholders in other words. Kept
  * in `methods/cdpo/scorers.json`.
  * @throws KeptError when the heads there were fitted otherwise
  */
 export async function fittedScorers(run: Run, signal?: AbortSignal): Promise<FittedScorers> {
-  const { training, heldOut } = scorerPrompts(run.profile);
-  const learned = await answersTo(run, "scorers", mixedPrompts(run, "train1", training), "training", signal);
-  const tested = await answersTo(run, "scorers-dev", mixedPrompts(run, "dev", heldOut), "held out", signal);
-  const comparisons = {
-    reward: { training: helpfulness(run, learned), heldOut: helpfulness(run, tested) },
-    cost: { training: harmfulness(run, learned), heldOut: harmfulness(run, tested) },
-  };
+  const comparisons = await scorerComparisons(run, signal);
   const identity: Identity = {
     recipe: "C-DPO, scorers",
     version,
@@ -127,7 +138,7 @@ export async function fittedScorers(run: Run, signal?: AbortSignal): Promise<Fit
   };
   return keep(run, "methods/cdpo/scorers.json", identity, async () => {
     const layer = Math.round(scorerSettings.depth * run.model.config.numLayers) - 1;
-    const read = await reader(run.model, Object.values(comparisons).flatMap(Object.values).flat(), layer);
+    const read = await readDifferences(run.model, Object.values(comparisons).flatMap(Object.values).flat(), layer);
     const fitted = (["reward", "cost"] as const).map((head) => {
       const weights = fitHead(comparisons[head].training, read);
       return [head, weights, accuraciesOf(head, comparisons[head], (c) => dot(weights, read(c)))] as const;
@@ -140,8 +151,15 @@ export async function fittedScorers(run: Run, signal?: AbortSignal): Promise<Fit
   });
 }
 
-/** Reads all answers of some comparisons once. @returns a comparison's difference of features, [C] */
-async function reader(model: LanguageModel, comparisons: readonly Comparison[], layer: number) {
+/**
+ * Reads all answers of some comparisons once.
+ * @returns gives a comparison's difference of `features`, its first answer's less its second's, `[C]`
+ */
+export async function readDifferences(
+  model: LanguageModel,
+  comparisons: readonly Comparison[],
+  layer: number,
+): Promise<(comparison: Comparison) => Float64Array> {
   const key = ({ prompt, completion }: AnsweredIds) => `${prompt.join()} ${completion.join()}`;
   const rows = new Map(comparisons.flatMap(({ first, second }) => [first, second]).map((row) => [key(row), row]));
   const read = await features(model, [...rows.values()], layer, scorerSettings.batchSize);
@@ -152,9 +170,16 @@ async function reader(model: LanguageModel, comparisons: readonly Comparison[], 
   };
 }
 
-/** A head's weights on features as they are, in units; the penalty is on those of differences that are scaled to mean square 1. */
-function fitHead(comparisons: readonly Comparison[], read: (c: Comparison) => Float64Array): number[] {
+/**
+ * A head's weights on features, `[C]`, by `fitBradleyTerry`: its penalty is on weights of differences that are scaled to mean square 1. By the result the better answer of a comparison
+ * is on average `scorerSettings.unit` nats above the other, ties left out.
+ * @param read as `readDifferences` gives it
+ * @throws RangeError when no comparison has a better answer, so that nothing says how large a head is
+ */
+export function fitHead(comparisons: readonly Comparison[], read: (comparison: Comparison) => Float64Array): number[] {
   const differences = comparisons.map((c) => ({ x: read(c), p: c.p }));
+  const sure = differences.filter(({ p }) => p === 1);
+  if (sure.length === 0) throw new RangeError("fitHead: no comparison has a better answer (p = 1)");
   const C = differences[0]!.x.length;
   const scale = Array.from(
     { length: C },
@@ -162,8 +187,8 @@ function fitHead(comparisons: readonly Comparison[], read: (c: Comparison) => Fl
   );
   const scaled = differences.map(({ x, p }) => ({ x: x.map((value, i) => value / scale[i]!), p }));
   const weights = [...fitBradleyTerry(scaled, scorerSettings.l2)].map((w, i) => w / scale[i]!);
-  const decided = differences.filter(({ p }) => p === 1).map(({ x }) => dot(weights, x));
-  return weights.map((w) => (w * scorerSettings.unit) / mean(decided));
+  const decided = mean(sure.map(({ x }) => dot(weights, x)));
+  return weights.map((w) => (w * scorerSettings.unit) / decided);
 }
 
 function accuraciesOf(
