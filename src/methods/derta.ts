@@ -28,7 +28,8 @@ import { changeInPoints, refusalBalance } from "./claims.js";
 import type { PlannedWork } from "./erpo/plan.js";
 import { sftOptimizer, wordings } from "./erpo/recipe.js";
 import { rowTokens } from "./erpo/stage1.js";
-import { firstWords, type RelatedMethod } from "./method.js";
+import { firstWords } from "./first-words.js";
+import type { RelatedMethod } from "./method.js";
 
 /** What is trained: DeRTa, its control, and DeRTa without the rows that hold the rest of the model in place. */
 export const variants = ["derta", "vanilla", "alone"] as const;

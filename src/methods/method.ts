@@ -43,6 +43,3 @@ export function assertNeeds({ name, needs }: RelatedMethod, dir: string): void {
   const missing = needs.filter((stage) => !finished.includes(stage));
   if (missing.length > 0) throw new DataError(`${name} needs ${missing.join(", ")}, which ${dir} has not: run \`erpo start\` there first`);
 }
-
-/** Tokens after which answers are cut where many policies or attacks are compared: a refusal shows in its first words. */
-export const firstWords = ({ answerTokens }: Profile): number => Math.min(16, answerTokens);

@@ -20,7 +20,8 @@ import { builtInTrial, suiteTrials } from "../runs/trials.js";
 import { changeInPoints, refusalBalance } from "./claims.js";
 import type { PlannedWork } from "./erpo/plan.js";
 import { stages } from "./erpo/stages.js";
-import { firstWords, type RelatedMethod } from "./method.js";
+import { cutAfter, devFirstWords, firstWords } from "./first-words.js";
+import type { RelatedMethod } from "./method.js";
 import { methodRows } from "./rows.js";
 
 /** s: how the assistant is asked to be. The wordings here are this project's; the paper's are not in its repository. */
@@ -183,13 +184,10 @@ export const recitalJudge: Judge = {
   },
 };
 
-/** The four suites under names of their own, since the main job's answers are longer: these are cut after `firstWords`, those of general prompts after twice as many. */
+/** The four suites, their answers cut after `firstWords`, those of general prompts after twice as many. */
 export async function gridTrials(run: Run): Promise<Trial[]> {
   const suites = await Promise.all(suiteTrials.map((name) => builtInTrial(run, name)));
-  return suites.map((suite) => ({
-    ...{ ...suite, name: `${suite.name}-first-words`, suite: suite.name },
-    answerTokens: (suite.name === "general" ? 2 : 1) * firstWords(run.profile),
-  }));
+  return suites.map((suite) => cutAfter((suite.name === "general" ? 2 : 1) * firstWords(run.profile), suite));
 }
 
 /** Suites that ERPO's last stage is asked, with and without ROSE: one that should be refused, one that should not. Its answers are long, since it thinks. */
@@ -197,9 +195,8 @@ export const stageSuites: readonly string[] = ["harmful", "look-alike-safe"];
 
 /** Dev prompts on which a setting is chosen: half as many of each label as stage 3's gate looks at. */
 export const devTrial = (run: Run): Trial => ({
-  ...{ name: "dev", title: "dev", judge: recitalJudge },
-  rows: devPrompts(run, devCount(run.profile)),
-  answerTokens: firstWords(run.profile),
+  ...devFirstWords(run, devCount(run.profile)),
+  ...{ name: "dev-recital", judge: recitalJudge },
 });
 
 const devCount = ({ evaluation }: Profile): number => Math.ceil(evaluation.gatePrompts / 2);

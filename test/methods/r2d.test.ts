@@ -200,8 +200,8 @@ describe("a run of the tiny model", () => {
     const [trial] = await r2d.r2dTrials(run);
     const outcomes: TrialResult[] = [];
     for await (const outcome of evaluate(run, policy, [trial!])) outcomes.push(outcome);
-    expect(outcomes[0]).toMatchObject({ policy: "r2d", trial: "harmful-first-words", suite: "harmful", harmful: true });
-    const path = run.path("evaluation/r2d/harmful-first-words.jsonl");
+    expect(outcomes[0]).toMatchObject({ policy: "r2d", trial: "harmful-first-8", suite: "harmful", harmful: true });
+    const path = run.path("evaluation/r2d/harmful-first-8.jsonl");
     const lines = readFileSync(path, "utf8")
       .trim()
       .split("\n")

@@ -9,7 +9,7 @@ import { labelled, withOpenings } from "../../runs/prompts.js";
 import type { Run } from "../../runs/run.js";
 import { attackPlaceholders, placeholder } from "../derta.js";
 import { wordings } from "../erpo/recipe.js";
-import { firstWords } from "../method.js";
+import { firstWords } from "../first-words.js";
 
 /** What can be said to a prompt. */
 export interface Answers {

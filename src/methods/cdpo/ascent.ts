@@ -22,7 +22,7 @@ import { pieces } from "../../training/batches.js";
 import type { Objective } from "../../training/objective.js";
 import { pairObjective } from "../../training/pair-objective.js";
 import { referenceLogps } from "../../training/preference.js";
-import { firstWords } from "../method.js";
+import { firstWords } from "../first-words.js";
 import { answersTo, heldOutPrompts, mixedPrompts, policyPairs } from "./answers.js";
 import { rawScores, refusalScores, relativeTo, type Score, type Scorers } from "./scorers.js";
 

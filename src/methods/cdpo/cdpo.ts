@@ -1,6 +1,7 @@
 import { suiteTrials } from "../../runs/trials.js";
 import type { PlannedWork } from "../erpo/plan.js";
-import { firstWords, type RelatedMethod } from "../method.js";
+import { firstWords } from "../first-words.js";
+import type { RelatedMethod } from "../method.js";
 import { costPrompts, dual, pairsPerStep, tradeOffPrompts } from "./ascent.js";
 import { scorerPrompts, scorerSettings } from "./scorers.js";
 import { budgets, fixedWeights } from "./trade-off.js";

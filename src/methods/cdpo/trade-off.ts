@@ -6,7 +6,7 @@ import { take } from "../../evaluation/suites.js";
 import type { Trial } from "../../evaluation/trial.js";
 import type { Run } from "../../runs/run.js";
 import { builtInTrial, suiteTrials } from "../../runs/trials.js";
-import { firstWords } from "../method.js";
+import { firstWords } from "../first-words.js";
 import { type Goal, tradeOffPrompts } from "./ascent.js";
 import type { Score } from "./scorers.js";
 

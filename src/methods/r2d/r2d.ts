@@ -16,7 +16,8 @@ import { refusalBalance } from "../claims.js";
 import type { PlannedWork } from "../erpo/plan.js";
 import { wordings } from "../erpo/recipe.js";
 import { sftTraining, stage1Prompts } from "../erpo/stage1.js";
-import { firstWords, type RelatedMethod } from "../method.js";
+import { cutAfter, devFirstWords, firstWords } from "../first-words.js";
+import type { RelatedMethod } from "../method.js";
 import { pivotIds } from "./pivots.js";
 import { pivots, reasoningRow } from "./traces.js";
 
@@ -144,19 +145,15 @@ export function devRows(run: Run): { rows: TokenRow[]; labels: PromptRow["label"
   return { rows: prompts.map((prompt) => reasoningRow(prompt, run.rules, tokenizer, options)), labels: prompts.map(({ label }) => label) };
 }
 
-/** The suites and the prefill attack with its control, their answers cut after `firstWords`, under names of their own. */
+/** The suites and the prefill attack with its control, their answers cut after `firstWords`. */
 export async function r2dTrials(run: Run): Promise<Trial[]> {
   const names: TrialName[] = [...suiteTrials, "prefill", "prefill-control"];
   const trials = await Promise.all(names.map((name) => builtInTrial(run, name)));
-  return trials.map((trial) => ({ ...trial, name: `${trial.name}-first-words`, suite: trial.name, answerTokens: firstWords(run.profile) }));
+  return trials.map((trial) => cutAfter(firstWords(run.profile), trial));
 }
 
 /** Dev prompts: what a variant is chosen by. */
-export const devTrial = (run: Run): Trial => ({
-  ...{ name: "dev-first-words", suite: "dev", title: "dev" },
-  rows: devPrompts(run, devCount(run.profile)),
-  answerTokens: firstWords(run.profile),
-});
+export const devTrial = (run: Run): Trial => devFirstWords(run, devCount(run.profile));
 
 /** What a variant is chosen by, on dev. */
 export const balance = refusalBalance;

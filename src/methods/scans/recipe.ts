@@ -2,14 +2,14 @@ import type { Proportion } from "../../evaluation/intervals.js";
 import type { PairedDifference } from "../../evaluation/paired.js";
 import type { Trial } from "../../evaluation/trial.js";
 import type { Policy } from "../../generation/policy.js";
-import { devPrompts } from "../../runs/dev.js";
 import type { Profile } from "../../runs/profile.js";
 import type { Run } from "../../runs/run.js";
 import { suiteTrials } from "../../runs/trials.js";
 import { changeInPoints } from "../claims.js";
 import type { PlannedWork } from "../erpo/plan.js";
 import { stages } from "../erpo/stages.js";
-import { firstWords, type RelatedMethod } from "../method.js";
+import { devFirstWords, firstWords } from "../first-words.js";
+import type { RelatedMethod } from "../method.js";
 import { thresholds } from "./classifier.js";
 import { anchorCount, type Scans, validationCount } from "./kept.js";
 import { selection } from "./selection.js";
@@ -46,11 +46,7 @@ export function policyOf(policy: Policy, scans: Scans, strength: number, push: P
 }
 
 /** Dev prompts on which the strength is chosen: half as many of each label as stage 3's gate looks at. */
-export const devTrial = (run: Run): Trial => ({
-  ...{ name: "dev-first-words", title: "dev" },
-  rows: devPrompts(run, devCount(run.profile)),
-  answerTokens: firstWords(run.profile),
-});
+export const devTrial = (run: Run): Trial => devFirstWords(run, devCount(run.profile));
 
 const devCount = ({ evaluation }: Profile): number => Math.ceil(evaluation.gatePrompts / 2);
 

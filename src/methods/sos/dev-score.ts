@@ -12,7 +12,7 @@ import { devPrompts } from "../../runs/dev.js";
 import { keep } from "../../runs/keep.js";
 import type { Profile } from "../../runs/profile.js";
 import type { Run } from "../../runs/run.js";
-import { firstWords } from "../method.js";
+import { firstWords } from "../first-words.js";
 import type { Scorer } from "./evolve.js";
 import { type PromptFailure, type PromptScores, promptId } from "./selection.js";
 

@@ -1,7 +1,8 @@
 import type { Profile } from "../../runs/profile.js";
 import type { PlannedWork } from "../erpo/plan.js";
 import { stages } from "../erpo/stages.js";
-import { firstWords, type RelatedMethod } from "../method.js";
+import { firstWords } from "../first-words.js";
+import type { RelatedMethod } from "../method.js";
 import { batchSize, dpoSettings, formatSettings, limits, searchedPrompts, searchSettings, testTime, treePrompts } from "./settings.js";
 import { formatStage } from "./structured.js";
 

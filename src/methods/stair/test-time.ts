@@ -8,7 +8,7 @@ import type { Policy } from "../../generation/policy.js";
 import { bestOf, type Score } from "../../generation/search.js";
 import type { Run } from "../../runs/run.js";
 import { builtInTrial, suiteTrials } from "../../runs/trials.js";
-import { firstWords } from "../method.js";
+import { firstWords } from "../first-words.js";
 import { searchedPrompts, searchSettings, temperature, testTime } from "./settings.js";
 import { headIdentity, headScore, type ValueHead } from "./value-head.js";
 import { isWholeStep } from "./world.js";
