@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { withSolutions } from "../notebooks/solutions.js";
 import { erpo } from "../reports/cli.js";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -16,7 +17,7 @@ test("without MovieLens the terms are named in one line, before anything is made
   expect(existsSync(dir) || existsSync(cache)).toBe(false);
 }, 240_000);
 
-test("the notebook on a tiny model and made-up ratings: figures, results with intervals, and a page that verifies", async () => {
+test("the notebook on a tiny model and made-up ratings: figures, results with intervals, solved exercises, and a page that verifies", async () => {
   const [dir, made] = [join(scratch, "run"), join(scratch, "run/methods/reason4rec")];
   const parameters = {
     profileName: "tiny",
@@ -25,7 +26,7 @@ test("the notebook on a tiny model and made-up ratings: figures, results with in
     dataDir: join(root, "test/fixtures/ratings-synthetic"),
   };
   const words = Object.entries(parameters).flatMap(([name, value]) => ["-p", name, value]);
-  const executed = await erpo(["execute", join(root, "notebooks/related/reason4rec.ipynb"), ...words, "--output", made, "--no-cache"]);
+  const executed = await erpo(["execute", withSolutions("reason4rec", scratch), ...words, "--output", made, "--no-cache"]);
   expect(executed.code, executed.stderr).toBe(0);
   const { cells } = JSON.parse(readFileSync(join(made, "reason4rec.ipynb"), "utf8"));
   const outputOf = (id: string, kind: string) =>

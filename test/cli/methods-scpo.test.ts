@@ -5,7 +5,8 @@ import { afterAll, expect, test } from "vitest";
 import { notebookSeconds } from "../../src/methods/erpo/duration.js";
 import { method, trainings } from "../../src/methods/scpo/scpo.js";
 import { profile } from "../../src/runs/profile.js";
-import { erpo, runTinyMethod } from "../reports/cli.js";
+import { withSolutions } from "../notebooks/solutions.js";
+import { erpo, runTinyMethod, tinyModel } from "../reports/cli.js";
 
 const scratch = mkdtempSync(join(tmpdir(), "erpo-scpo-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -30,6 +31,12 @@ test("SCPO beside a tiny model: notebook, page, a result per training, and measu
   expect(claims.match(/^- (lanes|CartSafe-v0), SCPO less /gm)).toHaveLength(4);
   expect(outputs("watch")[0].data["image/svg+xml"]).toBeDefined();
   expect(JSON.parse((await erpo(["verify", join(made, "scpo.html"), "--json"])).stdout)).toMatchObject({ ok: true });
+}, 400_000);
+
+test("both solutions of its exercises pass their checks", async () => {
+  const parameters = ["-p", "profileName", "tiny", "-p", "modelName", tinyModel, "-p", "runDir", join(scratch, "run")];
+  const { code, stderr } = await erpo(["execute", withSolutions("scpo", scratch), "--output", join(scratch, "executed"), ...parameters]);
+  expect(code, stderr).toBe(0);
 }, 400_000);
 
 test("a quick run takes at most 8 minutes where nothing else does", () => {

@@ -21,6 +21,8 @@ export function erpo(
   });
 }
 
+export const tinyModel = resolve(import.meta.dirname, "../fixtures/llama-tiny");
+
 /** Runs a related method's notebook with the tiny profile and the tiny model, in a run's folder. */
 export const runTinyMethod = (name: string, dir: string) =>
-  erpo(["methods", "run", name, "--profile", "tiny", "--model", resolve(import.meta.dirname, "../fixtures/llama-tiny"), "--run", dir]);
+  erpo(["methods", "run", name, "--profile", "tiny", "--model", tinyModel, "--run", dir]);

@@ -1,0 +1,36 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { expect } from "vitest";
+
+interface Cell {
+  id: string;
+  cell_type: "markdown" | "code";
+  source: string | string[];
+  metadata: object;
+  outputs?: unknown[];
+  execution_count?: number | null;
+}
+
+const related = resolve(import.meta.dirname, "../../notebooks/related");
+
+/** The code of each folded solution, without the indent of its list item. */
+const solutionsOf = ({ source }: Cell): string[] =>
+  [
+    ...[source]
+      .flat()
+      .join("")
+      .matchAll(/<summary>Solution<\/summary>\s+```ts\n([^`]*(?:`[^`]+`[^`]*)*?)\s*```/g),
+  ].map(([, code]) => code!.replace(/^ {3}/gm, ""));
+
+/** Writes a related method's notebook with the solutions of its two exercises as cells behind it; each ends in the check that its hint names. @returns the copy's path */
+export function withSolutions(name: string, folder: string): string {
+  const notebook = JSON.parse(readFileSync(join(related, `${name}.ipynb`), "utf8")) as { cells: Cell[] };
+  const solutions = solutionsOf(notebook.cells.at(-1)!);
+  expect(solutions).toHaveLength(2);
+  const added = solutions.map(
+    (source, i): Cell => ({ id: `solution-${i + 1}`, cell_type: "code", source, metadata: {}, outputs: [], execution_count: null }),
+  );
+  const copy = join(folder, `${name}.ipynb`);
+  writeFileSync(copy, JSON.stringify({ ...notebook, cells: [...notebook.cells, ...added] }));
+  return copy;
+}
