@@ -26,7 +26,7 @@ test("the notebook on a tiny model and made-up ratings: figures, results with in
     dataDir: join(root, "test/fixtures/ratings-synthetic"),
   };
   const words = Object.entries(parameters).flatMap(([name, value]) => ["-p", name, value]);
-  const executed = await erpo(["execute", withSolutions("reason4rec", scratch), ...words, "--output", made, "--no-cache"]);
+  const executed = await erpo(["execute", withSolutions("related/reason4rec", scratch), ...words, "--output", made, "--no-cache"]);
   expect(executed.code, executed.stderr).toBe(0);
   const { cells } = JSON.parse(readFileSync(join(made, "reason4rec.ipynb"), "utf8"));
   const outputOf = (id: string, kind: string) =>

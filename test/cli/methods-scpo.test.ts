@@ -35,7 +35,13 @@ test("SCPO beside a tiny model: notebook, page, a result per training, and measu
 
 test("both solutions of its exercises pass their checks", async () => {
   const parameters = ["-p", "profileName", "tiny", "-p", "modelName", tinyModel, "-p", "runDir", join(scratch, "run")];
-  const { code, stderr } = await erpo(["execute", withSolutions("scpo", scratch), "--output", join(scratch, "executed"), ...parameters]);
+  const { code, stderr } = await erpo([
+    "execute",
+    withSolutions("related/scpo", scratch),
+    "--output",
+    join(scratch, "executed"),
+    ...parameters,
+  ]);
   expect(code, stderr).toBe(0);
 }, 400_000);
 

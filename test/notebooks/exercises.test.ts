@@ -15,7 +15,7 @@ const model = resolve(import.meta.dirname, "../fixtures/llama-tiny");
 const parameters = ["-p", "profileName", "tiny", "-p", "modelName", model, "-p", "runDir", join(scratch, "run")];
 /** These run in test/cli, since they ask no suites. */
 const elsewhere = ["scpo", "reason4rec"];
-const names = relatedMethods.map(({ name }) => name).filter((name) => !elsewhere.includes(name));
+const names = relatedMethods.filter(({ name }) => !elsewhere.includes(name)).map(({ name }) => `related/${name}`);
 
 test.each(names)("%s: the notebook runs, and both solutions pass their checks", { timeout: 400_000 }, async (name) => {
   const output = ["--output", join(scratch, "executed")];

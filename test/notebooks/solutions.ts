@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { expect } from "vitest";
 
 interface Cell {
@@ -11,7 +11,7 @@ interface Cell {
   execution_count?: number | null;
 }
 
-const related = resolve(import.meta.dirname, "../../notebooks/related");
+const notebooks = resolve(import.meta.dirname, "../../notebooks");
 
 /** The code of each folded solution, without the indent of its list item. */
 const solutionsOf = ({ source }: Cell): string[] =>
@@ -22,15 +22,19 @@ const solutionsOf = ({ source }: Cell): string[] =>
       .matchAll(/<summary>Solution<\/summary>\s+```ts\n([^`]*(?:`[^`]+`[^`]*)*?)\s*```/g),
   ].map(([, code]) => code!.replace(/^ {3}/gm, ""));
 
-/** Writes a related method's notebook with the solutions of its two exercises as cells behind it; each ends in the check that its hint names. @returns the copy's path */
+/**
+ * Writes a notebook with the solutions of its two exercises as cells behind it; each ends in the check that its hint names.
+ * @param name within notebooks/, as "related/sos"
+ * @returns the copy's path
+ */
 export function withSolutions(name: string, folder: string): string {
-  const notebook = JSON.parse(readFileSync(join(related, `${name}.ipynb`), "utf8")) as { cells: Cell[] };
+  const notebook = JSON.parse(readFileSync(join(notebooks, `${name}.ipynb`), "utf8")) as { cells: Cell[] };
   const solutions = solutionsOf(notebook.cells.at(-1)!);
   expect(solutions).toHaveLength(2);
   const added = solutions.map(
     (source, i): Cell => ({ id: `solution-${i + 1}`, cell_type: "code", source, metadata: {}, outputs: [], execution_count: null }),
   );
-  const copy = join(folder, `${name}.ipynb`);
+  const copy = join(folder, `${basename(name)}.ipynb`);
   writeFileSync(copy, JSON.stringify({ ...notebook, cells: [...notebook.cells, ...added] }));
   return copy;
 }
