@@ -2,7 +2,7 @@ import { type Cell, type CodeCell, cellTags, type ErrorOutput, type Notebook } f
 import { graded, HIDDEN, NOT_DONE } from "./student.js";
 
 /** How far a student is with an exercise. */
-export type Status = "passed" | "not yet" | "not done";
+export type Status = "passed" | "not yet" | "not done" | "missing";
 
 /** An exercise of an executed notebook. */
 export interface ExerciseResult {
@@ -16,19 +16,43 @@ export interface ExerciseResult {
   of: number;
 }
 
+/** A cell that a student writes in, and the cells that check it. */
+interface Exercise {
+  solution: CodeCell;
+  checks: CodeCell[];
+}
+
 /**
- * What came of the exercises of a notebook that was run to its end (`allowErrors`). An exercise is a cell that a student writes in, with the graded cells behind it until the
- * next such one. It is passed where none of them failed; each check that did not fail gives its points.
+ * What came of the exercises of a notebook that was run (`allowErrors`). An exercise is a cell that a student writes in, with the graded cells behind it until the next such one.
+ * It is passed where none of them failed; each check that did not fail gives its points.
+ * @param lesson the notebook that the student's is a copy of, whose exercises may be missing in it; itself unless given
  */
-export function exerciseResults({ cells }: Notebook): ExerciseResult[] {
-  const starts = cells.flatMap((cell, i) => (isSolution(cell) ? [i] : []));
-  return starts.flatMap((start, k) => {
-    const solution = cells[start] as CodeCell;
-    const checks = cells.slice(start + 1, starts[k + 1]).filter(isCheck);
-    const before = starts.slice(0, k).map((earlier) => cells[earlier] as CodeCell);
-    return checks.length === 0 ? [] : [resultOf(solution, checks, before)];
+export function exerciseResults(executed: Notebook, lesson: Notebook = executed): ExerciseResult[] {
+  const byName = new Map(executed.cells.map((cell) => [graded(cell)?.grade_id, cell as CodeCell]));
+  const found: Exercise[] = [];
+  return exercisesOf(lesson).map((asked) => {
+    const [solution, ...checks] = [asked.solution, ...asked.checks].map((cell) => byName.get(graded(cell)!.grade_id));
+    const lost = [solution, ...checks].indexOf(undefined);
+    if (lost >= 0) {
+      const name = graded([asked.solution, ...asked.checks][lost]!)!.grade_id;
+      const line = `its cell "${name}" is not in the notebook: copy it from the lesson again`;
+      return { name: graded(asked.solution)!.grade_id, status: "missing", line, points: 0, of: pointsOf(asked.checks) };
+    }
+    const exercise = { solution: solution!, checks: checks as CodeCell[] };
+    const result = resultOf(exercise, found);
+    found.push(exercise);
+    return result;
   });
 }
+
+function exercisesOf({ cells }: Notebook): Exercise[] {
+  const starts = cells.flatMap((cell, i) => (isSolution(cell) ? [i] : []));
+  return starts
+    .map((start, k) => ({ solution: cells[start] as CodeCell, checks: cells.slice(start + 1, starts[k + 1]).filter(isCheck) }))
+    .filter(({ checks }) => checks.length > 0);
+}
+
+const pointsOf = (some: readonly CodeCell[]): number => some.reduce((sum, cell) => sum + (graded(cell)!.points ?? 0), 0);
 
 /**
  * A failure before any in an exercise, such as of the cell that opens the run: `cell 3: DataError: ...`. Later cells may only need what an exercise makes; cells that are tagged
@@ -42,19 +66,21 @@ export function earlierFailure({ cells }: Notebook): string | undefined {
 /** Whether a notebook has tests that students are not to see; a student's copy has none. */
 export const hasHiddenTests = ({ cells }: Notebook): boolean => cells.some((cell) => isCheck(cell) && cell.source.includes(HIDDEN.begin));
 
-/** @param before the cells of the exercises before it */
-function resultOf(solution: CodeCell, checks: CodeCell[], before: CodeCell[]): ExerciseResult {
-  const pointsOf = (some: CodeCell[]) => some.reduce((sum, cell) => sum + (graded(cell)!.points ?? 0), 0);
+/** @param before the exercises before it */
+function resultOf({ solution, checks }: Exercise, before: readonly Exercise[]): ExerciseResult {
   const error = [solution, ...checks].map(errorOf).find((found) => found !== undefined);
   const wrong = errorOf(solution) !== undefined;
   const points = { points: wrong ? 0 : pointsOf(checks.filter((cell) => !errorOf(cell))), of: pointsOf(checks) };
   const name = graded(solution)!.grade_id;
+  if (!error && checks.some((cell) => cell.execution_count === null))
+    return { name, status: "not yet", line: "it was not run, since a cell before it took too long", points: 0, of: points.of };
   if (!error) return { name, status: "passed", line: "", ...points };
   if (solution.source.includes(NOT_DONE)) return { name, status: "not done", line: "", ...points };
   if (error.evalue.includes(NOT_DONE))
     return { name, status: "not yet", line: "it needs an exercise before it that is not done yet", ...points };
-  const needed = before.find((earlier) => errorOf(earlier) && declared(earlier).includes(missingName(error)));
-  if (needed) return { name, status: "not yet", line: `it needs ${graded(needed)!.grade_id}, which does not run yet`, ...points };
+  const lacks = (cell: CodeCell) => errorOf(cell) && declared(cell).includes(missingName(error));
+  const needed = before.find((earlier) => [earlier.solution, ...earlier.checks].some(lacks));
+  if (needed) return { name, status: "not yet", line: `it needs ${graded(needed.solution)!.grade_id}, which does not run yet`, ...points };
   return { name, status: "not yet", line: firstLine(error, error.ename !== "AssertionError"), ...points };
 }
 

@@ -46,9 +46,9 @@ function merge(outputs: readonly Output[]): Output[] {
 }
 
 const RASTER = ["image/png", "image/jpeg", "image/webp", "image/gif"];
-/** What `table` says of itself to frontends that show no captions. */
-const OWN_CAPTION = /^<table>\n<caption>[^<]*<\/caption>\n/;
-const VEGA_LITE = /^application\/vnd\.vegalite\.v[56]\+json$/;
+const VEGA_LITE = ["application/vnd.vegalite.v6+json", "application/vnd.vegalite.v5+json"]; // JupyterLab's, v5, has the caption within the picture
+/** What `table` says of itself above the table, to frontends that show no captions. */
+const OWN_CAPTION = /^<p>[^<]*<\/p>\n(?=<table>)/;
 
 function displayBlocks(output: DisplayOutput, take: (prefix: "fig" | "tbl") => CellOptions, cell: number, reader: MarkdownReader): Block[] {
   const { data } = output;
@@ -85,7 +85,7 @@ function displayBlocks(output: DisplayOutput, take: (prefix: "fig" | "tbl") => C
       {
         kind: "table",
         cell,
-        html: said["tbl-cap"] === undefined ? html : html.replace(OWN_CAPTION, "<table>\n"), // the page numbers it
+        html: said.label || said["tbl-cap"] ? html.replace(OWN_CAPTION, "") : html, // the page numbers it
         ...(label && { label }),
         ...(caption && { caption: reader.inline(caption) }),
         ...(values && { data: values }),
@@ -103,10 +103,7 @@ function displayBlocks(output: DisplayOutput, take: (prefix: "fig" | "tbl") => C
   return mimes.length ? [{ kind: "text", cell, name: "result", text: `[${mimes.join(", ")}: not shown in this report]` }] : [];
 }
 
-const vegaLite = (data: Record<string, unknown>) =>
-  Object.entries(data).find(([mime, value]) => VEGA_LITE.test(mime) && typeof value === "object" && value !== null)?.[1] as
-    | Record<string, unknown>
-    | undefined;
+const vegaLite = (data: Record<string, unknown>) => VEGA_LITE.map((mime) => data[mime]).find(isRecord);
 
 function pictureOf(
   spec: Record<string, unknown> | undefined,

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
@@ -66,25 +66,40 @@ async function write(
 }
 
 async function check(notebook: string, { param: parameters, timeout }: CheckOptions): Promise<void> {
-  const [{ executeNotebook }, { exerciseResults, earlierFailure, hasHiddenTests }, { progressLine }, { readNotebook }] = await Promise.all([
-    import("../../reports/execute/execute.js"),
-    import("../../reports/course/exercises.js"),
-    import("../../reports/execute/progress.js"),
-    import("../../reports/notebook/read.js"),
-  ]);
+  const [{ executeNotebook }, { lessons }, { exerciseResults, earlierFailure, hasHiddenTests }, { progressLine }, { readNotebook }] =
+    await Promise.all([
+      import("../../reports/execute/execute.js"),
+      import("../../reports/course/copies.js"),
+      import("../../reports/course/exercises.js"),
+      import("../../reports/execute/progress.js"),
+      import("../../reports/notebook/read.js"),
+    ]);
   const scratch = mkdtempSync(join(tmpdir(), "erpo-check-"));
   const output = join(scratch, basename(notebook));
   const line = progressLine(process.stderr);
   try {
-    await executeNotebook(notebook, { output, folder: dirname(notebook), parameters, timeout, allowErrors: true, onProgress: line.show });
+    const stopped = await executeNotebook(notebook, {
+      output,
+      folder: dirname(notebook),
+      parameters,
+      timeout,
+      allowErrors: true,
+      onProgress: line.show,
+    }).then(
+      () => undefined,
+      (error: Error) => error, // a cell that takes too long: what came before it counts
+    );
     line.clear();
+    if (stopped && !existsSync(output)) throw stopped;
+    if (stopped) process.stderr.write(`erpo: ${stopped.message}\n`);
     const executed = readNotebook(output).notebook;
-    const results = exerciseResults(executed);
+    const lesson = lessons().find((file) => basename(file) === basename(notebook));
+    const results = exerciseResults(executed, lesson === undefined ? executed : readNotebook(lesson).notebook);
     if (results.length === 0) throw new Error(`${notebook}: has no exercise (a cell with nbgrader's metadata, and a check behind it)`);
     const failure = earlierFailure(executed);
     if (failure) process.stderr.write(`erpo: ${basename(notebook)}: the lesson did not run through: ${failure}\n`);
     process.stdout.write(`${resultLines(results).join("\n")}${hasHiddenTests(executed) ? "" : ", without the teacher's hidden tests"}\n`);
-    if (failure || results.some(({ status }) => status !== "passed")) process.exitCode = 1;
+    if (stopped || failure || results.some(({ status }) => status !== "passed")) process.exitCode = 1;
   } finally {
     line.clear();
     rmSync(scratch, { recursive: true, force: true });
@@ -94,7 +109,7 @@ async function check(notebook: string, { param: parameters, timeout }: CheckOpti
 function resultLines(results: readonly ExerciseResult[]): string[] {
   const sum = (of: (result: ExerciseResult) => number) => results.reduce((total, result) => total + of(result), 0);
   const passed = sum(({ status }) => (status === "passed" ? 1 : 0));
-  const rows = results.map(({ name, status, line }) => [name, status === "not yet" && line ? `not yet: ${line}` : status]);
+  const rows = results.map(({ name, status, line }) => [name, line ? `${status}: ${line}` : status]);
   const total = `${passed} of ${results.length} exercises passed, ${sum(({ points }) => points)} of ${sum(({ of }) => of)} points`;
   return [...alignedLines(rows), total];
 }

@@ -40,8 +40,9 @@ export function table(frame: Frame | readonly Row[], options: TableOptions = {})
   const metadata: Record<string, string> = {};
   if (options.label !== undefined) metadata.label = options.label;
   if (options.caption !== undefined) metadata["tbl-cap"] = options.caption;
+  const called = calledAs(options.label, options.caption);
   const bundle = {
-    "text/html": tableHTML(data, calledAs(options.label, options.caption)),
+    "text/html": `${called && `<p>${escapeHTML(called)}</p>\n`}${tableHTML(data)}`,
     "text/plain": tableText(data),
     "application/vnd.dataresource+json": {
       schema: { fields: data.columns.map(({ name, numeric }) => ({ name, type: numeric ? "number" : "string" })) },
@@ -74,12 +75,11 @@ function grid(frame: Frame | readonly Row[]): { columns: string[]; values: unkno
 }
 
 /** A `<table>` with a head, scopes and right-aligned numbers; every text escaped. */
-export function tableHTML({ columns, text }: TableData, caption = ""): string {
+export function tableHTML({ columns, text }: TableData): string {
   const kind = (i: number) => (columns[i]!.numeric ? ' class="number"' : "");
   const head = columns.map(({ name }, i) => `<th scope="col"${kind(i)}>${escapeHTML(name)}</th>`).join("");
   const body = text.map((row) => `<tr>${row.map((cell, i) => `<td${kind(i)}>${escapeHTML(cell)}</td>`).join("")}</tr>`);
-  const called = caption && `<caption>${escapeHTML(caption)}</caption>\n`;
-  return `<table>\n${called}<thead>\n<tr>${head}</tr>\n</thead>\n<tbody>\n${body.join("\n")}\n</tbody>\n</table>`;
+  return `<table>\n<thead>\n<tr>${head}</tr>\n</thead>\n<tbody>\n${body.join("\n")}\n</tbody>\n</table>`;
 }
 
 /** Columns separated by two spaces, numbers to the right. */

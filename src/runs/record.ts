@@ -36,7 +36,8 @@ export interface Environment {
  */
 export function readRunRecord(dir: string): RunRecord {
   const file = join(dir, "run.json");
-  if (!existsSync(file)) throw new DataError(`${dir}: holds no run.json: name a run's folder, such as runs/quick`);
+  if (!existsSync(file))
+    throw new DataError(`${dir}: holds no run.json: name a run's folder, such as runs/quick, which \`npm start\` makes`);
   const record = readJson<Partial<RunRecord>>(file);
   const { format, profile, seed, model } = record;
   if (format !== 1 || typeof profile !== "string" || typeof seed !== "number" || typeof model?.sha256 !== "string")

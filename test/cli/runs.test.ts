@@ -96,7 +96,7 @@ test("the status: each result in a line, shared ones named, missing ones with wh
   expect(stdout).toMatch(/\n\n\d+ current, 0 stale, \d+ missing\n$/);
   expect(await erpo(["runs", "status", root])).toMatchObject({
     code: 1,
-    stderr: `erpo: ${root}: holds no run.json: name a run's folder, such as runs/quick\n`,
+    stderr: `erpo: ${root}: holds no run.json: name a run's folder, such as runs/quick, which \`npm start\` makes\n`,
   });
 });
 

@@ -8,6 +8,7 @@ import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
 import { writeFigure } from "../../reports/figure.js";
 import { register } from "../../src/cli/figure.js";
+import { captioned } from "../../src/figures/captioned.js";
 import { intervals, lengthDistribution, table, trainingCurves } from "../../src/figures/index.js";
 import { render, themed } from "../../src/figures/render.js";
 import { renderAt, scaledTo, sizeOf } from "../../src/figures/resize.js";
@@ -66,7 +67,11 @@ beforeAll(async () => {
       const full = themed(spec);
       return code("1", [
         shown(
-          { "application/vnd.vegalite.v6+json": full, "image/svg+xml": (await render(full)).svg },
+          {
+            "application/vnd.vegalite.v5+json": captioned(full, label, "A caption."), // before v6, as in what Jupyter saves
+            "application/vnd.vegalite.v6+json": full,
+            "image/svg+xml": (await render(full)).svg,
+          },
           { label, "fig-alt": "It shows @val-rate." },
         ),
       ]);
@@ -96,6 +101,11 @@ test.each(Object.keys(specs))("%s is drawn at 3.25 and 7 inches, with text in it
     expect(svg).toContain("<text");
     expect(svg).not.toContain(`opacity="0"`); // labels that would overlap others are left out
   }
+});
+
+test("JupyterLab's caption within the picture is not in a figure for a paper", async () => {
+  const [file] = await writeFigure(`${notebook}#fig-bars`, { to: ["svg"], width: inches(3.25), output: folder() });
+  expect(readFileSync(file!, "utf8")).not.toContain("@fig-bars");
 });
 
 popplerTest("at 3.25 inches the PDF is 234 pt wide, its fonts are embedded and its text can be read", async () => {

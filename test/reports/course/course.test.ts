@@ -69,7 +69,9 @@ test("erpo's lessons open the run with its seed, profile and model, and bring th
 
 test("a run that is not there, and one whose model has no name elsewhere, are refused", { timeout: 60_000 }, async () => {
   const release = async (...more: string[]) => (await course("release", join(scratch, "none"), teacher, "--run", ...more)).stderr;
-  expect(await release("runs/nix")).toBe("erpo: runs/nix: holds no run.json: name a run's folder, such as runs/quick\n");
+  expect(await release("runs/nix")).toBe(
+    "erpo: runs/nix: holds no run.json: name a run's folder, such as runs/quick, which `npm start` makes\n",
+  );
   const nameless = writeRun(join(scratch, "runs/nameless"), { model: { name: "llama-tiny", sha256: "0" } });
   expect(await release(nameless)).toContain("its model llama-tiny is a file or folder of that name: say where it is (--model)");
   expect(existsSync(join(scratch, "none"))).toBe(false);

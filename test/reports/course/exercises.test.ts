@@ -51,6 +51,41 @@ test("an exercise that takes the function of one that does not compile says so, 
   expect(runs[1]!.line).toBe("CompileError: Cannot find name 'square'.");
 });
 
+test("an exercise that needs what the check of one before it declares says so", () => {
+  const [, , , , check] = lesson.cells;
+  const declares = {
+    ...lesson,
+    cells: lesson.cells.map((cell) => (cell === check ? { ...cell, source: `const near = 1e-6;\n${cell.source}` } : cell)),
+  };
+  const results = exerciseResults(failed(declares, { 4: ["CompileError", "no"], 6: ["CompileError", "Cannot find name 'near'."] }));
+  expect(results[1]!.line).toBe("it needs square, which does not run yet");
+});
+
+test("an exercise whose cells are gone is missing, and counts; one that was not reached was not run", () => {
+  for (const [gone, name] of [
+    [3, "square"],
+    [4, "square-check"],
+  ] as const) {
+    // biome-ignore format: a row
+    const copy = { ...lesson, cells: lesson.cells.filter((_, i) => i !== gone) };
+    expect(exerciseResults(copy, lesson)).toEqual([
+      {
+        name: "square",
+        status: "missing",
+        line: `its cell "${name}" is not in the notebook: copy it from the lesson again`,
+        points: 0,
+        of: 2,
+      },
+      { name: "fourth", status: "passed", line: "", points: 1, of: 1 },
+    ]);
+  }
+  const stopped = {
+    ...lesson,
+    cells: lesson.cells.map((cell, i) => (i > 4 ? { ...cell, execution_count: null, outputs: [] } : cell)),
+  } as Notebook;
+  expect(exerciseResults(stopped).map(({ status, points }) => [status, points])).toEqual([["passed", 2], ["not yet", 0]]); // biome-ignore format: a row
+});
+
 test("a cell that fails before all exercises is named, and not one behind an exercise that failed", () => {
   expect(earlierFailure(lesson)).toBeUndefined();
   const missing = failed(lesson, { 1: ["DataError", "runs/quick: no such run\nmore"], 4: ["Error", "x"] });
