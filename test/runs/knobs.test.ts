@@ -8,6 +8,7 @@ import {
   answersOnly,
   decisionTraining,
   isCorrection,
+  openingsTraining,
   stage1,
   stage1Prompts,
   traceRows,
@@ -47,6 +48,7 @@ test.each<[string, ProfileChange, string[]]>([
   ["quotes", { stage1: { quotes: false } }, [stages.decision, stages.sft]],
   ["decides", { stage1: { decides: "last" } }, [stages.decision, stages.sft]],
   ["verdictWeight", { stage1: { verdictWeight: 1 } }, [stages.decision, stages.sft]],
+  ["a second pass over the decisions", { stage1: { decisionPasses: 2 } }, ofStage1],
   ["tokens of whole traces", { stage1: { traceTokens: 3500 } }, [stages.sft, stages.baseline]],
 ])("stage 1: %s", async (_, change, changed) => {
   const branch = await branched(change);
@@ -109,6 +111,26 @@ test("of the correction rows of a pattern a share is written, spread evenly, and
       expect(wrong.filter((i) => isCorrection(kinds, i, 1))).toEqual(wrong);
     }),
   );
+});
+
+test("a second pass over the decisions follows the first, and gives its prompts rows of other kinds", async () => {
+  const once = await branched({ stage1: { decisionTokens: 9000 } });
+  const twice = await branched({ stage1: { decisionTokens: 9000, decisionPasses: 2 } });
+  const prompts = stage1Prompts(once);
+  for (const training of [decisionTraining, openingsTraining]) {
+    const [first, both] = [await training(once, prompts), await training(twice, prompts)];
+    const count = first.rows.length;
+    expect(both.rows.slice(0, count)).toEqual(first.rows);
+    expect(both.batches.slice(0, first.batches.length)).toEqual(first.batches);
+    const second = both.batches.slice(first.batches.length).flat();
+    expect(second.sort((a, b) => a - b)).toEqual(both.rows.slice(count).map((_, i) => count + i));
+    expect(both.rows.length).toBeGreaterThan(1.8 * count);
+  }
+  const { rows } = decisionTraining(twice, prompts);
+  const text = ({ prompt, completion }: (typeof rows)[number]) => twice.model.tokenizer.decode([...prompt, ...completion]);
+  const half = decisionTraining(once, prompts).rows.length;
+  const repeated = rows.slice(half).filter((row) => rows.slice(0, half).some((earlier) => text(earlier) === text(row)));
+  expect(repeated.length).toBeLessThan(0.6 * (rows.length - half)); // where both are rows of first words
 });
 
 test("without quotes each thought cites the same rule, by its number alone", async () => {

@@ -62,7 +62,7 @@ test("a file changes what it names of the profile that it extends, and nothing e
 });
 
 test.each([
-  [{ stage1: { corections: 0 } }, "stage1.corections: there is no such field; there are decisionTokens, decisionRate, "],
+  [{ stage1: { corections: 0 } }, "stage1.corections: there is no such field; there are decisionTokens, decisionPasses, decisionRate, "],
   [{ ranks: 3 }, "ranks: there is no such field; there are name, notebooks, rank, firstLayer, stage1, "],
   [{ stage1: { corrections: 1.5 } }, "stage1.corrections: must be a number from 0 to 1"],
   [{ stage1: { quotes: "no" } }, "stage1.quotes: must be true or false"],

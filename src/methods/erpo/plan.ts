@@ -86,7 +86,7 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
 
   const naive = 0.12 * stage1.traceTokens;
   const naiveAnswers = naive / texts.naiveRow / 2; // every second prompt is harmless
-  const decisions = Math.min(stage1.decisionTokens, texts.decisions);
+  const decisions = Math.min(stage1.decisionTokens, texts.decisions); // of a pass
   const openings = decisions / texts.decisionRow / 2;
   const answers = (0.8 * stage1.traceTokens) / 145; // as many as might be needed, and those that are asked again
   const looked = 2 * Math.min(20, evaluation.devPrompts);
@@ -105,7 +105,7 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
   const longest = texts.longestThought + Math.max(48, answerTokens);
 
   const sft = [
-    train("1-sft/decision", 8, texts.opening, decisions),
+    train("1-sft/decision", 8, texts.opening, stage1.decisionPasses * decisions),
     sample("answers", batch(answers), texts.answer, answers * texts.answer),
     train("1-sft", 8, texts.longestRow, stage1.traceTokens),
   ];
@@ -140,7 +140,9 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
     "02-stage-1-sft": [
       ...sft,
       beside(sample("first words", batch(openings), texts.opening, openings * texts.opening)),
-      beside(train("baseline-answers-only/decision", 8, texts.opening, Math.min(stage1.decisionTokens, texts.openings))),
+      beside(
+        train("baseline-answers-only/decision", 8, texts.opening, stage1.decisionPasses * Math.min(stage1.decisionTokens, texts.openings)),
+      ),
       beside(train("baseline-answers-only", 8, texts.answer, 0.63 * stage1.traceTokens)),
       score("dev prompts", 32, 0, 2 * readOut),
       sample("traces to look at", looked, texts.longestThought + answerTokens, looked * (texts.thought + answerTokens)),

@@ -13,7 +13,7 @@ export const version = 3;
 /** What all stages' optimizers have in common. The second moment forgets faster than by default (0.99, not 0.999): stages take tens to hundreds of steps. */
 const common = { maxGradNorm: 1, weightDecay: 0, betas: [0.9, 0.99] as const };
 
-/** Stage 1: a short warm-up, and down to almost nothing: each row is seen once. */
+/** Stage 1: a short warm-up, and down to almost nothing: a prompt is seen once or twice. */
 export const sftOptimizer = (learningRate: number): OptimizerSettings => ({ ...common, learningRate, warmup: 0.06, floor: 0.05 });
 
 /** Stages 2 and 3: a few dozen steps, so the warm-up takes a larger share. */

@@ -41,6 +41,10 @@ const decisions = ["first word", "wrong", "first word", "first word", "late", "r
 
 /** 1a: the decisions of every prompt, without the text between them. */
 export function decisionTraining(run: Run, prompts: Stage1Prompts): Training<TokenRow> {
+  return inTurn(passes(run, prompts).map((pass) => decisionPass(run, pass)));
+}
+
+function decisionPass(run: Run, prompts: Stage1Prompts): Training<TokenRow> {
   const rng = run.rng("stage 1 decisions");
   const { decisionTokens, decisionRate, corrections } = run.profile.stage1;
   const rows = written(decisionGroups(prompts), (group, i) => {
@@ -60,6 +64,25 @@ const decisionGroups = ({ pairs, single }: Stage1Prompts): LabelledPrompt[][] =>
   inTurns([...pairs.map(({ safe, unsafe }) => [safe, unsafe]), ...pairsOf(single)], ([first]) =>
     first!.family === "general" ? "general" : "",
   );
+
+/** The prompts of each pass over the decisions. A later one begins a few prompts further on, so that rows of other kinds fall to them. */
+function passes(run: Run, { pairs, single }: Stage1Prompts): Stage1Prompts[] {
+  const turned = <T>(items: readonly T[], n: number): T[] => [...items.slice(n), ...items.slice(0, n)];
+  return Array.from({ length: run.profile.stage1.decisionPasses }, (_, n) => ({
+    pairs: turned(pairs, 3 * n),
+    single: turned(single, 3 * n),
+  }));
+}
+
+/** One training that goes through the rows of several, one behind the other. */
+function inTurn(trainings: readonly Training<TokenRow>[]): Training<TokenRow> {
+  const before = trainings.map((_, i) => sum(trainings.slice(0, i).map(({ rows }) => rows.length)));
+  return {
+    ...trainings[0]!,
+    rows: trainings.flatMap(({ rows }) => [...rows]),
+    batches: trainings.flatMap(({ batches }, i) => batches.map((batch) => batch.map((row) => row + before[i]!))),
+  };
+}
 
 /** What a row of 1b is beside a plain trace: its first word is wrong, and of its answer only the first words stand there; or it comes behind the beginning of an answer. */
 type Kind = "plain" | "wrong" | "late";
@@ -146,18 +169,20 @@ export async function* answersOnly(run: Run, signal?: AbortSignal): AsyncGenerat
 /** The baseline's first phase: the first words of answers, which decide. */
 export async function openingsTraining(run: Run, prompts: Stage1Prompts, signal?: AbortSignal): Promise<Training<TokenRow>> {
   const { decisionTokens, decisionRate } = run.profile.stage1;
-  const reached = decisionGroups(prompts).slice(0, Math.ceil(decisionTokens / (2 * knobs.shortestDecision)));
-  const known = new Map((await withOpenings(run, "stage-1", reached.flat(), signal)).map((prompt) => [prompt.id, prompt]));
+  const most = Math.ceil(decisionTokens / (2 * knobs.shortestDecision));
+  const reached = passes(run, prompts).map((pass) => decisionGroups(pass).slice(0, most));
+  const asked = new Map(reached.flat(2).map((prompt) => [prompt.id, prompt]));
+  const known = new Map((await withOpenings(run, "stage-1", [...asked.values()], signal)).map((prompt) => [prompt.id, prompt]));
   const variants = run.rng("baseline wording");
-  const rows = reached
-    .map((group) => group.map(({ id }) => known.get(id)!).filter(hasAnswer))
-    .filter((group) => group.length > 0)
-    .map((group) =>
-      group.map((prompt) =>
-        answerRow(prompt, run.writer, { variant: variants.integer(0, wordings - 1), answerTokens: knobs.openingTokens }),
-      ),
-    );
-  return sftTraining(run, "answers only, first words", { stream: "adapter" }, within(rows, decisionTokens), decisionRate);
+  const opening = (prompt: LabelledPrompt) =>
+    answerRow(prompt, run.writer, { variant: variants.integer(0, wordings - 1), answerTokens: knobs.openingTokens });
+  return inTurn(
+    reached.map((groups) => {
+      const answered = groups.map((group) => group.map(({ id }) => known.get(id)!).filter(hasAnswer)).filter((group) => group.length > 0);
+      const rows = answered.map((group) => group.map(opening));
+      return sftTraining(run, "answers only, first words", { stream: "adapter" }, within(rows, decisionTokens), decisionRate);
+    }),
+  );
 }
 
 /** The baseline's second phase: whole answers. */
