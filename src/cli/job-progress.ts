@@ -40,11 +40,11 @@ export function jobProgress(
   };
 }
 
-/** `  1:42  1-sft/decision, step 120 of 476, loss 0.412, 830 tokens/s, 3 min left; 18 to 25 min left in all`; where nothing is computed, the cell and what it says. */
+/** `  1:42  18 to 25 min left in all; 1-sft/decision, step 120 of 476, loss 0.412, 830 tokens/s, 3 min left`, of which a narrow terminal cuts the end; where nothing is computed, the cell and what it says. */
 export function progressText({ cell, cells, seconds, line }: Progress, doing: readonly Activity[], left: Span | null): string {
   const said = plainLine(line);
   const now = doing.length > 0 ? doing.map(inText).join(" | ") : [`cell ${cell} of ${cells}`, said].filter(Boolean).join(", ");
-  return `  ${clockOf(seconds)}  ${now}${left ? `; ${spanInWords(left)} left in all` : ""}`;
+  return `  ${clockOf(seconds)}  ${left ? `${spanInWords(left)} left in all; ` : ""}${now}`;
 }
 
 function inText(doing: Activity): string {

@@ -59,7 +59,7 @@ const at = (seconds: number, line = "") => ({ notebook: "02.ipynb", cell: 7, cel
 test("a line says stage, step, loss, tokens per second and the time left, of the training and of the job", () => {
   training("1-sft/decision");
   expect(progressText(at(102), activities(dir, now - 5000), { least: 1080, most: 1500 })).toBe(
-    "  1:42  1-sft/decision, step 3 of 11, loss 0.412, 800 tokens/s, 4 s left; 18 to 25 min left in all",
+    "  1:42  18 to 25 min left in all; 1-sft/decision, step 3 of 11, loss 0.412, 800 tokens/s, 4 s left",
   );
   expect(progressText(at(5, "\u001b[31mloading\u001b[0m\nthe model"), [], null)).toBe("  0:05  cell 7 of 23, loading the model");
 });
