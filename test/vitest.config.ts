@@ -1,4 +1,15 @@
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+
+/** Vitest begins with the largest files; this one is short and takes minutes, and would be waited for alone at the end. */
+const LONG = /\/notebooks\/exercises\.test\.ts$/;
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    return [...sorted.filter(({ moduleId }) => LONG.test(moduleId)), ...sorted.filter(({ moduleId }) => !LONG.test(moduleId))];
+  }
+}
 
 /** One process a file: the native TensorFlow library lives once in a process, and a kernel test must not share it. */
 export default defineConfig({
@@ -8,6 +19,7 @@ export default defineConfig({
     exclude: ["test/peers/**", "test/bench/**"],
     pool: "forks",
     maxWorkers: 2,
+    sequence: { sequencer: LongFirst },
     testTimeout: 120_000,
     hookTimeout: 240_000,
     env: { ERPO_HISTORY: "" },
