@@ -31,14 +31,14 @@ export function exerciseResults(executed: Notebook, lesson: Notebook = executed)
   const byName = new Map(executed.cells.map((cell) => [graded(cell)?.grade_id, cell as CodeCell]));
   const found: Exercise[] = [];
   return exercisesOf(lesson).map((asked) => {
-    const [solution, ...checks] = [asked.solution, ...asked.checks].map((cell) => byName.get(graded(cell)!.grade_id));
-    const lost = [solution, ...checks].indexOf(undefined);
-    if (lost >= 0) {
-      const name = graded([asked.solution, ...asked.checks][lost]!)!.grade_id;
-      const line = `its cell "${name}" is not in the notebook: copy it from the lesson again`;
-      return { name: graded(asked.solution)!.grade_id, status: "missing", line, points: 0, of: pointsOf(asked.checks) };
+    const names = [asked.solution, ...asked.checks].map((cell) => graded(cell)!.grade_id);
+    const lost = names.find((name) => !byName.has(name));
+    if (lost !== undefined) {
+      const line = `its cell "${lost}" is not in the notebook: copy it from the lesson again`;
+      return { name: names[0]!, status: "missing", line, points: 0, of: pointsOf(asked.checks) };
     }
-    const exercise = { solution: solution!, checks: checks as CodeCell[] };
+    const [solution, ...checks] = names.map((name) => byName.get(name)!);
+    const exercise = { solution: solution!, checks };
     const result = resultOf(exercise, found);
     found.push(exercise);
     return result;

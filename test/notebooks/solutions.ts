@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { expect } from "vitest";
+import { erpo, tinyModel } from "../reports/cli.js";
 
 interface Cell {
   id: string;
@@ -37,4 +38,12 @@ export function withSolutions(name: string, folder: string): string {
   const copy = join(folder, `${basename(name)}.ipynb`);
   writeFileSync(copy, JSON.stringify({ ...notebook, cells: [...notebook.cells, ...added] }));
   return copy;
+}
+
+/** Runs a notebook with its solutions, of which each passes its check, on the tiny model. @param folder for the copy and what it prints */
+export async function passesSolutions(name: string, folder: string, given: { profileName: string; runDir: string }): Promise<void> {
+  const parameters = Object.entries({ ...given, modelName: tinyModel }).flatMap(([key, value]) => ["-p", key, value]);
+  const output = ["--output", join(folder, "executed")];
+  const { code, stderr } = await erpo(["execute", withSolutions(name, folder), "--no-cache", ...output, ...parameters]);
+  expect(code, stderr).toBe(0);
 }

@@ -41,7 +41,7 @@ const decisions = ["first word", "wrong", "first word", "first word", "late", "r
 
 /** 1a: the decisions of every prompt, without the text between them. */
 export function decisionTraining(run: Run, prompts: Stage1Prompts): Training<TokenRow> {
-  return inTurn(passes(run, prompts).map((pass) => decisionPass(run, pass)));
+  return joined(passes(run, prompts).map((pass) => decisionPass(run, pass)));
 }
 
 function decisionPass(run: Run, prompts: Stage1Prompts): Training<TokenRow> {
@@ -75,12 +75,12 @@ function passes(run: Run, { pairs, single }: Stage1Prompts): Stage1Prompts[] {
 }
 
 /** One training that goes through the rows of several, one behind the other. */
-function inTurn(trainings: readonly Training<TokenRow>[]): Training<TokenRow> {
-  const before = trainings.map((_, i) => sum(trainings.slice(0, i).map(({ rows }) => rows.length)));
+function joined(trainings: readonly Training<TokenRow>[]): Training<TokenRow> {
+  const first = startsOf(trainings.map(({ rows }) => rows));
   return {
     ...trainings[0]!,
     rows: trainings.flatMap(({ rows }) => [...rows]),
-    batches: trainings.flatMap(({ batches }, i) => batches.map((batch) => batch.map((row) => row + before[i]!))),
+    batches: trainings.flatMap(({ batches }, i) => batches.map((batch) => batch.map((row) => row + first[i]!))),
   };
 }
 
@@ -176,7 +176,7 @@ export async function openingsTraining(run: Run, prompts: Stage1Prompts, signal?
   const variants = run.rng("baseline wording");
   const opening = (prompt: LabelledPrompt) =>
     answerRow(prompt, run.writer, { variant: variants.integer(0, wordings - 1), answerTokens: knobs.openingTokens });
-  return inTurn(
+  return joined(
     reached.map((groups) => {
       const answered = groups.map((group) => group.map(({ id }) => known.get(id)!).filter(hasAnswer)).filter((group) => group.length > 0);
       const rows = answered.map((group) => group.map(opening));
@@ -218,7 +218,7 @@ export function sftTraining(
     Math.floor(batchSize / size),
     run.rng("sft batches"),
   );
-  const first = groups.map((_, g) => sum(groups.slice(0, g).map((group) => group.length)));
+  const first = startsOf(groups);
   return {
     recipe,
     version,
@@ -229,6 +229,15 @@ export function sftTraining(
     optimizer: sftOptimizer(learningRate),
     everySteps: knobs.everySteps,
   };
+}
+
+/** Where each list begins when they stand one behind the other. */
+function startsOf(lists: readonly (readonly unknown[])[]): number[] {
+  let behind = 0;
+  return lists.map(({ length }) => {
+    behind += length;
+    return behind - length;
+  });
 }
 
 /** Prompt and completion. */

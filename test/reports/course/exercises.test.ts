@@ -66,7 +66,6 @@ test("an exercise whose cells are gone is missing, and counts; one that was not 
     [3, "square"],
     [4, "square-check"],
   ] as const) {
-    // biome-ignore format: a row
     const copy = { ...lesson, cells: lesson.cells.filter((_, i) => i !== gone) };
     expect(exerciseResults(copy, lesson)).toEqual([
       {
