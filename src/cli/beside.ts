@@ -17,7 +17,7 @@ export async function paysBeside(profile: Profile, model: string): Promise<boole
   const [{ openDevice, isGpu }, { checkModel }, { largestPart }, { processBytes }, { availableMemory }] = await Promise.all([
     import("../backend/device.js"),
     import("../model/load.js"),
-    import("./dry-run.js"),
+    import("../methods/erpo/memory.js"),
     import("../model/footprint.js"),
     import("../setup/doctor.js"),
   ]);

@@ -51,8 +51,9 @@ function thoughtLines(turn: Turn, whole: boolean): string[] {
   return whole && thoughtTokens > 0 ? [folded, ...trace.thought.split(/(?<=<\/(?:assess|verify|calibrate)>)/).map(printable)] : [folded];
 }
 
-function answerLines({ answer }: Turn, redacted: boolean): string[] {
+function answerLines({ answer, cut }: Turn, redacted: boolean): string[] {
   if (answer === "") return ["(it came to no answer)"];
-  if (!redacted || refuses(answer)) return answer.split("\n").map(printable);
+  if (!redacted || refuses(answer))
+    return [...answer.split("\n").map(printable), ...(cut ? ["(cut here: --answer-tokens says where)"] : [])];
   return [`${printable(redactText(answer, redactedWords))} (/show shows it)`];
 }

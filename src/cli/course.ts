@@ -1,6 +1,6 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import type { ExerciseResult } from "../../reports/course/exercises.js";
 import type { Notebook } from "../../reports/notebook/types.js";
@@ -66,14 +66,22 @@ async function write(
 }
 
 async function check(notebook: string, { param: parameters, timeout }: CheckOptions): Promise<void> {
-  const [{ executeNotebook }, { lessons }, { exerciseResults, earlierFailure, hasHiddenTests }, { progressLine }, { readNotebook }] =
-    await Promise.all([
-      import("../../reports/execute/execute.js"),
-      import("../../reports/course/copies.js"),
-      import("../../reports/course/exercises.js"),
-      import("../../reports/execute/progress.js"),
-      import("../../reports/notebook/read.js"),
-    ]);
+  const [
+    { executeNotebook },
+    { declaredParameters },
+    { lessons },
+    { exerciseResults, earlierFailure, hasHiddenTests },
+    { progressLine },
+    { readNotebook },
+  ] = await Promise.all([
+    import("../../reports/execute/execute.js"),
+    import("../../reports/execute/parameters.js"),
+    import("../../reports/course/copies.js"),
+    import("../../reports/course/exercises.js"),
+    import("../../reports/execute/progress.js"),
+    import("../../reports/notebook/read.js"),
+  ]);
+  noteMissingRun(dirname(notebook), { ...declaredParameters(readNotebook(notebook).notebook), ...parameters });
   const scratch = mkdtempSync(join(tmpdir(), "erpo-check-"));
   const output = join(scratch, basename(notebook));
   const line = progressLine(process.stderr);
@@ -104,6 +112,12 @@ async function check(notebook: string, { param: parameters, timeout }: CheckOpti
     line.clear();
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** A lesson makes the run that it does not find, which takes minutes where it trains. */
+function noteMissingRun(folder: string, { runDir }: Record<string, unknown>): void {
+  if (typeof runDir !== "string" || existsSync(join(resolve(folder, runDir), "run.json"))) return;
+  process.stderr.write(`erpo: there is no run in ${resolve(folder, runDir)}: the lesson begins one; -p runDir DIR names a finished run\n`);
 }
 
 function resultLines(results: readonly ExerciseResult[]): string[] {

@@ -1,11 +1,14 @@
 import { type Device, isGpu, openDevice } from "../backend/device.js";
+import { durations, durationsWithSecond, inWords, totalSeconds } from "../methods/erpo/duration.js";
+import { footprintOptions, largestPart } from "../methods/erpo/memory.js";
 import { plan } from "../methods/erpo/plan.js";
 import type { DecoderConfig } from "../model/config.js";
-import { adapterParameters, type FootprintOptions, footprint, parameters, processBytes, tensorBytes } from "../model/footprint.js";
+import { adapterParameters, footprint, multipliedParameters, parameters, processBytes, tensorBytes } from "../model/footprint.js";
 import { checkModel } from "../model/load.js";
 import type { Profile } from "../runs/profile.js";
-import { deviceMemory } from "../setup/doctor.js";
+import { deviceMemory, measure } from "../setup/doctor.js";
 import { inBytes } from "../setup/files.js";
+import { paysBeside } from "./beside.js";
 import { alignedLines } from "./output.js";
 
 /** What a job is run on. */
@@ -13,26 +16,22 @@ interface Machine {
   device: Pick<Device, "name" | "precision">;
   /** Bytes that the device computes in; null where it does not say. */
   memory: number | null;
+  /** Its speed, as `measure` says. */
+  gflops: number;
+  /** Whether a second process computes its part beside the notebooks. */
+  second: boolean;
 }
 
-/** The part of a profile's work that takes most memory, and the bytes of its tensors. */
-export function largestPart(profile: Profile, config: DecoderConfig, halves: boolean): { name: string; bytes: number } {
-  const options = footprintOptions(profile, config, halves);
-  const parts = plan(profile).flatMap(({ work }) =>
-    work.map((part) => ({ name: part.name, bytes: tensorBytes(footprint(config, part, options)) })),
-  );
-  return parts.reduce((a, b) => (b.bytes > a.bytes ? b : a));
-}
-
-/** A dry run of a profile: opens the device and reads the model's shape. */
+/** A dry run of a profile: opens the device, measures it for a second and reads the model's shape. */
 export async function inspect(profile: Profile, model: string): Promise<string> {
   const config = await checkModel(model);
   const device = await openDevice({ precision: "bf16" }); // as runs do
-  return describe(profile, model, config, { device, memory: deviceMemory(device) });
+  const [{ gflops }, second] = [await measure(), await paysBeside(profile, model)];
+  return describe(profile, model, config, { device, memory: deviceMemory(device), gflops, second });
 }
 
-/** What a profile computes with a model: shapes, tokens, memory and disk, and whether the device holds it. */
-export function describe(profile: Profile, model: string, config: DecoderConfig, { device, memory }: Machine): string {
+/** What a profile computes with a model: shapes, tokens, time, memory and disk, and whether the device holds it. */
+export function describe(profile: Profile, model: string, config: DecoderConfig, { device, memory, gflops, second }: Machine): string {
   const options = footprintOptions(profile, config, device.precision === "bf16" && !isGpu(device));
   const { adaptedLayers } = options;
   const numbers = adapterParameters(config, profile.rank, adaptedLayers);
@@ -45,6 +44,7 @@ export function describe(profile: Profile, model: string, config: DecoderConfig,
   const all = notebooks.flatMap(({ work }) => work);
   const largest = largestPart(profile, config, options.halves);
   const need = processBytes(largest.bytes);
+  const seconds = totalSeconds((second ? durationsWithSecond : durations)(plan(profile), gflops, multipliedParameters(config)));
   const trained = all.filter(({ kind }) => kind === "train");
 
   const rows = [
@@ -74,14 +74,11 @@ export function describe(profile: Profile, model: string, config: DecoderConfig,
     "",
     ...alignedLines(rows, 2),
     "",
+    `time      about ${inWords(seconds)} at ${gflops.toPrecision(3)} GFLOP/s, if nothing else runs`,
     `memory    ${largest.name} takes most: about ${inBytes(need)} with the process and its libraries; ${fits}`,
     `disk      a checkpoint takes ${inBytes(checkpoint)}; two of each of ${trained.length} stages, and the adapters: ${inBytes(trained.length * (2 * checkpoint + adapter) + adapter)}`,
     "",
   ].join("\n");
-}
-
-function footprintOptions({ rank, firstLayer }: Profile, config: DecoderConfig, halves: boolean): FootprintOptions {
-  return { rank, adaptedLayers: config.numLayers - Math.floor(firstLayer * config.numLayers), halves };
 }
 
 const millions = (n: number): string => `${(n / 1e6).toPrecision(3)} million`;

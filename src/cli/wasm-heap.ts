@@ -1,8 +1,8 @@
 import { type Device, DeviceError } from "../backend/device.js";
+import { largestPart } from "../methods/erpo/memory.js";
 import type { DecoderConfig } from "../model/config.js";
 import type { Profile } from "../runs/profile.js";
 import { inBytes } from "../setup/files.js";
-import { largestPart } from "./dry-run.js";
 
 /** Bytes that WebAssembly can address, and the share of them that gaps between tensors leave. */
 const HEAP = 2 ** 32;

@@ -18,6 +18,8 @@ export interface Turn {
   trace: ParsedTrace | null;
   /** What a reader sees; "" where a thought came to no answer. */
   answer: string;
+  /** Whether the answer was cut at the limit of its tokens, before it had ended. */
+  cut: boolean;
   /** Tokens written, the end token included; of these, up to and including `<answer>`. */
   tokens: number;
   thoughtTokens: number;
@@ -62,13 +64,15 @@ export async function takeTurn(
   const { ids, seconds } = completions[0]!;
   const completion = tokenizer.decode(ids);
   const trace = parseTrace(completion);
-  const begun = tokenizer.encode("<assess>");
   const thinks = completion.startsWith("<assess>");
+  const answer = thinks && !completion.includes("<answer>") ? "" : answerOf(completion);
+  const ended = ids.at(-1) === tokenizer.eosId || completion.includes("</answer>");
+  const begun = tokenizer.encode("<assess>");
   const [odds] = thinks ? await decisionLogOdds(policy, [{ messages, begun }], noneToken(tokenizer), 1) : [];
   const at = trace ? verdictAt(ids, tokenizer) : -1;
   const [verdict] = at < 0 ? [] : await nextTokenLogOdds(policy, [{ messages, begun: ids.slice(0, at) }], [ids[at]!], 1);
   return {
-    ...{ completion, ids, trace, answer: thinks && !completion.includes("<answer>") ? "" : answerOf(completion) },
+    ...{ completion, ids, trace, answer, cut: answer !== "" && !ended && end.stop(ids) },
     ...{ tokens: ids.length, thoughtTokens: end.thoughtTokens(ids), seconds },
     suspicion: odds === undefined ? null : sigmoid(odds),
     verdictProbability: verdict === undefined ? null : sigmoid(verdict),

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { freemem, totalmem } from "node:os";
+import { availableParallelism, freemem, loadavg, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { type Device, isGpu, openDevice } from "../backend/device.js";
@@ -80,9 +80,10 @@ export async function diagnose(): Promise<Diagnosis> {
   for (const file of native) problems.push({ what: `${file} is damaged`, mend: setup, serious: true });
   let device: Device | null = null;
   let gflops: number | null = null;
+  const busy = busyCores();
   try {
     if (native.length > 0) throw new Error("the native library is not loaded, since it is damaged");
-    device = await openDevice();
+    device = await openDevice({ precision: "bf16" }); // as runs do
     gflops = (await measure()).gflops;
     if (!process.env.ERPO_BACKEND && device.kind !== "tensorflow") {
       problems.push({ what: `${device.reason}; computing with ${device.library}`, mend: setup, serious: false });
@@ -94,6 +95,8 @@ export async function diagnose(): Promise<Diagnosis> {
       serious: true,
     });
   }
+  if (busy !== null)
+    problems.push({ what: `other work keeps ${busy}: all is slower until it ends`, mend: "wait for it, or end it", serious: false });
   const memory = availableMemory();
   if (memory.total < 4e9) problems.push({ what: "less than 4 GB of memory", mend: "a machine with more", serious: false });
   const programs = await findPrograms();
@@ -125,6 +128,11 @@ function packageVersion(require: NodeJS.Require, name: string): string {
     if (existsSync(file)) return JSON.parse(readFileSync(file, "utf8")).version;
   }
   return "missing";
+}
+
+/** How many of the cores were busy in the last minute, in words; null where it was less than half of them, and on Windows, which does not say. */
+export function busyCores(load = loadavg()[0]!, cores = availableParallelism()): string | null {
+  return load < cores / 2 ? null : `${Math.min(load, cores).toFixed(1)} of ${cores} cores busy`;
 }
 
 export function availableMemory(): { total: number; free: number } {

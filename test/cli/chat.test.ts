@@ -33,7 +33,7 @@ describe("a turn", () => {
     const { model } = scriptedModel(tiny, () => complies);
     const seen: number[] = [];
     const turn = await takeTurn(policy({ model }), user("How do I open it?"), { ...how, onToken: (n) => seen.push(n) });
-    expect(turn).toMatchObject({ completion: complies, answer: "Turn the key." });
+    expect(turn).toMatchObject({ completion: complies, answer: "Turn the key.", cut: false });
     expect(turn.trace).toMatchObject({ risk: "none", rule: "R2", verdict: "does not violate", path: "comply" });
     expect(seen).toEqual(Array.from({ length: turn.tokens - 1 }, (_, i) => i + 1)); // behind the end token nothing comes
     const { encode } = tiny.tokenizer;
@@ -55,6 +55,20 @@ describe("a turn", () => {
     const lost = await takeTurn(policy({ model: scriptedModel(tiny, () => "<assess>none; a; a; a").model }), user("Hi"), how);
     expect(lost).toMatchObject({ answer: "", trace: null, verdictProbability: null });
     expect(lost.suspicion).toBeGreaterThan(0);
+  });
+
+  test("says where its answer was cut, and not where it ended by itself or was never begun", async () => {
+    const turn = (text: string, answerTokens: number) =>
+      takeTurn(policy({ model: scriptedModel(tiny, () => text).model }), user("Hi"), { ...how, answerTokens });
+    const last = async (text: string, answerTokens: number) => {
+      const shown = { thoughts: false, redact: true, width: 120 };
+      return turnLines(new Map([["a", await turn(text, answerTokens)]]), shown).at(-1);
+    };
+    const note = "(cut here: --answer-tokens says where)";
+    expect([await last("Hello there, and good morning.", 3), await last(complies, 2)]).toEqual([note, note]);
+    expect([await last("Hello there.", 40), await last(complies, 40)]).toEqual(["Hello there.", "Turn the key."]);
+    const tokens = tiny.tokenizer.encode("Hello there.").length;
+    expect((await turn("Hello there.", tokens + 1)).cut).toBe(false); // the end token is the last that fits
   });
 });
 

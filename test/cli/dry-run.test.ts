@@ -21,6 +21,7 @@ test("start --dry-run says what the full profile would compute and writes nothin
     expect(stdout).toContain(`\n${notebook}\n`);
     for (const { name, tokens } of work) expect(stdout).toMatch(new RegExp(`\n  ${name} .* ${tokens.toLocaleString("en")} `));
   }
+  expect(stdout).toMatch(/\ntime {6}about \d+ (s|min|h).* at [\d.]+ GFLOP\/s/);
   expect(stdout).toMatch(/; fits the [\d.]+ GB of the device\n/);
   expect(existsSync(join(scratch, "run")) || readdirSync(scratch).length > 0).toBe(false);
 });
@@ -38,9 +39,11 @@ test("start --dry-run takes a profile's file", () => {
 
 test("whether a device's memory holds the job", async () => {
   const config = await checkModel(tiny);
-  const on = (memory: number | null) =>
-    describeRun(profile("full"), "m", config, { device: { name: "NVIDIA GPU", precision: "bf16" }, memory });
+  const on = (memory: number | null, gflops = 1) =>
+    describeRun(profile("full"), "m", config, { device: { name: "NVIDIA GPU", precision: "bf16" }, memory, gflops, second: false });
   expect(on(16e9)).toContain("fits the 16.0 GB of the device");
   expect(on(5e8)).toContain("does not fit the 500 MB of the device");
   expect(on(null)).toContain("the device does not say how much it has");
+  const time = (gflops: number) => /^time +about (.*) at /m.exec(on(16e9, gflops))![1];
+  expect([time(2), time(100)]).toEqual(["50 min", "61 s"]);
 });

@@ -94,6 +94,9 @@ test("check says passed, not yet with the friendly line, or not done, and leaves
     "square  not yet: the square of 2 is 4\nfourth  not done\n0 of 2 exercises passed, 0 of 3 points, without the teacher's hidden tests\n",
   );
   expect(readFileSync(released, "utf8")).toBe(text);
+  expect(wrong.stderr).not.toContain("there is no run");
+  const away = await course("check", released, "-p", "runDir", "away");
+  expect(away.stderr).toContain(`erpo: there is no run in ${join(scratch, "class", "away")}: the lesson begins one; -p runDir DIR names`);
   const right = await course("check", join(scratch, "answers", "squares.ipynb"));
   expect(right).toMatchObject({ code: 0, stdout: "square  passed\nfourth  passed\n2 of 2 exercises passed, 3 of 3 points\n" });
 });
@@ -109,5 +112,6 @@ test("a notebook without exercises, and a cell that fails before them, are said"
   writeFileSync(join(scratch, "half.ipynb"), notebookJSON([littleLesson[0]!, littleLesson[1]!, opens, ...littleLesson.slice(2)]));
   const half = await course("check", join(scratch, "half.ipynb"));
   expect(half.stdout).toContain("2 of 2 exercises passed");
-  expect([half.code, half.stderr]).toEqual([1, "erpo: half.ipynb: the lesson did not run through: cell 3: Error: no such run\n"]);
+  const noRun = `erpo: there is no run in ${resolve(scratch, "../../runs/quick")}: the lesson begins one; -p runDir DIR names a finished run\n`;
+  expect([half.code, half.stderr]).toEqual([1, `${noRun}erpo: half.ipynb: the lesson did not run through: cell 3: Error: no such run\n`]);
 });
