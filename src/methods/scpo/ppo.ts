@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
 import type { Rng } from "../../backend/random.js";
+import { clippedSurrogate } from "../../objectives/clipped-surrogate.js";
 import type { AdamW } from "../../training/optimizer.js";
 import { criticOf, criticUnit, formOf, horizonUnit, type Rollout } from "./acting.js";
 import { type Algorithm, ppoSettings, type Targets } from "./algorithms.js";
@@ -27,8 +28,7 @@ export interface Minibatch {
 export function ppoLoss(said: Outputs, batch: Minibatch, algorithm: Algorithm): tf.Scalar {
   const { clip, entropy } = ppoSettings;
   const logps = tf.sum(tf.mul(said.logps, batch.chosen), 2); // [S, B]
-  const ratio = tf.exp(tf.sub(logps, batch.logps));
-  const surrogate = tf.minimum(tf.mul(ratio, batch.advantages), tf.mul(tf.clipByValue(ratio, 1 - clip, 1 + clip), batch.advantages));
+  const surrogate = clippedSurrogate(logps as tf.Tensor2D, batch.logps, batch.advantages, clip);
   const negentropy = tf.sum(tf.mul(tf.exp(said.logps), said.logps), 2); // [S, B]
   const errors = tf.add(tf.square(tf.sub(said.value, batch.returns)), tf.square(tf.sub(criticOf(algorithm, said.critic), batch.critic)));
   const each = tf.add(tf.sub(tf.mul(negentropy, entropy), surrogate), tf.mul(errors, 0.5)); // [S, B]

@@ -4,16 +4,34 @@ import { type Algorithm, ppo, ppoLagrangian, ppoSettings, scpo } from "./algorit
 import { cartSafe } from "./environments/cart-pole.js";
 import type { Environment } from "./environments/environment.js";
 import { lanesCmdp, tabularEnvironment } from "./environments/lanes.js";
+import { languagePlan } from "./language.js";
 import { iterationsOf, type Training } from "./train.js";
 
+export { firstWords as languageTokens } from "../first-words.js";
 export type { Episode, Played, Slot } from "./acting.js";
 export { type Algorithm, discounts, ppo, ppoLagrangian, ppoSettings, scpo, type Targets } from "./algorithms.js";
 export { cartModule, cartStill, type WatchedCart } from "./cart-drawing.js";
 export { cartPole, cartSafe, pushed, safeZone, trackEnd } from "./environments/cart-pole.js";
 export type { Environment, Outcome } from "./environments/environment.js";
 export { lanes, lanesCmdp, placeOf, type TabularCmdp, tabularEnvironment } from "./environments/lanes.js";
+export {
+  fittedHeads,
+  type LanguageBeginning,
+  type LanguageIteration,
+  languageBeginning,
+  languageDevTrial,
+  languageIterations,
+  languagePolicy,
+  languageSettings,
+  languageStart,
+  learnInLanguage,
+  ppoTraining,
+  type SampledAnswer,
+} from "./language.js";
+export { type PpoRow, ppoObjective } from "./language-ppo.js";
 export { type CmdpOptimum, cmdpOptimum } from "./linear-program.js";
 export { claimInWords, type Measures, measures, optimumInWords, saveResults, similarShare } from "./measures.js";
+export { type Earned, earned, fixedWeight, nullified, type Pricing, pricings } from "./pricing.js";
 export { gae, type Nullification, nullifiedReward, type Path, safetyTargets } from "./returns.js";
 export { type CurveRow, criticAt, iterationsOf, readTrained, type Trained, type Training, train } from "./train.js";
 
@@ -41,17 +59,19 @@ export const trainings = (profile: Profile, seed: number): Training[] =>
     })),
   );
 
-/** SCPO, which trains no language model: a run's folder keeps its results. */
+/** SCPO on networks that act, and on answers of the main job's baseline, which its notebook trains where the run has none. */
 export const method: RelatedMethod = {
   name: "scpo",
   title: "SCPO: a safety critic that nullifies rewards",
   references: ["mhamed2023scpo"],
   needs: [],
-  plan: (profile) =>
-    trainings(profile, 1).map((training) => ({
+  plan: (profile, finished) => [
+    ...trainings(profile, 1).map((training) => ({
       name: `${training.environment.name}, ${training.algorithm.title}`,
-      kind: "act",
+      kind: "act" as const,
       rows: training.seeds,
       steps: iterationsOf(training) * ppoSettings.copies * ppoSettings.steps,
     })),
+    ...languagePlan(profile, finished),
+  ],
 };
