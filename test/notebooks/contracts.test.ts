@@ -5,8 +5,9 @@ import ts from "typescript";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { packageRoot } from "../../src/setup/paths.js";
 import { erpo } from "../reports/cli.js";
+import { withSolutions } from "./solutions.js";
 
-/** The notebook that makes each contract's value in a cell: its form, what a run of it on a tiny model shows, and the names that it needs. */
+/** The notebook that makes each contract's value in a cell: its form, what a run of it and of its solutions on a tiny model shows, and the names that it needs. */
 
 interface Cell {
   id: string;
@@ -24,9 +25,11 @@ let ran: Cell[];
 beforeAll(async () => {
   scratch = mkdtempSync(join(tmpdir(), "erpo-contracts-"));
   const parameters = ["-p", "modelName", join(packageRoot(), "test/fixtures/llama-tiny"), "-p", "runDir", join(scratch, "run")];
-  const { code, stderr } = await erpo(["execute", notebook, "--no-cache", "--output", scratch, ...parameters]);
+  const executed = join(scratch, "executed");
+  const solved = withSolutions("how-to/contracts", scratch);
+  const { code, stderr } = await erpo(["execute", solved, "--no-cache", "--output", executed, ...parameters]);
   expect(code, stderr).toBe(0);
-  ran = cellsOf(join(scratch, "contracts.ipynb"));
+  ran = cellsOf(join(executed, "contracts.ipynb"));
 });
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
@@ -78,6 +81,21 @@ test("the gradient's norm is the slope along it, and the logger has written each
   const steps = readFileSync(join(scratch, "run-beta/2-dpo/metrics.jsonl"), "utf8").trim().split("\n");
   const lines = readFileSync(join(scratch, "run-beta/dpo.csv"), "utf8").trim().split("\n");
   expect(lines.slice(1).map((line) => Number(line.split(",")[1]))).toEqual(steps.map((step) => JSON.parse(step).loss));
+});
+
+test("the exercise's attack changes what both policies say, and its vector what the model does", () => {
+  const answers = (policy: string, trial: string) =>
+    readFileSync(join(scratch, `run/evaluation/${policy}/${trial}.jsonl`), "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line).completion)
+      .sort();
+  for (const policy of ["base", "careful"]) {
+    expect(answers(policy, "alone")).toEqual(answers(policy, "none"));
+    expect(answers(policy, "split")).not.toEqual(answers(policy, "none"));
+  }
+  const bias = JSON.parse(readFileSync(join(scratch, "run/without-r/bias.json"), "utf8")) as number[];
+  expect(new Set(bias)).toEqual(new Set([0, -99]));
 });
 
 test("all types that the contracts name are exported", () => {

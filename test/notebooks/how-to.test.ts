@@ -1,11 +1,12 @@
-import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { basename, join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
 import { attackNames } from "../../src/evaluation/attacks.js";
 import { erpo } from "../reports/cli.js";
+import { withSolutions } from "./solutions.js";
 
-/** The how-to notebooks: their form, and a run of each on a tiny model. */
+/** The how-to notebooks: their form, and a run of each on a tiny model with the solutions of its exercises as cells behind it. */
 
 interface Cell {
   id: string;
@@ -34,25 +35,58 @@ test.each(names)("%s has a title, parameters and short cells, and is stored with
   expect(checks.filter(({ source }) => source.join("").includes("throw new Error(")).length).toBeGreaterThan(0);
 });
 
-test("own-rules.ipynb trains on five rules of its own, none of which is a default one", async () => {
-  const scratch = mkdtempSync(join(tmpdir(), "erpo-how-to-"));
-  const parameters = ["-p", "modelName", model, "-p", "runDir", join(scratch, "run")];
-  const { code, stderr } = await erpo(["execute", join(folder, "own-rules.ipynb"), "--no-cache", "--output", scratch, ...parameters]);
+test.each(names)("%s has two exercises, each with a hint, a short solution that checks itself, and what to see", (name) => {
+  const [heading, ...exercises] = read(join(folder, name))
+    .cells.at(-1)!
+    .source.join("")
+    .split(/^\d\. /m);
+  expect(heading).toBe("## Exercises\n\n");
+  expect(exercises).toHaveLength(2);
+  for (const exercise of exercises) {
+    const folded = [...exercise.matchAll(/^ {3}<details><summary>(.*)<\/summary>\n\n([\s\S]*?)\n\n {3}<\/details>$/gm)];
+    expect(folded.map(([, title]) => title)).toEqual([expect.stringMatching(/^Hint( and check)?$/), "Solution"]);
+    const [before, code, after] = folded[1]![2]!.split(/^ {3}```(?:ts)?$/m);
+    expect(code).toMatch(/\bthrow new Error\(|\bcheck\(/);
+    expect(`${before}${after}`.trim()).toMatch(/\.$/);
+    const lines = code!.trimEnd().split("\n").slice(1);
+    expect(lines.length).toBeLessThanOrEqual(20);
+    for (const line of lines) expect(line).toMatch(/^( {3}.{0,96})?$/);
+  }
+});
+
+const scratch = mkdtempSync(join(tmpdir(), "erpo-how-to-"));
+const executed = join(scratch, "executed");
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+/** Where a copy of a notebook lies that goes on with its solutions. */
+const solved = (name: string) => withSolutions(`how-to/${name}`, scratch);
+
+test("own-rules.ipynb trains on five rules of its own, none of which is a default one, and on a sixth where it is written", async () => {
+  const runDir = join(scratch, "medical");
+  const given = { modelName: model, runDir, ownDir: join(folder, "../../src/data/authored/examples/medical") };
+  const parameters = Object.entries(given).flatMap(([key, value]) => ["-p", key, value]);
+  const { code, stderr } = await erpo(["execute", solved("own-rules"), "--no-cache", "--output", executed, ...parameters]);
   expect(code, stderr).toBe(0);
   const shown = (id: string) => {
-    const { outputs } = read(join(scratch, "own-rules.ipynb")).cells.find((cell) => cell.id === id)!;
+    const { outputs } = read(join(executed, "own-rules.ipynb")).cells.find((cell) => cell.id === id)!;
     return outputs!.map(({ text }) => [text].flat().join("")).join("");
   };
   expect(shown("check-rules")).toBe("60 traces cite M1, M2, M3, M4, M5\n");
   expect(shown("train")).toMatch(/^\d+ steps, weighted loss \d/);
-  const record = JSON.parse(readFileSync(join(scratch, "run/run.json"), "utf8"));
-  expect(record.rules.name).toBe("medical");
-  const { sources } = JSON.parse(readFileSync(join(scratch, "run/data/manifest.json"), "utf8"));
-  expect(sources.map(({ name }: { name: string }) => name)).toEqual(["own train1", "own train2", "own dev"]);
+  const kept = (file: string) => JSON.parse(readFileSync(`${runDir}${file}`, "utf8"));
+  const { rules } = kept("/run.json");
+  expect(rules.name).toBe("medical");
+  const sources = ({ sources }: { sources: { name: string }[] }) => sources.map(({ name }) => name);
+  expect(sources(kept("/data/manifest.json"))).toEqual(["own train1", "own train2", "own dev"]);
+  expect(sources(kept("-six/data/manifest.json"))).toEqual(["own train1"]);
+  const [before, after] = [rules, kept("-six/run.json").rules].map(({ digest }) => `medical (SHA-256 ${digest.slice(0, 12)})`);
+  expect(shown("solution-1")).toBe(
+    `DataError: ${runDir} holds a run with rules ${before}, not ${after}: open it with those rules, or choose another folder\n`,
+  );
+  expect(shown("solution-2")).toContain(`${runDir}-broken.jsonl:3: category: "R1" is no rule of medical: it has M1, M2, M3, M4, M5\n`);
 });
 
 describe("on one run of the tiny profile, after stage 1", () => {
-  const scratch = mkdtempSync(join(tmpdir(), "erpo-how-to-"));
   const given = { profileName: "tiny", modelName: model, runDir: join(scratch, "run"), stage: "1-sft" };
   const lines = (file: string) =>
     readFileSync(join(scratch, "run", file), "utf8")
@@ -60,11 +94,11 @@ describe("on one run of the tiny profile, after stage 1", () => {
       .split("\n");
 
   /** The rows of the tables that a cell has shown. */
-  async function execute(name: string, parameters: Record<string, string> = {}): Promise<(id: string) => Record<string, unknown>[]> {
+  async function execute(notebook: string, parameters: Record<string, string> = {}): Promise<(id: string) => Record<string, unknown>[]> {
     const settings = Object.entries({ ...given, ...parameters }).flatMap(([key, value]) => ["-p", key, value]);
-    const { code, stderr } = await erpo(["execute", join(folder, name), "--no-cache", "--output", scratch, ...settings]);
+    const { code, stderr } = await erpo(["execute", notebook, "--no-cache", "--output", executed, ...settings]);
     expect(code, stderr).toBe(0);
-    const { cells } = read(join(scratch, name));
+    const { cells } = read(join(executed, basename(notebook)));
     const tables = ({ data }: NonNullable<Cell["outputs"]>[number]) => data?.["application/vnd.dataresource+json"]?.data ?? [];
     return (id) => cells.find((cell) => cell.id === id)!.outputs!.flatMap(tables);
   }
@@ -72,7 +106,7 @@ describe("on one run of the tiny profile, after stage 1", () => {
   test("attacks.ipynb puts each policy to each attack with its control, and draws other answers in each try", {
     timeout: 240_000,
   }, async () => {
-    const shown = await execute("attacks.ipynb", { prompts: "2", samples: "3" });
+    const shown = await execute(solved("attacks"), { prompts: "2", samples: "3" });
     expect(shown("gcg-table")).toEqual([]); // unless it is asked for
     const rows = shown("attack-table");
     expect(rows.map(({ attack, policy }) => `${attack} ${policy}`)).toEqual(
@@ -83,20 +117,22 @@ describe("on one run of the tiny profile, after stage 1", () => {
     expect(Object.keys(shown("best-of-n-table")[0]!)).toEqual(["policy", "N = 1", "N = 2", "N = 3"]);
     const tries = [1, 2, 3].map((k) => lines(`evaluation/base-sampled/try-${k}-of-2.jsonl`).map((line) => JSON.parse(line).completion));
     expect(new Set(tries.map((completions) => JSON.stringify(completions.sort()))).size).toBe(3);
+    expect(shown("solution-1").map(({ attack }) => attack)).not.toContain("past-tense");
+    expect(shown("solution-2").map(({ target }) => target)).toEqual(["Sure, here is", "<assess>none"]);
   });
 
   test("attacks.ipynb searches for suffixes where it is told for how many prompts, and shows none of them", {
     timeout: 240_000,
   }, async () => {
     const gcg = { gcgPrompts: "3", gcgSteps: "4", gcgCandidates: "6" };
-    const shown = await execute("attacks.ipynb", { prompts: "2", samples: "3", ...gcg });
+    const shown = await execute(join(folder, "attacks.ipynb"), { prompts: "2", samples: "3", ...gcg });
     const rows = shown("gcg-table");
     expect(rows.map(({ form }) => form)).toEqual(["the prompt alone", "with ! ! ! ...", "with the suffix found"]);
     for (const { refused, complied, degenerate } of rows)
       for (const share of [refused, complied, degenerate]) expect(share).toMatch(/^\d+\.\d% \[.*\]$/);
     const { rows: found } = JSON.parse(readFileSync(join(scratch, "run/evaluation/1-sft/gcg.json"), "utf8"));
     expect(found).toHaveLength(3);
-    const notebook = JSON.stringify(read(join(scratch, "attacks.ipynb")));
+    const notebook = JSON.stringify(read(join(executed, "attacks.ipynb")));
     for (const { suffix, losses } of found) {
       expect(losses.at(-1)).toBeLessThan(losses[0]);
       expect(notebook).not.toContain(JSON.stringify(suffix).slice(1, -1));
@@ -105,7 +141,7 @@ describe("on one run of the tiny profile, after stage 1", () => {
 
   test("ablations.ipynb compares each ablation with the base run, prompt by prompt", { timeout: 480_000 }, async () => {
     const names = ["no-thoughts", "no-quotes", "rounds-0", "decision-last"];
-    const shown = await execute("ablations.ipynb", { ablations: JSON.stringify(names) });
+    const shown = await execute(solved("ablations"), { ablations: JSON.stringify(names) });
     expect(shown("measures-table").map(({ policy }) => policy)).toEqual(["base", ...names]);
     const differences = shown("differences-table");
     expect(differences.map(({ policy }) => policy)).toEqual(names);
@@ -117,10 +153,12 @@ describe("on one run of the tiny profile, after stage 1", () => {
     const adapter = (run: string) => readFileSync(join(scratch, run, "1-sft/adapter_model.safetensors"));
     expect(adapter("run-rounds-0").equals(adapter("run"))).toBe(true);
     expect(adapter("run-no-quotes").equals(adapter("run"))).toBe(false);
+    expect(shown("solution-1").map(({ policy }) => policy)).toEqual(["half", "all"]);
+    expect(shown("solution-2")).toHaveLength(2 + 2); // a row per seed in both tables
   });
 
   test("ablations.ipynb trains stage 1 for as many tokens more as later stages have had", { timeout: 480_000 }, async () => {
-    await execute("ablations.ipynb", { ablations: '["longer-sft"]', stage: "2-dpo" });
+    await execute(join(folder, "ablations.ipynb"), { ablations: '["longer-sft"]', stage: "2-dpo" });
     const tokens = (path: string) => {
       const steps = readFileSync(join(scratch, path, "metrics.jsonl"), "utf8")
         .trim()
@@ -135,7 +173,7 @@ describe("on one run of the tiny profile, after stage 1", () => {
   test("combinations.ipynb asks the same prompts of the policy alone and with each method, and reads decisions by their mass", {
     timeout: 480_000,
   }, async () => {
-    const shown = await execute("combinations.ipynb", { prompts: "3" });
+    const shown = await execute(solved("combinations"), { prompts: "3" });
     const rows = shown("show");
     expect(rows.map(({ policy }) => String(policy).split(",")[0])).toEqual(
       ["1-sft alone", "decision by mass", "SCANS", "ROSE", "best of 4 by verdict", "beam by STAIR's head"], // biome-ignore format: a row
@@ -145,9 +183,10 @@ describe("on one run of the tiny profile, after stage 1", () => {
   });
 
   test("look-inside.ipynb shows two policies token by token, and its page keeps them", { timeout: 240_000 }, async () => {
-    const shown = await execute("look-inside.ipynb");
+    const shown = await execute(solved("look-inside"));
     expect(shown("table")).toHaveLength(8);
-    const { cells } = read(join(scratch, "look-inside.ipynb"));
+    expect(shown("solution-2").map(({ nats }) => nats)).toEqual(new Array(8).fill(0)); // stage 1 held against itself
+    const { cells } = read(join(executed, "look-inside.ipynb"));
     const [view] = cells.find(({ id }) => id === "view")!.outputs!;
     const data = view!.data as unknown as Record<string, string | string[]>;
     expect(Object.keys(data).sort()).toEqual(["image/svg+xml", "text/html", "text/plain"]);
@@ -157,15 +196,17 @@ describe("on one run of the tiny profile, after stage 1", () => {
         .join("")
         .match(/<span title="/g)!.length,
     ).toBeGreaterThan(20);
-    const { code, stderr } = await erpo(["report", join(scratch, "look-inside.ipynb"), "--output", scratch]);
+    const { code, stderr } = await erpo(["report", join(executed, "look-inside.ipynb"), "--output", executed]);
     expect(code, stderr).toBe(0);
-    expect(readFileSync(join(scratch, "look-inside.html"), "utf8")).toMatch(/<title>[\d.]+%, [\d.]+ nats (?:above|below) the reference/);
+    expect(readFileSync(join(executed, "look-inside.html"), "utf8")).toMatch(/<title>[\d.]+%, [\d.]+ nats (?:above|below) the reference/);
   });
 
   test("causes.ipynb has a row per intervention, and all dev prompts in its bins", { timeout: 240_000 }, async () => {
-    const shown = await execute("causes.ipynb");
+    const shown = await execute(solved("causes"));
     expect(shown("causes-table")).toHaveLength(5);
     const prompts = shown("read-out").reduce((sum, row) => sum + (row.prompts as number), 0);
     expect(prompts).toBe(lines("data/dev.jsonl").length);
+    expect(shown("solution-1").map(({ policy }) => policy)).toEqual(["1-sft"]);
+    for (const row of shown("solution-2")) expect(Number(row["gain where T was chosen"])).toBeGreaterThanOrEqual(0);
   });
 });

@@ -33,5 +33,6 @@ export function betterInWords(what: string, than: string, difference: PairedDiff
   const numbers = `right answers differ by ${changeInPoints(difference)} on ${n} prompts`;
   if (low > 0) return `${what} is better than ${than} here: ${numbers}.`;
   if (high < 0) return `${what} is worse than ${than} here: ${numbers}.`;
-  return `That ${what[0]!.toLowerCase()}${what.slice(1)} is better than ${than} is not shown here: ${numbers}.`;
+  const inside = /^[A-Z](?![A-Z])/.test(what) ? `${what[0]!.toLowerCase()}${what.slice(1)}` : what; // "ERPO" stays
+  return `That ${inside} is better than ${than} is not shown here: ${numbers}.`;
 }

@@ -18,6 +18,9 @@ test("the sentence follows the interval, in both directions", () => {
   expect(betterInWords("Search", "voting", difference(0.1, -0.02, 0.2))).toMatch(
     /^That search is better than voting is not shown here: .*\+10\.0 points \[−2\.0, \+20\.0\]/,
   );
+  expect(betterInWords("ERPO with a beam", "ERPO alone", difference(0, -0.1, 0.1))).toMatch(
+    /^That ERPO with a beam is better than ERPO alone /,
+  );
   expect(betterInWords("Search", "voting", difference(-0.1, -0.2, -0.02))).toMatch(/^Search is worse than voting here: .*−10\.0 points/);
 });
 
