@@ -179,6 +179,9 @@ describe("on one run of the tiny profile, after stage 1", () => {
       ["1-sft alone", "decision by mass", "SCANS", "ROSE", "best of 4 by verdict", "beam by STAIR's head"], // biome-ignore format: a row
     );
     expect(shown("choose")).toHaveLength(7);
+    const { outputs } = read(join(executed, "combinations.ipynb")).cells.find(({ id }) => id === "claims")!;
+    const said = outputs!.map(({ data }) => [data?.["text/markdown"] ?? []].flat().join("")).join("");
+    expect(said.match(/^- .*ERPO with .* here: right answers differ by .* Adjusted p = [01]\.\d{3}\.$/gm)).toHaveLength(5);
     expect(lines("methods/combined/rows.jsonl")).toHaveLength(6 * (4 * 3 + 2 * 2)); // attacks have two prompts in this profile
   });
 

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import ts from "typescript";
 import { describe, expect, it } from "vitest";
 import { demoNotebook, mainNotebooks } from "../../src/methods/erpo/plan.js";
 import { relatedMethods } from "../../src/methods/related.js";
@@ -151,6 +152,22 @@ describe.each(notebooks)("$name", ({ name, notebook }) => {
     expect(tagged).toHaveLength(1);
     expect(cells.find((cell) => cell.cell_type === "code")).toBe(tagged[0]);
     expect(matches(text(tagged[0]!), /^let (\w+) = /gm).slice(0, 4)).toEqual(["profileName", "seed", "modelName", "runDir"]);
+  });
+
+  it("shows what it makes to be shown: a call that only makes it is a cell's last statement", () => {
+    const lost = cells
+      .filter((cell) => cell.cell_type === "code")
+      .flatMap((cell) => {
+        const { statements } = ts.createSourceFile(cell.id, text(cell), ts.ScriptTarget.Latest);
+        return statements.slice(0, -1).flatMap((statement) => {
+          if (!ts.isExpressionStatement(statement) || !ts.isCallExpression(statement.expression)) return [];
+          const { expression: called } = statement.expression;
+          return ts.isIdentifier(called) && ["markdown", "html", "svg", "latex"].includes(called.text)
+            ? [`${cell.id}: ${called.text}`]
+            : [];
+        });
+      });
+    expect(lost).toEqual([]);
   });
 
   it("has code that fits a column of a page: at most 100 columns", () => {
