@@ -18,7 +18,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: ["test/peers/**", "test/bench/**"],
     pool: "forks",
-    maxWorkers: 2,
+    maxWorkers: 3, // of two cores a fifth is idle with two: tests wait for kernels, browsers and timers
     sequence: { sequencer: LongFirst },
     testTimeout: 120_000,
     hookTimeout: 240_000,
