@@ -224,12 +224,20 @@ async function sampled(
   return answers;
 }
 
-/** The value of r' and the critic as functions of a prompt's state. */
+/** Functions of a prompt's state. */
+export interface LanguageHeads {
+  /** The value: r' of an answer, in the mean. */
+  value: (state: readonly number[]) => number;
+  /** V_s: how likely an answer is safe, in [0, 1]. */
+  critic: (state: readonly number[]) => number;
+}
+
+/** Fits both to answers, by ridge regression. @param states of all prompts, `C` numbers each */
 export function fittedHeads(
   states: readonly (readonly number[])[],
   seen: readonly Pick<SampledAnswer, "prompt" | "reward" | "cost">[],
   pricing: Pricing,
-): { value(state: readonly number[]): number; critic(state: readonly number[]): number } {
+): LanguageHeads {
   const critic = regressed(states, seen, seen.map(safety));
   const clamped = (state: readonly number[]) => Math.max(0, Math.min(1, linearValue(critic, state)));
   const value = regressed(

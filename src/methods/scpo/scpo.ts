@@ -17,6 +17,7 @@ export { lanes, lanesCmdp, placeOf, type TabularCmdp, tabularEnvironment } from 
 export {
   fittedHeads,
   type LanguageBeginning,
+  type LanguageHeads,
   type LanguageIteration,
   languageBeginning,
   languageDevTrial,
