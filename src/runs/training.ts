@@ -1,3 +1,4 @@
+import { readdirSync, rmSync } from "node:fs";
 import { digestOf, type Identity, type IdentityValue } from "../data/identity.js";
 import { saveAdapter } from "../model/adapter-io.js";
 import { addedTokensFiles, saveAddedTokens } from "../model/added-tokens.js";
@@ -73,6 +74,12 @@ export async function* trainKept<Row>(run: Run, stage: string, training: Trainin
   } finally {
     lora.dispose();
   }
+}
+
+/** Removes the checkpoints of a stage that is through, where there are dozens of stages of a few steps: the adapter stays. */
+export function dropCheckpoints(run: Pick<Run, "path">, stage: string): void {
+  for (const name of readdirSync(run.path(stage)))
+    if (/^checkpoint-\d+$/.test(name)) rmSync(run.path(stage, name), { recursive: true, force: true });
 }
 
 /** Takes a stage's folder for its training, as `claim` does. @throws KeptError as there */

@@ -1,4 +1,3 @@
-import { readdirSync, rmSync } from "node:fs";
 import { relative, sep } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { digestOf, type Identity, type IdentityValue } from "../../data/identity.js";
@@ -17,7 +16,7 @@ import { standsOn } from "../../runs/evaluate.js";
 import { keep } from "../../runs/keep.js";
 import type { Profile } from "../../runs/profile.js";
 import type { Run } from "../../runs/run.js";
-import { type Training, trainKept } from "../../runs/training.js";
+import { dropCheckpoints, type Training, trainKept } from "../../runs/training.js";
 import { pieces } from "../../training/batches.js";
 import type { Objective } from "../../training/objective.js";
 import { pairObjective } from "../../training/pair-objective.js";
@@ -210,12 +209,6 @@ export function pieceTraining(goal: Goal, index: number, rows: readonly SoftPair
     optimizer: { learningRate: dual.learningRate, warmup: 0, floor: 1, maxGradNorm: 1, weightDecay: 0, betas: [0.9, 0.99] },
     everySteps: 25,
   };
-}
-
-/** A step is a few seconds of training, and its adapter is kept: two dozen optimizers need not be. */
-function dropCheckpoints(run: Run, stage: string): void {
-  for (const name of readdirSync(run.path(stage)))
-    if (/^checkpoint-\d+$/.test(name)) rmSync(run.path(stage, name), { recursive: true, force: true });
 }
 
 /**

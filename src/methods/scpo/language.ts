@@ -12,7 +12,7 @@ import type { Profile } from "../../runs/profile.js";
 import { framePairs } from "../../runs/prompts.js";
 import type { Run } from "../../runs/run.js";
 import { currentSha256 } from "../../runs/stale.js";
-import { type Training, trainKept } from "../../runs/training.js";
+import { dropCheckpoints, type Training, trainKept } from "../../runs/training.js";
 import { pieces } from "../../training/batches.js";
 import { type PlannedWork, plan } from "../erpo/plan.js";
 import { stages } from "../erpo/stages.js";
@@ -134,6 +134,7 @@ export async function* learnInLanguage(
     }));
     for await (const _ of trainKept(run, iterationStage(pricing, k), ppoTraining(before, pricing, rows), signal));
     signal?.throwIfAborted();
+    dropCheckpoints(run, iterationStage(pricing, k));
     seen.push(...answers);
     const meanOf = (label: LabelledPrompt["label"], values: readonly number[]) =>
       mean(values.filter((_, i) => prompts[answers[i]!.prompt]!.label === label));

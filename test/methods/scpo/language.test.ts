@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { mean, sum } from "../../../src/evaluation/averages.js";
@@ -103,6 +103,9 @@ describe("a run of the tiny model", () => {
     expect(answersOf(nullified, 1)).toEqual(answersOf(fixed, 1));
     expect(adapterOf(nullified, 1)).not.toBe(adapterOf(fixed, 1));
     expect(answersOf(nullified, 2)).not.toEqual(answersOf(fixed, 2));
+    expect(
+      readdirSync(run.path(`methods/scpo/language/${nullified.name}/iteration-1`)).filter((name) => name.startsWith("checkpoint")),
+    ).toEqual([]);
     const before = adapterOf(nullified, 2);
     expect(await learn(nullified)).toEqual(steps);
     expect(adapterOf(nullified, 2)).toBe(before);
