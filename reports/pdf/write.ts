@@ -46,7 +46,7 @@ function unfolded(details: string): string {
 
 /**
  * The page with its own fonts, all code and what else is folded but the longest outputs unfolded: paper has no place to click. Figure elements are groups, so that only pictures are
- * tagged as figures, and tables stay tables.
+ * tagged as figures, and tables stay tables. Titles within references are quoted: of a link with an element in it Chromium makes one area or two, now so and now so.
  */
 function printable(html: string): string {
   return html
@@ -54,6 +54,7 @@ function printable(html: string): string {
     .replaceAll('<details class="code"', '<details open class="code"')
     .replaceAll(/<details class="output"><summary>[^<]*<\/summary>/g, unfolded)
     .replaceAll(/<a [^<>]*>https?:/g, (link) => link.replace('class="external"', "")) // says its address already
+    .replaceAll(/(<a class="reference"[^<>]*>[^<>]*)<em>([^<>]*)<\/em>/g, "$1\u201C$2\u201D")
     .replaceAll(/<figure(?=[\s>])/g, '<figure role="group"');
 }
 
