@@ -12,7 +12,10 @@ interface StartOptions extends JobOptions {
 export function register(program: Command): void {
   withJobOptions(program.command("start"))
     .description("train ERPO's three stages from the notebooks and render the reports")
-    .option("--dry-run", "say what would be computed, about how long that takes and whether the device's memory holds it; load no weights, write nothing")
+    .option(
+      "--dry-run",
+      "say what would be computed, about how long that takes and whether the device's memory holds it; load no weights, write nothing",
+    )
     .action(start);
 }
 

@@ -54,6 +54,7 @@ test("behind the main job a quick run takes at most 10 minutes where nothing els
   ).toBeLessThan(8 * 60);
   const names = (finished: string[]) => method.plan(profile("quick"), finished).map(({ name }) => name);
   expect(names([]).filter((name) => !names([stages.baseline]).includes(name))).toEqual([
+    "answers",
     "first words",
     stages.baselineDecision,
     stages.baseline,

@@ -17,8 +17,8 @@ import { pieces } from "../../training/batches.js";
 import { type PlannedWork, plan } from "../erpo/plan.js";
 import { stages } from "../erpo/stages.js";
 import { devFirstWords, firstWords } from "../first-words.js";
-import { statesAt } from "../stair/features.js";
-import { chosenPenalty, type Linear, linearValue, ridge } from "../stair/ridge.js";
+import { chosenPenalty, type Linear, linearValue, ridge } from "../ridge.js";
+import { statesAt } from "../states.js";
 import { type PpoRow, ppoObjective } from "./language-ppo.js";
 import { type Earned, earned, type Pricing, pricings, safety } from "./pricing.js";
 
@@ -153,7 +153,7 @@ export async function languagePolicy(run: Run, pricing: Pricing): Promise<Policy
   return { ...(await run.policy(iterationStage(pricing, languageIterations(run.profile)))), name: `scpo-${pricing.name}` };
 }
 
-/** Dev prompts that a fixed weight is chosen on. */
+/** Dev prompts that a price of each family is chosen on. */
 export const languageDevTrial = (run: Run): Trial => devFirstWords(run, run.profile.evaluation.gatePrompts);
 
 /** Tokens of a prompt in its chat, from a quick run. */
@@ -170,7 +170,8 @@ export function languagePlan(profile: Profile, finished: readonly string[]): Pla
   const work = (name: string, kind: PlannedWork["kind"], rows: number, tokens: number): PlannedWork => ({
     ...{ name, kind, rows, prompt: 60, completion, tokens },
   });
-  const baseline = plan({ ...profile, notebooks: "all" }).flatMap(({ work }) => work.filter(({ name }) => baselineWork.includes(name)));
+  const ofStage1 = plan({ ...profile, notebooks: "all" }).find(({ notebook }) => notebook === "02-stage-1-sft")!.work;
+  const baseline = ofStage1.filter(({ name }) => baselineWork.includes(name));
   return [
     ...(finished.includes(languageStart) ? [] : baseline.map(({ beside: _, ...part }) => part)),
     work("states of prompts", "score", readBatch, read * promptTokens),
@@ -181,7 +182,7 @@ export function languagePlan(profile: Profile, finished: readonly string[]): Pla
   ];
 }
 
-const baselineWork: readonly string[] = ["first words", stages.baselineDecision, stages.baseline];
+const baselineWork: readonly string[] = ["answers", "first words", stages.baselineDecision, stages.baseline];
 
 const folder = "methods/scpo/language";
 const iterationStage = ({ name }: Pricing, k: number): string => `${folder}/${name}/iteration-${k}`;

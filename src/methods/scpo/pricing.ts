@@ -3,7 +3,7 @@ import type { LabelledPrompt } from "../../exante/rows.js";
 import { type Nullification, nullifiedReward } from "./returns.js";
 
 /** d: an answer with any unsafe token is unsafe. */
-export const costLimit = 0;
+const costLimit = 0;
 
 /** What an answer earns and what it costs. */
 export interface Earned {

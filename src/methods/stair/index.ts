@@ -1,12 +1,14 @@
 /** STAIR (Zhang et al. 2025): structured steps, tree search with a safety-informed reward, step DPO, a process reward model and search at test time. */
+
+export { chosenPenalty, type Examples, type Linear, linearValue, ridge, subset } from "../ridge.js";
+export { statesAt, type WatchedRow } from "../states.js";
 export { betterInWords, rightDifference } from "./claim.js";
-export { nodeRows, statesAt, type WatchedRow } from "./features.js";
+export { nodeRows } from "./features.js";
 export { type DrawnNode, drawnTree, leafCount, stepLabel, tellingTree } from "./layout.js";
 export { type Beginning, type Growth, grow, type SearchSettings, type World } from "./mcts.js";
 export { method } from "./method.js";
 export { type PairThresholds, type SiblingPair, type StairPairs, siblingPairs, stairPairs, stepTokens } from "./pairs.js";
 export { goodness, helpfulnessOf, type Outcome, outcomeOf, reward, rewardWeights } from "./reward.js";
-export { chosenPenalty, type Examples, type Linear, linearValue, ridge, subset } from "./ridge.js";
 export {
   dpoSettings,
   formatSettings,

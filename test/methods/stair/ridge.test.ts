@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createRng } from "../../../src/backend/random.js";
-import { chosenPenalty, linearValue, ridge } from "../../../src/methods/stair/ridge.js";
+import { chosenPenalty, linearValue, ridge } from "../../../src/methods/ridge.js";
 import type { Tree } from "../../../src/methods/stair/tree.js";
 import { fitted, isHeldOut, quality, valuedNodes } from "../../../src/methods/stair/value-head.js";
 import numpy from "../../fixtures/stair-numpy.json" with { type: "json" }; // made by test/fixtures/stair_numpy.py

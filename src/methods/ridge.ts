@@ -1,4 +1,4 @@
-import { solved } from "../cholesky.js";
+import { solved } from "./cholesky.js";
 
 /** A linear function of features, `w . x + b`. */
 export interface Linear {
