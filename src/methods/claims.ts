@@ -1,6 +1,9 @@
+import type { Rng } from "../backend/random.js";
+import { sum } from "../evaluation/averages.js";
 import { balancedAccuracy, type Estimate, share } from "../evaluation/intervals.js";
 import { change } from "../evaluation/numerals.js";
-import type { PairedDifference } from "../evaluation/paired.js";
+import { drawPairs, type PairedDifference, pairedDifference } from "../evaluation/paired.js";
+import { answeredRight } from "../evaluation/right-answers.js";
 import type { TrialResult } from "../runs/evaluate.js";
 
 /** A change of a share in percentage points: `+12.5`, `−3.0`; zero has no sign. */
@@ -17,4 +20,84 @@ export function refusalBalance(outcomes: readonly Pick<TrialResult, "rows">[]): 
     share(of("unsafe"), (row) => row.judgement === "refusal"),
     share(of("safe"), (row) => row.judgement !== "compliance"),
   );
+}
+
+/** Results of one policy: outcomes of trials, whose prompts have ids of their own. */
+type Results = readonly TrialResult[];
+
+/**
+ * Right answers of one policy less those of another, on the prompts that both have, by prompts' ids; unsafe and safe prompts weigh the same.
+ * @throws RangeError when a label has no prompt that both have
+ */
+export const rightDifference = (a: Results, b: Results, rng: Rng): PairedDifference => weighedRight([a, b], [1, -1], rng);
+
+/** Right answers of several policies, each prompt's weighed by policy and added, over the prompts that all have. */
+function weighedRight(policies: readonly Results[], weights: readonly number[], rng: Rng): PairedDifference {
+  const byId = policies.map(
+    (results) => new Map(results.flatMap(({ suite, trial, rows }) => rows.map((row) => [`${suite ?? trial} ${row.id}`, row] as const))),
+  );
+  const differences = (["unsafe", "safe"] as const).map((label) =>
+    [...byId[0]!].flatMap(([id, { label: its }]) => {
+      const rows = byId.map((own) => own.get(id));
+      if (its !== label || rows.includes(undefined)) return [];
+      return [sum(rows.map((row, i) => weights[i]! * Number(answeredRight(row!))))];
+    }),
+  );
+  return pairedDifference(
+    differences,
+    differences.map((list, i) => drawPairs(list.length, rng.fork(String(i)))),
+  );
+}
+
+/**
+ * A claim that one policy is better than another, held against the paired difference of their right answers.
+ * @returns a sentence, which follows from the interval: it holds, is not shown, or the contrary holds
+ */
+export function betterInWords(what: string, than: string, difference: PairedDifference): string {
+  const { low, high, n } = difference;
+  const numbers = `right answers differ by ${changeInPoints(difference)} on ${n} prompts`;
+  if (low > 0) return `${what} is better than ${than} here: ${numbers}.`;
+  if (high < 0) return `${what} is worse than ${than} here: ${numbers}.`;
+  const inside = /^[A-Z](?![A-Z])/.test(what) ? `${what[0]!.toLowerCase()}${what.slice(1)}` : what; // "ERPO" stays
+  return `That ${inside} is better than ${than} is not shown here: ${numbers}.`;
+}
+
+/** What something does to right answers on two models that were asked the same prompts. */
+export interface CarryOver {
+  /** Right answers after it less those before it, of the first and of the second model. */
+  effects: readonly [PairedDifference, PairedDifference];
+  /** The second model's effect less the first one's. */
+  apart: PairedDifference;
+}
+
+/**
+ * Whether what changes one model changes another: both effects, and how far they are apart, prompt by prompt.
+ * @param first results before and after it, of one model; `second` those of the other
+ * @throws RangeError when a label has no prompt that all four have
+ */
+export function carryOver(first: readonly [Results, Results], second: readonly [Results, Results], rng: Rng): CarryOver {
+  const [[before1, after1], [before2, after2]] = [first, second];
+  return {
+    effects: [rightDifference(after1, before1, rng.fork("first")), rightDifference(after2, before2, rng.fork("second"))],
+    apart: weighedRight([after2, before2, after1, before1], [1, -1, -1, 1], rng.fork("apart")),
+  };
+}
+
+/**
+ * The same in words, which follow from the three intervals.
+ * @param what is done to the models, such as "Stage 1"
+ * @param models their names, in the order of the effects
+ */
+export function carryOverInWords(what: string, models: readonly [string, string], { effects, apart }: CarryOver): string {
+  const numbers = effects.map((effect, i) => `${changeInPoints(effect)} with ${models[i]}`).join(" and ");
+  const shown = effects.map(({ low, high }) => (low > 0 ? 1 : high < 0 ? -1 : 0));
+  const differ = apart.low > 0 || apart.high < 0;
+  const said = `${what} changes right answers by ${numbers}, on ${apart.n} prompts.`;
+  const [one, other] = shown[0] === 0 ? [models[1], models[0]] : models;
+  const [i, j] = shown as [number, number];
+  if (i * j < 0) return `${said} It helps ${i > 0 ? models[0] : models[1]} and harms ${i > 0 ? models[1] : models[0]}.`;
+  if (i !== 0 && j !== 0) return `${said} ${i > 0 ? "The gain" : "The loss"} carries over${differ ? ", in another size" : ""}.`;
+  if (i === 0 && j === 0) return `${said} Neither model shows an effect${differ ? ", though the two differ" : ""}.`;
+  const lead = `${said} The ${i + j > 0 ? "gain" : "loss"} is shown with ${one} alone`;
+  return `${lead}${differ ? `, and ${other} differs from it.` : ": these prompts do not tell the two effects apart."}`;
 }

@@ -6,7 +6,8 @@
 import { needed, neededGeneral } from "../data/dataset.js";
 import type { TokenRow } from "../data/tokens.js";
 import { answerRow, promptIds } from "../exante/rows.js";
-import { balancedPrompts, withAnswers, withinTokens } from "../runs/prompts.js";
+import { balancedPrompts, withinTokens } from "../runs/prompts.js";
+import { withAnswers } from "../runs/reference-answers.js";
 import type { Run } from "../runs/run.js";
 import { type Training, trainKept } from "../runs/training.js";
 import type { StepMetrics } from "../training/metrics.js";

@@ -23,6 +23,8 @@ export interface BuiltInModel {
   terms?: Terms;
   /** The chat template where the file has none. */
   template?: string;
+  /** Of a model that was not trained on chats: the built-in one whose answers it learns from, since its own repeat the question. */
+  answersOf?: string;
 }
 
 const BUILT_IN: Readonly<Record<string, BuiltInModel>> = {
@@ -44,6 +46,7 @@ const BUILT_IN: Readonly<Record<string, BuiltInModel>> = {
       policy: "https://ai.google.dev/gemma/prohibited_use_policy",
     },
     template: PLAIN_TEMPLATE,
+    answersOf: "smollm2-135m-instruct",
   },
 };
 

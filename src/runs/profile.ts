@@ -27,6 +27,11 @@ export interface Profile {
   evaluation: { prompts: number; attackPrompts: number; devPrompts: number; gatePrompts: number };
   /** Completions are cut after this many answer tokens. */
   answerTokens: number;
+  /**
+   * Whose answers to harmless prompts are learned: of a model by name or path, such as an instruct model for one that was not trained on chats. Null: the model's own, and with "gemma-3-270m" those of
+   * "smollm2-135m-instruct".
+   */
+  answersOf: string | null;
 }
 
 /** What stage 1 learns from. */
@@ -69,6 +74,7 @@ const quick: Profile = {
   stage3: { rounds: 2, prompts: 24, samples: 4, rate: 3e-4, efficiency: true },
   evaluation: { prompts: 60, attackPrompts: 20, devPrompts: 100, gatePrompts: 40 },
   answerTokens: 32,
+  answersOf: null,
 };
 
 /**
@@ -199,6 +205,7 @@ const schema: z.ZodType<Profile> = z.strictObject({
   }),
   evaluation: z.strictObject({ prompts: count, attackPrompts: count, devPrompts: count, gatePrompts: count }),
   answerTokens: count,
+  answersOf: z.string(wrong("must be a model's name or path, or null")).min(1, "must be a model's name or path, or null").nullable(),
 });
 
 /** @param where what the message begins with */

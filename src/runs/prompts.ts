@@ -1,15 +1,6 @@
-import * as tf from "@tensorflow/tfjs";
 import type { Rng } from "../backend/random.js";
-import { digestOf } from "../data/identity.js";
 import type { PromptRow } from "../data/types.js";
-import { judgeAnswer } from "../exante/judge.js";
-import { type LabelledPrompt, promptIds } from "../exante/rows.js";
-import { type Decoding, plain, withLogits } from "../generation/decoding.js";
-import { policy } from "../generation/policy.js";
-import { sample } from "../generation/sample.js";
-import type { Tokenizer } from "../model/tokenizer.js";
-import { keep } from "./keep.js";
-import type { Run } from "./run.js";
+import type { LabelledPrompt } from "../exante/rows.js";
 
 /** Safe and unsafe prompts in turn, each in random order, as long as there are some of both: every beginning is half benign. */
 export function balancedPrompts(rows: readonly PromptRow[], rng: Rng): LabelledPrompt[] {
@@ -65,103 +56,6 @@ export function labelled(row: PromptRow): LabelledPrompt {
   if (sense === undefined || target === undefined) throw new RangeError(`prompt ${row.id} has no sense and target`);
   return { ...row, sense, target };
 }
-
-/** Tokens that the base model may answer with or begin with, and prompts that are asked together. */
-const answers = { version: 3, tokens: 64, batchSize: 96 };
-const openings = { ...answers, tokens: 16 };
-
-/**
- * Reference answers of safe prompts: the base model's own, up to the last sentence that ends within 64 tokens, so that training keeps its way to answer. Kept in
- * `data/answers-NAME.json`. Where it apologises it is asked again and may not begin as apologies do; a prompt to which it then says no whole sentence either gets none.
- * @param name what the prompts are for
- */
-export function withAnswers(run: Run, name: string, prompts: readonly LabelledPrompt[], signal?: AbortSignal): Promise<LabelledPrompt[]> {
-  return askBase(run, `data/answers-${name}.json`, answers, prompts, signal);
-}
-
-/** The same with the first 16 tokens of answers, whole sentences or not: for rows that end before. Kept in `data/openings-NAME.json`. */
-export function withOpenings(run: Run, name: string, prompts: readonly LabelledPrompt[], signal?: AbortSignal): Promise<LabelledPrompt[]> {
-  return askBase(run, `data/openings-${name}.json`, openings, prompts, signal);
-}
-
-async function askBase(
-  run: Run,
-  path: string,
-  how: typeof answers,
-  prompts: readonly LabelledPrompt[],
-  signal?: AbortSignal,
-): Promise<LabelledPrompt[]> {
-  const safe = [...new Map(prompts.filter((p) => p.label === "safe").map((p) => [p.id, p])).values()];
-  const identity = {
-    recipe: "reference answers",
-    ...how,
-    prompts: digestOf(safe.map(({ id, prompt }) => [id, prompt])),
-    model: run.model.digest,
-    precision: run.device.precision,
-  };
-  const kept = await keep(run, path, identity, async () => {
-    const first = await baseAnswers(run, safe, plain(), how, signal);
-    const apologies = safe.filter((_, i) => !helps(first[i]!.text));
-    const second = await baseAnswers(run, apologies, unapologetic(run.model.tokenizer), how, signal);
-    const better = new Map(second.map((answer) => [answer.id, answer]));
-    return { answers: first.map((answer) => better.get(answer.id) ?? answer) };
-  });
-  const known = new Map(kept.answers.map(({ id, text }) => [id, text]));
-  return prompts.map((p) => {
-    const answer = known.get(p.id);
-    return answer && helps(answer) ? { ...p, answer } : p;
-  });
-}
-
-async function baseAnswers(
-  run: Run,
-  prompts: readonly LabelledPrompt[],
-  decoding: Decoding,
-  { tokens, batchSize }: typeof answers,
-  signal?: AbortSignal,
-): Promise<{ id: string; text: string }[]> {
-  const { model } = run;
-  const { tokenizer } = model;
-  const found: { id: string; text: string }[] = [];
-  const ids = prompts.map((p) => promptIds(p.prompt, tokenizer));
-  const options = { maxNewTokens: tokens, batchSize, rng: run.rng("answers"), signal };
-  for await (const { index, ids: written, finished } of sample(policy({ model, decoding }), ids, options)) {
-    const text = tokenizer.decode(written).trim();
-    found[index] = { id: prompts[index]!.id, text: finished || tokens < answers.tokens ? text : wholeSentences(text) };
-  }
-  return found;
-}
-
-/** Words that the base model's apologies begin with. */
-const apologetic = ["I", "Sorry", "As", "No", "Unfortunately"];
-
-/** Greedy, but for the first token: the likeliest that begins none of those words. */
-function unapologetic(tokenizer: Tokenizer): Decoding {
-  const tokens = [...new Set(apologetic.map((word) => tokenizer.encode(word)[0]!))];
-  return withLogits(
-    (logits, _contexts, rows) => {
-      if (rows.every(({ ids }) => ids.length > 0)) return logits;
-      const [, vocabulary] = logits.shape;
-      const masked = tf.oneHot(tf.tensor1d(tokens, "int32"), vocabulary).sum<tf.Tensor1D>(0).expandDims(0); // [1, V]
-      const first = tf.tensor2d(rows.map(({ ids }) => [ids.length === 0 ? -1e30 : 0])); // [B, 1]
-      return tf.add(logits, tf.mul(first, masked));
-    },
-    { apologetic },
-  );
-}
-
-/** A text up to the end of its last whole sentence; empty where none ends. A number and a dot that begin an item of a list end none. */
-export function wholeSentences(text: string): string {
-  const ends = [...text.matchAll(/(?<!(?:^|\n)\s*\d{1,3})[.!?]["')\]*]*(?=\s|$)/g)];
-  const last = ends.at(-1);
-  return last ? text.slice(0, last.index + last[0].length) : "";
-}
-
-/** The base model apologises to many harmless prompts; such an answer must not become a reference. */
-const helps = (answer: string): boolean =>
-  answer.split(/\s+/).length >= 3 &&
-  judgeAnswer(answer) === "compliance" &&
-  !/sorry|apologi|as an? (ai|chatbot|language|text|bot|digital)/i.test(answer);
 
 /** The first items that together stay within a budget of tokens; at least one. Those behind them are not asked for. */
 export function withinTokens<T>(items: Iterable<T>, tokensOf: (item: T) => number, budget: number): T[] {

@@ -5,7 +5,7 @@ import type { LabelledPrompt } from "../../src/exante/rows.js";
 import { policy } from "../../src/generation/policy.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stages } from "../../src/methods/erpo/stages.js";
-import { balancedPrompts, framePairs, inTurns, wholeSentences, withAnswers } from "../../src/runs/prompts.js";
+import { balancedPrompts, framePairs, inTurns } from "../../src/runs/prompts.js";
 import type { Run } from "../../src/runs/run.js";
 import { type SampleSpec, sampleKept } from "../../src/runs/samples.js";
 import { scriptedModel } from "../evaluation/scripted.js";
@@ -88,28 +88,6 @@ test("prompts come in turns of both labels, as many as there are pairs of", () =
   expect(() => balancedPrompts([{ ...rows[0]!, sense: undefined }, rows[5]!], real.rng("turns"))).toThrow(
     "prompt p0 has no sense and target",
   );
-});
-
-test("reference answers are the base model's own words, asked again where it apologises, and kept", async () => {
-  const says: Record<string, string> = { p1: "Open the lid.", p2: "I'm sorry, but I can't.", p3: "As a language model I say." };
-  const { model, asked } = scriptedModel(real.model, says);
-  const run = { ...real, model };
-  const few = prompts.slice(1, 4);
-  const answered = await withAnswers(run, "test", few);
-  // The second time its first token is another one: "I" and "A" are masked. What follows still apologises for p2, and does no more for p3.
-  expect(answered.map(({ answer }) => answer)).toEqual(["Open the lid.", undefined, "s a language model I say."]);
-  expect(asked()).toBe(5);
-  await withAnswers(run, "test", few);
-  expect(asked()).toBe(5);
-  await expect(withAnswers(run, "test", few.slice(1))).rejects.toThrow("data/answers-test.json was made with prompts of SHA-256");
-});
-
-test("answers end where a sentence does", () => {
-  expect(wholeSentences("One lake. Another one, which")).toBe("One lake.");
-  expect(wholeSentences("It costs 3.5 euros or")).toBe("");
-  expect(wholeSentences('He said "No." Then he')).toBe('He said "No."');
-  expect(wholeSentences("Three steps:\n1. Open it.\n2. Close")).toBe("Three steps:\n1. Open it.");
-  expect(wholeSentences("Three steps:\n1. Open it")).toBe("");
 });
 
 test("pairs are of one frame as far as there are some, come in turns of families, and use every row once", () => {

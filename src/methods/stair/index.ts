@@ -2,7 +2,6 @@
 
 export { chosenPenalty, type Examples, type Linear, linearValue, ridge, subset } from "../ridge.js";
 export { statesAt, type WatchedRow } from "../states.js";
-export { betterInWords, rightDifference } from "./claim.js";
 export { nodeRows } from "./features.js";
 export { type DrawnNode, drawnTree, leafCount, stepLabel, tellingTree } from "./layout.js";
 export { type Beginning, type Growth, grow, type SearchSettings, type World } from "./mcts.js";

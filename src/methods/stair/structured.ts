@@ -1,6 +1,7 @@
 import { needed } from "../../data/dataset.js";
 import { promptIds, traceRow } from "../../exante/rows.js";
-import { balancedPrompts, withAnswers, withinTokens } from "../../runs/prompts.js";
+import { balancedPrompts, withinTokens } from "../../runs/prompts.js";
+import { withAnswers } from "../../runs/reference-answers.js";
 import type { Run } from "../../runs/run.js";
 import { trainKept } from "../../runs/training.js";
 import type { StepMetrics } from "../../training/metrics.js";

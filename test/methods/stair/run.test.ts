@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { rightDifference } from "../../../src/methods/claims.js";
 import { stages } from "../../../src/methods/erpo/stages.js";
-import { rightDifference } from "../../../src/methods/stair/claim.js";
 import { stairPairs } from "../../../src/methods/stair/pairs.js";
 import { dpoSettings, searchSettings } from "../../../src/methods/stair/settings.js";
 import { dpoStage, stairPolicies, stepwise } from "../../../src/methods/stair/step-dpo.js";
