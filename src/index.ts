@@ -227,7 +227,7 @@ export { type Completion, type SampleOptions, sample } from "./generation/sample
 export { bestOf, type Candidate, type Score, type Search } from "./generation/search.js";
 export type { Sampler } from "./generation/types.js";
 export * as cdpo from "./methods/cdpo/cdpo.js";
-export { betterInWords, type CarryOver, carryOver, carryOverInWords, rightDifference } from "./methods/claims.js";
+export { type BeforeAndAfter, betterInWords, type CarryOver, carryOver, carryOverInWords, rightDifference } from "./methods/claims.js";
 export * as derta from "./methods/derta.js";
 // recipes
 export {
@@ -296,6 +296,7 @@ export { softDpo } from "./objectives/soft-dpo.js";
 export { type Steps, stepDpo, stepPair } from "./objectives/step-dpo.js";
 export type { BareLoss, PairLengths, PairLogps, PairLoss, PreferenceObjective } from "./objectives/types.js";
 export { weightedLosses } from "./objectives/weighted.js";
+export { type GeneralAnswers, generalAnswers } from "./runs/answers.js";
 export { KeptError, type KeptFolder } from "./runs/claim.js";
 // runs: kept results and branches
 export { type DevAnswers, type DevMeasure, type DevScore, decisionScore, devAnswers, devScore, type ReadSet } from "./runs/dev.js";

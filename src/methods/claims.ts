@@ -22,17 +22,15 @@ export function refusalBalance(outcomes: readonly Pick<TrialResult, "rows">[]): 
   );
 }
 
-/** Results of one policy: outcomes of trials, whose prompts have ids of their own. */
-type Results = readonly TrialResult[];
-
 /**
  * Right answers of one policy less those of another, on the prompts that both have, by prompts' ids; unsafe and safe prompts weigh the same.
  * @throws RangeError when a label has no prompt that both have
  */
-export const rightDifference = (a: Results, b: Results, rng: Rng): PairedDifference => weighedRight([a, b], [1, -1], rng);
+export const rightDifference = (a: readonly TrialResult[], b: readonly TrialResult[], rng: Rng): PairedDifference =>
+  weighedRight([a, b], [1, -1], rng);
 
 /** Right answers of several policies, each prompt's weighed by policy and added, over the prompts that all have. */
-function weighedRight(policies: readonly Results[], weights: readonly number[], rng: Rng): PairedDifference {
+function weighedRight(policies: readonly (readonly TrialResult[])[], weights: readonly number[], rng: Rng): PairedDifference {
   const byId = policies.map(
     (results) => new Map(results.flatMap(({ suite, trial, rows }) => rows.map((row) => [`${suite ?? trial} ${row.id}`, row] as const))),
   );
@@ -62,6 +60,12 @@ export function betterInWords(what: string, than: string, difference: PairedDiff
   return `That ${inside} is better than ${than} is not shown here: ${numbers}.`;
 }
 
+/** Results of a model before and after something is done to it. */
+export interface BeforeAndAfter {
+  before: readonly TrialResult[];
+  after: readonly TrialResult[];
+}
+
 /** What something does to right answers on two models that were asked the same prompts. */
 export interface CarryOver {
   /** Right answers after it less those before it, of the first and of the second model. */
@@ -72,14 +76,13 @@ export interface CarryOver {
 
 /**
  * Whether what changes one model changes another: both effects, and how far they are apart, prompt by prompt.
- * @param first results before and after it, of one model; `second` those of the other
  * @throws RangeError when a label has no prompt that all four have
  */
-export function carryOver(first: readonly [Results, Results], second: readonly [Results, Results], rng: Rng): CarryOver {
-  const [[before1, after1], [before2, after2]] = [first, second];
+export function carryOver(first: BeforeAndAfter, second: BeforeAndAfter, rng: Rng): CarryOver {
+  const effect = ({ before, after }: BeforeAndAfter, stream: string) => rightDifference(after, before, rng.fork(stream));
   return {
-    effects: [rightDifference(after1, before1, rng.fork("first")), rightDifference(after2, before2, rng.fork("second"))],
-    apart: weighedRight([after2, before2, after1, before1], [1, -1, -1, 1], rng.fork("apart")),
+    effects: [effect(first, "first"), effect(second, "second")],
+    apart: weighedRight([second.after, second.before, first.after, first.before], [1, -1, -1, 1], rng.fork("apart")),
   };
 }
 

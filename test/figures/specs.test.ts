@@ -42,6 +42,15 @@ const gallery: Record<string, VegaLiteSpec> = {
   "training-two": trainingCurves(["rewards/margins", "rewards/chosen"], { rows: steps, y: "nats" }),
   "training-empty": trainingCurves(["loss"]),
   intervals: intervals({ group: "suite", series: "stage" }, { rows: rates, percent: true, title: "share refused" }),
+  "intervals-of-changes": intervals(
+    { group: "step", series: "model" },
+    {
+      rows: ["stage 1", "stage 2"].flatMap((step, i) =>
+        ["small", "large"].map((model, k) => ({ step, model, estimate: 0.2 - 0.2 * i + 0.1 * k, low: 0.1 - 0.2 * i, high: 0.4 - 0.2 * i })),
+      ),
+      ...{ percent: true, title: "change of right answers", domain: [-0.4, 0.4] },
+    },
+  ),
   "interval-curves": intervalCurves(
     { x: "alpha", series: "kind", facet: "suite" },
     { rows: weighed, percent: true, title: "share refused", xTitle: "weight" },

@@ -58,8 +58,8 @@ test("an effect on two models: what is right after it less before, and the secon
     ),
   ];
   const [no, yes] = [false, true];
-  const first = [asked(no, no, yes, yes), asked(yes, yes, yes, no)] as const; // unsafe +2 of 2, safe -1 of 2
-  const second = [asked(no, no, no, yes), asked(yes, no, yes, yes)] as const; // unsafe +1 of 2, safe +1 of 2
+  const first = { before: asked(no, no, yes, yes), after: asked(yes, yes, yes, no) }; // unsafe +2 of 2, safe -1 of 2
+  const second = { before: asked(no, no, no, yes), after: asked(yes, no, yes, yes) }; // unsafe +1 of 2, safe +1 of 2
   const { effects, apart } = carryOver(first, second, createRng(3));
   expect(effects.map(({ value, n }) => [value, n])).toEqual([
     [(1 - 0.5) / 2, 4],

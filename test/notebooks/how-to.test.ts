@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -183,6 +183,28 @@ describe("on one run of the tiny profile, after stage 1", () => {
     const said = outputs!.map(({ data }) => [data?.["text/markdown"] ?? []].flat().join("")).join("");
     expect(said.match(/^- .*ERPO with .* here: right answers differ by .* Adjusted p = [01]\.\d{3}\.$/gm)).toHaveLength(5);
     expect(lines("methods/combined/rows.jsonl")).toHaveLength(6 * (4 * 3 + 2 * 2)); // attacks have two prompts in this profile
+  });
+
+  test("second-model.ipynb trains another family's model beside the first, and says of each step what it does to both", {
+    timeout: 480_000,
+  }, async () => {
+    const qwen = join(scratch, "qwen2-tiny");
+    cpSync(join(model, "../families/qwen2"), qwen, { recursive: true });
+    for (const file of ["tokenizer.json", "tokenizer_config.json"]) cpSync(join(model, file), join(qwen, file));
+    const shown = await execute(solved("second-model"), { secondModel: qwen, secondDir: join(scratch, "second"), stage: "2-dpo" });
+    const policies = ["base", "baseline-answers-only", "1-sft", "2-dpo"];
+    expect(shown("models-table").map((row) => row.model)).toEqual(["llama-tiny", "qwen2-tiny"]);
+    expect(shown("policies-table").map((row) => `${row.model} ${row.policy}`)).toEqual(
+      ["llama-tiny", "qwen2-tiny"].flatMap((name) => policies.map((policy) => `${name} ${policy}`)),
+    );
+    const { outputs } = read(join(executed, "second-model.ipynb")).cells.find(({ id }) => id === "in-words")!;
+    const said = outputs!.map(({ data }) => [data?.["text/markdown"] ?? []].flat().join("")).join("");
+    expect(
+      said.match(/^- Stage \d, over .*, changes right answers by .* with llama-tiny and .* with qwen2-tiny, on \d+ prompts\. /gm),
+    ).toHaveLength(3);
+    expect(shown("answers")).toHaveLength(8); // this profile has four everyday prompts
+    const adapter = (run: string) => readFileSync(join(scratch, run, "2-dpo/adapter_model.safetensors"));
+    expect(adapter("run").equals(adapter("second"))).toBe(false);
   });
 
   test("look-inside.ipynb shows two policies token by token, and its page keeps them", { timeout: 240_000 }, async () => {

@@ -18,7 +18,7 @@ export interface IntervalFields {
  *
  * @param fields names of the columns; `estimate`, `low` and `high` unless told
  * @param options.title of the horizontal axis
- * @param options.domain of the horizontal axis, `[0, 1]` unless told
+ * @param options.domain of the horizontal axis, `[0, 1]` unless told; a dashed line is at 0 where it begins below
  * @param options.percent writes the axis in percent
  */
 export function intervals(
@@ -28,10 +28,11 @@ export function intervals(
   const { group, series, estimate = "estimate", low = "low", high = "high" } = fields;
   const rows = (options.rows ?? []) as readonly Record<string, unknown>[];
   const inOrder = (field: string) => [...new Set(rows.map((row) => row[field]))];
+  const { domain = [0, 1] } = options;
   const x = {
     type: "quantitative",
     title: options.title ?? estimate,
-    scale: { domain: options.domain ?? [0, 1] },
+    scale: { domain },
     axis: { grid: true, tickCount: 6, ...(options.percent && { format: ".0%" }) },
   };
   const key = { field: series, type: "nominal", title: null, sort: inOrder(series) };
@@ -54,9 +55,16 @@ export function intervals(
       height: { step: 16 },
       encoding: { y: { ...key, axis: null, scale: { padding: 0.3 } }, color: key },
       layer: [
+        ...(domain[0] < 0 ? [zeroLine] : []),
         { mark: { type: "rule", strokeWidth: 2 }, encoding: { x: { ...x, field: low }, x2: { field: high } } },
         { mark: { type: "point", filled: true, size: 60, opacity: 1 }, encoding: { x: { ...x, field: estimate }, shape: key } },
       ],
     },
   };
 }
+
+/** Over the whole height, whatever the series; its colour is that of no series, and stands in no legend. */
+const zeroLine = {
+  mark: { type: "rule", strokeDash: [4, 4], strokeWidth: 1 },
+  encoding: { x: { datum: 0 }, y: { value: 0 }, y2: { value: "height" }, color: { value: "#767676" } },
+};
