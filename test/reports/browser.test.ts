@@ -151,6 +151,27 @@ browserTest("a table that is wider than the text goes on beside it where there i
   }
 });
 
+browserTest("on a phone a shade stands at the side where a table goes on, and only there", async () => {
+  const names = `<table><tbody><tr>${"<td>unbreakable_name</td>".repeat(12)}</tr></tbody></table>`;
+  const output = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  await renderReports([writeNotebook([md("# T"), code("1", [shown({ "text/html": names })])])], { output });
+  const { page } = await open(join(output, "nb.html"), 390);
+  const box = (await page.$(".scroll:has(td)"))!;
+  /** The brightest pixels of the first and of the last column of the box, from 0 to 255: where no letter stands. */
+  const edges = async (left: number): Promise<number[]> => {
+    await page.evaluate(`document.querySelector(".scroll:has(td)").scrollLeft = ${left}`);
+    const image = await loadImage(Buffer.from(await box.screenshot()));
+    const context = createCanvas(image.width, image.height).getContext("2d");
+    context.drawImage(image, 0, 0);
+    const brightest = (x: number) => Math.max(...context.getImageData(x, 0, 1, image.height).data.filter((_, i) => i % 4 === 0));
+    return [brightest(0), brightest(image.width - 1)];
+  };
+  expect(await edges(0)).toEqual([255, expect.toSatisfy((x) => x < 240)]);
+  expect(await edges(200)).toEqual([expect.toSatisfy((x) => x < 240), expect.toSatisfy((x) => x < 240)]);
+  expect(await edges(100_000)).toEqual([expect.toSatisfy((x) => x < 240), 255]);
+  await page.close();
+});
+
 browserTest("columns of Markdown tables are aligned as they say", async () => {
   const notebook = writeNotebook([md("# T\n\n| a | b | c |\n|:--|--:|:-:|\n| 1 | 2 | 3 |")]);
   const output = mkdtempSync(join(tmpdir(), "erpo-test-"));
