@@ -50,12 +50,15 @@ async function askBase(
   };
   const kept = await keep(run, path, identity, async () => {
     const model = await by.open();
-    const first = await answersBy(model, run, safe, plain(), how, signal);
-    const unhelped = safe.filter(({ prompt }, i) => !helps(first[i]!.text, prompt));
-    const second = await answersBy(model, run, unhelped, unapologetic(model.tokenizer), how, signal);
-    if (model !== run.model) model.dispose();
-    const better = new Map(second.map((answer) => [answer.id, answer]));
-    return { answers: first.map((answer) => better.get(answer.id) ?? answer) };
+    try {
+      const first = await answersBy(model, run, safe, plain(), how, signal);
+      const unhelped = safe.filter(({ prompt }, i) => !helps(first[i]!.text, prompt));
+      const second = await answersBy(model, run, unhelped, unapologetic(model.tokenizer), how, signal);
+      const better = new Map(second.map((answer) => [answer.id, answer]));
+      return { answers: first.map((answer) => better.get(answer.id) ?? answer) };
+    } finally {
+      if (model !== run.model) model.dispose();
+    }
   });
   const asked = new Map(safe.map(({ id, prompt }) => [id, prompt]));
   const helpful = new Map(kept.answers.filter(({ id, text }) => helps(text, asked.get(id)!)).map(({ id, text }) => [id, text]));
