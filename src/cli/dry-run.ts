@@ -6,6 +6,7 @@ import type { DecoderConfig } from "../model/config.js";
 import { adapterParameters, footprint, multipliedParameters, parameters, processBytes, tensorBytes } from "../model/footprint.js";
 import { checkModel } from "../model/load.js";
 import type { Profile } from "../runs/profile.js";
+import { busyInWords, coresElsewhere, holdsWhile } from "../setup/busy.js";
 import { deviceMemory, measure } from "../setup/doctor.js";
 import { inBytes } from "../setup/files.js";
 import { paysBeside } from "./beside.js";
@@ -20,18 +21,26 @@ interface Machine {
   gflops: number;
   /** Whether a second process computes its part beside the notebooks. */
   second: boolean;
+  /** How many cores other work kept busy before, in words (`busyInWords`). */
+  busy: string | null;
 }
 
 /** A dry run of a profile: opens the device, measures it for a second and reads the model's shape. */
 export async function inspect(profile: Profile, model: string): Promise<string> {
   const config = await checkModel(model);
   const device = await openDevice({ precision: "bf16" }); // as runs do
+  const busy = busyInWords(await coresElsewhere());
   const [{ gflops }, second] = [await measure(), await paysBeside(profile, model)];
-  return describe(profile, model, config, { device, memory: deviceMemory(device), gflops, second });
+  return describe(profile, model, config, { device, memory: deviceMemory(device), gflops, second, busy });
 }
 
 /** What a profile computes with a model: shapes, tokens, time, memory and disk, and whether the device holds it. */
-export function describe(profile: Profile, model: string, config: DecoderConfig, { device, memory, gflops, second }: Machine): string {
+export function describe(
+  profile: Profile,
+  model: string,
+  config: DecoderConfig,
+  { device, memory, gflops, second, busy }: Machine,
+): string {
   const options = footprintOptions(profile, config, device.precision === "bf16" && !isGpu(device));
   const { adaptedLayers } = options;
   const numbers = adapterParameters(config, profile.rank, adaptedLayers);
@@ -74,7 +83,7 @@ export function describe(profile: Profile, model: string, config: DecoderConfig,
     "",
     ...alignedLines(rows, 2),
     "",
-    `time      about ${inWords(seconds)} at ${gflops.toPrecision(3)} GFLOP/s, if nothing else runs`,
+    `time      about ${inWords(seconds)} at ${gflops.toPrecision(3)} GFLOP/s, ${holdsWhile(busy)}`,
     `memory    ${largest.name} takes most: about ${inBytes(need)} with the process and its libraries; ${fits}`,
     `disk      a checkpoint takes ${inBytes(checkpoint)}; two of each of ${trained.length} stages, and the adapters: ${inBytes(trained.length * (2 * checkpoint + adapter) + adapter)}`,
     "",

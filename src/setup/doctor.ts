@@ -1,11 +1,12 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { availableParallelism, freemem, loadavg, totalmem } from "node:os";
+import { freemem, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { type Device, isGpu, openDevice } from "../backend/device.js";
 import { readLast } from "../backend/read.js";
+import { busyInWords, coresElsewhere } from "./busy.js";
 import { freeBytes } from "./files.js";
 import { damagedMembers, packageReady } from "./packages.js";
 import { cacheDir, erpoCommand } from "./paths.js";
@@ -80,7 +81,7 @@ export async function diagnose(): Promise<Diagnosis> {
   for (const file of native) problems.push({ what: `${file} is damaged`, mend: setup, serious: true });
   let device: Device | null = null;
   let gflops: number | null = null;
-  const busy = busyCores();
+  const busy = busyInWords(await coresElsewhere());
   try {
     if (native.length > 0) throw new Error("the native library is not loaded, since it is damaged");
     device = await openDevice({ precision: "bf16" }); // as runs do
@@ -128,11 +129,6 @@ function packageVersion(require: NodeJS.Require, name: string): string {
     if (existsSync(file)) return JSON.parse(readFileSync(file, "utf8")).version;
   }
   return "missing";
-}
-
-/** How many of the cores were busy in the last minute, in words; null where it was less than half of them, and on Windows, which does not say. */
-export function busyCores(load = loadavg()[0]!, cores = availableParallelism()): string | null {
-  return load < cores / 2 ? null : `${Math.min(load, cores).toFixed(1)} of ${cores} cores busy`;
 }
 
 export function availableMemory(): { total: number; free: number } {

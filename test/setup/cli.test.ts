@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
-import { busyCores } from "../../src/setup/doctor.js";
 import { findPrograms } from "../../src/setup/programs.js";
 
 const root = join(import.meta.dirname, "../..");
@@ -51,13 +50,6 @@ test("a failure ends in one line and exit code 1", () => {
   expect(status).toBe(1);
   expect(stderr).toMatch(/erpo: \/proc\/nowhere cannot be written: set ERPO_CACHE to a folder that can\n$/);
   expect(stderr).not.toMatch(/\n\s+at /);
-});
-
-test("doctor says when other work keeps half of the cores busy", () => {
-  expect(busyCores(0.9, 2)).toBe(null);
-  expect(busyCores(1, 2)).toBe("1.0 of 2 cores busy");
-  expect(busyCores(3, 8)).toBe(null);
-  expect(busyCores(31.4, 8)).toBe("8.0 of 8 cores busy");
 });
 
 test("doctor tells a program the device, its speed and what is missing", () => {
