@@ -227,7 +227,15 @@ export { type Completion, type SampleOptions, sample } from "./generation/sample
 export { bestOf, type Candidate, type Score, type Search } from "./generation/search.js";
 export type { Sampler } from "./generation/types.js";
 export * as cdpo from "./methods/cdpo/cdpo.js";
-export { type BeforeAndAfter, betterInWords, type CarryOver, carryOver, carryOverInWords, rightDifference } from "./methods/claims.js";
+export {
+  type BeforeAndAfter,
+  betterInWords,
+  type CarryOver,
+  carryOver,
+  carryOverInWords,
+  claimsHold,
+  rightDifference,
+} from "./methods/claims.js";
 export * as derta from "./methods/derta.js";
 // recipes
 export {

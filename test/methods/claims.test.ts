@@ -1,8 +1,9 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { createRng } from "../../src/backend/random.js";
-import { betterInWords, carryOver, carryOverInWords, changeInPoints, rightDifference } from "../../src/methods/claims.js";
+import { betterInWords, carryOver, carryOverInWords, changeInPoints, claimsHold, rightDifference } from "../../src/methods/claims.js";
 import type { TrialResult } from "../../src/runs/evaluate.js";
+import { profile } from "../../src/runs/profile.js";
 
 test("a change has one decimal and a minus as tables have it, and zero no sign", () => {
   expect(changeInPoints({ value: 0.05, low: -0.0001, high: 0.108, n: 120, p: 0.1 })).toBe("+5.0 points [0.0, +10.8]");
@@ -90,4 +91,23 @@ test.each([
   const said = carryOverInWords("Stage 1", ["A", "B"], { effects: [of(first), of(second)], apart: of(between) });
   expect(said).toMatch(/^Stage 1 changes right answers by [+−]?\d+\.\d points \[.*\] with A and .* with B, on 48 prompts\. /);
   expect(said.endsWith(` prompts. ${words}`)).toBe(true);
+});
+
+test("a claim that does not hold is an error on the recipe's own model, a finding on another one, and none where nothing is learned", () => {
+  const printed = vi.spyOn(console, "log").mockImplementation(() => {});
+  onTestFinished(() => printed.mockRestore());
+  const run = (name: string, its: string) => ({ profile: profile(its), model: { name } }) as Parameters<typeof claimsHold>[0];
+  const fails = () => {
+    throw new Error("the loss did not fall");
+  };
+  const mistaken = () => {
+    throw new TypeError("a is undefined");
+  };
+  expect(() => claimsHold(run("smollm2-135m-instruct", "quick"), fails)).toThrow("the loss did not fall");
+  expect(claimsHold(run("smollm2-135m-instruct", "quick"), () => {})).toBe(true);
+  expect(printed).not.toHaveBeenCalled();
+  expect(claimsHold(run("gemma-3-270m", "quick"), fails)).toBe(false);
+  expect(printed).toHaveBeenCalledExactlyOnceWith("with gemma-3-270m a claim of this notebook does not hold: the loss did not fall");
+  expect(() => claimsHold(run("gemma-3-270m", "quick"), mistaken)).toThrow(TypeError); // no claim, but a fault of the cell
+  expect(claimsHold(run("gemma-3-270m", "tiny"), fails)).toBe(true);
 });
