@@ -191,7 +191,9 @@ describe("on one run of the tiny profile, after stage 1", () => {
     const qwen = join(scratch, "qwen2-tiny");
     cpSync(join(model, "../families/qwen2"), qwen, { recursive: true });
     for (const file of ["tokenizer.json", "tokenizer_config.json"]) cpSync(join(model, file), join(qwen, file));
-    const shown = await execute(solved("second-model"), { secondModel: qwen, secondDir: join(scratch, "second"), stage: "2-dpo" });
+    const shown = await execute(solved("second-model"), {
+      ...{ secondModel: qwen, secondProfile: "tiny", secondDir: join(scratch, "second"), stage: "2-dpo" },
+    });
     const policies = ["base", "baseline-answers-only", "1-sft", "2-dpo"];
     expect(shown("models-table").map((row) => row.model)).toEqual(["llama-tiny", "qwen2-tiny"]);
     expect(shown("policies-table").map((row) => `${row.model} ${row.policy}`)).toEqual(
