@@ -6,7 +6,7 @@ import type { DecoderConfig } from "../model/config.js";
 import { adapterParameters, footprint, multipliedParameters, parameters, processBytes, tensorBytes } from "../model/footprint.js";
 import { checkModel } from "../model/load.js";
 import type { Profile } from "../runs/profile.js";
-import { busyInWords, coresElsewhere, holdsWhile } from "../setup/busy.js";
+import { busyCores, holdsWhile } from "../setup/busy.js";
 import { deviceMemory, measure } from "../setup/doctor.js";
 import { inBytes } from "../setup/files.js";
 import { paysBeside } from "./beside.js";
@@ -21,7 +21,7 @@ interface Machine {
   gflops: number;
   /** Whether a second process computes its part beside the notebooks. */
   second: boolean;
-  /** How many cores other work kept busy before, in words (`busyInWords`). */
+  /** How many cores other work kept busy before, in words (`busyCores`). */
   busy: string | null;
 }
 
@@ -29,7 +29,7 @@ interface Machine {
 export async function inspect(profile: Profile, model: string): Promise<string> {
   const config = await checkModel(model);
   const device = await openDevice({ precision: "bf16" }); // as runs do
-  const busy = busyInWords(await coresElsewhere());
+  const busy = await busyCores();
   const [{ gflops }, second] = [await measure(), await paysBeside(profile, model)];
   return describe(profile, model, config, { device, memory: deviceMemory(device), gflops, second, busy });
 }

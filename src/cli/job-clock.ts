@@ -1,7 +1,7 @@
 import { durations, durationsWithSecond, type Span, secondsLeft, spanInWords, type Timed } from "../methods/erpo/duration.js";
 import { leftToCompute, plan } from "../methods/erpo/plan.js";
 import { finishedStages } from "../methods/method.js";
-import { busyInWords, coresElsewhere, holdsWhile } from "../setup/busy.js";
+import { busyCores, holdsWhile } from "../setup/busy.js";
 import { type Job, jobSpeed, say } from "./notebook-job.js";
 
 /** What knows how much time is left of a job. */
@@ -16,7 +16,7 @@ export interface JobClock {
 
 /** Measures the machine, and says how long a job takes on it. @param second whether a second process computes its part beside the notebooks */
 export async function jobClock(job: Job, second: boolean): Promise<JobClock> {
-  const busy = busyInWords(await coresElsewhere());
+  const busy = await busyCores();
   const { gflops, parameters, bf16, tokensPerSecond } = await jobSpeed(job);
   const kind = bf16 ? "a processor with BF16 products" : "a device without BF16 products or a GPU, of which less is known";
   say(`${tokensPerSecond.toFixed(0)} tokens per second in training, on ${kind}`);

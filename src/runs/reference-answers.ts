@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { DataError } from "../data/errors.js";
 import { digestOf } from "../data/identity.js";
+import { normalise } from "../data/near-duplicates.js";
 import { judgeAnswer } from "../exante/judge.js";
 import { type LabelledPrompt, promptIds } from "../exante/rows.js";
 import { type Decoding, plain, withLogits } from "../generation/decoding.js";
@@ -14,7 +15,7 @@ import { trainsEnough } from "./profile.js";
 import type { Run } from "./run.js";
 
 /** Tokens that the base model may answer with or begin with, and prompts that are asked together. */
-const answers = { version: 3, tokens: 64, batchSize: 96 };
+const answers = { version: 4, tokens: 64, batchSize: 96 };
 const openings = { ...answers, tokens: 16 };
 
 /**
@@ -139,7 +140,6 @@ const helps = (answer: string, prompt: string): boolean =>
 
 /** Whether an answer begins with all words of a prompt. One or two words are a topic, which answers may begin with. */
 function beginsWith(answer: string, prompt: string): boolean {
-  const words = (text: string) => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
-  const [said, asked] = [words(answer), words(prompt)];
-  return asked.length > 2 && asked.every((word, i) => word === said[i]);
+  const asked = normalise(prompt);
+  return asked.split(" ").length > 2 && `${normalise(answer)} `.startsWith(`${asked} `);
 }

@@ -1,6 +1,9 @@
 import { availableParallelism, cpus } from "node:os";
 import { setTimeout as passes } from "node:timers/promises";
 
+/** What other work keeps busy right now, as `busyInWords` says it. */
+export const busyCores = async (): Promise<string | null> => busyInWords(await coresElsewhere());
+
 /** How many cores other processes keep busy right now, over so many milliseconds. */
 export async function coresElsewhere(milliseconds = 500): Promise<number> {
   const before = useNow();
@@ -29,6 +32,6 @@ export const coresBetween = (before: Use, after: Use): number =>
 export const busyInWords = (busy: number, cores = availableParallelism()): string | null =>
   busy < cores / 2 ? null : `${Math.min(busy, cores).toFixed(1)} of ${cores} cores busy`;
 
-/** When an estimate of time holds that was measured just now. @param busy what `busyInWords` said before */
+/** When an estimate of time holds that was measured just now. @param busy what `busyCores` said before */
 export const holdsWhile = (busy: string | null): string =>
   busy === null ? "if nothing else runs" : `while other work keeps ${busy}, and less when that ends`;

@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { type Device, isGpu, openDevice } from "../backend/device.js";
 import { readLast } from "../backend/read.js";
-import { busyInWords, coresElsewhere } from "./busy.js";
+import { busyCores } from "./busy.js";
 import { freeBytes } from "./files.js";
 import { damagedMembers, packageReady } from "./packages.js";
 import { cacheDir, erpoCommand } from "./paths.js";
@@ -81,7 +81,7 @@ export async function diagnose(): Promise<Diagnosis> {
   for (const file of native) problems.push({ what: `${file} is damaged`, mend: setup, serious: true });
   let device: Device | null = null;
   let gflops: number | null = null;
-  const busy = busyInWords(await coresElsewhere());
+  const busy = await busyCores();
   try {
     if (native.length > 0) throw new Error("the native library is not loaded, since it is damaged");
     device = await openDevice({ precision: "bf16" }); // as runs do
