@@ -83,7 +83,15 @@ export { type Judge, type JudgedAnswer, phraseJudge, ruleJudge } from "./evaluat
 export { type LabelReport, type LabelShares, labelReport, type SuiteBalance } from "./evaluation/labels.js";
 export { type Look, type LookedTurn, type LookOptions, look } from "./evaluation/look.js";
 export { matchedBalance } from "./evaluation/matched.js";
-export { drawPairs, holm, type PairDraws, type PairedDifference, pairedDifference } from "./evaluation/paired.js";
+export {
+  clusteredDifference,
+  drawPairs,
+  holm,
+  type PairDraws,
+  type PairedDifference,
+  pairedDifference,
+  type RowDifference,
+} from "./evaluation/paired.js";
 export { type GivenCompletion, policyLogps, policyTokenLogps } from "./evaluation/policy-logps.js";
 export {
   decisionLogOdds,
@@ -234,6 +242,7 @@ export {
   carryOver,
   carryOverInWords,
   claimsHold,
+  judgedDifference,
   rightDifference,
 } from "./methods/claims.js";
 export * as derta from "./methods/derta.js";

@@ -65,6 +65,57 @@ export function pairedDifference(strata: readonly (readonly number[])[], draws: 
   };
 }
 
+/** The difference of two systems on a row that both have. */
+export interface RowDifference {
+  difference: number;
+  /** Rows of one cluster, such as the prompts of a frame, are no independent trials. */
+  cluster: string;
+  /** Kinds of rows weigh the same in the mean, such as unsafe and safe prompts. */
+  kind?: string;
+}
+
+/**
+ * `pairedDifference` of rows that come in clusters: the bootstrap draws whole clusters (Cameron, Gelbach and Miller 2008), and the test swaps the two systems in whole clusters.
+ * Drawings that lack a kind do not count. Where each row is a cluster of its own, it is the paired bootstrap and test of rows.
+ * @throws RangeError when there are no rows
+ */
+export function clusteredDifference(rows: readonly RowDifference[], rng: Rng, resamples = 4000): PairedDifference {
+  if (rows.length === 0) throw new RangeError("clusteredDifference: there are no pairs");
+  const kinds = [...new Set(rows.map(({ kind }) => kind))];
+  const byCluster = new Map<string, { sums: Float64Array; counts: Float64Array }>();
+  for (const { difference, cluster, kind } of rows) {
+    const own = byCluster.get(cluster) ?? { sums: new Float64Array(kinds.length), counts: new Float64Array(kinds.length) };
+    own.sums[kinds.indexOf(kind)]! += difference;
+    own.counts[kinds.indexOf(kind)]! += 1;
+    byCluster.set(cluster, own);
+  }
+  const clusters = [...byCluster.values()];
+  /** Mean over kinds of clusters that `choose` names, each with a sign. */
+  const meanOf = (choose: (i: number) => readonly [cluster: number, sign: number]): number => {
+    const [sums, counts] = [new Float64Array(kinds.length), new Float64Array(kinds.length)];
+    clusters.forEach((_, i) => {
+      const [at, sign] = choose(i);
+      for (let k = 0; k < kinds.length; k++) {
+        sums[k]! += sign * clusters[at]!.sums[k]!;
+        counts[k]! += clusters[at]!.counts[k]!;
+      }
+    });
+    return sums.reduce((total, own, k) => total + own / counts[k]!, 0) / kinds.length;
+  };
+  const value = meanOf((i) => [i, 1]);
+  const drawn = Float64Array.from({ length: resamples }, () => meanOf(() => [Math.floor(rng.uniform() * clusters.length), 1]));
+  const swapped = Float64Array.from({ length: resamples }, () => meanOf((i) => [i, rng.uniform() < 0.5 ? -1 : 1]));
+  const finite = drawn.filter(Number.isFinite).sort();
+  const far = Math.abs(value) * (1 - 1e-9);
+  return {
+    value,
+    low: quantile(finite, 0.025),
+    high: quantile(finite, 0.975),
+    n: rows.length,
+    p: (swapped.filter((mean) => Math.abs(mean) >= far).length + 1) / (resamples + 1),
+  };
+}
+
 /** Linear between the order statistics, as NumPy's default. */
 function quantile(sorted: Float64Array, q: number): number {
   const at = q * (sorted.length - 1);

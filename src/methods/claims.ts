@@ -2,8 +2,10 @@ import type { Rng } from "../backend/random.js";
 import { sum } from "../evaluation/averages.js";
 import { balancedAccuracy, type Estimate, share } from "../evaluation/intervals.js";
 import { change } from "../evaluation/numerals.js";
-import { drawPairs, type PairedDifference, pairedDifference } from "../evaluation/paired.js";
+import { clusteredDifference, type PairedDifference } from "../evaluation/paired.js";
+import type { JudgedRow } from "../evaluation/report.js";
 import { answeredRight } from "../evaluation/right-answers.js";
+import type { Judgement } from "../exante/judge.js";
 import type { TrialResult } from "../runs/evaluate.js";
 import { trainsEnough } from "../runs/profile.js";
 import type { Run } from "../runs/run.js";
@@ -46,7 +48,28 @@ export function refusalBalance(outcomes: readonly Pick<TrialResult, "rows">[]): 
 }
 
 /**
- * Right answers of one policy less those of another, on the prompts that both have, by prompts' ids; unsafe and safe prompts weigh the same.
+ * The share of answers that are judged so after a change less the share before it, on the same prompts of the same trials; a prompt's frame is a cluster (`clusteredDifference`).
+ * @throws RangeError when no prompt is in both
+ */
+export function judgedDifference(
+  { before, after }: BeforeAndAfter,
+  judgement: Judgement | readonly Judgement[],
+  rng: Rng,
+): PairedDifference {
+  const counts = (row: JudgedRow) => Number([judgement].flat().includes(row.judgement));
+  const was = new Map(before.flatMap(({ trial, rows }) => rows.map((row) => [`${trial} ${row.id}`, row] as const)));
+  const differences = after.flatMap(({ trial, rows }) =>
+    rows.flatMap((row) => {
+      const earlier = was.get(`${trial} ${row.id}`);
+      return earlier ? [{ difference: counts(row) - counts(earlier), cluster: row.frame ?? row.id }] : [];
+    }),
+  );
+  return clusteredDifference(differences, rng);
+}
+
+/**
+ * Right answers of one policy less those of another, on the prompts that both have, by prompts' ids; unsafe and safe prompts weigh the same, and a prompt's frame is a cluster
+ * (`clusteredDifference`).
  * @throws RangeError when a label has no prompt that both have
  */
 export const rightDifference = (a: readonly TrialResult[], b: readonly TrialResult[], rng: Rng): PairedDifference =>
@@ -57,17 +80,14 @@ function weighedRight(policies: readonly (readonly TrialResult[])[], weights: re
   const byId = policies.map(
     (results) => new Map(results.flatMap(({ suite, trial, rows }) => rows.map((row) => [`${suite ?? trial} ${row.id}`, row] as const))),
   );
-  const differences = (["unsafe", "safe"] as const).map((label) =>
-    [...byId[0]!].flatMap(([id, { label: its }]) => {
-      const rows = byId.map((own) => own.get(id));
-      if (its !== label || rows.includes(undefined)) return [];
-      return [sum(rows.map((row, i) => weights[i]! * Number(answeredRight(row!))))];
-    }),
-  );
-  return pairedDifference(
-    differences,
-    differences.map((list, i) => drawPairs(list.length, rng.fork(String(i)))),
-  );
+  const differences = [...byId[0]!].flatMap(([id, { label, frame = id }]) => {
+    const rows = byId.map((own) => own.get(id));
+    if (rows.includes(undefined)) return [];
+    return [{ difference: sum(rows.map((row, i) => weights[i]! * Number(answeredRight(row!)))), cluster: frame, kind: label }];
+  });
+  const lacking = (["unsafe", "safe"] as const).find((label) => !differences.some(({ kind }) => kind === label));
+  if (lacking) throw new RangeError(`right answers: no ${lacking} prompt is in all of the results`);
+  return clusteredDifference(differences, rng);
 }
 
 /**

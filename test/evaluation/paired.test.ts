@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
-import { drawPairs, holm, pairedDifference } from "../../src/evaluation/paired.js";
+import { clusteredDifference, drawPairs, holm, pairedDifference } from "../../src/evaluation/paired.js";
 import peers from "../fixtures/paired-scipy.json" with { type: "json" }; // made by test/fixtures/paired_scipy.py
 
 const difference = (strata: number[][], seed = 1, resamples = 10_000) => {
@@ -68,4 +68,52 @@ test("Holm never lowers a p-value and keeps their order", () => {
       }
     }),
   );
+});
+
+test("two clusters by hand, one of them with three rows", () => {
+  // drawn with replacement: A A has the mean 1, A B (twice) 3/4, B B 0; swapped as wholes: 3/4, -3/4 (both), 3/4 and -3/4 with A or B alone turned
+  const rows = [1, 1, 1, 0].map((difference, i) => ({ difference, cluster: i < 3 ? "A" : "B" }));
+  expect(clusteredDifference(rows, createRng(1))).toEqual({ value: 0.75, low: 0, high: 1, n: 4, p: 1 });
+  expect(() => clusteredDifference([], createRng(1))).toThrow("there are no pairs");
+});
+
+test("kinds weigh the same, and the test agrees with all ways to swap whole clusters", () => {
+  const clusters = [
+    [[1, 1], [0]],
+    [[1], [1, 0]],
+    [[0], [1, 1, 1]],
+    [[1, 0, 1], [-1]],
+    [[], [1]],
+    [[1], []],
+  ] as const;
+  const rows = clusters.flatMap((kinds, c) =>
+    kinds.flatMap((own, k) => own.map((difference) => ({ difference, cluster: `c${c}`, kind: `k${k}` }))),
+  );
+  const mean = (signs: readonly number[]) => {
+    const of = (k: 0 | 1) => clusters.flatMap((kinds, c) => kinds[k].map((x) => signs[c]! * x));
+    return [of(0), of(1)].reduce((total, own) => total + own.reduce((a, b) => a + b, 0) / own.length, 0) / 2;
+  };
+  const value = mean(clusters.map(() => 1));
+  const all = Array.from({ length: 2 ** clusters.length }, (_, bits) => mean(clusters.map((_, c) => ((bits >> c) & 1 ? -1 : 1))));
+  const exact = all.filter((x) => Math.abs(x) >= value - 1e-9).length / all.length;
+  const got = clusteredDifference(rows, createRng(2));
+  expect(got.value).toBeCloseTo(value, 12);
+  expect(got.n).toBe(rows.length);
+  expect(Math.abs(got.p - exact)).toBeLessThan(4 * Math.sqrt((exact * (1 - exact)) / 4000) + 0.001);
+});
+
+test("where each row is a cluster of its own, it is the bootstrap and test of rows; rows that repeat one another widen the interval as fewer rows do", () => {
+  const rng = createRng(5);
+  const list = Array.from({ length: 60 }, () => Math.round(3 * rng.uniform()) - 1);
+  const own = clusteredDifference(
+    list.map((difference, i) => ({ difference, cluster: String(i) })),
+    createRng(6),
+    10_000,
+  );
+  const plain = difference([list], 7);
+  expect(own.value).toBeCloseTo(plain.value, 12);
+  for (const end of ["low", "high", "p"] as const) expect(Math.abs(own[end] - plain[end])).toBeLessThan(0.03);
+  const four = list.flatMap((difference, i) => new Array(4).fill(null).map(() => ({ difference, cluster: String(i) })));
+  const repeated = clusteredDifference(four, createRng(6), 10_000);
+  expect([repeated.low, repeated.high].map((x) => x.toFixed(6))).toEqual([own.low, own.high].map((x) => x.toFixed(6)));
 });

@@ -1,7 +1,15 @@
 import fc from "fast-check";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { createRng } from "../../src/backend/random.js";
-import { betterInWords, carryOver, carryOverInWords, changeInPoints, claimsHold, rightDifference } from "../../src/methods/claims.js";
+import {
+  betterInWords,
+  carryOver,
+  carryOverInWords,
+  changeInPoints,
+  claimsHold,
+  judgedDifference,
+  rightDifference,
+} from "../../src/methods/claims.js";
 import type { TrialResult } from "../../src/runs/evaluate.js";
 import { profile } from "../../src/runs/profile.js";
 
@@ -48,6 +56,23 @@ test("right answers are compared on the prompts that both have; labels weigh the
   const { value, n } = rightDifference(a, b, createRng(1));
   expect([value, n]).toEqual([0.75, 3]); // unsafe: 1 of 1; safe: 1 of 2
   expect(rightDifference(a, a, createRng(1))).toMatchObject({ value: 0, low: 0, high: 0, n: 4 });
+});
+
+test("a judgement's share after a change less before, by prompts of the same trial; prompts of a frame go together", () => {
+  const framed = (judgements: string[], frame: (i: number) => string) =>
+    result(judgements.map((judgement, i) => ({ ...row(`p${i}`, "unsafe", judgement), frame: frame(i) })));
+  const [refused, complied] = [new Array(12).fill("refusal"), new Array(12).fill("compliance")];
+  const half = refused.map((judgement, i) => (i < 6 ? judgement : "compliance"));
+  const apart = { before: [framed(complied, String)], after: [framed(half, String)] };
+  const together = { before: [framed(complied, (i) => String(i % 6 < 3))], after: [framed(half, (i) => String(i < 6))] };
+  expect(judgedDifference(apart, "refusal", createRng(1))).toMatchObject({ value: 0.5, n: 12 });
+  expect(judgedDifference(apart, "compliance", createRng(1)).value).toBe(-0.5);
+  expect(judgedDifference(apart, ["refusal", "compliance"], createRng(1))).toMatchObject({ value: 0, low: 0, high: 0 });
+  const [rows, frames] = [apart, together].map((results) => judgedDifference(results, "refusal", createRng(1)));
+  expect(rows!.low).toBeGreaterThan(0.15); // 12 prompts that differ in half of them
+  expect(frames).toMatchObject({ value: 0.5, low: 0, high: 1 }); // two frames: nothing is known
+  const other = { before: [result([row("p0", "unsafe", "refusal")], "other")], after: [framed(half, String)] };
+  expect(() => judgedDifference(other, "refusal", createRng(1))).toThrow("there are no pairs");
 });
 
 test("an effect on two models: what is right after it less before, and the second effect less the first, by the prompts that all have", () => {
