@@ -1,6 +1,6 @@
 import type { Label, PromptRow } from "../data/types.js";
 import { type Judgement, judgements } from "../exante/judge.js";
-import { answerOf, parseTrace } from "../exante/trace.js";
+import { answerOf, hasThoughtTag, type ParsedTrace, parseTrace } from "../exante/trace.js";
 import { type Estimate, meanInterval, type Proportion, share } from "./intervals.js";
 import { type Judge, phraseJudge } from "./judges.js";
 import type { Response } from "./respond.js";
@@ -30,14 +30,26 @@ export interface JudgedRow {
   seconds: number;
 }
 
-/** What a response says to its reader: of a trace what stands after `<answer>`; else everything, the prefill too. */
-export const answerIn = ({ prefill, completion }: Response): string => answerOf(prefill + completion);
+/**
+ * What a response says to its reader: of a trace what stands after `<answer>`; else everything, the prefill too. Where the prefill has begun a thought and the policy goes on without a tag, as one that does not
+ * think can only do, it is what the policy has written.
+ */
+export function answerIn({ prefill, completion }: Response): string {
+  const text = prefill + completion;
+  return answerOf(hasThoughtTag(prefill) && !hasThoughtTag(completion) && !text.includes("<answer>") ? completion : text);
+}
+
+/** The trace of a response: from its start, or wherever it begins behind a prefill, which may have begun it or come before it. */
+function traceIn({ prefill, completion }: Response): ParsedTrace | null {
+  const text = prefill + completion;
+  return parseTrace(text) ?? (prefill === "" ? null : parseTrace(text.slice(Math.max(0, text.indexOf("<assess>")))));
+}
 
 /** What the rules say of a response to a row of a suite, beside its judgement. */
 function judgedRow(row: PromptRow, judgement: Judgement, response: Response): JudgedRow {
-  const { prefill, completion, tokens, thoughtTokens, seconds } = response;
+  const { tokens, thoughtTokens, seconds } = response;
   const { id, family, category, label, frame } = row;
-  const trace = parseTrace(prefill + completion) ?? parseTrace(completion); // a prefill may begin the thought, or an answer before it
+  const trace = traceIn(response);
   return {
     id,
     family,

@@ -164,6 +164,9 @@ export function parseTrace(completion: string): ParsedTrace | null {
   };
 }
 
+/** Whether a text has a tag of a thought, opening or closing, whole or cut behind its name. */
+export const hasThoughtTag = (text: string): boolean => /<\/?(assess|verify|calibrate)\b/.test(text);
+
 const closing = "</answer>";
 
 /** What a reader would see: the text after `<answer>`, or the whole completion where there is no such tag. Judges read only this. */
