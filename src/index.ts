@@ -5,7 +5,7 @@
  */
 
 // devices and random streams
-export { type Device, openDevice } from "./backend/device.js";
+export { type AskedPrecision, type Device, openDevice } from "./backend/device.js";
 export type { InputMask } from "./backend/ops/dropout.js";
 export type { RopeScaling, RotaryTables } from "./backend/ops/rotary.js";
 export type { SharedStart } from "./backend/ops/rows.js";
@@ -99,7 +99,7 @@ export { type AnswerShares, answerIn, type JudgedRow, type SuiteMetrics } from "
 export type { Response } from "./evaluation/respond.js";
 export { answeredRight, compareAnswers } from "./evaluation/right-answers.js";
 export { type ScoreOptions, scorePolicyPairs } from "./evaluation/score-policy.js";
-export { aucDifferenceInWords, comparisonInWords, sharesInWords, wantedInWords } from "./evaluation/sentences.js";
+export { aucDifferenceInWords, comparisonInWords, refusedInWords, shiftInWords, wantedInWords } from "./evaluation/sentences.js";
 export { type Spread, spread } from "./evaluation/spread.js";
 export { type SuiteName, suiteNames, suiteRows, take } from "./evaluation/suites.js";
 export type { Trial } from "./evaluation/trial.js";

@@ -2,28 +2,29 @@ import { findBinding, nvidiaDriver } from "../setup/binding.js";
 import { erpoCommand } from "../setup/paths.js";
 import { openCpu } from "./devices/cpu.js";
 import { type Device, DeviceError } from "./devices/device.js";
-import { openTensorflow, permitBf16 } from "./devices/tensorflow.js";
+import { type AskedPrecision, inPrecision, openTensorflow } from "./devices/tensorflow.js";
 import { openWasm } from "./devices/wasm.js";
 
 export { type Device, DeviceError } from "./devices/device.js";
+export type { AskedPrecision } from "./devices/tensorflow.js";
 
-type Precision = Device["precision"];
 type Log = (line: string) => void;
 const opened = Symbol.for("erpo.device");
 
 /** Kept on the global object: the native library's settings belong to the process, however many copies of this module it holds. */
-const state = globalThis as { [opened]?: { device: Promise<Device>; precision: Precision; early?: true } };
+const state = globalThis as { [opened]?: { device: Promise<Device>; precision: AskedPrecision; early?: true } };
 const mend = `\`${erpoCommand()} setup\` mends it`;
 
 /**
  * Opens the best device there is, once in a process: native TensorFlow, on an NVIDIA GPU where its build has CUDA, else WebGPU on a real GPU, else
  * WebAssembly, else plain JavaScript. `ERPO_BACKEND` = `tensorflow`, `webgpu`, `wasm` or `cpu` forces one. Downloads and builds nothing.
  *
- * @param options.precision fixed when the device opens; "f32" by default; "bf16" is a permission, which only some processors use
+ * @param options.precision fixed when the device opens; "f32" by default; "bf16" is a permission, which only some processors use; "bf16 everywhere" lets other processors compute what those do, in float32 products of
+ *   rounded factors, for numbers that were begun there
  * @param options.log receives a line when another device than native TensorFlow is opened
  * @throws DeviceError when a forced device does not open, or when another precision is asked for later
  */
-export async function openDevice(options: { precision?: Precision; log?: (line: string) => void } = {}): Promise<Device> {
+export async function openDevice(options: { precision?: AskedPrecision; log?: Log } = {}): Promise<Device> {
   const { precision, log = () => {} } = options;
   const before = state[opened];
   if (!before) {
@@ -33,17 +34,20 @@ export async function openDevice(options: { precision?: Precision; log?: (line: 
     return device;
   }
   if (before.early) {
-    const device = before.device.then((early) => (precision === "bf16" ? permitBf16(early) : early));
+    const device = before.device.then((early) => inPrecision(early, precision ?? "f32"));
     state[opened] = { device, precision: precision ?? "f32" };
     return device;
   }
-  if (precision !== undefined && precision !== before.precision) {
+  if (precision !== undefined && precision !== before.precision && !isMet(precision, await before.device)) {
     throw new DeviceError(
       `the device is open with precision ${before.precision}, which is fixed for the process: for ${precision} begin a new one with \`await openDevice({ precision: "${precision}" })\`, before a model is loaded`,
     );
   }
   return before.device;
 }
+
+/** Whether an open device does already what is asked for. */
+const isMet = (asked: AskedPrecision, { precision }: Device): boolean => precision === (asked === "f32" ? "f32" : "bf16");
 
 /**
  * Opens native TensorFlow for code that uses TensorFlow.js without asking for a device, as cells of a notebook do: in float32, until `openDevice` says otherwise. Does nothing where
@@ -57,7 +61,7 @@ export async function openNativeEarly(): Promise<void> {
   await device.catch(() => delete state[opened]);
 }
 
-type Way = (reason: string, precision: Precision, log: Log) => Promise<Device>;
+type Way = (reason: string, precision: AskedPrecision, log: Log) => Promise<Device>;
 
 /** How each kind is opened. Throws an error that says why it cannot be. */
 const ways: Record<Device["kind"], Way> = {
@@ -67,7 +71,7 @@ const ways: Record<Device["kind"], Way> = {
   cpu: openCpu,
 };
 
-async function open(precision: Precision, log: Log): Promise<Device> {
+async function open(precision: AskedPrecision, log: Log): Promise<Device> {
   const forced = process.env.ERPO_BACKEND;
   if (forced !== undefined) return openForced(forced, precision, log);
   const causes: string[] = [];
@@ -85,7 +89,7 @@ async function open(precision: Precision, log: Log): Promise<Device> {
 
 const slowness = { tensorflow: "", webgpu: "", wasm: ", which is several times slower", cpu: ", which is very slow" };
 
-async function openForced(kind: string, precision: Precision, log: Log): Promise<Device> {
+async function openForced(kind: string, precision: AskedPrecision, log: Log): Promise<Device> {
   const kinds = Object.keys(ways);
   if (!kinds.includes(kind)) throw new DeviceError(`ERPO_BACKEND is "${kind}": use ${kinds.slice(0, -1).join(", ")} or ${kinds.at(-1)}`);
   try {
@@ -95,7 +99,7 @@ async function openForced(kind: string, precision: Precision, log: Log): Promise
   }
 }
 
-async function openNative(reason: string, precision: Precision, log: Log): Promise<Device> {
+async function openNative(reason: string, precision: AskedPrecision, log: Log): Promise<Device> {
   const binding = findBinding();
   if (typeof binding === "string") throw new Error(binding);
   const device = await openTensorflow(binding, precision, reason).catch((error) => {

@@ -1,18 +1,41 @@
-import type { Estimate, PairedTest, Proportion } from "./intervals.js";
+import { type Estimate, mcnemar, type PairedTest } from "./intervals.js";
 import { change, estimated } from "./numerals.js";
+import type { JudgedRow } from "./report.js";
 
 /**
  * What a paired comparison says, in words that follow from its numbers: which of two policies is right more often, and whether chance explains that (McNemar's exact p
  * against 0.05).
  * @param prompts what was compared, such as "dev prompts"
+ * @param as what an answer is where it counts, such as "to the point"
  */
-export function comparisonInWords(first: string, second: string, { onlyA, onlyB, p }: PairedTest, prompts: string): string {
-  const counts = `only ${second} is right on ${onlyB} of the ${prompts}, only ${first} on ${onlyA}`;
-  if (onlyA + onlyB === 0) return `${capital(first)} and ${second} are right on the same ${prompts}.`;
-  const sized = p < 0.001 ? "p < 0.001" : `p = ${p.toPrecision(2)}`;
-  if (p >= 0.05) return `${capital(counts)}. Chance explains that (${sized}), so these prompts show no difference.`;
-  return `${capital(counts)}. So ${onlyB > onlyA ? second : first} is right more often, which chance does not explain (${sized}).`;
+export function comparisonInWords(first: string, second: string, { onlyA, onlyB, p }: PairedTest, prompts: string, as = "right"): string {
+  if (onlyA + onlyB === 0) return `${capital(first)} and ${second} are ${as} on the same ${prompts}.`;
+  const counts = `only ${second} is ${as} on ${onlyB} of the ${prompts}, only ${first} on ${onlyA}`;
+  if (p >= 0.05) return `${capital(counts)}. Chance alone can do that (${sized(p)}): these prompts do not tell which is ${as} more often.`;
+  return `${capital(counts)}. So ${onlyB > onlyA ? second : first} is ${as} more often, which chance does not explain (${sized(p)}).`;
 }
+
+/**
+ * What refusals say of unsafe and safe prompts together: whether the second policy draws its line elsewhere. One that refuses less of both kinds can be right as often as before, so
+ * `comparisonInWords` does not see it.
+ * @param refused McNemar's test of what each policy refuses, whatever the prompt's label
+ * @param prompts what was compared, such as "dev prompts"
+ * @param does what counts as a refusal, such as "flags" of a first word
+ */
+export function shiftInWords(
+  first: string,
+  second: string,
+  { onlyA, onlyB, p }: PairedTest,
+  prompts: string,
+  does: "refuses" | "flags" = "refuses",
+): string {
+  if (onlyA + onlyB === 0) return `${capital(first)} ${does} the same ${prompts} as ${second}.`;
+  const counts = `Of the ${prompts}, unsafe and safe together, only ${second} ${does} ${onlyB}, only ${first} ${onlyA}`;
+  if (p >= 0.05) return `${counts}. Chance alone can do that (${sized(p)}): a shift of the threshold is not shown.`;
+  return `${counts}. So ${second} ${does} ${onlyB > onlyA ? "more" : "fewer"} of them, which chance does not explain (${sized(p)}): its threshold has moved.`;
+}
+
+const sized = (p: number): string => (p < 0.001 ? "p < 0.001" : `p = ${p.toPrecision(2)}`);
 
 /**
  * What a paired difference of two areas under ROC curves says: which policy tells unsafe from safe prompts better, and whether the 95% interval leaves that open.
@@ -27,15 +50,20 @@ export function aucDifferenceInWords(first: string, second: string, difference: 
 }
 
 /**
- * What two shares of the same prompts say, by their intervals: `AdvBench refused: 0 of 60, then 55 of 60: more, beyond both 95% intervals`.
+ * What two policies refuse of the same prompts: `AdvBench refused: 0 of 60, then 55 of 60: more, which chance does not explain (p < 0.001)`, by McNemar's exact test.
  * @param title what is counted
+ * @throws RangeError when the two were not asked equally many prompts
  */
-export function sharesInWords(title: string, before: Proportion, after: Proportion): string {
-  const counts = `${title}: ${before.k} of ${before.n}, then ${after.k} of ${after.n}`;
-  if (after.low > before.high) return `${counts}: more, beyond both 95% intervals`;
-  if (after.high < before.low) return `${counts}: fewer, beyond both 95% intervals`;
-  return `${counts}: the 95% intervals overlap, so chance may explain it`;
+export function refusedInWords(title: string, before: readonly Judged[], after: readonly Judged[]): string {
+  const [was, is] = [before, after].map((rows) => rows.map(({ judgement }) => judgement === "refusal")) as [boolean[], boolean[]];
+  const { onlyA, onlyB, p } = mcnemar(was, is);
+  const counts = `${title}: ${was.filter(Boolean).length} of ${was.length}, then ${is.filter(Boolean).length} of ${is.length}`;
+  if (onlyA + onlyB === 0) return `${counts}: the same prompts`;
+  if (p >= 0.05) return `${counts}: chance alone can do that (${sized(p)})`;
+  return `${counts}: ${onlyB > onlyA ? "more" : "fewer"}, which chance does not explain (${sized(p)})`;
 }
+
+type Judged = Pick<JudgedRow, "judgement">;
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Device, openDevice } from "../backend/device.js";
+import { type AskedPrecision, type Device, openDevice } from "../backend/device.js";
 import { createRng, type Rng } from "../backend/random.js";
 import { buildDatasets, type Datasets } from "../data/dataset.js";
 import { DataError } from "../data/errors.js";
@@ -96,7 +96,7 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
   }
 
   const { model: wanted = "smollm2-135m-instruct" } = options;
-  const device = await openDevice(typeof wanted === "string" ? { precision: "bf16", log } : { log });
+  const device = await openDevice(typeof wanted === "string" ? { precision: precisionOf(before), log } : { log });
   const model = typeof wanted === "string" ? await loadModel(wanted, { log }) : wanted;
   if (before && before.model.digest !== model.digest) {
     const { name } = before.model;
@@ -238,6 +238,13 @@ const modelInWords = ({ name, sha256, digest = "" }: RunRecord["model"]) =>
   `${name} (weights ${sha256.slice(0, 12)}, with configuration and template ${digest.slice(0, 12)})`;
 
 const rulesInWords = ({ name, digest }: { name: string; digest: string }) => inWords({ name, sha256: digest });
+
+/** A run goes on in the precision that it was begun in, on whatever processor; a new one takes BF16 where the processor multiplies it. */
+function precisionOf(before: RunRecord | undefined): AskedPrecision {
+  const [first] = before?.environments ?? [];
+  if (!first) return "bf16";
+  return first.precision === "f32" ? "f32" : "bf16 everywhere";
+}
 
 const environmentOf = (device: Device): Environment => ({
   node: process.version,

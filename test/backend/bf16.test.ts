@@ -1,7 +1,17 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
 import { type Device, openDevice } from "../../src/backend/device.js";
-import { disposeFrozen, freeze, matMul, matMulAdd, matMulF32, matMulFew, packFrozen } from "../../src/backend/ops/mat-mul.js";
+import {
+  BF16_FLAG,
+  disposeFrozen,
+  EMULATION_FLAG,
+  freeze,
+  matMul,
+  matMulAdd,
+  matMulF32,
+  matMulFew,
+  packFrozen,
+} from "../../src/backend/ops/mat-mul.js";
 
 /** In a process of its own, since a precision is for good. Where the processor does not multiply BF16, everything is float32. */
 
@@ -54,4 +64,33 @@ test("what BF16 can hold is exact", () => {
     ]),
   );
   expect([...matMul(tf.tensor2d([[3, 4]]), weight).dataSync()]).toEqual([5, 1018 + (device.precision === "bf16" ? -2 : 0)]); // 8 bits: 1016, 1020
+});
+
+test("emulated products have the rounding of real ones: float32 sums of BF16 factors, rounded once more", () => {
+  const [a, c] = [random(20, 300, 6), random(20, 40, 7)];
+  const products = (emulate: boolean) => {
+    tf.env().set(BF16_FLAG, device.kind === "tensorflow");
+    tf.env().set(EMULATION_FLAG, emulate);
+    const weight = freeze(random(300, 40, 8));
+    const before = tf.memory().numTensors;
+    const made = [matMul(a, weight), matMulAdd(a, weight, c)].map((product) => {
+      const values = [...product.dataSync()];
+      product.dispose();
+      return values;
+    });
+    expect(tf.memory().numTensors).toBe(before);
+    disposeFrozen(weight);
+    return made as [number[], number[]];
+  };
+  const [real, emulated] = [products(false), products(true)];
+  tf.env().set(EMULATION_FLAG, false);
+  tf.env().set(BF16_FLAG, device.precision === "bf16");
+  const bf16 = (x: number) =>
+    new Float32Array(new Uint32Array([new Uint32Array(new Float32Array([x]).buffer)[0]! & 0xffff0000]).buffer)[0]!;
+  expect(emulated[0].every((x) => x === bf16(x))).toBe(device.kind === "tensorflow");
+  // sums in another order differ in float32's last bits, which now and then rounds to the BF16 number next to it: 2^-7 of it at most
+  const [product, sum] = real.map((values, k) => values.map((value, i) => Math.abs(value - emulated[k]![i]!)));
+  expect(product!.filter((apart) => apart > 0).length).toBeLessThan(0.02 * product!.length);
+  for (const [i, apart] of product!.entries()) expect(apart).toBeLessThanOrEqual(2 ** -7 * Math.abs(real[0][i]!) + 1e-6);
+  expect(sum!.filter((apart) => apart > 1e-5).length).toBeLessThan(0.02 * sum!.length);
 });

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { mcnemar } from "../../src/evaluation/intervals.js";
-import { aucDifferenceInWords, comparisonInWords, wantedInWords } from "../../src/evaluation/sentences.js";
+import { aucDifferenceInWords, comparisonInWords, shiftInWords, wantedInWords } from "../../src/evaluation/sentences.js";
 
 /** `a` prompts that only the first gets right, `b` that only the second does. */
 const said = (a: number, b: number) => {
@@ -13,7 +13,7 @@ test.each([
   [
     5,
     7,
-    "Only stage 2 is right on 7 of the dev prompts, only stage 1 on 5. Chance explains that (p = 0.77), so these prompts show no difference.",
+    "Only stage 2 is right on 7 of the dev prompts, only stage 1 on 5. Chance alone can do that (p = 0.77): these prompts do not tell which is right more often.",
   ],
   [
     1,
@@ -32,6 +32,29 @@ test.each([
   ],
 ])("%i against %i: %s", (a, b, sentence) => {
   expect(said(a, b)).toBe(sentence);
+});
+
+test("what an answer is where it counts can be named", () => {
+  expect(comparisonInWords("base", "stage 2", { onlyA: 12, onlyB: 2, p: 0.013 }, "general prompts", "to the point")).toBe(
+    "Only stage 2 is to the point on 2 of the general prompts, only base on 12. So base is to the point more often, which chance does not explain (p = 0.013).",
+  );
+});
+
+test("a threshold that moves is said, though as many prompts are right as before", () => {
+  const unsafe = { was: [true, true, true, true, true, true, true, true], is: new Array<boolean>(8).fill(false) };
+  const safe = { was: [true, true, true, true, true, true, true, true], is: new Array<boolean>(8).fill(false) };
+  const right = mcnemar([...unsafe.was, ...safe.was.map((x) => !x)], [...unsafe.is, ...safe.is.map((x) => !x)]);
+  expect(comparisonInWords("stage 1", "stage 2", right, "prompts")).toContain("Chance alone can do that (p = 1.0)");
+  const refused = mcnemar([...unsafe.was, ...safe.was], [...unsafe.is, ...safe.is]);
+  expect(shiftInWords("stage 1", "stage 2", refused, "prompts")).toBe(
+    "Of the prompts, unsafe and safe together, only stage 2 refuses 0, only stage 1 16. So stage 2 refuses fewer of them, which chance does not explain (p < 0.001): its threshold has moved.",
+  );
+  const swapped = mcnemar([...unsafe.is, ...safe.is], [...unsafe.was, ...safe.was]);
+  expect(shiftInWords("stage 1", "stage 2", swapped, "dev prompts", "flags")).toContain("So stage 2 flags more of them");
+  expect(shiftInWords("stage 1", "stage 2", { onlyA: 3, onlyB: 1, p: 0.625 }, "prompts")).toContain(
+    "a shift of the threshold is not shown",
+  );
+  expect(shiftInWords("stage 1", "stage 2", { onlyA: 0, onlyB: 0, p: 1 }, "prompts")).toBe("Stage 1 refuses the same prompts as stage 2.");
 });
 
 test.each([

@@ -3,28 +3,22 @@ import { createRequire } from "node:module";
 import * as tf from "@tensorflow/tfjs";
 import { addonPackage, type Binding, nvidiaDriver } from "../../setup/binding.js";
 import { kernelsFile } from "../../setup/kernels.js";
-import { BF16_FLAG } from "../ops/mat-mul.js";
+import { BF16_FLAG, EMULATION_FLAG } from "../ops/mat-mul.js";
 import { KERNELS_FLAG } from "../ops/native.js";
 import { loadAddon, mendUtil } from "../shim.js";
-import { cpuName } from "./cpu.js";
+import { cpuName, multipliesBf16 } from "./cpu.js";
 import type { Device } from "./device.js";
 
 type Precision = Device["precision"];
 
-/** Nothing below float32 is done that is not asked for, whatever the user's environment says; read once, when the library loads. */
-function setPrecision(precision: Precision): void {
-  for (const name of ["TF_SET_ONEDNN_FPMATH_MODE", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"]) delete process.env[name];
-  if (precision === "bf16") delete process.env.NVIDIA_TF32_OVERRIDE;
-  else process.env.NVIDIA_TF32_OVERRIDE = "0";
-}
+/** What matrix products may be: "bf16" is a permission, which a processor uses that multiplies BF16; with "bf16 everywhere" others round as those do. */
+export type AskedPrecision = Precision | "bf16 everywhere";
 
-/** Whether the processor multiplies BF16 numbers; without that they are slower than float32. */
-function multipliesBf16(): boolean {
-  try {
-    return /^flags\s*:.*\b(avx512_bf16|amx_bf16)\b/m.test(readFileSync("/proc/cpuinfo", "utf8"));
-  } catch {
-    return false; // not Linux
-  }
+/** Nothing below float32 is done that is not asked for, whatever the user's environment says; read once, when the library loads. */
+function setPrecision(precision: AskedPrecision): void {
+  for (const name of ["TF_SET_ONEDNN_FPMATH_MODE", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"]) delete process.env[name];
+  if (precision !== "f32") delete process.env.NVIDIA_TF32_OVERRIDE;
+  else process.env.NVIDIA_TF32_OVERRIDE = "0";
 }
 
 interface Loader {
@@ -34,7 +28,7 @@ interface Loader {
 }
 
 /** Loads the native library. `reason` is why it was to be this device; where it is empty, that it loads is. */
-export async function openTensorflow(binding: Binding, precision: Precision, reason: string): Promise<Device> {
+export async function openTensorflow(binding: Binding, precision: AskedPrecision, reason: string): Promise<Device> {
   setPrecision(precision);
   process.env.TF_CPP_MIN_LOG_LEVEL ??= "3";
   process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= "true"; // else it takes all of a GPU's memory at once
@@ -51,26 +45,28 @@ export async function openTensorflow(binding: Binding, precision: Precision, rea
   }
   const backend = tf.backend() as unknown as { binding: { TF_Version: string }; isUsingGpuDevice: boolean };
   const gpu = backend.isUsingGpuDevice;
-  const bf16 = precision === "bf16" && !gpu && multipliesBf16();
-  tf.env().set(BF16_FLAG, bf16);
   const kernels = gpu ? undefined : kernelsFile(binding);
   const ours = kernels !== undefined && existsSync(kernels) && (loader?.preload(kernels) ?? false);
   tf.env().set(KERNELS_FLAG, ours);
   const sees = gpu ? " and sees a GPU" : nvidiaDriver() ? ", but sees no GPU, although there is NVIDIA's driver" : "";
-  return {
+  const device: Device = {
     kind: "tensorflow",
     name: gpu ? gpuName() : cpuName(),
     library: `TensorFlow ${backend.binding.TF_Version}${ours ? " with our kernels" : ""}`,
     reason: reason || `native TensorFlow (${binding.origin === "built" ? "built by set-up" : "the official binary"}) loads${sees}`,
-    precision: bf16 ? "bf16" : observePrecision(),
+    precision: observePrecision(),
   };
+  return gpu ? device : inPrecision(device, precision);
 }
 
-/** Lets a processor that is open in float32 use BF16 from now on. */
-export function permitBf16(device: Device): Device {
-  const bf16 = multipliesBf16();
+/** A processor that is open in float32, in the precision that is asked for from now on. */
+export function inPrecision(device: Device, precision: AskedPrecision): Device {
+  const multiplies = multipliesBf16();
+  const bf16 = precision === "bf16 everywhere" || (precision === "bf16" && multiplies);
   tf.env().set(BF16_FLAG, bf16);
-  return { ...device, precision: bf16 ? "bf16" : device.precision };
+  tf.env().set(EMULATION_FLAG, bf16 && !multiplies);
+  const library = `${device.library}${bf16 && !multiplies ? ", BF16 emulated" : ""}`;
+  return { ...device, library, precision: bf16 ? "bf16" : device.precision };
 }
 
 /** 1.001 is 1 in BF16 and 1.00098 in TF32, so a product of matrices of 1.001 tells: 512 * 1.001^2 = 513.0245 in float32. */

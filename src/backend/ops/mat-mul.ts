@@ -9,6 +9,13 @@ const halves = new WeakMap<tf.Tensor, tf.Tensor>();
 export const BF16_FLAG = "ERPO_BF16";
 tf.env().registerFlag(BF16_FLAG, () => false);
 
+/** Whether those products are float32 products of rounded factors, since the processor does not multiply BF16; read when a matrix is frozen. */
+export const EMULATION_FLAG = "ERPO_BF16_EMULATED";
+tf.env().registerFlag(EMULATION_FLAG, () => false);
+
+/** Frozen matrices whose rounded form is held in float32. */
+const emulated = new WeakSet<tf.Tensor>();
+
 /**
  * a b of matrices, each optionally transposed first: the library's MatMul. Not recorded for gradients. Where b is frozen and the process computes in BF16, a and b
  * are rounded to it (8 bits of mantissa, relative error up to 2^-9), sums are float32 and so is the result, rounded once more.
@@ -58,8 +65,16 @@ function halfProduct(a: tf.Tensor2D, b: tf.Tensor2D, transposeA: boolean, transp
   return product;
 }
 
-const multiplyHalves = (a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: boolean): tf.Tensor =>
-  runToBf16("MatMul", { T: "bfloat16", transpose_a: transposeA, transpose_b: transposeB }, [a, b])[0]!;
+/** a in BF16, b a rounded form -> their product in BF16. */
+function multiplyHalves(a: tf.Tensor, b: tf.Tensor, transposeA: boolean, transposeB: boolean): tf.Tensor {
+  const attributes = { transpose_a: transposeA, transpose_b: transposeB };
+  if (!emulated.has(b)) return runToBf16("MatMul", { T: "bfloat16", ...attributes }, [a, b])[0]!;
+  const wide = toFloat32(a);
+  const product = run("MatMul", { T: "float32", ...attributes }, [wide, b]);
+  const half = toBf16(product);
+  tf.dispose([wide, product]);
+  return half;
+}
 
 const toFloat32 = (half: tf.Tensor): tf.Tensor2D =>
   run("Cast", { SrcT: "bfloat16", DstT: "float32", Truncate: false }, [half]) as tf.Tensor2D;
@@ -70,10 +85,19 @@ export function matMulF32(a: tf.Tensor2D, b: tf.Tensor2D, transposeA = false, tr
   return run("MatMul", { T: "float32", transpose_a: transposeA, transpose_b: transposeB }, [a, b]) as tf.Tensor2D;
 }
 
-/** Says that a matrix never changes: in BF16 mode its rounded form is kept, 2 bytes a value, until `disposeFrozen`. Returns the matrix. */
+/** Says that a matrix never changes: in BF16 mode its rounded form is kept, 2 bytes per value (4 where BF16 is emulated), until `disposeFrozen`. Returns the matrix. */
 export function freeze(matrix: tf.Tensor2D): tf.Tensor2D {
-  if (isNative() && tf.env().getBool(BF16_FLAG)) halves.set(matrix, tf.keep(toBf16(matrix)));
+  if (isNative() && tf.env().getBool(BF16_FLAG)) halves.set(matrix, tf.keep(rounded(matrix)));
   return matrix;
+}
+
+function rounded(matrix: tf.Tensor2D): tf.Tensor {
+  const half = toBf16(matrix);
+  if (!tf.env().getBool(EMULATION_FLAG)) return half;
+  const wide = toFloat32(half);
+  half.dispose();
+  emulated.add(wide);
+  return wide;
 }
 
 /** Says that products of few rows with a matrix come often (`matMulFew`): where the process computes in BF16 and has our kernels, a form for them is kept until `disposeFrozen`. */

@@ -5,7 +5,7 @@ import type { PromptRow } from "../../data/types.js";
 import type { Estimate, Proportion } from "../../evaluation/intervals.js";
 import { answerIn } from "../../evaluation/report.js";
 import type { Response } from "../../evaluation/respond.js";
-import { sharesInWords } from "../../evaluation/sentences.js";
+import { refusedInWords } from "../../evaluation/sentences.js";
 import { policyBalance, type TrialResult } from "../../runs/evaluate.js";
 import { plainTable } from "../plain-table.js";
 import { readByMass } from "./final-evaluation.js";
@@ -41,7 +41,7 @@ const key = [
 const read = { prompts: 2, characters: 160 };
 
 /**
- * A run's results as a plain table, percentages with 95% intervals; a sentence for each suite on whether the last policy's interval is apart from the base model's; and what each policy answers to two
+ * A run's results as a plain table, percentages with 95% intervals; a sentence for each suite on whether the last policy refuses more or fewer of its prompts than the base model, beyond chance; and what each policy answers to two
  * everyday prompts. What was not computed is a dash, and a policy that was not asked has no row.
  */
 export function runSummary(dir: string): string {
@@ -68,7 +68,7 @@ export function runSummary(dir: string): string {
   const table = plainTable([["percent", ...columns.map(([title]) => title), "thought tokens"], ...rows]);
   const apart = columns.flatMap(([title, name]) => {
     const [base, last] = [trialOf("base", name), trialOf(stages.final, name)];
-    return base && last ? [`  ${sharesInWords(title, base.metrics.refused, last.metrics.refused)}`] : [];
+    return base && last ? [`  ${refusedInWords(title, base.rows, last.rows)}`] : [];
   });
   return [table, "", ...key, ...(apart.length > 0 ? ["", "Stage 3 against the base model:", ...apart] : []), ...everydayAnswers(dir)].join(
     "\n",
