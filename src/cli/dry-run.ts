@@ -6,9 +6,12 @@ import type { DecoderConfig } from "../model/config.js";
 import { adapterParameters, footprint, multipliedParameters, parameters, processBytes, tensorBytes } from "../model/footprint.js";
 import { checkModel } from "../model/load.js";
 import type { Profile } from "../runs/profile.js";
+import { findBinding, variants } from "../setup/binding.js";
 import { busyCores, holdsWhile } from "../setup/busy.js";
 import { deviceMemory, measure } from "../setup/doctor.js";
 import { inBytes } from "../setup/files.js";
+import { erpoCommand } from "../setup/paths.js";
+import { withoutNative } from "../setup/ready.js";
 import { paysBeside } from "./beside.js";
 import { alignedLines } from "./output.js";
 
@@ -23,6 +26,8 @@ interface Machine {
   second: boolean;
   /** How many cores other work kept busy before, in words (`busyCores`). */
   busy: string | null;
+  /** Why it computes without native TensorFlow, which set-up would bring; null where it has it, or does without. */
+  unready: string | null;
 }
 
 /** A dry run of a profile: opens the device, measures it for a second and reads the model's shape. */
@@ -31,7 +36,13 @@ export async function inspect(profile: Profile, model: string): Promise<string> 
   const device = await openDevice({ precision: "bf16" }); // as runs do
   const busy = await busyCores();
   const [{ gflops }, second] = [await measure(), await paysBeside(profile, model)];
-  return describe(profile, model, config, { device, memory: deviceMemory(device), gflops, second, busy });
+  return describe(profile, model, config, { device, memory: deviceMemory(device), gflops, second, busy, unready: unready() });
+}
+
+/** Why native TensorFlow is not there where set-up would bring it. */
+function unready(): string | null {
+  const binding = withoutNative() || variants().length === 0 ? "" : findBinding();
+  return typeof binding === "string" && binding !== "" ? binding : null;
 }
 
 /** What a profile computes with a model: shapes, tokens, time, memory and disk, and whether the device holds it. */
@@ -39,7 +50,7 @@ export function describe(
   profile: Profile,
   model: string,
   config: DecoderConfig,
-  { device, memory, gflops, second, busy }: Machine,
+  { device, memory, gflops, second, busy, unready }: Machine,
 ): string {
   const options = footprintOptions(profile, config, device.precision === "bf16" && !isGpu(device));
   const { adaptedLayers } = options;
@@ -86,6 +97,9 @@ export function describe(
     `time      about ${inWords(seconds)} at ${gflops.toPrecision(3)} GFLOP/s, ${holdsWhile(busy)}`,
     `memory    ${largest.name} takes most: about ${inBytes(need)} with the process and its libraries; ${fits}`,
     `disk      a checkpoint takes ${inBytes(checkpoint)}; two of each of ${trained.length} stages, and the adapters: ${inBytes(trained.length * (2 * checkpoint + adapter) + adapter)}`,
+    ...(unready === null
+      ? []
+      : [`set-up    ${unready}: these are numbers of another device; run \`${erpoCommand()} setup\` first, and this again`]),
     "",
   ].join("\n");
 }

@@ -41,6 +41,7 @@ A sweep gives each combination a run of its own, DIR/runs/NAME=VALUE, a branch o
 is computed once and shared, whichever member comes first. --sweep seed=1,2,3 repeats a notebook with other randomness. Stopped or killed, the
 same command goes on.`,
     )
+    .hook("preAction", checkTogether)
     .action(execute);
   takesPairs(command);
 }
@@ -56,17 +57,23 @@ function addAxis(text: string, axes: readonly Axis[]): Axis[] {
   return [...axes, axis];
 }
 
-async function execute(notebooks: string[], options: Options, command: Command): Promise<void> {
+/** Ends with what is wrong where options or notebooks do not go together. */
+function checkTogether(command: Command): void {
+  const options = command.opts<Options>();
   const { sweep, output } = options;
   if (sweep.length && output === undefined) command.error("error: --sweep writes many files: needs --output DIR", { exitCode: 2 });
   const unknown = options.groupBy?.find((name) => !sweep.some((axis) => axis.name === name));
   if (unknown !== undefined) command.error(`error: --group-by ${unknown}: is not swept`, { exitCode: 2 });
   const swept = sweep.find(({ name }) => name in options.param);
   if (swept) command.error(`error: ${swept.name} has a value by -p and others by --sweep: give one of them`, { exitCode: 2 });
-  const files = notebooks.map((path) => basename(path));
+  const files = command.args.map((path) => basename(path));
   const twice = files.find((name, i) => files.indexOf(name) < i);
   if (twice !== undefined && output !== undefined && !sweep.length)
     command.error(`error: two notebooks have the name ${twice}: --output cannot take both`, { exitCode: 2 });
+}
+
+async function execute(notebooks: string[], options: Options): Promise<void> {
+  const { sweep, output } = options;
   const { InterruptedError } = await import("../../reports/execute/execute.js");
   const { progressLine } = await import("../../reports/execute/progress.js");
   const stop = new AbortController();

@@ -14,7 +14,7 @@ export function register(program: Command): void {
     .description("train ERPO's three stages from the notebooks and render the reports")
     .option(
       "--dry-run",
-      "say what would be computed, about how long that takes and whether the device's memory holds it; load no weights, write nothing",
+      "say what would be computed, about how long that takes and whether the device's memory holds it; load no weights, write nothing but a model that is not on this machine yet",
     )
     .action(start);
 }

@@ -1,17 +1,17 @@
 import { existsSync, lstatSync, readdirSync, readlinkSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
-import { builtBinding, type Variant } from "./binding.js";
+import { type Binding, builtBinding, nvidiaDriver, type Variant } from "./binding.js";
 import type { Log } from "./files.js";
 import { portableKernels } from "./kernels.js";
 import { wheelLicences } from "./licences.js";
-import { cacheDir, packageRoot } from "./paths.js";
+import { cacheDir, erpoCommand, packageRoot } from "./paths.js";
 import { withoutNative } from "./ready.js";
 import { dataWheels, tensorflowWheels } from "./wheels.js";
 
 /** A file of a bundle, by its path in the unpacked folder: one of this machine, a text that is made for it, or a link. */
 export type Member = { path: string; executable?: boolean } & ({ from: string } | { text: string } | { link: string });
 
-const platform = `${process.platform}-${process.arch}` as Variant;
+const platform = `${process.platform}-${process.arch}`;
 
 const CHECKOUT = ["dist", "src", "kernel", "reports", "notebooks", "test"];
 const TEXTS = [
@@ -45,33 +45,55 @@ export const packageMembers = (): Member[] =>
     return below(join(cacheDir(), folder), `cache/${folder}`);
   });
 
-/** TensorFlow for the processor, with kernels for other processors too; nothing where this machine has no build of it, or another device is asked for. */
-export async function nativeMembers(log: Log): Promise<Member[]> {
-  const found = withoutNative() ? "" : builtBinding(platform);
-  if (typeof found === "string") return [];
+/**
+ * TensorFlow for the processor, with kernels for other processors too; nothing where this machine has no build of it, or another device is asked for: a line says so then.
+ * @param machine as `linux-x64`
+ */
+export async function nativeMembers(log: Log, machine: string = platform): Promise<Member[]> {
+  const found = withoutNative() ? `ERPO_BACKEND is ${process.env.ERPO_BACKEND}: unset it, and bundle again` : builtFor(machine);
+  if (typeof found === "string") {
+    log(`native TensorFlow is not in the bundle, and laptops compute with WebGPU or WebAssembly, which is slower: ${found}`);
+    return [];
+  }
   const folder = dirname(found.file);
   const libraries = ["libtensorflow_cc.so.2", "libtensorflow_framework.so.2"].map((name) => join(folder, name));
   const files = [join(folder, "..", "manifest.json"), ...libraries, found.file, found.loader!, ...(await portableKernels(found, log))];
   return files.map((from) => ({ path: `cache/${relative(cacheDir(), from).split(sep).join("/")}`, from }));
 }
 
+/** The build for a machine's processor; where there is none, why, and what to do. */
+function builtFor(machine: string): Binding | string {
+  if (!(machine in tensorflowWheels)) return `there is no pinned TensorFlow library for ${machine}`;
+  const found = builtBinding(machine as Variant);
+  if (typeof found !== "string") return found;
+  const onGpu = "set-up takes CUDA's where it finds NVIDIA's driver: bundle on a machine without it";
+  return `${found}; ${nvidiaDriver() ? onGpu : `${erpoCommand()} doctor says what is missing`}`;
+}
+
 /** The licence texts of what comes from Python wheels. */
 export async function licenceMembers(log: Log): Promise<Member[]> {
   const members: Member[] = [];
-  for (const wheel of platform in tensorflowWheels && !withoutNative() ? [...dataWheels, tensorflowWheels[platform]] : dataWheels)
+  const native = platform in tensorflowWheels && !withoutNative() ? [tensorflowWheels[platform as Variant]] : [];
+  for (const wheel of [...dataWheels, ...native])
     members.push(...below(await wheelLicences(wheel, log), `licences/${wheel.package}-${wheel.version}`));
   return members;
 }
 
-/** Node itself with its licence; none where it stands on shared libraries of this machine, or without its licence. */
-export function nodeMembers(): Member[] {
-  const shared = Object.entries(process.config.variables).some(([name, value]) => /^node_shared/.test(name) && value === true);
+/** Node itself with its licence; none where it stands on shared libraries of this machine, or without its licence: a line says so then. */
+export function nodeMembers(log: Log, { execPath, config }: Pick<NodeJS.Process, "execPath" | "config"> = process): Member[] {
+  const shared = Object.entries(config.variables).some(([name, value]) => /^node_shared/.test(name) && value === true);
   const windows = process.platform === "win32";
-  const folder = windows ? dirname(process.execPath) : join(dirname(process.execPath), "..");
+  const folder = windows ? dirname(execPath) : join(dirname(execPath), "..");
   const licence = ["LICENSE", "share/doc/nodejs/LICENSE", "share/doc/node/LICENSE"].map((path) => join(folder, path)).find(existsSync);
-  if (shared || licence === undefined) return [];
+  if (shared || licence === undefined) {
+    const why = shared ? "it uses shared libraries of this machine" : `its LICENSE is not in ${folder}`;
+    log(
+      `Node is not in the bundle, and each laptop needs Node 20.19 or newer: ${execPath} was left out, since ${why}; to bring it, bundle with a Node from https://nodejs.org`,
+    );
+    return [];
+  }
   return [
-    { path: windows ? "node/node.exe" : "node/bin/node", from: process.execPath, executable: true },
+    { path: windows ? "node/node.exe" : "node/bin/node", from: execPath, executable: true },
     { path: "node/LICENSE", from: licence },
   ];
 }

@@ -68,7 +68,7 @@ export async function bundle(file: string, { run, licences }: BundleOptions, log
     ...packageMembers(),
     ...(await nativeMembers(log)),
     ...(await licenceMembers(log)),
-    ...nodeMembers(),
+    ...nodeMembers(log),
     ...(run ? runMembers(run.dir, run.name) : []),
     { path: "LICENCES.md", text: licences },
     launcher(process.platform),

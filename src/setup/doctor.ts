@@ -7,7 +7,7 @@ import * as tf from "@tensorflow/tfjs";
 import { type Device, isGpu, openDevice } from "../backend/device.js";
 import { readLast } from "../backend/read.js";
 import { busyCores } from "./busy.js";
-import { freeBytes } from "./files.js";
+import { freeBytes, inBytes } from "./files.js";
 import { damagedMembers, packageReady } from "./packages.js";
 import { cacheDir, erpoCommand } from "./paths.js";
 import { findPrograms } from "./programs.js";
@@ -99,7 +99,7 @@ export async function diagnose(): Promise<Diagnosis> {
   if (busy !== null)
     problems.push({ what: `other work keeps ${busy}: all is slower until it ends`, mend: "wait for it, or end it", serious: false });
   const memory = availableMemory();
-  if (memory.total < 4e9) problems.push({ what: "less than 4 GB of memory", mend: "a machine with more", serious: false });
+  problems.push(...memoryProblems(memory.total));
   const programs = await findPrograms();
   for (const { found, what, mend } of programs) if (found === null) problems.push({ what, mend, serious: false });
   return {
@@ -115,6 +115,11 @@ export async function diagnose(): Promise<Diagnosis> {
     programs: Object.fromEntries(programs.map(({ name, found }) => [name, found])),
     problems,
   };
+}
+
+/** What is noted where a machine has less memory than README asks for. @param total bytes */
+export function memoryProblems(total: number): Problem[] {
+  return total < 8e9 ? [{ what: `${inBytes(total)} of memory, less than 8 GB`, mend: "a machine with more", serious: false }] : [];
 }
 
 function libraryVersions(): Record<string, string> {

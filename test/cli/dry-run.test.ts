@@ -7,6 +7,7 @@ import { describe as describeRun } from "../../src/cli/dry-run.js";
 import { plan } from "../../src/methods/erpo/plan.js";
 import { checkModel } from "../../src/model/load.js";
 import { profile } from "../../src/runs/profile.js";
+import { variants } from "../../src/setup/binding.js";
 
 const root = resolve(import.meta.dirname, "../..");
 const tiny = join(root, "test/fixtures/llama-tiny");
@@ -26,6 +27,15 @@ test("start --dry-run says what the full profile would compute and writes nothin
   expect(existsSync(join(scratch, "run")) || readdirSync(scratch).length > 0).toBe(false);
 });
 
+test("before set-up, start --dry-run says that its numbers are of another device", () => {
+  const args = [join(root, "src/setup/bootstrap.mjs"), "start", "--profile", "tiny", "--dry-run", "--model", tiny];
+  const fresh = { ...process.env, ERPO_CACHE: join(scratch, "no-cache"), ERPO_BACKEND: undefined };
+  const said = /^set-up {4}the native TensorFlow library is not set up: .* run `npm run erpo -- setup` first, and this again$/m;
+  const dry = (env: NodeJS.ProcessEnv) => spawnSync(process.execPath, args, { encoding: "utf8", env }).stdout;
+  if (variants().length > 0) expect(dry(fresh)).toMatch(said);
+  expect(dry({ ...fresh, ERPO_BACKEND: "wasm" })).toMatch(/^disk .*\n$/m);
+}, 120_000);
+
 test("start --dry-run takes a profile's file", () => {
   const file = join(scratch, "mine.json");
   writeFileSync(file, '{"extends": "tiny", "stage3": {"rounds": 1}}');
@@ -39,7 +49,7 @@ test("start --dry-run takes a profile's file", () => {
 
 test("whether a device's memory holds the job", async () => {
   const config = await checkModel(tiny);
-  const machine = { device: { name: "NVIDIA GPU", precision: "bf16" }, gflops: 1, second: false, busy: null } as const;
+  const machine = { device: { name: "NVIDIA GPU", precision: "bf16" }, gflops: 1, second: false, busy: null, unready: null } as const;
   const on = (memory: number | null, gflops = 1) => describeRun(profile("full"), "m", config, { ...machine, memory, gflops });
   expect(on(16e9)).toContain("fits the 16.0 GB of the device");
   expect(on(5e8)).toContain("does not fit the 500 MB of the device");

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { checkRun, licences } from "../../src/cli/bundle.js";
 import { findBinding } from "../../src/setup/binding.js";
 import { writeArchive } from "../../src/setup/bundle.js";
@@ -89,6 +89,34 @@ describe("what goes into a bundle", () => {
     expect(() => checkRun(place)).toThrow(/no run: it has no run.json/);
   });
 
+  test("Node and native TensorFlow; where one is left out, a line says why and what to do", async () => {
+    const lines: string[] = [];
+    const log = (line: string) => void lines.push(line);
+    const bin = process.platform === "win32" ? "own" : "own/bin";
+    const node = { execPath: join(place, bin, "node"), config: { ...process.config, variables: {} } as NodeJS.ProcessConfig };
+    expect(nodeMembers(log, node)).toEqual([]);
+    write("own/LICENSE", "");
+    expect(paths(nodeMembers(log, node))).toContain("node/LICENSE");
+    const shared = { ...node.config, variables: { node_shared_zlib: true } } as unknown as NodeJS.ProcessConfig;
+    expect(nodeMembers(log, { ...node, config: shared })).toEqual([]);
+    expect(await nativeMembers(log, "darwin-arm64")).toEqual([]);
+    vi.stubEnv("ERPO_BACKEND", "wasm");
+    expect(await nativeMembers(log)).toEqual([]);
+    vi.stubEnv("ERPO_BACKEND", undefined);
+    vi.stubEnv("ERPO_CACHE", join(place, "no-cache"));
+    expect(await nativeMembers(log, "linux-arm64")).toEqual([]);
+    vi.unstubAllEnvs();
+    const left = `Node is not in the bundle, and each laptop needs Node 20.19 or newer: ${node.execPath} was left out, since`;
+    const slower = "native TensorFlow is not in the bundle, and laptops compute with WebGPU or WebAssembly, which is slower:";
+    expect(lines).toEqual([
+      `${left} its LICENSE is not in ${join(place, "own")}; to bring it, bundle with a Node from https://nodejs.org`,
+      `${left} it uses shared libraries of this machine; to bring it, bundle with a Node from https://nodejs.org`,
+      `${slower} there is no pinned TensorFlow library for darwin-arm64`,
+      `${slower} ERPO_BACKEND is wasm: unset it, and bundle again`,
+      expect.stringMatching(`^${slower} the native TensorFlow library is not set up; `),
+    ]);
+  });
+
   test("the command of a bundle, for each platform", () => {
     expect(launcher("linux")).toMatchObject({ path: "erpo", executable: true, text: expect.stringMatching(/^#!\/bin\/sh\n/) });
     expect(launcher("darwin").path).toBe("erpo");
@@ -153,7 +181,7 @@ describe.skipIf(lacking)(`on a laptop without network${skipped(lacking)}`, () =>
       ...checkoutMembers(),
       ...packageMembers(),
       ...(await nativeMembers(() => {})),
-      ...nodeMembers(),
+      ...nodeMembers(() => {}),
       ...runMembers(join(place, "tiny-runs/class"), "class"),
       launcher(process.platform),
     ];
@@ -197,7 +225,7 @@ describe.skipIf(lacking)(`on a laptop without network${skipped(lacking)}`, () =>
   test("the kernel is installed with the bundle's Node, and a notebook runs", async () => {
     expect(await erpo("kernel", "install")).toMatchObject({ code: 0 });
     const { argv } = JSON.parse(readFileSync(join(home, ".local/share/jupyter/kernels/erpo/kernel.json"), "utf8"));
-    if (nodeMembers().length > 0) expect(argv[0]).toBe(join(root, "node/bin/node"));
+    if (nodeMembers(() => {}).length > 0) expect(argv[0]).toBe(join(root, "node/bin/node"));
     const source = `import { loadModel, openRun } from "erpo";
 const model = await loadModel("../test/fixtures/llama-tiny");
 const run = await openRun("../runs/class", { model, profile: "tiny" });
@@ -229,7 +257,7 @@ console.log(model.config.numLayers, run.profile.name);`;
     writeFileSync(join(root, "cache/packages", model), bytes);
     rmSync(join(root, "node/LICENSE"), { force: true });
     const { code, stderr } = await erpo("start");
-    const damaged = [`cache/packages/${model}`, ...(nodeMembers().length > 0 ? ["node/LICENSE"] : [])];
+    const damaged = [`cache/packages/${model}`, ...(nodeMembers(() => {}).length > 0 ? ["node/LICENSE"] : [])];
     for (const file of damaged) expect(stderr).toContain(`erpo: ${file} is damaged or missing\n`);
     expect(stderr).toContain("of the bundle");
     expect(stderr).not.toContain("references.bib");

@@ -9,6 +9,7 @@ import { checkModel } from "../../src/model/load.js";
 import { changedProfile, type Profile, profile } from "../../src/runs/profile.js";
 import { variants } from "../../src/setup/binding.js";
 import { chromiumPlaces } from "../../src/setup/chromium.js";
+import { memoryProblems } from "../../src/setup/doctor.js";
 import { tensorflowWheels } from "../../src/setup/wheels.js";
 import index from "../fixtures/pypi-tensorflow.json" with { type: "json" }; // PyPI's listing of tensorflow and tensorflow-cpu 2.21.0, CPython 3.11
 import { fixture } from "../model/open.js";
@@ -44,6 +45,12 @@ test("the other binaries are there for every platform", () => {
       platform,
     ).toBe(true);
   }
+});
+
+test("doctor notes less memory than README asks for, and lets the main job run", () => {
+  expect(memoryProblems(6e9)).toEqual([{ what: "6.0 GB of memory, less than 8 GB", mend: "a machine with more", serious: false }]);
+  expect(memoryProblems(8e9)).toEqual([]);
+  expect(readFileSync(join(root, "README.md"), "utf8")).toContain(" 8 GB of memory ");
 });
 
 test("Chromium is looked for where each platform has it", () => {

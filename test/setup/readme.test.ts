@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Command, type CommanderError } from "commander";
 import { beforeAll, expect, test } from "vitest";
 
-/** Every command that README shows, as it stands there. */
+/** Every command that README, the other pages for readers and the notebooks show, as it stands there. */
 
 const root = join(import.meta.dirname, "../..");
 const readme = readFileSync(join(root, "README.md"), "utf8");
@@ -36,16 +36,35 @@ beforeAll(async () => {
 const words = (line: string): string[] =>
   (line.replace(/ #.*/, "").match(/"[^"]*"|'[^']*'|\S+/g) ?? []).map((word) => word.replace(/^(["'])(.*)\1$/, "$2"));
 
-const lines = [...readme.matchAll(/^```sh\n([\s\S]*?)^```/gm)]
-  .flatMap(([, block]) => block!.trim().split("\n"))
-  .map((line) => line.replace(/ +#.*/, ""));
-const spans = [...readme.replace(/^```[\s\S]*?^```/gm, "").matchAll(/`([^`\n]+)`/g)].map(([, span]) => span!);
-const commands = [...new Set([...lines, ...spans.filter((span) => /^(?:npm|erpo|jupyter) [a-z]/.test(span))])];
+/** The commands of a page: the lines of its blocks of `sh`, and what stands between backticks. */
+function shown(page: string): string[] {
+  const lines = [...page.matchAll(/^ *```sh\n([\s\S]*?)^ *```/gm)]
+    .flatMap(([, block]) => block!.trim().split("\n"))
+    .map((line) => line.replace(/ +#.*/, "").trim());
+  const spans = [...page.replace(/^ *```[\s\S]*?^ *```/gm, "").matchAll(/`([^`\n]+)`/g)].map(([, span]) => span!);
+  return [...lines, ...spans.filter((span) => /^(?:npm|(?:\.\/)?erpo|jupyter) [a-z]/.test(span))];
+}
+const commands = [...new Set(shown(readme))];
+
+/** Pages and notebooks below folders, with what they say. */
+const others = ["notebooks", "reports/compare"].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+    .filter((file) => /\.(?:md|ipynb)$/.test(file))
+    .map((file): [string, string] => [`${folder}/${file}`, prose(readFileSync(join(root, folder, file), "utf8"), file)]),
+);
+
+/** A page as it is, of a notebook its text. */
+function prose(text: string, file: string): string {
+  if (file.endsWith(".md")) return text;
+  const { cells } = JSON.parse(text) as { cells: { cell_type: string; source: string[] }[] };
+  return cells.flatMap(({ cell_type, source }) => (cell_type === "markdown" ? [source.join("")] : [])).join("\n\n");
+}
+const elsewhere = others.flatMap(([page, text]) => [...new Set(shown(text))].map((line): [string, string] => [page, line]));
 
 /** The subcommand and its words that a line calls; undefined for what is no command of ours. */
 function called(line: string): string[] | undefined {
   const [first, ...rest] = words(line).filter((word) => word !== "--silent");
-  if (first === "erpo") return rest;
+  if (first === "erpo" || first === "./erpo") return rest;
   if (first !== "npm") return undefined;
   const script = rest[0] === "run" ? rest[1]! : rest[0]!;
   const given = rest.slice(rest.indexOf("--") + 1 || rest.length);
@@ -69,30 +88,59 @@ test.each(commands)("%s", async (line) => {
   await erpo.parseAsync(own, { from: "user" });
 });
 
+test.each(elsewhere)("%s: %s", async (_, line) => {
+  const own = called(line);
+  if (own === undefined || own.length === 0 || /^(?:test|COMMAND)$/.test(own[0]!)) return; // "test" is of the checkout, not of the program
+  if (own.every((word) => /^[a-z]+$/.test(word))) expect(erpo.commands.map((command) => command.name())).toContain(own[0]);
+  else await parseNamed(own);
+});
+
+/** Parses a call that may leave out which files it is about, as texts do. */
+async function parseNamed(given: readonly string[]): Promise<void> {
+  try {
+    await erpo.parseAsync(given, { from: "user" });
+  } catch (error) {
+    const { code } = error as CommanderError;
+    if (code === "commander.helpDisplayed" || code === "(outputHelp)") return;
+    if (code !== "commander.missingArgument" || given.includes("ANOTHER")) throw error;
+    await parseNamed([...given, given.includes("FILE") ? "ANOTHER" : "FILE"]);
+  }
+}
+
 /** Rows of the table of commands: the first cell's commands, and all that the row says. */
 const rows = readme
   .split("\n")
   .filter((line) => /^\| `[a-z]/.test(line))
   .filter((line) => !/^\| `(?:how-to|\d\d-|demo`)/.test(line));
 
+/** What a call may lack here: the table says what is given elsewhere. */
+const lacks = ["commander.missingArgument", "commander.missingMandatoryOptionValue", "commander.optionMissingArgument"];
+
 test.each(rows)("%s", async (row) => {
   const cell = row.split(/(?<!\\)\|/)[1]!;
   let before = "";
+  let first: string[] = [];
   const named: Command[] = [];
   for (const [, span] of cell.matchAll(/`([^`]+)`/g)) {
     const given = words(span!.replaceAll(/[[\]]|\.\.\./g, ""));
     const top = erpo.commands.some((command) => command.name() === given[0]);
     const args = top ? given : [before, ...given];
     before = args[0]!;
+    if (first.length === 0) first = words(span!.replaceAll(/\[.*\]|\.\.\./g, ""));
     try {
       await erpo.parseAsync(args, { from: "user" });
     } catch (error) {
-      const lacks = ["commander.missingArgument", "commander.missingMandatoryOptionValue", "commander.optionMissingArgument"];
-      expect(lacks, `${span}: ${(error as Error).message}`).toContain((error as CommanderError).code); // the table says what is given elsewhere
+      expect(lacks, `${span}: ${(error as Error).message}`).toContain((error as CommanderError).code);
     }
     const command = erpo.commands.find((own) => own.name() === args[0])!;
     named.push(command, ...command.commands);
   }
+  for (const [, span] of row.split(/(?<!\\)\|/)[2]!.matchAll(/`(--[^`]+)`/g))
+    try {
+      await parseNamed([...first, ...words(span!)]);
+    } catch (error) {
+      expect([...lacks, "commander.unknownOption"], `${span}: ${(error as Error).message}`).toContain((error as CommanderError).code); // it is of the row's other commands
+    }
   const known = new Set(named.flatMap(({ options }) => options.map(({ long }) => long)));
   for (const [option] of row.matchAll(/--[a-z][a-z-]+/g)) expect([...known], `${option} in: ${row}`).toContain(option);
 });

@@ -19,8 +19,8 @@ const SMOLLM2_PARAMETERS = 134.5e6;
 
 /**
  * For a token of SmolLM2-135M, the 10^9 operations that a product of 1024 x 1024 float32 matrices could do in the same time. Chosen on two machines of two cores with
- * BF16 products: for the quick profile they give 7% more than its notebooks took at 243 GFLOP/s (27, 4, 236, 88, 128 and 145 s) and 6% less than
- * at 150 GFLOP/s (19 minutes in all). A processor without BF16 products may take twice as long; a GPU, which waits for many small operations, was not measured.
+ * BF16 products, when the quick profile computed a third of what it does now: they gave 7% more than its notebooks took at 243 GFLOP/s (10.5 minutes in all) and 6% less than
+ * at 150 GFLOP/s (19 minutes). A processor without BF16 products may take twice as long; a GPU, which waits for many small operations, was not measured.
  */
 const GIGAFLOP: Record<PlannedWork["kind"], number> = { train: 0.28, score: 0.14, sample: 0.5 };
 
