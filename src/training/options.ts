@@ -54,6 +54,8 @@ export interface CheckpointOptions {
   best?: BestChoice;
   /** Goes on from the newest whole checkpoint; default true. With false those that are there are not looked at, and go when the first one is stored. */
   resume?: boolean;
+  /** More that the run's numbers depend on, by name, such as digests of the adapters that it starts from: a checkpoint with others is not gone on with. */
+  standsOn?: RunSettings;
   /** Called once, when everything is checked and before anything is written or removed; what it throws ends the run. */
   begin?: () => Promise<void>;
   /** Receives what the run goes on from, and broken checkpoints, which are otherwise named to `console.warn`. */
@@ -92,6 +94,7 @@ export function runSettings<Row>(
     best: checkpoint?.best ?? null,
     precision,
     objective: { name: objective.name, ...objective.settings },
+    ...checkpoint?.standsOn,
     data: digest(rows, (key, value) => (key === "reference" ? undefined : value)), // what a model says of the rows, not the rows themselves
   };
 }
