@@ -123,7 +123,7 @@ function trialIdentity(run: Run, policy: Policy, asked: Identity, trial: Trial):
     answerTokens: answerTokens(run, trial),
     thoughtTokens: longestThought,
     batchSize: batchSize.answers,
-    ...(policy.decoding.choice.temperature > 0 ? { seed: run.seed } : {}),
+    ...drawnWith(run, policy),
     precision: run.device.precision,
   };
 }
@@ -131,6 +131,9 @@ function trialIdentity(run: Run, policy: Policy, asked: Identity, trial: Trial):
 /** The kept stage that a policy comes from, with its digest; nothing for the base model and for policies made in a cell. */
 export function standsOn(run: Run, { folder }: Policy): Identity {
   if (folder === undefined) return {};
+/** The seed that a policy's answers depend on, where they are drawn. */
+export const drawnWith = ({ seed }: Pick<Run, "seed">, { decoding }: Policy): Identity => (decoding.choice.temperature > 0 ? { seed } : {});
+
   const stage = relative(run.dir, folder).split(sep).join("/");
   return stage.startsWith("..") ? {} : { from: { [stage]: currentSha256(run, stage) } };
 }
@@ -157,4 +160,5 @@ export async function keptPerplexity(run: Run, policy: Policy): Promise<Perplexi
   return keep(run, `${policyFolder(policy)}/perplexity.json`, identity, () =>
     perplexity(policy, references, { thoughtTokens: longestThought, batchSize: batchSize.references, rng: run.rng("perplexity") }),
   );
+    ...drawnWith(run, policy),
 }
