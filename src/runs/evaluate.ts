@@ -45,7 +45,7 @@ const batchSize = { answers: 96, references: 48 };
  *
  * @param policy of a stage (`await run.policy("1-sft")`, "base" for the model as it came), or any other; its name is the folder's
  * @param trials built-in ones by name, or own ones
- * @throws KeptError when an outcome is there that another policy or trial has had, naming what differs; DataError when two trials have one name, or a name is none for a file
+ * @throws KeptError when an outcome is there that another policy or trial has had, naming what differs; DataError when two trials have one name, a name is none for a file, or a trial has no prompts
  */
 export async function* evaluate(
   run: Run,
@@ -55,7 +55,7 @@ export async function* evaluate(
 ): AsyncGenerator<TrialResult> {
   const all = await Promise.all(trials.map((trial) => (typeof trial === "string" ? builtInTrial(run, trial) : trial)));
   const folder = policyFolder(policy);
-  checkNames(all, folder);
+  checkTrials(all, folder);
   const file = ({ name }: Trial, suffix: string) => `${folder}/${name}.${suffix}`;
   const asked = { policy: await policyIdentity(policy), ...standsOn(run, policy) };
   const places = all.map((trial): Parameters<typeof claim> => {
@@ -92,12 +92,15 @@ export function policyFolder({ name }: Policy): string {
   return `evaluation/${name}`;
 }
 
-function checkNames(trials: readonly Trial[], folder: string): void {
+function checkTrials(trials: readonly Trial[], folder: string): void {
   const names = trials.map(({ name }) => name);
   const wrong = names.find((name) => !staysBelow(folder, name));
   if (wrong !== undefined) throw new DataError(`trial "${wrong}": its outcome is kept under its name: give it one, without ".."`);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) throw new DataError(`two trials have the name "${twice}": their outcomes are told apart by name`);
+  const empty = trials.find(({ rows }) => rows.length === 0);
+  if (empty)
+    throw new DataError(`trial "${empty.name}" has no prompts: leave it out, or give it some (prompts of one's own may lack a label)`);
 }
 
 /** Whether a name is that of something below a folder. */
