@@ -8,7 +8,7 @@ import { attacked, noAttack } from "../evaluation/attacks.js";
 import type { Estimate } from "../evaluation/intervals.js";
 import { ruleJudge } from "../evaluation/judges.js";
 import { literalIdentity } from "../evaluation/literal.js";
-import { matchedBalance } from "../evaluation/matched.js";
+import { matchedBalance, matchedRows } from "../evaluation/matched.js";
 import { type JudgedRow, report, type SuiteMetrics } from "../evaluation/report.js";
 import { type Response, respond } from "../evaluation/respond.js";
 import { isHarmful, type Trial } from "../evaluation/trial.js";
@@ -131,20 +131,23 @@ function trialIdentity(run: Run, policy: Policy, asked: Identity, trial: Trial):
   };
 }
 
-/** The kept stage that a policy comes from, with its digest; nothing for the base model and for policies made in a cell. */
-export function standsOn(run: Run, { folder }: Policy): Identity {
-  if (folder === undefined) return {};
 /** The seed that a policy's answers depend on, where they are drawn. */
 export const drawnWith = ({ seed }: Pick<Run, "seed">, { decoding }: Policy): Identity => (decoding.choice.temperature > 0 ? { seed } : {});
 
+/** The kept stage that a policy comes from, with its digest; nothing for the base model and for policies made in a cell. */
+export function standsOn(run: Run, { folder }: Policy): Identity {
+  if (folder === undefined) return {};
   const stage = relative(run.dir, folder).split(sep).join("/");
   return stage.startsWith("..") ? {} : { from: { [stage]: currentSha256(run, stage) } };
 }
 
-/** Matched balanced accuracy from a policy's results: of refusing the unsafe and of not refusing the safe prompts of the same frames (`matchedBalance`). */
+/**
+ * Matched balanced accuracy from a policy's results: of refusing the unsafe and of not refusing the safe prompts of the same frames (`matchedBalance`). Prompts whose frame
+ * has none of the other label, or that have no frame, are left out.
+ */
 export function policyBalance(results: readonly TrialResult[]): Estimate {
   const rows = (["look-alike-unsafe", "look-alike-safe"] as const).flatMap((name) => results.find((r) => r.trial === name)!.rows);
-  return matchedBalance(rows, createRng(1));
+  return matchedBalance(matchedRows(rows), createRng(1));
 }
 
 /** A policy's perplexity on the held-out benign answers, after its own thought; kept. @throws as `evaluate` */
@@ -157,11 +160,11 @@ export async function keptPerplexity(run: Run, policy: Policy): Promise<Perplexi
     references: digestOf(references),
     thoughtTokens: longestThought,
     batchSize: batchSize.references,
+    ...drawnWith(run, policy),
     precision: run.device.precision,
     ...standsOn(run, policy),
   };
   return keep(run, `${policyFolder(policy)}/perplexity.json`, identity, () =>
     perplexity(policy, references, { thoughtTokens: longestThought, batchSize: batchSize.references, rng: run.rng("perplexity") }),
   );
-    ...drawnWith(run, policy),
 }
