@@ -60,11 +60,12 @@ export const pairMethod = (config: RunConfig): Method<TokenPair> => ({
 export const hasReferences = ({ ld_alpha }: RunConfig, pairs: readonly TokenPair[]): boolean =>
   ld_alpha === null && pairs.every(({ reference }) => reference);
 
-/** KTO. A row's mismatched completion is one of its own batch, so rows are put in a random order once and keep it. */
-export const ktoMethod = (config: RunConfig): Method<TokenUnpaired> => ({
+/** KTO. A row's mismatched completion is one of its own batch, cut as a row's own is, so rows are put in a random order once and keep it. */
+export const ktoMethod = (config: RunConfig, model: Pick<RowModel, "config">): Method<TokenUnpaired> => ({
   read: readTokenUnpaired,
   arrange: (rows, rng) => (config.shuffle ? rng.shuffle(rows) : rows),
-  complete: (rows, reference) => reference(mismatch(rows, config.batch_size)),
+  complete: (rows, reference) =>
+    reference(mismatch(rows, config.batch_size, Math.min(config.max_length ?? Number.POSITIVE_INFINITY, model.config.maxPositions))),
   objective: ktoRunObjective(config),
 });
 

@@ -37,7 +37,7 @@ export interface RunOptions {
 export function runTraining(config: RunConfig, model: LanguageModel, options: RunOptions): AsyncGenerator<StepMetrics> {
   if (config.method === "sft") return runMethod(sftMethod, config, model, options);
   if (config.method === "derta") return runMethod(dertaMethod(config), config, model, options);
-  if (config.method === "kto") return runMethod(ktoMethod(config), config, model, options);
+  if (config.method === "kto") return runMethod(ktoMethod(config, model), config, model, options);
   return runMethod(pairMethod(config), config, model, options);
 }
 

@@ -22,6 +22,8 @@ import {
   withNll,
 } from "../../src/index.js";
 import { completionLogps, sequenceLogps } from "../../src/training/completion.js";
+import { parseRunConfig } from "../../src/training/run-config.js";
+import { ktoMethod } from "../../src/training/run-methods.js";
 import transformers from "../fixtures/llama-tiny.json" with { type: "json" }; // made by test/fixtures/llama_fixture.py
 import { fixture } from "../model/open.js";
 
@@ -233,6 +235,20 @@ test("labelled completions: the KL is of mismatched ones, without a gradient of 
     weightDecay: 0,
   });
   await expect(bare.next()).rejects.toThrow("row 1 has no mismatched completion: call mismatch first");
+});
+
+test("a mismatched completion is cut to max_length, and to the model's positions, as a row's own is", async () => {
+  const positions = 64;
+  const ids = (length: number) => Array.from({ length }, (_, i) => 5 + (i % 50));
+  const labelled = [3, positions - 4].map((start) => ({ prompt: ids(start), completion: ids(positions - 1 - start), label: true }));
+  const lengths = async (max_length: number | null) => {
+    const run = { method: "kto", model: "m", data: "d", output_dir: "o", max_steps: 1, batch_size: 2, max_length };
+    const method = ktoMethod(parseRunConfig(run, "RUN.json"), { config: { ...model.config, maxPositions: positions } });
+    const mixed = await method.complete(labelled, async (rows) => rows);
+    return mixed.map(({ mismatched }) => mismatched!.length);
+  };
+  expect(await lengths(null)).toEqual([3, 4]); // of 3 and 60
+  expect(await lengths(positions - 1)).toEqual([3, 3]);
 });
 
 test("a pair loss without rewards has no metrics of them", async () => {
