@@ -82,7 +82,7 @@ export {
 export { type Judge, type JudgedAnswer, phraseJudge, ruleJudge } from "./evaluation/judges.js";
 export { type LabelReport, type LabelShares, labelReport, type SuiteBalance } from "./evaluation/labels.js";
 export { type Look, type LookedTurn, type LookOptions, look } from "./evaluation/look.js";
-export { matchedBalance } from "./evaluation/matched.js";
+export { matchedBalance, matchedRows } from "./evaluation/matched.js";
 export * from "./evaluation/paired.js";
 export { type GivenCompletion, policyLogps, policyTokenLogps } from "./evaluation/policy-logps.js";
 export {

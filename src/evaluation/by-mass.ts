@@ -26,8 +26,9 @@ export function byMass(policy: Policy): Policy {
     const here = rows.map(({ ids }) => beginsAnswer(ids));
     return here.includes(true) ? decided(logits, tokens, here) : logits;
   };
-  const { logits, identity } = withLogits(rule, { answers: "by mass", tokens }, decoding.choice);
-  return { ...policy, name: `${name}-by-mass`, decoding: { ...decoding, logits, identity: { ...decoding.identity, ...identity } } };
+  const { logits, identity: ruled } = withLogits(rule, { answers: "by mass", tokens }, decoding.choice);
+  const identity = decoding.identity.kind === "plain" ? ruled : { ...ruled, decoding: decoding.identity };
+  return { ...policy, name: `${name}-by-mass`, decoding: { ...decoding, logits, identity } };
 }
 
 /**

@@ -1,8 +1,9 @@
 import * as tf from "@tensorflow/tfjs";
 import { type Prompt, promptTokens } from "../generation/asking.js";
 import { contextTokens, promptEdits } from "../generation/contexts.js";
-import { boundEdits, ruledLogits } from "../generation/decoding.js";
+import { boundEdits, type DecodedRow, ruledLogits } from "../generation/decoding.js";
 import type { Policy } from "../generation/policy.js";
+import type { KvCache } from "../model/cache.js";
 import { completionLogps } from "../training/completion.js";
 
 /** A prompt and a completion that is given, not sampled. */
@@ -35,32 +36,45 @@ export async function policyTokenLogps(policy: Policy, rows: readonly GivenCompl
   return all;
 }
 
-/** The prompts are run in all contexts, then the completions' tokens are put behind them one by one. */
+/** The prompts are run in all contexts, then the completions' tokens are put behind them one by one; a row whose completion has ended leaves. */
 async function forcedLogps(policy: Policy, rows: readonly GivenCompletion[]): Promise<number[][]> {
   const { model, adapter, decoding } = policy;
   const prompts = rows.map(({ prompt }) => prompt);
   const asked = contextTokens(policy, prompts, "policyLogps");
   const edits = await promptEdits(policy, prompts, "policyLogps");
-  const weights = model.decoder.merged(adapter);
-  const written = (t: number) => rows.map(({ completion }, index) => ({ index, ids: completion.slice(0, t) }));
-  const streams = asked.map((ids) => model.decoder.prefill(weights, ids, { edit: boundEdits(edits, written(0)) }));
+  /** Rows that have a token behind the first t, with these. */
+  const open = (t: number): DecodedRow[] =>
+    rows.flatMap(({ completion }, index) => (completion.length > t ? [{ index, ids: completion.slice(0, t) }] : []));
   const all = rows.map((): number[] => []);
+  let batch = open(0);
+  if (batch.length === 0) return all;
+  const weights = model.decoder.merged(adapter);
+  const streams: { cache: KvCache; logits: tf.Tensor2D }[] = [];
   try {
-    const steps = Math.max(...rows.map(({ completion }) => completion.length));
-    for (let t = 0; t < steps; t++) {
-      const targets = rows.map(({ completion }) => completion[t] ?? 0); // a row that has ended is run on, and not counted
+    for (const ids of asked) {
+      const own = batch.map(({ index }) => ids[index]!);
+      streams.push(model.decoder.prefill(weights, own, { edit: boundEdits(edits, batch) }));
+    }
+    for (let t = 0; ; t++) {
+      const targets = batch.map(({ index }) => rows[index]!.completion[t]!);
       const logps = tf.tidy(() => {
         const [own, ...others] = streams.map(({ logits }) => logits);
-        const next = tf.logSoftmax(ruledLogits(decoding.logits, [own!, ...others], written(t))); // [B, V]
+        const next = tf.logSoftmax(ruledLogits(decoding.logits, [own!, ...others], batch)); // [B, V]
         const target = tf.oneHot(tf.tensor1d(targets, "int32"), own!.shape[1], 1, 0, "bool");
         return tf.sum(tf.where(target, next, tf.zerosLike(next)), 1); // [B]; no product, since a rule may forbid tokens by -Infinity
       });
       const values = await logps.data();
       logps.dispose();
-      for (const [b, { completion }] of rows.entries()) if (t < completion.length) all[b]!.push(values[b]!);
+      for (const [b, { index }] of batch.entries()) all[index]!.push(values[b]!);
+      const stays = batch.flatMap(({ index }, b) => (rows[index]!.completion.length > t + 1 ? [b] : []));
+      const ended = stays.length < batch.length;
+      batch = open(t + 1);
+      if (batch.length === 0) break;
+      const given = stays.map((b) => targets[b]!);
       for (const stream of streams) {
         stream.logits.dispose();
-        if (t + 1 < steps) stream.logits = model.decoder.step(weights, stream.cache, targets, { edit: boundEdits(edits, written(t + 1)) });
+        if (ended) stream.cache = stream.cache.take(stays);
+        stream.logits = model.decoder.step(weights, stream.cache, given, { edit: boundEdits(edits, batch) });
       }
     }
   } finally {

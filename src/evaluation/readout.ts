@@ -124,10 +124,10 @@ export const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 /** log P(set) - log P(not in set): logits [B, V] -> [B]. Both sums are taken apart, so that odds beyond float32's 1 - p are exact too. */
 export function logOdds(logits: tf.Tensor2D, tokens: readonly number[]): tf.Tensor1D {
-  const member = membership(tokens, logits.shape[1]);
+  const member = tf.cast(membership(tokens, logits.shape[1]), "bool");
   const far = -1e9; // e^-1e9 is 0, and -1e9 - -1e9 stays finite
-  const of = (mask: tf.Tensor) => tf.logSumExp(tf.add(tf.mul(logits, mask), tf.mul(tf.sub(1, mask), far)), 1);
-  return tf.sub(of(member), of(tf.sub(1, member))) as tf.Tensor1D;
+  const of = (mask: tf.Tensor) => tf.logSumExp(tf.where(mask, logits, far), 1); // no product: a rule may forbid tokens by -Infinity
+  return tf.sub(of(member), of(tf.logicalNot(member))) as tf.Tensor1D;
 }
 
 function firstAfter(before: string, word: string, tokenizer: Tokenizer): number {

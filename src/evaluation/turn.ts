@@ -4,7 +4,7 @@ import { answerStop } from "../exante/answer-stop.js";
 import { refuses } from "../exante/judge.js";
 import { answerOf, type ParsedTrace, parseTrace } from "../exante/trace.js";
 import { literally, type Policy } from "../generation/policy.js";
-import { sample } from "../generation/sample.js";
+import { endTokens, sample } from "../generation/sample.js";
 import type { Completion } from "../generation/types.js";
 import type { ChatMessage, Tokenizer } from "../model/tokenizer.js";
 import { decisionLogOdds, nextTokenLogOdds, noneToken, sigmoid } from "./readout.js";
@@ -66,7 +66,7 @@ export async function takeTurn(
   const trace = parseTrace(completion);
   const thinks = completion.startsWith("<assess>");
   const answer = thinks && !completion.includes("<answer>") ? "" : answerOf(completion);
-  const ended = ids.at(-1) === tokenizer.eosId || completion.includes("</answer>");
+  const ended = endTokens(policy.model).has(ids.at(-1)!) || completion.includes("</answer>");
   const begun = tokenizer.encode("<assess>");
   const [odds] = thinks ? await decisionLogOdds(policy, [{ messages, begun }], noneToken(tokenizer), 1) : [];
   const at = trace ? verdictAt(ids, tokenizer) : -1;

@@ -3,10 +3,10 @@ import { type Asking, askedIds, isIds, type Prompt, promptTokens } from "./askin
 import type { AskedPrompt, StateRules } from "./decoding.js";
 import type { Policy } from "./policy.js";
 
-/** A policy's ways of asking, one for each of its contexts, its own first. Special strings are read alike in all. */
+/** A policy's ways of asking, one for each of its contexts, its own first. A context without a chat template has the policy's; special strings are read alike in all. */
 export const waysOf = ({ asking, decoding }: Pick<Policy, "asking" | "decoding">): Asking[] => [
   asking,
-  ...decoding.contexts.map((way) => ({ ...way, literal: asking.literal })),
+  ...decoding.contexts.map((way) => ({ ...way, template: way.template ?? asking.template, literal: asking.literal })),
 ];
 
 /**

@@ -40,6 +40,9 @@ export async function* sample(policy: Policy, prompts: readonly Prompt[], option
   }
 }
 
+/** Token ids that end a completion of the model. */
+export const endTokens = ({ tokenizer, config }: LanguageModel): ReadonlySet<number> => new Set([tokenizer.eosId, ...config.eosTokenIds]);
+
 function checkLengths({ config: { maxPositions } }: LanguageModel, prompts: readonly (readonly number[])[]): void {
   const long = prompts.findIndex((prompt) => prompt.length > maxPositions);
   if (long >= 0) {
@@ -70,13 +73,14 @@ interface Batch {
 
 /** @param asked the prompts' token ids in each context, the policy's own first */
 async function* sampleMerged(
-  { decoder, tokenizer, config }: LanguageModel,
+  model: LanguageModel,
   weights: SamplingWeights,
   asked: readonly (readonly (readonly number[])[])[],
   { choice, logits: rule, edits }: Decoding & { edits: StateRules | null },
   { maxNewTokens, batchSize, rng, stream = String, stop, signal }: SampleOptions,
 ): AsyncGenerator<Completion> {
-  const ends = new Set([tokenizer.eosId, ...config.eosTokenIds]);
+  const { decoder, config } = model;
+  const ends = endTokens(model);
   const longest = asked[0]!.map((_, index) => Math.max(...asked.map((prompts) => prompts[index]!.length)));
   const room = (index: number) => Math.min(maxNewTokens, config.maxPositions - longest[index]! + 1); // the last token has no position
   const all = longest.map((_, i) => i);

@@ -41,6 +41,8 @@ export interface DecoderConfig {
 export const MAX_LAYERS = 1000;
 
 const count = z.number().int().positive();
+const tokenId = z.number().int().nonnegative();
+const endIds = z.union([tokenId, z.array(tokenId).min(1)]).nullish();
 const ropeParameters = z.looseObject({
   rope_type: z.string().optional(),
   type: z.string().optional(),
@@ -88,9 +90,12 @@ const configJson = z.looseObject({
   rms_norm_eps: z.number().positive().default(1e-6),
   tie_word_embeddings: z.boolean().nullish(),
   max_position_embeddings: count.default(2048),
-  bos_token_id: z.number().int().nonnegative().nullish(),
-  eos_token_id: z.union([z.number().int().nonnegative(), z.array(z.number().int().nonnegative()).min(1)]).nullish(),
+  bos_token_id: tokenId.nullish(),
+  eos_token_id: endIds,
 });
+
+/** What is read of a generation_config.json, which may name ends of a turn that config.json lacks: Phi-3's `<|end|>`, Gemma's `<end_of_turn>`. */
+const generationJson = z.looseObject({ eos_token_id: endIds });
 
 /**
  * Reads the parsed content of a config.json.
@@ -147,6 +152,23 @@ export function configFromJson(json: unknown, file: string): DecoderConfig {
     file,
   );
 }
+
+/**
+ * Token ids that end a completion, from the parsed content of a generation_config.json.
+ * @param file its path, for the error
+ * @throws WeightsError
+ */
+export function endsFromJson(json: unknown, file: string): number[] {
+  const { data } = generationJson.safeParse(json);
+  if (!data) throw new WeightsError(file, 'field "eos_token_id" is neither a token id nor a list of them', "get it again");
+  return [data.eos_token_id ?? []].flat();
+}
+
+/** The config with more ends of a completion, behind those that it has. */
+export const withEnds = (config: DecoderConfig, ends: readonly number[]): DecoderConfig => ({
+  ...config,
+  eosTokenIds: [...config.eosTokenIds, ...new Set(ends.filter((id) => !config.eosTokenIds.includes(id)))],
+});
 
 function ropeScalingFromJson(rope: z.infer<typeof ropeParameters> | null | undefined, file: string): RopeScaling | null {
   const type = rope?.rope_type ?? rope?.type ?? "default";

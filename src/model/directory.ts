@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { configFromJson, type DecoderConfig } from "./config.js";
+import { configFromJson, type DecoderConfig, endsFromJson, withEnds } from "./config.js";
 import { WeightsError } from "./errors.js";
 import { openRanges, type RangeFile } from "./files.js";
 import { readSafetensors, type Safetensors } from "./safetensors.js";
@@ -20,7 +20,7 @@ export interface ModelFiles {
 
 /**
  * Opens a Hugging Face style directory: config.json, model.safetensors (or the shards of model.safetensors.index.json), tokenizer.json,
- * tokenizer_config.json. A path of a .safetensors file means that file with its neighbours. Weights are validated first, then what else a model needs.
+ * tokenizer_config.json and, where there is one, generation_config.json, whose ends of a completion join the config's. A path of a .safetensors file means that file with its neighbours. Weights are validated first, then what else a model needs.
  * @throws WeightsError
  */
 export async function openDirectory(path: string): Promise<ModelFiles> {
@@ -36,7 +36,9 @@ export async function openDirectory(path: string): Promise<ModelFiles> {
     if (path.endsWith(".safetensors")) addAll(byName, open(path));
     else await openShards(dir, open, byName);
     const file = join(dir, "config.json");
-    const config = configFromJson(await readJson(file), file);
+    const generation = join(dir, "generation_config.json");
+    const ends = existsSync(generation) ? endsFromJson(await readJson(generation), generation) : [];
+    const config = withEnds(configFromJson(await readJson(file), file), ends);
     const tokenizer = await tokenizerFromDirectory(dir);
     const bare = (name: string) => (byName.has(name) ? name : name.replace(/^model\./, "")); // a model saved without its head lacks the prefix
     const shapes = tensorShapes(config);

@@ -62,6 +62,7 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
   }
   const ropeTheta = own("rope.freq_base", 10000);
   const local = traits(family).localRopeTheta;
+  const eos = number("tokenizer.ggml.eos_token_id", 2);
   return checked(
     {
       family,
@@ -85,7 +86,7 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
       tieWordEmbeddings: tied,
       maxPositions: own("context_length"),
       bosTokenId: number("tokenizer.ggml.bos_token_id", 1),
-      eosTokenIds: [number("tokenizer.ggml.eos_token_id", 2)],
+      eosTokenIds: [...new Set([eos, number("tokenizer.ggml.eot_token_id", eos)])], // end of text, end of turn
     },
     file,
   );

@@ -50,8 +50,8 @@ interface SnapshotRecord extends Omit<HubSnapshot, "dir"> {
 const ID = /^([\w-][\w.-]*\/[\w-][\w.-]*)(?:@([\w./-]+))?$/;
 const COMMIT = /^[0-9a-f]{40,64}$/;
 const NEEDED = ["config.json", "tokenizer.json", "tokenizer_config.json"];
-/** The model card has the licence. */
-const BESIDE = ["chat_template.jinja", "README.md"];
+/** Taken where a repository has them. The model card has the licence. */
+const BESIDE = ["chat_template.jinja", "generation_config.json", "README.md"];
 const SINGLE = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
 

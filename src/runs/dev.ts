@@ -1,5 +1,5 @@
 import { needed } from "../data/dataset.js";
-import { digestOf, type Identity } from "../data/identity.js";
+import { digestOf, type Identity, type IdentityValue } from "../data/identity.js";
 import type { PromptRow } from "../data/types.js";
 import { type Auc, auc, type Scores } from "../evaluation/auc.js";
 import { type Estimate, type Proportion, share } from "../evaluation/intervals.js";
@@ -9,6 +9,7 @@ import { type JudgedRow, report } from "../evaluation/report.js";
 import { responses } from "../evaluation/respond.js";
 import { longestThought } from "../exante/answer-stop.js";
 import { policyIdentity } from "../generation/policy.js";
+import { drawnWith } from "./evaluate.js";
 import { keep } from "./keep.js";
 import type { Run } from "./run.js";
 import { currentSha256 } from "./stale.js";
@@ -89,10 +90,12 @@ export async function devAnswers(run: Run, stage: string, signal?: AbortSignal):
   const everyday = run.data.general.dev.slice(0, run.profile.evaluation.gatePrompts);
   const { answerBatch: batchSize, thoughtTokens, answerTokens, everydayTokens } = how;
   const settings = { batchSize, thoughtTokens, answerTokens, everydayTokens, judge: ruleJudge(run.rules).settings };
-  const identity = { recipe: "dev answers", version: 4, ...settings, ...(await devIdentity(run, stage, [...rows, ...everyday])) };
+  const asked = [...rows, ...everyday];
+  const policy = await run.policy(stage);
+  const read = { ...(await devIdentity(run, stage, asked)), prompts: digestOf(judgedPrompts(asked)), ...drawnWith(run, policy) };
+  const identity = { recipe: "dev answers", version: 4, ...settings, ...read };
   return keep(run, `${stage}/dev-answers.json`, identity, async () => {
     const options = { thoughtTokens, batchSize, rng: run.rng("dev answers"), signal };
-    const policy = await run.policy(stage);
     const judged = await report(rows, await responses(policy, { rows, answerTokens }, options), ruleJudge(run.rules));
     const general = await report(everyday, await responses(policy, { rows: everyday, answerTokens: everydayTokens }, options));
     const all = [...judged.rows, ...general.rows];
@@ -122,6 +125,13 @@ export async function devAnswers(run: Run, stage: string, signal?: AbortSignal):
     };
   });
 }
+
+/**
+ * What judged answers to prompts depend on: of prompts of one's own whole rows, whose category and expected words may be others; of built-in ones id, prompt and label,
+ * since the rest of them is erpo's own: where that changes the recipe's version is raised.
+ */
+export const judgedPrompts = (rows: readonly PromptRow[]): IdentityValue[] =>
+  rows.map((row) => (row.source.startsWith("own ") ? (row as unknown as IdentityValue) : [row.id, row.prompt, row.label]));
 
 /** What any reading of dev prompts depends on. */
 export async function devIdentity(run: Run, stage: string, rows: readonly PromptRow[]): Promise<Identity> {

@@ -8,7 +8,7 @@ import { attacked, noAttack } from "../evaluation/attacks.js";
 import type { Estimate } from "../evaluation/intervals.js";
 import { ruleJudge } from "../evaluation/judges.js";
 import { literalIdentity } from "../evaluation/literal.js";
-import { matchedBalance } from "../evaluation/matched.js";
+import { matchedBalance, matchedRows } from "../evaluation/matched.js";
 import { type JudgedRow, report, type SuiteMetrics } from "../evaluation/report.js";
 import { type Response, respond } from "../evaluation/respond.js";
 import { isHarmful, type Trial } from "../evaluation/trial.js";
@@ -45,7 +45,7 @@ const batchSize = { answers: 96, references: 48 };
  *
  * @param policy of a stage (`await run.policy("1-sft")`, "base" for the model as it came), or any other; its name is the folder's
  * @param trials built-in ones by name, or own ones
- * @throws KeptError when an outcome is there that another policy or trial has had, naming what differs; DataError when two trials have one name, or a name is none for a file
+ * @throws KeptError when an outcome is there that another policy or trial has had, naming what differs; DataError when two trials have one name, a name is none for a file, or a trial has no prompts
  */
 export async function* evaluate(
   run: Run,
@@ -55,7 +55,7 @@ export async function* evaluate(
 ): AsyncGenerator<TrialResult> {
   const all = await Promise.all(trials.map((trial) => (typeof trial === "string" ? builtInTrial(run, trial) : trial)));
   const folder = policyFolder(policy);
-  checkNames(all, folder);
+  checkTrials(all, folder);
   const file = ({ name }: Trial, suffix: string) => `${folder}/${name}.${suffix}`;
   const asked = { policy: await policyIdentity(policy), ...standsOn(run, policy) };
   const places = all.map((trial): Parameters<typeof claim> => {
@@ -92,12 +92,15 @@ export function policyFolder({ name }: Policy): string {
   return `evaluation/${name}`;
 }
 
-function checkNames(trials: readonly Trial[], folder: string): void {
+function checkTrials(trials: readonly Trial[], folder: string): void {
   const names = trials.map(({ name }) => name);
   const wrong = names.find((name) => !staysBelow(folder, name));
   if (wrong !== undefined) throw new DataError(`trial "${wrong}": its outcome is kept under its name: give it one, without ".."`);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) throw new DataError(`two trials have the name "${twice}": their outcomes are told apart by name`);
+  const empty = trials.find(({ rows }) => rows.length === 0);
+  if (empty)
+    throw new DataError(`trial "${empty.name}" has no prompts: leave it out, or give it some (prompts of one's own may lack a label)`);
 }
 
 /** Whether a name is that of something below a folder. */
@@ -123,10 +126,13 @@ function trialIdentity(run: Run, policy: Policy, asked: Identity, trial: Trial):
     answerTokens: answerTokens(run, trial),
     thoughtTokens: longestThought,
     batchSize: batchSize.answers,
-    ...(policy.decoding.choice.temperature > 0 ? { seed: run.seed } : {}),
+    ...drawnWith(run, policy),
     precision: run.device.precision,
   };
 }
+
+/** The seed that a policy's answers depend on, where they are drawn. */
+export const drawnWith = ({ seed }: Pick<Run, "seed">, { decoding }: Policy): Identity => (decoding.choice.temperature > 0 ? { seed } : {});
 
 /** The kept stage that a policy comes from, with its digest; nothing for the base model and for policies made in a cell. */
 export function standsOn(run: Run, { folder }: Policy): Identity {
@@ -135,10 +141,13 @@ export function standsOn(run: Run, { folder }: Policy): Identity {
   return stage.startsWith("..") ? {} : { from: { [stage]: currentSha256(run, stage) } };
 }
 
-/** Matched balanced accuracy from a policy's results: of refusing the unsafe and of not refusing the safe prompts of the same frames (`matchedBalance`). */
+/**
+ * Matched balanced accuracy from a policy's results: of refusing the unsafe and of not refusing the safe prompts of the same frames (`matchedBalance`). Prompts whose frame
+ * has none of the other label, or that have no frame, are left out.
+ */
 export function policyBalance(results: readonly TrialResult[]): Estimate {
   const rows = (["look-alike-unsafe", "look-alike-safe"] as const).flatMap((name) => results.find((r) => r.trial === name)!.rows);
-  return matchedBalance(rows, createRng(1));
+  return matchedBalance(matchedRows(rows), createRng(1));
 }
 
 /** A policy's perplexity on the held-out benign answers, after its own thought; kept. @throws as `evaluate` */
@@ -151,6 +160,7 @@ export async function keptPerplexity(run: Run, policy: Policy): Promise<Perplexi
     references: digestOf(references),
     thoughtTokens: longestThought,
     batchSize: batchSize.references,
+    ...drawnWith(run, policy),
     precision: run.device.precision,
     ...standsOn(run, policy),
   };

@@ -39,13 +39,35 @@ export async function takePlace(
   identity: Identity,
   signal?: AbortSignal,
 ): Promise<Place> {
-  if (isWhole(run, path, files, identity)) return { whole: true, [Symbol.dispose]: () => {} };
-  const held = await alone(run, path, signal);
+  const found: Place = { whole: true, [Symbol.dispose]: () => {} };
+  if (isWhole(run, path, files, identity)) return found;
+  const held = await aloneOr(() => isWhole(run, path, files, identity), run, path, signal);
+  if (!held) return found;
   try {
     return { whole: claim(run, path, files, identity) === "whole", ...held };
   } catch (error) {
     held[Symbol.dispose]();
     throw error;
+  }
+}
+
+/** As `alone`; undefined once what is waited for is there: who holds the path may have computed it and hang elsewhere. */
+async function aloneOr(isThere: () => boolean, run: KeptFolder, path: string, signal?: AbortSignal): Promise<Disposable | undefined> {
+  const found = new AbortController();
+  const asking = setInterval(() => {
+    try {
+      if (isThere()) found.abort();
+    } catch (error) {
+      found.abort(error); // something else is kept there
+    }
+  }, 500);
+  try {
+    return await alone(run, path, signal ? AbortSignal.any([signal, found.signal]) : found.signal);
+  } catch (error) {
+    if (!signal?.aborted && isThere()) return undefined;
+    throw error;
+  } finally {
+    clearInterval(asking);
   }
 }
 

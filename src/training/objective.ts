@@ -27,7 +27,10 @@ export interface Objective<Row> {
   weight?(row: Row): number;
   /** What is missing in a row, in words that follow "row 3 "; undefined where it can be trained on. */
   lacks?(row: Row): string | undefined;
-  /** The weighted mean over rows. Called while gradients are recorded, possibly for a part of a step's rows. */
+  /**
+   * The weighted mean over rows. Called while gradients are recorded, possibly for a part of a step's rows; a step's loss is the weighted mean of its parts', so that of what is no
+   * mean over rows, such as `tokenNll`, depends on the parts.
+   */
   loss(batch: ScoredBatch<Row>): RowsLoss;
   /** A step's metrics from the columns that its parts gave, one after the other. Left out: the mean of each. */
   summarize?(columns: Readonly<Record<string, readonly number[]>>): ObjectiveMetrics;

@@ -13,7 +13,10 @@ export interface TrainOptions {
   lora: Lora;
   /** Row indices of every optimizer step: the caller's plan (batches.ts). */
   batches: readonly (readonly number[])[];
-  /** Rows that are computed at a time, to save memory: a step's gradient is the same whatever it is. Default: the whole batch. */
+  /**
+   * Rows that are computed at a time, to save memory: a step's gradient is the same whatever it is, except for losses that are no mean over rows (`tokenNll` and KTO's KL, as
+   * in TRL). Default: the whole batch.
+   */
   microBatch?: number;
   /** Computes each layer a second time instead of keeping what its backward pass needs: about a third more time, for long rows. Changes no number. */
   gradientCheckpointing?: boolean;
@@ -54,6 +57,8 @@ export interface CheckpointOptions {
   best?: BestChoice;
   /** Goes on from the newest whole checkpoint; default true. With false those that are there are not looked at, and go when the first one is stored. */
   resume?: boolean;
+  /** More that the run's numbers depend on, by name, such as digests of the adapters that it starts from: a checkpoint with others is not gone on with. */
+  standsOn?: Readonly<Record<string, unknown>>;
   /** Called once, when everything is checked and before anything is written or removed; what it throws ends the run. */
   begin?: () => Promise<void>;
   /** Receives what the run goes on from, and broken checkpoints, which are otherwise named to `console.warn`. */
@@ -92,6 +97,7 @@ export function runSettings<Row>(
     best: checkpoint?.best ?? null,
     precision,
     objective: { name: objective.name, ...objective.settings },
+    ...checkpoint?.standsOn,
     data: digest(rows, (key, value) => (key === "reference" ? undefined : value)), // what a model says of the rows, not the rows themselves
   };
 }

@@ -11,7 +11,7 @@ import { implicitRewards } from "../objectives/rewards.js";
 import { conservativeDpo, robustDpo } from "../objectives/robust.js";
 import { sigmoidNorm } from "../objectives/sigmoid-norm.js";
 import { simpo } from "../objectives/simpo.js";
-import type { BareLoss, PairLoss } from "../objectives/types.js";
+import type { BareLoss, PairLengths, PairLoss } from "../objectives/types.js";
 import { weightedLosses } from "../objectives/weighted.js";
 import { dertaObjective, readTokenTriples } from "./derta.js";
 import { TrainingError } from "./errors.js";
@@ -50,21 +50,41 @@ export const pairMethod = (config: RunConfig): Method<TokenPair> => ({
   complete: async (rows, reference) => {
     if (config.ld_alpha !== null && rows.some(({ weights }) => weights))
       throw new TrainingError(`${config.data}: its pairs have weights, and ld_alpha would give them others: leave one of the two out`);
+    checkCounted(config, rows);
     const pairs = config.ld_alpha === null ? rows : lengthDesensitized(rows, config.ld_alpha);
     return needsReference(config) && !hasReferences(config, rows) ? reference(pairs) : pairs;
   },
   objective: pairRunObjective(config),
 });
 
+/** Losses of log-probs per token: their sums are divided by the tokens, each counted by its weight. */
+export const AVERAGED: readonly LossType[] = ["ipo", "sigmoid_norm", "simpo"];
+
+/** @throws TrainingError for a completion whose tokens have no weight where a loss divides by it */
+function checkCounted(config: RunConfig, pairs: readonly TokenPair[]): void {
+  const averaged = lossTypes(config).find((loss) => AVERAGED.includes(loss));
+  if (!averaged) return;
+  for (const [i, { weights }] of pairs.entries())
+    for (const side of ["chosen", "rejected"] as const)
+      if (weights?.[side].every((weight) => weight === 0))
+        throw new TrainingError(
+          `pair ${i + 1}: its ${side}_weights are all 0, and loss_type ${averaged} divides by their sum: leave it out`,
+        );
+}
+
+/** Tokens of each completion as a loss divides by them. The weights that `ld_alpha` gives leave the lengths as they are. */
+const counted = ({ weighted, lengths }: PairBatch, { ld_alpha }: RunConfig): PairLengths => (ld_alpha === null ? weighted : lengths);
+
 /** Whether all pairs came with log-probs under their reference. With `ld_alpha` those would be of other weights. */
 export const hasReferences = ({ ld_alpha }: RunConfig, pairs: readonly TokenPair[]): boolean =>
   ld_alpha === null && pairs.every(({ reference }) => reference);
 
-/** KTO. A row's mismatched completion is one of its own batch, so rows are put in a random order once and keep it. */
-export const ktoMethod = (config: RunConfig): Method<TokenUnpaired> => ({
+/** KTO. A row's mismatched completion is one of its own batch, cut as a row's own is, so rows are put in a random order once and keep it. */
+export const ktoMethod = (config: RunConfig, model: Pick<RowModel, "config">): Method<TokenUnpaired> => ({
   read: readTokenUnpaired,
   arrange: (rows, rng) => (config.shuffle ? rng.shuffle(rows) : rows),
-  complete: (rows, reference) => reference(mismatch(rows, config.batch_size)),
+  complete: (rows, reference) =>
+    reference(mismatch(rows, config.batch_size, Math.min(config.max_length ?? Number.POSITIVE_INFINITY, model.config.maxPositions))),
   objective: ktoRunObjective(config),
 });
 
@@ -75,12 +95,12 @@ const LOSSES: Record<LossType, (pairs: PairBatch, config: RunConfig) => BareLoss
   sigmoid: ({ policy, reference }, { beta, label_smoothing: epsilon }) =>
     epsilon > 0 ? conservativeDpo(policy, reference, { beta, epsilon }) : dpo(policy, reference, beta),
   hinge: ({ policy, reference }, { beta }) => hinge(policy, reference, beta),
-  ipo: ({ policy, reference, lengths }, { beta }) => ipo(policy, reference, lengths, beta),
-  sigmoid_norm: ({ policy, reference, lengths }, { beta }) => sigmoidNorm(policy, reference, lengths, beta),
+  ipo: (pairs, config) => ipo(pairs.policy, pairs.reference, counted(pairs, config), config.beta),
+  sigmoid_norm: (pairs, config) => sigmoidNorm(pairs.policy, pairs.reference, counted(pairs, config), config.beta),
   robust: ({ policy, reference }, { beta, label_smoothing: epsilon }) => robustDpo(policy, reference, { beta, epsilon }),
   apo_zero: ({ policy, reference }, { beta }) => apoZero(policy, reference, beta),
   apo_down: ({ policy, reference }, { beta }) => apoDown(policy, reference, beta),
-  simpo: ({ policy, lengths }, { beta, simpo_gamma: gamma }) => simpo(policy, lengths, { beta, gamma }),
+  simpo: (pairs, config) => simpo(pairs.policy, counted(pairs, config), { beta: config.beta, gamma: config.simpo_gamma }),
   sft: ({ policy, reference, lengths, unweighted }, config) => ({
     loss: tokenNll(unweighted, lengths),
     ...(needsReference(config) && { rewards: implicitRewards(policy, reference, config.beta).rewards }),
@@ -100,7 +120,7 @@ function pairRunObjective(config: RunConfig): Objective<TokenPair> {
   const lossWeights = config.loss_weights ?? losses.map(() => 1);
   const one = (pairs: PairBatch): BareLoss<PairLoss> =>
     method === "length-controlled-dpo"
-      ? lengthMargin(pairs.policy, pairs.reference, ld_alpha === null ? pairs.weighted : pairs.lengths, { beta, alpha })
+      ? lengthMargin(pairs.policy, pairs.reference, counted(pairs, config), { beta, alpha })
       : weightedLosses(
           losses.map((loss) => LOSSES[loss](pairs, config)),
           lossWeights,

@@ -3,6 +3,7 @@ import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import { type Plan, sequential, shuffled } from "./batches.js";
+import type { RunSettings } from "./checkpoint.js";
 import { TrainingError } from "./errors.js";
 import { train } from "./loop.js";
 import type { StepMetrics } from "./metrics.js";
@@ -15,6 +16,7 @@ import type { Tokenized } from "./rows.js";
 import { evalSteps, type RunConfig } from "./run-config.js";
 import { dertaMethod, ktoMethod, type Method, pairMethod, type ReferenceLogps, sftMethod } from "./run-methods.js";
 import { constant, cosine, linear, type Schedule } from "./schedule.js";
+import { runStandsOn } from "./stands-on.js";
 import { startAdapter } from "./start-adapter.js";
 import { evaluateRows } from "./step.js";
 
@@ -35,7 +37,7 @@ export interface RunOptions {
 export function runTraining(config: RunConfig, model: LanguageModel, options: RunOptions): AsyncGenerator<StepMetrics> {
   if (config.method === "sft") return runMethod(sftMethod, config, model, options);
   if (config.method === "derta") return runMethod(dertaMethod(config), config, model, options);
-  if (config.method === "kto") return runMethod(ktoMethod(config), config, model, options);
+  if (config.method === "kto") return runMethod(ktoMethod(config, model), config, model, options);
   return runMethod(pairMethod(config), config, model, options);
 }
 
@@ -69,8 +71,9 @@ async function* runMethod<Row>(
     options.onPlan?.(batches.length);
     const measure = heldOut && (() => evaluateRows(model, heldOut, method.objective, { lora, size: config.batch_size }));
     const evaluation = measure ? { everySteps: evalSteps(config), measure } : undefined;
+    const standsOn = await runStandsOn(config, data.rows, held);
     yield* train(model, rows, method.objective, {
-      ...trainOptions(config, options),
+      ...trainOptions(config, options, standsOn),
       lora,
       batches,
       dropout: config.lora && config.lora.dropout > 0 ? { p: config.lora.dropout, rng: rng.fork("dropout") } : undefined,
@@ -111,7 +114,7 @@ async function withReference<T>(
   }
 }
 
-function trainOptions(config: RunConfig, { log, signal }: RunOptions): Omit<TrainOptions, "lora" | "batches"> {
+function trainOptions(config: RunConfig, { log, signal }: RunOptions, standsOn: RunSettings): Omit<TrainOptions, "lora" | "batches"> {
   const metric = bestMetric(config);
   const highest = config.greater_is_better ?? !metric.endsWith("loss");
   return {
@@ -129,6 +132,7 @@ function trainOptions(config: RunConfig, { log, signal }: RunOptions): Omit<Trai
       limit: config.save_total_limit ?? Number.POSITIVE_INFINITY,
       best: config.load_best_model_at_end ? { metric, wanted: highest ? "highest" : "lowest" } : undefined,
       log,
+      standsOn,
       resume: config.resume,
       begin: async () => {
         signal?.throwIfAborted();

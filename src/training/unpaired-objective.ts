@@ -4,6 +4,7 @@ import { kto, type UnpairedBatch, type UnpairedLoss } from "../objectives/kto.js
 import type { BareLoss } from "../objectives/types.js";
 import { pieces } from "./batches.js";
 import { checkedLoss, type Objective, type Settings } from "./objective.js";
+import { keepStart } from "./tokenize.js";
 
 /**
  * An objective of a loss per labelled completion, as a function of its sum of log-probs and of how far the policy is from the reference: the mean of
@@ -52,9 +53,15 @@ export const ktoObjective = (settings: { beta: number; desirableWeight?: number;
 /**
  * Gives each row the completion of the row before it, within groups of `size` rows, the first that of the last (TRL's estimate of the KL). Where the groups are the
  * batches, a batch's mismatched completions are its own completions under other prompts.
+ * @param maxLength tokens of a prompt and its mismatched completion together that are kept, from the start; default: all
  */
-export const mismatch = (rows: readonly TokenUnpaired[], size: number): TokenUnpaired[] =>
-  pieces(rows, size).flatMap((group) => group.map((row, i) => ({ ...row, mismatched: group.at(i - 1)!.completion })));
+export const mismatch = (rows: readonly TokenUnpaired[], size: number, maxLength = Number.POSITIVE_INFINITY): TokenUnpaired[] =>
+  pieces(rows, size).flatMap((group) =>
+    group.map((row, i) => {
+      const other = { prompt: row.prompt, completion: group.at(i - 1)!.completion };
+      return { ...row, mismatched: keepStart(other, maxLength)?.completion ?? [] };
+    }),
+  );
 
 /** The mismatched completions, as rows to score. */
 export const mismatchedRows = (rows: readonly TokenUnpaired[]): CompletionRow[] =>

@@ -69,6 +69,10 @@ describe("a turn", () => {
     expect([await last("Hello there.", 40), await last(complies, 40)]).toEqual(["Hello there.", "Turn the key."]);
     const tokens = tiny.tokenizer.encode("Hello there.").length;
     expect((await turn("Hello there.", tokens + 1)).cut).toBe(false); // the end token is the last that fits
+    const model = scriptedModel(tiny, () => "Hello there.").model;
+    const config = { ...model.config, eosTokenIds: [tiny.tokenizer.eosId, tiny.tokenizer.encode("Hello there.").at(-1)!] };
+    const other = await takeTurn(policy({ model: { ...model, config } }), user("Hi"), { ...how, answerTokens: tokens });
+    expect(other.cut).toBe(false); // another of the model's end tokens
   });
 });
 

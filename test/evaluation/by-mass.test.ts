@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
 import { byMass } from "../../src/evaluation/by-mass.js";
 import { refusalTokens } from "../../src/evaluation/readout.js";
-import { contrast } from "../../src/generation/decoding.js";
+import { contrast, plain, withEdits } from "../../src/generation/decoding.js";
 import { type Policy, policy, policyIdentity } from "../../src/generation/policy.js";
 import { sample } from "../../src/generation/sample.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
@@ -75,4 +75,14 @@ test("it is an identity of its own, and no second rule is put on a first", async
   expect(byMass(plain).name).toBe("p-by-mass");
   expect(await policyIdentity(byMass(plain))).not.toEqual(await policyIdentity(plain));
   expect(() => byMass({ ...plain, decoding: contrast({ against: "x", alpha: 0.5 }) })).toThrow("p has a rule or a search of its own");
+});
+
+test("what the policy's own decoding depends on stays in its identity; plain decoding adds nothing to the rule's", () => {
+  const identity = (decoding: Policy["decoding"]) => byMass(policy({ model, decoding })).decoding.identity;
+  const steered = (strength: number) => identity(withEdits({ 0: (states) => states }, { strength }));
+  expect(steered(1)).not.toEqual(steered(2));
+  expect(steered(1)).toMatchObject({ kind: "logits rule", decoding: { kind: "edited", settings: { strength: 1 } } });
+  const { code, ...greedy } = identity(plain());
+  expect(greedy).toEqual({ kind: "logits rule", settings: { answers: "by mass", tokens: R }, temperature: 0 });
+  expect(identity(plain({ temperature: 0.7, topK: 5 }))).toEqual({ ...greedy, code, temperature: 0.7, topK: 5 });
 });

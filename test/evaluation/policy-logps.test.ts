@@ -1,3 +1,6 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
 import { policyLogps, policyTokenLogps } from "../../src/evaluation/policy-logps.js";
@@ -132,6 +135,29 @@ test("a token that a rule forbids is impossible, and the others are not lost wit
   const [more] = await policyLogps(policy({ model, decoding: masked(unused) }), [row!]);
   expect(more!).toBeGreaterThan(whole!); // its probability went to the others
   expect(more!).toBeLessThan(whole! + 1);
+});
+
+test("a row that has ended takes no more positions, and a prompt beyond them leaves no tensor behind", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "erpo-positions-"));
+  cpSync(fixture("llama-tiny"), dir, { recursive: true });
+  const maxPositions = 64;
+  const config = { ...JSON.parse(readFileSync(join(dir, "config.json"), "utf8")), max_position_embeddings: maxPositions };
+  writeFileSync(join(dir, "config.json"), JSON.stringify(config));
+  const small = await loadModel(dir);
+  const ruled = policy({ model: small, adapter, decoding: withLogits((own) => own, {}) });
+  const ids = (length: number) => Array.from({ length }, (_, i) => 5 + (i % 50));
+  const given = [
+    { prompt: ids(3), completion: ids(maxPositions - 3) },
+    { prompt: ids(maxPositions - 4), completion: ids(3) },
+  ];
+  const alone = [await policyLogps(ruled, [given[0]!]), await policyLogps(ruled, [given[1]!])].flat();
+  close(await policyLogps(ruled, given), alone);
+  close(await policyLogps(ruled, given.toReversed()), alone.toReversed());
+  const before = tf.memory().numTensors;
+  await expect(policyLogps(ruled, [{ prompt: ids(maxPositions + 1), completion: [3] }])).rejects.toThrow("positions");
+  expect(tf.memory().numTensors).toBe(before);
+  small.dispose();
+  rmSync(dir, { recursive: true });
 });
 
 test("token ids have no second way of asking", async () => {

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
-import { decisionLogOdds, decisionPrompt, nextTokenLogOdds, noneToken, refusalTokens } from "../../src/evaluation/readout.js";
+import { decisionLogOdds, decisionPrompt, logOdds, nextTokenLogOdds, noneToken, refusalTokens } from "../../src/evaluation/readout.js";
 import { type Prompt, promptTokens } from "../../src/generation/asking.js";
 import { policy } from "../../src/generation/policy.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
@@ -45,6 +45,13 @@ test("the odds of a set are those of its summed probability", async () => {
     const p = all[3]! + all[7]! + all[11]!;
     expect(odds[i]).toBeCloseTo(Math.log(p / (1 - p)), 3);
   });
+});
+
+test("tokens that a rule has forbidden by -Infinity leave the odds of the others as they are", () => {
+  const odds = (logits: number[], tokens: number[]) => tf.tidy(() => logOdds(tf.tensor2d([logits]), tokens).dataSync()[0]!);
+  const forbidden = Number.NEGATIVE_INFINITY;
+  expect(odds([1, 2, 3, forbidden], [0, 3])).toBeCloseTo(1 - Math.log(Math.exp(2) + Math.exp(3)), 5);
+  expect(odds([1, 2, 3, forbidden], [0])).toBe(odds([1, 2, 3, -1e9], [0]));
 });
 
 test("a read-out leaves no tensor behind", async () => {

@@ -1,7 +1,8 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
-import { type DecodedRow, type Decoding, type LogitsRule, plain, withLogits } from "../../src/generation/decoding.js";
+import { waysOf } from "../../src/generation/contexts.js";
+import { contrast, type DecodedRow, type Decoding, type LogitsRule, plain, withLogits } from "../../src/generation/decoding.js";
 import { policy } from "../../src/generation/policy.js";
 import { type Prompt, sample } from "../../src/generation/sample.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
@@ -102,6 +103,15 @@ test("other contexts get the chosen tokens too: their logits are those of a full
       for (const [v, x] of full.entries()) expect(logits[c]![v]).toBeCloseTo(x, 3);
     }
   }
+});
+
+test("a contrast asks with the policy's own chat template, and a context with one of its own keeps that", () => {
+  const template = "{{ messages[-1].content }}: ";
+  const { asking, decoding } = policy({ model, template, decoding: contrast({ against: "x", alpha: 1 }) });
+  expect(waysOf({ asking, decoding })[1]).toEqual({ system: "x", template });
+  const other = { template: "{{ messages[0].content }}" };
+  expect(waysOf({ asking, decoding: withLogits((own) => own, {}, { contexts: [other] }) })[1]).toEqual(other);
+  expect(decoding.identity).toEqual({ kind: "contrast", against: "x", alpha: 1, plausible: 0, temperature: 0 });
 });
 
 test("token ids have no second way of asking", async () => {

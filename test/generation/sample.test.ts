@@ -1,3 +1,6 @@
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import fc from "fast-check";
 import { beforeAll, expect, test, vi } from "vitest";
@@ -43,6 +46,21 @@ test("greedy tokens are those of a full forward pass without a cache", async () 
     return ids.slice(prompt.length);
   });
   expect(await collect({})).toEqual(expected);
+});
+
+test("a completion ends at each token that generation_config.json names, where config.json names others", async () => {
+  const long = (await collect({ maxNewTokens: 6 }))[0]!;
+  const end = long.findIndex((id, i) => i > 0 && !long.slice(0, i).includes(id));
+  const dir = mkdtempSync(join(tmpdir(), "erpo-ends-"));
+  cpSync("test/fixtures/llama-tiny", dir, { recursive: true });
+  writeFileSync(join(dir, "generation_config.json"), JSON.stringify({ eos_token_id: [model.tokenizer.eosId, long[end]] }));
+  const ended = await loadModel(dir);
+  expect(ended.config.eosTokenIds).toEqual([2, long[end]]);
+  const options = { maxNewTokens: 6, batchSize: 1, rng: createRng(1) };
+  for await (const { ids, finished } of sample(policy({ model: ended }), [prompts[0]!], options))
+    expect({ ids, finished }).toEqual({ ids: long.slice(0, end + 1), finished: true });
+  ended.dispose();
+  rmSync(dir, { recursive: true });
 });
 
 test("a prompt's sample does not depend on its batch", async () => {

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -14,7 +14,8 @@ type Json = Record<string, unknown>;
 async function copied(file: string, change: (json: Json) => Json): Promise<ModelDigests> {
   const dir = mkdtempSync(join(root, "model-"));
   cpSync(fixture("llama-tiny"), dir, { recursive: true });
-  writeFileSync(join(dir, file), JSON.stringify(change(JSON.parse(readFileSync(join(dir, file), "utf8")))));
+  const before = existsSync(join(dir, file)) ? JSON.parse(readFileSync(join(dir, file), "utf8")) : {};
+  writeFileSync(join(dir, file), JSON.stringify(change(before)));
   return (await modelDigests(dir))!;
 }
 
@@ -28,6 +29,17 @@ test.each<[string, string, (json: Json) => Json]>([
   const after = await copied(file, change);
   expect(after.sha256).toBe(before.sha256);
   expect(after.digest).not.toBe(before.digest);
+});
+
+test("ends that generation_config.json adds make it another one, and those that config.json has do not", async () => {
+  const before = await modelDigests(fixture("llama-tiny"));
+  const withEnds = (eos_token_id?: unknown) => copied("generation_config.json", () => ({ temperature: 0.6, eos_token_id }));
+  for (const known of [undefined, null, 2, [2]]) expect(await withEnds(known)).toEqual(before);
+  expect((await withEnds([2, 7])).digest).not.toBe(before!.digest);
+  expect(await withEnds([2, 7, 7])).toEqual(await withEnds(7));
+  await expect(withEnds("end")).rejects.toThrow(
+    /generation_config\.json: field "eos_token_id" is neither a token id nor a list of them; get it again/,
+  );
 });
 
 test("neither its folder nor the order of its fields makes it another one", async () => {

@@ -285,6 +285,18 @@ test("Gemma 3's config.json in the forms of transformers 4 and 5, and what erpo 
   expect(value).toBe(6); // a period, as llama.cpp reads it
 });
 
+test("a GGUF file's end of a turn ends a completion, too", () => {
+  const metadata = {
+    ...{ "general.architecture": "phi3", "phi3.embedding_length": 256, "phi3.feed_forward_length": 8, "phi3.block_count": 1 },
+    ...{ "phi3.attention.head_count": 2, "phi3.context_length": 8, "phi3.attention.layer_norm_rms_epsilon": 1e-5, "phi3.vocab_size": 8 },
+    "tokenizer.ggml.eos_token_id": 3,
+  };
+  const ends = (more: object) => configFromGguf({ ...metadata, ...more }, "X.gguf", false).eosTokenIds;
+  expect(ends({ "tokenizer.ggml.eot_token_id": 7 })).toEqual([3, 7]);
+  expect(ends({ "tokenizer.ggml.eot_token_id": 3 })).toEqual([3]);
+  expect(ends({})).toEqual([3]);
+});
+
 test("heads that are turned in part are refused", () => {
   const phi3 = { model_type: "phi3", vocab_size: 8, hidden_size: 8, intermediate_size: 8, num_hidden_layers: 1, num_attention_heads: 2 };
   expect(configFromJson({ ...phi3, partial_rotary_factor: 1 }, "config.json").windows).toEqual([null]);

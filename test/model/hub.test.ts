@@ -97,6 +97,11 @@ test("a repository is the model that its folder is; its commit and digest are kn
   expect((await modelDigests(tagged.name))?.digest).toBe(model.digest); // the name loads it again
 });
 
+test("what a repository says of the ends of completions is fetched with it", async () => {
+  files["generation_config.json"] = Buffer.from('{"eos_token_id": [2, 7]}');
+  expect((await checkModel("me/tiny")).eosTokenIds).toEqual([2, 7]);
+});
+
 test("a folder of that name comes before the hub", async () => {
   const before = process.cwd();
   mkdirSync(join(dir, "me/tiny"), { recursive: true });

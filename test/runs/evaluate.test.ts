@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readJsonl } from "../../src/data/jsonl.js";
 import type { PromptRow } from "../../src/data/types.js";
@@ -31,6 +31,8 @@ test("two trials of one name, and names that are no place in the policy's folder
     await refused(`trial "${name}": its outcome is kept under its name`, [{ ...trial, name }]);
     await refused(`policy "${name}": its outcomes are kept under its name`, [trial], name);
   }
+  await refused('trial "none" has no prompts: leave it out', [{ name: "none", rows: [] }, trial]);
+  expect(existsSync(run.path("evaluation/base"))).toBe(false);
   await expect(keptPerplexity(run, { ...base(), name: "../x" })).rejects.toThrow('policy "../x"');
 });
 

@@ -9,7 +9,7 @@ import { stage2 } from "../../src/methods/erpo/stage2.js";
 import { stage3 } from "../../src/methods/erpo/stage3.js";
 import { stages } from "../../src/methods/erpo/stages.js";
 import { readRecord } from "../../src/runs/claim.js";
-import { devScore } from "../../src/runs/dev.js";
+import { devAnswers, devScore } from "../../src/runs/dev.js";
 import { evaluate, keptPerplexity } from "../../src/runs/evaluate.js";
 import type { Run } from "../../src/runs/run.js";
 import { finish, openTiny, runsFolder } from "./tiny-run.js";
@@ -30,6 +30,9 @@ beforeAll(async () => {
 
 /** The same run with something about it changed. */
 const but = (changes: Partial<Run>): Run => ({ ...run, ...changes });
+const forgetAnswers = () => {
+  for (const name of ["dev-answers.json", "dev-answers.identity.json"]) rmSync(run.path(stages.sft, name), { force: true });
+};
 const named = (asked: Promise<unknown>, words: string) => expect(asked).rejects.toThrow(words);
 
 test("asked the same, nothing is computed and the same steps are yielded", async () => {
@@ -83,6 +86,28 @@ test("an evaluation is held to its policy, its prompts, its judge and its length
     "was made with name refusal phrases and safe completions, not all comply, and with another version",
   );
   await named(finish(evaluate(run, asked, [{ ...trial, answerTokens: 99 }])), "with answerTokens 8, not 99");
+});
+
+test("judged answers to prompts of one's own are held to all of their rows", async () => {
+  const asked = (change: object) => {
+    const dev = run.data.general.dev.map((row) => ({ ...row, source: "own general", ...change }));
+    return devAnswers(but({ data: { ...run.data, general: { ...run.data.general, dev } } }), stages.sft);
+  };
+  forgetAnswers();
+  await asked({});
+  await asked({});
+  await named(asked({ expect: ["another"] }), "1-sft/dev-answers.json was made with prompts of SHA-256");
+  await named(asked({ category: "R2" }), "1-sft/dev-answers.json was made with prompts of SHA-256");
+});
+
+test("what is drawn is held to the seed", async () => {
+  const drawn = { ...(await run.policy(stages.sft)), name: "drawn", decoding: plain({ temperature: 1 }) };
+  const seeded = (seed: number) => but({ seed, policy: async () => drawn });
+  await keptPerplexity(run, drawn);
+  await named(keptPerplexity(seeded(2), drawn), "evaluation/drawn/perplexity.json was made with seed 1, not 2");
+  forgetAnswers();
+  await devAnswers(seeded(1), stages.sft);
+  await named(devAnswers(seeded(2), stages.sft), "1-sft/dev-answers.json was made with seed 1, not 2");
 });
 
 test("nothing else changes an identity: another folder, another log, the model under another name", async () => {

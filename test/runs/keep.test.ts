@@ -173,6 +173,27 @@ test("a signal ends the waiting, and what this process left hanging does not sto
   expect(await keep(run, "a/score.json", {}, async () => ({ by: "the next cell" }))).toEqual({ by: "the next cell" });
 });
 
+test("what a process has computed is taken from it although a call that it left hanging still holds the lock", async () => {
+  const { dir } = at("run");
+  const path = new URL("../../dist/src/runs/keep.js", import.meta.url).href;
+  const other = spawn(process.execPath, [
+    "--input-type=module",
+    "-e",
+    `import { keep } from ${JSON.stringify(path)};
+     const kept = (compute) => keep({ dir: ${JSON.stringify(dir)}, parents: [] }, "a/score.json", {}, compute);
+     setInterval(() => {}, 1000);
+     void kept(() => new Promise(() => console.log("hanging")));
+     process.stdin.once("data", () => kept(async () => ({ by: "its next cell" })));`,
+  ]);
+  await once(other.stdout, "data");
+  const waiting = keep(at("run"), "a/score.json", {}, never);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  other.stdin.write("go\n");
+  expect(await waiting).toEqual({ by: "its next cell" });
+  expect(other.exitCode).toBeNull();
+  other.kill("SIGKILL");
+});
+
 test("a lock that was left behind goes when the folder is opened again, and a living process's stays", async () => {
   const run = at("run");
   const other = otherProcess(run.dir, 60_000);

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -167,6 +167,40 @@ test("another reference is not gone on with", () => {
     write("other.json", { ...begun, ...other, resume: true });
     const { status, stderr } = erpo("train", "other.json");
     expect([status, stderr]).toEqual([1, expect.stringMatching(/checkpoint-2: made with (?:another )?objective/)]);
+  }
+});
+
+test("another adapter in the same folder, other log-probs of the reference or other held-out rows are not gone on with", () => {
+  const pair = { prompt_ids: [5, 6], chosen_ids: [7, 8], rejected_ids: [9] };
+  const writePairs = (name: string, chosen: number) => writeLines(name, [{ ...pair, ref_chosen_logps: chosen, ref_rejected_logps: -2 }]);
+  const begin = () => {
+    for (const name of ["held.jsonl", "known.jsonl"]) writePairs(name, -1);
+    for (const name of ["start", "against"]) cpSync(fixture("llama-tiny-adapter"), join(dir, name), { recursive: true });
+  };
+  const base = {
+    method: "dpo",
+    model: fixture("llama-tiny"),
+    data: "known.jsonl",
+    eval_data: "held.jsonl",
+    max_steps: 1,
+    output_dir: "held-to",
+  };
+  write("held-to.json", { ...base, init_adapter: "start", reference_adapter: "against", resume: true });
+  const spoil = (file: string, change: (json: { lora_alpha: number }) => object) =>
+    write(file, change(JSON.parse(readFileSync(join(dir, file), "utf8"))));
+  begin();
+  expect(erpo("train", "held-to.json")).toMatchObject({ status: 0 });
+  expect(erpo("train", "held-to.json")).toMatchObject({ status: 0 });
+  for (const [change, cause] of [
+    [() => spoil("start/adapter_config.json", (json) => ({ ...json, lora_dropout: 0.1 })), "init_adapter.sha256"],
+    [() => spoil("against/adapter_config.json", (json) => ({ ...json, lora_alpha: 2 * json.lora_alpha })), "reference_adapter.sha256"],
+    [() => writePairs("known.jsonl", -1.5), "ref_logps.sha256"],
+    [() => writePairs("held.jsonl", -1.5), "eval_data.sha256"],
+  ] as const) {
+    begin();
+    change();
+    const { status, stderr } = erpo("train", "held-to.json");
+    expect([status, stderr]).toEqual([1, expect.stringContaining(`checkpoint-1: made with another ${cause}: use another folder`)]);
   }
 });
 

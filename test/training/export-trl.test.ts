@@ -15,10 +15,10 @@ const data = join(root, "data.jsonl");
 writeFileSync(data, formatJsonl(["a", "b", "c", "d"].map((prompt, id) => ({ prompt, completion: ` ${id}`, id }))));
 
 const weighted = join(root, "weighted.jsonl");
-writeFileSync(
-  weighted,
-  formatJsonl([{ prompt_ids: [1], chosen_ids: [2, 3], rejected_ids: [4], chosen_weights: [1, 0], rejected_weights: [1] }]),
-);
+const weightedPair = { prompt_ids: [1], chosen_ids: [2, 3], rejected_ids: [4], chosen_weights: [1, 0], rejected_weights: [1] };
+writeFileSync(weighted, formatJsonl([weightedPair]));
+const weightedAgainst = join(root, "weighted-against.jsonl");
+writeFileSync(weightedAgainst, formatJsonl([{ ...weightedPair, ref_chosen_logps: -1, ref_rejected_logps: -2 }]));
 
 function exported(name: string, fields: object): { dir: string; status: number | null; stderr: string } {
   const [config, dir] = [join(root, `${name}.json`), join(root, name)];
@@ -127,6 +127,11 @@ test.each([
     "weights of pairs that are measured against a policy",
     { method: "dpo", data: weighted },
     "its pairs have weights, which TRL's reference would not",
+  ],
+  [
+    "a loss that TRL would divide by all tokens of pairs with weights",
+    { method: "dpo", data: weightedAgainst, loss_type: "ipo" },
+    "its pairs have weights, by which TRL's loss_type ipo would not divide: it counts all tokens",
   ],
   ["KTO", { method: "kto" }, "method: kto: is not exported"],
   ["SimPO", { method: "dpo", loss_type: ["simpo", "sft"] }, "loss_type: TRL's DPO has no simpo"],

@@ -22,6 +22,8 @@ import {
   withNll,
 } from "../../src/index.js";
 import { completionLogps, sequenceLogps } from "../../src/training/completion.js";
+import { parseRunConfig } from "../../src/training/run-config.js";
+import { ktoMethod, pairMethod } from "../../src/training/run-methods.js";
 import transformers from "../fixtures/llama-tiny.json" with { type: "json" }; // made by test/fixtures/llama_fixture.py
 import { fixture } from "../model/open.js";
 
@@ -234,6 +236,42 @@ test("labelled completions: the KL is of mismatched ones, without a gradient of 
   });
   await expect(bare.next()).rejects.toThrow("row 1 has no mismatched completion: call mismatch first");
 });
+
+test("a mismatched completion is cut to max_length, and to the model's positions, as a row's own is", async () => {
+  const positions = 64;
+  const ids = (length: number) => Array.from({ length }, (_, i) => 5 + (i % 50));
+  const labelled = [3, positions - 4].map((start) => ({ prompt: ids(start), completion: ids(positions - 1 - start), label: true }));
+  const lengths = async (max_length: number | null) => {
+    const run = { method: "kto", model: "m", data: "d", output_dir: "o", max_steps: 1, batch_size: 2, max_length };
+    const method = ktoMethod(parseRunConfig(run, "RUN.json"), { config: { ...model.config, maxPositions: positions } });
+    const mixed = await method.complete(labelled, async (rows) => rows);
+    return mixed.map(({ mismatched }) => mismatched!.length);
+  };
+  expect(await lengths(null)).toEqual([3, 4]); // of 3 and 60
+  expect(await lengths(positions - 1)).toEqual([3, 3]);
+});
+
+test.each(["ipo", "sigmoid_norm", "simpo"])(
+  "loss_type %s: tokens of weight 0 at the end are as if they were cut off",
+  async (loss_type) => {
+    const run = { method: "dpo", model: "m", data: "d", output_dir: "o", max_steps: 1, loss_type };
+    const { complete, objective } = pairMethod(parseRunConfig(run, "RUN.json"));
+    const ones = (ids: readonly number[], zeros: number) => [...ids.map(() => 1), ...Array<number>(zeros).fill(0)];
+    const longer = pairs.map((pair) => ({
+      ...{ prompt: pair.prompt, chosen: [...pair.chosen, 7, 8], rejected: [...pair.rejected, 9] },
+      weights: { chosen: ones(pair.chosen, 2), rejected: ones(pair.rejected, 1) },
+    }));
+    const loss = async (some: readonly TokenPair[]) => {
+      const rows = await complete([...some], (bare) => referenceLogps(model, bare, null));
+      const [first] = await steps(rows, objective);
+      return first!.loss;
+    };
+    const bare = pairs.map(({ prompt, chosen, rejected }) => ({ prompt, chosen, rejected }));
+    expect(await loss(longer)).toBeCloseTo(await loss(bare), 4);
+    const none = { ...longer[1]!, weights: { chosen: longer[1]!.weights.chosen, rejected: longer[1]!.rejected.map(() => 0) } };
+    await expect(loss([longer[0]!, none])).rejects.toThrow(`pair 2: its rejected_weights are all 0, and loss_type ${loss_type} divides by`);
+  },
+);
 
 test("a pair loss without rewards has no metrics of them", async () => {
   const bare = pairObjective({

@@ -50,8 +50,10 @@ export function runSummary(dir: string): string {
     return existsSync(file) ? readJson<T>(file) : undefined;
   };
   const percent = (share: number) => `${Math.round(100 * share)}`;
-  const interval = ({ low, high, ...at }: Proportion | Estimate) =>
-    `${percent("rate" in at ? at.rate : at.value)} [${percent(low)}, ${percent(high)}]`;
+  const interval = ({ low, high, ...at }: Proportion | Estimate) => {
+    const value = "rate" in at ? at.rate : at.value;
+    return Number.isNaN(value) ? "-" : `${percent(value)} [${percent(low)}, ${percent(high)}]`;
+  };
   const trialOf = (stage: string, name: string) => result<TrialResult>("evaluation", stage, `${name}.json`);
   const asked = [...shown, ...byMass].filter(([, stage]) => columns.some(([, name]) => trialOf(stage, name)));
   const rows = asked.map(([title, stage]) => {

@@ -8,7 +8,7 @@ import { type Response, respond } from "../../evaluation/respond.js";
 import { longestThought } from "../../exante/answer-stop.js";
 import type { RuleSet } from "../../exante/rules.js";
 import { type Policy, policy, policyIdentity } from "../../generation/policy.js";
-import { devPrompts } from "../../runs/dev.js";
+import { devPrompts, judgedPrompts } from "../../runs/dev.js";
 import { keep } from "../../runs/keep.js";
 import type { Profile } from "../../runs/profile.js";
 import type { Run } from "../../runs/run.js";
@@ -103,7 +103,7 @@ export async function promptAnswers(run: Run, system: string, signal?: AbortSign
   const identity: Identity = {
     ...{ recipe: "SoS, dev answers", ...how },
     policy: await policyIdentity(asked),
-    prompts: digestOf(sets.map(({ rows }) => rows.map(({ id, prompt, label }) => [id, prompt, label]))),
+    prompts: digestOf(sets.map(({ rows }) => judgedPrompts(rows))),
     rules: run.rules.digest, // name what unsafe prompts break
     answerTokens: sets.map(({ answerTokens }) => answerTokens),
     judge: { name: judge.name, settings: judge.settings },

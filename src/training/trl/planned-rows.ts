@@ -8,7 +8,7 @@ import { TrainingError } from "../errors.js";
 import { readTokenPairs, readTokenRows, type Tokenized } from "../rows.js";
 import { batchPlan } from "../run.js";
 import { lossTypes, type RunConfig } from "../run-config.js";
-import { hasReferences } from "../run-methods.js";
+import { AVERAGED, hasReferences } from "../run-methods.js";
 
 /** What train.jsonl holds, row by row. */
 export interface PlannedRows {
@@ -48,6 +48,8 @@ function checkWeights(config: RunConfig, pairs: readonly TokenPair[], known: boo
   if (!known)
     throw new TrainingError(`${where}, which TRL's reference would not: give all of them ref_chosen_logps and ref_rejected_logps`);
   if (lossTypes(config).includes("sft")) throw new TrainingError(`${where}, which TRL's loss_type sft would count: use nll_weight`);
+  const averaged = lossTypes(config).find((loss) => AVERAGED.includes(loss));
+  if (averaged) throw new TrainingError(`${where}, by which TRL's loss_type ${averaged} would not divide: it counts all tokens`);
 }
 
 type Rows = Pick<PlannedRows, "rows" | "steps">;
