@@ -274,6 +274,7 @@ export { finishedStages, type OwnTermsData, type RelatedMethod } from "./methods
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
 export * as r2d from "./methods/r2d/r2d.js";
 export * as reason4rec from "./methods/reason4rec/index.js";
+export { type RefusalChange, refusalChange } from "./methods/refusal-change.js";
 export { relatedMethods } from "./methods/related.js";
 export * as rose from "./methods/rose.js";
 export { type MethodRow, methodRows, methodsSummary, readMethodRows, saveMethodRows } from "./methods/rows.js";
