@@ -30,7 +30,7 @@ export interface HeadQuality {
   constantSigns: Proportion;
   /** Pairs of siblings whose values differ by more than the pairs' margin and that stand in the right order; a constant's share is one half. */
   siblings: Proportion;
-  /** The same share with the interval of a bootstrap over whole trees (`clusterBootstrap`), whose nodes are no independent trials; NaN, null in JSON, where there are no such pairs. */
+  /** The same share with the interval of a bootstrap over whole trees (`clusterBootstrap`), whose nodes are no independent trials. Of no pairs nothing is known: it is [0, 1]. */
   siblingsByTree: Estimate;
 }
 
@@ -152,7 +152,9 @@ export function quality(
     signs: share(out, (node) => positive(node.predicted) === positive(node.goodness)),
     constantSigns: share(out, (node) => positive(node.goodness) === commonest),
     siblings: share(ordered.flat(), Boolean),
-    siblingsByTree: clusterBootstrap(ordered, (some) => mean(some.flat().map(Number)), rng),
+    siblingsByTree: ordered.some((tree) => tree.length > 0)
+      ? clusterBootstrap(ordered, (some) => mean(some.flat().map(Number)), rng)
+      : { value: Number.NaN, low: 0, high: 1 },
   };
 }
 

@@ -73,6 +73,8 @@ test("the head's quality by hand", () => {
   expect([signs.k, constantSigns.k, signs.n]).toEqual([3, 4, 6]);
   expect([siblings.k, siblings.n]).toEqual([1, 2]); // the second tree's are the wrong way round
   expect(siblingsByTree).toEqual({ value: 0.5, low: 0, high: 1 }); // of two trees, drawn whole
+  const alike = out.map((node) => ({ ...node, goodness: 0 })); // no pair to order
+  expect(quality(alike, [1], trees, createRng(1)).siblingsByTree).toEqual({ value: Number.NaN, low: 0, high: 1 });
 });
 
 test("a head that sees the value beats the constant on trees that it was not fitted to; one that sees noise does not order siblings", () => {
