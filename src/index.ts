@@ -83,15 +83,7 @@ export { type Judge, type JudgedAnswer, phraseJudge, ruleJudge } from "./evaluat
 export { type LabelReport, type LabelShares, labelReport, type SuiteBalance } from "./evaluation/labels.js";
 export { type Look, type LookedTurn, type LookOptions, look } from "./evaluation/look.js";
 export { matchedBalance } from "./evaluation/matched.js";
-export {
-  clusteredDifference,
-  drawPairs,
-  holm,
-  type PairDraws,
-  type PairedDifference,
-  pairedDifference,
-  type RowDifference,
-} from "./evaluation/paired.js";
+export * from "./evaluation/paired.js";
 export { type GivenCompletion, policyLogps, policyTokenLogps } from "./evaluation/policy-logps.js";
 export {
   decisionLogOdds,
