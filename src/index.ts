@@ -82,7 +82,9 @@ export {
 export { type Judge, type JudgedAnswer, phraseJudge, ruleJudge } from "./evaluation/judges.js";
 export { type LabelReport, type LabelShares, labelReport, type SuiteBalance } from "./evaluation/labels.js";
 export { type Look, type LookedTurn, type LookOptions, look } from "./evaluation/look.js";
+
 export { matchedBalance, matchedRows } from "./evaluation/matched.js";
+
 export * from "./evaluation/paired.js";
 export { type GivenCompletion, policyLogps, policyTokenLogps } from "./evaluation/policy-logps.js";
 export {
@@ -267,6 +269,7 @@ export { finishedStages, type OwnTermsData, type RelatedMethod } from "./methods
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
 export * as r2d from "./methods/r2d/r2d.js";
 export * as reason4rec from "./methods/reason4rec/index.js";
+export { type RefusalChange, refusalChange } from "./methods/refusal-change.js";
 export { relatedMethods } from "./methods/related.js";
 export * as rose from "./methods/rose.js";
 export { type MethodRow, methodRows, methodsSummary, readMethodRows, saveMethodRows } from "./methods/rows.js";

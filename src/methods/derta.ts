@@ -270,7 +270,7 @@ export async function policyOf(run: Run, variant: Variant): Promise<Policy> {
 export const balance = refusalBalance;
 
 /**
- * DeRTa's claim held against vanilla SFT, and what it costs: paired differences of refused shares under prefills.
+ * DeRTa's claim held against vanilla SFT, and what it costs: paired differences of refused shares of answers behind prefills.
  * @returns a sentence
  */
 export function claimInWords(unsafe: PairedDifference, safe: PairedDifference): string {
@@ -286,7 +286,7 @@ export function claimInWords(unsafe: PairedDifference, safe: PairedDifference): 
       : safe.high < 0
         ? "safe prompts are refused less under the same prefills"
         : "a cost in safe prompts is not shown";
-  return `Under prefills, DeRTa refuses ${changeInPoints(unsafe)} against vanilla SFT on ${unsafe.n} unsafe prompts and ${changeInPoints(safe)} on ${safe.n} safe ones. ${claim}, and ${cost}.`;
+  return `Under prefills, DeRTa refuses ${changeInPoints(unsafe)} against vanilla SFT on ${unsafe.n} answers to unsafe prompts and ${changeInPoints(safe)} on ${safe.n} to safe ones. ${claim}, and ${cost}.`;
 }
 
 /** DeRTa on the base model. */

@@ -157,6 +157,23 @@ describe("against the curve", () => {
     expect(against.reward.value).toBeCloseTo((0.5 + 1.5) / 2, 9);
   });
 
+  test("the share that costs as much is not known better than its prompts tell: the interval has it anew", () => {
+    // reward is cost on the curve, so a policy whose reward is its cost lies on the line whatever is drawn;
+    // a share that stays would count the drawings of costly prompts as reward
+    const costs = Array.from({ length: 40 }, (_, i) => i % 10);
+    const line = new Map([
+      ["lambda-0", costs.map((x) => score(x + 2, x + 2))],
+      ["lambda-1", costs.map(() => score(0, 0))],
+    ]);
+    const { reward } = cdpo.againstCurve(
+      costs.map((x) => score(x, x)),
+      line,
+      createRng(1),
+    )!;
+    expect(reward.n).toBe(40);
+    for (const x of [reward.value, reward.low, reward.high]) expect(x).toBeCloseTo(0, 9);
+  });
+
   test("a point of the curve differs by nothing, and beyond its ends there is nothing to compare with", () => {
     expect(cdpo.againstCurve(curve.get("lambda-1")!, curve, createRng(1))!.reward).toMatchObject({ value: 0, low: 0, high: 0 });
     expect(cdpo.againstCurve([score(9, 5), score(9, 5)], curve, createRng(1))).toBeUndefined();
@@ -174,7 +191,7 @@ test("the claim in words follows the intervals", () => {
   const against = (low: number, high: number) => ({
     between: ["lambda-1", "lambda-0"] as [string, string],
     share: 0.5,
-    reward: { value: (low + high) / 2, low, high, n: 80, p: 0.5 },
+    reward: { value: (low + high) / 2, low, high, n: 80 },
   });
   expect(cdpo.curveInWords("budget-50", against(-0.5, 0.25))).toBe(
     "budget-50: at its own cost, between lambda-1 and lambda-0, its reward less theirs is −0.13 [−0.50, 0.25] nats on 80 prompts: these prompts show no difference.",
@@ -183,6 +200,13 @@ test("the claim in words follows the intervals", () => {
   expect(cdpo.curveInWords("budget-50", against(-0.5, -0.1))).toContain("less reward");
   expect(cdpo.curveInWords("budget-50", undefined)).toContain("nothing to compare");
   expect(cdpo.claimInWords(["kept", "kept"], [against(-1, 1), against(0.1, 1)])).toContain("The claim holds here.");
+  expect(cdpo.claimInWords(["kept", "kept"], [against(-1, 1), against(-1, 1)])).toContain(
+    "less. The limits are kept; more reward is not shown.",
+  );
+  expect(cdpo.claimInWords(["kept", "kept"], [undefined, undefined])).toContain(
+    "2 could not be compared. The limits are kept; more reward is not shown.",
+  );
+  expect(cdpo.claimInWords(["kept", "kept"], [against(0.1, 1), undefined])).toContain("not shown of every policy.");
   expect(cdpo.claimInWords(["kept", "open"], [against(-1, 1), undefined])).toContain("The claim is not shown here.");
   expect(cdpo.claimInWords(["kept", "exceeded"], [against(-1, 1)])).toContain("1 of 2 limits are kept and 1 exceeded");
   expect(cdpo.claimInWords(["kept", "exceeded"], [against(-1, 1)])).toContain("does not hold here");

@@ -1,7 +1,8 @@
 import type { Rng } from "../../backend/random.js";
+import { mean } from "../../evaluation/averages.js";
+import { clusterBootstrap } from "../../evaluation/bootstrap.js";
 import { type Estimate, meanInterval } from "../../evaluation/intervals.js";
 import { estimated, numeral } from "../../evaluation/numerals.js";
-import { drawPairs, type PairedDifference, pairedDifference } from "../../evaluation/paired.js";
 import { take } from "../../evaluation/suites.js";
 import type { Trial } from "../../evaluation/trial.js";
 import type { Run } from "../../runs/run.js";
@@ -55,12 +56,13 @@ export interface AgainstCurve {
   /** The two fixed weights between whose costs the policy's lies, cheaper one first, and the share of the second in the mixture that costs as much. */
   between: [string, string];
   share: number;
-  reward: PairedDifference;
+  /** In nats, with its 95% interval over the prompts that both have. */
+  reward: Estimate & { n: number };
 }
 
 /**
  * A policy against the curve of fixed weights: at random, prompt by prompt, one answers with one of two policies of the curve so that the mean cost is the policy's own; what such a mixture gets in reward is
- * a straight line between them. The comparison is paired by prompts.
+ * a straight line between them. The comparison is paired by prompts. The share that costs as much is estimated from the same prompts, so each drawing of the bootstrap has its own.
  *
  * @param scores the policy's, prompt by prompt
  * @param curve the fixed weights' scores of the same prompts, by name
@@ -75,12 +77,24 @@ export function againstCurve(scores: readonly Score[], curve: ReadonlyMap<string
   const above = sorted.findIndex((point) => point.cost >= cost);
   if (above < 0 || (above === 0 && sorted[0]!.cost > cost)) return undefined;
   const [low, high] = [sorted[Math.max(0, above - 1)]!, sorted[above]!];
-  const share = high.cost === low.cost ? 0 : (cost - low.cost) / (high.cost - low.cost);
-  const differences = scores.map(({ reward }, i) => reward - (1 - share) * low.own[i]!.reward - share * high.own[i]!.reward);
-  return { between: [low.name, high.name], share, reward: pairedDifference([differences], [drawPairs(differences.length, rng)]) };
+  const prompts = scores.map((own, i): PromptScores => ({ own, low: low.own[i]!, high: high.own[i]! }));
+  const shareOf = low === high ? () => 0 : costShare;
+  const reward = clusterBootstrap(prompts, (some) => rewardBeyond(some, shareOf(some)), rng);
+  return { between: [low.name, high.name], share: shareOf(prompts), reward: { ...reward, n: prompts.length } };
 }
 
-const meanCost = (scores: readonly Score[]): number => scores.reduce((sum, { cost }) => sum + cost, 0) / scores.length;
+/** A prompt's answers by the policy and by the two fixed weights next to it. */
+type PromptScores = Record<"own" | "low" | "high", Score>;
+
+/** Share of the costlier fixed weight in the mixture that costs what the policy does. */
+const costShare = (prompts: readonly PromptScores[]): number =>
+  mean(prompts.map(({ own, low }) => own.cost - low.cost)) / mean(prompts.map(({ high, low }) => high.cost - low.cost));
+
+/** The policy's mean reward less that of a mixture. */
+const rewardBeyond = (prompts: readonly PromptScores[], share: number): number =>
+  mean(prompts.map(({ own, low, high }) => own.reward - (1 - share) * low.reward - share * high.reward));
+
+const meanCost = (scores: readonly Score[]): number => mean(scores.map(({ cost }) => cost));
 
 const nats = (x: number): string => numeral(x, 2);
 const sized = (estimate: Estimate): string => estimated(estimate, nats);
@@ -121,7 +135,8 @@ export function curveInWords(budget: string, against: AgainstCurve | undefined):
 }
 
 /**
- * What both halves come to.
+ * What both halves come to. The claim holds where all limits are kept, every policy's reward could be compared, none is worse than fixed weights of its cost and one or more are better: a policy that
+ * refuses everything keeps every limit, and shows no reward.
  * @param limits of each budget on held-out prompts
  * @param curve of each budget
  * @returns a sentence
@@ -133,12 +148,15 @@ export function claimInWords(limits: readonly ReturnType<typeof keeps>[], curve:
   const worse = curve.filter((against) => against && against.reward.high < 0).length;
   const better = curve.filter((against) => against && against.reward.low > 0).length;
   const constraint = `On held-out prompts ${count(kept, `${limits.length} limits`)} are kept and ${exceeded} exceeded`;
-  const reward = `${better} of the policies get more reward than fixed weights of the same cost and ${worse} less`;
-  const verdict =
-    kept === limits.length && worse === 0
-      ? "The claim holds here"
-      : exceeded > 0 || worse > 0
-        ? "The claim does not hold here"
-        : "The claim is not shown here";
-  return `${constraint}; ${reward}. ${verdict}.`;
+  const lacking = curve.filter((against) => !against).length;
+  const compared = lacking > 0 ? `, and ${lacking} could not be compared` : "";
+  const reward = `${better} of the policies get more reward than fixed weights of the same cost and ${worse} less${compared}`;
+  return `${constraint}; ${reward}. ${verdict()}.`;
+
+  function verdict(): string {
+    if (exceeded > 0 || worse > 0) return "The claim does not hold here";
+    if (kept < limits.length) return "The claim is not shown here";
+    if (better === 0) return "The limits are kept; more reward is not shown";
+    return lacking > 0 ? "The limits are kept; more reward is not shown of every policy" : "The claim holds here";
+  }
 }

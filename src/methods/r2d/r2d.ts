@@ -139,11 +139,12 @@ export async function policyOf(run: Run, variant: Variant): Promise<Policy> {
 }
 
 /** Reasoning of dev prompts as training writes it, none of it suspicious: what pivots are read on behind given words. */
-export function devRows(run: Run): { rows: TokenRow[]; labels: PromptRow["label"][] } {
+export function devRows(run: Run): { prompts: PromptRow[]; rows: TokenRow[]; labels: PromptRow["label"][] } {
   const prompts = devPrompts(run, devCount(run.profile)).map(labelled);
   const { tokenizer } = withPivots(run).model;
   const options = { suspicious: false, variant: 0, answerTokens: 0 }; // a dev prompt has no answer
-  return { rows: prompts.map((prompt) => reasoningRow(prompt, run.rules, tokenizer, options)), labels: prompts.map(({ label }) => label) };
+  const rows = prompts.map((prompt) => reasoningRow(prompt, run.rules, tokenizer, options));
+  return { prompts, rows, labels: prompts.map(({ label }) => label) };
 }
 
 /** The suites and the prefill attack with its control, their answers cut after `firstWords`. */

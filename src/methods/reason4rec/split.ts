@@ -30,7 +30,7 @@ export interface Split {
 export const splitSettings = {
   /** Shares of all ratings, by time, behind which the training period and the test period begin. */
   cuts: [0.6, 0.8] as const,
-  /** Ratings of a user that must be known. The paper's. */
+  /** Ratings of a user that must be known: the paper's stated filter, which its code overwrites. */
   leastHistory: 5,
 };
 

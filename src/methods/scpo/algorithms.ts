@@ -81,5 +81,5 @@ const lagrangian = (name: string, title: string, rate: number): Algorithm => ({
 /** PPO (Schulman et al. 2017), which does not look at costs. */
 export const ppo: Algorithm = lagrangian("ppo", "PPO", 0);
 
-/** PPO-Lagrangian; the rate is ours, chosen so that the price of the lanes is reached within a quick run. */
+/** PPO-Lagrangian; the rate is ours, chosen so that the price of the lanes is reached within a quick run, and not for CartSafe. */
 export const ppoLagrangian: Algorithm = lagrangian("ppo-lagrangian", "PPO-Lagrangian", 0.25);

@@ -81,9 +81,8 @@ export interface EvolutionParts {
  *       children <- semantic(p), feedback(p, failures of p on o), crossover(p, elite of the other objective), in turns
  *       P <- the elites (best of each weighting and each objective) and the best by weighted score of P and the children
  *
- * The operators, that objectives are interleaved, the weighted score and the pool are the paper's abstract's. Sizes, delta, turns by generation, who is a parent and who survives are this
- * project's: no source of them could be read. Second-hand descriptions let each objective come to its end before the next has its turn, and cross prompts at the end alone.
- * No prompt is scored twice.
+ * The operators, that objectives are interleaved, and the pool are the paper's abstract's; the weighted score is a review's of it, and that its weights sum to 1 is remembered. Sizes, delta, turns by
+ * generation, who is a parent and who survives are this project's: no source of them could be read. No prompt is scored twice.
  *
  * @throws RangeError for no seed, and as `survivors`
  */

@@ -1,7 +1,9 @@
+import type { Rng } from "../../backend/random.js";
 import { digestOf, type Identity, type IdentityValue } from "../../data/identity.js";
 import type { Label } from "../../data/types.js";
 import { mean } from "../../evaluation/averages.js";
-import { type Proportion, share } from "../../evaluation/intervals.js";
+import { clusterBootstrap } from "../../evaluation/bootstrap.js";
+import { type Estimate, type Proportion, share } from "../../evaluation/intervals.js";
 import { promptIds } from "../../exante/rows.js";
 import { promptTokens } from "../../generation/asking.js";
 import { literally, type Policy, policyIdentity } from "../../generation/policy.js";
@@ -28,6 +30,8 @@ export interface HeadQuality {
   constantSigns: Proportion;
   /** Pairs of siblings whose values differ by more than the pairs' margin and that stand in the right order; a constant's share is one half. */
   siblings: Proportion;
+  /** The same share with the interval of a bootstrap over whole trees (`clusterBootstrap`), whose nodes are no independent trials. Of no pairs nothing is known: it is [0, 1]. */
+  siblingsByTree: Estimate;
 }
 
 /** A process reward model: a linear function of the structured policy's state at a step's last token. */
@@ -66,7 +70,7 @@ export async function valueHead(run: Run, stage: string, { trees, prompts }: Gro
   const identity: Identity = {
     recipe: "STAIR, value head",
     version,
-    ...{ heldOut: knobs.heldOut, folds: knobs.folds, penalties: [...knobs.penalties] },
+    ...{ heldOut: knobs.heldOut, folds: knobs.folds, penalties: [...knobs.penalties], intervals: "by nodes and by trees" },
     trees: digestOf(trees as unknown as IdentityValue),
     policy: await policyIdentity(policy),
     precision: run.device.precision,
@@ -82,6 +86,7 @@ export async function valueHead(run: Run, stage: string, { trees, prompts }: Gro
       nodes,
       nodes.map(({ tree, node }) => features[tree]![node]!),
       trees,
+      run.rng("STAIR, siblings"),
     );
   });
 }
@@ -102,7 +107,12 @@ async function nodeStates(run: Run, { model, adapter }: Policy, trees: readonly 
 }
 
 /** The head of nodes with their features, and what it is worth. @param trees whose siblings are compared */
-export function fitted(nodes: readonly ValuedNode[], features: readonly (readonly number[])[], trees: readonly Tree[]): ValueHead {
+export function fitted(
+  nodes: readonly ValuedNode[],
+  features: readonly (readonly number[])[],
+  trees: readonly Tree[],
+  rng: Rng,
+): ValueHead {
   const all = { features, targets: nodes.map((node) => node.goodness) };
   const held = (i: number) => isHeldOut(nodes[i]!.tree, trees.length);
   const training = subset(all, (i) => !held(i));
@@ -115,7 +125,7 @@ export function fitted(nodes: readonly ValuedNode[], features: readonly (readonl
     linear,
     penalty,
     fitted: count(nodes.filter((_, i) => !held(i))),
-    heldOut: { ...quality(out, training.targets, trees), ...count(out) },
+    heldOut: { ...quality(out, training.targets, trees, rng), ...count(out) },
   };
 }
 
@@ -124,23 +134,27 @@ export function quality(
   out: readonly (ValuedNode & { predicted: number })[],
   fitted: readonly number[],
   trees: readonly Tree[],
+  rng: Rng,
 ): HeadQuality {
   const constant = mean(fitted);
   const positive = (x: number) => x >= 0;
   const commonest = 2 * fitted.filter(positive).length >= fitted.length;
   const at = new Map(out.map((node) => [`${node.tree} ${node.node}`, node]));
-  const siblings = [...new Set(out.map(({ tree }) => tree))].flatMap((tree) =>
-    trees[tree]!.nodes.flatMap(({ children }) => pairsOf(children.map((child) => at.get(`${tree} ${child}`)!))),
+  /** Of each tree: which of its pairs of siblings stand in the right order. */
+  const ordered = [...new Set(out.map(({ tree }) => tree))].map((tree) =>
+    trees[tree]!.nodes.flatMap(({ children }) => pairsOf(children.map((child) => at.get(`${tree} ${child}`)!)))
+      .filter(([a, b]) => Math.abs(a.goodness - b.goodness) > pairThresholds.margin)
+      .map(([a, b]) => Math.sign(a.predicted - b.predicted) === Math.sign(a.goodness - b.goodness)),
   );
   return {
     error: mean(out.map((node) => (node.predicted - node.goodness) ** 2)),
     constantError: mean(out.map((node) => (constant - node.goodness) ** 2)),
     signs: share(out, (node) => positive(node.predicted) === positive(node.goodness)),
     constantSigns: share(out, (node) => positive(node.goodness) === commonest),
-    siblings: share(
-      siblings.filter(([a, b]) => Math.abs(a.goodness - b.goodness) > pairThresholds.margin),
-      ([a, b]) => Math.sign(a.predicted - b.predicted) === Math.sign(a.goodness - b.goodness),
-    ),
+    siblings: share(ordered.flat(), Boolean),
+    siblingsByTree: ordered.some((tree) => tree.length > 0)
+      ? clusterBootstrap(ordered, (some) => mean(some.flat().map(Number)), rng)
+      : { value: Number.NaN, low: 0, high: 1 },
   };
 }
 

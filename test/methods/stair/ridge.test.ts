@@ -67,11 +67,14 @@ test("the head's quality by hand", () => {
   expect(nodes.map((node) => node.goodness)).toEqual([0, 1, -1, 0, 1, -1]);
   const predicted = [0.5, 0.5, -0.5, -0.5, -1, 1];
   const out = nodes.map((node, i) => ({ ...node, predicted: predicted[i]! }));
-  const { error, constantError, signs, constantSigns, siblings } = quality(out, [1, 1, 1, -1], trees);
+  const { error, constantError, signs, constantSigns, siblings, siblingsByTree } = quality(out, [1, 1, 1, -1], trees, createRng(1));
   expect(error).toBeCloseTo((0.25 + 0.25 + 0.25 + 0.25 + 4 + 4) / 6, 12);
   expect(constantError).toBeCloseTo((0.25 + 0.25 + 2.25 + 0.25 + 0.25 + 2.25) / 6, 12); // the constant is 0.5
   expect([signs.k, constantSigns.k, signs.n]).toEqual([3, 4, 6]);
   expect([siblings.k, siblings.n]).toEqual([1, 2]); // the second tree's are the wrong way round
+  expect(siblingsByTree).toEqual({ value: 0.5, low: 0, high: 1 }); // of two trees, drawn whole
+  const alike = out.map((node) => ({ ...node, goodness: 0 })); // no pair to order
+  expect(quality(alike, [1], trees, createRng(1)).siblingsByTree).toEqual({ value: Number.NaN, low: 0, high: 1 });
 });
 
 test("a head that sees the value beats the constant on trees that it was not fitted to; one that sees noise does not order siblings", () => {
@@ -85,6 +88,7 @@ test("a head that sees the value beats the constant on trees that it was not fit
     nodes,
     nodes.map((node) => [node.goodness + 0.1 * rng.normal(), rng.normal()]),
     trees,
+    createRng(1),
   );
   expect(seen.heldOut).toMatchObject({ trees: 10, nodes: 30, siblings: { k: 10, n: 10 } });
   expect(seen.fitted).toEqual({ trees: 30, nodes: 90 });
@@ -93,6 +97,7 @@ test("a head that sees the value beats the constant on trees that it was not fit
     nodes,
     nodes.map(() => [rng.normal(), rng.normal()]),
     trees,
+    createRng(1),
   );
   expect(blind.heldOut.error).toBeGreaterThan(0.8 * blind.heldOut.constantError);
   expect(Array.from({ length: 40 }, (_, t) => isHeldOut(t, 40)).filter(Boolean)).toHaveLength(10);
