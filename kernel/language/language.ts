@@ -8,7 +8,7 @@ import { cellTransformer } from "./emit.js";
 import { importHint } from "./import-hints.js";
 import { isJsx } from "./jsx.js";
 import { namesOfLibrary } from "./library-imports.js";
-import { type Declared, declaredNames, namesInFunctions, usedNames } from "./names.js";
+import { type Declared, declaredNames, globalNames, namesInFunctions, usedNames } from "./names.js";
 import { createService, type Service } from "./service.js";
 import { JSX_HINT } from "./transpile.js";
 import { takenOptions } from "./tsconfig.js";
@@ -219,7 +219,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
       forget();
       compiled = undefined;
       const { parsed, own, used, inFunctions } = read(code);
-      const shared = new Set(own.map(({ name }) => name).filter((name) => inFunctions.has(name)));
+      const shared = globalNames(parsed, own, inFunctions);
       service.takeFromLibrary(namesOfLibrary(parsed));
       if (level !== "strict" || !isPlain(code)) service.takeNode();
       const text = code + bookkeeping(own, used);

@@ -97,6 +97,33 @@ export function varIdentifiers(node: ts.Node): ts.Identifier[] {
   return found;
 }
 
+/**
+ * Those of `own`, which the text declares, that live on the session's global object from the start: functions of the cell use them, or others of the same pattern, whose
+ * defaults and computed keys may use each other.
+ */
+export function globalNames(file: ts.SourceFile, own: readonly Declared[], inFunctions: ReadonlySet<string>): Set<string> {
+  const found = new Set(own.map(({ name }) => name).filter((name) => inFunctions.has(name)));
+  const patterns = cellsPatterns(file);
+  for (let size = -1; size < found.size; ) {
+    size = found.size;
+    for (const names of patterns) if (names.some((name) => found.has(name))) for (const name of names) found.add(name);
+  }
+  return found;
+}
+
+/** What each pattern binds that declares names of the cell. */
+function cellsPatterns(file: ts.SourceFile): string[][] {
+  const found: string[][] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isFunctionLike(node) || ts.isClassLike(node) || ts.isModuleDeclaration(node)) return;
+    if (ts.isVariableDeclarationList(node) && (!(node.flags & ts.NodeFlags.BlockScoped) || node.parent.parent === file))
+      for (const { name } of node.declarations) if (!ts.isIdentifier(name)) found.push(boundIdentifiers(name).map(({ text }) => text));
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return found;
+}
+
 /** Every identifier in the text, wherever it stands. */
 export function usedNames(file: ts.SourceFile): Set<string> {
   const names = new Set<string>();

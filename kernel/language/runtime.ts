@@ -148,6 +148,11 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
       /** Names that the cell's functions use, what they were before it, and whether it has come to them. */
       const shared = new Map<string, { target: object; before: PropertyDescriptor | undefined; bound: boolean; variable: boolean }>();
       let began = false;
+      const bindOne = (name: string, value: unknown, fixed: boolean) => {
+        const state = shared.get(name)!;
+        state.bound = true;
+        put(state.target, name, value, !fixed);
+      };
       const kernel = {
         ...{ pick, meta, completeMeta, shadows },
         async import(specifier: string, options?: ImportCallOptions) {
@@ -183,12 +188,10 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
         },
         /** @param fixed by `const` */
         bind(values: Record<string, unknown>, fixed = false) {
-          for (const [name, value] of Object.entries(values)) {
-            const state = shared.get(name)!;
-            state.bound = true;
-            put(state.target, name, value, !fixed);
-          }
+          for (const [name, value] of Object.entries(values)) bindOne(name, value, fixed);
         },
+        fixed: assigning((name, value) => bindOne(name, value, true)),
+        open: assigning((name, value) => bindOne(name, value, false)),
       };
 
       let over = false;
@@ -240,6 +243,18 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
     },
   };
 }
+
+/** An object whose properties are there to be assigned: patterns bind shared names by it. */
+const assigning = (assign: (name: string, value: unknown) => void): object =>
+  new Proxy(
+    {},
+    {
+      set(_, name, value) {
+        assign(name as string, value);
+        return true;
+      },
+    },
+  );
 
 const read = (target: object, name: string): unknown => (target as Record<string, unknown>)[name];
 

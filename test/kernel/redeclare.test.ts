@@ -56,6 +56,29 @@ test.each([
   expect(await shown("use()")).toBe("2");
 });
 
+test.each([
+  ["a shorthand property", "const { lr = 2, opts = { lr } } = {} as any; const use = () => opts.lr * lr;", "4"],
+  ["a key", "const [p, q = { p: 1, r: p }] = [5] as any[]; const use = () => [p, q.p, q.r].join();", "'5,1,5'"],
+  ["a function", "const { by = 2, sums = [1, 2].map((x) => x * by) } = {} as any; const use = () => sums.join() + by;", "'2,42'"],
+  ["a function that hides a neighbour", "const { s = 3, f = (s: number) => s + 1 } = {} as any; const use = () => f(s);", "4"],
+  ["a template and a wait", "const { t = await 1, [`k${t}`]: u } = { k1: 7 } as any; const use = () => u;", "7"],
+  ["a computed key", "const { key, [key]: value } = { key: 'x', x: 8 } as any; const use = () => value;", "8"],
+  ["a rest", "let { head, ...others } = { head: 1, tail: 2 }, [, ...more] = [1, 2]; const use = () => others.tail + more[0]!;", "4"],
+  ["a loop", "for (var { m, n = { m } } of [{ m: 6 }] as any[]); const use = () => n.m;", "6"],
+  ["a chain of patterns", "var { a1, b1 = a1 } = { a1: 1 } as any; var { b1, c1 = b1 } = { b1: 2 } as any; const use = () => c1 + a1;", "3"],
+])("defaults and keys of a pattern see what stands before them: %s", async (_, code, value) => {
+  expect(await shown(`${code}\nuse()`)).toBe(value);
+  expect(await shown("use()")).toBe(value);
+});
+
+test("a pattern's constants stay constant, and those that a failing default comes behind are there", async () => {
+  await run("const { kept, lost = (() => { throw new Error('stop'); })() } = { kept: 1 } as any; const both = () => [kept, lost];");
+  expect(await shown("kept")).toBe("1");
+  await run("import { typeCheck } from 'erpo'; typeCheck('off');");
+  expect(await shown("const { solid } = { solid: 1 }; const melt = () => { (solid as any) = 2; };\nmelt();")).toContain("solid");
+  await run("typeCheck('strict')");
+});
+
 test("functions and classes keep their names, and constants stay constant", async () => {
   expect(
     await shown(
