@@ -231,12 +231,19 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
             if (reached) {
               const own = Object.getOwnPropertyDescriptor(target, name)?.get === installed;
               if (own && ended) put(target, name, get(), true);
+              else if (own) {
+                installedGetters.add(get);
+                Object.defineProperty(target, name, { get });
+              }
               continue;
             }
             dead.add(name);
             if (before) Object.defineProperty(target, name, before);
             else delete (target as Record<string, unknown>)[name];
           }
+          // functions that use `kernel` would keep what an earlier run has left
+          declared.clear();
+          for (const state of shared.values()) state.before = undefined;
           return (name) => began && !dead.has(name);
         },
       };
