@@ -5,7 +5,7 @@ import { job } from "../language/job.js";
 import type { LanguageThread } from "../language/language-thread.js";
 import type { Runtime } from "../language/runtime.js";
 import { State } from "../wire/bridge.js";
-import { type Context, enterContext, resetContext } from "./context.js";
+import { type Context, enterContext, leaveStopped, resetContext } from "./context.js";
 import { describeDiagnostics, describeThrown, type ErrorContent } from "./errors.js";
 import { format } from "./format.js";
 import { showInherited } from "./inherited.js";
@@ -153,6 +153,7 @@ export class Executor {
     await this.absorb();
     resetContext();
     if (this.current !== current) return;
+    leaveStopped(current.context);
     current.settle?.(false, true);
     current.giveUp(error);
   }

@@ -2,7 +2,7 @@ import { syncBuiltinESMExports } from "node:module";
 import timers from "node:timers";
 import { promisify } from "node:util";
 import { job } from "../language/job.js";
-import { type Context, currentContext, isEnding, owned, timerRuns, within } from "./context.js";
+import { type Context, currentContext, isEnding, owned, runTimer } from "./context.js";
 import { KeyboardInterrupt } from "./interrupt.js";
 
 type Callback = (...args: unknown[]) => void;
@@ -14,19 +14,15 @@ type Callback = (...args: unknown[]) => void;
  * @param report is told what a callback throws, in that request's context
  */
 export function installTimers(report: (thrown: unknown) => void): void {
-  const immediate = globalThis.setImmediate;
-  const timed = (callback: Callback, context: Context | undefined): Callback =>
+  const timed = (callback: Callback, context: Context): Callback =>
     function (this: unknown, ...args) {
-      within(context, () => {
-        timerRuns(context);
+      runTimer(context, () => {
         try {
           callback.apply(this, args);
         } catch (thrown) {
           report(thrown);
         }
       });
-      const over = timerRuns(context); // what awaits it goes on now
-      if (over) immediate(over).unref();
     };
   const microtask = globalThis.queueMicrotask;
   globalThis.queueMicrotask = (callback) => microtask(owned(currentContext(), callback));

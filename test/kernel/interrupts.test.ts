@@ -262,11 +262,21 @@ test.each([
 ])("a loop of a package that %s ends with its cell, and nobody else's does", async (_, code) => {
   writeFileSync(join(kernel.folder, "looping.mjs"), code);
   await run("const other = { n: 0 }; const again = () => { other.n++; setTimeout(again, 5); }; again();");
-  await run("import { loop } from './looping.mjs'; const seen = { n: 0, ended: false };");
+  await run("import { loop } from './looping.mjs'; const earlier = { n: 0, ended: false }; void loop(earlier);");
+  await run("const seen = { n: 0, ended: false };");
   await stop("await loop(seen)");
-  await run("await new Promise((r) => setTimeout(r, 100)); const [stopped, others] = [seen.n, other.n];");
+  await new Promise((r) => setTimeout(r, 100)); // no other cell has begun
+  await run("await new Promise((r) => setTimeout(r, 100)); const [stopped, others, earlierNow] = [seen.n, other.n, earlier.n];");
   await run("await new Promise((r) => setTimeout(r, 200));");
-  expect(result(await run(`[seen.n > 0, seen.n === stopped, other.n > others, ${code.includes("finally") ? "seen.ended" : "true"}]`))).toBe(
-    "[ true, true, true, true ]",
+  const ended = code.includes("finally") ? "seen.ended" : "true";
+  expect(result(await run(`[seen.n > 0, seen.n === stopped, other.n > others, earlier.n > earlierNow, ${ended}]`))).toBe(
+    "[ true, true, true, true, true ]",
   );
+});
+
+test("a timer that a stopped cell has left disturbs no other cell", async () => {
+  await stop("setInterval(() => {}, 1); await new Promise(() => {})");
+  const code = `import { access } from "node:fs/promises";
+for (let i = 0; i < 300; i++) { await access("/"); await new Promise((r) => setTimeout(r, 0)); }`;
+  expect(failed(await run(code)).evalue).toBeUndefined();
 });
