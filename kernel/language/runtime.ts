@@ -127,11 +127,16 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
     return Object.fromEntries(names.map((name, i) => [name, exportedValue(modules[i]!, sources[i]!)]));
   }
 
-  /** A named import. CommonJS modules whose names Node cannot see from outside offer them through their default. */
+  /**
+   * A named import, or the default. CommonJS modules whose names Node cannot see from outside offer them through their default; the default of
+   * one that was compiled from an ES module is its `exports.default`, as its types say.
+   */
   function pick(module: Record<string, unknown>, name: string, specifier: string): unknown {
-    if (name in module) return module[name];
-    const fallback = module.default as Record<string, unknown> | undefined;
-    if (fallback !== null && (typeof fallback === "object" || typeof fallback === "function") && name in fallback) return fallback[name];
+    const exported = module.default as Record<string, unknown> | undefined;
+    const isObject = exported !== null && (typeof exported === "object" || typeof exported === "function");
+    const isCompiled = isObject && exported.__esModule === true;
+    if (name in module && !(name === "default" && isCompiled && name in exported)) return module[name];
+    if (isObject && name in exported) return exported[name];
     throw new SyntaxError(`The module '${specifier}' does not provide an export named '${name}'`);
   }
 
