@@ -236,10 +236,14 @@ function shutDown(channel: "shell" | "control", message: Message): void {
   publish("shutdown_reply", content, message.header);
   stop({ type: "shutdown" });
   setTimeout(() => {
-    signalChildren(process.pid, "SIGKILL");
-    groups.signal("SIGKILL");
+    killChildren();
     process.kill(process.pid, "SIGKILL");
   }, 1800).unref();
+}
+
+function killChildren(): void {
+  signalChildren(process.pid, "SIGKILL");
+  groups.signal("SIGKILL");
 }
 
 async function close(): Promise<void> {
@@ -322,4 +326,4 @@ void serve(stdin, answered);
 void beat();
 void welcome();
 
-endWithServer(connectionFile);
+endWithServer(connectionFile, killChildren);
