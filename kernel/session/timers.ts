@@ -7,6 +7,9 @@ import { KeyboardInterrupt } from "./interrupt.js";
 
 type Callback = (...args: unknown[]) => void;
 
+/** Immediates that were cleared: their jobs may wait already. */
+const cleared = new WeakSet<object>();
+
 /**
  * Makes timers run on behalf of the request that set them, so that late output goes to the cell that it belongs to.
  * An immediate's callback becomes a job, which can be terminated without harm. A loop in a package that waits for timers goes on when its cell has been stopped, whatever
@@ -33,7 +36,13 @@ export function installTimers(report: (thrown: unknown) => void): void {
       if (isEnding()) throw new KeyboardInterrupt();
       if (typeof callback !== "function" || !context) return original(callback, ...rest);
       const run = timed(callback as Callback, context);
-      return original(name === "setImmediate" ? (...args: unknown[]) => job(() => run(...args)) : run, ...rest);
+      if (name !== "setImmediate") return original(run, ...rest);
+      const later = (...args: unknown[]) =>
+        job(() => {
+          if (!cleared.has(handle)) run(...args);
+        });
+      const handle = original(later, ...rest) as unknown as object;
+      return handle;
     };
     const descriptor = Object.getOwnPropertyDescriptor(original, promisify.custom);
     if (descriptor) Object.defineProperty(wrapped, promisify.custom, descriptor);
@@ -41,5 +50,13 @@ export function installTimers(report: (thrown: unknown) => void): void {
     Object.assign(globalThis, { [name]: wrapped });
     Object.assign(timers, { [name]: wrapped });
   }
+  const { clearImmediate } = globalThis;
+  function clear(handle: NodeJS.Immediate | undefined): void {
+    if (handle instanceof Object) cleared.add(handle);
+    clearImmediate(handle);
+  }
+  Object.defineProperty(clear, "name", { value: "clearImmediate" });
+  Object.assign(globalThis, { clearImmediate: clear });
+  Object.assign(timers, { clearImmediate: clear });
   syncBuiltinESMExports(); // for those who import them from "node:timers"
 }

@@ -56,6 +56,13 @@ test("packages: one with the name of Node's module hides neither it nor its type
   expect(result(await run("import { b } from 'late'; b"))).toBe("1");
 });
 
+test("a JSON file may begin with a byte order mark, and has the keys that stand in it", async () => {
+  writeFileSync(join(kernel.folder, "marked.json"), '\uFEFF{"a": 1, "__proto__": {"b": 2}}');
+  expect(result(await run("import marks from './marked.json'; [marks.a, Object.keys(marks).join(), 'b' in marks].join()"))).toBe(
+    "'1,a,__proto__,false'",
+  );
+});
+
 test("the default of CommonJS that was compiled from an ES module is what its types say", async () => {
   const folder = join(kernel.folder, "node_modules", "compiled");
   mkdirSync(folder, { recursive: true });
