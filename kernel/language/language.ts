@@ -9,6 +9,7 @@ import { importHint } from "./import-hints.js";
 import { isJsx } from "./jsx.js";
 import { namesOfLibrary } from "./library-imports.js";
 import { type Declared, declaredNames, globalNames, namesInFunctions, usedNames } from "./names.js";
+import { bookkeeping, type Owner, ownerOf } from "./owners.js";
 import { createService, type Service } from "./service.js";
 import { JSX_HINT } from "./transpile.js";
 import { takenOptions } from "./tsconfig.js";
@@ -85,12 +86,6 @@ const augments = (file: ts.SourceFile) =>
 /** "... implicitly has an 'any' type" is no fault here: a cell may leave a parameter or a package without types. */
 const isTolerated = (code: number) => code >= 7005 && code <= 7060;
 
-interface Owner {
-  module: string;
-  kind: Declared["kind"];
-  comment: string;
-}
-
 /**
  * @param folder where the notebook is
  * @param globals Node's own, which a cell's name may hide
@@ -112,26 +107,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
   let compiled: { code: string; level: TypeCheck; declares: string[] } | undefined; // the last cell, until it has run
   let expected: { code: string; level: TypeCheck; names: string[]; undo: () => void } | undefined; // what is taken to have run
 
-  /** Stands behind the reader's text, so that positions stay what they are. */
-  function bookkeeping(own: readonly Declared[], wanted: Iterable<string>, newer: ReadonlyMap<string, Owner> = new Map()): string {
-    const declared = new Set(own.map(({ name }) => name));
-    const lines = [
-      `export { ${own
-        .filter(({ exported }) => !exported)
-        .map(({ name }) => name)
-        .join(", ")} };`,
-    ];
-    for (const name of wanted) {
-      const owner = newer.get(name) ?? owners.get(name);
-      if (!owner || declared.has(name)) continue;
-      lines.push(
-        owner.kind === "other"
-          ? `import { ${name} } from "${owner.module}";`
-          : `${owner.comment}declare ${owner.kind} ${name}: typeof import("${owner.module}").${name};`,
-      );
-    }
-    return `\n;${lines.join("\n")}\n`;
-  }
+  const known = (name: string) => owners.get(name);
 
   const cancellation: ts.CancellationToken = {
     isCancellationRequested: cancelled,
@@ -153,7 +129,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
 
   /** Which cells no longer fit once these names are the current cell's: faults in functions that can still be called. */
   function outdated(code: string, declared: readonly Declared[]): Outdated[] {
-    const newer = new Map(declared.map(({ name, kind, comment }) => [name, { module: "./In[]", kind, comment }]));
+    const newer = new Map(declared.map((one) => [one.name, ownerOf(one, "./In[]", owners.get(one.name))]));
     const changed = [...newer.keys()].filter((name) => owners.has(name) && past.get(owners.get(name)!.module)?.code !== code);
     const dependents = [...past].flatMap(([module, cell]) => {
       if (!changed.some((name) => cell.inFunctions.has(name))) return [];
@@ -163,7 +139,14 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
       const renamed = withoutNames(cell, new Set(own.map(({ name }) => name).filter((name) => !live.has(name))));
       if (!renamed) return [];
       const others = own.filter(({ name }) => live.has(name));
-      return [{ cell, live, shifts: renamed.shifts, text: renamed.text + bookkeeping(others, usedNames(cell.parsed), newer) }];
+      return [
+        {
+          cell,
+          live,
+          shifts: renamed.shifts,
+          text: renamed.text + bookkeeping(others, usedNames(cell.parsed), (name) => newer.get(name) ?? owners.get(name)),
+        },
+      ];
     });
     return pieces(dependents, again.length).flatMap((piece) => {
       piece.forEach(({ text }, i) => {
@@ -188,10 +171,10 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
     const module = `./In[${++cells}]`;
     const file = join(folder, `${module}.${ending}`);
     service.takeFromLibrary(namesOfLibrary(parsed));
-    service.write(file, code + bookkeeping(own, used));
+    service.write(file, code + bookkeeping(own, used, known));
     if (augments(parsed)) service.keep(file);
     past.set(module, { label, code, parsed, inFunctions });
-    for (const { name, kind, comment } of own) if (names.includes(name)) owners.set(name, { module, kind, comment });
+    for (const one of own) if (names.includes(one.name)) owners.set(one.name, ownerOf(one, module, owners.get(one.name)));
     const living = new Set([...owners.values()].map((owner) => owner.module));
     for (const module of past.keys()) if (!living.has(module)) past.delete(module);
   }
@@ -222,7 +205,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
       const shared = globalNames(parsed, own, inFunctions);
       service.takeFromLibrary(namesOfLibrary(parsed));
       if (level !== "strict" || !isPlain(code)) service.takeNode();
-      const text = code + bookkeeping(own, used);
+      const text = code + bookkeeping(own, used, known);
       let checked = check(parsed, text, level);
       if (checked.found.length && service.takeNode()) checked = check(parsed, text, level);
       const { program, file, found, syntactic } = checked;
@@ -253,8 +236,8 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
       if (isAsExpected) {
         expected = undefined;
         const module = `./In[${cells}]`;
-        const known = past.get(module);
-        if (known) past.set(module, { ...known, label: cell.label });
+        const ran = past.get(module);
+        if (ran) past.set(module, { ...ran, label: cell.label });
       } else {
         forget();
         commit(cell);
@@ -267,7 +250,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
       const { parsed, own, used } = read(code);
       service.takeFromLibrary(namesOfLibrary(parsed));
       service.takeNode();
-      check(parsed, code + bookkeeping(own, used), expected.level);
+      check(parsed, code + bookkeeping(own, used, known), expected.level);
     },
 
     readNode() {
@@ -279,7 +262,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
       const { own } = read(code);
       service.takeNode();
       if (/["']erpo["']/.test(code)) service.takeFromLibrary("all"); // what could stand there
-      service.write(current, code + bookkeeping(own, owners.keys()));
+      service.write(current, code + bookkeeping(own, owners.keys(), known));
       return { service: service.languageService, file: current };
     },
 

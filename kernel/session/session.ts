@@ -60,7 +60,7 @@ export class Session {
     const { code, script, timed, shown } = readMagic(typed);
     if (shown) outputs.publish(context, "display_data", { data: shown, metadata: {}, transient: {} });
     const started = now();
-    const run = () => (code.trim() === "" ? {} : evaluator.execute(code, label, context));
+    const run = async (): Promise<Executed> => (code.trim() === "" ? {} : evaluator.execute(code, label, context));
     const executed = await (script === undefined ? run() : evaluator.shell(script, context));
     onCellOver();
     if (timed) outputs.print(context, "stdout", `Wall time: ${(now() - started).toFixed(1)} ms\n`);

@@ -39,7 +39,8 @@ export function patience({ message: { header } }: Job): number | undefined {
 const FOR_MAIN = new Set(["execute_request", "history_request", "comm_info_request", "comm_open", "comm_msg", "comm_close"]);
 
 const typeOf = (job: Job) => job.message.header.msg_type;
-const isOfSameComm = (a: Job, b: Job) => /^comm_(open|msg|close)$/.test(typeOf(b)) && a.message.content.comm_id === b.message.content.comm_id;
+const isOfSameComm = (a: Job, b: Job) =>
+  /^comm_(open|msg|close)$/.test(typeOf(b)) && a.message.content.comm_id === b.message.content.comm_id;
 const isCell = (job: Job) => typeOf(job) === "execute_request";
 
 /**

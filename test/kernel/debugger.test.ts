@@ -228,7 +228,9 @@ test("what is assigned in the console is what the frame's variables show", async
 });
 
 test("what was evaluated is let go of when the program goes on", async () => {
-  await run("import v8 from 'node:v8'; import vm from 'node:vm'; v8.setFlagsFromString('--expose-gc'); const gc = vm.runInNewContext('gc');");
+  await run(
+    "import v8 from 'node:v8'; import vm from 'node:vm'; v8.setFlagsFromString('--expose-gc'); const gc = vm.runInNewContext('gc');",
+  );
   const code = "const here = 1;\nhere";
   await stopAt(code, [2]);
   const cell = kernel.begin(code);
@@ -239,7 +241,9 @@ test("what was evaluated is let go of when the program goes on", async () => {
   expect((await body("variables", { variablesReference })).variables).toHaveLength(1);
   await body("continue", { threadId: 1 });
   await cell.done;
-  expect(result(await run("await new Promise((r) => setTimeout(r, 20)); gc(); (globalThis as any).seen.deref() === undefined"))).toBe("true");
+  expect(result(await run("await new Promise((r) => setTimeout(r, 20)); gc(); (globalThis as any).seen.deref() === undefined"))).toBe(
+    "true",
+  );
   await stopAt(code, []);
 });
 
