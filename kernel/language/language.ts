@@ -3,6 +3,7 @@ import { join } from "node:path";
 import ts = require("typescript");
 
 import type { TypeCheck } from "../../src/frontend/type-check.js";
+import { augments, createAugmentations } from "./augmentations.js";
 import { isCalledLater, ownPlace, type PastCell, withoutNames } from "./dependents.js";
 import { cellTransformer } from "./emit.js";
 import { importHint } from "./import-hints.js";
@@ -79,10 +80,6 @@ export interface Language {
   document: Service["document"];
 }
 
-/** Whether a cell adds to the types of what it has not declared itself: then its file stays in the program. */
-const augments = (file: ts.SourceFile) =>
-  file.statements.some((s) => ts.isModuleDeclaration(s) && (ts.isStringLiteral(s.name) || s.name.text === "global"));
-
 /** "... implicitly has an 'any' type" is no fault here: a cell may leave a parameter or a package without types. */
 const isTolerated = (code: number) => code >= 7005 && code <= 7060;
 
@@ -96,6 +93,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
   const current = join(folder, `In[].${ending}`); // always the same name: the program's structure is then reused from cell to cell
   const again = Array.from({ length: 8 }, (_, i) => join(folder, `In[again ${i}].${ending}`)); // cells that have run, while they are checked again; of the program for the same reason
   const service = createService(folder, [current, ...again], cancelled);
+  const augmentations = createAugmentations(service.write);
   const clear = () => {
     for (const file of again) service.write(file, "export {};");
   };
@@ -118,6 +116,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
 
   /** The program with the cell in it, and what is found there. */
   function check(parsed: ts.SourceFile, text: string, level: TypeCheck): Checked {
+    augmentations.beside(parsed);
     service.write(current, text);
     const program = service.languageService.getProgram()!;
     const file = program.getSourceFile(current)!;
@@ -171,7 +170,9 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
     const module = `./In[${++cells}]`;
     const file = join(folder, `${module}.${ending}`);
     service.takeFromLibrary(namesOfLibrary(parsed));
-    service.write(file, code + bookkeeping(own, used, known));
+    const text = code + bookkeeping(own, used, known);
+    service.write(file, text);
+    augmentations.commit(parsed, file, text);
     if (augments(parsed)) service.keep(file);
     past.set(module, { label, code, parsed, inFunctions });
     for (const one of own) if (names.includes(one.name)) owners.set(one.name, ownerOf(one, module, owners.get(one.name)));
@@ -259,7 +260,8 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
 
     open(code) {
       expect(); // what still runs is known by its names
-      const { own } = read(code);
+      const { parsed, own } = read(code);
+      augmentations.beside(parsed);
       service.takeNode();
       if (/["']erpo["']/.test(code)) service.takeFromLibrary("all"); // what could stand there
       service.write(current, code + bookkeeping(own, owners.keys(), known));

@@ -10,7 +10,7 @@ function createScene() {
   const questions = new Questions((message: FromMain) => {
     if (message.type === "input") asked.push(message.prompt);
   });
-  const context = createContext(createHeader("execute_request", "s"));
+  const context = createContext(createHeader("execute_request", "s"), { allowStdin: true });
   const ask = (prompt: string) => within(context, () => questions.ask(prompt, false));
   return { questions, asked, ask };
 }

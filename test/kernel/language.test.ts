@@ -57,6 +57,18 @@ test("a value and a type of one name may stand in different cells, in either ord
   expect(result(await run("step = 4; step"))).toBe("4");
 });
 
+test("a cell that adds to global types can be changed and run again", async () => {
+  await run("declare global { interface Array<T> { heads: T } var settings: number; }\nconst beside = 1;");
+  await run("const uses = beside; const half = () => settings / 2;");
+  expect(failed(await run("declare global { interface Array<T> { heads: T[] } var settings: string; }\nunknownName;")).evalue).toContain(
+    "unknownName",
+  );
+  expect(failed(await run("const text: string = settings;")).ename).toBe("TypeCheckError"); // the changed cell has not run
+  await run("declare global { interface Array<T> { heads: T[] } var settings: string; }\nconst beside = 2;");
+  expect(failed(await run("const text: string = [''].heads[0]! + settings + uses;")).evalue).not.toContain("TS");
+  expect(failed(await run("const n: number = settings;")).ename).toBe("TypeCheckError");
+});
+
 test("a name of Node's may be used for something else, and the kernel lives on", async () => {
   await run("const process = { own: true }; const performance = 1;");
   expect(result(await run("process.own"))).toBe("true");
