@@ -35,7 +35,8 @@ export function cellTransformer(
     const call = (name: string, ...args: ts.Expression[]) =>
       f.createCallExpression(f.createPropertyAccessExpression(kernel, name), undefined, args);
 
-    const places = (fixed: boolean) => f.createPropertyAccessExpression(kernel, fixed ? "fixed" : "open");
+    const place = (name: string) => f.createPropertyAccessExpression(kernel, name);
+    const places = { fixed: place("fixed"), open: place("open") };
     const shared = sharedNames(context, names, (...args) => call("bind", ...args), places);
 
     const waiting = (node: ts.Node, expression: ts.Expression): ts.Expression =>

@@ -30,7 +30,7 @@ export function sharedNames(
   context: ts.TransformationContext,
   shared: ReadonlySet<string>,
   bound: (...args: ts.Expression[]) => ts.Expression,
-  places: (fixed: boolean) => ts.Expression,
+  places: Readonly<Record<"fixed" | "open", ts.Expression>>,
 ): SharedNames {
   const f = context.factory;
   const property = (name: string, value: ts.Expression) => f.createPropertyAssignment(f.createStringLiteral(name), value);
@@ -45,7 +45,12 @@ export function sharedNames(
       const { name, initializer } = declaration;
       if (!ts.isIdentifier(name)) {
         if (!boundIdentifiers(name).some(isShared)) return [declaration];
-        return [ts.setTextRange(done(f.createVoidExpression(f.createAssignment(target(name, fixed), initializer!))), declaration)];
+        return [
+          ts.setTextRange(
+            done(f.createVoidExpression(f.createAssignment(target(name, places[fixed ? "fixed" : "open"]), initializer!))),
+            declaration,
+          ),
+        ];
       }
       if (!isShared(name)) return [declaration];
       if (!initializer && isVar && !startsAnew(standsFor)) return []; // it is there already
@@ -57,21 +62,21 @@ export function sharedNames(
   const isShared = (name: ts.Identifier) => shared.has(name.text) && !isGenerated(name);
 
   /** What a pattern, or a name, assigns to where its names are shared. Each is bound as soon as the pattern comes to it, so that defaults and computed keys behind it see it. */
-  function target(name: ts.BindingName, fixed: boolean): ts.Expression {
-    if (ts.isIdentifier(name)) return f.createPropertyAccessExpression(places(fixed), name.text);
+  function target(name: ts.BindingName, place: ts.Expression): ts.Expression {
+    if (ts.isIdentifier(name)) return f.createPropertyAccessExpression(place, name.text);
     const withDefault = ({ name, initializer }: ts.BindingElement): ts.Expression =>
-      initializer ? f.createAssignment(target(name, fixed), initializer) : target(name, fixed);
+      initializer ? f.createAssignment(target(name, place), initializer) : target(name, place);
     if (ts.isArrayBindingPattern(name)) {
       return f.createArrayLiteralExpression(
         name.elements.map((element) => {
           if (ts.isOmittedExpression(element)) return element;
-          return element.dotDotDotToken ? f.createSpreadElement(target(element.name, fixed)) : withDefault(element);
+          return element.dotDotDotToken ? f.createSpreadElement(target(element.name, place)) : withDefault(element);
         }),
       );
     }
     return f.createObjectLiteralExpression(
       name.elements.map((element) => {
-        if (element.dotDotDotToken) return f.createSpreadAssignment(target(element.name, fixed));
+        if (element.dotDotDotToken) return f.createSpreadAssignment(target(element.name, place));
         return f.createPropertyAssignment(element.propertyName ?? (element.name as ts.Identifier).text, withDefault(element));
       }),
     );
@@ -98,7 +103,7 @@ export function sharedNames(
       if ((ts.isForOfStatement(visited) || ts.isForInStatement(visited)) && isVar(visited.initializer)) {
         const { name } = visited.initializer.declarations[0]!;
         if (!boundIdentifiers(name).some(isShared)) return visited;
-        const to = target(name, false);
+        const to = target(name, places.open);
         return ts.isForInStatement(visited)
           ? f.updateForInStatement(visited, to, visited.expression, visited.statement)
           : f.updateForOfStatement(visited, visited.awaitModifier, to, visited.expression, visited.statement);
