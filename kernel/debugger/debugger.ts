@@ -24,6 +24,9 @@ export interface Surroundings {
 /** Evaluations are terminated when they take longer, ms. */
 const EVALUATION = 4000;
 
+/** The inspector holds the values of evaluations until the program goes on: clients may open them until then. */
+const EVALUATED = "evaluated";
+
 /** Jupyter's debugger protocol: the debug adapter protocol and the requests that Jupyter adds to it. Requests are answered one after the other. */
 export class Debugger {
   private readonly cells = new Cells(join(tmpdir(), `erpo_${process.pid}`) + sep);
@@ -32,6 +35,7 @@ export class Debugger {
   private table: string | undefined; // the inspector's name of the main thread's `VariableTable`
   private started = false;
   private interrupted = false;
+  private evaluated = false; // something, since the program went on
   private client: string | undefined;
   private seq = 0;
   private last: Promise<unknown> = Promise.resolve();
@@ -60,7 +64,15 @@ export class Debugger {
 
   /** A client sends a cell to be run. */
   sent(code: string): void {
+    this.release();
     this.cells.type(code);
+  }
+
+  /** Lets go of what evaluations have given. */
+  private release(): void {
+    if (!this.evaluated) return;
+    this.evaluated = false;
+    this.v8.post("Runtime.releaseObjectGroup", { objectGroup: EVALUATED }).catch(() => {});
   }
 
   /** Whether the program stands still at a place of the reader's. */
@@ -88,8 +100,10 @@ export class Debugger {
 
   private noticed(method: string, params: unknown): void {
     if (method === "Debugger.scriptParsed") this.program.parsed(params as V8Debugger.ScriptParsedEventDataType);
-    else if (method === "Debugger.resumed") this.program.resumed();
-    else if (method === "Debugger.paused")
+    else if (method === "Debugger.resumed") {
+      this.program.resumed();
+      this.release();
+    } else if (method === "Debugger.paused")
       this.last = this.last.then(() => this.program.paused(params as V8Debugger.PausedEventDataType)).catch(() => {});
   }
 
@@ -131,6 +145,7 @@ export class Debugger {
       if (this.started) await this.program.stop();
       this.started = false;
       this.cells.reset();
+      this.release();
       if (this.table) await this.ask("clear");
       return undefined;
     },
@@ -237,7 +252,8 @@ export class Debugger {
 
   /** The value of an expression of JavaScript, in a frame or among the session's names. */
   private async evaluate(expression: string, frameId: number | undefined, pure: boolean): Promise<V8Runtime.RemoteObject> {
-    const options = { expression, silent: true, throwOnSideEffect: pure, timeout: EVALUATION, objectGroup: "evaluated" };
+    const options = { expression, silent: true, throwOnSideEffect: pure, timeout: EVALUATION, objectGroup: EVALUATED };
+    this.evaluated = true;
     const standing = this.program.frames.length > 0;
     const evaluated = standing
       ? await this.v8.post<V8Debugger.EvaluateOnCallFrameReturnType>("Debugger.evaluateOnCallFrame", {

@@ -114,6 +114,20 @@ export function variableTable(exposed: Exposed, reader: ValueReader): VariableTa
     return filter === "indexed" ? indexed : [...indexed, ...named().map(variable)];
   }
 
+  /** The entries for as long as somebody else holds their objects: a frame does while it stands still. */
+  function held(entries: readonly Entry[]): () => Entry[] {
+    const isObject = (value: unknown): value is object => (typeof value === "object" && value !== null) || typeof value === "function";
+    const weak = entries.map(([name, value, expression]) => {
+      const reference = isObject(value) ? new WeakRef(value) : undefined;
+      return { name, expression, reference, plain: reference ? undefined : value };
+    });
+    return () =>
+      weak.flatMap(({ name, expression, reference, plain }): Entry[] => {
+        const value = reference ? reference.deref() : plain;
+        return reference && value === undefined ? [] : [[name, value, expression]];
+      });
+  }
+
   const globals = (): Entry[] => [...exposed.values()].map(([name, value]) => [name, value, name]);
   const plain = (value: unknown): Shown => {
     const { type, value: text } = reader.describe(value);
@@ -140,7 +154,7 @@ export function variableTable(exposed: Exposed, reader: ValueReader): VariableTa
           return []; // V8 of Node 22 and later does not say what a function leaves unused of the scopes around it
         }
       });
-      return add({ entries: () => found });
+      return add({ entries: held(found) });
     },
     variables,
     result(value) {

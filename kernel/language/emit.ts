@@ -19,7 +19,7 @@ import { withTurns } from "./turns.js";
  * that has a name `$erpo` itself sees the kernel under another one.
  *
  * @param length of the reader's own text: what stands behind it in the file is bookkeeping and is left out
- * @param names the cell's own that its functions use
+ * @param names the cell's own that its functions use, with all others of their patterns
  * @param shadowing the cell uses names that hide a global of Node's, of earlier cells or shared ones of its own: they are not on the global object
  */
 export function cellTransformer(
@@ -35,7 +35,9 @@ export function cellTransformer(
     const call = (name: string, ...args: ts.Expression[]) =>
       f.createCallExpression(f.createPropertyAccessExpression(kernel, name), undefined, args);
 
-    const shared = sharedNames(context, names, (...args) => call("bind", ...args));
+    const place = (name: string) => f.createPropertyAccessExpression(kernel, name);
+    const places = { fixed: place("fixed"), open: place("open") };
+    const shared = sharedNames(context, names, (...args) => call("bind", ...args), places);
 
     const waiting = (node: ts.Node, expression: ts.Expression): ts.Expression =>
       f.createCallExpression(

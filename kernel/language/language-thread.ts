@@ -23,6 +23,7 @@ interface Wanted {
 /** The main thread's end of the language's thread. */
 export class LanguageThread {
   private worker: Worker | undefined;
+  private ready: Worker | undefined; // the last that has been able to answer
   private readonly stopped = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   private readonly waiting = new Map<number, Wanted>(); // by their ids, in their order
   private readonly ran: Ran[] = []; // what a new thread has to be told
@@ -74,6 +75,7 @@ export class LanguageThread {
     if (this.worker !== worker) return;
     this.worker = undefined;
     void worker.terminate();
+    if (this.ready === worker) this.worker = this.begin(); // for questions, which come without a cell; where it was never ready, the next might not be either
     const [atWork, ...others] = this.waiting;
     if (!atWork) return;
     this.waiting.delete(atWork[0]);
@@ -90,6 +92,7 @@ export class LanguageThread {
     });
     this.connect(port2);
     worker.on("message", (answer: Compilation) => {
+      this.ready = worker;
       const asked = this.waiting.get(answer.id);
       this.waiting.delete(answer.id);
       if ("compiled" in answer) asked?.resolve(answer.compiled);

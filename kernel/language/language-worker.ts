@@ -99,5 +99,6 @@ questions.on("message", answer);
 setTimeout(() => language.readNode()); // behind a cell that has been sent meanwhile
 setTimeout(() => {
   answerQuestion(language, "complete_request", { code: "a", cursor_pos: 1 }); // the first completion takes longer than frontends wait for one
+  main.postMessage({ id: 0, failure: "" } satisfies Compilation); // to no request: all is read, so the thread will not die of that
 }, 1000).unref();
 if (keepCode) setTimeout(keepCode, 4000).unref(); // with what the first cells have needed

@@ -3,12 +3,14 @@ import { join } from "node:path";
 import ts = require("typescript");
 
 import type { TypeCheck } from "../../src/frontend/type-check.js";
+import { augments, createAugmentations } from "./augmentations.js";
 import { isCalledLater, ownPlace, type PastCell, withoutNames } from "./dependents.js";
 import { cellTransformer } from "./emit.js";
 import { importHint } from "./import-hints.js";
 import { isJsx } from "./jsx.js";
 import { namesOfLibrary } from "./library-imports.js";
-import { type Declared, declaredNames, namesInFunctions, usedNames } from "./names.js";
+import { type Declared, declaredNames, globalNames, namesInFunctions, usedNames } from "./names.js";
+import { bookkeeping, type Owner, ownerOf } from "./owners.js";
 import { createService, type Service } from "./service.js";
 import { JSX_HINT } from "./transpile.js";
 import { takenOptions } from "./tsconfig.js";
@@ -78,18 +80,8 @@ export interface Language {
   document: Service["document"];
 }
 
-/** Whether a cell adds to the types of what it has not declared itself: then its file stays in the program. */
-const augments = (file: ts.SourceFile) =>
-  file.statements.some((s) => ts.isModuleDeclaration(s) && (ts.isStringLiteral(s.name) || s.name.text === "global"));
-
 /** "... implicitly has an 'any' type" is no fault here: a cell may leave a parameter or a package without types. */
 const isTolerated = (code: number) => code >= 7005 && code <= 7060;
-
-interface Owner {
-  module: string;
-  kind: Declared["kind"];
-  comment: string;
-}
 
 /**
  * @param folder where the notebook is
@@ -101,6 +93,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
   const current = join(folder, `In[].${ending}`); // always the same name: the program's structure is then reused from cell to cell
   const again = Array.from({ length: 8 }, (_, i) => join(folder, `In[again ${i}].${ending}`)); // cells that have run, while they are checked again; of the program for the same reason
   const service = createService(folder, [current, ...again], cancelled);
+  const augmentations = createAugmentations(service.write);
   const clear = () => {
     for (const file of again) service.write(file, "export {};");
   };
@@ -112,26 +105,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
   let compiled: { code: string; level: TypeCheck; declares: string[] } | undefined; // the last cell, until it has run
   let expected: { code: string; level: TypeCheck; names: string[]; undo: () => void } | undefined; // what is taken to have run
 
-  /** Stands behind the reader's text, so that positions stay what they are. */
-  function bookkeeping(own: readonly Declared[], wanted: Iterable<string>, newer: ReadonlyMap<string, Owner> = new Map()): string {
-    const declared = new Set(own.map(({ name }) => name));
-    const lines = [
-      `export { ${own
-        .filter(({ exported }) => !exported)
-        .map(({ name }) => name)
-        .join(", ")} };`,
-    ];
-    for (const name of wanted) {
-      const owner = newer.get(name) ?? owners.get(name);
-      if (!owner || declared.has(name)) continue;
-      lines.push(
-        owner.kind === "other"
-          ? `import { ${name} } from "${owner.module}";`
-          : `${owner.comment}declare ${owner.kind} ${name}: typeof import("${owner.module}").${name};`,
-      );
-    }
-    return `\n;${lines.join("\n")}\n`;
-  }
+  const known = (name: string) => owners.get(name);
 
   const cancellation: ts.CancellationToken = {
     isCancellationRequested: cancelled,
@@ -142,6 +116,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
 
   /** The program with the cell in it, and what is found there. */
   function check(parsed: ts.SourceFile, text: string, level: TypeCheck): Checked {
+    augmentations.beside(parsed);
     service.write(current, text);
     const program = service.languageService.getProgram()!;
     const file = program.getSourceFile(current)!;
@@ -153,7 +128,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
 
   /** Which cells no longer fit once these names are the current cell's: faults in functions that can still be called. */
   function outdated(code: string, declared: readonly Declared[]): Outdated[] {
-    const newer = new Map(declared.map(({ name, kind, comment }) => [name, { module: "./In[]", kind, comment }]));
+    const newer = new Map(declared.map((one) => [one.name, ownerOf(one, "./In[]", owners.get(one.name))]));
     const changed = [...newer.keys()].filter((name) => owners.has(name) && past.get(owners.get(name)!.module)?.code !== code);
     const dependents = [...past].flatMap(([module, cell]) => {
       if (!changed.some((name) => cell.inFunctions.has(name))) return [];
@@ -163,7 +138,14 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
       const renamed = withoutNames(cell, new Set(own.map(({ name }) => name).filter((name) => !live.has(name))));
       if (!renamed) return [];
       const others = own.filter(({ name }) => live.has(name));
-      return [{ cell, live, shifts: renamed.shifts, text: renamed.text + bookkeeping(others, usedNames(cell.parsed), newer) }];
+      return [
+        {
+          cell,
+          live,
+          shifts: renamed.shifts,
+          text: renamed.text + bookkeeping(others, usedNames(cell.parsed), (name) => newer.get(name) ?? owners.get(name)),
+        },
+      ];
     });
     return pieces(dependents, again.length).flatMap((piece) => {
       piece.forEach(({ text }, i) => {
@@ -188,10 +170,12 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
     const module = `./In[${++cells}]`;
     const file = join(folder, `${module}.${ending}`);
     service.takeFromLibrary(namesOfLibrary(parsed));
-    service.write(file, code + bookkeeping(own, used));
+    const text = code + bookkeeping(own, used, known);
+    service.write(file, text);
+    augmentations.commit(parsed, file, text);
     if (augments(parsed)) service.keep(file);
     past.set(module, { label, code, parsed, inFunctions });
-    for (const { name, kind, comment } of own) if (names.includes(name)) owners.set(name, { module, kind, comment });
+    for (const one of own) if (names.includes(one.name)) owners.set(one.name, ownerOf(one, module, owners.get(one.name)));
     const living = new Set([...owners.values()].map((owner) => owner.module));
     for (const module of past.keys()) if (!living.has(module)) past.delete(module);
   }
@@ -219,10 +203,10 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
       forget();
       compiled = undefined;
       const { parsed, own, used, inFunctions } = read(code);
-      const shared = new Set(own.map(({ name }) => name).filter((name) => inFunctions.has(name)));
+      const shared = globalNames(parsed, own, inFunctions);
       service.takeFromLibrary(namesOfLibrary(parsed));
       if (level !== "strict" || !isPlain(code)) service.takeNode();
-      const text = code + bookkeeping(own, used);
+      const text = code + bookkeeping(own, used, known);
       let checked = check(parsed, text, level);
       if (checked.found.length && service.takeNode()) checked = check(parsed, text, level);
       const { program, file, found, syntactic } = checked;
@@ -253,8 +237,8 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
       if (isAsExpected) {
         expected = undefined;
         const module = `./In[${cells}]`;
-        const known = past.get(module);
-        if (known) past.set(module, { ...known, label: cell.label });
+        const ran = past.get(module);
+        if (ran) past.set(module, { ...ran, label: cell.label });
       } else {
         forget();
         commit(cell);
@@ -267,7 +251,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
       const { parsed, own, used } = read(code);
       service.takeFromLibrary(namesOfLibrary(parsed));
       service.takeNode();
-      check(parsed, code + bookkeeping(own, used), expected.level);
+      check(parsed, code + bookkeeping(own, used, known), expected.level);
     },
 
     readNode() {
@@ -276,10 +260,11 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
 
     open(code) {
       expect(); // what still runs is known by its names
-      const { own } = read(code);
+      const { parsed, own } = read(code);
+      augmentations.beside(parsed);
       service.takeNode();
       if (/["']erpo["']/.test(code)) service.takeFromLibrary("all"); // what could stand there
-      service.write(current, code + bookkeeping(own, owners.keys()));
+      service.write(current, code + bookkeeping(own, owners.keys(), known));
       return { service: service.languageService, file: current };
     },
 

@@ -98,11 +98,12 @@ export default loaded.__esModule && "default" in loaded ? loaded.default : loade
 ${[...names].map((name, i) => `const name${i} = loaded.${name};\nexport { name${i} as ${name} };\n`).join("")}`;
 }
 
-/** The text of a JSON file, checked. */
+/** An expression of what a JSON file holds. As a literal of JavaScript a key `__proto__` would be the prototype. */
 async function json(file: string): Promise<string> {
-  const text = await readFile(file, "utf8");
+  const text = (await readFile(file, "utf8")).replace(/^\uFEFF/, "");
   try {
-    return JSON.stringify(JSON.parse(text));
+    JSON.parse(text);
+    return `JSON.parse(${JSON.stringify(text)})`;
   } catch (error) {
     throw new SyntaxError(`${file}: ${(error as Error).message}`);
   }

@@ -7,6 +7,10 @@ export interface Declared {
   kind: "let" | "const" | "other";
   /** Declared with `export`, so that it needs no further export. */
   exported: boolean;
+  /** It has a value, and is not a type alone. */
+  value: boolean;
+  /** `plain` for an interface or a type alias without parameters; `other` for types that have some, or that a class or the like brings along. */
+  type: "none" | "plain" | "other";
   /** The documentation comment of a plain variable, as it stands in the text. */
   comment: string;
 }
@@ -14,12 +18,14 @@ export interface Declared {
 /** The names that the top level of `file` declares, each once. A name declared twice (a type and a value) is `other`. */
 export function declaredNames(file: ts.SourceFile): Declared[] {
   const found = new Map<string, Declared>();
-  const add = (name: string, kind: Declared["kind"], exported: boolean, comment = "") => {
+  const add = (name: string, kind: Declared["kind"], exported: boolean, meaning: Pick<Declared, "value" | "type">, comment = "") => {
     const before = found.get(name);
     found.set(name, {
       name,
       kind: before && before.kind !== kind ? "other" : kind,
       exported: exported || (before?.exported ?? false),
+      value: meaning.value || (before?.value ?? false),
+      type: meaning.type === "none" ? (before?.type ?? "none") : before?.type === "other" ? "other" : meaning.type,
       comment,
     });
   };
@@ -30,7 +36,7 @@ export function declaredNames(file: ts.SourceFile): Declared[] {
       const kind = statement.declarationList.flags & ts.NodeFlags.Const ? "const" : "let";
       const comment = documentation(statement, file);
       for (const { name } of statement.declarationList.declarations)
-        for (const { text } of boundIdentifiers(name)) add(text, kind, exported, comment);
+        for (const { text } of boundIdentifiers(name)) add(text, kind, exported, variable, comment);
     } else if (
       ts.isFunctionDeclaration(statement) ||
       ts.isClassDeclaration(statement) ||
@@ -39,18 +45,27 @@ export function declaredNames(file: ts.SourceFile): Declared[] {
       ts.isTypeAliasDeclaration(statement) ||
       (ts.isModuleDeclaration(statement) && ts.isIdentifier(statement.name) && statement.name.text !== "global")
     ) {
-      if (statement.name) add(statement.name.text, "other", exported);
+      if (statement.name) add(statement.name.text, "other", exported, meaningOf(statement));
     } else if (ts.isImportEqualsDeclaration(statement)) {
-      add(statement.name.text, "other", exported);
+      add(statement.name.text, "other", exported, both);
     } else if (ts.isImportDeclaration(statement)) {
-      for (const name of importedNames(statement)) add(name, "other", false);
-    } else for (const { text } of varIdentifiers(statement)) add(text, "let", false);
+      for (const name of importedNames(statement)) add(name, "other", false, both);
+    } else for (const { text } of varIdentifiers(statement)) add(text, "let", false, variable);
   }
   for (const name of exportedLater(file)) {
     const declared = found.get(name);
     if (declared) declared.exported = true;
   }
   return [...found.values()];
+}
+
+const variable = { value: true, type: "none" } as const;
+const both = { value: true, type: "other" } as const;
+
+function meaningOf(statement: ts.Statement): Pick<Declared, "value" | "type"> {
+  if (ts.isInterfaceDeclaration(statement) || ts.isTypeAliasDeclaration(statement))
+    return { value: false, type: statement.typeParameters ? "other" : "plain" };
+  return ts.isFunctionDeclaration(statement) ? variable : both;
 }
 
 /** The documentation comment in front of a statement; "" where there is none. */
@@ -94,6 +109,33 @@ export function varIdentifiers(node: ts.Node): ts.Identifier[] {
     ts.forEachChild(inner, visit);
   };
   visit(node);
+  return found;
+}
+
+/**
+ * Those of `own`, which the text declares, that live on the session's global object from the start: functions of the cell use them, or others of the same pattern, whose
+ * defaults and computed keys may use each other.
+ */
+export function globalNames(file: ts.SourceFile, own: readonly Declared[], inFunctions: ReadonlySet<string>): Set<string> {
+  const found = new Set(own.map(({ name }) => name).filter((name) => inFunctions.has(name)));
+  const patterns = cellsPatterns(file);
+  for (let size = -1; size < found.size; ) {
+    size = found.size;
+    for (const names of patterns) if (names.some((name) => found.has(name))) for (const name of names) found.add(name);
+  }
+  return found;
+}
+
+/** What each pattern binds that declares names of the cell. */
+function cellsPatterns(file: ts.SourceFile): string[][] {
+  const found: string[][] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isFunctionLike(node) || ts.isClassLike(node) || ts.isModuleDeclaration(node)) return;
+    if (ts.isVariableDeclarationList(node) && (!(node.flags & ts.NodeFlags.BlockScoped) || node.parent.parent === file))
+      for (const { name } of node.declarations) if (!ts.isIdentifier(name)) found.push(boundIdentifiers(name).map(({ text }) => text));
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
   return found;
 }
 

@@ -127,11 +127,16 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
     return Object.fromEntries(names.map((name, i) => [name, exportedValue(modules[i]!, sources[i]!)]));
   }
 
-  /** A named import. CommonJS modules whose names Node cannot see from outside offer them through their default. */
+  /**
+   * A named import, or the default. CommonJS modules whose names Node cannot see from outside offer them through their default; the default of
+   * one that was compiled from an ES module is its `exports.default`, as its types say.
+   */
   function pick(module: Record<string, unknown>, name: string, specifier: string): unknown {
-    if (name in module) return module[name];
-    const fallback = module.default as Record<string, unknown> | undefined;
-    if (fallback !== null && (typeof fallback === "object" || typeof fallback === "function") && name in fallback) return fallback[name];
+    const exported = module.default as Record<string, unknown> | undefined;
+    const isObject = exported !== null && (typeof exported === "object" || typeof exported === "function");
+    const isCompiled = isObject && exported.__esModule === true;
+    if (name in module && !(name === "default" && isCompiled && name in exported)) return module[name];
+    if (isObject && name in exported) return exported[name];
     throw new SyntaxError(`The module '${specifier}' does not provide an export named '${name}'`);
   }
 
@@ -148,6 +153,11 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
       /** Names that the cell's functions use, what they were before it, and whether it has come to them. */
       const shared = new Map<string, { target: object; before: PropertyDescriptor | undefined; bound: boolean; variable: boolean }>();
       let began = false;
+      const bindOne = (name: string, value: unknown, fixed: boolean) => {
+        const state = shared.get(name)!;
+        state.bound = true;
+        put(state.target, name, value, !fixed);
+      };
       const kernel = {
         ...{ pick, meta, completeMeta, shadows },
         async import(specifier: string, options?: ImportCallOptions) {
@@ -183,12 +193,10 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
         },
         /** @param fixed by `const` */
         bind(values: Record<string, unknown>, fixed = false) {
-          for (const [name, value] of Object.entries(values)) {
-            const state = shared.get(name)!;
-            state.bound = true;
-            put(state.target, name, value, !fixed);
-          }
+          for (const [name, value] of Object.entries(values)) bindOne(name, value, fixed);
         },
+        fixed: assigning((name, value) => bindOne(name, value, true)),
+        open: assigning((name, value) => bindOne(name, value, false)),
       };
 
       let over = false;
@@ -228,18 +236,37 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
             if (reached) {
               const own = Object.getOwnPropertyDescriptor(target, name)?.get === installed;
               if (own && ended) put(target, name, get(), true);
+              else if (own) {
+                installedGetters.add(get);
+                Object.defineProperty(target, name, { get });
+              }
               continue;
             }
             dead.add(name);
             if (before) Object.defineProperty(target, name, before);
             else delete (target as Record<string, unknown>)[name];
           }
+          // functions that use `kernel` would keep what an earlier run has left
+          declared.clear();
+          for (const state of shared.values()) state.before = undefined;
           return (name) => began && !dead.has(name);
         },
       };
     },
   };
 }
+
+/** An object whose properties are there to be assigned: patterns bind shared names by it. */
+const assigning = (assign: (name: string, value: unknown) => void): object =>
+  new Proxy(
+    {},
+    {
+      set(_, name, value) {
+        assign(name as string, value);
+        return true;
+      },
+    },
+  );
 
 const read = (target: object, name: string): unknown => (target as Record<string, unknown>)[name];
 

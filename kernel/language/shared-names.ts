@@ -1,11 +1,13 @@
 import ts = require("typescript");
 
+import { boundIdentifiers } from "./names.js";
+
 /**
  * A cell's names that its own functions use. They live on the session's global object from the start and nowhere else, so that functions of every cell, also of this one, see
  * the newest value: where a later cell declares the name again, and where this one runs again. (Other names are the cell's own variables while it runs, which keeps loops at
  * its top level fast.) What declares such a name becomes a call:
  *
- *     const { a, b: [c] } = x, f = () => a;      const { a: a_1, b: [c_1] } = x, _1 = $erpo.bind({ a: a_1, c: c_1 }, true), _2 = $erpo.bind({ f: () => a }, true);
+ *     const { a, b: [c] } = x, f = () => a;      const _1 = void ({ a: $erpo.fixed.a, b: [$erpo.fixed.c] } = x), _2 = $erpo.bind({ f: () => a }, true);
  *
  * References stay as they are: nothing in the cell has the name any more, so they reach the global object.
  */
@@ -20,11 +22,15 @@ export interface SharedNames {
   vars(statement: ts.Statement): ts.Statement;
 }
 
-/** @param bound calls the runtime's `bind` with these arguments */
+/**
+ * @param bound calls the runtime's `bind` with these arguments
+ * @param places the runtime's `fixed` or `open`: to assign its properties binds the names, by `const` or not
+ */
 export function sharedNames(
   context: ts.TransformationContext,
   shared: ReadonlySet<string>,
   bound: (...args: ts.Expression[]) => ts.Expression,
+  places: Readonly<Record<"fixed" | "open", ts.Expression>>,
 ): SharedNames {
   const f = context.factory;
   const property = (name: string, value: ts.Expression) => f.createPropertyAssignment(f.createStringLiteral(name), value);
@@ -38,11 +44,12 @@ export function sharedNames(
     const declarations = node.declarations.flatMap((declaration) => {
       const { name, initializer } = declaration;
       if (!ts.isIdentifier(name)) {
-        const { pattern, properties } = renamed(name);
-        if (properties.length === 0) return [declaration];
+        if (!boundIdentifiers(name).some(isShared)) return [declaration];
         return [
-          f.updateVariableDeclaration(declaration, pattern as ts.BindingName, undefined, undefined, initializer),
-          done(bind(properties, fixed)),
+          ts.setTextRange(
+            done(f.createVoidExpression(f.createAssignment(target(name, places[fixed ? "fixed" : "open"]), initializer!))),
+            declaration,
+          ),
         ];
       }
       if (!isShared(name)) return [declaration];
@@ -54,49 +61,25 @@ export function sharedNames(
 
   const isShared = (name: ts.Identifier) => shared.has(name.text) && !isGenerated(name);
 
-  /** A pattern that binds other names in the place of shared ones, and the shared names with the values of those. */
-  function renamed(name: ts.BindingName): { pattern: ts.BindingName; properties: ts.PropertyAssignment[] } {
-    const others = new Map<string, ts.Identifier>();
-    const rename = (bindingName: ts.BindingName): ts.BindingName => {
-      if (ts.isIdentifier(bindingName)) {
-        if (!isShared(bindingName)) return bindingName;
-        const other = f.createUniqueName(
-          bindingName.text,
-          ts.GeneratedIdentifierFlags.Optimistic | ts.GeneratedIdentifierFlags.ReservedInNestedScopes,
-        );
-        others.set(bindingName.text, other);
-        return other;
-      }
-      if (ts.isArrayBindingPattern(bindingName)) {
-        return f.updateArrayBindingPattern(
-          bindingName,
-          bindingName.elements.map((element) => (ts.isOmittedExpression(element) ? element : elementOf(element, element.propertyName))),
-        );
-      }
-      return f.updateObjectBindingPattern(
-        bindingName,
-        bindingName.elements.map((element) => {
-          const shorthand = ts.isIdentifier(element.name) && !element.dotDotDotToken ? f.createIdentifier(element.name.text) : undefined;
-          return elementOf(element, element.propertyName ?? shorthand);
+  /** What a pattern, or a name, assigns to where its names are shared. Each is bound as soon as the pattern comes to it, so that defaults and computed keys behind it see it. */
+  function target(name: ts.BindingName, place: ts.Expression): ts.Expression {
+    if (ts.isIdentifier(name)) return f.createPropertyAccessExpression(place, name.text);
+    const withDefault = ({ name, initializer }: ts.BindingElement): ts.Expression =>
+      initializer ? f.createAssignment(target(name, place), initializer) : target(name, place);
+    if (ts.isArrayBindingPattern(name)) {
+      return f.createArrayLiteralExpression(
+        name.elements.map((element) => {
+          if (ts.isOmittedExpression(element)) return element;
+          return element.dotDotDotToken ? f.createSpreadElement(target(element.name, place)) : withDefault(element);
         }),
       );
-    };
-    const elementOf = (element: ts.BindingElement, key: ts.PropertyName | undefined): ts.BindingElement => {
-      const initializer = element.initializer && siblings(element.initializer);
-      return f.updateBindingElement(element, element.dotDotDotToken, key, rename(element.name), initializer);
-    };
-    /** A default may use what stands before it in the pattern. */
-    const siblings = (expression: ts.Expression): ts.Expression => {
-      const visit = (node: ts.Node): ts.Node => {
-        if (ts.isIdentifier(node)) return others.get(node.text) ?? node;
-        if (ts.isPropertyAccessExpression(node))
-          return f.updatePropertyAccessExpression(node, visit(node.expression) as ts.Expression, node.name);
-        return ts.isFunctionLike(node) ? node : ts.visitEachChild(node, visit, context);
-      };
-      return visit(expression) as ts.Expression;
-    };
-    const pattern = rename(name);
-    return { pattern, properties: [...others].map(([text, other]) => property(text, other)) };
+    }
+    return f.createObjectLiteralExpression(
+      name.elements.map((element) => {
+        if (element.dotDotDotToken) return f.createSpreadAssignment(target(element.name, place));
+        return f.createPropertyAssignment(element.propertyName ?? (element.name as ts.Identifier).text, withDefault(element));
+      }),
+    );
   }
 
   function vars(statement: ts.Statement): ts.Statement {
@@ -119,14 +102,11 @@ export function sharedNames(
       }
       if ((ts.isForOfStatement(visited) || ts.isForInStatement(visited)) && isVar(visited.initializer)) {
         const { name } = visited.initializer.declarations[0]!;
-        const { pattern, properties } = renamed(name);
-        if (properties.length === 0) return visited;
-        const flags = visited.initializer.flags;
-        const initializer = f.createVariableDeclarationList([f.createVariableDeclaration(pattern)], flags);
-        const body = f.createBlock([f.createExpressionStatement(bind(properties, false)), visited.statement]);
+        if (!boundIdentifiers(name).some(isShared)) return visited;
+        const to = target(name, places.open);
         return ts.isForInStatement(visited)
-          ? f.updateForInStatement(visited, initializer, visited.expression, body)
-          : f.updateForOfStatement(visited, visited.awaitModifier, initializer, visited.expression, body);
+          ? f.updateForInStatement(visited, to, visited.expression, visited.statement)
+          : f.updateForOfStatement(visited, visited.awaitModifier, to, visited.expression, visited.statement);
       }
       return visited;
     };

@@ -35,13 +35,14 @@ export function createContext(parent: Header, options: { silent?: boolean; allow
 }
 
 const { queueMicrotask } = globalThis; // cells get another, which calls what it is given on behalf of somebody
+const nextTick = process.nextTick.bind(process);
 
 /** On whose behalf the code runs that is on the stack now. */
 let current: Context | undefined;
 /** The request that was begun last: what belongs to nobody in particular is counted as its. */
 let foreground: Context | undefined;
-/** A request that was stopped, and whose timer has just run: what goes on until something else does is of its loops. */
-let ending: Context | undefined;
+/** The request whose timer has just run: what goes on until something else does is of its loops, those in packages too. */
+let timed: Context | undefined;
 let shared: Int32Array = createState();
 /** What code of a request has thrown out of its job, until somebody asks. */
 let escaped: { thrown: unknown; context: Context | undefined } | undefined;
@@ -66,7 +67,7 @@ export function enterContext(context: Context): () => void {
   const before = foreground;
   current = context;
   foreground = context;
-  ending = undefined;
+  timed = undefined;
   return () => {
     if (!context.silent || !before) return;
     foreground = before;
@@ -74,21 +75,41 @@ export function enterContext(context: Context): () => void {
   };
 }
 
-/** A timer of `context` runs. If that was stopped, what runs now counts as a loop of it until something else runs, or the function returned is called. */
-export function timerRuns(context: Context | undefined): (() => void) | undefined {
-  ending = context?.interrupted ? context : undefined;
-  if (!ending) return undefined;
-  return () => {
-    if (ending === context) ending = undefined;
-  };
+/**
+ * A request was stopped and given up: what belongs to nobody in particular, such as a loop in a package that an earlier cell has left behind, is no part of it. Until the
+ * next request it is shown where that one's was.
+ */
+export function leaveStopped(context: Context): void {
+  if (foreground !== context) return;
+  foreground = { ...createContext(context.parent, context), over: true };
+  resetContext();
+}
+
+/** Runs `callback`, of a timer of `context`. What awaits the timer goes on behind it, and is counted as code of `context`, too. */
+export function runTimer(context: Context, callback: () => void): void {
+  within(context, () => {
+    timed = context;
+    callback();
+  });
+  current = context;
+  timed = context;
+  // the tick comes when all reactions have run, also those of reactions, and before any other event
+  queueMicrotask(() =>
+    nextTick(() => {
+      if (timed !== context) return;
+      timed = undefined;
+      if (current === context) current = foreground;
+    }),
+  );
 }
 
 /** Whether what runs belongs to a loop of a request that was stopped. */
-export const isEnding = (): boolean => ending !== undefined;
+export const isEnding = (): boolean => timed !== undefined && timed === current && timed.interrupted;
 
 /** Forgets on whose behalf terminated code ran, which could not do so itself. */
 export function resetContext(): void {
   current = foreground;
+  timed = undefined;
 }
 
 /** Code of `context` goes on behind an `await`: what it does until it waits again is on behalf of `context`. */
@@ -98,7 +119,7 @@ export function resumeContext(context: Context | undefined): void {
   if (other) current = context;
   if (!idle && !other) return;
   queueMicrotask(() => {
-    if (other && current === context) current = foreground;
+    if (other && current === context) current = timed ?? foreground;
     if (idle) Atomics.store(shared, State.UserCode, 0);
   });
 }
@@ -108,9 +129,9 @@ export function within<T>(context: Context | undefined, work: () => T): T {
   const before = current;
   const earlier = escaped;
   const running = Atomics.exchange(shared, State.UserCode, 1);
-  const loop = ending;
+  const loop = timed;
   current = context ?? before;
-  ending = undefined;
+  timed = undefined;
   try {
     return work();
   } catch (thrown) {
@@ -118,7 +139,7 @@ export function within<T>(context: Context | undefined, work: () => T): T {
     throw thrown;
   } finally {
     current = before;
-    ending = loop;
+    timed = loop;
     Atomics.store(shared, State.UserCode, running);
   }
 }
@@ -148,7 +169,7 @@ export function begun<T>(context: Context | undefined, callback: T): T {
     } catch (thrown) {
       current = context;
       queueMicrotask(() => {
-        if (current === context) current = foreground;
+        if (current === context) current = timed ?? foreground;
       });
       throw thrown;
     }

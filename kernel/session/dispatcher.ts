@@ -49,7 +49,7 @@ export class Dispatcher {
     await this.to.executor.absorb(); // a callback that was terminated has not said that its code is over
     try {
       const { content, failed } = await this.answer(request);
-      if (Atomics.load(this.state, State.Interrupt) === 1) this.settled();
+      if (Atomics.load(this.state, State.Interrupt) === 1 && !this.to.executor.running) this.settled(); // a comm's message may come while a cell is being stopped
       this.post({ type: "reply", id, replyType, content, failed });
     } catch (thrown) {
       this.post({ type: "reply", id, replyType, content: { status: "error", ...describeThrown(thrown) }, failed: false });

@@ -5,13 +5,14 @@ import { job } from "../language/job.js";
 import type { LanguageThread } from "../language/language-thread.js";
 import type { Runtime } from "../language/runtime.js";
 import { State } from "../wire/bridge.js";
-import { type Context, enterContext, resetContext } from "./context.js";
+import { type Context, enterContext, leaveStopped, resetContext } from "./context.js";
 import { describeDiagnostics, describeThrown, type ErrorContent } from "./errors.js";
 import { format } from "./format.js";
 import { showInherited } from "./inherited.js";
 import { KeyboardInterrupt, type Waits } from "./interrupt.js";
 import { hintFor } from "./magics.js";
 import { warn } from "./outputs.js";
+import { runScript } from "./shell.js";
 import { markTensorScope } from "./tensor-scope.js";
 
 /** How an execution ended. */
@@ -51,15 +52,26 @@ export class Executor {
    * @param label how a reader knows the cell, `In[3]`
    */
   execute(code: string, label: string, context: Context): Promise<Executed> {
-    return this.attempt(code, label, context, "kept");
+    return this.attempt(context, (current) => this.run(code, label, current, "kept"));
   }
 
   /** The same for an expression whose names, if any, later cells do not know. */
   evaluate(expression: string, label: string, context: Context): Promise<Executed> {
-    return this.attempt(expression, label, context, "forgotten");
+    return this.attempt(context, (current) => this.run(expression, label, current, "forgotten"));
   }
 
-  private async attempt(code: string, label: string, context: Context, names: "kept" | "forgotten"): Promise<Executed> {
+  /** Runs a script of bash's, which ends with its cell. Never rejects. */
+  shell(script: string, context: Context): Promise<Executed> {
+    return this.attempt(context, async (current) => {
+      await runScript(script, context.controller.signal);
+      await this.absorb();
+      if (current.stoppingSince !== undefined) throw new KeyboardInterrupt();
+      context.over = true;
+      return {};
+    });
+  }
+
+  private async attempt(context: Context, run: (current: Current) => Promise<Executed>): Promise<Executed> {
     const leave = enterContext(context);
     Atomics.store(this.state, State.SignalTaken, 0);
     const rewind = markTensorScope();
@@ -68,7 +80,7 @@ export class Executor {
       return await new Promise<Executed>((resolve, giveUp) => {
         current = { context, giveUp, settle: undefined, stoppingSince: undefined, abandoned: false };
         this.current = current;
-        this.run(code, label, current, names).then(resolve, giveUp);
+        run(current).then(resolve, giveUp);
       });
     } catch (thrown) {
       if (current?.stoppingSince !== undefined) {
@@ -153,6 +165,7 @@ export class Executor {
     await this.absorb();
     resetContext();
     if (this.current !== current) return;
+    leaveStopped(current.context);
     current.settle?.(false, true);
     current.giveUp(error);
   }

@@ -10,6 +10,7 @@ export class StdinNotAllowedError extends Error {
 export class Questions {
   private answer: ((value: string | null) => void) | undefined;
   private tail: Promise<unknown> = Promise.resolve();
+  private cells = 0; // that are over
 
   constructor(private readonly post: Post) {}
 
@@ -18,11 +19,16 @@ export class Questions {
     if (!context?.allowStdin) {
       return Promise.reject(new StdinNotAllowedError(`"${prompt}" cannot be asked: this frontend takes no input (allow_stdin is false)`));
     }
+    const { cells } = this;
     const asked = this.tail.then(
       () =>
         new Promise<string>((resolve, reject) => {
-          this.answer = (value) =>
-            value === null ? reject(new StdinNotAllowedError(`"${prompt}" cannot be asked: its cell is over`)) : resolve(value);
+          const refuse = () => reject(new StdinNotAllowedError(`"${prompt}" cannot be asked: its cell is over`));
+          if (this.cells !== cells) {
+            refuse();
+            return;
+          }
+          this.answer = (value) => (value === null ? refuse() : resolve(value));
           this.post({ type: "input", parent: context.parent, prompt, password });
         }),
     );
@@ -35,8 +41,9 @@ export class Questions {
     this.answer = undefined;
   }
 
-  /** Refuses the open question: its cell is over. */
+  /** Refuses the open question and those behind it: their cell is over. */
   reset(): void {
+    this.cells++;
     this.receive(null);
     this.tail = Promise.resolve();
   }

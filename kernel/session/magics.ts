@@ -2,8 +2,10 @@ import type { MimeBundle } from "../../src/frontend/frontend.js";
 
 /** What the first line of a cell, or the beginnings of its lines, ask for beside TypeScript. */
 export interface Magic {
-  /** What is run: TypeScript, with the places of the reader's text where that is TypeScript. */
+  /** The TypeScript that is run, with the places of the reader's text; "" where there is none. */
   code: string;
+  /** What bash runs. */
+  script?: string;
   /** Print how long the cell takes. */
   timed: boolean;
   /** What the cell shows as it stands. */
@@ -25,11 +27,11 @@ export function readMagic(typed: string): Magic {
   const [first, name] = /^%%(\w+)[^\S\n]*(?:\n|$)/.exec(typed) ?? [];
   const body = typed.slice(first?.length ?? 0);
   if (name === "time") return { code: typed.replace("%%", "//"), timed: true };
-  if (name === "bash") return { code: shellCode(body), timed: false };
+  if (name === "bash") return { code: "", script: body, timed: false };
   if (name !== undefined && name in types) return { code: "", timed: false, shown: { [types[name]!]: body, "text/plain": body } };
   const lines = typed.split("\n").filter((line) => line.trim() !== "");
   if (lines.length > 0 && lines.every((line) => line.startsWith("!"))) {
-    return { code: shellCode(lines.map((line) => line.slice(1)).join("\n")), timed: false };
+    return { code: "", script: lines.map((line) => line.slice(1)).join("\n"), timed: false };
   }
   return { code: typed, timed: false };
 }
@@ -38,36 +40,6 @@ export function readMagic(typed: string): Magic {
 export function typescriptOf(typed: string): string | undefined {
   const { code } = readMagic(typed);
   return code.length === typed.length ? code : undefined;
-}
-
-/**
- * TypeScript that runs a script, in a process group of its own that a stopped cell ends, and fails where its last command does. The cell
- * ends with the script's shell: what that has left in the background holds its pipes open, and prints below the cell later.
- */
-function shellCode(script: string): string {
-  return `await (async () => {
-  const { spawn } = await import("node:child_process");
-  const child = spawn("bash", ["-c", ${JSON.stringify(script)}], { stdio: ["ignore", "inherit", "inherit"], detached: true });
-  let over = false;
-  try {
-    await new Promise<void>((resolve, reject) => {
-      const fail = (message: string) => reject(Object.assign(new Error(message), { stack: "Error: " + message }));
-      child.once("error", (error) => { over = true; fail("bash does not start: " + error.message); });
-      child.once("exit", (status, signal) => {
-        over = true;
-        const end = () => { if (status === 0) resolve(); else fail("bash ended with " + (signal ?? "status " + status)); };
-        child.once("close", end);
-        setTimeout(() => setImmediate(end), 50); // what the shell has printed lies in the pipes by now, and is read between the two
-      });
-    });
-  } finally {
-    const group = -(child.pid ?? 0);
-    if (!over && group !== 0) {
-      process.kill(group, "SIGINT");
-      setTimeout(() => { try { process.kill(group, "SIGTERM"); } catch {} }, 500); // what bash has set off in the background hears no SIGINT
-    }
-  }
-})();`;
 }
 
 /** What a trimmed line of Python's looks like, and what to write here. */

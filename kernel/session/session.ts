@@ -6,10 +6,12 @@ import type { Executed } from "./execute.js";
 import type { HistoryRequest } from "./history.js";
 import { readMagic } from "./magics.js";
 
-/** Runs cells, one at a time. Neither method rejects. */
+/** Runs cells, one at a time. No method rejects. */
 export interface Evaluator {
   /** @param label how a reader knows the cell, `In[3]` */
   execute(code: string, label: string, context: Context): Promise<Executed>;
+  /** Runs a script of bash's. */
+  shell(script: string, context: Context): Promise<Executed>;
   /** The value of an expression, whose names later cells do not see. */
   evaluate(expression: string, label: string, context: Context): Promise<Executed>;
 }
@@ -55,10 +57,11 @@ export class Session {
     if (numbered) onCell(label, context);
     outputs.publish(context, "execute_input", { code: typed, execution_count: this.count });
 
-    const { code, timed, shown } = readMagic(typed);
+    const { code, script, timed, shown } = readMagic(typed);
     if (shown) outputs.publish(context, "display_data", { data: shown, metadata: {}, transient: {} });
     const started = now();
-    const executed = code.trim() === "" ? {} : await evaluator.execute(code, label, context);
+    const run = async (): Promise<Executed> => (code.trim() === "" ? {} : evaluator.execute(code, label, context));
+    const executed = await (script === undefined ? run() : evaluator.shell(script, context));
     onCellOver();
     if (timed) outputs.print(context, "stdout", `Wall time: ${(now() - started).toFixed(1)} ms\n`);
     const error = "error" in executed ? executed.error : this.showResult(context, executed.result);

@@ -2,10 +2,13 @@ import { syncBuiltinESMExports } from "node:module";
 import timers from "node:timers";
 import { promisify } from "node:util";
 import { job } from "../language/job.js";
-import { type Context, currentContext, isEnding, owned, timerRuns, within } from "./context.js";
+import { type Context, currentContext, isEnding, owned, runTimer } from "./context.js";
 import { KeyboardInterrupt } from "./interrupt.js";
 
 type Callback = (...args: unknown[]) => void;
+
+/** Immediates that were cleared: their jobs may wait already. */
+const cleared = new WeakSet<object>();
 
 /**
  * Makes timers run on behalf of the request that set them, so that late output goes to the cell that it belongs to.
@@ -14,19 +17,15 @@ type Callback = (...args: unknown[]) => void;
  * @param report is told what a callback throws, in that request's context
  */
 export function installTimers(report: (thrown: unknown) => void): void {
-  const immediate = globalThis.setImmediate;
-  const timed = (callback: Callback, context: Context | undefined): Callback =>
+  const timed = (callback: Callback, context: Context): Callback =>
     function (this: unknown, ...args) {
-      within(context, () => {
-        timerRuns(context);
+      runTimer(context, () => {
         try {
           callback.apply(this, args);
         } catch (thrown) {
           report(thrown);
         }
       });
-      const over = timerRuns(context); // what awaits it goes on now
-      if (over) immediate(over).unref();
     };
   const microtask = globalThis.queueMicrotask;
   globalThis.queueMicrotask = (callback) => microtask(owned(currentContext(), callback));
@@ -37,7 +36,13 @@ export function installTimers(report: (thrown: unknown) => void): void {
       if (isEnding()) throw new KeyboardInterrupt();
       if (typeof callback !== "function" || !context) return original(callback, ...rest);
       const run = timed(callback as Callback, context);
-      return original(name === "setImmediate" ? (...args: unknown[]) => job(() => run(...args)) : run, ...rest);
+      if (name !== "setImmediate") return original(run, ...rest);
+      const later = (...args: unknown[]) =>
+        job(() => {
+          if (!cleared.has(handle)) run(...args);
+        });
+      const handle = original(later, ...rest) as unknown as object;
+      return handle;
     };
     const descriptor = Object.getOwnPropertyDescriptor(original, promisify.custom);
     if (descriptor) Object.defineProperty(wrapped, promisify.custom, descriptor);
@@ -45,5 +50,13 @@ export function installTimers(report: (thrown: unknown) => void): void {
     Object.assign(globalThis, { [name]: wrapped });
     Object.assign(timers, { [name]: wrapped });
   }
+  const { clearImmediate } = globalThis;
+  function clear(handle: NodeJS.Immediate | undefined): void {
+    if (handle instanceof Object) cleared.add(handle);
+    clearImmediate(handle);
+  }
+  Object.defineProperty(clear, "name", { value: "clearImmediate" });
+  Object.assign(globalThis, { clearImmediate: clear });
+  Object.assign(timers, { clearImmediate: clear });
   syncBuiltinESMExports(); // for those who import them from "node:timers"
 }

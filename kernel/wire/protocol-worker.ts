@@ -89,7 +89,7 @@ function take(steps: readonly Step[], replied?: { replyType: string; content: ob
     } else if (what === "answer") answer(job);
     else if (what === "forward") forward(job);
     else if (what === "ask") ask(job);
-    else if (what === "prepare") questions?.postMessage({ next: String(message.content.code ?? "") } satisfies Next);
+    else if (what === "prepare") answering?.port.postMessage({ next: String(message.content.code ?? "") } satisfies Next);
     else if (what === "remind") setTimeout(() => take(queue.overdue(job)), patience(job));
     else if (what === "abort") {
       const content = { status: "aborted", execution_count: executions, payload: [], user_expressions: {} };
@@ -165,33 +165,40 @@ async function received(socket: zmq.Router): Promise<void> {
 
 // ---- questions to the language's thread
 
-let questions: MessagePort | undefined;
-const early: Question[] = []; // what came before there was a thread to ask
-const asking = new Map<number, string>(); // the replies' types, by the requests' ids
+/** The thread that answers, and the types of the requests that it has been asked, by their ids. */
+let answering: { port: MessagePort; types: Map<number, string> } | undefined;
+const early: Question[] = []; // what came when there was no thread to ask
 
 function ask({ id, message }: Job): void {
   const { msg_type: type } = message.header;
   const question: Question = { id, type, content: message.content };
-  asking.set(id, type.replace(/_request$/, "_reply"));
-  if (questions) questions.postMessage(question);
-  else early.push(question);
+  if (!answering) {
+    early.push(question);
+    return;
+  }
+  answering.types.set(id, type);
+  answering.port.postMessage(question);
 }
 
-function answerOf(id: number, content: object): void {
-  const replyType = asking.get(id);
-  if (replyType === undefined) return;
-  asking.delete(id);
-  take(queue.finished(id, { failed: false }), { replyType, content });
-}
-
-/** Goes on with another thread; the old one's questions stay without an answer. */
+/** Goes on with another thread. What the last one has left open is answered with an error when its end is heard of. */
 function askFrom(port: MessagePort): void {
-  questions = port;
-  for (const question of early.splice(0)) port.postMessage(question);
+  const own = { port, types: new Map<number, string>() };
+  const answerOf = (id: number, content: object) => {
+    const type = own.types.get(id);
+    if (type === undefined) return;
+    own.types.delete(id);
+    take(queue.finished(id, { failed: false }), { replyType: type.replace(/_request$/, "_reply"), content });
+  };
+  answering = own;
+  for (const question of early.splice(0)) {
+    own.types.set(question.id, question.type);
+    port.postMessage(question);
+  }
   port.on("message", ({ id, content }: Answer) => answerOf(id, content));
   port.on("close", () => {
+    if (answering === own) answering = undefined;
     const message = "the type checker was stopped";
-    for (const id of [...asking.keys()]) answerOf(id, { status: "error", ename: "Error", evalue: message, traceback: [message] });
+    for (const id of [...own.types.keys()]) answerOf(id, { status: "error", ename: "Error", evalue: message, traceback: [message] });
   });
 }
 
@@ -229,10 +236,14 @@ function shutDown(channel: "shell" | "control", message: Message): void {
   publish("shutdown_reply", content, message.header);
   stop({ type: "shutdown" });
   setTimeout(() => {
-    signalChildren(process.pid, "SIGKILL");
-    groups.signal("SIGKILL");
+    killChildren();
     process.kill(process.pid, "SIGKILL");
   }, 1800).unref();
+}
+
+function killChildren(): void {
+  signalChildren(process.pid, "SIGKILL");
+  groups.signal("SIGKILL");
 }
 
 async function close(): Promise<void> {
@@ -315,4 +326,4 @@ void serve(stdin, answered);
 void beat();
 void welcome();
 
-endWithServer(connectionFile);
+endWithServer(connectionFile, killChildren);

@@ -39,6 +39,8 @@ export function patience({ message: { header } }: Job): number | undefined {
 const FOR_MAIN = new Set(["execute_request", "history_request", "comm_info_request", "comm_open", "comm_msg", "comm_close"]);
 
 const typeOf = (job: Job) => job.message.header.msg_type;
+const isOfSameComm = (a: Job, b: Job) =>
+  /^comm_(open|msg|close)$/.test(typeOf(b)) && a.message.content.comm_id === b.message.content.comm_id;
 const isCell = (job: Job) => typeOf(job) === "execute_request";
 
 /**
@@ -61,8 +63,8 @@ export class RequestQueue {
     const job: Job = { id: this.nextId++, channel, message };
     // VS Code asks for interrupts on shell: what stops a cell cannot wait for it.
     if (channel === "control" || typeOf(job) === "interrupt_request") return [...answered(job), ...this.resumed()];
-    // A message on a comm that is open reaches a cell that awaits it; everything else keeps its turn.
-    if (this.current && this.waiting.length === 0 && /^comm_(msg|close)$/.test(typeOf(job))) {
+    // A message on a comm that is open reaches a cell that awaits it; everything else keeps its turn, also what is sent on one comm.
+    if (this.current && /^comm_(msg|close)$/.test(typeOf(job)) && !this.waiting.some((other) => isOfSameComm(job, other))) {
       this.bypassing.set(job.id, job);
       return [step("busy", job), step("forward", job)];
     }

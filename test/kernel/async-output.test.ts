@@ -156,6 +156,15 @@ test("listeners can be taken off and listed as they were given", async () => {
   expect(result(await kernel.run(code))).toBe("'aab aaba'");
 });
 
+test("an immediate that another one clears does not run", async () => {
+  const code = `const ran: string[] = [];
+setImmediate(() => { ran.push("first"); clearImmediate(second); });
+const second = setImmediate(() => { ran.push("second"); });
+await new Promise((r) => setTimeout(r, 50));
+ran.join()`;
+  expect(result(await kernel.run(code))).toBe("'first'");
+});
+
 test("displays, too", async () => {
   const first = await kernel.run("import { display } from 'erpo'; void sleep(50).then(() => { display('late'); });");
   await kernel.run("await sleep(150)");

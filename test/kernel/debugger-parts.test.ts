@@ -1,4 +1,6 @@
 import { types } from "node:util";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import ts from "typescript";
 import { describe, expect, test } from "vitest";
@@ -217,6 +219,19 @@ describe("the table", () => {
     { values: () => values, put: (name, value) => values.set(name, value), cells: () => [], format: () => ({ data: {}, metadata: {} }) },
     valueReader(types, Symbol("getter")),
   );
+
+  test("what was shown of a frame is not kept", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const kept = { a: 1 };
+    const open = () => table.frameScope(["big", "kept", "n"], [[{ rows: [1] }], [], [2]], { kept });
+    const scope = open();
+    expect(table.variables(scope, {})!.map(({ name }) => name)).toEqual(["big", "kept", "n"]);
+    await new Promise((resolve) => setImmediate(resolve)); // WeakRefs hold until their job is over
+    collect();
+    expect(table.variables(scope, {})!.map(({ name }) => name)).toEqual(["kept", "n"]);
+    expect(kept.a).toBe(1);
+  });
 
   test("pieces cover every item of a long array once, in order", () => {
     fc.assert(

@@ -227,6 +227,26 @@ test("what is assigned in the console is what the frame's variables show", async
   await stopAt(code, []);
 });
 
+test("what was evaluated is let go of when the program goes on", async () => {
+  await run(
+    "import v8 from 'node:v8'; import vm from 'node:vm'; v8.setFlagsFromString('--expose-gc'); const gc = vm.runInNewContext('gc');",
+  );
+  const code = "const here = 1;\nhere";
+  await stopAt(code, [2]);
+  const cell = kernel.begin(code);
+  await next("stopped");
+  const [{ id }] = await frames();
+  const { variablesReference } = await body("evaluate", { expression: "(globalThis.seen = new WeakRef({ a: 1 })).deref()", frameId: id });
+  await body("evaluate", { expression: "gc()", frameId: id });
+  expect((await body("variables", { variablesReference })).variables).toHaveLength(1);
+  await body("continue", { threadId: 1 });
+  await cell.done;
+  expect(result(await run("await new Promise((r) => setTimeout(r, 20)); gc(); (globalThis as any).seen.deref() === undefined"))).toBe(
+    "true",
+  );
+  await stopAt(code, []);
+});
+
 test("while it stands still the kernel answers; an interrupt ends the cell, and the next one runs", async () => {
   const code = "const before = 1;\nconst after = 2;\nafter";
   await stopAt(code, [2]);

@@ -104,6 +104,17 @@ describe("interrupts", () => {
     expect(Atomics.load(state, State.Interrupt)).toBe(0);
   });
 
+  test("a comm's message that comes meanwhile settles nothing", async () => {
+    const { log, state, request, interrupt, ends } = createScene();
+    await request(1, "execute_request");
+    await interrupt(1);
+    await request(2, "comm_msg");
+    expect(Atomics.load(state, State.Interrupt)).toBe(1);
+    await ends({ failed: true });
+    expect(log.filter((word) => word === "settled")).toEqual(["settled"]);
+    expect(log.slice(-2)).toEqual(["settled", "execute_reply 1 error true"]);
+  });
+
   test.each([1, undefined])("one that was meant for %s does not stop the cell that has begun since", async (id) => {
     const { log, state, request, interrupt, ends } = createScene();
     await request(1, "execute_request");

@@ -195,13 +195,15 @@ test.each([
   await other.stop();
 });
 
-test("a kernel whose server was killed ends too", async () => {
+test("a kernel whose server was killed ends too, with what its cells have started", async () => {
   const other = await KernelClient.start({ parent: true });
-  const pid = Number(result(await other.run("process.pid")));
+  const started = await other.run(
+    "import { spawn } from 'node:child_process'; const children = [false, true].map((detached) => spawn('sleep', ['100'], { detached }).pid); [process.pid, ...children].join(' ')",
+  );
+  const pids = result(started)!.slice(1, -1).split(" ").map(Number);
+  expect(pids.map(lives)).toEqual([true, true, true]);
   other.process.kill("SIGKILL");
-  const deadline = performance.now() + 5000;
-  while (lives(pid) && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50));
-  expect(lives(pid)).toBe(false);
+  await expect.poll(() => pids.map(lives), { timeout: 5000 }).toEqual([false, false, false]);
   await other.stop();
 });
 
@@ -262,11 +264,21 @@ test.each([
 ])("a loop of a package that %s ends with its cell, and nobody else's does", async (_, code) => {
   writeFileSync(join(kernel.folder, "looping.mjs"), code);
   await run("const other = { n: 0 }; const again = () => { other.n++; setTimeout(again, 5); }; again();");
-  await run("import { loop } from './looping.mjs'; const seen = { n: 0, ended: false };");
+  await run("import { loop } from './looping.mjs'; const earlier = { n: 0, ended: false }; void loop(earlier);");
+  await run("const seen = { n: 0, ended: false };");
   await stop("await loop(seen)");
-  await run("await new Promise((r) => setTimeout(r, 100)); const [stopped, others] = [seen.n, other.n];");
+  await new Promise((r) => setTimeout(r, 100)); // no other cell has begun
+  await run("await new Promise((r) => setTimeout(r, 100)); const [stopped, others, earlierNow] = [seen.n, other.n, earlier.n];");
   await run("await new Promise((r) => setTimeout(r, 200));");
-  expect(result(await run(`[seen.n > 0, seen.n === stopped, other.n > others, ${code.includes("finally") ? "seen.ended" : "true"}]`))).toBe(
-    "[ true, true, true, true ]",
+  const ended = code.includes("finally") ? "seen.ended" : "true";
+  expect(result(await run(`[seen.n > 0, seen.n === stopped, other.n > others, earlier.n > earlierNow, ${ended}]`))).toBe(
+    "[ true, true, true, true, true ]",
   );
+});
+
+test("a timer that a stopped cell has left disturbs no other cell", async () => {
+  await stop("setInterval(() => {}, 1); await new Promise(() => {})");
+  const code = `import { access } from "node:fs/promises";
+for (let i = 0; i < 300; i++) { await access("/"); await new Promise((r) => setTimeout(r, 0)); }`;
+  expect(failed(await run(code)).evalue).toBeUndefined();
 });

@@ -98,6 +98,7 @@ test("a type that takes all memory costs its cell and nothing else", { timeout: 
   expect(failed(await small.run(`${orders}\nconst all: Orders<${digits} | 9> = [];`)).evalue).toMatch(
     /^the type checker failed: .*memory.*; the session's values are kept$/,
   );
+  expect((await small.ask("shell", "complete_request", { code: "kep", cursor_pos: 3 })).content.matches).toContain("kept");
   expect(result(await small.run("kept + 1"))).toBe("2");
   await small.stop();
 });

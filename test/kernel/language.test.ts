@@ -38,6 +38,37 @@ test("everything can be declared again", async () => {
   expect((await run("interface Shape { b: string }\nconst shape: Shape = { b: 'x' };")).reply.content.status).toBe("ok");
 });
 
+test("a value and a type of one name may stand in different cells, in either order, and be declared again", async () => {
+  await run("const User = { name: 'Ada' };");
+  await run("type User = typeof User;");
+  expect(result(await run("const ada: User = User; ada.name"))).toBe("'Ada'");
+  await run("export const User = { name: 'Ada', age: 3 };");
+  expect(result(await run("const old: User = { name: 'Bob' }; old.name + User.age"))).toBe("'Bob3'");
+  await run("export type User = typeof User;");
+  expect(failed(await run("const older: User = { name: 'Bob' };")).ename).toBe("TypeCheckError");
+  await run("interface Unit { size: number }");
+  await run("function Unit(size: number): Unit { return { size }; }");
+  expect(result(await run("const unit: Unit = Unit(1); unit.size"))).toBe("1");
+  await run("const made = 3;");
+  await run("interface made<T> { of: T }");
+  expect(result(await run("const holds: made<number> = { of: made }; holds.of"))).toBe("3");
+  await run("type step = string; let step = 1;");
+  await run("let step = 2;");
+  expect(result(await run("step = 4; step"))).toBe("4");
+});
+
+test("a cell that adds to global types can be changed and run again", async () => {
+  await run("declare global { interface Array<T> { heads: T } var settings: number; }\nconst beside = 1;");
+  await run("const uses = beside; const half = () => settings / 2;");
+  expect(failed(await run("declare global { interface Array<T> { heads: T[] } var settings: string; }\nunknownName;")).evalue).toContain(
+    "unknownName",
+  );
+  expect(failed(await run("const text: string = settings;")).ename).toBe("TypeCheckError"); // the changed cell has not run
+  await run("declare global { interface Array<T> { heads: T[] } var settings: string; }\nconst beside = 2;");
+  expect(failed(await run("const text: string = [''].heads[0]! + settings + uses;")).evalue).not.toContain("TS");
+  expect(failed(await run("const n: number = settings;")).ename).toBe("TypeCheckError");
+});
+
 test("a name of Node's may be used for something else, and the kernel lives on", async () => {
   await run("const process = { own: true }; const performance = 1;");
   expect(result(await run("process.own"))).toBe("true");

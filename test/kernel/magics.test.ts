@@ -17,6 +17,12 @@ test("commands run in the notebook's folder, print as they go, and fail as bash 
   expect([error.evalue, error.traceback.join("\n")]).toEqual(["bash ended with status 3", "Error: bash ended with status 3"]);
 });
 
+test("names of the session do not disturb commands", async () => {
+  await run("import { setTimeout } from 'node:timers/promises'; function process() {}");
+  expect(printed(await run("!echo well"))).toBe("well\n");
+  expect(failed(await run("%%bash\nexit 4")).evalue).toBe("bash ended with status 4");
+});
+
 test("a command ends with its cell, and so do those that it has started", async () => {
   const cell = kernel.begin("%%bash\necho begun; sleep 1000 & echo $! > child; wait");
   await kernel.output(cell);

@@ -56,6 +56,26 @@ test("packages: one with the name of Node's module hides neither it nor its type
   expect(result(await run("import { b } from 'late'; b"))).toBe("1");
 });
 
+test("a JSON file may begin with a byte order mark, and has the keys that stand in it", async () => {
+  writeFileSync(join(kernel.folder, "marked.json"), '\uFEFF{"a": 1, "__proto__": {"b": 2}}');
+  expect(result(await run("import marks from './marked.json'; [marks.a, Object.keys(marks).join(), 'b' in marks].join()"))).toBe(
+    "'1,a,__proto__,false'",
+  );
+});
+
+test("the default of CommonJS that was compiled from an ES module is what its types say", async () => {
+  const folder = join(kernel.folder, "node_modules", "compiled");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "package.json"), '{"name":"compiled","main":"index.js","types":"index.d.ts"}');
+  writeFileSync(
+    join(folder, "index.js"),
+    "Object.defineProperty(exports, '__esModule', { value: true }); exports.default = (x) => 2 * x; exports.one = 1;",
+  );
+  writeFileSync(join(folder, "index.d.ts"), "export default function twice(x: number): number; export const one: 1;");
+  expect(result(await run("import twice, { one } from 'compiled'; twice(one)"))).toBe("2");
+  expect(result(await run("import { default as doubled } from 'compiled'; doubled(2)"))).toBe("4");
+});
+
 test("what a local file imports is read again after a change, too: modules and JSON", async () => {
   writeFileSync(join(kernel.folder, "table.json"), '{"n": 1}');
   writeFileSync(join(kernel.folder, "plain.mjs"), "export const m = 1;\n");

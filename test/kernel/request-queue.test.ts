@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createHeader } from "../../kernel/wire/messages.js";
+import { createHeader, type Message } from "../../kernel/wire/messages.js";
 import { type Job, RequestQueue, type Step } from "../../kernel/wire/request-queue.js";
 
 /** A queue whose requests are known by names; its steps are written as words. */
@@ -12,11 +12,12 @@ function createScript() {
       jobs.set(job.message.header.msg_id, job);
       return `${what} ${job.message.header.msg_id}`;
     });
-  const arrive = (channel: Job["channel"], name: string, type: string) => {
+  const arrive = (channel: Job["channel"], name: string, type: string, content: Message["content"] = {}) => {
     const header = { ...createHeader(`${type}_request`.replace(/^(comm_(?:open|msg|close))_request$/, "$1"), "client"), msg_id: name };
-    return words(queue.arrived(channel, { identities: [], header, parentHeader: {}, metadata: {}, content: {}, buffers: [] }));
+    return words(queue.arrived(channel, { identities: [], header, parentHeader: {}, metadata: {}, content, buffers: [] }));
   };
   return {
+    comm: (name: string, type: string, comm_id: string) => arrive("shell", name, type, { comm_id }),
     shell: (name: string, type = "execute") => arrive("shell", name, type),
     own: (name: string) => {
       const header = { ...createHeader("execute_request", "kernel"), msg_id: name };
@@ -108,7 +109,7 @@ describe("sequences by hand", () => {
     const { shell, ends, running } = createScript();
     shell("a");
     expect(shell("opening", "comm_open")).toEqual([]);
-    expect(shell("late", "comm_msg")).toEqual([]); // its comm may be the one that is being opened
+    expect(shell("late", "comm_msg")).toEqual([]); // its comm is the one that is being opened
     ends("a");
     expect(ends("opening")).toEqual(["reply opening", "idle opening", "busy late", "forward late"]);
     ends("late");
@@ -119,6 +120,20 @@ describe("sequences by hand", () => {
     expect(ends("early")).toEqual(["reply early", "idle early", "resume b"]);
     expect(ends("b")).toEqual(["reply b", "idle b"]);
     expect(ends("closing")).toEqual(["reply closing", "idle closing"]);
+  });
+
+  test("a comm's message reaches the cell that awaits it, whichever cells wait behind that one", () => {
+    const { shell, comm, ends } = createScript();
+    shell("a");
+    shell("b");
+    expect(comm("opening", "comm_open", "x")).toEqual([]);
+    expect(comm("other", "comm_msg", "y")).toEqual(["busy other", "forward other"]);
+    expect(comm("same", "comm_msg", "x")).toEqual([]);
+    expect(comm("closing", "comm_close", "x")).toEqual([]);
+    expect(ends("other")).toEqual(["reply other", "idle other", "resume a"]);
+    ends("a");
+    expect(ends("b")).toEqual(["reply b", "idle b", "busy opening", "forward opening"]);
+    expect(ends("opening")).toEqual(["reply opening", "idle opening", "busy same", "forward same"]);
   });
 
   test("a question about code keeps its turn behind a cell that ends soon, and passes one that does not", () => {

@@ -22,7 +22,7 @@ function createScene(answers: Record<string, Executed> = {}, changes: Partial<Co
     if (!context.silent) sent.push([type, content]);
   };
   const session = new Session({
-    evaluator: { execute: run, evaluate: (code, label) => run(code, `${label} value of`) },
+    evaluator: { execute: run, shell: (script) => run(script, "bash"), evaluate: (code, label) => run(code, `${label} value of`) },
     outputs: { publish: heard, print: heard },
     history: { add: (line, source) => kept.push([line, source]), query: () => kept },
     onCell: (label) => ran.push(`${label} begins`),
@@ -81,6 +81,17 @@ describe("execute", () => {
         },
       ),
     );
+  });
+
+  test("a script is bash's, and no TypeScript", async () => {
+    const { execute, ran, kept } = createScene();
+    await execute("%%bash\nls a\nls b");
+    await execute("!ls a\n\n!ls b");
+    expect(ran).toEqual(["In[1] begins", "bash ls a\nls b", "over", "In[2] begins", "bash ls a\nls b", "over"]);
+    expect(kept).toEqual([
+      [1, "%%bash\nls a\nls b"],
+      [2, "!ls a\n\n!ls b"],
+    ]);
   });
 
   test("an empty cell runs nothing, and neither does a request without code", async () => {
