@@ -83,7 +83,11 @@ const LARGEST = 10_000;
 async function sized({ picture, spec, label, alt }: FigureBlock, name: string, width: number | undefined): Promise<string> {
   let svg: string;
   if (spec) svg = await draw(spec, width);
-  else if (picture.type === "svg") svg = picture.svg;
+  else if (picture.type === "svg" && !picture.lost) svg = picture.svg;
+  else if (picture.type === "svg")
+    throw new NotebookError(
+      `${name}: ${label} needs ${picture.lost!.join(", ")} of SVG, which it would lose; show it as plain shapes or Vega-Lite`,
+    );
   else throw new NotebookError(`${name}: ${label} is a bitmap, which cannot be redrawn; show it as SVG or Vega-Lite`);
   const clean = sanitizeSVG(svg, "").trim();
   const size = sizeOf(clean);

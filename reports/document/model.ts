@@ -59,8 +59,8 @@ export interface Captioned {
 export interface FigureBlock extends BlockBase, Captioned {
   kind: "figure";
   alt?: string;
-  picture:
-    | { type: "svg"; svg: string }
+  picture: /** `lost`: elements that draw, and that a page does not take in. */
+    | { type: "svg"; svg: string; lost?: string[] }
     | { type: "image"; mime: string; base64: string }
     | { type: "vega-lite"; spec: Record<string, unknown> };
   /** The Vega-Lite specification, where the notebook carries it. */

@@ -4,6 +4,7 @@ import type { DisplayOutput, Output } from "../notebook/types.js";
 import { type CellOptions, combine, pick } from "./cell-options.js";
 import type { MarkdownReader } from "./markdown.js";
 import type { Block, FigureBlock, TableBlock } from "./model.js";
+import { svgParts } from "./svg-parts.js";
 
 /**
  * The outputs of one cell as blocks, each in the richest form that a document can hold.
@@ -105,15 +106,18 @@ function displayBlocks(output: DisplayOutput, take: (prefix: "fig" | "tbl") => C
 
 const vegaLite = (data: Record<string, unknown>) => VEGA_LITE.map((mime) => data[mime]).find(isRecord);
 
+/** The richest picture that can be shown whole: an SVG with parts that a page does not take in comes last. */
 function pictureOf(
   spec: Record<string, unknown> | undefined,
   text: (mime: string) => string | undefined,
 ): FigureBlock["picture"] | undefined {
   const svg = text("image/svg+xml");
-  if (svg !== undefined) return { type: "svg", svg };
+  const parts = svg === undefined ? undefined : svgParts(svg);
+  if (svg !== undefined && parts?.draws && parts.lost.length === 0) return { type: "svg", svg };
   if (spec) return { type: "vega-lite", spec };
   const mime = RASTER.find((type) => text(type) !== undefined);
-  return mime ? { type: "image", mime, base64: text(mime)!.replace(/\s+/g, "") } : undefined;
+  if (mime) return { type: "image", mime, base64: text(mime)!.replace(/\s+/g, "") };
+  return svg === undefined ? undefined : { type: "svg", svg, ...(parts?.lost.length && { lost: parts.lost }) };
 }
 
 /** A tabular data resource (https://datapackage.org/standard/data-resource/) as columns and rows; undefined where it is none. */

@@ -2,6 +2,7 @@ import { sizeOf } from "../../src/figures/resize.js";
 import { formulaOf } from "../document/formula.js";
 import { plainText, withNames } from "../document/markdown.js";
 import type { Block, CodeBlock, ErrorBlock, FigureBlock, ReportDocument, TableBlock } from "../document/model.js";
+import { lackOf } from "../document/svg-parts.js";
 import { reason } from "../reason.js";
 import { duration } from "./duration.js";
 import { escapeHTML } from "./escape.js";
@@ -95,7 +96,12 @@ async function writeFigure(block: FigureBlock, id: string, context: BlockContext
     html = readable
       ? `<img src="data:${picture.mime};base64,${picture.base64}" alt="${escapeHTML(described ?? name)}">`
       : `<p class="absent">[a picture that cannot be read was left out]</p>`;
+  } else if (picture.type === "svg" && picture.lost && /\sxmlns\s*=/.test(picture.svg)) {
+    context.warn(`${place} needs ${picture.lost.join(", ")} of SVG, so it stands as a closed picture: its text cannot be searched`);
+    html = `<img src="data:image/svg+xml;base64,${Buffer.from(picture.svg).toString("base64")}" alt="${escapeHTML(described ?? name)}">`;
   } else {
+    const lack = lackOf(picture);
+    if (lack) context.warn(`${place} ${lack}`);
     try {
       html = inlineSVG(picture.type === "svg" ? picture.svg : await context.draw(picture.spec), id, name, described);
     } catch (error) {
