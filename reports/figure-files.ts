@@ -85,7 +85,8 @@ export async function proseFiles(
       if (token.type !== "image") continue;
       const found = findPicture((token as Tokens.Image).href, block.attachments, folder);
       const image = found && (await asPNG(found.base64));
-      if (image) pictures.set(token, { path: files.add(`cell-${block.cell}`, "png", image.png), width: image.width });
+      const { width = image?.width } = token as { width?: number };
+      if (image) pictures.set(token, { path: files.add(`cell-${block.cell}`, "png", image.png), width: width! });
     }
   }
   return pictures;

@@ -4,6 +4,7 @@ import { type Cell, type CodeCell, cellTags, type Notebook } from "../notebook/t
 import { reason } from "../reason.js";
 import { combine, pick, readOptionLines } from "./cell-options.js";
 import { explainTerms } from "./glossary.js";
+import { findImages } from "./html-tokens.js";
 import { MarkdownReader, plainText, walk } from "./markdown.js";
 import type {
   Block,
@@ -36,7 +37,7 @@ export function buildDocument(notebook: Notebook, path: string): ReportDocument 
   const reader = new MarkdownReader(markdown);
   const blocks = cells.flatMap(({ cell, number }) => {
     try {
-      const own = cellBlocks(cell, number, notebook, reader);
+      const own = cellBlocks(cell, number, notebook, reader, (text) => warnings.push(text));
       return cellTags(cell).includes("index") ? own.map((block) => ({ ...block, onIndex: true })) : own;
     } catch (error) {
       warnings.push(`${basename(path)}: cell ${number}: ${reason(error)}; it was left out`);
@@ -64,10 +65,12 @@ export function buildDocument(notebook: Notebook, path: string): ReportDocument 
   return document;
 }
 
-function cellBlocks(cell: Cell, number: number, notebook: Notebook, reader: MarkdownReader): Block[] {
+function cellBlocks(cell: Cell, number: number, notebook: Notebook, reader: MarkdownReader, warn: (text: string) => void): Block[] {
   if (cell.cell_type === "markdown") {
     const attachments = cell.attachments ?? {};
-    return [{ kind: "markdown", cell: number, tokens: reader.blocks(cell.source), attachments }];
+    const tokens = reader.blocks(cell.source);
+    findImages(tokens);
+    return [{ kind: "markdown", cell: number, tokens, attachments }];
   }
   if (cell.cell_type !== "code") return [];
   const tags = cellTags(cell);
@@ -88,7 +91,7 @@ function cellBlocks(cell: Cell, number: number, notebook: Notebook, reader: Mark
   if (!tags.includes("remove-output")) {
     const hidden = tags.includes("hide-output") || tags.includes("hide-cell");
     const own = combine(pick(cell.metadata), options);
-    result.push(...outputBlocks(cell.outputs, own, number, reader).map((block) => (hidden ? { ...block, hidden } : block)));
+    result.push(...outputBlocks(cell.outputs, own, number, reader, warn).map((block) => (hidden ? { ...block, hidden } : block)));
   }
   return result;
 }

@@ -59,10 +59,13 @@ export class MarkdownWriter {
           const body = token.rows.map((row) => `<tr>${cells(row, "td")}</tr>`).join("\n");
           return `<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>\n<thead><tr>${cells(token.header, "th")}</tr></thead>\n<tbody>\n${body}\n</tbody></table></div>\n`;
         },
-        image({ href, title, text }) {
+        html({ text, tokens }: (Tokens.HTML | Tokens.Tag) & { tokens?: Token[] }) {
+          return tokens ? this.parser.parseInline(tokens) : text;
+        },
+        image({ href, title, text, width }: Tokens.Image & { width?: number }) {
           const source = writer.picture(href);
           const named = title ? ` title="${escapeHTML(title)}"` : "";
-          if (source) return `<img src="${source}" alt="${escapeHTML(text)}"${named}>`;
+          if (source) return `<img src="${source}" alt="${escapeHTML(text)}"${named}${width ? ` width="${width}"` : ""}>`;
           writer.links.warn(`picture ${href.slice(0, 80)} is not beside the notebook and was left out`);
           return `<span class="absent">[picture left out: ${escapeHTML(text || href)}]</span>`;
         },

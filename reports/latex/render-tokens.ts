@@ -91,7 +91,7 @@ export class TeXWriter {
       case "htmlTable":
         return this.tables.unnumbered(tableContent(token as Tokens.Table | HTMLTableToken));
       case "html":
-        return this.blocks(htmlTokens(token.raw));
+        return this.blocks(htmlTokens(token.raw, token));
       case "hr":
         return "\\rule{\\linewidth}{0.4pt}\\par";
       case "mathBlock":

@@ -94,7 +94,7 @@ export class GitHubWriter {
       case "htmlTable":
         return this.table(tableContent(token as Tokens.Table | HTMLTableToken));
       case "html":
-        return this.blocks(htmlTokens(token.raw));
+        return this.blocks(htmlTokens(token.raw, token));
       case "hr":
         return "---";
       case "mathBlock": {

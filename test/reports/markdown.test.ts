@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -8,7 +8,11 @@ import { overprint } from "../../reports/execute/outputs.js";
 import { mathML } from "../../reports/html/math.js";
 import { formulaCharacters, mathFontCSS } from "../../reports/html/math-font.js";
 import { styled } from "../../reports/html/math-letters.js";
-import { code, contentOf, documentOf, md, shown } from "./notebooks.js";
+import { renderReports } from "../../reports/report.js";
+import { code, contentOf, documentOf, md, notebookJSON, shown } from "./notebooks.js";
+
+/** A PNG of one pixel. */
+const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
 
 const label = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_-]{0,8}[A-Za-z0-9]$/);
 
@@ -94,6 +98,32 @@ test("pictures beside the notebook come along; those elsewhere do not", async ()
   );
   expect(html).toContain('<img src="data:image/png;base64,iVBORw==" alt="a" />');
   expect(html.match(/picture left out/g)).toHaveLength(3);
+});
+
+test("pictures in HTML within Markdown come along in every format, with their widths", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  writeFileSync(join(folder, "a.png"), Buffer.from(PIXEL, "base64"));
+  const source = [
+    '<img src="a.png" alt="alone" width="40">',
+    'A line with <img src="a.png" alt="in text"> in it.',
+    '<p align="center"><!-- <img src="no.png"> --><img src=\'a.png\' alt="a &amp; b"><br>words</p>',
+    '<img src="attachment:b.png" alt="attached">',
+    '<img src="https://example.org/c.png" alt="elsewhere">',
+  ].join("\n\n");
+  const cell = { ...md(source), attachments: { "b.png": { "image/png": PIXEL } } };
+  const document = documentOf([md("# T"), cell], folder);
+  const html = await contentOf(document, undefined, folder);
+  for (const named of ['alt="alone" width="40"', 'alt="in text"', 'alt="a &amp; b"', 'alt="attached"'])
+    expect(html).toContain(`<img src="data:image/png;base64,${PIXEL}" ${named} />`);
+  expect(html).toContain("[picture left out: elsewhere]");
+  expect(document.warnings).toEqual(["picture https://example.org/c.png is not beside the notebook and was left out"]);
+  const path = join(folder, "nb.ipynb");
+  writeFileSync(path, notebookJSON([md("# T"), cell]));
+  const { written } = await renderReports([path], { output: folder, to: ["markdown", "latex"] });
+  const read = (ending: string) => readFileSync(written.find((file) => file.endsWith(ending))!, "utf8");
+  expect(read(".md").match(/!\[[^\]]+\]\(figures\/nb\/cell-2[-\d]*\.png\)/g)).toHaveLength(4);
+  expect(read(".tex").match(/\\picturefile\{[\d.]+bp\}\{figures/g)).toHaveLength(4);
+  expect(read(".tex")).toContain("\\picturefile{30.0bp}");
 });
 
 test("option lines at the top of a cell", () => {
