@@ -1,6 +1,6 @@
 import { Marked, type Token, type TokenizerAndRendererExtension, type Tokens } from "marked";
 import { otherPage, pendingText, type Reach, referenceText, targetOf } from "../document/cross-reference.js";
-import type { CitationToken, FootnoteReferenceToken, HeadingInfo, MathToken, ReferenceToken } from "../document/model.js";
+import type { CitationToken, FootnoteReferenceToken, HeadingInfo, MathToken, ReferenceToken, ReportDocument } from "../document/model.js";
 import { decode, findPicture } from "../document/pictures.js";
 import { describeEntry } from "../document/reference-text.js";
 import { escapeHTML } from "./escape.js";
@@ -32,7 +32,7 @@ export class MarkdownWriter {
     this.marked = new Marked({ gfm: true }).use({
       extensions: [
         inline("math", (token: MathToken) => mathML(token.tex, token.display)),
-        inline("mathBlock", (token: MathToken) => equation(token)),
+        inline("mathBlock", (token: MathToken) => equation(token, links.document)),
         inline("reference", (token: ReferenceToken) => this.reference(token.label)),
         inline("citation", (token: CitationToken) => this.citation(token)),
         inline("footnoteReference", (token: FootnoteReferenceToken) => footnoteMark(token)),
@@ -143,10 +143,12 @@ export class MarkdownWriter {
   }
 }
 
-function equation({ tex, label, number }: MathToken): string {
+/** The first equation with a label has its id. */
+function equation({ tex, label, number }: MathToken, { labels }: ReportDocument): string {
   const math = `<div class="math" tabindex="0" role="group" aria-label="${number ? `Equation ${number}` : "Equation"}">${displayMath(tex)}</div>`;
   const shown = number ? `<a class="equation-number" href="#${label}" aria-label="Link to equation ${number}">(${number})</a>` : "";
-  return `<div class="equation"${label ? ` id="${label}"` : ""}>${math}${shown}</div>\n`;
+  const first = label !== undefined && labels.get(label)?.text === `Equation ${number}`;
+  return `<div class="equation"${first ? ` id="${label}"` : ""}>${math}${shown}</div>\n`;
 }
 
 function footnoteMark({ number, mention, id }: FootnoteReferenceToken): string {

@@ -33,6 +33,7 @@ const MAX_NESTING = 20;
 /** Turns a document's tokens into GitHub-flavoured Markdown without HTML, its numbers and references resolved. */
 export class GitHubWriter {
   private nesting = 0;
+  private inTable = false;
 
   constructor(private readonly context: MarkdownContext) {}
 
@@ -52,12 +53,15 @@ export class GitHubWriter {
   }
 
   table({ head, rows, align }: TableContent): string {
+    this.inTable = true;
     const line = (row: readonly TableCell[]) => {
       const cells = row.flatMap(({ tokens, span }) => [this.line(tokens), ...Array(span - 1).fill("")]);
       return `| ${align.map((_, i) => cells[i] ?? "").join(" | ")} |`;
     };
     const rule = align.map((side) => ({ left: "---", right: "--:", center: ":-:" })[side]);
-    return [line(head[0] ?? []), `| ${rule.join(" | ")} |`, ...[...head.slice(1), ...rows].map(line)].join("\n");
+    const lines = [line(head[0] ?? []), `| ${rule.join(" | ")} |`, ...[...head.slice(1), ...rows].map(line)];
+    this.inTable = false;
+    return lines.join("\n");
   }
 
   /** The definitions of all footnotes. */
@@ -144,7 +148,7 @@ export class GitHubWriter {
       case "sup":
         return script(token.type, inner());
       case "codespan":
-        return codeSpan(token.text);
+        return this.inTable ? codeSpan(token.text).replaceAll("|", "\\|") : codeSpan(token.text);
       case "br":
         return "\\\n";
       case "link":
@@ -153,7 +157,7 @@ export class GitHubWriter {
         return this.image(token as Tokens.Image);
       case "math":
       case "mathBlock":
-        return inlineMath(token as unknown as MathToken);
+        return this.inTable ? withoutPipes(inlineMath(token as unknown as MathToken)) : inlineMath(token as unknown as MathToken);
       case "reference":
         return this.reference((token as unknown as ReferenceToken).label);
       case "citation":
@@ -243,6 +247,16 @@ function inlineMath({ tex, display }: MathToken): string {
   const known = /(?<!\\)%/.test(tex) ? undefined : knownMath(tex, display)?.replace(/\s+/g, " ");
   if (known === undefined) return codeSpan(display ? `$$${tex}$$` : `$${tex}$`);
   return display ? `$$${known}$$` : `$${known}$`;
+}
+
+/**
+ * A formula for a cell of a table, of which a `|` would be the end: by its name, so that readers other than GitHub know it; escaped where it is text, or a rule of an array.
+ * What is shown as code has it escaped, too.
+ */
+function withoutPipes(formula: string): string {
+  if (formula.startsWith("`")) return formula.replaceAll("|", "\\|");
+  const bar = /\\(?:text|begin|mathrm)/.test(formula) ? "\\|" : "\\vert ";
+  return formula.replace(/\| ?/g, bar);
 }
 
 /** An equation, with its number if it has one. */

@@ -109,6 +109,20 @@ test("what would begin a block does not", () => {
   }
 });
 
+test("a bar in a table's code or formula ends no cell", async () => {
+  const row = "| `a \\| b` | $\\pi(y \\| x)$ | $\\text{a\\|b}$ | c |";
+  const cell = "<table><tr><th>h</th></tr><tr><td><code>x|y</code></td></tr></table>";
+  const { text, tokens } = await written([
+    md(`# T\n\n| h | i | j | k |\n|---|---|---|---|\n${row}`),
+    code("1", [shown({ "text/html": cell })]),
+  ]);
+  const rows = tokens.flatMap((token) =>
+    token.type === "table" ? token.rows.map((cells: { text: string }[]) => cells.map(({ text }) => text)) : [],
+  );
+  expect(rows.slice(0, 2)).toEqual([["`a | b`", "$\\pi(y \\vert x)$", "$\\text{a|b}$", "c"], ["`x|y`"]]);
+  expect(text).toContain("`x\\|y`");
+});
+
 test("code keeps its backticks", () => {
   expect(codeSpan("a ` b")).toBe("``a ` b``");
   expect(codeSpan("`a")).toBe("`` `a ``");
