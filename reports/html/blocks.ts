@@ -112,7 +112,7 @@ async function writeFigure(block: FigureBlock, id: string, context: BlockContext
   const paper = hasOwnPaper(html) ? ' class="paper"' : "";
   const wide = sizeOf(html).width > PHONE_FIGURE ? " wide" : "";
   const caption = number ? `\n<figcaption>${captionLabel(name, block.label)}${captionText(block, context)}</figcaption>` : "";
-  const data = block.spec ? `\n${figureData(block.spec, number ? name : "the figure")}` : "";
+  const data = block.spec ? dataOf(block.spec, number ? name : "the figure", place, context) : "";
   return `<figure${block.label ? ` id="${block.label}"` : ""}${paper}>\n<div class="picture${wide}" tabindex="0">${html}</div>${caption}\n</figure>${data}`;
 }
 
@@ -123,6 +123,16 @@ function writeTable(block: TableBlock, id: string, context: BlockContext): strin
   if (!block.number) return `<div class="table">${table}</div>`;
   const caption = `<figcaption id="${id}-caption">${captionLabel(name, block.label)}${captionText(block, context)}</figcaption>`;
   return `<figure class="table"${block.label ? ` id="${block.label}"` : ""} aria-labelledby="${id}-caption">\n${caption}\n${table}\n</figure>`;
+}
+
+/** The table of a figure's data; a figure stands without it where it cannot be written. */
+function dataOf(spec: Record<string, unknown>, name: string, place: string, { warn }: BlockContext): string {
+  try {
+    return `\n${figureData(spec, name)}`;
+  } catch (error) {
+    warn(`the data of ${place}: ${reason(error)}`);
+    return "";
+  }
 }
 
 const captionLabel = (name: string, label: string | undefined) =>

@@ -26,3 +26,15 @@ test.each([
   expect(html).toMatch(expected);
   expect(warnings).toEqual([]);
 });
+
+test("a figure stands without the table of its data where that cannot be written", async () => {
+  const circular: Record<string, unknown> = {};
+  circular.self = circular;
+  const document = documentOf([
+    code("", [shown({ "application/vnd.vegalite.v6+json": { data: { values: [{ a: 1 }] } } }, { "fig-alt": "A plot." })]),
+  ]);
+  const [figure] = document.blocks.filter((block) => block.kind === "figure");
+  (figure!.spec!.data as { values: unknown[] }).values = [{ a: circular }];
+  expect(await contentOf(document)).toContain("<figure");
+  expect(document.warnings).toEqual([expect.stringContaining("the data of the figure of cell 1: ")]);
+});
