@@ -41,6 +41,8 @@ export async function writeFigure(place: string, { to, width, output }: FigureOp
   const unfit = formats.find((format) => !encode[format]);
   if (unfit)
     throw new NotebookError(`${name}: ${label} is a ${block.kind}, not written as ${unfit}; there is: ${Object.keys(encode).join(", ")}`);
+  const unsized = width === undefined ? undefined : formats.find((format) => block.kind === "table" || format === "csv");
+  if (unsized) throw new NotebookError(`${name}: ${label} as ${unsized} has no width; leave --width out`);
   const written: string[] = [];
   for (const format of formats) {
     const file = resolve(output, `${label}.${format}`);

@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import type { Token, Tokens } from "marked";
 import { type Cell, type CodeCell, cellTags, type Notebook } from "../notebook/types.js";
 import { reason } from "../reason.js";
+import { resolveLinks } from "./anchors.js";
 import { combine, pick, readOptionLines } from "./cell-options.js";
 import { explainTerms } from "./glossary.js";
 import { findImages } from "./html-tokens.js";
@@ -62,6 +63,7 @@ export function buildDocument(notebook: Notebook, path: string): ReportDocument 
   const tokens = allTokens(document);
   numberEquations(document, tokens);
   numberFootnotes(document, tokens);
+  resolveLinks(document, tokens, (id) => OTHER_IDS.test(id));
   return document;
 }
 

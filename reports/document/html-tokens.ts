@@ -12,7 +12,10 @@ import type { HTMLTableToken, TableCell } from "./model.js";
  */
 export function htmlTokens(html: string, token?: Token): Token[] {
   const pictures = ((token && "tokens" in token && token.tokens) || []).filter(({ type }) => type === "image") as Tokens.Image[];
-  return blocks(parseDocument(html, { decodeEntities: true }).children, new Map(pictures.map((picture) => [picture.href, picture])));
+  return blocks(
+    parseDocument(html, { decodeEntities: true }).children,
+    new Map(pictures.map((picture) => [decodeHTML(picture.href), picture])),
+  );
 }
 
 /** Tokens of pictures by their addresses. */
@@ -91,15 +94,13 @@ function inline(nodes: readonly AnyNode[], pictures: Pictures): Token[] {
 }
 
 /** Markdown's token of a picture. */
-const image = ({ attribs }: Element): Token =>
-  ({
-    type: "image",
-    raw: "",
-    href: attribs.src ?? "",
-    title: attribs.title ?? null,
-    text: attribs.alt ?? "",
-    ...width(attribs.width),
-  }) as Token;
+const image = ({ attribs }: Element): Token => {
+  const [href, text] = [escaped(attribs.src ?? ""), escaped(attribs.alt ?? "")];
+  return { type: "image", raw: "", href, title: attribs.title ? escaped(attribs.title) : null, text, ...width(attribs.width) } as Token;
+};
+
+/** As in Markdown, character references are still to be decoded. */
+const escaped = (text: string) => text.replaceAll("&", "&amp;");
 
 const width = (attribute: string | undefined): { width?: number } =>
   /^[1-9]\d{0,3}(?:px)?$/.test(attribute ?? "") ? { width: Number.parseInt(attribute!, 10) } : {};
@@ -128,8 +129,7 @@ export function findImages(tokens: readonly Token[]): void {
 
 const htmlPart = (raw: string): Token => ({ type: "html", raw, text: raw, pre: false, block: false });
 
-/** As in Markdown, character references in text are still to be decoded. */
-const text = (data: string): Token => ({ type: "text", raw: data, text: data.replace(/\s+/g, " ").replaceAll("&", "&amp;") }) as Token;
+const text = (data: string): Token => ({ type: "text", raw: data, text: escaped(data.replace(/\s+/g, " ")) }) as Token;
 
 /** Blocks; neighbouring inline nodes make a paragraph. */
 function blocks(nodes: readonly AnyNode[], pictures: Pictures): Token[] {

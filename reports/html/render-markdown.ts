@@ -1,3 +1,4 @@
+import { decodeHTML } from "entities";
 import { Marked, type Token, type TokenizerAndRendererExtension, type Tokens } from "marked";
 import { otherPage, pendingText, type Reach, referenceText, targetOf } from "../document/cross-reference.js";
 import type { CitationToken, FootnoteReferenceToken, HeadingInfo, MathToken, ReferenceToken, ReportDocument } from "../document/model.js";
@@ -62,17 +63,18 @@ export class MarkdownWriter {
         html({ text, tokens }: (Tokens.HTML | Tokens.Tag) & { tokens?: Token[] }) {
           return tokens ? this.parser.parseInline(tokens) : text;
         },
-        image({ href, title, text, width }: Tokens.Image & { width?: number }) {
+        image({ href: address, title, text: alt, width }: Tokens.Image & { width?: number }) {
+          const [href, text] = [decodeHTML(address), decodeHTML(alt)];
           const source = writer.picture(href);
-          const named = title ? ` title="${escapeHTML(title)}"` : "";
+          const named = title ? ` title="${escapeHTML(decodeHTML(title))}"` : "";
           if (source) return `<img src="${source}" alt="${escapeHTML(text)}"${named}${width ? ` width="${width}"` : ""}>`;
           writer.links.warn(`picture ${href.slice(0, 80)} is not beside the notebook and was left out`);
           return `<span class="absent">[picture left out: ${escapeHTML(text || href)}]</span>`;
         },
         link({ href, title, tokens }) {
-          const target = writer.href(href);
+          const target = writer.href(decodeHTML(href));
           const text = this.parser.parseInline(tokens);
-          return target ? `<a href="${escapeHTML(target)}"${title ? ` title="${escapeHTML(title)}"` : ""}>${text}</a>` : text;
+          return target ? `<a href="${escapeHTML(target)}"${title ? ` title="${escapeHTML(decodeHTML(title))}"` : ""}>${text}</a>` : text;
         },
         checkbox({ checked }) {
           return `<span class="task" role="img" aria-label="${checked ? "done" : "open"}">${checked ? "☑" : "☐"}</span> `;

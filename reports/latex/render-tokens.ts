@@ -223,8 +223,9 @@ export class TeXWriter {
   private image(token: Tokens.Image): string {
     const picture = this.context.pictures.get(token);
     if (picture) return `\\picturefile{${points(picture.width)}}{${picture.path}}`;
-    this.context.warn(`picture ${token.href.slice(0, 80)} is not beside the notebook and was left out`);
-    return `{[}picture left out: ${escapeTeX(token.text || token.href.slice(0, 80))}{]}`;
+    const [href, text] = [decodeHTML(token.href).slice(0, 80), decodeHTML(token.text)];
+    this.context.warn(`picture ${href} is not beside the notebook and was left out`);
+    return `{[}picture left out: ${escapeTeX(text || href)}{]}`;
   }
 
   private reference(label: string): string {

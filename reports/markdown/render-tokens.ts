@@ -1,5 +1,6 @@
 import { decodeHTML } from "entities";
 import type { Token, Tokens } from "marked";
+import { anchor } from "../document/anchors.js";
 import { otherPage, pendingText, type Reach, referenceText, targetOf } from "../document/cross-reference.js";
 import { htmlTokens, nestInlineHTML } from "../document/html-tokens.js";
 import { plainText } from "../document/markdown.js";
@@ -173,6 +174,8 @@ export class GitHubWriter {
 
   private link(token: Tokens.Link, text: string): string {
     const href = decodeHTML(token.href);
+    const heading = this.context.document.headings.find(({ id }) => href === `#${id}`);
+    if (heading && text.trim()) return `[${text}](${linkTarget(`#${anchor(`${heading.number} ${heading.text}`)}`)})`;
     const notebook = /^(?:\.\/)?([^/#]+)\.ipynb(?:#.*)?$/.exec(href)?.[1];
     const target = notebook && this.context.stems.has(decode(notebook)) ? `${notebook}.md` : href;
     if (/^(?!https?:|mailto:)[a-z][\w+.-]*:|^\/\/|^#/i.test(target.trim()) || !text.trim()) return text;
@@ -181,9 +184,10 @@ export class GitHubWriter {
 
   private image(token: Tokens.Image): string {
     const picture = this.context.pictures.get(token);
-    if (picture) return `![${altText(token.text)}](${linkTarget(picture.path)})`;
-    this.context.warn(`picture ${token.href.slice(0, 80)} is not beside the notebook and was left out`);
-    return `\\[picture left out: ${escapeMarkdown(token.text || token.href.slice(0, 80))}\\]`;
+    if (picture) return `![${altText(decodeHTML(token.text))}](${linkTarget(picture.path)})`;
+    const [href, text] = [decodeHTML(token.href).slice(0, 80), decodeHTML(token.text)];
+    this.context.warn(`picture ${href} is not beside the notebook and was left out`);
+    return `\\[picture left out: ${escapeMarkdown(text || href)}\\]`;
   }
 
   /** A number with a link to a section, to a figure's file, or to another document. */
@@ -265,11 +269,3 @@ export function displayMath(tex: string, number?: number): string {
   if (known === undefined) return codeBlock(`$$${tex}$$`, "");
   return `$$\n${known}${number && !/\\tag\b/.test(known) ? ` \\tag{${number}}` : ""}\n$$`;
 }
-
-/** GitHub's anchor of a heading. */
-export const anchor = (heading: string): string =>
-  heading
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}\s_-]/gu, "")
-    .trim()
-    .replace(/\s/g, "-");

@@ -73,6 +73,53 @@ test("a label given twice is told, and the first one counts", () => {
   expect(document.labels.get("fig-a")!.text).toBe("Figure 1");
 });
 
+test("links to headings lead there by the names of Jupyter and GitHub, to named places, and to the title; others are told", async () => {
+  const links = [
+    "Two-Words",
+    "two-words",
+    "two-words-1",
+    "two-words-2",
+    "résumé",
+    "한국어",
+    "here",
+    "also",
+    "My-Title",
+    "no-where",
+    "cell-1",
+  ];
+  const document = documentOf([
+    md("# My Title"),
+    md("## Two Words\n\n## Two Words\n\n## Résumé\n\n## 한국어"),
+    md('<a name="here"></a>text <span id="also">x</span>\n\n<a name="two-words"></a>'),
+    md(links.map((link) => `[x](#${link})`).join(" ")),
+  ]);
+  const html = await contentOf(document);
+  const korean = document.headings[3]!.id;
+  const leads = [...html.matchAll(/<a href="#([^"]*)">x<\/a>/g)].map(([, id]) => decodeURIComponent(id!));
+  expect(leads).toEqual([
+    "two-words",
+    "two-words",
+    "two-words-2",
+    "two-words-2",
+    "resume",
+    korean,
+    "here",
+    "also",
+    "",
+    "no-where",
+    "cell-1",
+  ]);
+  for (const id of leads.slice(0, 8)) expect(html.split(` id="${id}"`), id).toHaveLength(2);
+  expect(document.warnings).toEqual(["link #no-where leads to no part of the document"]);
+});
+
+test("character references in addresses and titles are read", async () => {
+  const html = await contentOf(documentOf([md('[x](https://a.org/?b=1&amp;c=2 "A &amp; B") ![a &amp; b](no.png) [y](&#106;avascript:z)')]));
+  expect(html).toContain('<a href="https://a.org/?b=1&amp;c=2" title="A &amp; B"');
+  expect(html).toContain("[picture left out: a &amp; b]");
+  expect(html).toMatch(/ y<\/p>/);
+});
+
 test("footnotes and citations stand before a colon too", async () => {
   const document = documentOf([md("# T\n\nA policy[^a]: one model, by its authors [@none]: there.\n\n[^a]: a note")]);
   const html = await contentOf(document);
@@ -133,6 +180,29 @@ test("option lines at the top of a cell", () => {
     code: "const a = 1; //| label: fig-b",
   });
   expect(readOptionLines("//| label: <script>").options).toEqual({});
+  const lines = [
+    "#| label: fig-a",
+    "#| fig-cap: |",
+    "#|   Two lines:",
+    "#|   of a caption.",
+    "#| fig-alt: >-",
+    "#|   One",
+    "#|   line.",
+    "#| echo: false",
+    "x",
+  ];
+  expect(readOptionLines(lines.join("\n"))).toEqual({
+    options: { label: "fig-a", "fig-cap": "Two lines:\nof a caption.", "fig-alt": "One line." },
+    code: "x",
+  });
+  expect(readOptionLines("//| fig-cap: @val-a of\n//|   all: *most* #3").options).toEqual({ "fig-cap": "@val-a of all: *most* #3" });
+});
+
+test("cells of Windows have their options", () => {
+  const figure = shown({ "image/svg+xml": "<svg><rect/></svg>" });
+  const document = documentOf([code("//| label: fig-a\r\n//| fig-cap: Seen.\r\nx()\r\ny()", [figure])]);
+  expect(document.labels.has("fig-a")).toBe(true);
+  expect(document.blocks[0]).toMatchObject({ kind: "code", source: "x()\ny()" });
 });
 
 test("letters in mathematical styles are Unicode's", () => {
