@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import { decodeXML } from "entities";
 import { describe } from "../../src/figures/describe.js";
 import type { DisplayOutput, Output } from "../notebook/types.js";
@@ -5,6 +6,7 @@ import { type CellOptions, combine, pick } from "./cell-options.js";
 import { findImages, htmlTokens } from "./html-tokens.js";
 import { type MarkdownReader, plainText, walk } from "./markdown.js";
 import type { Block, FigureBlock, TableBlock } from "./model.js";
+import { overprint } from "./plain-output.js";
 import { svgParts } from "./svg-parts.js";
 
 /**
@@ -33,9 +35,17 @@ export function outputBlocks(
   return merge(outputs).flatMap((output): Block[] => {
     switch (output.output_type) {
       case "stream":
-        return output.text.trim() === "" ? [] : [{ kind: "text", cell, name: output.name, text: output.text }];
+        return output.text.trim() === "" ? [] : [{ kind: "text", cell, name: output.name, text: overprint(output.text) }];
       case "error":
-        return [{ kind: "error", cell, name: output.ename, message: output.evalue, traceback: output.traceback.join("\n") }];
+        return [
+          {
+            kind: "error",
+            cell,
+            name: output.ename,
+            message: stripVTControlCharacters(output.evalue),
+            traceback: output.traceback.join("\n"),
+          },
+        ];
       default:
         return displayBlocks(output, { take, cell, reader, warn });
     }

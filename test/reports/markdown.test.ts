@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readOptionLines } from "../../reports/document/cell-options.js";
-import { overprint } from "../../reports/execute/outputs.js";
+import { overprint, plainOutput } from "../../reports/document/plain-output.js";
 import { mathML } from "../../reports/html/math.js";
 import { formulaCharacters, mathFontCSS } from "../../reports/html/math-font.js";
 import { styled } from "../../reports/html/math-letters.js";
@@ -233,4 +233,6 @@ test("the font of a page's formulas has their characters, single letters in ital
 test("carriage returns leave what a terminal would show", () => {
   expect(overprint("1/3\r2/3\r3/3\ndone\r\n")).toBe("3/3\ndone\n");
   expect(overprint("50%\r")).toBe("50%\r");
+  expect(overprint("a\r\r\nb")).toBe("a\nb");
+  expect(plainOutput("1/2\r\u001b[32m2/2\u001b[0m\r\r\nb\r\n").lines).toEqual(["2/2", "b"]);
 });

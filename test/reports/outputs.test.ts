@@ -38,3 +38,12 @@ test("a figure stands without the table of its data where that cannot be written
   expect(await contentOf(document)).toContain("<figure");
   expect(document.warnings).toEqual([expect.stringContaining("the data of the figure of cell 1: ")]);
 });
+
+test("of a progress bar the last state is shown, and an error's message has no codes of a terminal", async () => {
+  const text = Array.from({ length: 50 }, (_, i) => `\r${i + 1}/50`).join("");
+  const stream = (part: string) => ({ output_type: "stream", name: "stderr", text: part });
+  const error = { output_type: "error", ename: "Error", evalue: "\u001b[31mno\u001b[0m", traceback: [] };
+  const html = await contentOf(documentOf([code("", [stream(text.slice(0, 99)), stream(text.slice(99)), error])]));
+  expect(html).toMatch(/<pre[^>]*>50\/50<\/pre>/);
+  expect(html).toContain("<strong>Error</strong>: no</p>");
+});
