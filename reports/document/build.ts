@@ -57,7 +57,7 @@ export function buildDocument(notebook: Notebook, path: string): ReportDocument 
     bibliography: new Map(),
     warnings,
   };
-  takeTitle(document, notebook);
+  takeTitle(document, notebook, reader);
   numberHeadings(document, reader);
   numberBlocks(document);
   const tokens = allTokens(document);
@@ -114,7 +114,7 @@ function authors(notebook: Notebook): string[] {
 }
 
 /** `metadata.title`, else the first heading, which then is no part of the text, else the file's name. */
-function takeTitle(document: ReportDocument, notebook: Notebook): void {
+function takeTitle(document: ReportDocument, notebook: Notebook, reader: MarkdownReader): void {
   if (typeof notebook.metadata.title === "string" && notebook.metadata.title.trim()) {
     document.title = notebook.metadata.title.trim();
     const first = document.blocks[0];
@@ -128,11 +128,9 @@ function takeTitle(document: ReportDocument, notebook: Notebook): void {
     const index = block.tokens.findIndex((token) => token.type === "heading");
     if (index < 0) continue;
     const heading = block.tokens[index] as Tokens.Heading;
-    document.title =
-      plainText(heading.tokens)
-        .trim()
-        .replace(/\{#[\w-]+\}$/, "")
-        .trim() || document.stem;
+    const tokens = reader.inline(heading.text.trim().replace(/\s*\{#[\w-]+\}$/, ""));
+    document.title = plainText(tokens).trim() || document.stem;
+    if ([...walk(tokens)].some(({ type }) => type === "math")) document.titleTokens = tokens;
     block.tokens.splice(index, 1);
     return;
   }
@@ -155,7 +153,7 @@ function numberHeadings(document: ReportDocument, reader: MarkdownReader): void 
     if (label) heading.tokens = reader.inline(heading.text.trim().slice(0, label.index).trim());
     const text = plainText(heading.tokens).trim();
     const id = unique(label?.[1] ?? ownSlug(text), ids);
-    document.headings.push({ id, level, number, text });
+    document.headings.push({ id, level, number, text, tokens: heading.tokens });
     (heading as Tokens.Heading & { info: HeadingInfo }).info = { id, number, level };
     if (label) addLabel(document, label[1]!, "section", `Section ${number}`);
   }

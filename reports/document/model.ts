@@ -5,6 +5,8 @@ export interface ReportDocument {
   /** File name without `.ipynb`: the base of the outputs' names. */
   stem: string;
   title: string;
+  /** Of a title that holds formulas. */
+  titleTokens?: Token[];
   authors: string[];
   blocks: Block[];
   headings: Heading[];
@@ -112,6 +114,7 @@ export interface Heading {
   /** `2.1`. */
   number: string;
   text: string;
+  tokens: Token[];
 }
 
 /** What a reference leads to. */

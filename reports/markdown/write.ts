@@ -25,7 +25,7 @@ export async function writeMarkdown({ path, document, provenance }: Source, { ta
   const writer = new GitHubWriter({ document, targets, stems, pictures, figures, warn });
   const content = writeBlocks(document.blocks, writer, drawn);
   const parts = [
-    `# ${escapeMarkdown(document.title)}`,
+    `# ${document.titleTokens ? writer.line(document.titleTokens) : escapeMarkdown(document.title)}`,
     document.authors.map(escapeMarkdown).join(", "),
     provenance.execution ? `Run on ${escapeMarkdown(provenance.execution.started.slice(0, 10))}` : "",
     warnings(document),

@@ -7,7 +7,7 @@ import { decode } from "../document/pictures.js";
 import { writeBlocks } from "../html/blocks.js";
 import { draw } from "../html/draw.js";
 import { escapeHTML } from "../html/escape.js";
-import { footnotes, made, references, styleSheet } from "../html/page.js";
+import { footnotes, made, references, styleSheet, titleHTML } from "../html/page.js";
 import { type Links, MarkdownWriter } from "../html/render-markdown.js";
 import { provenanceHTML } from "../provenance/html.js";
 import { sealPage } from "../provenance/seal.js";
@@ -202,7 +202,7 @@ async function contentOf({ document, source }: Page, markdown: SiteMarkdown): Pr
   const blocks = await writeBlocks(document, { markdown, draw, warn });
   const notes = footnotes(document, markdown);
   const authors = document.authors.length ? `<p class="authors">${document.authors.map(escapeHTML).join(", ")}</p>\n` : "";
-  const heading = `<header>\n<h1>${escapeHTML(document.title)}</h1>\n${authors}${source ? made(source.provenance) : ""}</header>`;
+  const heading = `<header>\n<h1>${titleHTML(document)}</h1>\n${authors}${source ? made(source.provenance) : ""}</header>`;
   if (!source || !wasRun(source)) {
     const body = [blocks, notes, references(document)].filter(Boolean).join("\n");
     return source

@@ -9,7 +9,7 @@ import { mathML } from "../../reports/html/math.js";
 import { formulaCharacters, mathFontCSS } from "../../reports/html/math-font.js";
 import { styled } from "../../reports/html/math-letters.js";
 import { renderReports } from "../../reports/report.js";
-import { code, contentOf, documentOf, md, notebookJSON, shown } from "./notebooks.js";
+import { code, contentOf, documentOf, md, notebookJSON, shown, writeNotebook } from "./notebooks.js";
 
 /** A PNG of one pixel. */
 const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
@@ -118,6 +118,28 @@ test("character references in addresses and titles are read", async () => {
   expect(html).toContain('<a href="https://a.org/?b=1&amp;c=2" title="A &amp; B"');
   expect(html).toContain("[picture left out: a &amp; b]");
   expect(html).toMatch(/ y<\/p>/);
+});
+
+test("formulas are read as Jupyter reads them: bare environments, within emphasis, in title and contents", async () => {
+  const align = "\\begin{align}\na &= b \\label{x} \\\\\n&= c * d\n\\end{align}";
+  const document = documentOf([
+    md("# The role of $\\beta$"),
+    md(
+      `## On $\\pi^*$\n\nBefore\n${align}\nbehind *the optimum $\\pi^*$ is here* and \\$5*\\$6.\n\n\\begin{equation*}e = 1\\end{equation*}`,
+    ),
+  ]);
+  const html = await contentOf(document);
+  expect(html.match(/<div class="equation">/g)).toHaveLength(2);
+  expect(html).toContain("<mtable");
+  expect(html).toMatch(/<em>the optimum <math>.*<\/math> is here<\/em>/);
+  const output = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  const notebook = writeNotebook([md("# The role of $\\beta$"), md("## On $\\pi^*$")]);
+  await renderReports([notebook], { output, to: ["html", "latex", "markdown"] });
+  const read = (file: string) => readFileSync(join(output, file), "utf8");
+  expect(read("nb.html")).toMatch(/<h1>The role of <math>.*β.*<\/math><\/h1>/);
+  expect(read("nb.html")).toMatch(/<nav[\s\S]*<li class="level-2">.*On <math>.*<\/li>/);
+  expect(read("latex/nb.tex")).toContain("\\title{The role of $\\beta$}");
+  expect(read("nb.md")).toContain("# The role of $\\beta$");
 });
 
 test("footnotes and citations stand before a colon too", async () => {
