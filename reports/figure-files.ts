@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { decodeHTML } from "entities";
 import type { Token, Tokens } from "marked";
 import { walk } from "./document/markdown.js";
 import type { FigureBlock, ReportDocument } from "./document/model.js";
@@ -83,9 +84,10 @@ export async function proseFiles(
     if (block.kind !== "markdown") continue;
     for (const token of walk(block.tokens)) {
       if (token.type !== "image") continue;
-      const found = findPicture((token as Tokens.Image).href, block.attachments, folder);
+      const found = findPicture(decodeHTML((token as Tokens.Image).href), block.attachments, folder);
       const image = found && (await asPNG(found.base64));
-      if (image) pictures.set(token, { path: files.add(`cell-${block.cell}`, "png", image.png), width: image.width });
+      const { width = image?.width } = token as { width?: number };
+      if (image) pictures.set(token, { path: files.add(`cell-${block.cell}`, "png", image.png), width: width! });
     }
   }
   return pictures;

@@ -41,6 +41,8 @@ export async function writeFigure(place: string, { to, width, output }: FigureOp
   const unfit = formats.find((format) => !encode[format]);
   if (unfit)
     throw new NotebookError(`${name}: ${label} is a ${block.kind}, not written as ${unfit}; there is: ${Object.keys(encode).join(", ")}`);
+  const unsized = width === undefined ? undefined : formats.find((format) => block.kind === "table" || format === "csv");
+  if (unsized) throw new NotebookError(`${name}: ${label} as ${unsized} has no width; leave --width out`);
   const written: string[] = [];
   for (const format of formats) {
     const file = resolve(output, `${label}.${format}`);
@@ -83,7 +85,11 @@ const LARGEST = 10_000;
 async function sized({ picture, spec, label, alt }: FigureBlock, name: string, width: number | undefined): Promise<string> {
   let svg: string;
   if (spec) svg = await draw(spec, width);
-  else if (picture.type === "svg") svg = picture.svg;
+  else if (picture.type === "svg" && !picture.lost) svg = picture.svg;
+  else if (picture.type === "svg")
+    throw new NotebookError(
+      `${name}: ${label} needs ${picture.lost!.join(", ")} of SVG, which it would lose; show it as plain shapes or Vega-Lite`,
+    );
   else throw new NotebookError(`${name}: ${label} is a bitmap, which cannot be redrawn; show it as SVG or Vega-Lite`);
   const clean = sanitizeSVG(svg, "").trim();
   const size = sizeOf(clean);

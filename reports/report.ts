@@ -80,5 +80,5 @@ export async function renderReports(paths: readonly string[], options: ReportOpt
     }
     if (format === "latex") for (const file of await (await import("./latex/write.js")).writeReferences(rendered)) save(file, format);
   }
-  return { written, failures, read: filesOf(paths, set.sources, options.output) };
+  return { written, failures, read: filesOf(paths, set, options.output) };
 }

@@ -1,7 +1,9 @@
 import { readdirSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { decodeHTML } from "entities";
 import { allTokens, buildDocument } from "./document/build.js";
 import { namePages } from "./document/cross-reference.js";
+import { glossaryPlaces } from "./document/glossary.js";
 import { namesIn } from "./document/markdown.js";
 import type { ReportDocument, Target } from "./document/model.js";
 import { pictureFile } from "./document/pictures.js";
@@ -29,6 +31,8 @@ export interface ReportSet {
   stems: ReadonlySet<string>;
   /** The call has named more than one notebook, so there is an index. */
   several: boolean;
+  /** Notebooks beside them, whose labels they may refer to. */
+  beside: string[];
   /** Notebooks that could not be read; one line each. */
   failures: string[];
 }
@@ -65,7 +69,8 @@ export async function readSet(paths: readonly string[], output: string, run: str
       failures.push(failure(path, error));
     }
   }
-  const others = documentsBeside(sources);
+  const beside = notebooksBeside(sources);
+  const others = beside.flatMap(documentOf);
   namePages([...sources.map(({ document }) => document), ...others]);
   const targets = new Map<string, Target>();
   for (const { document } of sources) {
@@ -79,25 +84,25 @@ export async function readSet(paths: readonly string[], output: string, run: str
   for (const { labels } of others)
     for (const [label, target] of labels) if (!targets.has(label)) targets.set(label, { ...target, absent: true });
   markCited(sources.map(({ document }) => document));
-  return { sources, targets, stems: new Set(sources.map(({ document }) => document.stem)), several: paths.length > 1, failures };
+  return { sources, targets, stems: new Set(sources.map(({ document }) => document.stem)), several: paths.length > 1, beside, failures };
 }
 
-/** Documents of the notebooks that lie beside those of a set and are not in it, if the set refers to a label that it has not: what it means is said without a link. */
-function documentsBeside(sources: readonly Source[]): ReportDocument[] {
+/** The notebooks that lie beside those of a set and are not in it, if the set refers to a label that it has not: what it means is said without a link. */
+function notebooksBeside(sources: readonly Source[]): string[] {
   const known = new Set(sources.flatMap(({ document }) => [...document.labels.keys()]));
   const missing = ({ document }: Source) => referredTo(document).some((label) => !known.has(label));
   const folders = new Set(sources.filter(missing).map(({ path }) => dirname(resolve(path))));
   const given = new Set(sources.map(({ path }) => resolve(path)));
   const files = [...folders].flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)));
-  return files
-    .filter((file) => file.endsWith(".ipynb") && !given.has(file))
-    .flatMap((file) => {
-      try {
-        return buildDocument(checkMetadata(readNotebook(file).notebook).notebook, file);
-      } catch {
-        return []; // its own report says what is wrong with it
-      }
-    });
+  return files.filter((file) => file.endsWith(".ipynb") && !given.has(file));
+}
+
+function documentOf(file: string): ReportDocument[] {
+  try {
+    return [buildDocument(checkMetadata(readNotebook(file).notebook).notebook, file)];
+  } catch {
+    return []; // its own report says what is wrong with it
+  }
 }
 
 /** Labels that the texts of a document refer to, those of its figures for who does not see them included. */
@@ -132,13 +137,15 @@ async function readSource(path: string, earlier: readonly Source[], output: stri
 }
 
 /** The files that the reports of these notebooks are made from, those that are missing so far included. */
-export function filesOf(paths: readonly string[], sources: readonly Source[], output: string): string[] {
-  const beside = sources.flatMap(({ path, document, provenance: { run } }) => {
+export function filesOf(paths: readonly string[], { sources, beside }: ReportSet, output: string): string[] {
+  const others = sources.flatMap(({ path, document, provenance: { run } }) => {
     const folder = dirname(path);
-    const pictures = allTokens(document).flatMap((token) => (token.type === "image" ? (pictureFile(token.href, folder) ?? []) : []));
-    return [join(folder, REFERENCES), ...pictures, ...(run ? [join(output, run.file)] : [])];
+    const pictures = allTokens(document).flatMap((token) =>
+      token.type === "image" ? (pictureFile(decodeHTML(token.href), folder) ?? []) : [],
+    );
+    return [join(folder, REFERENCES), ...glossaryPlaces(path), ...pictures, ...(run ? [join(output, run.file)] : [])];
   });
-  return [...new Set([...paths, ...beside].map((file) => resolve(file)))];
+  return [...new Set([...paths, ...beside, ...others].map((file) => resolve(file)))];
 }
 
 /** One line that begins with the notebook's name. */

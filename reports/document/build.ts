@@ -2,8 +2,10 @@ import { basename } from "node:path";
 import type { Token, Tokens } from "marked";
 import { type Cell, type CodeCell, cellTags, type Notebook } from "../notebook/types.js";
 import { reason } from "../reason.js";
+import { resolveLinks } from "./anchors.js";
 import { combine, pick, readOptionLines } from "./cell-options.js";
 import { explainTerms } from "./glossary.js";
+import { findImages } from "./html-tokens.js";
 import { MarkdownReader, plainText, walk } from "./markdown.js";
 import type {
   Block,
@@ -36,7 +38,7 @@ export function buildDocument(notebook: Notebook, path: string): ReportDocument 
   const reader = new MarkdownReader(markdown);
   const blocks = cells.flatMap(({ cell, number }) => {
     try {
-      const own = cellBlocks(cell, number, notebook, reader);
+      const own = cellBlocks(cell, number, notebook, reader, (text) => warnings.push(text));
       return cellTags(cell).includes("index") ? own.map((block) => ({ ...block, onIndex: true })) : own;
     } catch (error) {
       warnings.push(`${basename(path)}: cell ${number}: ${reason(error)}; it was left out`);
@@ -55,19 +57,22 @@ export function buildDocument(notebook: Notebook, path: string): ReportDocument 
     bibliography: new Map(),
     warnings,
   };
-  takeTitle(document, notebook);
+  takeTitle(document, notebook, reader);
   numberHeadings(document, reader);
   numberBlocks(document);
   const tokens = allTokens(document);
   numberEquations(document, tokens);
   numberFootnotes(document, tokens);
+  resolveLinks(document, tokens, (id) => OTHER_IDS.test(id));
   return document;
 }
 
-function cellBlocks(cell: Cell, number: number, notebook: Notebook, reader: MarkdownReader): Block[] {
+function cellBlocks(cell: Cell, number: number, notebook: Notebook, reader: MarkdownReader, warn: (text: string) => void): Block[] {
   if (cell.cell_type === "markdown") {
     const attachments = cell.attachments ?? {};
-    return [{ kind: "markdown", cell: number, tokens: reader.blocks(cell.source), attachments }];
+    const tokens = reader.blocks(cell.source);
+    findImages(tokens);
+    return [{ kind: "markdown", cell: number, tokens, attachments }];
   }
   if (cell.cell_type !== "code") return [];
   const tags = cellTags(cell);
@@ -88,7 +93,7 @@ function cellBlocks(cell: Cell, number: number, notebook: Notebook, reader: Mark
   if (!tags.includes("remove-output")) {
     const hidden = tags.includes("hide-output") || tags.includes("hide-cell");
     const own = combine(pick(cell.metadata), options);
-    result.push(...outputBlocks(cell.outputs, own, number, reader).map((block) => (hidden ? { ...block, hidden } : block)));
+    result.push(...outputBlocks(cell.outputs, own, number, reader, warn).map((block) => (hidden ? { ...block, hidden } : block)));
   }
   return result;
 }
@@ -109,7 +114,7 @@ function authors(notebook: Notebook): string[] {
 }
 
 /** `metadata.title`, else the first heading, which then is no part of the text, else the file's name. */
-function takeTitle(document: ReportDocument, notebook: Notebook): void {
+function takeTitle(document: ReportDocument, notebook: Notebook, reader: MarkdownReader): void {
   if (typeof notebook.metadata.title === "string" && notebook.metadata.title.trim()) {
     document.title = notebook.metadata.title.trim();
     const first = document.blocks[0];
@@ -123,11 +128,9 @@ function takeTitle(document: ReportDocument, notebook: Notebook): void {
     const index = block.tokens.findIndex((token) => token.type === "heading");
     if (index < 0) continue;
     const heading = block.tokens[index] as Tokens.Heading;
-    document.title =
-      plainText(heading.tokens)
-        .trim()
-        .replace(/\{#[\w-]+\}$/, "")
-        .trim() || document.stem;
+    const tokens = reader.inline(heading.text.trim().replace(/\s*\{#[\w-]+\}$/, ""));
+    document.title = plainText(tokens).trim() || document.stem;
+    if ([...walk(tokens)].some(({ type }) => type === "math")) document.titleTokens = tokens;
     block.tokens.splice(index, 1);
     return;
   }
@@ -150,7 +153,7 @@ function numberHeadings(document: ReportDocument, reader: MarkdownReader): void 
     if (label) heading.tokens = reader.inline(heading.text.trim().slice(0, label.index).trim());
     const text = plainText(heading.tokens).trim();
     const id = unique(label?.[1] ?? ownSlug(text), ids);
-    document.headings.push({ id, level, number, text });
+    document.headings.push({ id, level, number, text, tokens: heading.tokens });
     (heading as Tokens.Heading & { info: HeadingInfo }).info = { id, number, level };
     if (label) addLabel(document, label[1]!, "section", `Section ${number}`);
   }

@@ -1,3 +1,5 @@
+import { parse } from "yaml";
+
 /** Quarto's keys of a cell: how its output is labelled and described. */
 export interface CellOptions {
   label?: string;
@@ -8,18 +10,41 @@ export interface CellOptions {
 
 const KEYS = ["label", "fig-cap", "fig-alt", "tbl-cap"] as const;
 
-/** The `//| key: value` lines (`#|` in Python) at the top of a cell, and the code without them. */
+const LINE = /^(?:\/\/|#)\|([ \t]*)(.*)$/;
+
+/**
+ * The `//| key: value` lines (`#|` in Python) at the top of a cell, and the code without them. A value of several lines is indented deeper than its key, and read as YAML;
+ * one of a single line is taken as it stands, or as it is quoted.
+ */
 export function readOptionLines(source: string): { options: CellOptions; code: string } {
-  const options: Record<string, string> = {};
+  const options: Record<string, unknown> = {};
   const lines = source.split("\n");
+  const first = lines.findIndex((line) => !LINE.test(line));
+  const marked = lines.slice(0, first < 0 ? lines.length : first).map((line) => LINE.exec(line)!);
   let count = 0;
-  for (const line of lines) {
-    const found = /^(?:\/\/|#)\|\s*([\w-]+):(.*)$/.exec(line);
+  while (count < marked.length) {
+    const [, indent, text] = marked[count]!;
+    const found = /^([\w-]+):(.*)$/.exec(text!);
     if (!found) break;
-    options[found[1]!] = unquote(found[2]!.trim());
-    count++;
+    const begin = ++count;
+    while (count < marked.length && (marked[count]![2] === "" || marked[count]![1]!.length > indent!.length)) count++;
+    const more = marked.slice(begin, count).map(([, space, line]) => space + line!);
+    options[found[1]!] = more.some((line) => line.trim()) ? severalLines(text!, more) : unquote(found[2]!.trim());
   }
   return { options: pick(options), code: lines.slice(count).join("\n") };
+}
+
+/** A value of several lines; as they stand where they are no YAML. */
+function severalLines(first: string, more: readonly string[]): unknown {
+  try {
+    const [value] = Object.values(parse([first, ...more].join("\n")) as Record<string, unknown>);
+    return typeof value === "string" ? value.trim() : value;
+  } catch {
+    return [first.replace(/^[\w-]+:/, ""), ...more]
+      .map((line) => line.trim())
+      .join(" ")
+      .trim();
+  }
 }
 
 const LABEL = /^(?:fig|tbl|val)-[A-Za-z0-9_-]+$/;

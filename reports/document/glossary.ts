@@ -26,12 +26,15 @@ export function explainTerms(sources: readonly string[], path: string): { source
   return { sources: [...marked.slice(0, -1), [marked.at(-1), ...notes].join("\n\n")], warnings };
 }
 
+/** Where the glossary of a notebook may lie, but for the package's own: beside it, or in the folder above. */
+export function glossaryPlaces(path: string): string[] {
+  const folder = dirname(resolve(path));
+  return [folder, dirname(folder)].map((place) => join(place, NAME));
+}
+
 /** The glossary's entries as footnotes, by the ids of their headings. */
 function readTerms(path: string): Map<string, string> {
-  const folder = dirname(resolve(path));
-  const file = [folder, dirname(folder), join(packageRoot(), "notebooks")]
-    .map((place) => join(place, NAME))
-    .find((place) => existsSync(place));
+  const file = [...glossaryPlaces(path), join(packageRoot(), "notebooks", NAME)].find((place) => existsSync(place));
   if (file === undefined) return new Map();
   const [, ...entries] = readFileSync(file, "utf8").split(/^### /m);
   return new Map(

@@ -2,15 +2,24 @@ import { type AnyNode, type Element, hasChildren, isTag, isText } from "domhandl
 import { decodeHTML } from "entities";
 import { parseDocument } from "htmlparser2";
 import type { Token, Tokens } from "marked";
+import { walk } from "./markdown.js";
 import type { HTMLTableToken, TableCell } from "./model.js";
 
 /**
  * HTML that a cell has shown, or that stands in Markdown, as tokens, for formats that are not HTML: text, emphasis, lists, code, links, tables.
  * Other elements are their content; scripts, styles and forms are left out.
+ * @param token of Markdown that holds the HTML: its pictures are these tokens then
  */
-export function htmlTokens(html: string): Token[] {
-  return blocks(parseDocument(html, { decodeEntities: true }).children);
+export function htmlTokens(html: string, token?: Token): Token[] {
+  const pictures = ((token && "tokens" in token && token.tokens) || []).filter(({ type }) => type === "image") as Tokens.Image[];
+  return blocks(
+    parseDocument(html, { decodeEntities: true }).children,
+    new Map(pictures.map((picture) => [decodeHTML(picture.href), picture])),
+  );
 }
+
+/** Tokens of pictures by their addresses. */
+type Pictures = ReadonlyMap<string, Token>;
 
 /** The table in some HTML; undefined where there is none. */
 export function htmlTable(html: string): HTMLTableToken | undefined {
@@ -74,26 +83,60 @@ function wrapped(tag: string, attributes: Record<string, string>, tokens: Token[
 const textOf = (tokens: readonly Token[]): string =>
   tokens.map((token) => ("tokens" in token && token.tokens ? textOf(token.tokens) : "text" in token ? String(token.text) : " ")).join("");
 
-function inline(nodes: readonly AnyNode[]): Token[] {
+function inline(nodes: readonly AnyNode[], pictures: Pictures): Token[] {
   return nodes.flatMap((node): Token[] => {
     if (isText(node)) return [text(node.data)];
     if (!isTag(node) || LEFT_OUT.has(node.name)) return [];
     if (node.name === "br") return [BREAK];
-    if (node.name === "img")
-      return [{ type: "image", raw: "", href: node.attribs.src ?? "", title: null, text: node.attribs.alt ?? "" } as Tokens.Image];
-    return wrapped(node.name, node.attribs, inline(node.children));
+    if (node.name === "img") return [pictures.get(node.attribs.src ?? "") ?? image(node)];
+    return wrapped(node.name, node.attribs, inline(node.children, pictures));
   });
 }
 
-/** As in Markdown, character references in text are still to be decoded. */
-const text = (data: string): Token => ({ type: "text", raw: data, text: data.replace(/\s+/g, " ").replaceAll("&", "&amp;") }) as Token;
+/** Markdown's token of a picture. */
+const image = ({ attribs }: Element): Token => {
+  const [href, text] = [escaped(attribs.src ?? ""), escaped(attribs.alt ?? "")];
+  return { type: "image", raw: "", href, title: attribs.title ? escaped(attribs.title) : null, text, ...width(attribs.width) } as Token;
+};
+
+/** As in Markdown, character references are still to be decoded. */
+const escaped = (text: string) => text.replaceAll("&", "&amp;");
+
+const width = (attribute: string | undefined): { width?: number } =>
+  /^[1-9]\d{0,3}(?:px)?$/.test(attribute ?? "") ? { width: Number.parseInt(attribute!, 10) } : {};
+
+const IMAGE = /<!--[\s\S]*?-->|<img\b(?:[^<>"']|"[^"]*"|'[^']*')*>/gi;
+
+/** Gives HTML in Markdown tokens for its pictures: one in a line of text that is a picture becomes its token, others have theirs among `tokens`. */
+export function findImages(tokens: readonly Token[]): void {
+  for (const token of walk(tokens)) {
+    if (token.type !== "html" || !/<img\b/i.test(token.raw)) continue;
+    const parts: Token[] = [];
+    let at = 0;
+    for (const { 0: tag, index } of token.raw.matchAll(IMAGE)) {
+      const found = tag.startsWith("<!") ? undefined : parseDocument(tag).children.find((node) => isTag(node) && Boolean(node.attribs.src));
+      if (!found) continue;
+      parts.push(htmlPart(token.raw.slice(at, index)), image(found as Element));
+      at = index + tag.length;
+    }
+    if (parts.length === 0) continue;
+    const rest = token.raw.slice(at);
+    const inText = !(token as Tokens.HTML).block;
+    if (inText && parts.length === 2 && parts[0]!.raw === "" && rest === "") Object.assign(token, parts[1], { raw: token.raw });
+    else Object.assign(token, { tokens: [...parts, htmlPart(rest)] });
+  }
+}
+
+const htmlPart = (raw: string): Token => ({ type: "html", raw, text: raw, pre: false, block: false });
+
+const text = (data: string): Token => ({ type: "text", raw: data, text: escaped(data.replace(/\s+/g, " ")) }) as Token;
 
 /** Blocks; neighbouring inline nodes make a paragraph. */
-function blocks(nodes: readonly AnyNode[]): Token[] {
+function blocks(nodes: readonly AnyNode[], pictures: Pictures): Token[] {
   const result: Token[] = [];
   let run: AnyNode[] = [];
   const flush = () => {
-    const tokens = inline(run);
+    const tokens = inline(run, pictures);
     if (textOf(tokens).trim() || tokens.some(({ type }) => type === "image"))
       result.push({ type: "paragraph", raw: "", text: "", tokens } as Token);
     run = [];
@@ -102,14 +145,14 @@ function blocks(nodes: readonly AnyNode[]): Token[] {
     if (!isTag(node) ? isText(node) : INLINE.has(node.name) || node.name === "br" || node.name === "img") run.push(node);
     else if (hasChildren(node) && !(isTag(node) && LEFT_OUT.has(node.name))) {
       flush();
-      result.push(...block(node as Element));
+      result.push(...block(node as Element, pictures));
     }
   }
   flush();
   return result;
 }
 
-function block(element: Element): Token[] {
+function block(element: Element, pictures: Pictures): Token[] {
   const { name, children } = element;
   switch (name) {
     case "ul":
@@ -123,18 +166,25 @@ function block(element: Element): Token[] {
           ordered: name === "ol",
           start,
           loose: false,
-          items: items.map((item) => ({ type: "list_item", raw: "", task: false, loose: false, text: "", tokens: blocks(item.children) })),
+          items: items.map((item) => ({
+            type: "list_item",
+            raw: "",
+            task: false,
+            loose: false,
+            text: "",
+            tokens: blocks(item.children, pictures),
+          })),
         } as Token,
       ];
     }
     case "pre":
       return [{ type: "code", raw: "", text: plain(children).replace(/^\n|\n$/g, "") } as Tokens.Code];
     case "blockquote":
-      return [{ type: "blockquote", raw: "", text: "", tokens: blocks(children) } as Token];
+      return [{ type: "blockquote", raw: "", text: "", tokens: blocks(children, pictures) } as Token];
     case "hr":
       return [{ type: "hr", raw: "" } as Token];
     case "table":
-      return [table(element) as unknown as Token];
+      return [table(element, pictures) as unknown as Token];
     case "h1":
     case "h2":
     case "h3":
@@ -144,9 +194,16 @@ function block(element: Element): Token[] {
     case "summary":
     case "caption":
     case "dt":
-      return [{ type: "paragraph", raw: "", text: "", tokens: [{ type: "strong", raw: "", text: "", tokens: inline(children) }] } as Token];
+      return [
+        {
+          type: "paragraph",
+          raw: "",
+          text: "",
+          tokens: [{ type: "strong", raw: "", text: "", tokens: inline(children, pictures) }],
+        } as Token,
+      ];
     default:
-      return blocks(children);
+      return blocks(children, pictures);
   }
 }
 
@@ -154,7 +211,7 @@ const plain = (nodes: readonly AnyNode[]): string =>
   nodes.map((node) => (isText(node) ? node.data : isTag(node) && !LEFT_OUT.has(node.name) ? plain(node.children) : "")).join("");
 
 /** A table's rows; cells that span rows are followed by empty ones below. */
-function table(element: Element): HTMLTableToken {
+function table(element: Element, pictures: Pictures): HTMLTableToken {
   const head: TableCell[][] = [];
   const rows: TableCell[][] = [];
   let spans: number[] = [];
@@ -172,7 +229,7 @@ function table(element: Element): HTMLTableToken {
       fill();
       const span = bounded(cell.attribs.colspan);
       for (let i = 0; i < span; i++) next[columnsOf(cells) + i] = bounded(cell.attribs.rowspan) - 1;
-      cells.push({ tokens: inline(cell.children.flatMap(flattened)), span, ...alignment(cell) });
+      cells.push({ tokens: inline(cell.children.flatMap(flattened), pictures), span, ...alignment(cell) });
     }
     fill();
     spans = next;

@@ -10,7 +10,7 @@ export class MarkdownReader {
 
   /** @param sources all Markdown of the document, in order: link definitions hold everywhere */
   constructor(sources: readonly string[]) {
-    const { defaults } = new Marked({ gfm: true, extensions: undefined }).use({ extensions });
+    const { defaults } = new Marked({ gfm: true, extensions: undefined }).use({ extensions, hooks: { emStrongMask: withoutFormulas } });
     const links: Record<string, { href: string; title: string | null | undefined }> = Object.create(null);
     this.lexer = () => {
       const lexer = new BoundedLexer(defaults);
@@ -83,7 +83,30 @@ function textEnd(source: string): number {
   return marks + orEnd(source.slice(marks).search(/[\\<![*`~]/), source) + 8;
 }
 
-const mathBlock = extension("mathBlock", "block", at(/\n {0,3}\$\$/, paragraphEnd), (source): MathToken | undefined => {
+/** Environments that are formulas of their own, as MathJax reads them in notebooks, and what they are within one. */
+const ENVIRONMENTS: Readonly<Record<string, string>> = {
+  equation: "",
+  displaymath: "",
+  align: "aligned",
+  alignat: "alignedat",
+  gather: "gathered",
+  multline: "gathered",
+};
+const ENVIRONMENT = new RegExp(
+  `^ {0,3}\\\\begin\\{((${Object.keys(ENVIRONMENTS).join("|")})\\*?)\\}((?:(?!\\n[ \\t]*\\n)[\\s\\S])*?)\\\\end\\{\\1\\}[ \\t]*(?:\\n+|$)`,
+);
+
+function environment(source: string): MathToken | undefined {
+  const found = ENVIRONMENT.exec(source);
+  if (!found) return undefined;
+  const name = ENVIRONMENTS[found[2]!]!;
+  const body = found[3]!.replace(/\\(?:label\s*\{[^{}]*\}|nonumber\b|notag\b)/g, "").trim();
+  return { type: "mathBlock", raw: found[0], tex: name ? `\\begin{${name}}${body}\\end{${name}}` : body, display: true };
+}
+
+const mathBlock = extension("mathBlock", "block", at(/\n {0,3}(?:\$\$|\\begin\{)/, paragraphEnd), (source): MathToken | undefined => {
+  const bare = environment(source);
+  if (bare) return bare;
   const open = /^ {0,3}\$\$/.exec(source);
   if (!open) return undefined;
   const close = source.indexOf("$$", open[0].length);
@@ -104,6 +127,12 @@ const math = extension("math", "inline", at(/\$/, textEnd), (source): MathToken 
   if (!inline || /\s$/.test(inline[1]!) || /\n[ \t]*\n/.test(inline[1]!)) return undefined;
   return { type: "math", raw: inline[0], tex: inline[1]!, display: false };
 });
+
+/** Masks formulas where marked looks for emphasis: a star in one ends none. */
+const withoutFormulas = (source: string): string =>
+  source.replace(/\$\$[^$]+\$\$|\$(?![\s$])[^$]*[^\s$]\$(?!\d)/g, (formula) =>
+    /\n[ \t]*\n/.test(formula) ? formula : `[${"a".repeat(formula.length - 2)}]`,
+  );
 
 const reference = extension(
   "reference",

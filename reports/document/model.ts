@@ -5,6 +5,8 @@ export interface ReportDocument {
   /** File name without `.ipynb`: the base of the outputs' names. */
   stem: string;
   title: string;
+  /** Of a title that holds formulas. */
+  titleTokens?: Token[];
   authors: string[];
   blocks: Block[];
   headings: Heading[];
@@ -59,8 +61,8 @@ export interface Captioned {
 export interface FigureBlock extends BlockBase, Captioned {
   kind: "figure";
   alt?: string;
-  picture:
-    | { type: "svg"; svg: string }
+  picture: /** `lost`: elements that draw, and that a page does not take in. */
+    | { type: "svg"; svg: string; lost?: string[] }
     | { type: "image"; mime: string; base64: string }
     | { type: "vega-lite"; spec: Record<string, unknown> };
   /** The Vega-Lite specification, where the notebook carries it. */
@@ -112,6 +114,7 @@ export interface Heading {
   /** `2.1`. */
   number: string;
   text: string;
+  tokens: Token[];
 }
 
 /** What a reference leads to. */

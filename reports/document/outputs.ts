@@ -1,16 +1,27 @@
+import { stripVTControlCharacters } from "node:util";
 import { decodeXML } from "entities";
 import { describe } from "../../src/figures/describe.js";
 import type { DisplayOutput, Output } from "../notebook/types.js";
 import { type CellOptions, combine, pick } from "./cell-options.js";
-import type { MarkdownReader } from "./markdown.js";
+import { findImages, htmlTokens } from "./html-tokens.js";
+import { type MarkdownReader, plainText, walk } from "./markdown.js";
 import type { Block, FigureBlock, TableBlock } from "./model.js";
+import { overprint } from "./plain-output.js";
+import { svgParts } from "./svg-parts.js";
 
 /**
  * The outputs of one cell as blocks, each in the richest form that a document can hold.
  *
  * @param own Quarto's keys of the cell; its label and captions go to the first output that they fit
+ * @param warn is told of what a report cannot show
  */
-export function outputBlocks(outputs: readonly Output[], own: CellOptions, cell: number, reader: MarkdownReader): Block[] {
+export function outputBlocks(
+  outputs: readonly Output[],
+  own: CellOptions,
+  cell: number,
+  reader: MarkdownReader,
+  warn: (text: string) => void,
+): Block[] {
   const left = { ...own };
   const take = (prefix: "fig" | "tbl"): CellOptions => {
     const taken: CellOptions = {};
@@ -24,11 +35,19 @@ export function outputBlocks(outputs: readonly Output[], own: CellOptions, cell:
   return merge(outputs).flatMap((output): Block[] => {
     switch (output.output_type) {
       case "stream":
-        return output.text.trim() === "" ? [] : [{ kind: "text", cell, name: output.name, text: output.text }];
+        return output.text.trim() === "" ? [] : [{ kind: "text", cell, name: output.name, text: overprint(output.text) }];
       case "error":
-        return [{ kind: "error", cell, name: output.ename, message: output.evalue, traceback: output.traceback.join("\n") }];
+        return [
+          {
+            kind: "error",
+            cell,
+            name: output.ename,
+            message: stripVTControlCharacters(output.evalue),
+            traceback: output.traceback.join("\n"),
+          },
+        ];
       default:
-        return displayBlocks(output, take, cell, reader);
+        return displayBlocks(output, { take, cell, reader, warn });
     }
   });
 }
@@ -50,7 +69,16 @@ const VEGA_LITE = ["application/vnd.vegalite.v6+json", "application/vnd.vegalite
 /** What `table` says of itself above the table, to frontends that show no captions. */
 const OWN_CAPTION = /^<p>[^<]*<\/p>\n(?=<table>)/;
 
-function displayBlocks(output: DisplayOutput, take: (prefix: "fig" | "tbl") => CellOptions, cell: number, reader: MarkdownReader): Block[] {
+/** What the blocks of one output are made with. */
+interface Around {
+  /** The cell's keys for a figure or a table, for the first output that they fit. */
+  take(prefix: "fig" | "tbl"): CellOptions;
+  cell: number;
+  reader: MarkdownReader;
+  warn(text: string): void;
+}
+
+function displayBlocks(output: DisplayOutput, { take, cell, reader, warn }: Around): Block[] {
   const { data } = output;
   const said = pick(output.metadata);
   const text = (mime: string): string | undefined => (typeof data[mime] === "string" ? data[mime] : undefined);
@@ -77,7 +105,12 @@ function displayBlocks(output: DisplayOutput, take: (prefix: "fig" | "tbl") => C
     ];
   }
   const html = text("text/html");
-  if (html !== undefined) {
+  const shows = html !== undefined && showsSomething(html);
+  if (html?.trim() && !shows) {
+    if (!ACTIVE.test(html)) return []; // a style sheet
+    warn(`cell ${cell}: an output that is drawn by a script, which no report runs, is not shown; show it as a picture too`);
+  }
+  if (shows) {
     if (!said.label?.startsWith("tbl-") && !/<table[\s>]/i.test(html)) return [{ kind: "html", cell, text: html }];
     const { label, "tbl-cap": caption } = combine(said, take("tbl"));
     const values = dataOf(data["application/vnd.dataresource+json"]);
@@ -103,17 +136,29 @@ function displayBlocks(output: DisplayOutput, take: (prefix: "fig" | "tbl") => C
   return mimes.length ? [{ kind: "text", cell, name: "result", text: `[${mimes.join(", ")}: not shown in this report]` }] : [];
 }
 
+/** Elements that show something in a notebook, and nothing in a report. */
+const ACTIVE = /<(?:script|iframe|object|embed|canvas|svg|video|audio|input|button|select)\b/i;
+
+/** Whether there is text, a picture or a table in some HTML. */
+function showsSomething(html: string): boolean {
+  const tokens = htmlTokens(html);
+  return plainText(tokens).trim() !== "" || [...walk(tokens)].some(({ type }) => type === "image" || type === "htmlTable" || type === "hr");
+}
+
 const vegaLite = (data: Record<string, unknown>) => VEGA_LITE.map((mime) => data[mime]).find(isRecord);
 
+/** The richest picture that can be shown whole: an SVG with parts that a page does not take in comes last. */
 function pictureOf(
   spec: Record<string, unknown> | undefined,
   text: (mime: string) => string | undefined,
 ): FigureBlock["picture"] | undefined {
   const svg = text("image/svg+xml");
-  if (svg !== undefined) return { type: "svg", svg };
+  const parts = svg === undefined ? undefined : svgParts(svg);
+  if (svg !== undefined && parts?.draws && parts.lost.length === 0) return { type: "svg", svg };
   if (spec) return { type: "vega-lite", spec };
   const mime = RASTER.find((type) => text(type) !== undefined);
-  return mime ? { type: "image", mime, base64: text(mime)!.replace(/\s+/g, "") } : undefined;
+  if (mime) return { type: "image", mime, base64: text(mime)!.replace(/\s+/g, "") };
+  return svg === undefined ? undefined : { type: "svg", svg, ...(parts?.lost.length && { lost: parts.lost }) };
 }
 
 /** A tabular data resource (https://datapackage.org/standard/data-resource/) as columns and rows; undefined where it is none. */
@@ -148,7 +193,9 @@ function ownWords(picture: FigureBlock["picture"]): string | undefined {
 
 /** Headings in an output are bold paragraphs: they are no part of the document's structure. */
 function withoutHeadings(reader: MarkdownReader, source: string): ReturnType<MarkdownReader["blocks"]> {
-  return reader.blocks(source).map((token) =>
+  const tokens = reader.blocks(source);
+  findImages(tokens);
+  return tokens.map((token) =>
     token.type === "heading"
       ? {
           type: "paragraph",

@@ -1,4 +1,5 @@
 import type { Message } from "../../kernel/wire/messages.js";
+import { overprint } from "../document/plain-output.js";
 import type { CodeCell, DisplayOutput, Output } from "../notebook/types.js";
 
 /**
@@ -78,17 +79,4 @@ function progressOf({ data = {}, metadata = {} }: Message["content"]): string | 
   const named = Object.keys(metadata).some((key) => key.startsWith("fig-")) || /^fig-/.test(String(metadata.label ?? ""));
   const text = data["text/plain"];
   return typeof text === "string" && !pictured && !named ? text : undefined;
-}
-
-/** What a terminal would show of lines that a carriage return has overwritten: progress bars keep their last state. */
-export function overprint(text: string): string {
-  if (!text.includes("\r")) return text;
-  return text
-    .replaceAll("\r\n", "\n")
-    .split("\n")
-    .map((line) => {
-      const open = line.endsWith("\r") ? "\r" : "";
-      return (line.split("\r").filter(Boolean).at(-1) ?? "") + open;
-    })
-    .join("\n");
 }

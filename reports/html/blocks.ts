@@ -2,6 +2,7 @@ import { sizeOf } from "../../src/figures/resize.js";
 import { formulaOf } from "../document/formula.js";
 import { plainText, withNames } from "../document/markdown.js";
 import type { Block, CodeBlock, ErrorBlock, FigureBlock, ReportDocument, TableBlock } from "../document/model.js";
+import { lackOf } from "../document/svg-parts.js";
 import { reason } from "../reason.js";
 import { duration } from "./duration.js";
 import { escapeHTML } from "./escape.js";
@@ -95,7 +96,12 @@ async function writeFigure(block: FigureBlock, id: string, context: BlockContext
     html = readable
       ? `<img src="data:${picture.mime};base64,${picture.base64}" alt="${escapeHTML(described ?? name)}">`
       : `<p class="absent">[a picture that cannot be read was left out]</p>`;
+  } else if (picture.type === "svg" && picture.lost && /\sxmlns\s*=/.test(picture.svg)) {
+    context.warn(`${place} needs ${picture.lost.join(", ")} of SVG, so it stands as a closed picture: its text cannot be searched`);
+    html = `<img src="data:image/svg+xml;base64,${Buffer.from(picture.svg).toString("base64")}" alt="${escapeHTML(described ?? name)}">`;
   } else {
+    const lack = lackOf(picture);
+    if (lack) context.warn(`${place} ${lack}`);
     try {
       html = inlineSVG(picture.type === "svg" ? picture.svg : await context.draw(picture.spec), id, name, described);
     } catch (error) {
@@ -106,7 +112,7 @@ async function writeFigure(block: FigureBlock, id: string, context: BlockContext
   const paper = hasOwnPaper(html) ? ' class="paper"' : "";
   const wide = sizeOf(html).width > PHONE_FIGURE ? " wide" : "";
   const caption = number ? `\n<figcaption>${captionLabel(name, block.label)}${captionText(block, context)}</figcaption>` : "";
-  const data = block.spec ? `\n${figureData(block.spec, number ? name : "the figure")}` : "";
+  const data = block.spec ? dataOf(block.spec, number ? name : "the figure", place, context) : "";
   return `<figure${block.label ? ` id="${block.label}"` : ""}${paper}>\n<div class="picture${wide}" tabindex="0">${html}</div>${caption}\n</figure>${data}`;
 }
 
@@ -117,6 +123,16 @@ function writeTable(block: TableBlock, id: string, context: BlockContext): strin
   if (!block.number) return `<div class="table">${table}</div>`;
   const caption = `<figcaption id="${id}-caption">${captionLabel(name, block.label)}${captionText(block, context)}</figcaption>`;
   return `<figure class="table"${block.label ? ` id="${block.label}"` : ""} aria-labelledby="${id}-caption">\n${caption}\n${table}\n</figure>`;
+}
+
+/** The table of a figure's data; a figure stands without it where it cannot be written. */
+function dataOf(spec: Record<string, unknown>, name: string, place: string, { warn }: BlockContext): string {
+  try {
+    return `\n${figureData(spec, name)}`;
+  } catch (error) {
+    warn(`the data of ${place}: ${reason(error)}`);
+    return "";
+  }
 }
 
 const captionLabel = (name: string, label: string | undefined) =>

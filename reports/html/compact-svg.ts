@@ -72,8 +72,9 @@ function written(children: readonly (Element | string)[]): string {
 /** What may stand in a group, unlike the parts of texts and gradients. */
 const DRAWN = /^(?:g|path|line|rect|circle|ellipse|polyline|polygon|text)$/;
 
+/** What an element says that a group can say for it; nothing for one with an id, of which a copy elsewhere would lose it. */
 const style = (child: Element | string): string =>
-  typeof child === "string" || !DRAWN.test(child.tag)
+  typeof child === "string" || !DRAWN.test(child.tag) || child.attributes.some((attribute) => attribute.startsWith("id="))
     ? ""
     : child.attributes
         .filter((attribute) => INHERITED.test(attribute))

@@ -7,7 +7,7 @@ import { writeBlocks } from "./blocks.js";
 import { draw } from "./draw.js";
 import { duration } from "./duration.js";
 import { escapeHTML } from "./escape.js";
-import { pageHTML } from "./page.js";
+import { pageHTML, titleHTML } from "./page.js";
 import { MarkdownWriter } from "./render-markdown.js";
 
 /** The page that leads to the reports of a set: what their notebooks have marked for it (cells with the tag `index`), then the reports, in their order. */
@@ -27,7 +27,7 @@ export async function indexHTML(
       provenance.complete ? "" : "not run to the end",
     ].filter(Boolean);
     const about = opening(document, targets);
-    return `<li><h2><a href="${encodeURIComponent(document.stem)}.html">${escapeHTML(document.title)}</a></h2>
+    return `<li><h2><a href="${encodeURIComponent(document.stem)}.html">${titleHTML(document)}</a></h2>
 ${about ? `<p>${escapeHTML(about)}</p>\n` : ""}<p class="made">${escapeHTML(facts.join(" · "))}</p></li>`;
   });
   const marked: string[] = [];

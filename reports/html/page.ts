@@ -8,6 +8,7 @@ import { provenanceHTML } from "../provenance/html.js";
 import { sealPage } from "../provenance/seal.js";
 import { duration } from "./duration.js";
 import { escapeHTML } from "./escape.js";
+import { headingText } from "./heading-text.js";
 import { mathFontCSS } from "./math-font.js";
 import type { MarkdownWriter } from "./render-markdown.js";
 
@@ -58,7 +59,7 @@ export async function reportHTML(
   hasIndex: boolean,
 ): Promise<string> {
   const header = `<header>
-${hasIndex ? '<p class="up"><a href="index.html">All reports</a></p>\n' : ""}<h1>${escapeHTML(document.title)}</h1>
+${hasIndex ? '<p class="up"><a href="index.html">All reports</a></p>\n' : ""}<h1>${titleHTML(document)}</h1>
 ${document.authors.length ? `<p class="authors">${document.authors.map(escapeHTML).join(", ")}</p>\n` : ""}${made(provenance)}</header>`;
   const notes = footnotes(document, markdown); // before the warnings, to which it may add
   const warnings = warningsHTML(document);
@@ -71,6 +72,9 @@ ${[warnings, content, notes, references(document), provenanceHTML(provenance)].f
 </main>`;
   return sealPage(await pageHTML(document.title, body), provenance);
 }
+
+/** A document's title with its formulas. */
+export const titleHTML = ({ title, titleTokens }: ReportDocument): string => (titleTokens ? headingText(titleTokens) : escapeHTML(title));
 
 /** What a reader should know first. */
 export function warningsHTML({ warnings }: ReportDocument): string {
@@ -93,7 +97,7 @@ const ALL_CODE = '<label class="all-code"><input type="checkbox" id="report-code
 function contents(document: ReportDocument): string {
   const entries = document.headings
     .filter(({ level }) => level <= 3)
-    .map(({ id, level, number, text }) => ({ id, level, text: `<span class="heading-number">${number}</span> ${escapeHTML(text)}` }));
+    .map(({ id, level, number, tokens }) => ({ id, level, text: `<span class="heading-number">${number}</span> ${headingText(tokens)}` }));
   if (document.footnotes.length) entries.push({ id: "report-footnotes", level: 2, text: "Footnotes" });
   if (document.citations.length) entries.push({ id: "report-references", level: 2, text: "References" });
   entries.push({ id: "report-provenance", level: 2, text: "Provenance" });

@@ -1,6 +1,7 @@
+import { decodeHTML } from "entities";
 import { Marked, type Token, type TokenizerAndRendererExtension, type Tokens } from "marked";
 import { otherPage, pendingText, type Reach, referenceText, targetOf } from "../document/cross-reference.js";
-import type { CitationToken, FootnoteReferenceToken, HeadingInfo, MathToken, ReferenceToken } from "../document/model.js";
+import type { CitationToken, FootnoteReferenceToken, HeadingInfo, MathToken, ReferenceToken, ReportDocument } from "../document/model.js";
 import { decode, findPicture } from "../document/pictures.js";
 import { describeEntry } from "../document/reference-text.js";
 import { escapeHTML } from "./escape.js";
@@ -32,7 +33,7 @@ export class MarkdownWriter {
     this.marked = new Marked({ gfm: true }).use({
       extensions: [
         inline("math", (token: MathToken) => mathML(token.tex, token.display)),
-        inline("mathBlock", (token: MathToken) => equation(token)),
+        inline("mathBlock", (token: MathToken) => equation(token, links.document)),
         inline("reference", (token: ReferenceToken) => this.reference(token.label)),
         inline("citation", (token: CitationToken) => this.citation(token)),
         inline("footnoteReference", (token: FootnoteReferenceToken) => footnoteMark(token)),
@@ -59,17 +60,21 @@ export class MarkdownWriter {
           const body = token.rows.map((row) => `<tr>${cells(row, "td")}</tr>`).join("\n");
           return `<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>\n<thead><tr>${cells(token.header, "th")}</tr></thead>\n<tbody>\n${body}\n</tbody></table></div>\n`;
         },
-        image({ href, title, text }) {
+        html({ text, tokens }: (Tokens.HTML | Tokens.Tag) & { tokens?: Token[] }) {
+          return tokens ? this.parser.parseInline(tokens) : text;
+        },
+        image({ href: address, title, text: alt, width }: Tokens.Image & { width?: number }) {
+          const [href, text] = [decodeHTML(address), decodeHTML(alt)];
           const source = writer.picture(href);
-          const named = title ? ` title="${escapeHTML(title)}"` : "";
-          if (source) return `<img src="${source}" alt="${escapeHTML(text)}"${named}>`;
+          const named = title ? ` title="${escapeHTML(decodeHTML(title))}"` : "";
+          if (source) return `<img src="${source}" alt="${escapeHTML(text)}"${named}${width ? ` width="${width}"` : ""}>`;
           writer.links.warn(`picture ${href.slice(0, 80)} is not beside the notebook and was left out`);
           return `<span class="absent">[picture left out: ${escapeHTML(text || href)}]</span>`;
         },
         link({ href, title, tokens }) {
-          const target = writer.href(href);
+          const target = writer.href(decodeHTML(href));
           const text = this.parser.parseInline(tokens);
-          return target ? `<a href="${escapeHTML(target)}"${title ? ` title="${escapeHTML(title)}"` : ""}>${text}</a>` : text;
+          return target ? `<a href="${escapeHTML(target)}"${title ? ` title="${escapeHTML(decodeHTML(title))}"` : ""}>${text}</a>` : text;
         },
         checkbox({ checked }) {
           return `<span class="task" role="img" aria-label="${checked ? "done" : "open"}">${checked ? "☑" : "☐"}</span> `;
@@ -140,10 +145,12 @@ export class MarkdownWriter {
   }
 }
 
-function equation({ tex, label, number }: MathToken): string {
+/** The first equation with a label has its id. */
+function equation({ tex, label, number }: MathToken, { labels }: ReportDocument): string {
   const math = `<div class="math" tabindex="0" role="group" aria-label="${number ? `Equation ${number}` : "Equation"}">${displayMath(tex)}</div>`;
   const shown = number ? `<a class="equation-number" href="#${label}" aria-label="Link to equation ${number}">(${number})</a>` : "";
-  return `<div class="equation"${label ? ` id="${label}"` : ""}>${math}${shown}</div>\n`;
+  const first = label !== undefined && labels.get(label)?.text === `Equation ${number}`;
+  return `<div class="equation"${first ? ` id="${label}"` : ""}>${math}${shown}</div>\n`;
 }
 
 function footnoteMark({ number, mention, id }: FootnoteReferenceToken): string {

@@ -1,4 +1,5 @@
 import sanitizeHTML from "sanitize-html";
+import { styleRules } from "../document/svg-parts.js";
 
 /**
  * The last step before anything of a notebook enters a page: only elements and attributes on a list survive. No scripts, no styles, no
@@ -95,15 +96,17 @@ export const sanitizeMarkdown = (html: string): string => sanitizeHTML(html, wri
 export const sanitizeOutput = (html: string): string => sanitizeHTML(sanitizeHTML(html, common), common);
 
 const SVG_TAGS =
-  "svg g path rect line circle ellipse polyline polygon text tspan defs clipPath linearGradient radialGradient stop title desc".split(" ");
+  "svg g path rect line circle ellipse polyline polygon text tspan defs use symbol image clipPath linearGradient radialGradient stop title desc".split(
+    " ",
+  );
 const SVG_ATTRIBUTES =
-  "id transform d x y x1 y1 x2 y2 cx cy r rx ry dx dy width height viewBox preserveAspectRatio points fill fill-opacity fill-rule clip-path clip-rule clipPathUnits stroke stroke-width stroke-opacity stroke-dasharray stroke-dashoffset stroke-linecap stroke-linejoin stroke-miterlimit opacity color font-family font-size font-weight font-style text-anchor dominant-baseline letter-spacing word-spacing textLength lengthAdjust rotate offset stop-color stop-opacity gradientUnits gradientTransform fx fy spreadMethod visibility display vector-effect paint-order shape-rendering xmlns".split(
+  "id transform d x y x1 y1 x2 y2 cx cy r rx ry dx dy width height viewBox preserveAspectRatio points fill fill-opacity fill-rule clip-path clip-rule clipPathUnits stroke stroke-width stroke-opacity stroke-dasharray stroke-dashoffset stroke-linecap stroke-linejoin stroke-miterlimit opacity color font-family font-size font-weight font-style text-anchor dominant-baseline letter-spacing word-spacing textLength lengthAdjust rotate offset stop-color stop-opacity gradientUnits gradientTransform fx fy spreadMethod visibility display vector-effect paint-order shape-rendering image-rendering overflow href xmlns".split(
     " ",
   );
 /** Attributes that a picture may also have as a style. */
 const STYLES = new Set(
   SVG_ATTRIBUTES.filter((name) =>
-    /^(?:fill|stroke|font|text-anchor|dominant|letter|word|stop|clip|opacity|color|visib|displ|paint)/.test(name),
+    /^(?:fill|stroke|font|text-anchor|dominant|letter|word|stop|clip|opacity|color|visib|displ|paint|image|overflow)/.test(name),
   ),
 );
 
@@ -121,20 +124,34 @@ const declarations = (style: string): [name: string, value: string][] =>
 
 const LOCAL_URL = /^url\(#[A-Za-z][\w-]*\)$/;
 
+/** A part of the picture that is drawn again, or pixels within it; undefined for what lies elsewhere. */
+function reference(tagName: string, value: string, prefix: string): string | undefined {
+  if (tagName === "image") return IMAGE.test(value.replace(/\s+/g, "")) ? value.replace(/\s+/g, "") : undefined;
+  return /^#[A-Za-z][\w-]*$/.test(value) ? `#${prefix}${value.slice(1)}` : undefined;
+}
+
+/** What stands for nothing without its element: it goes with its content. What such parts do for a picture is told by `svgParts`. */
+const CONTAINERS = "foreignObject foreignobject animate set metadata marker mask pattern filter".split(" ");
+
 /**
  * SVG for a place inside a page: drawing and text only, ids with a prefix of their own so that two pictures do not mix, references only to
- * the picture itself.
+ * the picture itself, pixels only where it carries them.
  *
  * @param prefix of the ids, `[a-z0-9-]+`
  */
 export function sanitizeSVG(svg: string, prefix: string): string {
+  const everywhere = declarations(styleRules(svg).all);
   const rename = (tagName: string, attribs: sanitizeHTML.Attributes): sanitizeHTML.Tag => {
     const kept: sanitizeHTML.Attributes = {};
-    for (const [name, value] of [...Object.entries(attribs), ...declarations(attribs.style ?? "")]) {
+    const root = tagName === "svg" ? everywhere : [];
+    for (const [name, value] of [...root, ...Object.entries(attribs), ...declarations(attribs.style ?? "")]) {
       if (/url\s*\(/i.test(value)) {
         if (LOCAL_URL.test(value.trim())) kept[name] = value.trim().replace("#", `#${prefix}`);
       } else if (name === "id") {
         if (/^[A-Za-z][\w-]*$/.test(value)) kept.id = prefix + value;
+      } else if (name === "href" || name === "xlink:href") {
+        const target = reference(tagName, value, prefix);
+        if (target) kept.href = target;
       } else kept[name] = value;
     }
     return { tagName, attribs: kept };
@@ -143,8 +160,10 @@ export function sanitizeSVG(svg: string, prefix: string): string {
     allowedTags: SVG_TAGS,
     allowedAttributes: { "*": SVG_ATTRIBUTES },
     allowedSchemes: [],
-    nonTextTags: ["script", "style", "textarea", "option", "noscript", "foreignObject", "foreignobject", "animate", "set", "metadata"],
+    allowedSchemesByTag: { image: ["data"] },
+    nonTextTags: ["script", "style", "textarea", "option", "noscript", ...CONTAINERS],
     transformTags: { "*": rename },
+    exclusiveFilter: ({ tag, attribs }) => (tag === "use" || tag === "image") && !attribs.href,
     parser: { lowerCaseTags: false, lowerCaseAttributeNames: false },
   });
 }

@@ -5,6 +5,7 @@ import { formulaOf } from "../document/formula.js";
 import { htmlTable, htmlTokens } from "../document/html-tokens.js";
 import { withNames } from "../document/markdown.js";
 import type { Block, FigureBlock, ReportDocument, TableBlock } from "../document/model.js";
+import { lackOf } from "../document/svg-parts.js";
 import { tableContent } from "../document/table-content.js";
 import { asPNG, type FigureFiles, figureSVG } from "../figure-files.js";
 import { reason } from "../reason.js";
@@ -80,6 +81,8 @@ async function writeFigure(block: FigureBlock, context: BlockContext): Promise<s
   let environment = "figure";
   let picture: string;
   try {
+    const lack = lackOf(block.picture);
+    if (lack) context.warn(`${block.label ?? `the figure of cell ${block.cell}`} ${lack}`);
     const { tex, wide } = await pictureTeX(block, name, context);
     picture = tex;
     if (wide) environment = "figure*";

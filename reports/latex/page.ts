@@ -5,8 +5,11 @@ import { escapeTeX } from "./escape.js";
 import { withScripts } from "./scripts.js";
 import type { Template } from "./templates.js";
 
-/** The whole document around its content. */
-export function reportTeX(document: ReportDocument, content: string, provenance: Provenance, template: Template): string {
+/**
+ * The whole document around its content.
+ * @param title escaped
+ */
+export function reportTeX(document: ReportDocument, title: string, content: string, provenance: Provenance, template: Template): string {
   const others = [...new Set([...content.matchAll(/\\refinother\{([A-Za-z0-9._-]+)\}/g)].map(([, stem]) => stem!))];
   const body = [warnings(document), content].filter(Boolean).join("\n\n");
   const scripts = withScripts(body);
@@ -16,7 +19,7 @@ export function reportTeX(document: ReportDocument, content: string, provenance:
 % Made by erpo from ${escapeTeX(provenance.notebook.file)}. LuaLaTeX compiles it too; no shell escape is needed.
 ${template.class}
 ${preamble(template)}${scripts.preamble}${others.map((stem) => `\\externaldocument[${stem}:]{${stem}}\n`).join("")}
-\\title{${escapeTeX(document.title)}}
+\\title{${title}}
 \\author{${document.authors.map(escapeTeX).join(" \\and ")}}
 \\date{${provenance.execution ? `Run on ${escapeTeX(provenance.execution.started.slice(0, 10))}` : ""}}
 

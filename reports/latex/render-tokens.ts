@@ -91,7 +91,7 @@ export class TeXWriter {
       case "htmlTable":
         return this.tables.unnumbered(tableContent(token as Tokens.Table | HTMLTableToken));
       case "html":
-        return this.blocks(htmlTokens(token.raw));
+        return this.blocks(htmlTokens(token.raw, token));
       case "hr":
         return "\\rule{\\linewidth}{0.4pt}\\par";
       case "mathBlock":
@@ -133,13 +133,25 @@ export class TeXWriter {
     return whole;
   }
 
-  private equation({ tex, label }: MathToken): string {
+  /** A numbered equation counts as it does in the other formats, one that stands as its source or has a tag of its own too. */
+  private equation({ tex, label, number }: MathToken): string {
     const math = safeMath(tex, true);
-    if (math === undefined) return codeTeX(`$$${tex}$$`, "");
+    const first = label !== undefined && this.context.document.labels.get(label)?.text === `Equation ${number}`;
+    const named = first ? `\\label{${label}}` : "";
+    if (math === undefined) {
+      this.refused(tex);
+      const counted = `\n\\refstepcounter{equation}${named}\\hspace*{\\fill}(\\theequation)`;
+      return codeTeX(`$$${tex}$$`, "") + (number === undefined ? "" : counted);
+    }
     const long = this.context.template.name === "two-column" || math.length > LONG_MATH;
     const fitted = long && !math.includes("\\tag") ? `\\fittedmath{${math}}` : math;
-    const ours = label && this.context.document.labels.get(label)?.kind === "equation";
-    return ours ? `\\begin{equation}\n${fitted}\n\\label{${label}}\n\\end{equation}` : `\\[\n${fitted}\n\\]`;
+    if (number === undefined) return `\\[\n${fitted}\n\\]`;
+    const step = math.includes("\\tag") ? "\\stepcounter{equation}" : "";
+    return `\\begin{equation}\n${fitted}\n${named && `${named}\n`}\\end{equation}${step}`;
+  }
+
+  private refused(tex: string): void {
+    this.context.warn(`formula ${tex.replace(/\s+/g, " ").slice(0, 60)} is none that LaTeX may be given, and stands as its source`);
   }
 
   private inline(tokens: readonly Token[], place: Place): string {
@@ -193,6 +205,7 @@ export class TeXWriter {
 
   private math({ tex, display }: MathToken, place: Place): string {
     const math = safeMath(tex, display);
+    if (math === undefined) this.refused(tex);
     if (math === undefined) return `\\texttt{${keepSpaces(escapeCode(display ? `$$${tex}$$` : `$${tex}$`).replace(/\s+/g, " "))}}`;
     if (!display) return `$${math}$`;
     return place === "paragraph" ? `\\[${math}\\]` : `$\\displaystyle ${math}$`;
@@ -210,8 +223,9 @@ export class TeXWriter {
   private image(token: Tokens.Image): string {
     const picture = this.context.pictures.get(token);
     if (picture) return `\\picturefile{${points(picture.width)}}{${picture.path}}`;
-    this.context.warn(`picture ${token.href.slice(0, 80)} is not beside the notebook and was left out`);
-    return `{[}picture left out: ${escapeTeX(token.text || token.href.slice(0, 80))}{]}`;
+    const [href, text] = [decodeHTML(token.href).slice(0, 80), decodeHTML(token.text)];
+    this.context.warn(`picture ${href} is not beside the notebook and was left out`);
+    return `{[}picture left out: ${escapeTeX(text || href)}{]}`;
   }
 
   private reference(label: string): string {

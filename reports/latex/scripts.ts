@@ -54,7 +54,9 @@ const SCRIPTS: readonly Script[] = [
   },
 ];
 
-const RUN = /\\missing\{[0-9A-F]{4,6}\}(?: ?\\missing\{[0-9A-F]{4,6}\})*/g;
+/** Between two words of one script: spaces and marks. Digits are read from the left everywhere. */
+const BETWEEN = "[ .,:;!?]{0,9}";
+const RUN = new RegExp(`\\\\missing\\{[0-9A-F]{4,6}\\}(?:${BETWEEN}\\\\missing\\{[0-9A-F]{4,6}\\})*`, "g");
 
 /**
  * Text whose characters LaTeX's own fonts lack, which is a `\missing` for each, in groups of one script: LuaLaTeX sets these in Noto's fonts where it finds them, pdfLaTeX prints code points.
@@ -63,7 +65,7 @@ const RUN = /\\missing\{[0-9A-F]{4,6}\}(?: ?\\missing\{[0-9A-F]{4,6}\})*/g;
 export function withScripts(content: string): { content: string; preamble: string } {
   const used = new Set<Script>();
   const grouped = content.replace(RUN, (run) =>
-    groups(run.split(/(?<=\})(?=[ \\])/))
+    groups(run.split(/(?<=\})/))
       .map(({ script, text }) => {
         if (!script) return text;
         used.add(script);
@@ -74,15 +76,16 @@ export function withScripts(content: string): { content: string; preamble: strin
   return used.size ? { content: grouped, preamble: preamble([...used]) } : { content, preamble: "" };
 }
 
-/** Neighbours of the same script together; a space between two words of one script belongs to it. */
+/** Neighbours of the same script together; what stands between two words belongs to their script where it is one that is read from the right, or a space. */
 function groups(characters: readonly string[]): { script: Script | undefined; text: string }[] {
   const result: { script: Script | undefined; text: string }[] = [];
   for (const character of characters) {
     const code = String.fromCodePoint(Number.parseInt(/[0-9A-F]+/.exec(character)![0], 16));
     const script = SCRIPTS.find(({ holds }) => holds.test(code));
     const last = result.at(-1);
-    if (last && last.script === script) last.text += character;
-    else if (character.startsWith(" ")) result.push({ script: undefined, text: " " }, { script, text: character.slice(1) });
+    const between = character.slice(0, character.indexOf("\\"));
+    if (last && last.script === script && (between.trim() === "" || script?.setup?.includes("TRT"))) last.text += character;
+    else if (between) result.push({ script: undefined, text: between }, { script, text: character.slice(between.length) });
     else result.push({ script, text: character });
   }
   return result;

@@ -4,6 +4,7 @@ import type { TemplateName } from "../formats.js";
 import type { OutputFile, Source, Writer } from "../set.js";
 import { bibliographyFile } from "./bibliography.js";
 import { writeBlocks } from "./blocks.js";
+import { escapeTeX } from "./escape.js";
 import { reportTeX } from "./page.js";
 import { TeXWriter } from "./render-tokens.js";
 import { TEMPLATES } from "./templates.js";
@@ -16,8 +17,10 @@ export const latexWriter =
     const files = new FigureFiles(document.stem);
     const pictures = await proseFiles(document, dirname(resolve(path)), files);
     const context = { document, template: TEMPLATES[template], targets, stems, pictures, files, warn };
-    const content = await writeBlocks({ ...context, writer: new TeXWriter(context) });
-    return [...files.files, { path: `${document.stem}.tex`, content: reportTeX(document, content, provenance, context.template) }];
+    const writer = new TeXWriter(context);
+    const title = document.titleTokens ? writer.line(document.titleTokens) : escapeTeX(document.title);
+    const content = await writeBlocks({ ...context, writer });
+    return [...files.files, { path: `${document.stem}.tex`, content: reportTeX(document, title, content, provenance, context.template) }];
   };
 
 /** The set's `references.bib`; none where nothing is cited. */

@@ -1,5 +1,6 @@
 import { decodeHTML } from "entities";
 import type { Token, Tokens } from "marked";
+import { anchor } from "../document/anchors.js";
 import { otherPage, pendingText, type Reach, referenceText, targetOf } from "../document/cross-reference.js";
 import { htmlTokens, nestInlineHTML } from "../document/html-tokens.js";
 import { plainText } from "../document/markdown.js";
@@ -33,6 +34,7 @@ const MAX_NESTING = 20;
 /** Turns a document's tokens into GitHub-flavoured Markdown without HTML, its numbers and references resolved. */
 export class GitHubWriter {
   private nesting = 0;
+  private inTable = false;
 
   constructor(private readonly context: MarkdownContext) {}
 
@@ -52,12 +54,15 @@ export class GitHubWriter {
   }
 
   table({ head, rows, align }: TableContent): string {
+    this.inTable = true;
     const line = (row: readonly TableCell[]) => {
       const cells = row.flatMap(({ tokens, span }) => [this.line(tokens), ...Array(span - 1).fill("")]);
       return `| ${align.map((_, i) => cells[i] ?? "").join(" | ")} |`;
     };
     const rule = align.map((side) => ({ left: "---", right: "--:", center: ":-:" })[side]);
-    return [line(head[0] ?? []), `| ${rule.join(" | ")} |`, ...[...head.slice(1), ...rows].map(line)].join("\n");
+    const lines = [line(head[0] ?? []), `| ${rule.join(" | ")} |`, ...[...head.slice(1), ...rows].map(line)];
+    this.inTable = false;
+    return lines.join("\n");
   }
 
   /** The definitions of all footnotes. */
@@ -94,7 +99,7 @@ export class GitHubWriter {
       case "htmlTable":
         return this.table(tableContent(token as Tokens.Table | HTMLTableToken));
       case "html":
-        return this.blocks(htmlTokens(token.raw));
+        return this.blocks(htmlTokens(token.raw, token));
       case "hr":
         return "---";
       case "mathBlock": {
@@ -144,7 +149,7 @@ export class GitHubWriter {
       case "sup":
         return script(token.type, inner());
       case "codespan":
-        return codeSpan(token.text);
+        return this.inTable ? codeSpan(token.text).replaceAll("|", "\\|") : codeSpan(token.text);
       case "br":
         return "\\\n";
       case "link":
@@ -153,7 +158,7 @@ export class GitHubWriter {
         return this.image(token as Tokens.Image);
       case "math":
       case "mathBlock":
-        return inlineMath(token as unknown as MathToken);
+        return this.inTable ? withoutPipes(inlineMath(token as unknown as MathToken)) : inlineMath(token as unknown as MathToken);
       case "reference":
         return this.reference((token as unknown as ReferenceToken).label);
       case "citation":
@@ -169,6 +174,8 @@ export class GitHubWriter {
 
   private link(token: Tokens.Link, text: string): string {
     const href = decodeHTML(token.href);
+    const heading = this.context.document.headings.find(({ id }) => href === `#${id}`);
+    if (heading && text.trim()) return `[${text}](${linkTarget(`#${anchor(`${heading.number} ${heading.text}`)}`)})`;
     const notebook = /^(?:\.\/)?([^/#]+)\.ipynb(?:#.*)?$/.exec(href)?.[1];
     const target = notebook && this.context.stems.has(decode(notebook)) ? `${notebook}.md` : href;
     if (/^(?!https?:|mailto:)[a-z][\w+.-]*:|^\/\/|^#/i.test(target.trim()) || !text.trim()) return text;
@@ -177,9 +184,10 @@ export class GitHubWriter {
 
   private image(token: Tokens.Image): string {
     const picture = this.context.pictures.get(token);
-    if (picture) return `![${altText(token.text)}](${linkTarget(picture.path)})`;
-    this.context.warn(`picture ${token.href.slice(0, 80)} is not beside the notebook and was left out`);
-    return `\\[picture left out: ${escapeMarkdown(token.text || token.href.slice(0, 80))}\\]`;
+    if (picture) return `![${altText(decodeHTML(token.text))}](${linkTarget(picture.path)})`;
+    const [href, text] = [decodeHTML(token.href).slice(0, 80), decodeHTML(token.text)];
+    this.context.warn(`picture ${href} is not beside the notebook and was left out`);
+    return `\\[picture left out: ${escapeMarkdown(text || href)}\\]`;
   }
 
   /** A number with a link to a section, to a figure's file, or to another document. */
@@ -245,17 +253,19 @@ function inlineMath({ tex, display }: MathToken): string {
   return display ? `$$${known}$$` : `$${known}$`;
 }
 
+/**
+ * A formula for a cell of a table, of which a `|` would be the end: by its name, so that readers other than GitHub know it; escaped where it is text, or a rule of an array.
+ * What is shown as code has it escaped, too.
+ */
+function withoutPipes(formula: string): string {
+  if (formula.startsWith("`")) return formula.replaceAll("|", "\\|");
+  const bar = /\\(?:text|begin|mathrm)/.test(formula) ? "\\|" : "\\vert ";
+  return formula.replace(/\| ?/g, bar);
+}
+
 /** An equation, with its number if it has one. */
 export function displayMath(tex: string, number?: number): string {
   const known = knownMath(tex, true);
   if (known === undefined) return codeBlock(`$$${tex}$$`, "");
   return `$$\n${known}${number && !/\\tag\b/.test(known) ? ` \\tag{${number}}` : ""}\n$$`;
 }
-
-/** GitHub's anchor of a heading. */
-export const anchor = (heading: string): string =>
-  heading
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}\s_-]/gu, "")
-    .trim()
-    .replace(/\s/g, "-");

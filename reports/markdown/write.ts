@@ -5,6 +5,7 @@ import { plainText, withNames } from "../document/markdown.js";
 import type { Block, FigureBlock, ReportDocument } from "../document/model.js";
 import { plainOutput } from "../document/plain-output.js";
 import { describeEntry } from "../document/reference-text.js";
+import { lackOf } from "../document/svg-parts.js";
 import { tableContent } from "../document/table-content.js";
 import { asPNG, FigureFiles, figureSVG, proseFiles } from "../figure-files.js";
 import type { Provenance } from "../provenance/collect.js";
@@ -24,7 +25,7 @@ export async function writeMarkdown({ path, document, provenance }: Source, { ta
   const writer = new GitHubWriter({ document, targets, stems, pictures, figures, warn });
   const content = writeBlocks(document.blocks, writer, drawn);
   const parts = [
-    `# ${escapeMarkdown(document.title)}`,
+    `# ${document.titleTokens ? writer.line(document.titleTokens) : escapeMarkdown(document.title)}`,
     document.authors.map(escapeMarkdown).join(", "),
     provenance.execution ? `Run on ${escapeMarkdown(provenance.execution.started.slice(0, 10))}` : "",
     warnings(document),
@@ -46,13 +47,16 @@ async function drawFigures(
   for (const block of document.blocks) {
     if (block.kind !== "figure") continue;
     const name = block.label ?? `cell-${block.cell}`;
+    const place = block.label ?? `the figure of cell ${block.cell}`;
+    const lack = lackOf(block.picture);
+    if (lack) warn(`${place} ${lack}`);
     try {
       if (block.picture.type === "image") {
         const image = await asPNG(block.picture.base64);
         drawn.set(block, image && files.add(name, "png", image.png));
       } else drawn.set(block, files.add(name, "svg", await figureSVG(block)));
     } catch (error) {
-      warn(`${block.label ?? `the figure of cell ${block.cell}`}: ${reason(error)}`);
+      warn(`${place}: ${reason(error)}`);
       drawn.set(block, undefined);
     }
   }

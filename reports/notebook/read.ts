@@ -7,7 +7,7 @@ import { fromVersion3 } from "./version-3.js";
 const LARGEST = 500e6;
 
 /**
- * Reads a notebook file and checks its shape. Multi-line fields come out as single strings.
+ * Reads a notebook file and checks its shape. Multi-line fields come out as single strings, the lines of sources ended by `\n`.
  * @throws NotebookError `NB.ipynb: cause`, with the number of the cell where there is one
  */
 export function readNotebook(path: string): { notebook: Notebook; bytes: Uint8Array } {
@@ -61,7 +61,7 @@ const wellFormed = (_key: string, value: unknown) => (typeof value === "string" 
 function parseCell(value: unknown, fail: (cause: string) => never): Cell {
   if (!isRecord(value)) return fail("is no object");
   const { cell_type, metadata = {}, outputs = [], execution_count = null, attachments } = value;
-  const source = joined(value.source);
+  const source = joined(value.source)?.replaceAll("\r\n", "\n");
   if (source === undefined) return fail("source must be text or a list of lines");
   if (!isRecord(metadata)) return fail("metadata must be an object");
   if (value.id !== undefined && typeof value.id !== "string") return fail("id must be text");

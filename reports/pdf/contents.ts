@@ -1,4 +1,5 @@
 import { PDFArray, PDFDict, PDFDocument, PDFName, type PDFRef } from "@cantoo/pdf-lib";
+import { decode } from "../document/pictures.js";
 
 /** Entries of a contents list below which it is not printed, see the style rules. */
 const FEWEST = 3;
@@ -10,7 +11,7 @@ const FEWEST = 3;
 export async function numbered(html: string, print: (html: string) => Promise<Uint8Array>): Promise<string> {
   if (html.split('<li class="level-').length <= FEWEST) return html;
   const pages = await pageNumbers(await print(withPageNumbers(html, () => 10)));
-  return withPageNumbers(html, (id) => pages.get(id) ?? 1);
+  return withPageNumbers(html, (id) => pages.get(id) ?? "");
 }
 
 /** The pages, from 1 up, of the places that links within a PDF lead to, by the ids that they have in the page of HTML. */
@@ -22,13 +23,13 @@ async function pageNumbers(bytes: Uint8Array): Promise<Map<string, number>> {
   return new Map(
     entries.map(([name]) => {
       const page = places!.lookup(name, PDFArray).get(0);
-      return [name.decodeText(), 1 + pages.indexOf(page as PDFRef)];
+      return [decode(Buffer.from(name.asBytes()).toString("utf8")), 1 + pages.indexOf(page as PDFRef)];
     }),
   );
 }
 
-/** @param numberOf the page of an id */
-function withPageNumbers(html: string, numberOf: (id: string) => number): string {
+/** @param numberOf the page of an id; empty where it is not known */
+function withPageNumbers(html: string, numberOf: (id: string) => number | ""): string {
   const start = html.indexOf('<nav aria-label="Contents">');
   const end = html.indexOf("</nav>", start);
   const lines = html.slice(start, end).split("\n");

@@ -1,4 +1,6 @@
+import type { Heading } from "../document/model.js";
 import { escapeHTML } from "../html/escape.js";
+import { headingText } from "../html/heading-text.js";
 import { mathFontCSS } from "../html/math-font.js";
 import { relativeUrl } from "./pages.js";
 
@@ -19,7 +21,7 @@ export interface Shell {
   url: string;
   navigation: readonly NavigationSection[];
   /** Its headings of the second and third level. */
-  headings: readonly { id: string; level: number; text: string }[];
+  headings: readonly Heading[];
   /** Safe HTML of `main`. */
   content: string;
   /** A class of `main`. */
@@ -38,7 +40,7 @@ export async function shellHTML({ title, url, navigation, headings, content, kin
   });
   const parts = headings
     .filter(({ level }) => level <= 3)
-    .map(({ id, level, text }) => `<li class="level-${level}"><a href="#${escapeHTML(id)}">${escapeHTML(text)}</a></li>`);
+    .map(({ id, level, tokens }) => `<li class="level-${level}"><a href="#${escapeHTML(id)}">${headingText(tokens)}</a></li>`);
   const list = `<ul>\n${parts.join("\n")}\n</ul>`;
   const folded =
     parts.length > 1

@@ -1,16 +1,17 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, join, posix, resolve } from "node:path";
 import { writeAtomic } from "../../src/setup/atomic.js";
+import { NO_PART } from "../document/anchors.js";
 import type { ReportDocument, Target } from "../document/model.js";
 import { decode } from "../document/pictures.js";
 import { writeBlocks } from "../html/blocks.js";
 import { draw } from "../html/draw.js";
 import { escapeHTML } from "../html/escape.js";
-import { footnotes, made, references, styleSheet } from "../html/page.js";
+import { footnotes, made, references, styleSheet, titleHTML } from "../html/page.js";
 import { type Links, MarkdownWriter } from "../html/render-markdown.js";
 import { provenanceHTML } from "../provenance/html.js";
 import { sealPage } from "../provenance/seal.js";
-import { type ReportSet, readSet, type Source } from "../set.js";
+import { type OutputFile, type ReportSet, readSet, type Source } from "../set.js";
 import { apiPages } from "./api.js";
 import { galleryDocument } from "./gallery.js";
 import { deadLinks } from "./links.js";
@@ -95,7 +96,8 @@ export async function buildSite(options: SiteOptions): Promise<SiteResult> {
     };
     const content = await contentOf(page, new SiteMarkdown(linksOf(page, root, set.targets), page.file, fileOf, linked));
     const { title, headings } = page.document;
-    if (!page.source) failures.push(...page.document.warnings.map((warning) => `${page.file}: ${warning}`));
+    const told = page.source ? [] : page.document.warnings.filter((warning) => !warning.endsWith(NO_PART)); // of which the check of links tells
+    failures.push(...told.map((warning) => `${page.file}: ${warning}`));
     const html = await shellHTML({ title, url, navigation, headings, content, kind: page.source ? "notebook" : "text" });
     written.set(url, page.source ? sealPage(html, page.source.provenance) : html);
     entries.push(...searchEntries(title, url, content, page.file.startsWith("api/") && page.file !== LIBRARY));
@@ -108,9 +110,7 @@ export async function buildSite(options: SiteOptions): Promise<SiteResult> {
     ...[...copied].map((file) => ({ path: `files/${file}`, content: readFileSync(join(root, file)) })),
   ];
   failures.push(...deadLinks(written, new Set(others.map(({ path }) => path))));
-  rmSync(output, { recursive: true, force: true });
-  for (const [path, html] of written) writeAtomic(resolve(output, path), [html]);
-  for (const { path, content } of others) writeAtomic(resolve(output, path), [content]);
+  replaceSite(output, [...others, ...[...written].map(([path, content]) => ({ path, content }))]);
   return { pages: [...written.keys()], executed: set.sources.filter(wasRun).length, failures };
 }
 
@@ -145,6 +145,18 @@ async function readPages(
 const LIBRARY = "api/README.md";
 /** A file that only a site has. */
 const MARK = "assets/search-data.js";
+
+/** Writes a site where an earlier one may be. The file that marks it as one is there all the time: what was stopped halfway can be made anew. */
+export function replaceSite(output: string, files: readonly OutputFile[]): void {
+  const mark = files.find(({ path }) => path === MARK);
+  if (mark) writeAtomic(resolve(output, MARK), [mark.content]);
+  const earlier = existsSync(output) ? readdirSync(output, { recursive: true, withFileTypes: true }) : [];
+  for (const entry of earlier) {
+    const path = join(entry.parentPath, entry.name);
+    if (!entry.isDirectory() && resolve(path) !== resolve(output, MARK)) rmSync(path, { force: true });
+  }
+  for (const { path, content } of files) writeAtomic(resolve(output, path), [content]);
+}
 
 const wasRun = ({ provenance }: Source): boolean => provenance.cells.some((cell) => cell.execution_count !== null);
 
@@ -190,7 +202,7 @@ async function contentOf({ document, source }: Page, markdown: SiteMarkdown): Pr
   const blocks = await writeBlocks(document, { markdown, draw, warn });
   const notes = footnotes(document, markdown);
   const authors = document.authors.length ? `<p class="authors">${document.authors.map(escapeHTML).join(", ")}</p>\n` : "";
-  const heading = `<header>\n<h1>${escapeHTML(document.title)}</h1>\n${authors}${source ? made(source.provenance) : ""}</header>`;
+  const heading = `<header>\n<h1>${titleHTML(document)}</h1>\n${authors}${source ? made(source.provenance) : ""}</header>`;
   if (!source || !wasRun(source)) {
     const body = [blocks, notes, references(document)].filter(Boolean).join("\n");
     return source

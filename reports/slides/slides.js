@@ -56,9 +56,25 @@
     },
   };
 
+  /** Whether the browser has something to move at this key: what does not fit and has the focus is read to its end first. */
+  const scrolls = (focused, { key, shiftKey }) => {
+    const [across, down] =
+      { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], PageDown: [0, 1], ArrowUp: [0, -1], PageUp: [0, -1] }[key] ??
+      (key === " " ? [0, shiftKey ? -1 : 1] : [0, 0]);
+    for (let box = focused; box && box !== document.body && box !== root; box = box.parentElement) {
+      const { overflowX, overflowY } = getComputedStyle(box);
+      const room = (direction, at, inner, outer) => (direction > 0 ? at + outer + 1 < inner : direction < 0 && at > 0);
+      if (/auto|scroll/.test(overflowX) && room(across, box.scrollLeft, box.scrollWidth, box.clientWidth)) return true;
+      if (/auto|scroll/.test(overflowY) && room(down, box.scrollTop, box.scrollHeight, box.clientHeight)) return true;
+      if (box.classList.contains("slide")) return false;
+    }
+    return false;
+  };
+
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || upright.matches) return;
     if (event.key === " " && event.target.closest?.("summary, a")) return; // opens what is folded
+    if (scrolls(document.activeElement, event)) return;
     const act = event.key === " " && event.shiftKey ? back : keys[event.key];
     if (!act) return;
     event.preventDefault();

@@ -7,7 +7,8 @@ import type { Block, ReportDocument } from "../document/model.js";
 import { type BlockContext, writeBlocks } from "../html/blocks.js";
 import { draw } from "../html/draw.js";
 import { escapeHTML } from "../html/escape.js";
-import { footnotes, made, pageHTML, references, warningsHTML } from "../html/page.js";
+import { headingText } from "../html/heading-text.js";
+import { footnotes, made, pageHTML, references, titleHTML, warningsHTML } from "../html/page.js";
 import { MarkdownWriter } from "../html/render-markdown.js";
 import { provenanceHTML } from "../provenance/html.js";
 import { sealPage } from "../provenance/seal.js";
@@ -30,7 +31,7 @@ export async function writeSlides({ path, notebook, document, provenance }: Sour
   for (const slide of slides) bodies.push(await slideHTML(slide, markdown, write));
   const opening = await slideHTML(title!, markdown, write);
   const end = [footnotes(document, markdown), references(document), provenanceHTML(provenance)];
-  const head = `<h1>${escapeHTML(document.title)}</h1>
+  const head = `<h1>${titleHTML(document)}</h1>
 ${document.authors.length ? `<p class="authors">${document.authors.map(escapeHTML).join(", ")}</p>\n` : ""}${made(provenance)}`;
   const first = `<header>${head}${warningsHTML(document)}</header>\n${opening || agenda(document)}`;
   const all = [first, ...bodies, ...end.filter(Boolean).map(fitted)];
@@ -105,7 +106,8 @@ function agenda({ headings }: ReportDocument): string {
   const entries = headings.filter(({ level }) => level === 2);
   if (entries.length < 2) return "";
   const items = entries.map(
-    ({ id, number, text }) => `<li><a href="#${escapeHTML(id)}"><span class="heading-number">${number}</span> ${escapeHTML(text)}</a></li>`,
+    ({ id, number, tokens }) =>
+      `<li><a href="#${escapeHTML(id)}"><span class="heading-number">${number}</span> ${headingText(tokens)}</a></li>`,
   );
   return fitted(`<nav aria-label="Contents"><ul>\n${items.join("\n")}\n</ul></nav>`);
 }

@@ -35,12 +35,15 @@ export function formatValue(value: number, decimals = columnDecimals([value])): 
 function columnDecimals(numbers: readonly number[]): number | undefined {
   if (numbers.every(Number.isInteger)) return numbers.every((x) => Math.abs(x) < 1e15) ? 0 : undefined;
   const sizes = numbers.map(Math.abs).filter((x) => x > 0);
-  const largest = Math.max(...sizes);
+  const largest = largestOf(sizes);
   if (largest >= 1e7 || largest < 1e-3) return undefined;
   const decimals = Math.max(0, 2 - Math.floor(Math.log10(largest)));
-  const written = Math.max(...numbers.map((x) => (String(x).split(".")[1] ?? "").length));
+  const written = largestOf(numbers.map((x) => (String(x).split(".")[1] ?? "").length));
   return Math.min(Math.max(decimals, largest >= 100 ? 1 : 2), written);
 }
+
+/** The largest of any number of values; −∞ of none. */
+export const largestOf = (values: readonly number[]): number => values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
 
 function formatNumber(value: number, decimals: number | undefined): string {
   if (!Number.isFinite(value)) return value > 0 ? "∞" : `${MINUS}∞`;

@@ -1,6 +1,6 @@
 import { display } from "../frontend/index.js";
 import { calledAs } from "./captioned.js";
-import { columnFormat } from "./numbers.js";
+import { columnFormat, largestOf } from "./numbers.js";
 import { checkLabel, FigureError, type Row } from "./spec.js";
 
 /** The part of a danfo frame that a table reads. */
@@ -84,7 +84,7 @@ export function tableHTML({ columns, text }: TableData): string {
 
 /** Columns separated by two spaces, numbers to the right. */
 export function tableText({ columns, text }: TableData): string {
-  const widths = columns.map(({ name }, i) => Math.max(name.length, ...text.map((row) => row[i]!.length)));
+  const widths = columns.map(({ name }, i) => largestOf([name.length, ...text.map((row) => row[i]!.length)]));
   const line = (row: readonly string[]) =>
     row
       .map((cell, i) => (columns[i]!.numeric ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))

@@ -102,6 +102,15 @@ test("curves with intervals: pictures and lines in the order of the rows, and at
   for (const [i, { beside }] of places.entries()) expect(beside).toBeCloseTo(0.5 + ((i - 1) * 0.04) / 3, 9);
 });
 
+test("curves with intervals at far places keep their series apart, and a place that is no number does not erase the others", () => {
+  const rows = [0, 100, 200, Number.NaN].flatMap((alpha) =>
+    ["a", "b"].map((kind) => ({ suite: "s", kind, alpha, estimate: 0.5, low: 0.4, high: 0.6 })),
+  );
+  const { data } = intervalCurves({ x: "alpha", series: "kind", facet: "suite" }, { rows });
+  const beside = (data as { values: { beside: number }[] }).values.map((row) => row.beside);
+  expect(beside).toEqual([-10, 10, 90, 110, 190, 210]);
+});
+
 test("tokens of a strip stand one after the other in lines that end, each once", () => {
   const word = fc.string({ minLength: 1, maxLength: 12 });
   fc.assert(

@@ -21,6 +21,11 @@ test("numbers of a column have the same decimals", () => {
   expect(formatValue(0.95)).toBe("0.95");
 });
 
+test("as many numbers as an experiment has rows have a format", () => {
+  const { format } = columnFormat(Array.from({ length: 300_000 }, (_, i) => i / 8));
+  expect(format(0.125)).toBe("0.1");
+});
+
 test("rows and frames give the same table", () => {
   const rows = [
     { stage: "base", refused: 0.04 },

@@ -170,6 +170,15 @@ test("what cannot be written is told in one line, with the labels that there are
   await expect(write("/nowhere.ipynb#fig-x")).rejects.toThrow("/nowhere.ipynb: no such file");
 });
 
+test("a width is refused where there is none to give", async () => {
+  const path = writeNotebook([code("1", [displayed([{ a: 1 }])])], "t.ipynb");
+  await expect(writeFigure(`${path}#tbl-rates`, { width: 300, output: folder() })).rejects.toThrow(
+    "t.ipynb: tbl-rates as tex has no width; leave --width out",
+  );
+  const csv = writeFigure(`${notebook}#fig-bars`, { to: ["csv"], width: 300, output: folder() });
+  await expect(csv).rejects.toThrow("paper.ipynb: fig-bars as csv has no width; leave --width out");
+});
+
 const displayed = (rows: object[]): unknown => {
   const outputs: unknown[] = [];
   setFrontend({ ...terminal, display: (data, metadata) => outputs.push(shown(data as never, metadata as never)) });

@@ -20,16 +20,16 @@ afterAll(() => browser?.close());
 const LOOK = `(() => {
   const protocol = (element) => element.protocol ?? Object.assign(document.createElement("a"), { href: element.getAttribute("href") }).protocol; // MathML has no links
   const wrong = typeof ran === "undefined" ? [] : ["a payload ran"];
-  const banned = "script,iframe,frame,object,embed,link,base,form,input:not(#report-code),button,textarea,select,video,audio,source,track,template,portal,dialog,use,image,feImage,animate,animateTransform,set,foreignObject,maction,annotation-xml,meta[http-equiv]:not([http-equiv=Content-Security-Policy])";
+  const banned = "script,iframe,frame,object,embed,link,base,form,input:not(#report-code),button,textarea,select,video,audio,source,track,template,portal,dialog,use:not([href^='#']),image:not([href^='data:image/']),feImage,animate,animateTransform,set,foreignObject,maction,annotation-xml,meta[http-equiv]:not([http-equiv=Content-Security-Policy])";
   for (const element of document.querySelectorAll("body *, head *")) {
     if (element.matches(banned) || element.namespaceURI.endsWith("svg") && element.localName === "a") wrong.push(element.outerHTML.slice(0, 100));
     for (const { name, value } of element.attributes) {
       if (/^on|^style$|^srcset$|^ping$|^background$|^xlink|^action$|^formaction$/i.test(name)) wrong.push(name + "=" + value.slice(0, 80));
       if (/url\\s*\\((?!#)/i.test(value) && element.namespaceURI.endsWith("svg") && !/^aria-|^id$/.test(name)) wrong.push(name + "=" + value.slice(0, 80));
-      if (name === "src" && !/^data:image\\/(png|jpeg|gif|webp);base64,/.test(value)) wrong.push("src=" + value.slice(0, 80));
+      if (name === "src" && !/^data:image\\/(png|jpeg|gif|webp|svg\\+xml);base64,/.test(value)) wrong.push("src=" + value.slice(0, 80));
     }
     // ":" is what the browser says of an address that it cannot read and does not follow
-    if (element.hasAttribute("href") && !["http:", "https:", "mailto:", "file:", ":"].includes(protocol(element))) wrong.push("href=" + element.getAttribute("href").slice(0, 80));
+    if (element.hasAttribute("href") && element.localName !== "image" && !["http:", "https:", "mailto:", "file:", ":"].includes(protocol(element))) wrong.push("href=" + element.getAttribute("href").slice(0, 80));
   }
   return [...new Set(wrong)];
 })()`;

@@ -12,14 +12,18 @@ function dangers(html: string): string[] {
     const bare = tag.replace(/"[^"]*"/g, '""');
     const values = [...tag.matchAll(/\s(?:href|src)="([^"]*)"/g)].map(([, value]) => value!);
     return (
-      /^<\/?(?:script|style|iframe|object|embed|link|meta|base|form|input|button|video|audio|picture|source|template|foreignobject|use|image|animate|set|main|body|html|!)/i.test(
+      /^<\/?(?:script|style|iframe|object|embed|link|meta|base|form|input|button|video|audio|picture|source|template|foreignobject|animate|set|main|body|html|!)/i.test(
         tag,
       ) ||
+      (/^<use\b/i.test(tag) && !values.every((value) => value.startsWith("#"))) || // a part of the same picture
+      (/^<image\b/i.test(tag) && !values.every((value) => value.startsWith("data:image/"))) ||
       /\s(?:on\w+|style|srcset|srcdoc|xlink:href|formaction|action)\s*=/i.test(bare) ||
-      values.some((value) =>
-        /^(?!https?:|mailto:|data:image\/(?:png|jpeg|gif|webp);base64,)[a-z][a-z0-9+.-]*:/i.test(
-          value.replace(/^[\0-\x20]+|[\t\r\n]/g, ""),
-        ),
+      values.some(
+        (value) =>
+          !(/^<img\b/.test(tag) && value.startsWith("data:image/svg+xml;base64,")) && // where SVG neither runs nor loads anything
+          /^(?!https?:|mailto:|data:image\/(?:png|jpeg|gif|webp);base64,)[a-z][a-z0-9+.-]*:/i.test(
+            value.replace(/^[\0-\x20]+|[\t\r\n]/g, ""),
+          ),
       ) ||
       (/^<(?!a\b)/.test(tag) && values.some((value) => /^(?:https?:)?\/\//i.test(value))) ||
       /url\(\s*(?!#)/i.test(bare)
@@ -92,4 +96,7 @@ test("ids of one picture do not reach another, and only its own are referred to"
   expect(clean).toContain('<clipPath id="b1-clip0">');
   expect(clean).toContain('clip-path="url(#b1-clip0)"');
   expect(clean).not.toContain("evil");
+  const uses =
+    '<svg><use xlink:href="#a"/><use href="https://evil.example/x.svg#a"/><image href="https://evil.example/x.png"/><use/></svg>';
+  expect(sanitizeSVG(uses, "b1-")).toBe('<svg><use href="#b1-a"></use></svg>');
 });

@@ -162,6 +162,30 @@ const wild = fc.oneof(
     .map((parts) => parts.join("")),
 );
 
+test("equations count as in the other formats: one given twice, one that is refused, one with a tag of its own", async () => {
+  const equation = (tex: string, label: string) => md(`$$\n${tex}\n$$ {#eq-${label}}`);
+  const cells = [
+    equation("a", "a"),
+    equation("b", "a"),
+    equation("\\frac{1", "bad"),
+    equation("c\\tag{A}", "c"),
+    equation("d", "d"),
+    md("See @eq-bad."),
+  ];
+  const output = folder();
+  await renderReports([writeNotebook(cells)], { output, to: ["latex", "html"] });
+  const tex = readFileSync(join(output, "latex", "nb.tex"), "utf8");
+  expect(tex.match(/\\label\{eq-a\}/g)).toHaveLength(1);
+  expect(tex).toContain("\\begin{equation}\nb\n\\end{equation}");
+  expect(tex).toContain("\\refstepcounter{equation}\\label{eq-bad}\\hspace*{\\fill}(\\theequation)");
+  expect(tex).toContain("\\end{equation}\\stepcounter{equation}");
+  expect(tex).toContain("See Equation~\\ref{eq-bad}.");
+  expect(tex).toContain("formula \\textbackslash{}frac\\{1 is none that LaTeX may be given");
+  const html = readFileSync(join(output, "nb.html"), "utf8");
+  expect(html.match(/ id="eq-a"/g)).toHaveLength(1);
+  expect(html).toContain(">(5)</a>");
+});
+
 test("any text becomes LaTeX without commands of its own", () => {
   fc.assert(
     fc.property(wild, (text) => {

@@ -5,9 +5,9 @@ import fc from "fast-check";
 import { Marked, type Token } from "marked";
 import markedFootnote from "marked-footnote";
 import { expect, test } from "vitest";
+import { anchor } from "../../reports/document/anchors.js";
 import { walk } from "../../reports/document/markdown.js";
 import { atStart, codeBlock, codeSpan, escapeMarkdown } from "../../reports/markdown/escape.js";
-import { anchor } from "../../reports/markdown/render-tokens.js";
 import { renderReports } from "../../reports/report.js";
 import { code, md, type RawCell, shown, writeNotebook } from "./notebooks.js";
 import { payloads } from "./payloads.js";
@@ -107,6 +107,20 @@ test("what would begin a block does not", () => {
     const [token] = lexer.lexer(atStart(escapeMarkdown(text)));
     expect(token!.type, text).toBe("paragraph");
   }
+});
+
+test("a bar in a table's code or formula ends no cell", async () => {
+  const row = "| `a \\| b` | $\\pi(y \\| x)$ | $\\text{a\\|b}$ | c |";
+  const cell = "<table><tr><th>h</th></tr><tr><td><code>x|y</code></td></tr></table>";
+  const { text, tokens } = await written([
+    md(`# T\n\n| h | i | j | k |\n|---|---|---|---|\n${row}`),
+    code("1", [shown({ "text/html": cell })]),
+  ]);
+  const rows = tokens.flatMap((token) =>
+    token.type === "table" ? token.rows.map((cells: { text: string }[]) => cells.map(({ text }) => text)) : [],
+  );
+  expect(rows.slice(0, 2)).toEqual([["`a | b`", "$\\pi(y \\vert x)$", "$\\text{a|b}$", "c"], ["`x|y`"]]);
+  expect(text).toContain("`x\\|y`");
 });
 
 test("code keeps its backticks", () => {

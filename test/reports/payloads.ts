@@ -87,6 +87,7 @@ export const payloads = [
   "<div popover id=content onbeforetoggle=top.ran=1>x</div><a id=content name=content href='//evil.example'>x</a>",
   // Markdown, TeX, terminals
   "[x](javascript:top.ran=1) [y](data:text/html;base64,PHNjcmlwdD50b3AucmFuPTE8L3NjcmlwdD4=) ![z](https://evil.example/x.png) <javascript:top.ran=1>",
+  "[x](&#106;avascript:top.ran=1) [y](java&Tab;script&colon;top.ran=1) ![z](&#104;ttps://evil.example/x.png) [t](https://a.org '&quot;onclick=top.ran=1')",
   "[x][r] ![y][r]\n\n[r]: javascript:top.ran=1 'title'",
   "![x](//evil.example/x.png 'y\" onload=top.ran=1 z=\"') ![y](attachment:https://evil.example/x.png) ![z](../../../etc/passwd)",
   "$\\href{javascript:top.ran=1}{x}$ $\\includegraphics{https://evil.example/x.png}$ $\\htmlStyle{background:url(https://evil.example)}{x}$",

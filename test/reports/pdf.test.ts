@@ -113,12 +113,12 @@ const destinations = (pdf: PDFDocument): string[] => pdf.catalog.lookup(PDFName.
 
 popplerTest("the contents name the pages that their places stand on", async () => {
   const filler = "A paragraph.\n\n".repeat(60);
-  const notebook = writeNotebook([md(`# T\n\n## Near\n\n${filler}## Far\n\n${filler}## End\n\nThe end.`)]);
+  const notebook = writeNotebook([md(`# T\n\n## Near\n\n${filler}## Far\n\n${filler}## Größe ЖУК\n\n${filler}## End\n\nThe end.`)]);
   const output = folder();
   await renderReports([notebook], { output, to: ["pdf"] });
   const pages = poppler("pdftotext", "-layout", join(output, "nb.pdf"), "-").split("\f");
-  for (const heading of ["1 Near", "2 Far", "3 End"]) {
-    const line = new RegExp(`^ *${heading.replace(" ", " +")}( +(\\d+))?$`, "m");
+  for (const heading of ["1 Near", "2 Far", "3 Größe ЖУК", "4 End"]) {
+    const line = new RegExp(`^ *${heading.replaceAll(" ", " +")}( +(\\d+))?$`, "m");
     const named = Number(line.exec(pages[0]!)![2]);
     expect(pages[named - 1]!.split("\n").filter((text) => line.exec(text)?.[1] === undefined && line.test(text))).toHaveLength(1);
   }

@@ -40,6 +40,12 @@ test("every line stands once and in order, escaped; a colour goes on over the ed
   expect(printedHTML("")).toBe("");
 });
 
+test("a terminal's link keeps its words", () => {
+  expect(
+    printedHTML("see \u001b]8;;https://a.org\u0007the\u001b]8;;\u0007 \u001b]8;id=1;https://a.org\u001b\\page\u001b]8;;\u001b\\."),
+  ).toBe("see the page.");
+});
+
 test("long lines of one letter are read in no time", () => {
   for (const letter of ["-", " ", "|", "│", "\t", "x "]) {
     const began = performance.now();

@@ -7,7 +7,7 @@ import { withScripts } from "../../reports/latex/scripts.js";
 import { renderReports } from "../../reports/report.js";
 import { encodeFigure } from "../../src/figures/encode.js";
 import { fontLack } from "../../src/setup/fonts.js";
-import { testChromium } from "../chromium.js";
+import { launchChromium, openPage, testChromium } from "../chromium.js";
 import { popplerLack } from "../programs.js";
 import { md, writeNotebook } from "./notebooks.js";
 
@@ -27,6 +27,14 @@ test("in LaTeX, neighbours of one script stand together, words that are read fro
   expect(preamble).toContain("apt-get install fonts-noto-cjk fonts-noto-color-emoji fonts-noto-core");
   expect(preamble).toContain("\\findfont{cjk}{Noto Serif CJK SC}{}");
   expect(preamble).not.toContain("hebrew");
+  const sentence = `${missing("שלום")}, ${missing("עולם")}! ${missing("שלום")}`;
+  expect(withScripts(`${sentence}, b`).content).toBe(`\\script{hebrew}{${sentence}}, b`);
+  expect(withScripts(`${missing("漢")}, ${missing("字")}`).content).toBe(
+    `\\script{cjk}{${missing("漢")}}, \\script{cjk}{${missing("字")}}`,
+  );
+  expect(withScripts(`${missing("漢")}, ${missing("ש")}`).content).toBe(
+    `\\script{cjk}{${missing("漢")}}, \\script{hebrew}{${missing("ש")}}`,
+  );
   expect(withScripts(`only ${missing("ꙮ")}`)).toEqual({ content: `only ${missing("ꙮ")}`, preamble: "" });
 });
 
@@ -68,4 +76,21 @@ test("without a font, a figure and a printed report are refused with the package
   } finally {
     vi.unstubAllEnvs();
   }
+});
+
+test.skipIf(!chromium)("in a page, a paragraph begins where its first letter says", async () => {
+  const output = folder();
+  await renderReports([writeNotebook([md("# T\n\nשלום, עולם!\n\nLatin, words!")])], { output });
+  const browser = await launchChromium(chromium!);
+  const { page } = await openPage(browser, join(output, "nb.html"), 1280);
+  const sides = await page.$$eval("#report-content > p", (paragraphs) =>
+    paragraphs.slice(0, 2).map((paragraph) => {
+      const range = document.createRange();
+      range.selectNodeContents(paragraph);
+      const [text, line] = [range.getBoundingClientRect(), paragraph.getBoundingClientRect()];
+      return Math.abs(text.right - line.right) < 1 ? "right" : Math.abs(text.left - line.left) < 1 ? "left" : "neither";
+    }),
+  );
+  await browser.close();
+  expect(sides).toEqual(["right", "left"]);
 });

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import type { Browser } from "puppeteer-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { newestRun } from "../../reports/site/pages.js";
-import { buildSite, type SiteResult } from "../../reports/site/site.js";
+import { buildSite, replaceSite, type SiteResult } from "../../reports/site/site.js";
 import { launchChromium, openDetails, openPage, testChromium } from "../chromium.js";
 
 const executablePath = testChromium();
@@ -143,6 +143,19 @@ test("a folder with other files is left alone, an earlier site gives way", async
   writeFileSync(join(again, "old.html"), "");
   await buildSite({ root: join(scratch, "broken"), output: again });
   expect(() => readFileSync(join(again, "old.html"))).toThrow("ENOENT");
+});
+
+test("a site that was stopped halfway is one, and is made anew", async () => {
+  const half = join(scratch, "half");
+  const stopped = {
+    path: "a.html",
+    get content(): string {
+      throw new Error("stopped");
+    },
+  };
+  expect(() => replaceSite(half, [stopped, { path: "assets/search-data.js", content: "" }])).toThrow("stopped");
+  await buildSite({ root: join(scratch, "broken"), output: half });
+  expect(readFileSync(join(half, "index.html"), "utf8")).toContain("erpo");
 });
 
 test("the newest run with executed notebooks is found", () => {

@@ -107,6 +107,24 @@ const at = (page: Page) => page.evaluate("[Math.round(scrollY / innerHeight) + 1
 const isSeen = (page: Page, selector: string) =>
   page.evaluate(`document.querySelector("${selector}").checkVisibility({ visibilityProperty: true })`);
 
+browserTest("a key scrolls what has the focus and does not fit, and leads on at its end", async () => {
+  const output = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  const long = shown({ "text/html": `<p>${"A line.<br>".repeat(400)}</p>` });
+  await renderReports([writeNotebook([md("# T\n\n## One"), code("1", [long]), md("## Two")])], { output, to: ["slides"] });
+  const { page } = await openPage(browser, join(output, "nb.slides.html"), 1280);
+  await page.setViewport({ width: 1280, height: 720 });
+  await page.keyboard.press("PageDown");
+  const [body, place] = ["document.querySelector('#report-slide-2 .body')", "Math.round(scrollY / innerHeight) + 1"];
+  await page.evaluate(`${body}.focus()`);
+  await page.keyboard.press("PageDown");
+  await page.waitForFunction(`${body}.scrollTop > 0`);
+  expect(await page.evaluate(place)).toBe(2);
+  await page.evaluate(`${body}.scrollTop = 1e6`);
+  await page.keyboard.press("PageDown");
+  expect(await page.evaluate(place)).toBe(3);
+  await page.close();
+});
+
 browserTest("keys and a presenter's clicker go through slides and steps; links and the address lead to a slide", async () => {
   const { page, requests, messages } = await openPage(browser, file, 1280);
   await page.setViewport({ width: 1280, height: 720 });

@@ -33,6 +33,16 @@ test("a report is rendered again when its notebook, its references or its pictur
   await renderings.next();
   expect(page()).toContain("After.");
 
+  const beside = join(dirname(notebook), "beside.ipynb");
+  writeFileSync(beside, notebookJSON([md("# Beside\n\n## Part {#sec-part}")]));
+  writeFileSync(notebook, notebookJSON([md("# One\n\nSee @sec-part.")]));
+  await renderings.next();
+  writeFileSync(beside, notebookJSON([md("# Aside\n\n## Part {#sec-part}")]));
+  await renderings.next();
+  expect(page()).toContain("Section 1 of <em>Aside</em>");
+  writeFileSync(join(dirname(notebook), "glossary.md"), "### A term\n\nWhat it means.\n");
+  await renderings.next();
+
   const none = renderings.next();
   writeFileSync(join(dirname(notebook), "other.ipynb"), "");
   const first = await Promise.race([none.then(() => "rendered"), new Promise((resolve) => setTimeout(resolve, 1000, "quiet"))]);

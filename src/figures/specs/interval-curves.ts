@@ -19,6 +19,8 @@ export interface CurveFields {
  * Estimates with whiskers over what is varied, a small picture per facet and a line per series. Series stand a little beside each other, so that whiskers at the same place
  * can be told apart.
  *
+ * Rows whose place is no number are left out.
+ *
  * @param fields names of the columns; `estimate`, `low` and `high` unless told
  * @param options.title of the vertical axis
  * @param options.xTitle of the horizontal axis; the column's name unless told
@@ -32,9 +34,9 @@ export function intervalCurves(
   const { x, series, facet, estimate = "estimate", low = "low", high = "high" } = fields;
   const rows = (options.rows ?? []) as readonly Record<string, unknown>[];
   const names = [...new Set(rows.map((row) => row[series]))];
-  const places = [...new Set(rows.map((row) => Number(row[x])))].sort((a, b) => a - b);
+  const places = [...new Set(rows.map((row) => Number(row[x])).filter(Number.isFinite))].sort((a, b) => a - b);
   const gaps = places.slice(1).map((place, i) => place - places[i]!);
-  const apart = (Math.min(...gaps, 1) * 0.4) / Math.max(1, names.length);
+  const apart = ((gaps.length ? Math.min(...gaps) : 1) * 0.4) / Math.max(1, names.length);
   const beside = (row: Record<string, unknown>) => Number(row[x]) + apart * (names.indexOf(row[series]) - (names.length - 1) / 2);
   const y = {
     type: "quantitative",
@@ -44,7 +46,7 @@ export function intervalCurves(
   };
   const key = { field: series, type: "nominal", title: null, sort: null, legend: wrappedLegend(names.map(String), 180) };
   return {
-    data: { values: rows.map((row) => ({ ...row, beside: beside(row) })) },
+    data: { values: rows.filter((row) => Number.isFinite(Number(row[x]))).map((row) => ({ ...row, beside: beside(row) })) },
     facet: {
       field: facet,
       type: "nominal",

@@ -1,0 +1,49 @@
+import { expect, test } from "vitest";
+import { code, contentOf, documentOf, shown } from "./notebooks.js";
+
+/** What other programs show, as reports show it. */
+
+const reported = async (data: Record<string, unknown>) => {
+  const document = documentOf([code("", [shown(data)])]);
+  return { html: await contentOf(document), warnings: document.warnings };
+};
+
+test.each([
+  ["text beside it", { "text/plain": "Figure(id='p1')" }, /Figure\(id=&#x27;p1&#x27;\)|Figure\(id='p1'\)/],
+  ["a note", { "application/vnd.plotly.v1+json": {} }, /\[text\/html, application\/vnd\.plotly\.v1\+json: not shown in this report\]/],
+])("what only a script draws is %s, and told of", async (_, beside, expected) => {
+  const { html, warnings } = await reported({ "text/html": '<div id="p1"></div><script>draw()</script>', ...beside });
+  expect(html).toMatch(expected);
+  expect(warnings).toEqual(["cell 1: an output that is drawn by a script, which no report runs, is not shown; show it as a picture too"]);
+});
+
+test.each([
+  ["empty HTML gives way to text", { "text/html": "", "text/plain": "x" }, /<pre[^>]*>x<\/pre>/],
+  ["a style sheet shows nothing", { "text/html": "<style>p { color: red }</style>", "text/plain": "<HTML object>" }, /^$/],
+  ["a rule, a picture or a formula is something", { "text/html": "<hr>", "text/plain": "x" }, /<hr/],
+])("%s", async (_, data, expected) => {
+  const { html, warnings } = await reported(data);
+  expect(html).toMatch(expected);
+  expect(warnings).toEqual([]);
+});
+
+test("a figure stands without the table of its data where that cannot be written", async () => {
+  const circular: Record<string, unknown> = {};
+  circular.self = circular;
+  const document = documentOf([
+    code("", [shown({ "application/vnd.vegalite.v6+json": { data: { values: [{ a: 1 }] } } }, { "fig-alt": "A plot." })]),
+  ]);
+  const [figure] = document.blocks.filter((block) => block.kind === "figure");
+  (figure!.spec!.data as { values: unknown[] }).values = [{ a: circular }];
+  expect(await contentOf(document)).toContain("<figure");
+  expect(document.warnings).toEqual([expect.stringContaining("the data of the figure of cell 1: ")]);
+});
+
+test("of a progress bar the last state is shown, and an error's message has no codes of a terminal", async () => {
+  const text = Array.from({ length: 50 }, (_, i) => `\r${i + 1}/50`).join("");
+  const stream = (part: string) => ({ output_type: "stream", name: "stderr", text: part });
+  const error = { output_type: "error", ename: "Error", evalue: "\u001b[31mno\u001b[0m", traceback: [] };
+  const html = await contentOf(documentOf([code("", [stream(text.slice(0, 99)), stream(text.slice(99)), error])]));
+  expect(html).toMatch(/<pre[^>]*>50\/50<\/pre>/);
+  expect(html).toContain("<strong>Error</strong>: no</p>");
+});
