@@ -126,17 +126,11 @@ async function writeToStream(path: string, chunks: AsyncIterable<string | Uint8A
   }
 }
 
-/**
- * Removes what `writeAtomic` has left beside files of a folder, and of the folders in it, in processes that were killed. What was written to within the last minute stays:
- * in a folder that several hosts share its process may be another host's, and alive.
- */
+/** Removes what `writeAtomic` has left beside files of a folder, and of the folders in it, in processes that were killed. */
 export function removeLeftovers(folder: string): void {
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     const pid = /^\..+\.(\d+)\.tmp$/.exec(entry.name)?.[1];
-    if (pid === undefined || !entry.isFile() || isAlive(Number(pid))) continue;
-    const path = join(entry.parentPath, entry.name);
-    const written = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-    if (Date.now() - written > 60_000) rmSync(path, { force: true });
+    if (pid !== undefined && entry.isFile() && !isAlive(Number(pid))) rmSync(join(entry.parentPath, entry.name), { force: true });
   }
 }
 
