@@ -69,23 +69,24 @@ export { type BestOfN, bestOfN } from "./evaluation/best-of-n.js";
 export { byMass } from "./evaluation/by-mass.js";
 export { type JudgeQuality, judgeQuality } from "./evaluation/calibration.js";
 export { type GcgBudget, type GcgOptions, type GcgState, gcg, gcgAttack } from "./evaluation/gcg.js";
-export {
-  balancedAccuracy,
-  type Estimate,
-  mcnemar,
-  type PairedTest,
-  type Proportion,
-  share,
-  wilson,
-  withInterval,
-} from "./evaluation/intervals.js";
+export { balancedAccuracy, type Estimate, type Proportion, share, wilson, withInterval } from "./evaluation/intervals.js";
 export { type Judge, type JudgedAnswer, phraseJudge, ruleJudge } from "./evaluation/judges.js";
 export { type LabelReport, type LabelShares, labelReport, type SuiteBalance } from "./evaluation/labels.js";
 export { type Look, type LookedTurn, type LookOptions, look } from "./evaluation/look.js";
 
 export { matchedBalance, matchedRows } from "./evaluation/matched.js";
 
-export * from "./evaluation/paired.js";
+export {
+  clusteredDifference,
+  drawPairs,
+  holm,
+  mcnemar,
+  type PairDraws,
+  type PairedDifference,
+  type PairedTest,
+  pairedDifference,
+  type RowDifference,
+} from "./evaluation/paired.js";
 export { type GivenCompletion, policyLogps, policyTokenLogps } from "./evaluation/policy-logps.js";
 export {
   decisionLogOdds,

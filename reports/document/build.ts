@@ -128,7 +128,12 @@ function takeTitle(document: ReportDocument, notebook: Notebook, reader: Markdow
     const index = block.tokens.findIndex((token) => token.type === "heading");
     if (index < 0) continue;
     const heading = block.tokens[index] as Tokens.Heading;
-    const tokens = reader.inline(heading.text.trim().replace(/\s*\{#[\w-]+\}$/, ""));
+    const tokens = reader.inline(
+      heading.text
+        .trim()
+        .replace(/\{#[\w-]+\}$/, "")
+        .trimEnd(),
+    );
     document.title = plainText(tokens).trim() || document.stem;
     if ([...walk(tokens)].some(({ type }) => type === "math")) document.titleTokens = tokens;
     block.tokens.splice(index, 1);

@@ -10,7 +10,14 @@ export interface CellOptions {
 
 const KEYS = ["label", "fig-cap", "fig-alt", "tbl-cap"] as const;
 
-const LINE = /^(?:\/\/|#)\|([ \t]*)(.*)$/;
+/** What stands behind the mark of an option line, and how far in; undefined for another line. */
+function optionLine(line: string): { indent: number; text: string } | undefined {
+  const mark = /^(?:\/\/|#)\|/.exec(line);
+  if (!mark) return undefined;
+  const rest = line.slice(mark[0].length);
+  const text = rest.replace(/^[ \t]+/, "");
+  return { indent: rest.length - text.length, text };
+}
 
 /**
  * The `//| key: value` lines (`#|` in Python) at the top of a cell, and the code without them. A value of several lines is indented deeper than its key, and read as YAML;
@@ -19,17 +26,18 @@ const LINE = /^(?:\/\/|#)\|([ \t]*)(.*)$/;
 export function readOptionLines(source: string): { options: CellOptions; code: string } {
   const options: Record<string, unknown> = {};
   const lines = source.split("\n");
-  const first = lines.findIndex((line) => !LINE.test(line));
-  const marked = lines.slice(0, first < 0 ? lines.length : first).map((line) => LINE.exec(line)!);
+  const all = lines.map(optionLine);
+  const first = all.indexOf(undefined);
+  const marked = all.slice(0, first < 0 ? all.length : first) as { indent: number; text: string }[];
   let count = 0;
   while (count < marked.length) {
-    const [, indent, text] = marked[count]!;
-    const found = /^([\w-]+):(.*)$/.exec(text!);
+    const { indent, text } = marked[count]!;
+    const found = /^([\w-]+):(.*)$/.exec(text);
     if (!found) break;
     const begin = ++count;
-    while (count < marked.length && (marked[count]![2] === "" || marked[count]![1]!.length > indent!.length)) count++;
-    const more = marked.slice(begin, count).map(([, space, line]) => space + line!);
-    options[found[1]!] = more.some((line) => line.trim()) ? severalLines(text!, more) : unquote(found[2]!.trim());
+    while (count < marked.length && (marked[count]!.text === "" || marked[count]!.indent > indent)) count++;
+    const more = marked.slice(begin, count).map((line) => " ".repeat(line.indent) + line.text);
+    options[found[1]!] = more.some((line) => line.trim()) ? severalLines(text, more) : unquote(found[2]!.trim());
   }
   return { options: pick(options), code: lines.slice(count).join("\n") };
 }

@@ -105,7 +105,12 @@ const escaped = (text: string) => text.replaceAll("&", "&amp;");
 const width = (attribute: string | undefined): { width?: number } =>
   /^[1-9]\d{0,3}(?:px)?$/.test(attribute ?? "") ? { width: Number.parseInt(attribute!, 10) } : {};
 
-const IMAGE = /<!--[\s\S]*?-->|<img\b(?:[^<>"']|"[^"]*"|'[^']*')*>/gi;
+/** The pictures in HTML, in their order, with where each begins and ends. */
+const imagesIn = (nodes: readonly AnyNode[]): Element[] =>
+  nodes.flatMap((node) => [
+    ...(isTag(node) && node.name === "img" && node.attribs.src ? [node] : []),
+    ...(hasChildren(node) ? imagesIn(node.children) : []),
+  ]);
 
 /** Gives HTML in Markdown tokens for its pictures: one in a line of text that is a picture becomes its token, others have theirs among `tokens`. */
 export function findImages(tokens: readonly Token[]): void {
@@ -113,11 +118,9 @@ export function findImages(tokens: readonly Token[]): void {
     if (token.type !== "html" || !/<img\b/i.test(token.raw)) continue;
     const parts: Token[] = [];
     let at = 0;
-    for (const { 0: tag, index } of token.raw.matchAll(IMAGE)) {
-      const found = tag.startsWith("<!") ? undefined : parseDocument(tag).children.find((node) => isTag(node) && Boolean(node.attribs.src));
-      if (!found) continue;
-      parts.push(htmlPart(token.raw.slice(at, index)), image(found as Element));
-      at = index + tag.length;
+    for (const found of imagesIn(parseDocument(token.raw, { withStartIndices: true, withEndIndices: true }).children)) {
+      parts.push(htmlPart(token.raw.slice(at, found.startIndex!)), image(found));
+      at = found.endIndex! + 1;
     }
     if (parts.length === 0) continue;
     const rest = token.raw.slice(at);

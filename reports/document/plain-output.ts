@@ -13,10 +13,9 @@ export function plainOutput(text: string): { lines: string[]; more: number } {
 export function overprint(text: string): string {
   if (!text.includes("\r")) return text;
   return text
-    .replace(/\r+\n/g, "\n")
     .split("\n")
-    .map((line) => {
-      const open = line.endsWith("\r") ? "\r" : "";
+    .map((line, i, { length }) => {
+      const open = i === length - 1 && line.endsWith("\r") ? "\r" : "";
       return (line.split("\r").filter(Boolean).at(-1) ?? "") + open;
     })
     .join("\n");

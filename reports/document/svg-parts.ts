@@ -79,8 +79,28 @@ function drawn({ elements, from, to }: Content, uses: readonly string[], byId: R
 
 /** The style sheets of a picture: the declarations that hold for all elements, and whether there are other rules. */
 export function styleRules(svg: string): { all: string; others: boolean } {
-  const sheets = [...svg.matchAll(/<style\b[^<>]*(?<!\/)>([\s\S]*?)<\/style\s*>/gi)].map(([, sheet]) => sheet!).join("\n");
-  const rules = sheets.replace(/\/\*[\s\S]*?\*\/|<!\[CDATA\[|\]\]>/g, "");
-  const all = [...rules.matchAll(/(?:^|[{}\n])\s*\*\s*\{([^{}]*)\}/g)].map(([, declarations]) => declarations!);
-  return { all: all.join(";"), others: rules.replace(/(^|[{}\n])\s*\*\s*\{[^{}]*\}/g, "$1").trim() !== "" };
+  const sheets: string[] = [];
+  let inStyle = false;
+  const parser = new Parser(
+    {
+      onopentag: (name) => (inStyle = name === "style"),
+      onclosetag: () => (inStyle = false),
+      ontext: (text) => inStyle && sheets.push(text),
+    },
+    { xmlMode: true },
+  );
+  parser.end(svg);
+  const all: string[] = [];
+  let others = false;
+  for (const rule of withoutComments(sheets.join("")).split("}")) {
+    const [selector, ...declarations] = rule.split("{");
+    if (selector!.trim() === "*" && declarations.length === 1) all.push(declarations[0]!);
+    else if (rule.trim() !== "") others = true;
+  }
+  return { all: all.join(";"), others };
+}
+
+function withoutComments(sheet: string): string {
+  const [first, ...rest] = sheet.split("/*");
+  return [first!, ...rest.map((text) => text.slice(text.includes("*/") ? text.indexOf("*/") + 2 : text.length))].join("");
 }

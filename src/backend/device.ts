@@ -24,7 +24,7 @@ const mend = `\`${erpoCommand()} setup\` mends it`;
  * @param options.log receives a line when another device than native TensorFlow is opened
  * @throws DeviceError when a forced device does not open, or when another precision is asked for later
  */
-export async function openDevice(options: { precision?: AskedPrecision; log?: Log } = {}): Promise<Device> {
+export async function openDevice(options: { precision?: AskedPrecision; log?: (line: string) => void } = {}): Promise<Device> {
   const { precision, log = () => {} } = options;
   const before = state[opened];
   if (!before) {

@@ -1,7 +1,8 @@
 import type { Rng } from "../backend/random.js";
 import { DataError } from "../data/errors.js";
 import { textSha256 } from "../data/manifest.js";
-import { mcnemar, type Proportion, share } from "./intervals.js";
+import { type Proportion, share } from "./intervals.js";
+import { mcnemar } from "./paired.js";
 
 /** Two answers to one prompt, by the names of their policies. */
 export interface AnsweredPrompt {

@@ -77,31 +77,3 @@ export function meanInterval(values: readonly number[]): Estimate & { n: number 
   const half = z95 * Math.sqrt(variance / n);
   return { value, low: value - half, high: value + half, n };
 }
-
-/** How two systems differ on the same rows. */
-export interface PairedTest {
-  /** Rows that only the first, or only the second, got. */
-  onlyA: number;
-  onlyB: number;
-  /** Two-sided probability of a difference at least as large if both were equally good, in (0, 1]. */
-  p: number;
-}
-
-/**
- * McNemar's exact test for paired answers: among the rows on which exactly one of the two is right, the first's share is compared
- * with 1/2 by a two-sided binomial test.
- * @throws RangeError when the lists differ in length
- */
-export function mcnemar(a: readonly boolean[], b: readonly boolean[]): PairedTest {
-  if (a.length !== b.length) throw new RangeError(`mcnemar: ${a.length} answers against ${b.length}`);
-  const onlyA = a.filter((right, i) => right && !b[i]).length;
-  const onlyB = b.filter((right, i) => right && !a[i]).length;
-  const n = onlyA + onlyB;
-  let term = -n * Math.LN2; // log of C(n, i) / 2^n, from i = 0
-  let tail = 0;
-  for (let i = 0; i <= Math.min(onlyA, onlyB); i++) {
-    tail += Math.exp(term);
-    term += Math.log((n - i) / (i + 1));
-  }
-  return { onlyA, onlyB, p: Math.min(1, 2 * tail) };
-}

@@ -1,5 +1,6 @@
-import { type Estimate, mcnemar, type PairedTest } from "./intervals.js";
+import type { Estimate } from "./intervals.js";
 import { change, estimated } from "./numerals.js";
+import { mcnemar, type PairedTest } from "./paired.js";
 import type { JudgedRow } from "./report.js";
 
 /**
@@ -54,7 +55,11 @@ export function aucDifferenceInWords(first: string, second: string, difference: 
  * @param title what is counted
  * @throws RangeError when the two were not asked equally many prompts
  */
-export function refusedInWords(title: string, before: readonly Judged[], after: readonly Judged[]): string {
+export function refusedInWords(
+  title: string,
+  before: readonly Pick<JudgedRow, "judgement">[],
+  after: readonly Pick<JudgedRow, "judgement">[],
+): string {
   const [was, is] = [before, after].map((rows) => rows.map(({ judgement }) => judgement === "refusal")) as [boolean[], boolean[]];
   const { onlyA, onlyB, p } = mcnemar(was, is);
   const counts = `${title}: ${was.filter(Boolean).length} of ${was.length}, then ${is.filter(Boolean).length} of ${is.length}`;
@@ -62,8 +67,6 @@ export function refusedInWords(title: string, before: readonly Judged[], after: 
   if (p >= 0.05) return `${counts}: chance alone can do that (${sized(p)})`;
   return `${counts}: ${onlyB > onlyA ? "more" : "fewer"}, which chance does not explain (${sized(p)})`;
 }
-
-type Judged = Pick<JudgedRow, "judgement">;
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 

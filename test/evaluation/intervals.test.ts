@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { auc, aucDifference } from "../../src/evaluation/auc.js";
-import { balancedAccuracy, mcnemar, meanInterval, wilson, withInterval, z95 } from "../../src/evaluation/intervals.js";
+import { balancedAccuracy, meanInterval, wilson, withInterval, z95 } from "../../src/evaluation/intervals.js";
+import { mcnemar } from "../../src/evaluation/paired.js";
 import peers from "../fixtures/intervals-scipy.json" with { type: "json" }; // made by test/fixtures/intervals_scipy.py
 
 test("half of four by hand", () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { mcnemar } from "../../src/evaluation/intervals.js";
+import { mcnemar } from "../../src/evaluation/paired.js";
 import { aucDifferenceInWords, comparisonInWords, shiftInWords, wantedInWords } from "../../src/evaluation/sentences.js";
 
 /** `a` prompts that only the first gets right, `b` that only the second does. */

@@ -7,7 +7,7 @@ import { packageRoot } from "../../src/setup/paths.js";
 import { code, md, shown, writeNotebook } from "./notebooks.js";
 
 const spec = { data: { values: [{ a: 1 }] }, mark: "point", encoding: { x: { field: "a", type: "quantitative" } } };
-const svg = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'/>";
+const svg = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'><circle r='4'/></svg>"; // one that draws nothing is no picture
 const said = { label: "fig-a", "fig-cap": "A.", "fig-alt": "a" };
 
 const bootstrap = join(packageRoot(), "src/setup/bootstrap.mjs");

@@ -12,7 +12,7 @@ import type { Device } from "./device.js";
 type Precision = Device["precision"];
 
 /** What matrix products may be: "bf16" is a permission, which a processor uses that multiplies BF16; with "bf16 everywhere" others round as those do. */
-export type AskedPrecision = Precision | "bf16 everywhere";
+export type AskedPrecision = Device["precision"] | "bf16 everywhere";
 
 /** Nothing below float32 is done that is not asked for, whatever the user's environment says; read once, when the library loads. */
 function setPrecision(precision: AskedPrecision): void {

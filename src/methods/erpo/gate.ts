@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import type { Identity } from "../../data/identity.js";
 import { readJson } from "../../data/jsonl.js";
-import { mcnemar, type PairedTest } from "../../evaluation/intervals.js";
+import { mcnemar, type PairedTest } from "../../evaluation/paired.js";
 import { type DevAnswers, type DevMeasure, devAnswers } from "../../runs/dev.js";
 import { keep } from "../../runs/keep.js";
 import type { Run } from "../../runs/run.js";
