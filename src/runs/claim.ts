@@ -118,11 +118,12 @@ function unshare(file: string): void {
 function conflict(run: KeptFolder, path: string, was: Identity, now: Identity): KeptError {
   const differences = identityDifferences(was as IdentityValue, now as IdentityValue);
   const [first, ...more] = [...differences].sort((a, b) => Number(isDigest(a.was)) - Number(isDigest(b.was)));
+  if (!first) return new KeptError(`${path}: the record of what it was made from was changed by hand: ${waysOut(run.dir, path)}`);
   const verb = "objective" in was ? "trained" : "made";
   const others = more.filter((other) => !isDigest(other.was)).map(({ field }) => lastName(field));
   const also = others.length > 0 ? `, and with another ${others.slice(0, 3).join(", ")}${others.length > 3 ? ", ..." : ""}` : "";
   return new KeptError(
-    `${path} was ${verb} with ${lastName(first!.field)} ${inWords(first!.was)}, not ${inWords(first!.now)}${also}: ${waysOut(run.dir, path)}`,
+    `${path} was ${verb} with ${lastName(first.field)} ${inWords(first.was)}, not ${inWords(first.now)}${also}: ${waysOut(run.dir, path)}`,
   );
 }
 

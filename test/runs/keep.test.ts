@@ -39,6 +39,16 @@ test("a plain value is named before the digests that follow from it, and the oth
   await expect(keep(run, "score.json", of(0.5, 2), never)).rejects.toThrow("with beta 0.1, not 0.5, and with another learningRate: use");
 });
 
+test("a record that was changed by hand is named as such", async () => {
+  const run = at("changed");
+  await keep(run, "a.json", { version: 3 }, async () => ({ a: 1 }));
+  const file = join(root, "changed/a.identity.json");
+  writeFileSync(file, readFileSync(file, "utf8").replace('"version": 3', '"version": 4'));
+  await expect(keep(run, "a.json", { version: 4 }, async () => ({ a: 2 }))).rejects.toThrow(
+    "a.json: the record of what it was made from was changed by hand: use a branch",
+  );
+});
+
 test("a result without a record is named as too old", async () => {
   const run = at("run");
   await keep(run, "score.json", {}, async () => ({}));
