@@ -41,7 +41,7 @@ describe("a turn", () => {
     const probability = (before: string, word: string) => {
       const ids = encode(before + word);
       const at = encode(before).length;
-      const { logps } = completionLogps(tiny.decoder, [{ prompt: [...asked, ...ids.slice(0, at)], completion: [ids[at]!] }]);
+      const { logps } = completionLogps(tiny.decoder, [{ prompt: [...asked, ...ids.slice(0, at)], completion: [ids[at]!] }], null);
       return Math.exp(logps.dataSync()[0]!);
     };
     expect(turn.suspicion).toBeCloseTo(1 - probability("<assess>", "none"), 5);
@@ -134,15 +134,19 @@ describe("a conversation", () => {
 
 describe("lines", () => {
   const turnOf = (completion: string): Turn => {
-    const trace = completion === refuses ? { verdict: "violates", path: "refuse" } : { verdict: "does not violate", path: "comply" };
+    const decision =
+      completion === refuses
+        ? ({ verdict: "violates", path: "refuse" } as const)
+        : ({ verdict: "does not violate", path: "comply" } as const);
     const thinks = completion.startsWith("<");
     return {
       completion,
       trace: thinks
-        ? ({ ...trace, risk: "none", rule: "R2", thought: completion.split("<answer>")[0]!, answer: "", consistent: true } as Turn["trace"])
+        ? { ...decision, risk: "none", rule: "R2", thought: completion.split("<answer>")[0]!, answer: "", consistent: true }
         : null,
       answer: completion.replace(/^.*<answer>|<\/answer>$/g, ""),
-      ...{ tokens: 50, thoughtTokens: thinks ? 40 : 0, seconds: 2 },
+      cut: false,
+      ...{ ids: Array<number>(50).fill(1), tokens: 50, thoughtTokens: thinks ? 40 : 0, seconds: 2 },
       ...{ suspicion: thinks ? 0.03 : null, verdictProbability: thinks ? 0.914 : null },
     };
   };

@@ -78,7 +78,8 @@ test("what is wrong is named by its row in the spreadsheet", () => {
   const { rows, key } = blindSheet(items(4), policies, createRng(1));
   const good = filled(rows);
   const changed = (i: number, fields: Partial<SheetRow>) => good.map((row, at) => (at === i ? { ...row, ...fields } : row));
-  const refused = (sheet: SheetRow[], message: string) => expect(() => readRatings(key, sheet, "r.csv")).toThrow(message);
+  const refused = (sheet: Parameters<typeof readRatings>[1], message: string) =>
+    expect(() => readRatings(key, sheet, "r.csv")).toThrow(message);
   refused(changed(0, { preferred: " " }), "r.csv: row 2: preferred is not filled in (A, B or tie)");
   refused(
     changed(3, { useful_A: "", useful_B: "perhaps" }),
@@ -95,7 +96,8 @@ test("what is wrong is named by its row in the spreadsheet", () => {
     "row 2: preferred is not filled in (A, B or tie); row 3:",
   );
   const many = blindSheet(items(9), policies, createRng(1));
-  expect(() => readRatings(many.key, many.rows, "r.csv")).toThrow(/; row 6: [^;]*; and 4 more rows$/);
+  const unrated = many.rows.map((row) => ({ ...row }));
+  expect(() => readRatings(many.key, unrated, "r.csv")).toThrow(/; row 6: [^;]*; and 4 more rows$/);
 });
 
 const rating = (preferred: string | null, base: boolean, final: boolean, i: number): Rating => ({

@@ -4,7 +4,7 @@ import { policyTokenLogps } from "../../src/evaluation/policy-logps.js";
 import { type ViewedTurn, viewer } from "../../src/figures/viewer.js";
 import { DISPLAY } from "../../src/frontend/shown.js";
 import { withLogits } from "../../src/generation/decoding.js";
-import { policy } from "../../src/generation/policy.js";
+import { type Policy, policy } from "../../src/generation/policy.js";
 import { loadAdapter } from "../../src/model/adapter-io.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
 import { fixture } from "../model/open.js";
@@ -36,10 +36,9 @@ test("each token has the log-ratio of its probabilities, and the likeliest other
   const messages = [{ role: "user" as const, content: question }];
   const completion = tiny.tokenizer.encode(complies);
   const prompt = { messages };
-  const [[own], [under]] = await Promise.all(
-    [trained, base].map((of) => policyTokenLogps({ ...of, model: tiny }, [{ prompt, completion }])),
-  );
-  for (const [i, logp] of own!.entries()) expect(turn!.values[i]).toBeCloseTo(logp - under![i]!, 3);
+  const logpsOf = async (of: Policy) => (await policyTokenLogps({ ...of, model: tiny }, [{ prompt, completion }]))[0]!;
+  const [own, under] = await Promise.all([logpsOf(trained), logpsOf(base)]);
+  for (const [i, logp] of own.entries()) expect(turn!.values[i]).toBeCloseTo(logp - under[i]!, 3);
   expect(Math.max(...turn!.values.map(Math.abs))).toBeGreaterThan(0.01);
   for (const title of turn!.titles)
     expect(title).toMatch(/^[\d.]+%, [\d.]+ nats (above|below) the reference; else ".*" [\d.]+%, ".*" [\d.]+%$/s);

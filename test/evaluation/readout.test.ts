@@ -21,7 +21,7 @@ beforeAll(async () => {
 /** Softmax of a row's last logits, without batch, prefix or padding. */
 const probabilities = (ids: readonly number[], lora: Lora | null): Float32Array =>
   tf.tidy(() => {
-    const states = model.decoder.hidden(tf.tensor2d([ids], [1, ids.length], "int32"), { lora }).squeeze([0]) as tf.Tensor2D; // [T, C]
+    const states = model.decoder.hidden(tf.tensor2d([[...ids]], [1, ids.length], "int32"), { lora }).squeeze([0]) as tf.Tensor2D; // [T, C]
     return tf.softmax(model.decoder.logits(states.slice([ids.length - 1, 0]) as tf.Tensor2D)).dataSync() as Float32Array;
   });
 

@@ -192,9 +192,9 @@ test("an efficiency pair is of thoughts of two right samples, and always prefers
 
 test("written pairs part in what they are for", () => {
   const verdict = (ids: number[]) => parseTrace(tokenizer.decode(ids))!.verdict;
-  const decided = writtenPair(unsafe, "decision", writer, 0);
+  const decided = writtenPair(unsafe, "decision", writer);
   expect([verdict(decided.chosen), verdict(decided.rejected), decided.goal]).toEqual(["violates", "does not violate", "safety"]);
-  const worded = writtenPair(safe, "efficiency", writer, 0);
+  const worded = writtenPair(safe, "efficiency", writer);
   expect([verdict(worded.chosen), verdict(worded.rejected), worded.constructed]).toEqual(["does not violate", "does not violate", "both"]);
   expect(worded.chosen.length).toBeLessThan(worded.rejected.length);
 });

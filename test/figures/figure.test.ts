@@ -20,7 +20,6 @@ beforeEach(() => {
   shown = [];
   pending = [];
   const frontend: Frontend = {
-    typeCheck() {},
     ...terminal,
     display: (data, metadata, id, update) => shown.push({ data, metadata, id, update }),
     format(item) {

@@ -1,4 +1,4 @@
-import { differenceCiede2000, filterDeficiencyDeuter, filterDeficiencyProt, filterDeficiencyTrit, wcagContrast } from "culori";
+import { differenceCiede2000, filterDeficiencyDeuter, filterDeficiencyProt, filterDeficiencyTrit, parse, wcagContrast } from "culori";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { describe } from "../../src/figures/describe.js";
@@ -175,7 +175,7 @@ test.each([
   ["deutan", filterDeficiencyDeuter(1)],
   ["tritan", filterDeficiencyTrit(1)],
 ])("with %s colour vision any two series colours differ by a CIEDE2000 of 12 at least", (_, deficiency) => {
-  const seen = palette.map((colour) => (deficiency ? deficiency(colour) : colour));
+  const seen = palette.map((colour) => (deficiency ? deficiency(parse(colour)!) : colour));
   for (const [i, one] of seen.entries())
     for (const other of seen.slice(0, i)) expect(differenceCiede2000()(one, other)).toBeGreaterThan(12);
 });

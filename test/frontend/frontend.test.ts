@@ -9,7 +9,6 @@ const events: CommEvent[] = [];
 let cleared: boolean[] = [];
 
 const recorder: Frontend = {
-  typeCheck() {},
   ...terminal,
   display: (data, metadata, id, update) => void sent.push({ data, metadata, id, update }),
   clearOutput: (wait) => void cleared.push(wait),

@@ -55,7 +55,7 @@ const standsAt = (text: string) =>
 const shows = (name: string, detail: string) =>
   page.waitForFunction(
     (wantedName, wantedDetail) =>
-      [...document.querySelectorAll(".jp-DebuggerVariables-name")].some(
+      Array.from(document.querySelectorAll(".jp-DebuggerVariables-name")).some(
         (item) =>
           item.textContent === wantedName &&
           item.parentElement?.querySelector(".jp-DebuggerVariables-detail")?.textContent === wantedDetail,

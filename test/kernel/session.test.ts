@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Context } from "../../kernel/session/context.js";
+import type { Executed } from "../../kernel/session/execute.js";
 import { Outputs } from "../../kernel/session/outputs.js";
-import { type Collaborators, type Executed, Session } from "../../kernel/session/session.js";
+import { type Collaborators, Session } from "../../kernel/session/session.js";
 import type { FromMain } from "../../kernel/wire/bridge.js";
 import { createHeader } from "../../kernel/wire/messages.js";
 

@@ -79,7 +79,7 @@ describe("a run of the tiny model", () => {
       settings: {},
       loss: ({ policy, reference }) => dpo(policy, reference, cdpo.dual.beta),
     });
-    const lossOf = async (rows: typeof sure) => (await evaluateRows(run.model, rows, plain, { lora: adapter, size: 1 })).eval_loss!;
+    const lossOf = async (rows: typeof sure) => (await evaluateRows(run.model, rows, plain, { lora: adapter!, size: 1 })).eval_loss!;
     let expected = 0; // E over labels drawn from sigmoid(r1 - r2) of plain DPO's loss
     for (const [i, pair] of sure.entries()) {
       const { chosen, rejected, reference } = pair;
@@ -93,7 +93,7 @@ describe("a run of the tiny model", () => {
     }
     const labelled = own.map(({ reward, cost, ...pair }) => ({ ...pair, preferred: preference({ reward, cost }, 0) }));
     const { eval_loss: loss } = await evaluateRows(run.model, labelled, softObjective({ ...cdpo.dual, nllWeight: 0 }), {
-      lora: adapter,
+      lora: adapter!,
       size: 4,
     });
     expect(loss).toBeCloseTo(expected, 4);

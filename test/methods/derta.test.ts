@@ -97,7 +97,7 @@ test("the quick profile takes at most ten minutes on two cores at 150 GFLOP/s", 
 
 test.skipIf(!haveSmollm2)("a prefill has as many tokens as it says behind the prompt, and words that training has not", async () => {
   const { tokenizer } = await loadModel("smollm2-135m-instruct");
-  const row = { prompt: "Hi" };
+  const row = { id: "x", prompt: "Hi" };
   for (const depth of derta.depths)
     for (let i = 0; i < derta.attackPlaceholders.length; i++) {
       const question = derta.placeholderAttack(tokenizer, depth).ask(row, i);

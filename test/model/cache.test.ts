@@ -32,7 +32,9 @@ const apart = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
 const whole = (row: readonly number[], edit: StateEdits = {}): Float32Array =>
   tf.tidy(() => {
     const { states } = model.decoder.forward(tf.tensor2d([...row], [1, row.length], "int32"), { lora: adapter, edit });
-    return model.decoder.logits(tf.slice(tf.reshape(states, [row.length, -1]), [row.length - 1, 0], [1, -1])).dataSync() as Float32Array;
+    return model.decoder
+      .logits(tf.slice(tf.reshape<tf.Rank.R2>(states, [row.length, -1]), [row.length - 1, 0], [1, -1]))
+      .dataSync() as Float32Array;
   });
 
 /** Appends a token to each row; the logits of each. */

@@ -85,7 +85,7 @@ function loss(split: number, packed: boolean): tf.Scalar {
     ),
   );
   const weight = tf.tensor1d(weights.flatMap((r) => r.slice(split)));
-  return tf.neg(tf.div(tf.sum(tf.mul(logps, weight)), tf.sum(weights.flat().reduce((a, b) => a + b, 0))));
+  return tf.div(tf.neg(tf.sum(tf.mul(logps, weight))), tf.sum(weights.flat().reduce((a, b) => a + b, 0)));
 }
 
 test.each([

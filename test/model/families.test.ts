@@ -102,7 +102,7 @@ describe.each(families)("%s", (name) => {
     );
     const weight = tf.tensor1d(weights.flatMap((r) => r.slice(split)));
     const total = weights.flat().reduce((a, b) => a + b, 0);
-    return tf.neg(tf.div(tf.sum(tf.mul(model.decoder.tokenLogps(flat, targets), weight)), total));
+    return tf.div(tf.neg(tf.sum(tf.mul(model.decoder.tokenLogps(flat, targets), weight))), total);
   }
 
   test.each([

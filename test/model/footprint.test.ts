@@ -46,7 +46,7 @@ async function peak(model: LanguageModel, { kind, rows, prompt, completion }: Pa
         options,
       )); // prettier
     } else if (kind === "score") {
-      tf.tidy(() => completionLogps(model.decoder, data, lora));
+      tf.tidy(() => void completionLogps(model.decoder, data, lora));
     } else {
       const batches = [data.map((_, i) => i)];
       const options = { lora, batches, learningRate: 1e-4, schedule: constant(), maxGradNorm: 1, weightDecay: 0 };

@@ -127,9 +127,10 @@ test("gradients flow through edits, to a vector that is added and to the adapter
       const before = tf.memory().numTensors;
       const { value, grads } = tf.variableGrads(() => tf.tidy(f), variables);
       expect(Object.keys(grads).length).toBe(variables.length);
-      for (const variable of [vector, ...(lora ? [lora.A(0, "q_proj")!, lora.B(1, "down_proj")!] : [])]) {
+      const nudged: tf.Variable[] = [vector, ...(lora ? [lora.A(0, "q_proj")!, lora.B(1, "down_proj")!] : [])];
+      for (const variable of nudged) {
         const at = variable.dataSync().slice();
-        const slope = grads[variable.name]!.dataSync();
+        const slope = Array.from(grads[variable.name]!.dataSync());
         const place = slope.reduce((best, x, i) => (Math.abs(x) > Math.abs(slope[best]!) ? i : best), 0);
         const moved = (by: number) =>
           tf.tidy(() => {

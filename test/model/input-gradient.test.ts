@@ -24,13 +24,13 @@ const row = expected.rows[0]!;
 /** Minus the log-probs of a row's tokens but the first, in nats. */
 const loss = (states: tf.Tensor2D): tf.Scalar => {
   const before = tf.slice(states, [0, 0], [row.length - 1, -1]);
-  return tf.neg(tf.sum(model.decoder.tokenLogps(before, tf.tensor1d(row.slice(1), "int32"))));
+  return tf.sum(tf.neg(model.decoder.tokenLogps(before, tf.tensor1d(row.slice(1), "int32"))));
 };
 /** The same by way of all logits. */
 const lossOfLogits = (states: tf.Tensor2D): tf.Scalar => {
   const logps = tf.logSoftmax(model.decoder.logits(states)); // [T, V]
   const next = tf.oneHot(tf.tensor1d([...row.slice(1), -1], "int32"), model.config.vocabSize); // no token after the last
-  return tf.neg(tf.sum(tf.mul(logps, next)));
+  return tf.sum(tf.neg(tf.mul(logps, next)));
 };
 
 const apart = (a: ArrayLike<number>, b: ArrayLike<number>): number => {

@@ -1,6 +1,6 @@
 import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { noAttack } from "../../src/evaluation/attacks.js";
+import { type AttackRow, noAttack } from "../../src/evaluation/attacks.js";
 import { contrast, plain } from "../../src/generation/decoding.js";
 import { policy } from "../../src/generation/policy.js";
 import { stage2Pairs } from "../../src/methods/erpo/pairs.js";
@@ -78,7 +78,7 @@ test("an evaluation is held to its policy, its prompts, its judge and its length
   const rows = run.data.advbench.test.slice(0, 4);
   const trial = { name: "harmful", title: "t", rows };
   await named(finish(evaluate(run, asked, [{ ...trial, rows: rows.slice(1) }])), "was made with prompts of");
-  const shout = { name: "shout", ask: (row: { prompt: string }, i: number) => noAttack.ask({ prompt: row.prompt.toUpperCase() }, i) };
+  const shout = { name: "shout", ask: (row: AttackRow, i: number) => noAttack.ask({ ...row, prompt: row.prompt.toUpperCase() }, i) };
   await named(finish(evaluate(run, asked, [{ ...trial, attack: shout }])), "was made with attack none, not shout");
   const judge = { name: "all comply", settings: {}, judge: (answers: readonly unknown[]) => answers.map(() => "compliance" as const) };
   await named(

@@ -178,7 +178,7 @@ test("a signal ends the waiting, and what this process left hanging does not sto
   await expect(place).rejects.toThrow("timeout");
   other.kill("SIGKILL");
   await once(other, "exit");
-  void keep(run, "a/score.json", {}, () => new Promise(() => {})); // as a cell that was interrupted
+  void keep(run, "a/score.json", {}, () => new Promise<never>(() => {})); // as a cell that was interrupted
   await new Promise((resolve) => setTimeout(resolve, 300));
   expect(await keep(run, "a/score.json", {}, async () => ({ by: "the next cell" }))).toEqual({ by: "the next cell" });
 });

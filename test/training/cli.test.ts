@@ -220,8 +220,9 @@ test("erpo score gives the log-probs that the first step of training logs", () =
   expect(status, stderr).toBe(0);
   const scores = readLines("scores.jsonl");
   const mean = (key: string) => scores.reduce((sum, row) => sum + row[key], 0) / scores.length;
-  expect(mean("chosen_logps")).toBeCloseTo(trl.runs[4]!.steps[0]!["logps/chosen"]!, 3);
-  expect(mean("rejected_logps")).toBeCloseTo(trl.runs[4]!.steps[0]!["logps/rejected"]!, 3);
+  const logged: Record<string, number | undefined> = trl.runs[4]!.steps[0]!;
+  expect(mean("chosen_logps")).toBeCloseTo(logged["logps/chosen"]!, 3);
+  expect(mean("rejected_logps")).toBeCloseTo(logged["logps/rejected"]!, 3);
   const tokens = trl.runs[4]!.tokens as { prompt: number[]; chosen: number[]; rejected: number[] }[];
   expect(scores.map((row) => row.chosen_tokens)).toEqual(tokens.map((t) => Math.min(t.chosen.length, 80 - t.prompt.length)));
 });

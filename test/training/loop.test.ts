@@ -185,7 +185,7 @@ test("an aborted run stores its last step; a changed run is not taken for it", a
   await expect(again({ learningRate: 2e-3, batches: [...batches, [0]] })).rejects.toThrow(
     "made with learningRate 0.001 (now 0.002), steps 4 (now 5), another batches and another schedule: use another folder",
   );
-  const focal = (gamma: number) => tokenObjective({ name: "focal", settings: { gamma }, loss: ({ logps }) => tf.neg(tf.mean(logps)) });
+  const focal = (gamma: number) => tokenObjective({ name: "focal", settings: { gamma }, loss: ({ logps }) => tf.mean(tf.neg(logps)) });
   const other = train(model, data, focal(2), options({ lora: own, checkpoint }));
   await expect(other.next()).rejects.toThrow('made with objective.gamma none (now 2) and objective.name "sft" (now "focal"): use');
   expect(await again({})).toEqual([3, 4]);

@@ -264,7 +264,7 @@ test.each(["ipo", "sigmoid_norm", "simpo"])(
     const loss = async (some: readonly TokenPair[]) => {
       const rows = await complete([...some], (bare) => referenceLogps(model, bare, null));
       const [first] = await steps(rows, objective);
-      return first!.loss;
+      return first!.loss!;
     };
     const bare = pairs.map(({ prompt, chosen, rejected }) => ({ prompt, chosen, rejected }));
     expect(await loss(longer)).toBeCloseTo(await loss(bare), 4);

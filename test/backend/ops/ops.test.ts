@@ -80,7 +80,7 @@ test("rotary by hand: query scaled, key turned, value untouched", () => {
   // D = 2: one pair per head, angle = position * theta^0 = 1 rad; the query is also divided by sqrt(2)
   const shape = { numHeads: 1, numKvHeads: 1, headDim: 2, ropeTheta: 10000 };
   const x = tf.tensor2d([[1, 0, 1, 0, 5, 6]]);
-  const { q, k, v } = tf.tidy(() => splitHeads(x, rotaryTables(shape, [1]), shape, rowLayout(0, [1]))).rows;
+  const { q, k, v } = tf.tidy(() => ({ ...splitHeads(x, rotaryTables(shape, [1]), shape, rowLayout(0, [1])).rows }));
   expect([...k.dataSync(), ...v.dataSync()].map((x) => Number(x.toFixed(5)))).toEqual([0.5403, 0.84147, 5, 6]);
   const [q0, q1] = q.dataSync();
   expect(q0).toBeCloseTo(0.5403023 / Math.SQRT2, 6);

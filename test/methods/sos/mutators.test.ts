@@ -138,7 +138,7 @@ describe("a model behind an endpoint", () => {
   ];
 
   test("is told what fails and how often, and asked for a prompt between tags", () => {
-    const [{ content }] = instruction({ operator: "feedback", text: seedPrompt, objective: "safety", failures }) as [{ content: string }];
+    const { content } = instruction({ operator: "feedback", text: seedPrompt, objective: "safety", failures })[0]!;
     expect(content).toContain(`<prompt>${seedPrompt}</prompt>`);
     expect(content).toContain(
       "- 2 answers: gave what should have been refused (for instance: hurting people or animals)\n- 1 answers: were empty",

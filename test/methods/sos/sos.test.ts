@@ -122,12 +122,11 @@ describe("a run of the tiny model", () => {
         judgement: "compliance" as const,
         onTopic: judged.onTopic === null ? null : true,
       }));
-      const found = sos.heldOut(run, [{ ...outcome, rows }], "Be kind.");
-      const successes = Object.values(found).map((answers) => answers.map(({ success }) => success));
+      const { unsafe, alike, general: other } = sos.heldOut(run, [{ ...outcome, rows }], "Be kind.");
+      const found = [unsafe, alike, other];
+      const successes = found.map((answers) => answers.map(({ success }) => success));
       expect(successes).toEqual([[false, false], [], [true, true, true]]);
-      expect(Object.values(found).flatMap((answers) => answers.map(({ cluster }) => cluster))).toEqual(
-        rows.map((row) => row.frame ?? row.id),
-      );
+      expect(found.flatMap((answers) => answers.map(({ cluster }) => cluster))).toEqual(rows.map((row) => row.frame ?? row.id));
       const answers = (await import("../../../src/methods/rows.js")).methodRows(run, "sos", [outcome]);
       const long = answers.map(({ answer }) => (answer.match(/\p{L}+/gu) ?? []).join(" "));
       const at = long.findIndex((words, i) => i >= 2 && words.split(" ").length >= 6);
@@ -219,5 +218,5 @@ test("the quick profile takes at most ten minutes on two cores at 150 GFLOP/s; t
   expect(notebookSeconds(sos.method.plan(profile("quick"), []), 150)).toBeLessThan(600);
   expect(["tiny", "quick", "full"].map((name) => sos.repetitions(profile(name)))).toEqual([1, 1, 3]);
   const [dev] = sos.method.plan(profile("quick"), []);
-  expect(dev!.tokens).toBe(48 * (24 * 16 + 24 * 16 + 16 * 32));
+  expect(dev).toMatchObject({ name: "dev prompts", tokens: 48 * (24 * 16 + 24 * 16 + 16 * 32) });
 });

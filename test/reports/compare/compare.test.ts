@@ -103,7 +103,7 @@ test("a comparison is held to the files that it has read, wherever its page is r
   await renderReports([join(output, "compare.ipynb")], { output: elsewhere });
   const told = async (folder: string) => {
     const page = join(folder, "compare.html");
-    const lookups = { modelDigest: async () => undefined, keptResults, staleReason };
+    const lookups = { modelDigests: async () => undefined, keptResults, staleReason };
     const checks = await verifyReport(readReport(page), page, lookups);
     expect(checks.some(({ kind, status }) => kind === "run" && status === "same")).toBe(true);
     return checks.filter(({ kind, status }) => kind === "run" && status !== "same").map(({ name, status }) => [status, basename(name)]);
