@@ -60,8 +60,9 @@ export class Session {
     const { code, script, timed, shown } = readMagic(typed);
     if (shown) outputs.publish(context, "display_data", { data: shown, metadata: {}, transient: {} });
     const started = now();
-    const run = async (): Promise<Executed> => (code.trim() === "" ? {} : evaluator.execute(code, label, context));
-    const executed = await (script === undefined ? run() : evaluator.shell(script, context));
+    let executed: Executed = {};
+    if (script !== undefined) executed = await evaluator.shell(script, context);
+    else if (code.trim() !== "") executed = await evaluator.execute(code, label, context);
     onCellOver();
     if (timed) outputs.print(context, "stdout", `Wall time: ${(now() - started).toFixed(1)} ms\n`);
     const error = "error" in executed ? executed.error : this.showResult(context, executed.result);

@@ -1,4 +1,5 @@
 import type { Rng } from "../backend/random.js";
+import { clusterBootstrap } from "./bootstrap.js";
 import type { Estimate } from "./intervals.js";
 
 /** How two systems differ on the same rows. */
@@ -110,38 +111,36 @@ export interface RowDifference {
 export function clusteredDifference(rows: readonly RowDifference[], rng: Rng, resamples = 4000): PairedDifference {
   if (rows.length === 0) throw new RangeError("clusteredDifference: there are no pairs");
   const kinds = [...new Set(rows.map(({ kind }) => kind))];
-  const byCluster = new Map<string, { sums: Float64Array; counts: Float64Array }>();
+  const byCluster = new Map<string, Cluster>();
   for (const { difference, cluster, kind } of rows) {
-    const own = byCluster.get(cluster) ?? { sums: new Float64Array(kinds.length), counts: new Float64Array(kinds.length) };
-    own.sums[kinds.indexOf(kind)]! += difference;
-    own.counts[kinds.indexOf(kind)]! += 1;
+    const own = byCluster.get(cluster) ?? { sums: kinds.map(() => 0), counts: kinds.map(() => 0) };
+    const k = kinds.indexOf(kind);
+    own.sums[k]! += difference;
+    own.counts[k]! += 1;
     byCluster.set(cluster, own);
   }
   const clusters = [...byCluster.values()];
-  /** Mean over kinds of clusters that `choose` names, each with a sign. */
-  const meanOf = (choose: (i: number) => readonly [cluster: number, sign: number]): number => {
-    const [sums, counts] = [new Float64Array(kinds.length), new Float64Array(kinds.length)];
-    clusters.forEach((_, i) => {
-      const [at, sign] = choose(i);
-      for (let k = 0; k < kinds.length; k++) {
-        sums[k]! += sign * clusters[at]!.sums[k]!;
-        counts[k]! += clusters[at]!.counts[k]!;
-      }
-    });
-    return sums.reduce((total, own, k) => total + own / counts[k]!, 0) / kinds.length;
-  };
-  const value = meanOf((i) => [i, 1]);
-  const drawn = Float64Array.from({ length: resamples }, () => meanOf(() => [Math.floor(rng.uniform() * clusters.length), 1]));
-  const swapped = Float64Array.from({ length: resamples }, () => meanOf((i) => [i, rng.uniform() < 0.5 ? -1 : 1]));
-  const finite = drawn.filter(Number.isFinite).sort();
+  const swapped = clusters.map(({ sums, counts }): Cluster => ({ sums: sums.map((sum) => -sum), counts }));
+  const { value, low, high } = clusterBootstrap(clusters, meanOfKinds, rng, resamples);
   const far = Math.abs(value) * (1 - 1e-9);
-  return {
-    value,
-    low: quantile(finite, 0.025),
-    high: quantile(finite, 0.975),
-    n: rows.length,
-    p: (swapped.filter((mean) => Math.abs(mean) >= far).length + 1) / (resamples + 1),
-  };
+  const drawn = Array.from({ length: resamples }, () => meanOfKinds(clusters.map((own, i) => (rng.uniform() < 0.5 ? swapped[i]! : own))));
+  const p = (drawn.filter((mean) => Math.abs(mean) >= far).length + 1) / (resamples + 1);
+  return { value, low, high, n: rows.length, p };
+}
+
+/** Of the rows of a cluster: the sum of their differences and how many they are, by kind. */
+interface Cluster {
+  sums: number[];
+  counts: number[];
+}
+
+/** The mean over kinds of their rows' mean differences; not finite where a kind has no row. */
+function meanOfKinds(clusters: readonly Cluster[]): number {
+  const kinds = clusters[0]!.sums.map((_, k) => {
+    const total = (of: keyof Cluster) => clusters.reduce((sum, own) => sum + own[of][k]!, 0);
+    return total("sums") / total("counts");
+  });
+  return kinds.reduce((sum, mean) => sum + mean, 0) / kinds.length;
 }
 
 /** Linear between the order statistics, as NumPy's default. */

@@ -2,7 +2,7 @@ import type { Rng } from "../backend/random.js";
 import { sum } from "../evaluation/averages.js";
 import { balancedAccuracy, type Estimate, share } from "../evaluation/intervals.js";
 import { change } from "../evaluation/numerals.js";
-import { clusteredDifference, type PairedDifference } from "../evaluation/paired.js";
+import { clusteredDifference, type PairedDifference, type RowDifference } from "../evaluation/paired.js";
 import type { JudgedRow } from "../evaluation/report.js";
 import { answeredRight } from "../evaluation/right-answers.js";
 import type { Judgement } from "../exante/judge.js";
@@ -57,14 +57,11 @@ export function judgedDifference(
   rng: Rng,
 ): PairedDifference {
   const counts = (row: JudgedRow) => Number([judgement].flat().includes(row.judgement));
-  const was = new Map(before.flatMap(({ trial, rows }) => rows.map((row) => [`${trial} ${row.id}`, row] as const)));
-  const differences = after.flatMap(({ trial, rows }) =>
-    rows.flatMap((row) => {
-      const earlier = was.get(`${trial} ${row.id}`);
-      return earlier ? [{ difference: counts(row) - counts(earlier), cluster: row.frame ?? row.id }] : [];
-    }),
+  const rows = weighed([after, before], [1, -1], counts, ({ trial }) => trial);
+  return clusteredDifference(
+    rows.map(({ difference, cluster }) => ({ difference, cluster })),
+    rng,
   );
-  return clusteredDifference(differences, rng);
 }
 
 /**
@@ -77,17 +74,35 @@ export const rightDifference = (a: readonly TrialResult[], b: readonly TrialResu
 
 /** Right answers of several policies, each prompt's weighed by policy and added, over the prompts that all have. */
 function weighedRight(policies: readonly (readonly TrialResult[])[], weights: readonly number[], rng: Rng): PairedDifference {
-  const byId = policies.map(
-    (results) => new Map(results.flatMap(({ suite, trial, rows }) => rows.map((row) => [`${suite ?? trial} ${row.id}`, row] as const))),
+  const differences = weighed(
+    policies,
+    weights,
+    (row) => Number(answeredRight(row)),
+    ({ suite, trial }) => suite ?? trial,
   );
-  const differences = [...byId[0]!].flatMap(([id, { label, frame = id }]) => {
-    const rows = byId.map((own) => own.get(id));
-    if (rows.includes(undefined)) return [];
-    return [{ difference: sum(rows.map((row, i) => weights[i]! * Number(answeredRight(row!)))), cluster: frame, kind: label }];
-  });
   const lacking = (["unsafe", "safe"] as const).find((label) => !differences.some(({ kind }) => kind === label));
   if (lacking) throw new RangeError(`right answers: no ${lacking} prompt is in all of the results`);
   return clusteredDifference(differences, rng);
+}
+
+/**
+ * What policies' answers to a prompt count, weighed by policy and added, for each prompt that all have; its frame is its cluster and its label its kind.
+ * @param set which results of two policies have the same prompts
+ */
+function weighed(
+  policies: readonly (readonly TrialResult[])[],
+  weights: readonly number[],
+  counts: (row: JudgedRow) => number,
+  set: (result: TrialResult) => string,
+): Required<RowDifference>[] {
+  const byPrompt = policies.map(
+    (results) => new Map(results.flatMap((result) => result.rows.map((row) => [`${set(result)} ${row.id}`, row] as const))),
+  );
+  return [...byPrompt[0]!].flatMap(([prompt, { id, label, frame = id }]) => {
+    const rows = byPrompt.map((own) => own.get(prompt));
+    if (rows.includes(undefined)) return [];
+    return [{ difference: sum(rows.map((row, i) => weights[i]! * counts(row!))), cluster: frame, kind: label }];
+  });
 }
 
 /**

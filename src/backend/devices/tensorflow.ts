@@ -49,24 +49,24 @@ export async function openTensorflow(binding: Binding, precision: AskedPrecision
   const ours = kernels !== undefined && existsSync(kernels) && (loader?.preload(kernels) ?? false);
   tf.env().set(KERNELS_FLAG, ours);
   const sees = gpu ? " and sees a GPU" : nvidiaDriver() ? ", but sees no GPU, although there is NVIDIA's driver" : "";
-  const device: Device = {
-    kind: "tensorflow",
+  const device = {
+    kind: "tensorflow" as const,
     name: gpu ? gpuName() : cpuName(),
     library: `TensorFlow ${backend.binding.TF_Version}${ours ? " with our kernels" : ""}`,
     reason: reason || `native TensorFlow (${binding.origin === "built" ? "built by set-up" : "the official binary"}) loads${sees}`,
-    precision: observePrecision(),
   };
-  return gpu ? device : inPrecision(device, precision);
+  return gpu ? { ...device, precision: observePrecision() } : inPrecision(device, precision);
 }
 
 /** A processor that is open in float32, in the precision that is asked for from now on. */
-export function inPrecision(device: Device, precision: AskedPrecision): Device {
+export function inPrecision(device: Omit<Device, "precision">, asked: AskedPrecision): Device {
   const multiplies = multipliesBf16();
-  const bf16 = precision === "bf16 everywhere" || (precision === "bf16" && multiplies);
+  const emulates = asked === "bf16 everywhere" && !multiplies;
+  const bf16 = emulates || (asked !== "f32" && multiplies);
   tf.env().set(BF16_FLAG, bf16);
-  tf.env().set(EMULATION_FLAG, bf16 && !multiplies);
-  const library = `${device.library}${bf16 && !multiplies ? ", BF16 emulated" : ""}`;
-  return { ...device, library, precision: bf16 ? "bf16" : device.precision };
+  tf.env().set(EMULATION_FLAG, emulates);
+  const library = emulates ? `${device.library}, BF16 emulated` : device.library;
+  return { ...device, library, precision: bf16 ? "bf16" : observePrecision() };
 }
 
 /** 1.001 is 1 in BF16 and 1.00098 in TF32, so a product of matrices of 1.001 tells: 512 * 1.001^2 = 513.0245 in float32. */

@@ -32,9 +32,10 @@ export function intervalCurves(
   options: { rows?: readonly Row[]; title?: string; xTitle?: string; domain?: [number, number]; percent?: boolean } = {},
 ): VegaLiteSpec {
   const { x, series, facet, estimate = "estimate", low = "low", high = "high" } = fields;
-  const rows = (options.rows ?? []) as readonly Record<string, unknown>[];
+  const given = (options.rows ?? []) as readonly Record<string, unknown>[];
+  const rows = given.filter((row) => Number.isFinite(Number(row[x])));
   const names = [...new Set(rows.map((row) => row[series]))];
-  const places = [...new Set(rows.map((row) => Number(row[x])).filter(Number.isFinite))].sort((a, b) => a - b);
+  const places = [...new Set(rows.map((row) => Number(row[x])))].sort((a, b) => a - b);
   const gaps = places.slice(1).map((place, i) => place - places[i]!);
   const apart = ((gaps.length ? Math.min(...gaps) : 1) * 0.4) / Math.max(1, names.length);
   const beside = (row: Record<string, unknown>) => Number(row[x]) + apart * (names.indexOf(row[series]) - (names.length - 1) / 2);
@@ -46,7 +47,7 @@ export function intervalCurves(
   };
   const key = { field: series, type: "nominal", title: null, sort: null, legend: wrappedLegend(names.map(String), 180) };
   return {
-    data: { values: rows.filter((row) => Number.isFinite(Number(row[x]))).map((row) => ({ ...row, beside: beside(row) })) },
+    data: { values: rows.map((row) => ({ ...row, beside: beside(row) })) },
     facet: {
       field: facet,
       type: "nominal",
