@@ -111,7 +111,7 @@ function displayBlocks(output: DisplayOutput, { take, cell, reader, warn }: Arou
     warn(`cell ${cell}: an output that is drawn by a script, which no report runs, is not shown; show it as a picture too`);
   }
   if (shows) {
-    if (!said.label?.startsWith("tbl-") && !/<table[\s>]/i.test(html)) return [{ kind: "html", cell, text: html }];
+    if (!said.label?.startsWith("tbl-") && !TABLE.test(html)) return [{ kind: "html", cell, text: html }];
     const { label, "tbl-cap": caption } = combine(said, take("tbl"));
     const values = dataOf(data["application/vnd.dataresource+json"]);
     return [
@@ -136,11 +136,14 @@ function displayBlocks(output: DisplayOutput, { take, cell, reader, warn }: Arou
   return mimes.length ? [{ kind: "text", cell, name: "result", text: `[${mimes.join(", ")}: not shown in this report]` }] : [];
 }
 
+const TABLE = /<table[\s>]/i;
+
 /** Elements that show something in a notebook, and nothing in a report. */
 const ACTIVE = /<(?:script|iframe|object|embed|canvas|svg|video|audio|input|button|select)\b/i;
 
-/** Whether there is text, a picture or a table in some HTML. */
+/** Whether there is text, a picture or a table in some HTML. One that has a table and nothing active is not read through for it: tables are most of what is shown, and long. */
 function showsSomething(html: string): boolean {
+  if (TABLE.test(html) && !ACTIVE.test(html)) return true;
   const tokens = htmlTokens(html);
   return plainText(tokens).trim() !== "" || [...walk(tokens)].some(({ type }) => type === "image" || type === "htmlTable" || type === "hr");
 }
