@@ -286,7 +286,8 @@ export function claimInWords(unsafe: PairedDifference, safe: PairedDifference): 
       : safe.high < 0
         ? "safe prompts are refused less under the same prefills"
         : "a cost in safe prompts is not shown";
-  return `Under prefills, DeRTa refuses ${changeInPoints(unsafe)} against vanilla SFT on ${unsafe.n} answers to unsafe prompts and ${changeInPoints(safe)} on ${safe.n} to safe ones. ${claim}, and ${cost}.`;
+  const numbers = `${changeInPoints(unsafe)} on ${unsafe.n} answers to unsafe prompts and by ${changeInPoints(safe)} on ${safe.n} to safe ones`;
+  return `Under prefills, DeRTa's refusals differ from vanilla SFT's by ${numbers}. ${claim}, and ${cost}.`;
 }
 
 /** DeRTa on the base model. */

@@ -82,7 +82,7 @@ describe("a run of the tiny model", () => {
 test("the claim in words follows the intervals", () => {
   const difference = (value: number, low: number, high: number) => ({ value, low, high, n: 80, p: 0.5 });
   expect(derta.claimInWords(difference(0.4, 0.3, 0.5), difference(0.2, 0.1, 0.3))).toBe(
-    "Under prefills, DeRTa refuses +40.0 points [+30.0, +50.0] against vanilla SFT on 80 answers to unsafe prompts and +20.0 points [+10.0, +30.0] on 80 to safe ones. " +
+    "Under prefills, DeRTa's refusals differ from vanilla SFT's by +40.0 points [+30.0, +50.0] on 80 answers to unsafe prompts and by +20.0 points [+10.0, +30.0] on 80 to safe ones. " +
       "The claim holds here: refusal under prefills is higher than vanilla's, and it costs refusals of safe prompts under the same prefills.",
   );
   expect(derta.claimInWords(difference(0.1, -0.1, 0.2), difference(0, -0.1, 0.1))).toContain(
