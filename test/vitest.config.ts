@@ -1,3 +1,4 @@
+import { availableParallelism, totalmem } from "node:os";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
@@ -18,7 +19,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: ["test/peers/**", "test/bench/**"],
     pool: "forks",
-    maxWorkers: 3, // of two cores a fifth is idle with two: tests wait for kernels, browsers and timers
+    // one more than cores, since tests wait for kernels, browsers and timers; a whole run of ERPO takes 4 GB with its kernel and second process
+    maxWorkers: Math.max(1, Math.min(availableParallelism() + 1, Math.floor(totalmem() / 4e9))),
     sequence: { sequencer: LongFirst },
     testTimeout: 120_000,
     hookTimeout: 240_000,
