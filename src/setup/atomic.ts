@@ -72,6 +72,7 @@ function begin(path: string, mark = ""): Begun {
     close();
     renameSync(beside, place);
     syncFolder(folder);
+    removeOlder(folder, basename(place));
   };
   try {
     place = behindLinks(path);
@@ -128,10 +129,22 @@ async function writeToStream(path: string, chunks: AsyncIterable<string | Uint8A
 
 /** Removes what `writeAtomic` has left beside files of a folder, and of the folders in it, in processes that were killed. */
 export function removeLeftovers(folder: string): void {
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
-    const pid = /^\..+\.(\d+)\.tmp$/.exec(entry.name)?.[1];
-    if (pid !== undefined && entry.isFile() && !isAlive(Number(pid))) rmSync(join(entry.parentPath, entry.name), { force: true });
-  }
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true }))
+    if (entry.isFile() && isLeftover(entry.name)) rmSync(join(entry.parentPath, entry.name), { force: true });
+}
+
+/** The same beside one file that is whole now, as far as its folder can be read and changed. */
+function removeOlder(folder: string, name: string): void {
+  try {
+    for (const other of readdirSync(folder))
+      if (other.startsWith(`.${name}.`) && isLeftover(other)) rmSync(join(folder, other), { force: true });
+  } catch {}
+}
+
+/** Whether a file of this name is one that a dead process was writing. */
+function isLeftover(name: string): boolean {
+  const pid = /^\..+\.(\d+)\.tmp$/.exec(name)?.[1];
+  return pid !== undefined && !isAlive(Number(pid));
 }
 
 /** The file system's error as one that names the file; others as they are. */

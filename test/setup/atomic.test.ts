@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { linkSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +13,15 @@ test("a write makes the folder, replaces the file and leaves nothing beside it",
   writeAtomic(join(dir, "f.txt"), ["zwei ", Buffer.from("ü")]);
   expect(readFileSync(join(dir, "f.txt"), "utf8")).toBe("zwei ü");
   expect(readdirSync(dir)).toEqual(["f.txt"]);
+});
+
+test("a write removes what a killed one of the same file has left, and nothing else", () => {
+  const dir = folder();
+  const { pid: dead } = spawnSync(process.execPath, ["-e", ""]);
+  const others = [`.f.txt.${process.ppid}.tmp`, `.g.txt.${dead}.tmp`, "f.txt.tmp"]; // a living process's, another file's, somebody's own
+  for (const name of [`.f.txt.${dead}.tmp`, `.f.txt.3.${dead}.tmp`, ...others]) writeFileSync(join(dir, name), "half");
+  writeAtomic(join(dir, "f.txt"), ["whole"]);
+  expect(readdirSync(dir).sort()).toEqual([...others, "f.txt"].sort());
 });
 
 test("a write that fails leaves the old file and no trace", () => {
