@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Browser, Page } from "puppeteer-core";
+import type { Browser } from "puppeteer-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { renderReports } from "../../reports/report.js";
 import { packageRoot } from "../../src/setup/paths.js";
@@ -45,17 +45,6 @@ const LINKS = `[
   ...[...document.querySelectorAll("a[href^='#']")].filter(({ hash }) => !document.getElementById(decodeURIComponent(hash.slice(1)))).map(({ hash }) => "nowhere: " + hash),
 ]`;
 
-/** A page at a width: what axe finds as it is opened, and in both schemes once all is unfolded, which shows all that a folded page does. */
-async function findingsAt(page: Page, width: number): Promise<void> {
-  await page.evaluate(axe);
-  expect(await page.evaluate(FINDINGS), `folded, ${width} px`).toEqual([]);
-  await openDetails(page);
-  expect(await page.evaluate(FINDINGS), `unfolded, ${width} px`).toEqual([]);
-  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "dark" }]);
-  expect(await page.evaluate(COLOURS), `unfolded, ${width} px, dark`).toEqual([]);
-  expect(await page.evaluate("document.documentElement.scrollWidth"), `${width} px`).toBeLessThanOrEqual(width);
-}
-
 browserTest.each(["index", ...stems])(
   "%s: axe finds nothing serious, nothing is wider than the page, ids stand once, and links within the page lead somewhere",
   async (stem) => {
@@ -63,7 +52,18 @@ browserTest.each(["index", ...stems])(
       const { page } = await openPage(browser, join(output, `${stem}.html`), width);
       // "links" has an author's link to nowhere
       if (width === 1280 && stem !== "links") expect(await page.evaluate(LINKS)).toEqual([]);
-      await findingsAt(page, width);
+      await page.evaluate(axe);
+      for (const state of ["folded", "unfolded"]) {
+        if (state === "unfolded") await openDetails(page);
+        for (const [scheme, found] of [
+          ["light", FINDINGS],
+          ["dark", COLOURS],
+        ] as const) {
+          await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+          expect(await page.evaluate(found), `${state}, ${width} px, ${scheme}`).toEqual([]);
+        }
+      }
+      expect(await page.evaluate("document.documentElement.scrollWidth"), `${width} px`).toBeLessThanOrEqual(width);
       await page.close();
     }
   },
