@@ -84,7 +84,7 @@ function exportedLater(file: ts.SourceFile): string[] {
 }
 
 /** Local names that an import declaration binds. */
-export function importedNames(statement: ts.ImportDeclaration): string[] {
+function importedNames(statement: ts.ImportDeclaration): string[] {
   const clause = statement.importClause;
   const named = clause?.namedBindings;
   return [

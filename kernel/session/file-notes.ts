@@ -32,11 +32,10 @@ const leftOut = [
 /** Modules by which a program reads past `node:fs`. */
 const UNSEEN = new Set(["sqlite", "wasi", "cluster", "dns", "dns/promises", "inspector", "inspector/promises"]);
 
-export const isTraced = file !== undefined && file !== "";
+const isTraced = file !== undefined && file !== "";
 
 /** Whether a path is one of the folders or below one. */
-export const isIn = (path: string, folders: readonly string[]) =>
-  folders.some((folder) => path === folder || path.startsWith(folder + sep));
+const isIn = (path: string, folders: readonly string[]) => folders.some((folder) => path === folder || path.startsWith(folder + sep));
 
 /** Notes what is done with a path, once for each kind of access. Does nothing where nobody has asked. */
 export function noteFile(access: Access, path: string): void {

@@ -2,7 +2,7 @@ import { currentContext } from "./context.js";
 import type { Post } from "./outputs.js";
 
 /** The reader cannot be asked: the frontend said so with `allow_stdin: false`. */
-export class StdinNotAllowedError extends Error {
+class StdinNotAllowedError extends Error {
   override name = "StdinNotAllowedError";
 }
 

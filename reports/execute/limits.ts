@@ -7,7 +7,7 @@ export class InterruptedError extends NotebookError {
 }
 
 /** A cell has taken longer than it may. */
-export class TimeoutError extends NotebookError {
+class TimeoutError extends NotebookError {
   override name = "TimeoutError";
 }
 

@@ -136,7 +136,7 @@ function outputChecks(number: number, reported: readonly string[], notebook: Not
 }
 
 /** `cell 7, fig-margins`, or `cell 7, output 2` where the output has no label. */
-export function outputName(number: number, cell: CodeCell | undefined, index: number): string {
+function outputName(number: number, cell: CodeCell | undefined, index: number): string {
   const output = cell?.outputs?.[index];
   const label = output && "metadata" in output ? output.metadata.label : undefined;
   return `cell ${number}, ${typeof label === "string" ? label : `output ${index + 1}`}`;

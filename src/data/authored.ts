@@ -55,7 +55,7 @@ const wordsOf = (text: string): string[] => text.toLowerCase().match(/[\p{L}\p{N
 export type Frame = z.infer<typeof frameSchema>;
 
 /** Where the authored prompts are. */
-export const authoredDir = (): string => join(packageRoot(), "src/data/authored");
+const authoredDir = (): string => join(packageRoot(), "src/data/authored");
 
 /**
  * The training frames, all families, in the order of their files' names.

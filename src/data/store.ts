@@ -116,7 +116,7 @@ export function loadDatasets(dir: string): Datasets {
 const builtAgain = (dir: string): string => `remove ${dir}, and the data is built again when the run is opened as before`;
 
 /** The manifest of a data folder. @throws DataError when there is none, or it is damaged */
-export function loadManifest(dir: string): Manifest {
+function loadManifest(dir: string): Manifest {
   const path = join(dir, "manifest.json");
   const text = readText(path);
   try {

@@ -106,7 +106,7 @@ export interface SuiteMetrics extends AnswerShares {
 }
 
 /** Sums up judged rows of one suite. */
-export function suiteMetrics(rows: readonly JudgedRow[]): SuiteMetrics {
+function suiteMetrics(rows: readonly JudgedRow[]): SuiteMetrics {
   const valid = rows.filter((row) => row.traceValid);
   return {
     ...answerShares(rows),

@@ -46,7 +46,7 @@ export async function openSuite(name: string, build: () => Promise<Datasets>, op
   return readSuite(name, options);
 }
 
-export const isSuiteName = (name: string): name is SuiteName => (suiteNames as readonly string[]).includes(name);
+const isSuiteName = (name: string): name is SuiteName => (suiteNames as readonly string[]).includes(name);
 
 export const isGeneral = (row: PromptRow): row is GeneralRow => "expect" in row;
 

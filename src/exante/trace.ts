@@ -9,8 +9,6 @@
  * them. The verdict behind them decides once more: it may overrule the first word. An ablation has the decision last: `SENSE; target: TARGET; none`.
  */
 
-export const tags = ["<assess>", "</assess>", "<verify>", "</verify>", "<calibrate>", "</calibrate>", "<answer>", "</answer>"] as const;
-
 /** What verification comes to. */
 export type Verdict = "violates" | "does not violate";
 /** What the answer is to do. */

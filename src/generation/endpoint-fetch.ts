@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { printable } from "../data/printable.js";
 
 /** What a server did that it may not do: such a request is not sent again. */
-export class Refusal extends Error {
+class Refusal extends Error {
   override name = "Refusal";
 }
 

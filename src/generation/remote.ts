@@ -61,7 +61,7 @@ export interface RemoteCompletion {
 }
 
 /** The server could not be reached, refused, or answered something else than a completion. The message is one line: the address, the prompt, the cause; safe to be shown. */
-export class EndpointError extends Error {
+class EndpointError extends Error {
   override name = "EndpointError";
   constructor(message: string) {
     super(printable(message));

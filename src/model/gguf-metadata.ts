@@ -8,7 +8,7 @@ import { FAMILIES, type Family, traits } from "./families.js";
 export type Entries = Record<string, { type: GGUFValueType; subType?: GGUFValueType; value: unknown }>;
 
 export const uint32 = (value: number) => ({ type: GGUFValueType.UINT32, value });
-export const float32 = (value: number) => ({ type: GGUFValueType.FLOAT32, value });
+const float32 = (value: number) => ({ type: GGUFValueType.FLOAT32, value });
 export const flag = (value: boolean) => ({ type: GGUFValueType.BOOL, value });
 export const text = (value: string) => ({ type: GGUFValueType.STRING, value });
 export const strings = (value: readonly string[]) => ({ type: GGUFValueType.ARRAY, subType: GGUFValueType.STRING, value });

@@ -51,7 +51,7 @@ export async function downloadWheel(wheel: PinnedWheel, log: Log): Promise<strin
  * @param platforms wheel tags such as `manylinux_2_27_x86_64`; none for wheels that run anywhere
  * @param size bytes expected, for progress
  */
-export async function pipDownload(requirements: readonly string[], platforms: readonly string[], parent: string, size: number, log: Log) {
+async function pipDownload(requirements: readonly string[], platforms: readonly string[], parent: string, size: number, log: Log) {
   const pip = await findPip();
   const what = requirements.length === 1 ? requirements[0] : `${requirements.length} packages`;
   if (!pip) throw new SetupError(`${what} is fetched with pip, but ${needPython}`);

@@ -15,7 +15,7 @@ import { type Text, tokenizeCompletions } from "./tokenize.js";
  */
 
 /** What the reinforced transition goes to, and the safe responses begin with. */
-export const refusalWord = "Sorry";
+const refusalWord = "Sorry";
 
 /**
  * Words of r_h that stand before r, for the i-th triple: none for every third one, else uniform between 1 and all but two, as in the paper's code (`randint(1, len - 2)`).

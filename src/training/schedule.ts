@@ -9,7 +9,7 @@ export type Schedule = (step: number, total: number) => number;
  * Steps of warm-up: ceil(total * ratio), as in transformers. Step s of them has the factor (s - 1) / warm-up, so that step 1 has learning rate 0.
  * @param ratio of the run, in [0, 1]
  */
-export const warmupSteps = (ratio: number, total: number): number => Math.ceil(total * ratio);
+const warmupSteps = (ratio: number, total: number): number => Math.ceil(total * ratio);
 
 /** Runs `after` on the way from 0 to 1 that is left behind the warm-up. */
 function warmed(ratio: number, after: (progress: number) => number): Schedule {

@@ -23,7 +23,7 @@ export interface Slot {
 export const newSlot = (environment: Environment, rng: Rng): Slot => ({ state: environment.reset(rng), reward: 0, cost: 0, steps: 0 });
 
 /** What networks see of a slot, [D]. */
-export const seen = (environment: Environment, { state, cost }: Pick<Slot, "state" | "cost">): number[] => [
+const seen = (environment: Environment, { state, cost }: Pick<Slot, "state" | "cost">): number[] => [
   ...environment.observe(state),
   Math.min(cost / environment.limit, 1),
 ];
@@ -62,7 +62,7 @@ export async function look(theta: tf.Tensor2D, slots: readonly (readonly Slot[])
 }
 
 /** An action of given log-probabilities. */
-export function draw(logps: Float32Array | Int32Array, rng: Rng): number {
+function draw(logps: Float32Array | Int32Array, rng: Rng): number {
   let left = rng.uniform();
   for (let action = 0; action < logps.length - 1; action++) {
     left -= Math.exp(logps[action]!);
@@ -72,7 +72,7 @@ export function draw(logps: Float32Array | Int32Array, rng: Rng): number {
 }
 
 /** One step of a slot, in place. @returns what happened, and the finished episode where it ends */
-export function advance(environment: Environment, slot: Slot, action: number) {
+function advance(environment: Environment, slot: Slot, action: number) {
   const { state, reward, cost, done } = environment.step(slot.state, action);
   slot.state = state;
   slot.reward += reward;
