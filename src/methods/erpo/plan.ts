@@ -57,15 +57,10 @@ const texts = {
   opening: 16, // what it is asked for where a row ends before
   naiveRow: 90,
   decisionRow: 58,
-  traceRow: 150,
   longestRow: 200, // thought and answer
-  thought: 85,
+  terseThought: 50,
+  verboseThought: 120,
   longestThought, // then sampling gives it up
-  verified: 64, // what follows an assessment
-  sampled: 87, // thought and answer of a sample for pairs
-  stepPair: 215, // both of its rows, which share the prompt and the steps before; there are 1.18 for each prompt
-  thoughtPair: 205,
-  everyday: 135, // thought and answer
   reference: 100, // thought and held-out answer; there are 48
   decisions: 240_000, // all rows of 1a
   openings: 200_000, // those of the baseline's first phase
@@ -93,13 +88,17 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
   const readOut = 2 * evaluation.devPrompts * texts.decisionRow;
   const mined = 2 * stage2.prompts;
   const preferred = texts.longestThought + 8;
-  const [pairs2, pairs3] = [1.18 * mined * texts.stepPair, 0.85 * 2 * stage3.prompts * texts.thoughtPair];
-  const judged = 3 * evaluation.gatePrompts; // prompts of both labels, and everyday ones
-  const gateTokens = evaluation.gatePrompts * (2 * texts.sampled + texts.everyday);
+  const thought = texts.terseThought + stage1.verbose * (texts.verboseThought - texts.terseThought);
+  const sampled = thought + 2; // with a few tokens of the answer, in one that is short
+  const verified = thought - 21; // what follows an assessment
+  const [stepPair, thoughtPair] = [2 * thought + 45, 2 * thought + 35]; // both rows, which share the prompt; those of a step share the steps before, and there are 1.18 for each prompt
+  const [pairs2, pairs3] = [1.18 * mined * stepPair, 0.85 * 2 * stage3.prompts * thoughtPair];
+  const judged = 3 * evaluation.gatePrompts; // prompts of both labels, and everyday ones, which have whole answers
+  const gateTokens = evaluation.gatePrompts * (2 * sampled + thought + 50);
   const { prompts, attackPrompts } = evaluation;
   const suites = (3 * answerTokens + 48) * prompts; // answers of one policy, general prompts' at length
-  const thoughts = (4 * prompts + 48) * texts.thought; // of one policy to suites and held-out answers
-  const ofLast = (asked: number) => asked * (answerTokens + texts.thought); // the last stage thinks
+  const thoughts = (4 * prompts + 48) * thought; // of one policy to suites and held-out answers
+  const ofLast = (asked: number) => asked * (answerTokens + thought); // the last stage thinks
   const ofOthers = (asked: number) => asked * 2 * answerTokens; // the base model and the baseline do not
   const examined = batch(4 * prompts + 3 * attackPrompts);
   const longest = texts.longestThought + Math.max(48, answerTokens);
@@ -111,7 +110,7 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
   ];
   const dpo = [
     score("prompts to choose from", 32, 0, Math.min(texts.stage2Prompts, mined * pairs.mineFactor) * texts.decisionRow),
-    sample("samples for pairs", batch(mined), preferred, 2 * mined * (texts.sampled + texts.verified)),
+    sample("samples for pairs", batch(mined), preferred, 2 * mined * (sampled + verified)),
     score("pairs under the reference", 8, preferred, pairs2),
     train("2-dpo", 16, preferred, pairs2),
   ];
@@ -120,13 +119,13 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
     sample("gate of stage 2, after", batch(judged), texts.longestThought + 48, gateTokens),
   ];
   const rounds = Array.from({ length: stage3.rounds }, (_, i) => i + 1).flatMap((round) => [
-    sample(`samples for pairs ${round}`, batch(2 * stage3.prompts), preferred, stage3.samples * 2 * stage3.prompts * texts.sampled),
+    sample(`samples for pairs ${round}`, batch(2 * stage3.prompts), preferred, stage3.samples * 2 * stage3.prompts * sampled),
     score(`pairs under the reference ${round}`, 8, preferred, pairs3),
     train(`3-length-controlled/round-${round}`, 16, preferred, pairs3),
     sample(`gate ${round}`, batch(judged), texts.longestThought + 48, gateTokens),
   ]);
   if (job === "demo") {
-    const answered = 2 * suites + 4 * prompts * texts.thought; // of the base model, and of stage 3, which thinks
+    const answered = 2 * suites + 4 * prompts * thought; // of the base model, and of stage 3, which thinks
     const last = sample("suites", batch(4 * prompts), texts.longestThought + Math.max(48, answerTokens), answered);
     return [{ notebook: demoNotebook, work: [...sft, ...dpo, ...gate2, ...rounds, score("dev prompts", 32, 0, readOut), last] }];
   }
@@ -145,8 +144,8 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
       ),
       beside(train("baseline-answers-only", 8, texts.answer, 0.63 * stage1.traceTokens)),
       score("dev prompts", 32, 0, 2 * readOut),
-      sample("traces to look at", looked, texts.longestThought + answerTokens, looked * (texts.thought + answerTokens)),
-      sample("forced first words", batch(2 * evaluation.gatePrompts), preferred, 4 * evaluation.gatePrompts * texts.sampled),
+      sample("traces to look at", looked, texts.longestThought + answerTokens, looked * (thought + answerTokens)),
+      sample("forced first words", batch(2 * evaluation.gatePrompts), preferred, 4 * evaluation.gatePrompts * sampled),
     ],
     "03-stage-2-dpo": [...dpo, score("dev prompts", 32, 0, readOut), ...gate2],
     "04-stage-3-length-controlled": rounds,
@@ -162,8 +161,8 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
         ),
       ),
       beside(sample("personas, before", batch(2 * attackPrompts), longest, ofOthers(2 * attackPrompts), texts.persona)),
-      beside(sample("decisions by mass", batch(4 * prompts), longest, 3 * suites + 2 * 4 * prompts * texts.thought)), // of three policies, two of which think
-      sample("seconds", 8, texts.longestThought + answerTokens, 8 * 3 * (3 * answerTokens + 2 * texts.thought)),
+      beside(sample("decisions by mass", batch(4 * prompts), longest, 3 * suites + 2 * 4 * prompts * thought)), // of three policies, two of which think
+      sample("seconds", 8, texts.longestThought + answerTokens, 8 * 3 * (3 * answerTokens + 2 * thought)),
       beside(score("held-out answers", 48, texts.longestThought + 40, 5 * 48 * texts.reference)),
       beside(score("decisions", 32, 0, 3 * texts.heldOut * texts.decisionRow + 2 * readOut)),
     ],
