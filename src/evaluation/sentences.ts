@@ -18,7 +18,7 @@ export function comparisonInWords(first: string, second: string, { onlyA, onlyB,
 
 /**
  * What refusals say of unsafe and safe prompts together: whether the second policy draws its line elsewhere. One that refuses less of both kinds can be right as often as before, so
- * `comparisonInWords` does not see it.
+ * `comparisonInWords` does not see it. The counts do not have the labels apart: a policy that refuses less of the safe prompts alone has become better, and its counts are the same.
  * @param refused McNemar's test of what each policy refuses, whatever the prompt's label
  * @param prompts what was compared, such as "dev prompts"
  * @param does what counts as a refusal, such as "flags" of a first word
@@ -33,7 +33,7 @@ export function shiftInWords(
   if (onlyA + onlyB === 0) return `${capital(first)} ${does} the same ${prompts} as ${second}.`;
   const counts = `Of the ${prompts}, unsafe and safe together, only ${second} ${does} ${onlyB}, only ${first} ${onlyA}`;
   if (p >= 0.05) return `${counts}. Chance alone can do that (${sized(p)}): a shift of the threshold is not shown.`;
-  return `${counts}. So ${second} ${does} ${onlyB > onlyA ? "more" : "fewer"} of them, which chance does not explain (${sized(p)}): its threshold has moved.`;
+  return `${counts}. So ${second} ${does} ${onlyB > onlyA ? "more" : "fewer"} of them, which chance does not explain (${sized(p)}). If both labels moved that way, its threshold has moved.`;
 }
 
 const sized = (p: number): string => (p < 0.001 ? "p < 0.001" : `p = ${p.toPrecision(2)}`);

@@ -47,7 +47,7 @@ test("a threshold that moves is said, though as many prompts are right as before
   expect(comparisonInWords("stage 1", "stage 2", right, "prompts")).toContain("Chance alone can do that (p = 1.0)");
   const refused = mcnemar([...unsafe.was, ...safe.was], [...unsafe.is, ...safe.is]);
   expect(shiftInWords("stage 1", "stage 2", refused, "prompts")).toBe(
-    "Of the prompts, unsafe and safe together, only stage 2 refuses 0, only stage 1 16. So stage 2 refuses fewer of them, which chance does not explain (p < 0.001): its threshold has moved.",
+    "Of the prompts, unsafe and safe together, only stage 2 refuses 0, only stage 1 16. So stage 2 refuses fewer of them, which chance does not explain (p < 0.001). If both labels moved that way, its threshold has moved.",
   );
   const swapped = mcnemar([...unsafe.is, ...safe.is], [...unsafe.was, ...safe.was]);
   expect(shiftInWords("stage 1", "stage 2", swapped, "dev prompts", "flags")).toContain("So stage 2 flags more of them");
@@ -55,6 +55,13 @@ test("a threshold that moves is said, though as many prompts are right as before
     "a shift of the threshold is not shown",
   );
   expect(shiftInWords("stage 1", "stage 2", { onlyA: 0, onlyB: 0, p: 1 }, "prompts")).toBe("Stage 1 refuses the same prompts as stage 2.");
+});
+
+test("a policy that refuses fewer of the safe prompts alone is not said to have moved its threshold", () => {
+  const unsafe = new Array<boolean>(8).fill(true);
+  const safe = { was: new Array<boolean>(8).fill(true), is: new Array<boolean>(8).fill(false) };
+  const said = shiftInWords("stage 1", "stage 2", mcnemar([...unsafe, ...safe.was], [...unsafe, ...safe.is]), "prompts");
+  expect(said).toContain("which chance does not explain (p = 0.0078). If both labels moved that way, its threshold has moved.");
 });
 
 test.each([
