@@ -94,13 +94,13 @@ const full: Profile = {
 /**
  * For a class and for the impatient: three minutes of two CPU cores at 240 GFLOP/s, in one notebook, without baselines. With fewer decisions nothing is learned that one could see: after 20,000 tokens at
  * the rate of quick the first word's AUC on dev is .59 (seed 1), after 45,000 at twice that rate .71 and .79 (seeds 1 and 2). With thoughts in sentences among the terse ones so few steps do not
- * teach which path `<calibrate>` may name: of 90 dev prompts 20 get one (20,000 tokens, seed 1); of terse thoughts alone 89, 72 and 90 do (seeds 1 to 3).
+ * teach which path `<calibrate>` may name: of 90 dev prompts 20 get one (20,000 tokens, seed 1); of terse thoughts alone 90, 55 and 90 do (seeds 1 to 3).
  */
 const demo: Profile = {
   ...quick,
   name: "demo",
   notebooks: "demo",
-  stage1: { ...quick.stage1, decisionTokens: 45_000, decisionRate: 4e-3, traceTokens: 30_000, traceRate: 4e-3, verbose: 0 },
+  stage1: { ...quick.stage1, decisionTokens: 45_000, decisionRate: 4e-3, traceTokens: 30_000, traceRate: 3e-3, verbose: 0 },
   stage2: { prompts: 8, rate: 2e-4 },
   stage3: { ...quick.stage3, rounds: 1, prompts: 8, samples: 2 },
   evaluation: { prompts: 30, attackPrompts: 10, devPrompts: 80, gatePrompts: 8 },
