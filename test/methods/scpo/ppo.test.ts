@@ -8,10 +8,11 @@ import { createRng } from "../../../src/backend/random.js";
 import { criticOf } from "../../../src/methods/scpo/acting.js";
 import { type Algorithm, ppo, ppoLagrangian, ppoSettings, scpo } from "../../../src/methods/scpo/algorithms.js";
 import { cartPole } from "../../../src/methods/scpo/environments/cart-pole.js";
+import type { Environment } from "../../../src/methods/scpo/environments/environment.js";
 import { lanesCmdp, tabularEnvironment } from "../../../src/methods/scpo/environments/lanes.js";
 import { initialNetworks, outputs } from "../../../src/methods/scpo/networks.js";
 import { ppoLoss } from "../../../src/methods/scpo/ppo.js";
-import { readTrained, type Trained, type Training, train, trainedFile } from "../../../src/methods/scpo/train.js";
+import { numbers, readTrained, type Trained, type Training, train, trainedFile } from "../../../src/methods/scpo/train.js";
 import { KeptError } from "../../../src/runs/claim.js";
 
 const root = mkdtempSync(join(tmpdir(), "erpo-scpo-"));
@@ -96,6 +97,24 @@ test("a seed's numbers do not depend on how many are trained with it, and a stop
   expect(await trained("stopped", inLanes(nullifying, steps))).toEqual(both);
   await expect(trained("stopped", inLanes(nullifying, 2 * steps))).rejects.toThrow(KeptError);
 }, 600_000);
+
+test("an iteration in which no episode ends leaves the multiplier as it is, and training goes on", async () => {
+  const { steps, copies } = ppoSettings;
+  const long: Environment = {
+    ...{ name: "long", observed: 1, actions: 2, horizon: steps + 1, limit: 1 },
+    reset: () => [0],
+    step: (state, action) => ({ state: [...state], reward: action, cost: action, done: false }),
+    observe: (state) => [...state],
+  };
+  for (const algorithm of [ppo, ppoLagrangian]) {
+    const { curve, networks } = await trained("long", { environment: long, algorithm, seeds: 1, steps: 3 * copies * steps, seed: 1 });
+    const [first, second, third] = curve;
+    expect(first!.cost).toBeNull();
+    expect(second!.cost).toBeGreaterThan(100); // of 321 steps each second one costs 1 in the mean
+    expect([first, second, third].map((row) => row!.multiplier)).toEqual([0, 0, algorithm === ppo ? 0 : 0.25]);
+    expect(numbers(networks).every(Number.isFinite)).toBe(true);
+  }
+});
 
 test("SCPO comes near the linear program's optimum of the lanes, 23 coins for 2 hot tiles: 21 or more, with nine of ten episodes within the limit", async () => {
   const { episodes } = await trained("optimum", inLanes(nullifying, 30 * ppoSettings.copies * ppoSettings.steps, 1));
