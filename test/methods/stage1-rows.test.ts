@@ -3,6 +3,7 @@ import type { TokenRow } from "../../src/data/tokens.js";
 import { decisionTraining, openingsTraining, stage1Prompts, traceRows, traceTraining } from "../../src/methods/erpo/stage1.js";
 import { changedProfile, type ProfileChange } from "../../src/runs/profile.js";
 import type { Run } from "../../src/runs/run.js";
+import { freshAdapter } from "../../src/runs/training.js";
 import { openTiny, runsFolder } from "../runs/tiny-run.js";
 
 /** The rows of stage 1 and of its baseline, as they are written; nothing is trained. */
@@ -24,6 +25,20 @@ const texts = (of: Run, rows: readonly TokenRow[]) => rows.map(({ completion }) 
 async function traces(of: Run): Promise<readonly TokenRow[]> {
   return traceTraining(of, await traceRows(of, stage1Prompts(of))).rows;
 }
+
+test("an adapter has the profile's rank, an alpha of twice that, and the layers from its share of the depth on", () => {
+  for (const [firstLayer, layers] of [
+    [0, [0, 1]],
+    [0.4, [0, 1]],
+    [0.5, [1]],
+    [0.9, [1]],
+  ] as const) {
+    // biome-ignore format: a table
+    const lora = freshAdapter({ ...run, profile: { ...run.profile, rank: 3, firstLayer } }, "adapter");
+    expect(lora.config).toMatchObject({ r: 3, alpha: 6, layers });
+    lora.dispose();
+  }
+});
 
 test("each phase has its own rate, and the second one goes on from the first", async () => {
   const branch = await branched({ stage1: { decisionRate: 0.2, traceRate: 0.1 } });
