@@ -1,12 +1,20 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { TokenRow } from "../../src/data/tokens.js";
-import { decisionTraining, openingsTraining, stage1Prompts, traceRows, traceTraining } from "../../src/methods/erpo/stage1.js";
+import {
+  answersOnly,
+  decisionTraining,
+  openingsTraining,
+  stage1,
+  stage1Prompts,
+  traceRows,
+  traceTraining,
+} from "../../src/methods/erpo/stage1.js";
 import { changedProfile, type ProfileChange } from "../../src/runs/profile.js";
 import type { Run } from "../../src/runs/run.js";
 import { freshAdapter } from "../../src/runs/training.js";
 import { openTiny, runsFolder } from "../runs/tiny-run.js";
 
-/** The rows of stage 1 and of its baseline, as they are written; nothing is trained. */
+/** The rows of stage 1 and of its baseline, as they are written. */
 
 const folder = runsFolder();
 afterAll(folder.remove);
@@ -50,6 +58,22 @@ test("each phase has its own rate, and the second one goes on from the first", a
   ]);
   expect(Math.max(...whole.batches.map(({ length }) => length))).toBe(4);
   expect(Math.max(...decisions.batches.map(({ length }) => length))).toBe(8);
+});
+
+test.each([
+  ["stage 1", stage1],
+  ["the baseline", answersOnly],
+])("%s ends quietly where it is interrupted in its first phase", async (_, stage) => {
+  const branch = await branched({});
+  await traceRows(branch, stage1Prompts(branch)); // its answers are there already, so that nothing else ends it
+  await openingsTraining(branch, stage1Prompts(branch));
+  const abort = new AbortController();
+  const phases: string[] = [];
+  for await (const { phase } of stage(branch, abort.signal)) {
+    phases.push(phase);
+    if (phases.length === 2) abort.abort();
+  }
+  expect(phases).toEqual(["decision", "decision"]);
 });
 
 test("thoughts are in sentences where the profile wants all, and never where it wants none", async () => {
