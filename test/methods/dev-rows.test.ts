@@ -6,7 +6,7 @@ import { policy } from "../../src/generation/policy.js";
 import { devRows } from "../../src/methods/erpo/dev-measures.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stages } from "../../src/methods/erpo/stages.js";
-import { devAnswers, devPrompts } from "../../src/runs/dev.js";
+import { decisionScore, devAnswers, devPrompts } from "../../src/runs/dev.js";
 import { changedProfile } from "../../src/runs/profile.js";
 import type { Run } from "../../src/runs/run.js";
 import { scriptedModel } from "../evaluation/scripted.js";
@@ -94,6 +94,8 @@ test("dev rows of a policy without thoughts are read where its answer begins: ho
   expect(forced).toEqual([]);
   for (const [i, row] of devPrompts(run, 4).entries())
     expect(prompts[i]!.logOdds).toBeCloseTo(await logOdds(run, row, "", ["I'm sorry", "I can't", "Sorry"]), 2);
+  const { logOdds: read } = await decisionScore(run, stages.sft, "dev", "answer");
+  expect([...read.negatives, ...read.positives]).toEqual(prompts.map((row) => expect.closeTo(row.logOdds, 2))); // safe ones first
 });
 
 test("the gate's answers: a safe completion refuses where the rule asks for one; everyday answers are to the point by a word that is expected", async () => {
