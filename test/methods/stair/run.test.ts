@@ -153,7 +153,7 @@ test("of the label with more pairs those with the largest differences are taken;
   expect(await farthest(formatStage)).toBeLessThan(0.1);
   expect(await farthest("base")).toBeGreaterThan(0.3);
   const { batches } = stepTraining(moving, formatStage, pairs);
-  for (const batch of batches) expect(new Set(batch.map((row) => pairs.labels[row]))).toEqual(new Set(["safe", "unsafe"]));
+  for (const batch of batches) expect(batch.filter((row) => pairs.labels[row] === "safe")).toHaveLength(batch.length / 2);
   const twice = pairs.tokens.flatMap((_, row) => [row, row]);
   expect(batches.flat().sort((a, b) => a - b)).toEqual(twice);
   await finish(stepwise(moving, formatStage, pairs));
