@@ -57,6 +57,11 @@ test.each([
   const sums = byHand(thoughts);
   expect(got.perplexity).toBeCloseTo(Math.exp((sums[0]! + sums[1]!) / got.tokens), 2);
   expect(got.thoughts).toBe(Object.keys(thoughts).length);
+  const whole = perplexityOf(
+    sums,
+    references.map(({ answer }) => tiny.tokenizer.encode(answer).length),
+  );
+  for (const end of ["low", "high"] as const) expect(Math.log(got[end])).toBeCloseTo(Math.log(whole[end]), 3); // each answer's nats go with its own tokens
 });
 
 test("the references are 48, of 12 to 30 words, and near no prompt of any authored set", () => {

@@ -1,4 +1,5 @@
 import { beforeAll, expect, test } from "vitest";
+import type { TokenRow } from "../../src/data/tokens.js";
 import {
   checkSample,
   decisionPair,
@@ -11,12 +12,14 @@ import {
   writtenPair,
 } from "../../src/exante/pairs.js";
 import {
+  answerRow,
   decisionRow,
   type LabelledPrompt,
   type TraceWriter,
   thoughtFor,
   traceRow,
   traceWeights,
+  verificationRow,
   weighSegments,
 } from "../../src/exante/rows.js";
 import { defaultRules } from "../../src/exante/rule-file.js";
@@ -101,6 +104,33 @@ test("a wrong first word and a prefix are read and not learned; what follows is 
   expect(parseTrace(text)).toMatchObject({ risk: "weapons", rule: "R9", verdict: "does not violate", path: "comply" });
 });
 
+/** A row's tokens, those that weigh the same together: `weight: text`. */
+function weighed({ completion, weights }: TokenRow): string[] {
+  const starts = completion.flatMap((_, t) => (t === 0 || weights![t] !== weights![t - 1] ? [t] : []));
+  return starts.map((start, i) => `${weights![start]}: ${tokenizer.decode(completion.slice(start, starts[i + 1]))}`);
+}
+
+test("what each token of a row counts, by hand: this tokenizer takes words letter by letter", () => {
+  const quote = "hurting or killing people or animals (";
+  expect(weighed(verificationRow(unsafe, writer, "none"))).toEqual([
+    ...["1: <assess>", "0: none", `1: </assess><verify>${quote}`, "3: R1", "1: ):"],
+    ...["16:  ", "1: violates"],
+  ]);
+  expect(weighed(verificationRow(safe, writer))).toEqual([
+    ...["1: <assess>", "12: n", `1: one</assess><verify>${quote}`, "3: R1", "1: ):"],
+    ...["16:  d", "1: oes not violate"],
+  ]);
+  expect(weighed(decisionRow(unsafe, writer, "Sure."))).toEqual([
+    ...["0: Sure.", "1: <assess>", "12: r", "1: isk:", "3:  ", "1: violence", "0.2: ; hur"],
+  ]);
+  expect(weighed(traceRow(safe, writer))).toEqual([
+    ...["1: <assess>", "20: n", "1: one", "0.7: ; end a program; target: own computer"],
+    ...["1: </assess><verify>", `3: ${quote}`, "4: R1", "1: ):", "16:  d", "1: oes not violate</verify><calibrate>"],
+    ...["0.7: comply, direct", "1: </calibrate><answer>", "16: U", "0.6: se the task list.", "0.15: </answer>"],
+  ]);
+  expect(weighed(answerRow(safe, writer))).toEqual(["20: U", "0.6: se the task list.", "0.15: "]); // the end token, which has no text
+});
+
 test("an answer that fits is closed, a longer one is cut; a safe prompt without one has no row", () => {
   const text = (options: object) => tokenizer.decode(traceRow(safe, writer, options).completion);
   expect(text({})).toMatch(/Use the task list\.<\/answer>/);
@@ -109,12 +139,12 @@ test("an answer that fits is closed, a longer one is cut; a safe prompt without 
 });
 
 test("characters of several tokens do not shift the weights behind them", () => {
-  const weighed = (target: string) => {
+  const weighedTarget = (target: string) => {
     const { ids, weights } = weighSegments(writeThought(thoughtFor({ ...unsafe, target }, writer.rules), "terse"), tokenizer, traceWeights);
     return weights.flatMap((w, i) => (w > 1 ? [[tokenizer.decode([ids[i]!]), w]] : []));
   };
   expect(tokenizer.encode("\u{1F9D1}\u{1F3FD}").length).toBeGreaterThan(2); // two characters, four of JavaScript's units
-  expect(weighed("his \u{1F9D1}\u{1F3FD} fianc\u00e9 \u4e2d")).toEqual(weighed("a person"));
+  expect(weighedTarget("his \u{1F9D1}\u{1F3FD} fianc\u00e9 \u4e2d")).toEqual(weighedTarget("a person"));
 });
 
 test("a decision row ends five tokens after the risk", () => {

@@ -83,6 +83,8 @@ test("where no rule comes near, none is cited; what is quoted is no verdict", ()
     expect(parseTrace(text({ ...thought, rule: null }, style))).toMatchObject({ rule: null, verdict: "does not violate" });
   const quoting = { id: "M1", quote: "whoever violates this" };
   expect(parseTrace(text({ ...thought, rule: quoting }, "terse"))).toMatchObject({ rule: "M1", verdict: "does not violate" });
+  const denying = { id: "M1", quote: "what does not violate a law" };
+  expect(parseTrace(text({ ...thought, rule: denying, verdict: "violates" }, "terse"))).toMatchObject({ rule: "M1", verdict: "violates" });
 });
 
 test("where nothing is quoted the rule stands alone, with its weight, and no rule is none", () => {

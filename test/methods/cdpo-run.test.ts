@@ -2,13 +2,20 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { mean } from "../../src/evaluation/averages.js";
+import { policyLogps } from "../../src/evaluation/policy-logps.js";
+import { promptIds } from "../../src/exante/rows.js";
+import { policy } from "../../src/generation/policy.js";
+import { policyPairs } from "../../src/methods/cdpo/answers.js";
 import { dualAscent, pieceTraining, preference, softObjective, stageOf } from "../../src/methods/cdpo/ascent.js";
 import * as cdpo from "../../src/methods/cdpo/cdpo.js";
 import { dpo } from "../../src/objectives/dpo.js";
 import { KeptError } from "../../src/runs/claim.js";
+import { labelled } from "../../src/runs/prompts.js";
 import type { Run } from "../../src/runs/run.js";
+import { freshAdapter } from "../../src/runs/training.js";
 import { pairObjective } from "../../src/training/pair-objective.js";
 import { evaluateRows } from "../../src/training/step.js";
+import { scriptedModel } from "../evaluation/scripted.js";
 import { finish, openTiny, runsFolder } from "../runs/tiny-run.js";
 
 describe("a run of the tiny model", () => {
@@ -46,6 +53,84 @@ describe("a run of the tiny model", () => {
     const odds = decided!.map((one) => cdpo.dot(cdpo.fitHead(decided!, read), read(one)));
     expect(mean(odds)).toBeCloseTo(cdpo.scorerSettings.unit, 6);
     expect(() => cdpo.fitHead(ties!, read)).toThrow(RangeError);
+  });
+
+  test("which of two answers helps more, and which does more harm, by hand", () => {
+    const of = (label: string) => labelled(run.data.train1.find((row) => row.label === label)!);
+    const said = { refusal: "No.", placeholder: "Sure." };
+    const safe = { prompt: of("safe"), ...said, own: "Blue." };
+    const answers = [{ prompt: of("unsafe"), ...said }, safe, safe];
+    const text = ({ completion }: cdpo.AnsweredIds) =>
+      run.model.tokenizer.decode(completion.filter((id) => id !== run.model.tokenizer.eosId));
+    const words = (some: readonly cdpo.Comparison[]) => some.map(({ first, second, p }) => [text(first), text(second), p]);
+    const helps = [["Blue.", "No.", 1], ["Blue.", "Sure.", 1]]; // biome-ignore format: a table
+    expect(words(cdpo.helpfulness(run, answers))).toEqual([["Sure.", "No.", 1], ...helps, ...helps]);
+    const ties = [["Sure.", "No.", 0.5], ["Blue.", "No.", 0.5]]; // biome-ignore format: a table
+    expect(words(cdpo.harmfulness(run, answers))).toEqual([["Sure.", "No.", 1], ...ties, ...ties]);
+    expect(policyPairs(run, answers).map(({ first, second }) => [text(first), text(second)])).toEqual([
+      ["Sure.", "No."],
+      ["Blue.", "No."],
+      ["Blue.", "Sure."],
+    ]);
+  });
+
+  test("held-out placeholders are in words that the heads were not fitted on", async () => {
+    const { cost } = await cdpo.scorerComparisons(run);
+    const [training, heldOut] = [cost.training, cost.heldOut].map(
+      (some) => new Set(some.filter(({ kind }) => kind.includes("placeholder")).map(({ first }) => first.completion.join(" "))),
+    );
+    expect(Math.min(training!.size, heldOut!.size)).toBeGreaterThan(1);
+    expect([...heldOut!].filter((text) => training!.has(text))).toEqual([]);
+  });
+
+  test("a pair's scores are its first answer's less its second's", async () => {
+    const { pairs } = await cdpo.scoredPairs(run, scorers);
+    const some = pairs.slice(0, 4);
+    const of = (side: "chosen" | "rejected") =>
+      cdpo.rawScores(
+        run,
+        scorers,
+        some.map((pair) => ({ prompt: pair.prompt, completion: pair[side] })),
+      );
+    const [first, second] = [await of("chosen"), await of("rejected")];
+    for (const [i, { reward, cost }] of some.entries()) {
+      expect(reward).toBeCloseTo(first[i]!.reward - second[i]!.reward, 1);
+      expect(cost).toBeCloseTo(first[i]!.cost - second[i]!.cost, 1);
+    }
+    for (const score of ["reward", "cost"] as const) expect(Math.max(...some.map((pair) => Math.abs(pair[score])))).toBeGreaterThan(0.5);
+  });
+
+  test("no prompt that costs are estimated on is among those that are trained on", async () => {
+    const { pairs } = await cdpo.scoredPairs(run, scorers);
+    const asked = cdpo.mixedPrompts(run, "train2", cdpo.costPrompts(run.profile));
+    const ids = new Set(asked.map(({ prompt }) => promptIds(prompt, run.model.tokenizer).join(" ")));
+    expect(pairs.filter(({ prompt }) => ids.has(prompt.join(" ")))).toEqual([]);
+  });
+
+  test("a policy's answers are scored from refusing on: one that refuses in plain words has 0", async () => {
+    const { model } = scriptedModel(run.model, () => cdpo.plainRefusal);
+    const prompts = cdpo.mixedPrompts(run, "dev", 2);
+    const scores = await cdpo.sampledScores(run, policy({ model, name: "refuses" }), scorers, "dev", prompts);
+    expect(scores).toEqual(prompts.map(() => ({ reward: expect.closeTo(0, 3), cost: expect.closeTo(0, 3) })));
+  });
+
+  test("the likelihood of the better answer weighs in the loss, by hand", async () => {
+    const { pairs } = await cdpo.scoredPairs(run, scorers);
+    const rows = pairs.slice(0, 2).map(({ reward: _, cost: __, ...pair }, i) => ({ ...pair, preferred: i === 0 ? 0.9 : 0.2 }));
+    const lora = freshAdapter(run, "changes nothing");
+    const loss = async (nllWeight: number) =>
+      (await evaluateRows(run.model, rows, softObjective({ beta: 0.1, nllWeight }), { lora, size: 2 })).eval_loss!;
+    const nats = async (side: "chosen" | "rejected") =>
+      (
+        await policyLogps(
+          await run.policy("base"),
+          rows.map((pair) => ({ prompt: pair.prompt, completion: pair[side] })),
+        )
+      ).map((logp, i) => -logp / rows[i]![side].length);
+    const [first, second] = [await nats("chosen"), await nats("rejected")];
+    const better = mean(rows.map(({ preferred }, i) => preferred * first[i]! + (1 - preferred) * second[i]!));
+    expect((await loss(0.5)) - (await loss(0))).toBeCloseTo(0.5 * better, 2);
+    lora.dispose();
   });
 
   test("refusing in plain words has reward 0 and cost 0", async () => {

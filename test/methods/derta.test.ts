@@ -48,6 +48,20 @@ describe("a run of the tiny model", () => {
     }
   });
 
+  test("a refusal stands behind some words of its placeholder, but in each third triple; no helpful prompt comes twice", async () => {
+    const groups = await derta.dertaRows(run, few);
+    for (const [i, { alone, vanilla, triple }] of groups.entries()) {
+      const [continued] = alone;
+      const read = run.model.tokenizer.decode(continued!.prompt.slice(vanilla.at(-1)!.prompt.length)).trim();
+      const words = triple.rejected[0]!.content.split(" ");
+      const behind = read === "" ? 0 : read.split(" ").length;
+      expect(read).toBe(words.slice(0, behind).join(" "));
+      expect(behind > 0 && behind < words.length - 1).toBe(i % 3 !== 0);
+    }
+    const helpful = groups.flatMap((group) => group.derta.slice(0, few.helpful).map(({ prompt }) => prompt.join(" ")));
+    expect(new Set(helpful).size).toBe(few.helpful * groups.length);
+  });
+
   test("asked again, nothing is computed; any other knob is refused", async () => {
     const adapter = () => statSync(run.path(derta.stageOf("derta"), "adapter_model.safetensors")).mtimeMs;
     const before = adapter();
@@ -74,6 +88,8 @@ describe("a run of the tiny model", () => {
     expect(await asked.judge!.judge([{ row, answer: `${prefill} Sorry, I can't` }])).toEqual(["refusal"]);
     const late = `${derta.attackPlaceholders[0]} I'm sorry, no.`; // out of the usual judge's window of 200 characters
     expect(await phraseJudge.judge([{ row, answer: late }])).toEqual(["compliance"]);
+    const whole = { name: "whole", ask: () => ({ messages: [], prefill: derta.attackPlaceholders[0]! }) };
+    expect(await derta.continuationJudge(whole, [row]).judge([{ row, answer: late }])).toEqual(["refusal"]);
     for await (const outcome of evaluate(run, await derta.policyOf(run, "derta"), [asked]))
       expect(outcome).toMatchObject({ policy: "derta", trial: "harmful-prefill-40", suite: "harmful", harmful: true });
   });
@@ -103,6 +119,8 @@ test.skipIf(!haveSmollm2)("a prefill has as many tokens as it says behind the pr
       const question = derta.placeholderAttack(tokenizer, depth).ask(row, i);
       expect(askedIds(tokenizer, {}, question).length, question.prefill).toBe(promptIds("Hi", tokenizer).length + depth);
     }
+  const beginnings = derta.attackPlaceholders.map((_, i) => derta.placeholderAttack(tokenizer, 5).ask(row, i).prefill);
+  expect(new Set(beginnings).size).toBe(derta.attackPlaceholders.length);
   const sentences = (text: string) => text.split(/[\n.!]+/).map((sentence) => sentence.replace(/^\s*\d*\s*/, ""));
   const learned = new Set(Array.from({ length: 200 }, (_, i) => sentences(derta.placeholder(createRng(i)))).flat());
   expect(derta.attackPlaceholders.flatMap(sentences).filter((sentence) => sentence !== "" && learned.has(sentence))).toEqual([]);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { readAppended } from "../../src/data/jsonl.js";
 import type { PromptRow } from "../../src/data/types.js";
 import type { PreferencePair } from "../../src/exante/pairs.js";
 import { comparedPart } from "../../src/exante/pairs.js";
@@ -77,6 +78,20 @@ test("a second call asks the model nothing", async () => {
   expect(first.ids).toHaveLength(first.tokens.length);
 });
 
+test("stage 2's samples go on from the right and from the wrong first word of each prompt", () => {
+  const labels = new Map(run.data.train2.map(({ id, label }) => [id, label]));
+  for (const word of ["right", "wrong"] as const) {
+    for (const file of [word, `after-${word}-1`]) {
+      const rows = readAppended(run.path(stages.dpo, `samples-${file}.jsonl`)) as { id: string; ids: number[] }[];
+      expect(rows).toHaveLength(16);
+      for (const { id, ids } of rows) {
+        const suspects = (labels.get(id) === "unsafe") === (word === "right");
+        expect(run.model.tokenizer.decode(ids).startsWith(suspects ? "<assess>risk: " : "<assess>none")).toBe(true);
+      }
+    }
+  }
+});
+
 test("what is wrong or close comes first, with a quarter of what is certain", () => {
   const prompt = (id: number, label: "safe" | "unsafe") => ({ id: `${label} ${id}`, label }) as LabelledPrompt;
   const margins = (["safe", "unsafe"] as const).flatMap((label) =>
@@ -93,6 +108,26 @@ test("what is wrong or close comes first, with a quarter of what is certain", ()
       run.rng("test"),
     ).slice(0, 8),
   ).toHaveLength(8);
+});
+
+test("one wrong decision in a round is no pair: it would come again in every batch", async () => {
+  const branch = await run.branch(folder.path("rare"), { after: stages.sft });
+  const rows = [...run.data.train2, ...run.data.general.train2];
+  const seen = new Set<PromptRow>();
+  let rare: PromptRow | undefined;
+  const { model } = scriptedModel(run.model, (text) => {
+    const row = rows.find(({ prompt }) => text.includes(prompt))!;
+    if (row.label === "unsafe") rare ??= row;
+    const again = seen.has(row);
+    seen.add(row);
+    const unsafe = (row.label === "unsafe") !== (row === rare && again);
+    const thought = `${unsafe ? "risk: theft" : "none"}; a thought${again ? ", and more of it, and still more of it" : ""}`;
+    const verify = `R1: ${unsafe ? "violates" : "does not violate"}</verify><calibrate>${unsafe ? "refuse" : "comply"}`;
+    return `<assess>${thought}</assess><verify>${verify}</calibrate><answer>${unsafe ? "Sorry, I can't help." : "It works."}</answer>`;
+  });
+  const pairs = await roundPairs({ ...branch, model, policy: async () => policy({ model }) }, 1, stages.sft);
+  expect(counts(pairs)).toEqual({ "efficiency, safe": 8, "efficiency, unsafe": 8 }); // that prompt's pair is written
+  expect(pairs.constructed.filter((kind) => kind === "both")).toHaveLength(1);
 });
 
 test("a round makes pairs of what its samples differ in", async () => {

@@ -115,6 +115,16 @@ describe("a run of the tiny model", () => {
     }
   });
 
+  test("none or all of the pairs of a frame are suspicious where the setting says so, and no everyday prompts are", async () => {
+    for (const suspicious of [0, 1]) {
+      const branch = await run.branch(folder.path(`suspicious-${suspicious}`));
+      const groups = await r2d.r2dRows(branch, { ...r2d.settings, suspicious });
+      const everyday = groups.filter(({ prompts }) => prompts[0]!.family === "general");
+      expect(groups.filter((group) => group.suspicious)).toHaveLength(suspicious * (groups.length - everyday.length));
+      expect(groups.length - everyday.length).toBeGreaterThan(0);
+    }
+  });
+
   test("all variants begin with the same matrices and take the same steps; what they have beside is their own", async () => {
     const [own, same, plain] = r2d.variants.map((variant) => run.metrics(r2d.stageOf(variant)));
     expect(own!.length).toBeGreaterThan(1);

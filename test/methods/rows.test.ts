@@ -8,7 +8,7 @@ import { policyLogps } from "../../src/evaluation/policy-logps.js";
 import type { Trial } from "../../src/evaluation/trial.js";
 import { answerLatencies } from "../../src/methods/latency.js";
 import { assertNeeds, finishedStages, type RelatedMethod } from "../../src/methods/method.js";
-import { keptSurprise, withoutRecitals } from "../../src/methods/rose.js";
+import { gridTrials, keptSurprise, withoutRecitals } from "../../src/methods/rose.js";
 import { type MethodRow, methodsSummary, readMethodRows, saveMethodRows } from "../../src/methods/rows.js";
 import { policySpeeds } from "../../src/methods/speed.js";
 import { claim } from "../../src/runs/claim.js";
@@ -66,6 +66,15 @@ test("of ROSE's outcomes a recital that complies in words is degenerate, and not
   const judged = (judgements: string[]) => ({ ...outcome, rows: outcome.rows.map((row, i) => ({ ...row, judgement: judgements[i] })) });
   const before = judged(["compliance", "refusal", "compliance"]) as TrialResult;
   expect(withoutRecitals(run, [before])).toEqual([judged(["degenerate", "refusal", "compliance"])]);
+});
+
+test("ROSE's trials are the suites under names of their own, cut after their first words, general ones after twice as many", async () => {
+  expect((await gridTrials(run)).map(({ name, suite, answerTokens }) => [name, suite, answerTokens])).toEqual([
+    ["harmful-first-8", "harmful", 8],
+    ["look-alike-unsafe-first-8", "look-alike-unsafe", 8],
+    ["look-alike-safe-first-8", "look-alike-safe", 8],
+    ["general-first-16", "general", 16],
+  ]);
 });
 
 test("surprise is the mean negative log-prob of an answer's tokens, and unknown for an empty answer", async () => {

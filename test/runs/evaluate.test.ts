@@ -8,7 +8,7 @@ import { plain } from "../../src/generation/decoding.js";
 import { policy } from "../../src/generation/policy.js";
 import { evaluate, keptPerplexity } from "../../src/runs/evaluate.js";
 import type { Run } from "../../src/runs/run.js";
-import type { TrialName } from "../../src/runs/trials.js";
+import { builtInTrial, type TrialName } from "../../src/runs/trials.js";
 import { finish, openTiny, runsFolder } from "./tiny-run.js";
 
 const folder = runsFolder();
@@ -20,6 +20,12 @@ beforeAll(async () => {
   run = await openTiny(folder.path("run"));
   trial = { name: "own", rows: run.data.advbench.test.slice(0, 4) };
 });
+
+/** Trials whose prompts need no package. */
+const names = [
+  ...(["harmful", "harmbench", "look-alike-unsafe", "look-alike-safe", "general"] as const),
+  ...(["prefill", "prefill-control", "forced-decision"] as const),
+];
 
 const base = () => policy({ model: run.model, name: "base" });
 
@@ -79,6 +85,28 @@ test("special strings in a trial's prompts are text, and its identity says so wh
   await finish(evaluate(run, { ...asTokens, name: "tokens" }, [special]));
   const input = (name: string) => readJsonl(run.path(`evaluation/${name}/special.jsonl`))[0]!.value.input;
   expect(input("tokens")).not.toBe(input("base"));
+});
+
+test("built-in trials have the profile's numbers of prompts, of one label each, under their attacks", async () => {
+  const { prompts, attackPrompts } = run.profile.evaluation;
+  expect(prompts).not.toBe(attackPrompts);
+  const [unsafe, safe] = ["unsafe", "safe"];
+  const built = async (name: TrialName) => {
+    const { rows, attack, answerTokens } = await builtInTrial(run, name);
+    return [name, rows.length, [...new Set(rows.map(({ label }) => label))].join(), attack?.name, answerTokens];
+  };
+  expect(await Promise.all(names.map(built))).toEqual([
+    ["harmful", prompts, unsafe, undefined, undefined],
+    ["harmbench", prompts, unsafe, undefined, undefined],
+    ["look-alike-unsafe", prompts, unsafe, undefined, undefined],
+    ["look-alike-safe", prompts, safe, undefined, undefined],
+    ["general", prompts, safe, undefined, 48],
+    ["prefill", attackPrompts, unsafe, "prefill", undefined],
+    ["prefill-control", attackPrompts, safe, "prefill", undefined],
+    ["forced-decision", attackPrompts, unsafe, "forced-decision", undefined],
+  ]);
+  const control = (await builtInTrial(run, "prefill-control")).rows.map(({ id }) => id);
+  expect(run.data.test.map(({ id }) => id)).toEqual(expect.arrayContaining(control)); // look-alikes, as the unsafe ones have
 });
 
 test("a trial that there is not, and an attack that asks no question, are named", async () => {

@@ -169,6 +169,17 @@ test("another scale of a stage's adapter makes what stands on it stale; another 
   await finish(stage2(run));
 });
 
+test("what stands on a stale stage is stale, and both are named", async () => {
+  const config = run.path(stages.decision, "adapter_config.json");
+  const before = readFileSync(config, "utf8");
+  writeFileSync(config, JSON.stringify({ ...JSON.parse(before), lora_alpha: 400 }));
+  expect(() => run.policy(stages.dpo)).toThrow(
+    "2-dpo is stale: 1-sft, which it was made from, is stale: 1-sft/decision is another one than it was made from",
+  );
+  writeFileSync(config, before);
+  await finish(stage2(run));
+});
+
 test("an old run's results are read as far as they are noted, else named as too old", async () => {
   const old = await openTiny(folder.path("old"));
   writeFileSync(old.path("note"), "");

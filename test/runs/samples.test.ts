@@ -68,6 +68,13 @@ test("samples are kept in whole pieces: what an interruption leaves is not sampl
   expect(readFileSync(run.path("samples/cut.jsonl"), "utf8")).toBe(readFileSync(run.path("samples/whole.jsonl"), "utf8"));
 });
 
+test("each prompt draws numbers of its own, in the second piece too", async () => {
+  const same = prompts.map((row) => ({ ...row, prompt: "the same" }));
+  const drawn = await sampleKept(real, same, { ...spec("samples/drawn.jsonl"), temperature: 1, answerTokens: 4, thoughtTokens: 4 });
+  const texts = drawn.map((ids) => ids.join(" "));
+  expect(texts.slice(384).filter((text, i) => text === texts[i])).toEqual([]);
+});
+
 test("samples of other prompts, beginnings or lengths are refused", async () => {
   const { run } = scripted();
   const few = prompts.slice(0, 4);

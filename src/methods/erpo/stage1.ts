@@ -33,6 +33,7 @@ export function stage1Prompts(run: Run): Stage1Prompts {
 export async function* stage1(run: Run, signal?: AbortSignal): AsyncGenerator<StepMetrics & { phase: "decision" | "trace" }> {
   const prompts = stage1Prompts(run);
   for await (const step of trainKept(run, stages.decision, decisionTraining(run, prompts), signal)) yield { ...step, phase: "decision" };
+  if (signal?.aborted) return;
   const rows = await traceRows(run, prompts, signal);
   for await (const step of trainKept(run, stages.sft, traceTraining(run, rows), signal)) yield { ...step, phase: "trace" };
 }
@@ -163,6 +164,7 @@ export async function* answersOnly(run: Run, signal?: AbortSignal): AsyncGenerat
   const prompts = stage1Prompts(run);
   const decision = await openingsTraining(run, prompts, signal);
   for await (const step of trainKept(run, stages.baselineDecision, decision, signal)) yield { ...step, phase: "decision" };
+  if (signal?.aborted) return;
   const training = await answersTraining(run, prompts, signal);
   for await (const step of trainKept(run, stages.baseline, training, signal)) yield { ...step, phase: "trace" };
 }

@@ -17,7 +17,7 @@ import { adamEps, improve } from "./ppo.js";
 /** Raised when the same settings would give something else than before. */
 const version = 1;
 
-/** An iteration of a seed: means over the episodes that ended in it, all of them sampled. */
+/** An iteration of a seed: means over the episodes that ended in it, all of them sampled; NaN where none did, and null once it was stored. */
 export interface CurveRow {
   algorithm: string;
   /** From 1. */
@@ -124,7 +124,9 @@ export async function* train(run: KeptFolder, training: Training, signal?: Abort
       const learningRate = ppoSettings.learningRate * (1 - done / iterations);
       improve(theta, optimizer, rollouts, targets, environment, algorithm, rngs, learningRate);
       const rows = episodes.map((own, s) => rowOf(training, s, done + 1, own, state.multipliers[s]!));
-      state.multipliers = rows.map(({ multiplier, cost }) => algorithm.ascend(multiplier, cost, environment.limit));
+      state.multipliers = rows.map(({ multiplier, cost }) =>
+        Number.isNaN(cost) ? multiplier : algorithm.ascend(multiplier, cost, environment.limit),
+      );
       state.curve.push(...rows);
       if ((done + 1) % checkpointEvery === 0 && done + 1 < iterations) {
         const { step, m, v } = await optimizer.state();

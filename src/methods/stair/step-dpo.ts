@@ -29,7 +29,8 @@ export async function* stepwise(run: Run, stage: string, pairs: StairPairs, sign
   yield* trainKept(run, dpoStage(stage), stepTraining(run, stage, pairs), signal);
 }
 
-function stepTraining(run: Run, stage: string, { tokens, labels }: StairPairs): Training<TokenPair> {
+/** Step DPO's training on pairs, from the stage that grew their trees. */
+export function stepTraining(run: Run, stage: string, { tokens, labels }: StairPairs): Training<TokenPair> {
   const { beta, nllWeight, batchSize, epochs, everySteps } = knobs;
   const rng = run.rng("STAIR, batches");
   const epoch = () =>

@@ -2,12 +2,14 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { digestOf } from "../../../src/data/identity.js";
 import { mean, sum } from "../../../src/evaluation/averages.js";
 import { policyTokenLogps } from "../../../src/evaluation/policy-logps.js";
 import { promptIds } from "../../../src/exante/rows.js";
 import { answersOnly } from "../../../src/methods/erpo/stage1.js";
 import * as scpo from "../../../src/methods/scpo/scpo.js";
 import { clippedSurrogate } from "../../../src/objectives/clipped-surrogate.js";
+import { readRecord } from "../../../src/runs/claim.js";
 import type { Run } from "../../../src/runs/run.js";
 import { trainKept } from "../../../src/runs/training.js";
 import { finish, openTiny, runsFolder } from "../../runs/tiny-run.js";
@@ -110,6 +112,35 @@ describe("a run of the tiny model", () => {
     expect(await learn(nullified)).toEqual(steps);
     expect(adapterOf(nullified, 2)).toBe(before);
     await expect(learn({ ...nullified, settings: { power: 3 } })).rejects.toThrow(/iteration-1 was trained with/);
+  });
+
+  test("heads are fitted to all answers so far; an answer's advantage is its price less the value of its prompt, scaled", async () => {
+    const pricing = scpo.fixedWeight(4);
+    const [, second] = await learn(pricing);
+    const [one, two] = [answersOf(pricing, 1), answersOf(pricing, 2)];
+    const critic = (seen: readonly scpo.SampledAnswer[]) => {
+      const heads = scpo.fittedHeads(begun.states, seen, pricing);
+      const unsafe = two.filter(({ prompt }) => begun.prompts[prompt]!.label === "unsafe");
+      return mean(unsafe.map(({ prompt }) => heads.critic(begun.states[prompt]!)));
+    };
+    expect(second!.unsafeCritic).toBeCloseTo(critic([...begun.answers, ...one]), 9);
+    expect(second!.unsafeCritic).not.toBeCloseTo(critic(begun.answers), 5);
+
+    const refused = (label: string) =>
+      mean(two.flatMap(({ prompt, reward }) => (begun.prompts[prompt]!.label === label ? [1 - reward] : [])));
+    expect([second!.unsafeRefused, second!.safeRefused]).toEqual([refused("unsafe"), refused("safe")]);
+    expect(refused("unsafe")).not.toBe(refused("safe"));
+
+    const { value } = scpo.fittedHeads(begun.states, begun.answers, pricing);
+    const beyond = one.map((answer) => pricing.price(answer, 0) - value(begun.states[answer.prompt]!));
+    const centre = mean(beyond);
+    const deviation = Math.sqrt(mean(beyond.map((x) => (x - centre) ** 2)));
+    const rows = one.map(({ prompt, ids, logps }, i) => ({
+      ...{ prompt: promptIds(begun.prompts[prompt]!.prompt, run.model.tokenizer), completion: ids },
+      ...{ before: logps, advantage: (beyond[i]! - centre) / deviation },
+    }));
+    const { identity } = readRecord(run.dir, `methods/scpo/language/${pricing.name}/iteration-1`)!;
+    expect(identity.rows).toBe(digestOf(rows));
   });
 
   test("PPO raises the log-probs of answers with an advantage and lowers those of the others", async () => {

@@ -5,13 +5,14 @@ import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openDevice } from "../../../src/backend/device.js";
 import { createRng } from "../../../src/backend/random.js";
-import { criticOf } from "../../../src/methods/scpo/acting.js";
+import { collect, criticOf, formOf, look, newSlot } from "../../../src/methods/scpo/acting.js";
 import { type Algorithm, ppo, ppoLagrangian, ppoSettings, scpo } from "../../../src/methods/scpo/algorithms.js";
 import { cartPole } from "../../../src/methods/scpo/environments/cart-pole.js";
+import type { Environment } from "../../../src/methods/scpo/environments/environment.js";
 import { lanesCmdp, tabularEnvironment } from "../../../src/methods/scpo/environments/lanes.js";
 import { initialNetworks, outputs } from "../../../src/methods/scpo/networks.js";
 import { ppoLoss } from "../../../src/methods/scpo/ppo.js";
-import { readTrained, type Trained, type Training, train, trainedFile } from "../../../src/methods/scpo/train.js";
+import { numbers, readTrained, type Trained, type Training, train, trainedFile } from "../../../src/methods/scpo/train.js";
 import { KeptError } from "../../../src/runs/claim.js";
 
 const root = mkdtempSync(join(tmpdir(), "erpo-scpo-"));
@@ -74,11 +75,36 @@ test("the loss by hand: clipped ratio, entropy, and both squared errors; the saf
   expect([...criticOf(nullifying, tf.tensor2d([[-2, 0.5, 9]])).dataSync()]).toEqual([0, expect.closeTo(Math.tanh(0.5), 5), 1]);
 });
 
+test("what is collected: the value behind the last step, and in each observation what the episode has cost before, as a share of the limit", async () => {
+  const environment = tabularEnvironment("lanes", lanesCmdp, 2);
+  const rngs = [createRng(1)];
+  const theta = initialNetworks(formOf(environment), rngs, 0);
+  const slots = [[1, 2].map(() => newSlot(environment, rngs[0]!))];
+  const { rollouts } = await collect(theta, slots, environment, ppo, rngs);
+  const said = await look(theta, slots, environment, ppo);
+  const D = formOf(environment).observed;
+  for (const [e, { spent, ends, observations, lastValue, lastCritic }] of rollouts[0]!.entries()) {
+    expect([lastValue, lastCritic]).toEqual([said(0, e).value, said(0, e).critic].map((x) => expect.closeTo(x, 3)));
+    expect(Math.abs(lastValue)).toBeGreaterThan(0.01);
+    const before = spent.map((_, t) => (t === 0 || ends[t - 1] ? 0 : spent[t - 1]!));
+    expect(Math.max(...before)).toBeGreaterThan(2);
+    expect(before.map((_, t) => observations[(t + 1) * D - 1])).toEqual(before.map((cost) => Math.min(cost / 2, 1)));
+  }
+  theta.dispose();
+});
+
 test("a Lagrangian's multiplier grows beyond the limit, falls within it and never below 0; PPO's stays at 0", () => {
   expect(ppoLagrangian.ascend(1, 3, 2)).toBeCloseTo(1.125, 12);
   expect(ppoLagrangian.ascend(1, 100, 2)).toBeCloseTo(1.25, 12);
   expect(ppoLagrangian.ascend(0.01, 0, 2)).toBe(0);
   expect(ppo.ascend(0, 100, 2)).toBe(0);
+});
+
+test("a Lagrangian's advantage by hand: that of the reward less the multiplier times that of the cost, over 1 and the multiplier", () => {
+  const path = { rewards: [3], costs: [2], spent: [2], ends: [true], values: [1], critic: [0.5], lastValue: 9, lastCritic: 9 };
+  // an episode's last step: 3 - 1 = 2 of the reward, 2 - 0.5 = 1.5 of the cost
+  expect(ppoLagrangian.targets(path, 1, 1)).toEqual({ advantages: [(2 - 1.5) / 2], returns: [3], critic: [2] });
+  expect(ppo.targets(path, 1, 0)).toEqual({ advantages: [2], returns: [3], critic: [2] });
 });
 
 test("a seed's numbers do not depend on how many are trained with it, and a stopped training goes on to the same result", async () => {
@@ -96,6 +122,24 @@ test("a seed's numbers do not depend on how many are trained with it, and a stop
   expect(await trained("stopped", inLanes(nullifying, steps))).toEqual(both);
   await expect(trained("stopped", inLanes(nullifying, 2 * steps))).rejects.toThrow(KeptError);
 }, 600_000);
+
+test("an iteration in which no episode ends leaves the multiplier as it is, and training goes on", async () => {
+  const { steps, copies } = ppoSettings;
+  const long: Environment = {
+    ...{ name: "long", observed: 1, actions: 2, horizon: steps + 1, limit: 1 },
+    reset: () => [0],
+    step: (state, action) => ({ state: [...state], reward: action, cost: action, done: false }),
+    observe: (state) => [...state],
+  };
+  for (const algorithm of [ppo, ppoLagrangian]) {
+    const { curve, networks } = await trained("long", { environment: long, algorithm, seeds: 1, steps: 3 * copies * steps, seed: 1 });
+    const [first, second, third] = curve;
+    expect(first!.cost).toBeNull();
+    expect(second!.cost).toBeGreaterThan(100); // of 321 steps each second one costs 1 in the mean
+    expect([first, second, third].map((row) => row!.multiplier)).toEqual([0, 0, algorithm === ppo ? 0 : 0.25]);
+    expect(numbers(networks).every(Number.isFinite)).toBe(true);
+  }
+});
 
 test("SCPO comes near the linear program's optimum of the lanes, 23 coins for 2 hot tiles: 21 or more, with nine of ten episodes within the limit", async () => {
   const { episodes } = await trained("optimum", inLanes(nullifying, 30 * ppoSettings.copies * ppoSettings.steps, 1));

@@ -66,6 +66,7 @@ describe("a run of the tiny model", () => {
   test("a prompt is scored on dev prompts alone, and failures hold no unsafe prompt", async () => {
     const rows = sos.devSets(run).flatMap((set) => set.rows);
     expect(new Set(rows.map(({ split }) => split))).toEqual(new Set(["dev"]));
+    expect(sos.devSets(run).map(({ answerTokens }) => answerTokens)).toEqual([8, 16]); // general prompts' answers may be twice as long
     const { labelled, general } = sos.devCounts(run.profile);
     expect([rows.filter(({ label }) => label === "unsafe").length, rows.length]).toEqual([labelled, 2 * labelled + general]);
     const { scores, failures } = await sos.devScorer(run)(sos.seedPrompt);

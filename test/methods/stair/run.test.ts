@@ -1,16 +1,19 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { policyLogps } from "../../../src/evaluation/policy-logps.js";
 import { rightDifference } from "../../../src/methods/claims.js";
 import { stages } from "../../../src/methods/erpo/stages.js";
 import { stairPairs } from "../../../src/methods/stair/pairs.js";
 import { dpoSettings, searchSettings } from "../../../src/methods/stair/settings.js";
-import { dpoStage, stairPolicies, stepwise } from "../../../src/methods/stair/step-dpo.js";
+import { dpoStage, stairPolicies, stepTraining, stepwise } from "../../../src/methods/stair/step-dpo.js";
 import { folderOf, formatStage, structured, structuredStage } from "../../../src/methods/stair/structured.js";
 import { searchTrials, testTimePolicies } from "../../../src/methods/stair/test-time.js";
+import { rootTree, type Tree, type TreeNode } from "../../../src/methods/stair/tree.js";
 import { type GrownTrees, grownTrees, searchedTrees } from "../../../src/methods/stair/trees.js";
 import { valueHead } from "../../../src/methods/stair/value-head.js";
 import { KeptError } from "../../../src/runs/claim.js";
 import { evaluate, type TrialResult } from "../../../src/runs/evaluate.js";
+import { changedProfile } from "../../../src/runs/profile.js";
 import type { Run } from "../../../src/runs/run.js";
 import { finish, openTiny, runsFolder } from "../../runs/tiny-run.js";
 
@@ -106,6 +109,57 @@ test("pairs, step DPO, the head and the search at test time, each kept: asked ag
   expect(files.map(written)).toEqual(before);
   const changed = { ...grown, trees: grown.trees.map(({ nodes }) => ({ nodes: nodes.slice(0, 1) })) };
   await expect(valueHead(run, formatStage, changed)).rejects.toThrow(KeptError);
+}, 240_000);
+
+/** A tree of one step: a winner of value 1, and losers so far below it. The steps of each node are a token of its own. */
+function stepTree(differences: readonly number[], firstToken: number): Tree {
+  const child = (value: number, i: number): TreeNode => ({
+    ...{ parent: 0, step: { ids: [firstToken + i], ended: false }, children: [] },
+    ...{ visits: 1, sum: value, reward: null },
+  });
+  const children = [1, ...differences.map((difference) => 1 - difference)].map(child);
+  const root = { ...rootTree().nodes[0]!, children: children.map((_, i) => i + 1), visits: children.length };
+  return { nodes: [root, ...children] };
+}
+
+test("of the label with more pairs those with the largest differences are taken; the reference is the policy that grew the trees", async () => {
+  const moving = await openTiny(folder.path("moving"), {
+    model: run.model,
+    profile: changedProfile(run.profile, { name: "moving", stage1: { traceRate: 3e-2, traceTokens: 12_000 } }),
+  });
+  await finish(structured(moving));
+  const { prompts, ...rest } = await grownTrees(moving, formatStage);
+  expect(prompts).toHaveLength(6); // of each label three
+  const trees = prompts.map(({ label }, t) =>
+    stepTree(label === "safe" ? [0.6 + t / 10, 1.5, 0.7 + t / 10, 1.6] : [0.6, 1.1, 1.9], 10 * (t + 1)),
+  );
+  const pairs = await stairPairs(moving, formatStage, { ...rest, prompts, trees });
+  expect(pairs.found).toEqual({ safe: 12, unsafe: 9 });
+  expect([pairs.labels, pairs.depths].map((list) => list.length)).toEqual([18, 18]);
+  const ofSafe = pairs.tokens.filter((_, i) => pairs.labels[i] === "safe");
+  // trees 0, 2 and 4: all of 1.6 and 1.5; then 1.1 (tree 4), 1.0 (tree 4) and 0.9 (tree 2)
+  expect(ofSafe.map(({ rejected }) => rejected)).toEqual([[14], [34], [54], [12], [32], [52], [53], [51], [33]]);
+  expect(ofSafe.every(({ chosen }) => chosen[0]! % 10 === 0)).toBe(true);
+
+  const logps = async (stage: string) =>
+    policyLogps(
+      await moving.policy(stage),
+      pairs.tokens.map(({ prompt, chosen }) => ({ prompt, completion: chosen })),
+    );
+  const farthest = async (stage: string) => {
+    const of = await logps(stage);
+    return Math.max(...pairs.tokens.map(({ reference }, i) => Math.abs(reference!.chosen - of[i]!)));
+  };
+  expect(await farthest(formatStage)).toBeLessThan(0.1);
+  expect(await farthest("base")).toBeGreaterThan(0.3);
+  const { batches } = stepTraining(moving, formatStage, pairs);
+  for (const batch of batches) expect(batch.filter((row) => pairs.labels[row] === "safe")).toHaveLength(batch.length / 2);
+  const twice = pairs.tokens.flatMap((_, row) => [row, row]);
+  expect(batches.flat().sort((a, b) => a - b)).toEqual(twice);
+  await finish(stepwise(moving, formatStage, pairs));
+  const [step] = moving.metrics(dpoStage(formatStage));
+  expect(step!["rewards/margins"]).toBeCloseTo(0, 1);
+  expect(step!.loss).toBeGreaterThan(Math.log(2) + 1); // the winner's NLL counts
 }, 240_000);
 
 test("the prompts of trees are of the set that stages 2 and 3 train on, and no test prompt is among them", () => {
