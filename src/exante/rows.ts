@@ -181,12 +181,13 @@ const weightsBehind = (wrongRisk: string | undefined, weights: TokenWeights): To
 
 /**
  * Only what decides: the first word and what verification says, up to the verdict, without what stands between them. Short, so that verification is learned from many
- * prompts; where half of the first words are wrong, nothing is gained by repeating them.
+ * prompts; where half of the first words are wrong, nothing is gained by repeating them. Where an assessment decides last, its text stands before the decision, as everywhere.
  */
 export function verificationRow(prompt: LabelledPrompt, writer: TraceWriter, wrongRisk?: string): TokenRow {
-  const { rules, tokenizer } = writer;
-  const written = writeThought(misled(thoughtFor(prompt, rules), rules, wrongRisk), "terse");
-  const deciding = written.slice(0, written.findIndex(({ kind }) => kind === "verdict") + 1).filter(({ kind }) => kind !== "prose");
+  const { rules, tokenizer, decides = "first" } = writer;
+  const written = writeThought(misled(thoughtFor(prompt, rules), rules, wrongRisk), "terse", decides);
+  const toVerdict = written.slice(0, written.findIndex(({ kind }) => kind === "verdict") + 1);
+  const deciding = toVerdict.filter(({ kind }) => kind !== "prose" || decides === "last");
   const { verdict } = writer.weights ?? traceWeights;
   const { ids, weights } = weighSegments(
     deciding,

@@ -131,6 +131,19 @@ test("what each token of a row counts, by hand: this tokenizer takes words lette
   expect(weighed(answerRow(safe, writer))).toEqual(["20: U", "0.6: se the task list.", "0.15: "]); // the end token, which has no text
 });
 
+test("where an assessment decides last, no row has a decision right behind <assess>", () => {
+  const last: TraceWriter = { ...writer, decides: "last" };
+  const assessed = "<assess>end a program; target: own computer;";
+  for (const row of [decisionRow(safe, last), verificationRow(safe, last), verificationRow(safe, last, "theft"), traceRow(safe, last)])
+    expect(tokenizer.decode(row.completion).startsWith(assessed)).toBe(true);
+  expect(weighed(verificationRow(safe, last)).slice(0, 4)).toEqual([
+    "1: <assess>",
+    "0.2: end a program; target: own computer;",
+    "12:  ",
+    "1: none</assess><verify>hurting or killing people or animals (",
+  ]);
+});
+
 test("an answer that fits is closed, a longer one is cut; a safe prompt without one has no row", () => {
   const text = (options: object) => tokenizer.decode(traceRow(safe, writer, options).completion);
   expect(text({})).toMatch(/Use the task list\.<\/answer>/);
