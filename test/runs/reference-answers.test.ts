@@ -46,6 +46,16 @@ test("reference answers are the base model's own words, asked again where it apo
   await expect(withAnswers(run, "test", few.slice(1))).rejects.toThrow("data/answers-test.json was made with prompts of SHA-256");
 });
 
+test("an answer that is cut at 64 tokens ends with its last whole sentence; an opening may end anywhere", async () => {
+  const long = "Open the lid. Then turn the wheel to the left, and turn it to the left once more until it holds.";
+  const { model } = scriptedModel(real.model, { p1: long });
+  const run = { ...real, model };
+  expect(model.tokenizer.encode(long).length).toBeGreaterThan(64);
+  expect((await withAnswers(run, "long", prompts.slice(1, 2)))[0]!.answer).toBe("Open the lid.");
+  const opening = (await withOpenings(run, "long", prompts.slice(1, 2)))[0]!.answer!;
+  expect(model.tokenizer.encode(opening)).toEqual(model.tokenizer.encode(long).slice(0, 16));
+});
+
 test("answers end where a sentence does", () => {
   expect(wholeSentences("One lake. Another one, which")).toBe("One lake.");
   expect(wholeSentences("It costs 3.5 euros or")).toBe("");
