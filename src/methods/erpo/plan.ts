@@ -84,7 +84,7 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
   const decisions = Math.min(stage1.decisionTokens, texts.decisions); // of a pass
   const openings = decisions / texts.decisionRow / 2;
   const answers = (0.8 * stage1.traceTokens) / 145; // as many as might be needed, and those that are asked again
-  const looked = 2 * Math.min(20, evaluation.devPrompts);
+  const shown = 2 * Math.min(20, evaluation.devPrompts);
   const readOut = 2 * evaluation.devPrompts * texts.decisionRow;
   const mined = 2 * stage2.prompts;
   const preferred = texts.longestThought + 8;
@@ -127,7 +127,8 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
   if (job === "demo") {
     const answered = 2 * suites + 4 * prompts * thought; // of the base model, and of stage 3, which thinks
     const last = sample("suites", batch(4 * prompts), texts.longestThought + Math.max(48, answerTokens), answered);
-    return [{ notebook: demoNotebook, work: [...sft, ...dpo, ...gate2, ...rounds, score("dev prompts", 32, 0, readOut), last] }];
+    const looked = sample("questions", 1, texts.longestThought + 24, 6 * 2 * (thought + 2 * 24)); // two, of both policies; one row alone takes six times as long per token
+    return [{ notebook: demoNotebook, work: [...sft, ...dpo, ...gate2, ...rounds, looked, score("dev prompts", 32, 0, readOut), last] }];
   }
 
   const notebooks: Record<MainNotebook, PlannedWork[]> = {
@@ -144,7 +145,7 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
       ),
       beside(train("baseline-answers-only", 8, texts.answer, 0.63 * stage1.traceTokens)),
       score("dev prompts", 32, 0, 2 * readOut),
-      sample("traces to look at", looked, texts.longestThought + answerTokens, looked * (thought + answerTokens)),
+      sample("traces to look at", shown, texts.longestThought + answerTokens, shown * (thought + answerTokens)),
       sample("forced first words", batch(2 * evaluation.gatePrompts), preferred, 4 * evaluation.gatePrompts * sampled),
     ],
     "03-stage-2-dpo": [...dpo, score("dev prompts", 32, 0, readOut), ...gate2],
