@@ -2,15 +2,13 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Label } from "../../src/data/types.js";
 import { wilson } from "../../src/evaluation/intervals.js";
 import { parseTrace, type Verdict, writeThought } from "../../src/exante/trace.js";
-import { policy } from "../../src/generation/policy.js";
 import { causes, effectOf, intervene, interventions } from "../../src/methods/erpo/causes.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stages } from "../../src/methods/erpo/stages.js";
 import { loadModel } from "../../src/model/load.js";
 import type { Run } from "../../src/runs/run.js";
-import { scriptedModel } from "../evaluation/scripted.js";
 import { haveSmollm2 } from "../model/open.js";
-import { finish, openTiny, runsFolder } from "../runs/tiny-run.js";
+import { finish, openTiny, runsFolder, scriptedRun } from "../runs/tiny-run.js";
 
 /** What interventions make of a thought, and what is measured on policies of which it is known what decides them. */
 
@@ -100,7 +98,7 @@ interface Mind {
 async function measured(name: string, mind: Mind) {
   const branch = await real.branch(folder.path(name), { after: stages.sft });
   const { first = (label) => (label === "unsafe" ? "risk: x" : "none") } = mind;
-  const { model } = scriptedModel(real.model, (text) => {
+  const { run } = scriptedRun(branch, (text) => {
     const { prompt, label } = real.data.dev.find((row) => text.includes(row.prompt))!;
     const begun = text.slice(text.lastIndexOf(prompt) + prompt.length);
     if (begun.endsWith("<answer>")) return mind.answer({ label, first: null, verdict: null });
@@ -114,7 +112,7 @@ async function measured(name: string, mind: Mind) {
     ];
     return `${written.join("")}z</calibrate><answer>${mind.answer({ label, first: word, verdict })}</answer>`;
   });
-  return causes({ ...branch, model, policy: async () => policy({ model }) }, stages.sft);
+  return causes(run, stages.sft);
 }
 
 const rates = ({ effects }: Awaited<ReturnType<typeof causes>>) =>

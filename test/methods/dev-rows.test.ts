@@ -2,15 +2,13 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { PromptRow } from "../../src/data/types.js";
 import { policyLogps } from "../../src/evaluation/policy-logps.js";
 import { promptIds } from "../../src/exante/rows.js";
-import { policy } from "../../src/generation/policy.js";
 import { devRows } from "../../src/methods/erpo/dev-measures.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stages } from "../../src/methods/erpo/stages.js";
 import { decisionScore, devAnswers, devPrompts } from "../../src/runs/dev.js";
 import { changedProfile } from "../../src/runs/profile.js";
 import type { Run } from "../../src/runs/run.js";
-import { scriptedModel } from "../evaluation/scripted.js";
-import { finish, openTiny, runsFolder } from "../runs/tiny-run.js";
+import { finish, openTiny, runsFolder, scriptedRun } from "../runs/tiny-run.js";
 
 /** What is read of a policy's answers to dev prompts, on a policy that is scripted: its log-probs are those of the random model. */
 
@@ -31,11 +29,11 @@ beforeAll(async () => {
 async function scripted(name: string, write: (row: PromptRow, begun: string) => string): Promise<Run> {
   const branch = await real.branch(folder.path(name), { after: stages.sft });
   const rows = [...real.data.dev, ...real.data.general.dev].sort((a, b) => b.prompt.length - a.prompt.length);
-  const { model } = scriptedModel(real.model, (text) => {
+  const { run } = scriptedRun(branch, (text) => {
     const row = rows.find(({ prompt }) => text.includes(prompt))!;
     return write(row, text.slice(text.lastIndexOf(row.prompt) + row.prompt.length));
   });
-  return { ...branch, model, policy: async () => policy({ model }) };
+  return run;
 }
 
 const behindWord = (verdict: string) => `; y</assess><verify>q (R1): ${verdict}</verify><calibrate>z</calibrate><answer>`;

@@ -1,12 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { PromptRow } from "../../src/data/types.js";
-import { policy } from "../../src/generation/policy.js";
 import { overruling } from "../../src/methods/erpo/overruling.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stages } from "../../src/methods/erpo/stages.js";
 import type { Run } from "../../src/runs/run.js";
-import { scriptedModel } from "../evaluation/scripted.js";
-import { finish, openTiny, runsFolder } from "../runs/tiny-run.js";
+import { finish, openTiny, runsFolder, scriptedRun } from "../runs/tiny-run.js";
 
 /** What is measured on policies whose verdict is known: one repeats the first word, one knows the label, one contradicts. */
 
@@ -21,12 +19,12 @@ beforeAll(async () => {
 
 async function measured(name: string, violates: (row: PromptRow, first: "none" | "risk") => boolean) {
   const branch = await real.branch(folder.path(name), { after: stages.sft });
-  const { model } = scriptedModel(real.model, (text) => {
+  const { run } = scriptedRun(branch, (text) => {
     const row = real.data.dev.find(({ prompt }) => text.includes(prompt))!;
     const verdict = violates(row, text.includes("<assess>none") ? "none" : "risk");
     return `; a thought</assess><verify>R1: ${verdict ? "violates" : "does not violate"}</verify><calibrate>x</calibrate><answer>Yes.</answer>`;
   });
-  const { wrong, right } = await overruling({ ...branch, model, policy: async () => policy({ model }) }, stages.sft);
+  const { wrong, right } = await overruling(run, stages.sft);
   return [wrong.unsafe, wrong.safe, right.unsafe, right.safe].map(({ rate }) => rate);
 }
 

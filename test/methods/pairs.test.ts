@@ -4,13 +4,11 @@ import type { PromptRow } from "../../src/data/types.js";
 import type { PreferencePair } from "../../src/exante/pairs.js";
 import { comparedPart } from "../../src/exante/pairs.js";
 import type { LabelledPrompt } from "../../src/exante/rows.js";
-import { policy } from "../../src/generation/policy.js";
 import { mine, mostlySampled, pairBatches, roundPairs, type StoredPairs, stage2Pairs } from "../../src/methods/erpo/pairs.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stages } from "../../src/methods/erpo/stages.js";
 import type { Run } from "../../src/runs/run.js";
-import { scriptedModel } from "../evaluation/scripted.js";
-import { finish, openTiny, runsFolder } from "../runs/tiny-run.js";
+import { finish, openTiny, runsFolder, scriptedRun } from "../runs/tiny-run.js";
 
 /**
  * Pairs from a policy that is scripted: each second time that it is asked a prompt, it is wrong; made to begin with a first word it follows it, and behind an assessment
@@ -26,9 +24,7 @@ beforeAll(async () => {
   const real = await openTiny(folder.path("run"));
   await finish(stage1(real));
   const rows = [...real.data.train2, ...real.data.general.train2];
-  const scripted = scriptedModel(real.model, (text) => written(rows.find(({ prompt }) => text.includes(prompt))!, text));
-  asked = scripted.asked;
-  run = { ...real, model: scripted.model, policy: async () => policy({ model: scripted.model }) };
+  ({ run, asked } = scriptedRun(real, (text) => written(rows.find(({ prompt }) => text.includes(prompt))!, text)));
 });
 
 const times = new Map<string, number>();
@@ -115,7 +111,7 @@ test("one wrong decision in a round is no pair: it would come again in every bat
   const rows = [...run.data.train2, ...run.data.general.train2];
   const seen = new Set<PromptRow>();
   let rare: PromptRow | undefined;
-  const { model } = scriptedModel(run.model, (text) => {
+  const { run: scripted } = scriptedRun(branch, (text) => {
     const row = rows.find(({ prompt }) => text.includes(prompt))!;
     if (row.label === "unsafe") rare ??= row;
     const again = seen.has(row);
@@ -125,7 +121,7 @@ test("one wrong decision in a round is no pair: it would come again in every bat
     const verify = `R1: ${unsafe ? "violates" : "does not violate"}</verify><calibrate>${unsafe ? "refuse" : "comply"}`;
     return `<assess>${thought}</assess><verify>${verify}</calibrate><answer>${unsafe ? "Sorry, I can't help." : "It works."}</answer>`;
   });
-  const pairs = await roundPairs({ ...branch, model, policy: async () => policy({ model }) }, 1, stages.sft);
+  const pairs = await roundPairs(scripted, 1, stages.sft);
   expect(counts(pairs)).toEqual({ "efficiency, safe": 8, "efficiency, unsafe": 8 }); // that prompt's pair is written
   expect(pairs.constructed.filter((kind) => kind === "both")).toHaveLength(1);
 });

@@ -9,10 +9,10 @@ import {
   traceRows,
   traceTraining,
 } from "../../src/methods/erpo/stage1.js";
-import { changedProfile, type ProfileChange } from "../../src/runs/profile.js";
+import type { ProfileChange } from "../../src/runs/profile.js";
 import type { Run } from "../../src/runs/run.js";
 import { freshAdapter } from "../../src/runs/training.js";
-import { openTiny, runsFolder } from "../runs/tiny-run.js";
+import { changedBranch, openTiny, runsFolder } from "../runs/tiny-run.js";
 
 /** The rows of stage 1 and of its baseline, as they are written. */
 
@@ -24,9 +24,7 @@ beforeAll(async () => {
   run = await openTiny(folder.path("run"));
 });
 
-let branches = 0;
-const branched = (change: ProfileChange): Promise<Run> =>
-  run.branch(folder.path(`branch-${++branches}`), { profile: changedProfile(run.profile, { name: "changed", ...change }) });
+const branched = (change: ProfileChange): Promise<Run> => changedBranch(run, folder, change);
 
 const texts = (of: Run, rows: readonly TokenRow[]) => rows.map(({ completion }) => of.model.tokenizer.decode(completion));
 

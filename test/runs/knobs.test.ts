@@ -19,9 +19,9 @@ import { stage3 } from "../../src/methods/erpo/stage3.js";
 import { roundStage, stages } from "../../src/methods/erpo/stages.js";
 import { readRecord } from "../../src/runs/claim.js";
 import { devScore } from "../../src/runs/dev.js";
-import { changedProfile, type ProfileChange } from "../../src/runs/profile.js";
+import type { ProfileChange } from "../../src/runs/profile.js";
 import type { Run } from "../../src/runs/run.js";
-import { finish, openTiny, runsFolder } from "./tiny-run.js";
+import { changedBranch, finish, openTiny, runsFolder } from "./tiny-run.js";
 
 /** What each knob of a profile changes: the identities of what depends on it, and of nothing else. */
 
@@ -34,9 +34,7 @@ beforeAll(async () => {
   for (const stage of [stage1, answersOnly, stage2, stage3]) await finish(stage(run));
 });
 
-let branches = 0;
-const branched = (change: ProfileChange): Promise<Run> =>
-  run.branch(folder.path(`branch-${++branches}`), { profile: changedProfile(run.profile, { name: "changed", ...change }) });
+const branched = (change: ProfileChange): Promise<Run> => changedBranch(run, folder, change);
 
 const ofStage1 = [stages.decision, stages.sft, stages.baselineDecision, stages.baseline];
 const ofRound = [`${roundStage(1)}/samples-1.jsonl`, `${roundStage(1)}/pairs.json`, roundStage(1)];

@@ -8,8 +8,7 @@ import { stages } from "../../src/methods/erpo/stages.js";
 import { balancedPrompts, framePairs, inTurns } from "../../src/runs/prompts.js";
 import type { Run } from "../../src/runs/run.js";
 import { type SampleSpec, sampleKept } from "../../src/runs/samples.js";
-import { scriptedModel } from "../evaluation/scripted.js";
-import { finish, openTiny, runsFolder } from "./tiny-run.js";
+import { finish, openTiny, runsFolder, scriptedRun } from "./tiny-run.js";
 
 const folder = runsFolder();
 afterAll(folder.remove);
@@ -21,10 +20,7 @@ beforeAll(async () => {
 });
 
 /** The run with a model that answers each prompt with its own words in capitals. */
-function scripted(): { run: Run; asked: () => number } {
-  const { model, asked } = scriptedModel(real.model, (text) => /p\d+/.exec(text)![0].toUpperCase());
-  return { run: { ...real, model, policy: async () => policy({ model }) }, asked };
-}
+const scripted = () => scriptedRun(real, (text) => /p\d+/.exec(text)![0].toUpperCase());
 
 const prompts = Array.from({ length: 400 }, (_, i): LabelledPrompt => {
   const base = { family: "f", category: "none", source: "test", split: "train2", label: "safe" } as const;

@@ -126,7 +126,7 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
   ]);
   if (job === "demo") {
     const answered = 2 * suites + 4 * prompts * thought; // of the base model, and of stage 3, which thinks
-    const last = sample("suites", batch(4 * prompts), texts.longestThought + Math.max(48, answerTokens), answered);
+    const last = sample("suites", batch(4 * prompts), longest, answered);
     const looked = sample("questions", 1, texts.longestThought + 24, 6 * 2 * (thought + 2 * 24)); // two, of both policies; one row alone takes six times as long per token
     return [{ notebook: demoNotebook, work: [...sft, ...dpo, ...gate2, ...rounds, looked, score("dev prompts", 32, 0, readOut), last] }];
   }
