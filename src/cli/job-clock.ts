@@ -14,25 +14,52 @@ export interface JobClock {
   ended(seconds: number): void;
 }
 
-/** Measures the machine, and says how long a job takes on it. @param second whether a second process computes its part beside the notebooks */
-export async function jobClock(job: Job, second: boolean): Promise<JobClock> {
+/** A notebook of a job before the job begins. */
+export interface NotebookAhead {
+  /** Seconds that what is left of it takes, as estimated. */
+  estimated: number;
+  /** Whether its time will say how far the estimates are off. It does not where it computes nothing, or where an earlier job had begun it and some of its answers are kept. */
+  tells: boolean;
+}
+
+/**
+ * Measures the machine, and says how long a job takes on it.
+ * @param second whether a second process computes its part beside the notebooks
+ * @param begun notebooks that an earlier job had begun
+ */
+export async function jobClock(job: Job, second: boolean, begun: ReadonlySet<string>): Promise<JobClock> {
   const busy = await busyCores();
   const { gflops, parameters, bf16, tokensPerSecond } = await jobSpeed(job);
   const kind = bf16 ? "a processor with BF16 products" : "a device without BF16 products or a GPU, of which less is known";
   say(`${tokensPerSecond.toFixed(0)} tokens per second in training, on ${kind}`);
   const planned = leftToCompute(plan(job.profile), finishedStages(job.dir));
-  const estimates = (second ? durationsWithSecond : durations)(planned, gflops, parameters).map(({ seconds }) => seconds);
+  const estimates = (second ? durationsWithSecond : durations)(planned, gflops, parameters);
+  const ahead = planned.map(({ notebook, work }, i) => ({
+    estimated: estimates[i]!.seconds,
+    tells: work.length > 0 && !begun.has(notebook),
+  }));
+  const clock = clockOver(ahead, bf16);
+  say(`the ${job.profile.name} profile takes about ${clock.inWords()} here, ${holdsWhile(busy)}`);
+  return clock;
+}
+
+/** The clock of notebooks that are computed one behind the other. @param measured whether the estimates are for a kind of processor that was measured */
+export function clockOver(notebooks: readonly NotebookAhead[], measured: boolean): JobClock {
   const timed: Timed[] = [];
   let current = 0;
-  const left = (running: number) => secondsLeft(estimates.slice(current), running, timed, bf16);
-  const inWords = () => spanInWords(left(0));
-  say(`the ${job.profile.name} profile takes about ${inWords()} here, ${holdsWhile(busy)}`);
+  const left = (running: number) =>
+    secondsLeft(
+      notebooks.slice(current).map(({ estimated }) => estimated),
+      running,
+      timed,
+      measured,
+    );
   return {
     left,
-    inWords,
+    inWords: () => spanInWords(left(0)),
     ended(seconds) {
-      if (planned[current]!.work.length > 0) timed.push({ estimated: estimates[current]!, took: seconds });
-      current++;
+      const { estimated, tells } = notebooks[current++]!;
+      if (tells) timed.push({ estimated, took: seconds });
     },
   };
 }

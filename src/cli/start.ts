@@ -54,7 +54,8 @@ async function runNotebooks(job: Job, options: JobOptions): Promise<{ dir: strin
   const allKept = await hasAllResults(job);
   if (allKept) say(`${folder} has all results of the ${profile.name} profile: the notebooks read them`);
   const startSecond = allKept ? undefined : await secondProcess(job, options);
-  const clock = allKept ? undefined : await jobClock(job, startSecond !== undefined);
+  const begun = new Set(planned.filter((notebook) => existsSync(inRun(dir, notebook).output)));
+  const clock = allKept ? undefined : await jobClock(job, startSecond !== undefined, begun);
   say(`everything is kept in ${folder}: stop at any time, the same command goes on from there`);
 
   const runNotebook = await notebookRunner(job, clock?.left);
