@@ -81,6 +81,7 @@ export {
   drawPairs,
   holm,
   mcnemar,
+  mcnemarOf,
   type PairDraws,
   type PairedDifference,
   type PairedTest,
@@ -255,7 +256,7 @@ export {
 } from "./methods/erpo/causes.js";
 export { type DevMeasures, type DevRow, type DevRows, devDifferences, devMeasures, devRows } from "./methods/erpo/dev-measures.js";
 export { finalPolicies, finalTrials, readByMass } from "./methods/erpo/final-evaluation.js";
-export { type Gate, gate, judgeStage, rounds } from "./methods/erpo/gate.js";
+export { type Gate, gate, gateColumns, judgeStage, rounds } from "./methods/erpo/gate.js";
 export { type Overruling, overruling } from "./methods/erpo/overruling.js";
 export { type PairLevel, roundPairs, type StoredPairs, stage2Pairs } from "./methods/erpo/pairs.js";
 export type { PlannedSteps, PlannedWork } from "./methods/erpo/plan.js";

@@ -29,7 +29,7 @@ export interface Scores {
 
 /**
  * The area under `b`'s ROC curve less that under `a`'s, in [-1, 1], with its 95% interval: both have scored the same rows, so that their areas go together, and the variance is
- * that of the differences of placements (DeLong, DeLong and Clarke-Pearson 1988).
+ * that of the differences of placements (DeLong, DeLong and Clarke-Pearson 1988). It takes rows as independent: of prompts that share a frame the interval is too narrow.
  *
  * @throws RangeError as `auc`, and when the two have not equally many scores
  */

@@ -18,8 +18,11 @@ export interface PairedTest {
  */
 export function mcnemar(a: readonly boolean[], b: readonly boolean[]): PairedTest {
   if (a.length !== b.length) throw new RangeError(`mcnemar: ${a.length} answers against ${b.length}`);
-  const onlyA = a.filter((right, i) => right && !b[i]).length;
-  const onlyB = b.filter((right, i) => right && !a[i]).length;
+  return mcnemarOf(a.filter((right, i) => right && !b[i]).length, b.filter((right, i) => right && !a[i]).length);
+}
+
+/** `mcnemar` from the numbers of rows on which only the first, and only the second, is right. */
+export function mcnemarOf(onlyA: number, onlyB: number): PairedTest {
   const n = onlyA + onlyB;
   let term = -n * Math.LN2; // log of C(n, i) / 2^n, from i = 0
   let tail = 0;

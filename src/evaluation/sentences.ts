@@ -1,6 +1,7 @@
+import type { Label } from "../data/types.js";
 import type { Estimate } from "./intervals.js";
 import { change, estimated } from "./numerals.js";
-import { mcnemar, type PairedTest } from "./paired.js";
+import { mcnemar, mcnemarOf, type PairedTest } from "./paired.js";
 import type { JudgedRow } from "./report.js";
 
 /**
@@ -17,29 +18,46 @@ export function comparisonInWords(first: string, second: string, { onlyA, onlyB,
 }
 
 /**
- * What refusals say of unsafe and safe prompts together: whether the second policy draws its line elsewhere. One that refuses less of both kinds can be right as often as before, so
- * `comparisonInWords` does not see it. The counts do not have the labels apart: a policy that refuses less of the safe prompts alone has become better, and its counts are the same.
- * @param refused McNemar's test of what each policy refuses, whatever the prompt's label
+ * What refusals of unsafe and of safe prompts say together: whether the second policy draws its line elsewhere. One that refuses less of both kinds can be right as often as before, so
+ * `comparisonInWords` does not see it. A label has moved where McNemar's exact p of its prompts is below 0.05, and the threshold where both labels have moved the same way.
+ * @param refused McNemar's test of what each policy refuses, by the prompts' label
  * @param prompts what was compared, such as "dev prompts"
  * @param does what counts as a refusal, such as "flags" of a first word
  */
 export function shiftInWords(
   first: string,
   second: string,
-  { onlyA, onlyB, p }: PairedTest,
+  { unsafe, safe }: Record<Label, PairedTest>,
   prompts: string,
   does: "refuses" | "flags" = "refuses",
 ): string {
-  if (onlyA + onlyB === 0) return `${capital(first)} ${does} the same ${prompts} as ${second}.`;
-  const counts = `Of the ${prompts}, unsafe and safe together, only ${second} ${does} ${onlyB}, only ${first} ${onlyA}`;
-  if (p >= 0.05) return `${counts}. Chance alone can do that (${sized(p)}): a shift of the threshold is not shown.`;
-  return `${counts}. So ${second} ${does} ${onlyB > onlyA ? "more" : "fewer"} of them, which chance does not explain (${sized(p)}). If both labels moved that way, its threshold has moved.`;
+  const both = mcnemarOf(unsafe.onlyA + safe.onlyA, unsafe.onlyB + safe.onlyB);
+  if (both.onlyA + both.onlyB === 0) return `${capital(first)} ${does} the same ${prompts} as ${second}.`;
+  const counts = `Of the ${prompts}, only ${second} ${does} ${unsafe.onlyB} unsafe and ${safe.onlyB} safe ones, only ${first} ${unsafe.onlyA} and ${safe.onlyA}`;
+  const [moved, still] = [[unsafe, safe].filter(shown), [unsafe, safe].filter((test) => !shown(test))];
+  const nameOf = (test: PairedTest) => (test === unsafe ? "unsafe" : "safe");
+  const ps = `${sized(unsafe.p)} and ${sized(safe.p)}`;
+  if (moved.length === 0 && shown(both))
+    return `${counts}. Of either label alone chance can do that (${ps}), of both together it cannot (${sized(both.p)}): ${second} ${does} ${more(both)} of them, and it is open whether one label moved or both.`;
+  if (moved.length === 0) return `${counts}. Chance alone can do that of either label (${ps}): a shift of the threshold is not shown.`;
+  if (moved.length === 1)
+    return `${counts}. So ${second} ${does} ${more(moved[0]!)} of the ${nameOf(moved[0]!)} ones, which chance does not explain (${sized(moved[0]!.p)}); that the ${nameOf(still[0]!)} ones moved is not shown (${sized(still[0]!.p)}), nor is a shift of the threshold.`;
+  const goes = `${counts}. So ${second} ${does}`;
+  if (more(unsafe) === more(safe))
+    return `${goes} ${more(safe)} of both labels, which chance does not explain (${ps}): its threshold has moved.`;
+  return `${goes} ${more(unsafe)} of the unsafe and ${more(safe)} of the safe ones, which chance does not explain (${ps}): it tells the labels apart ${more(unsafe) === "more" ? "better" : "worse"}.`;
 }
+
+const shown = ({ p }: PairedTest): boolean => p < 0.05;
+
+/** How often the second policy does it, against the first. */
+const more = ({ onlyA, onlyB }: PairedTest): "more" | "fewer" => (onlyB > onlyA ? "more" : "fewer");
 
 const sized = (p: number): string => (p < 0.001 ? "p < 0.001" : `p = ${p.toPrecision(2)}`);
 
 /**
- * What a paired difference of two areas under ROC curves says: which policy tells unsafe from safe prompts better, and whether the 95% interval leaves that open.
+ * What a paired difference of two areas under ROC curves says: which policy tells unsafe from safe prompts better, and whether the 95% interval leaves that open. A difference is said with
+ * its condition: the interval is of independent prompts, and of prompts that share a frame it is too narrow.
  * @param difference the second one's area less the first one's, as `aucDifference` gives it
  * @param prompts what was compared, such as "test prompts"
  */
@@ -47,7 +65,7 @@ export function aucDifferenceInWords(first: string, second: string, difference: 
   const { value, low, high } = difference;
   const says = `On ${prompts} the AUC of ${second} less that of ${first} is ${estimated(difference, (x) => change(x, 3))}`;
   if (low <= 0 && high >= 0) return `${says}: these prompts do not tell which of the two decides better.`;
-  return `${says}: ${value > 0 ? second : first} decides better.`;
+  return `${says}: ${value > 0 ? second : first} decides better, as far as prompts are independent trials, which those of one frame are not.`;
 }
 
 /**
@@ -65,7 +83,7 @@ export function refusedInWords(
   const counts = `${title}: ${was.filter(Boolean).length} of ${was.length}, then ${is.filter(Boolean).length} of ${is.length}`;
   if (onlyA + onlyB === 0) return `${counts}: the same prompts`;
   if (p >= 0.05) return `${counts}: chance alone can do that (${sized(p)})`;
-  return `${counts}: ${onlyB > onlyA ? "more" : "fewer"}, which chance does not explain (${sized(p)})`;
+  return `${counts}: ${more({ onlyA, onlyB, p })}, which chance does not explain (${sized(p)})`;
 }
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

@@ -86,7 +86,7 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
       tieWordEmbeddings: tied,
       maxPositions: own("context_length"),
       bosTokenId: number("tokenizer.ggml.bos_token_id", 1),
-      eosTokenIds: [...new Set([eos, number("tokenizer.ggml.eot_token_id", eos)])], // end of text, end of turn
+      eosTokenIds: [...new Set(["eos", "eot", "eom"].map((end) => number(`tokenizer.ggml.${end}_token_id`, eos)))], // of a text, a turn, a message
     },
     file,
   );

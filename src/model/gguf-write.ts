@@ -47,7 +47,7 @@ export async function saveGguf(
     ...ggufProvenance(provenance ?? (await provenanceOf(model, lora))),
     "general.file_type": uint32(MATRIX_TYPES[type].file),
     "general.quantization_version": uint32(2),
-    ...tokenizerToGguf(tokenizer.files, config.vocabSize, source),
+    ...tokenizerToGguf(tokenizer.files, config.vocabSize, config.eosTokenIds, source),
   };
   const merged = decoder.merged(lora);
   try {

@@ -32,6 +32,9 @@ const SPLITTINGS: Record<string, Splitting> = {
 /** Characters of SentencePiece's longest pieces, several times over: where a piece can be divided is searched for everywhere. */
 const MAX_PIECE = 128;
 
+/** Ends of a turn and of a message that a tool answers, by llama.cpp's names for the tokens. */
+const [TURN_ENDS, MESSAGE_END] = [["<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>"], "<|eom_id|>"] as const;
+
 /** Numbers of the types of tokens (llama.h, enum llama_token_type). */
 const [NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE] = [1, 2, 3, 4, 5, 6] as const;
 
@@ -151,10 +154,17 @@ interface BpeFile {
 
 /**
  * The inverse: a tokenizer as metadata of a GGUF file. Ids that the vocabulary leaves free get unused tokens.
+ * @param ends ids that end a completion: beside the tokenizer's own end GGUF has keys for two, that of a turn (eot) and that of a message (eom); llama.cpp ends at all three. Of more
+ * ends the others are left out, which llama.cpp knows by their texts.
  * @param source the file or directory that the tokenizer came from, for errors
  * @throws WeightsError when it is no BPE, or treats text in a way that GGUF has no name for
  */
-export function tokenizerToGguf({ tokenizer, config }: TokenizerFiles, vocabSize: number, source: string): Entries {
+export function tokenizerToGguf(
+  { tokenizer, config }: TokenizerFiles,
+  vocabSize: number,
+  ends: readonly number[],
+  source: string,
+): Entries {
   const { added_tokens: added = [], normalizer, pre_tokenizer, post_processor, model = {} } = tokenizer as BpeFile;
   const { vocab = {}, merges = [], unk_token } = model;
   const pairs = merges.map((pair) => (typeof pair === "string" ? (pair.split(" ") as [string, string]) : pair));
@@ -182,7 +192,13 @@ export function tokenizerToGguf({ tokenizer, config }: TokenizerFiles, vocabSize
   for (const { content, id, special } of added) put(spm && !special ? withSpaces(content) : content, id, special ? CONTROL : USER_DEFINED);
   const id = (content: unknown) => tokens.indexOf(String(content));
   if (spm && unk_token && id(unk_token) >= 0) types[id(unk_token)] = UNKNOWN;
-  const named = { bos: config.bos_token, eos: config.eos_token, unknown: config.unk_token ?? unk_token, padding: config.pad_token };
+  const named = {
+    ...{ bos: config.bos_token, eos: config.eos_token, unknown: config.unk_token ?? unk_token, padding: config.pad_token },
+    ...moreEnds(
+      String(config.eos_token),
+      ends.flatMap((id) => tokens[id] ?? []),
+    ),
+  };
   return {
     "tokenizer.ggml.model": text(spm ? "llama" : "gpt2"),
     ...(spm
@@ -201,6 +217,16 @@ export function tokenizerToGguf({ tokenizer, config }: TokenizerFiles, vocabSize
     ),
     ...(config.chat_template !== undefined && { "tokenizer.chat_template": text(config.chat_template) }),
   };
+}
+
+/** The ends beside the tokenizer's own one by GGUF's names for them. Where none ends a message, its place is that of one that is left: llama.cpp only ends there. */
+function moreEnds(eos: string, ends: readonly string[]): { eot?: string; eom?: string } {
+  const others = ends.filter((end) => end !== eos);
+  const ofTurn = (end: string) => (TURN_ENDS as readonly string[]).includes(end);
+  const eot = others.find(ofTurn) ?? (ofTurn(eos) ? undefined : others.find((end) => end !== MESSAGE_END));
+  const left = others.filter((end) => end !== eot);
+  const eom = left.find((end) => end === MESSAGE_END) ?? left[0];
+  return { ...(eot !== undefined && { eot }), ...(eom !== undefined && { eom }) };
 }
 
 /** A pre-tokenizer's or normalizer's steps without what makes no difference to the ids, as text to compare. */

@@ -38,6 +38,11 @@ export async function* train<Row>(
   checkBatches(options.batches, rows, objective);
   const { lora, batches, learningRate, schedule, maxGradNorm, weightDecay, betas, epsilon, evaluation, checkpoint, signal } = options;
   const total = batches.length;
+  const warn = checkpoint?.log ?? console.warn;
+  if (total > 0 && batches.every((_, i) => schedule(i + 1, total) === 0))
+    warn(
+      `this training changes nothing: its learning rate is 0 at every step (${total} in all), since a warm-up begins at 0. Give it more steps, or no warm-up.`,
+    );
   const { precision } = await openDevice();
   const settings = runSettings(model, rows, objective, options, precision);
   const optimizer = new AdamW(lora.variables(), { betas, eps: epsilon, weightDecay });
@@ -55,7 +60,7 @@ export async function* train<Row>(
       stored = done;
     };
     if (checkpoint) {
-      const { dir, log, log: warn = console.warn, resume = true } = checkpoint;
+      const { dir, log, resume = true } = checkpoint;
       const { checkpoint: found, broken } = resume ? await newestCheckpoint(dir) : { checkpoint: null, broken: [] };
       for (const line of broken) warn(`skipped a broken checkpoint: ${line}`);
       if (found) {

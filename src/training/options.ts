@@ -61,7 +61,7 @@ export interface CheckpointOptions {
   standsOn?: Readonly<Record<string, unknown>>;
   /** Called once, when everything is checked and before anything is written or removed; what it throws ends the run. */
   begin?: () => Promise<void>;
-  /** Receives what the run goes on from, and broken checkpoints, which are otherwise named to `console.warn`. */
+  /** Receives what the run goes on from; broken checkpoints, and that a schedule trains nothing, which are otherwise named to `console.warn`. */
   log?: (line: string) => void;
 }
 

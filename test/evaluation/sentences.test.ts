@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { mcnemar } from "../../src/evaluation/paired.js";
+import { mcnemar, mcnemarOf } from "../../src/evaluation/paired.js";
 import { aucDifferenceInWords, comparisonInWords, shiftInWords, wantedInWords } from "../../src/evaluation/sentences.js";
 
 /** `a` prompts that only the first gets right, `b` that only the second does. */
@@ -45,23 +45,64 @@ test("a threshold that moves is said, though as many prompts are right as before
   const safe = { was: [true, true, true, true, true, true, true, true], is: new Array<boolean>(8).fill(false) };
   const right = mcnemar([...unsafe.was, ...safe.was.map((x) => !x)], [...unsafe.is, ...safe.is.map((x) => !x)]);
   expect(comparisonInWords("stage 1", "stage 2", right, "prompts")).toContain("Chance alone can do that (p = 1.0)");
-  const refused = mcnemar([...unsafe.was, ...safe.was], [...unsafe.is, ...safe.is]);
+  const refused = { unsafe: mcnemar(unsafe.was, unsafe.is), safe: mcnemar(safe.was, safe.is) };
   expect(shiftInWords("stage 1", "stage 2", refused, "prompts")).toBe(
-    "Of the prompts, unsafe and safe together, only stage 2 refuses 0, only stage 1 16. So stage 2 refuses fewer of them, which chance does not explain (p < 0.001). If both labels moved that way, its threshold has moved.",
+    "Of the prompts, only stage 2 refuses 0 unsafe and 0 safe ones, only stage 1 8 and 8. So stage 2 refuses fewer of both labels, which chance does not explain (p = 0.0078 and p = 0.0078): its threshold has moved.",
   );
-  const swapped = mcnemar([...unsafe.is, ...safe.is], [...unsafe.was, ...safe.was]);
-  expect(shiftInWords("stage 1", "stage 2", swapped, "dev prompts", "flags")).toContain("So stage 2 flags more of them");
-  expect(shiftInWords("stage 1", "stage 2", { onlyA: 3, onlyB: 1, p: 0.625 }, "prompts")).toContain(
-    "a shift of the threshold is not shown",
-  );
-  expect(shiftInWords("stage 1", "stage 2", { onlyA: 0, onlyB: 0, p: 1 }, "prompts")).toBe("Stage 1 refuses the same prompts as stage 2.");
 });
 
-test("a policy that refuses fewer of the safe prompts alone is not said to have moved its threshold", () => {
-  const unsafe = new Array<boolean>(8).fill(true);
-  const safe = { was: new Array<boolean>(8).fill(true), is: new Array<boolean>(8).fill(false) };
-  const said = shiftInWords("stage 1", "stage 2", mcnemar([...unsafe, ...safe.was], [...unsafe, ...safe.is]), "prompts");
-  expect(said).toContain("which chance does not explain (p = 0.0078). If both labels moved that way, its threshold has moved.");
+test.each([
+  [
+    "flags more of both",
+    [0, 12],
+    [0, 6],
+    "So stage 2 flags more of both labels, which chance does not explain (p < 0.001 and p = 0.031): its threshold has moved.",
+  ],
+  [
+    "flags fewer of the safe ones alone",
+    [0, 0],
+    [8, 0],
+    "So stage 2 flags fewer of the safe ones, which chance does not explain (p = 0.0078); that the unsafe ones moved is not shown (p = 1.0), nor is a shift of the threshold.",
+  ],
+  [
+    "flags more of the unsafe ones alone",
+    [1, 9],
+    [2, 3],
+    "So stage 2 flags more of the unsafe ones, which chance does not explain (p = 0.021); that the safe ones moved is not shown (p = 1.0), nor is a shift of the threshold.",
+  ],
+  [
+    "decides better",
+    [0, 8],
+    [8, 0],
+    "So stage 2 flags more of the unsafe and fewer of the safe ones, which chance does not explain (p = 0.0078 and p = 0.0078): it tells the labels apart better.",
+  ],
+  [
+    "decides worse",
+    [8, 0],
+    [0, 8],
+    "So stage 2 flags fewer of the unsafe and more of the safe ones, which chance does not explain (p = 0.0078 and p = 0.0078): it tells the labels apart worse.",
+  ],
+  [
+    "flags fewer of both together",
+    [5, 0],
+    [5, 0],
+    "Of either label alone chance can do that (p = 0.063 and p = 0.063), of both together it cannot (p = 0.0020): stage 2 flags fewer of them, and it is open whether one label moved or both.",
+  ],
+  [
+    "is not shown to differ",
+    [3, 1],
+    [2, 0],
+    "Chance alone can do that of either label (p = 0.63 and p = 0.50): a shift of the threshold is not shown.",
+  ],
+] as const)("the second policy %s: unsafe %j, safe %j", (_, [unsafeA, unsafeB], [safeA, safeB], says) => {
+  const shift = { unsafe: mcnemarOf(unsafeA, unsafeB), safe: mcnemarOf(safeA, safeB) };
+  const counts = `Of the dev prompts, only stage 2 flags ${unsafeB} unsafe and ${safeB} safe ones, only stage 1 ${unsafeA} and ${safeA}. `;
+  expect(shiftInWords("stage 1", "stage 2", shift, "dev prompts", "flags")).toBe(counts + says);
+});
+
+test("policies that refuse the same prompts are said to", () => {
+  const none = mcnemarOf(0, 0);
+  expect(shiftInWords("stage 1", "stage 2", { unsafe: none, safe: none }, "prompts")).toBe("Stage 1 refuses the same prompts as stage 2.");
 });
 
 test.each([
@@ -71,8 +112,18 @@ test.each([
     0.01,
     "On test prompts the AUC of stage 3 less that of stage 1 is −0.001 [−0.012, +0.010]: these prompts do not tell which of the two decides better.",
   ],
-  [0.05, 0.01, 0.09, "On test prompts the AUC of stage 3 less that of stage 1 is +0.050 [+0.010, +0.090]: stage 3 decides better."],
-  [-0.05, -0.09, -0.01, "On test prompts the AUC of stage 3 less that of stage 1 is −0.050 [−0.090, −0.010]: stage 1 decides better."],
+  [
+    0.05,
+    0.01,
+    0.09,
+    "On test prompts the AUC of stage 3 less that of stage 1 is +0.050 [+0.010, +0.090]: stage 3 decides better, as far as prompts are independent trials, which those of one frame are not.",
+  ],
+  [
+    -0.05,
+    -0.09,
+    -0.01,
+    "On test prompts the AUC of stage 3 less that of stage 1 is −0.050 [−0.090, −0.010]: stage 1 decides better, as far as prompts are independent trials, which those of one frame are not.",
+  ],
 ])("a difference of %d from %d to %d: %s", (value, low, high, sentence) => {
   expect(aucDifferenceInWords("stage 1", "stage 3", { value, low, high }, "test prompts")).toBe(sentence);
 });

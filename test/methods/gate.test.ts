@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { meanInterval, wilson } from "../../src/evaluation/intervals.js";
-import { judgeStage } from "../../src/methods/erpo/gate.js";
+import { gateColumns, judgeStage } from "../../src/methods/erpo/gate.js";
 import { type DevAnswers, scoreReadout } from "../../src/runs/dev.js";
 import { withinTokens } from "../../src/runs/prompts.js";
 
@@ -39,6 +39,20 @@ const answers = (unsafe: number, safe: number, useful = 30, none = 0, whole = 25
     onTopic: first(useful, 50, "g"),
   },
 });
+
+test("a row of the gate's table has each measure in percent, and a dash for what nothing was measured of", () => {
+  expect(gateColumns(answers(80, 10))).toEqual({
+    "unsafe refused": "80.0% [71.1, 86.7]",
+    "safe refused": "10.0% [5.5, 17.4]",
+    "whole traces": "100.0% [98.5, 100.0]",
+    degenerate: "0.0% [0.0, 1.5]",
+    "everyday, to the point": "60.0% [46.2, 72.4]",
+    "thought tokens": 45,
+  });
+  const none = { ...answers(80, 10), onTopic: wilson(0, 0), thoughtTokens: meanInterval([]) };
+  expect(gateColumns(none)).toMatchObject({ "everyday, to the point": "–", "thought tokens": "–" });
+});
+
 const judged = (after: DevAnswers) => judgeStage("3-length-controlled/round-1", "2-dpo", answers(80, 10), after);
 
 test("what worsens by no more than the gate allows is kept, anything else is not", () => {

@@ -1,16 +1,19 @@
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { digestOf } from "../../src/data/identity.js";
 import { noAttack } from "../../src/evaluation/attacks.js";
 import { policyLogps } from "../../src/evaluation/policy-logps.js";
 import type { LabelledPrompt } from "../../src/exante/rows.js";
 import { defaultRules } from "../../src/exante/rule-file.js";
 import { notebookSeconds } from "../../src/methods/erpo/duration.js";
+import { rowTokens } from "../../src/methods/erpo/stage1.js";
 import * as r2d from "../../src/methods/r2d/r2d.js";
-import { KeptError } from "../../src/runs/claim.js";
+import { KeptError, readRecord } from "../../src/runs/claim.js";
 import { evaluate, type TrialResult } from "../../src/runs/evaluate.js";
 import { profile } from "../../src/runs/profile.js";
 import type { Run } from "../../src/runs/run.js";
+import { lengthSorted } from "../../src/training/batches.js";
 import { finish, openTiny, runsFolder } from "../runs/tiny-run.js";
 
 const folder = runsFolder();
@@ -142,6 +145,15 @@ describe("a run of the tiny model", () => {
       "[RETHINK]": 282,
     });
     for (const thing of [adapter, begun, moved]) thing.dispose();
+  });
+
+  test("batches are of like length, by the rows with pivots, and the same in all variants", async () => {
+    const groups = await r2d.r2dRows(run, few);
+    const lengths = groups.map((group) => Math.max(...group.r2d.map(rowTokens)));
+    expect(new Set(lengths).size).toBeGreaterThan(1);
+    const batches = lengthSorted(lengths, Math.floor(few.batchSize / 2), run.rng("sft batches"));
+    const digest = digestOf(batches.map((batch) => batch.flatMap((g) => [2 * g, 2 * g + 1]))); // two rows to a group
+    for (const variant of r2d.variants) expect(readRecord(run.dir, r2d.stageOf(variant))!.identity.batches, variant).toBe(digest);
   });
 
   test("asked again, nothing is computed; any other knob is refused", async () => {

@@ -14,6 +14,7 @@ import { type LanguageModel, loadModel } from "../../src/model/load.js";
 import { provenanceOf } from "../../src/model/provenance.js";
 import { saveModel } from "../../src/model/save.js";
 import { createTokenizer } from "../../src/model/tokenizer.js";
+import { tokenizerToGguf } from "../../src/model/tokenizer-gguf.js";
 import { tensorShapes } from "../../src/model/weights.js";
 import expected from "../fixtures/llama-tiny.json" with { type: "json" };
 import { fixture } from "./open.js";
@@ -101,6 +102,38 @@ test.each(["qwen2", "qwen3", "mistral", "phi3"])("a GGUF file of %s is the same 
   again.close();
   plain.close();
   family.dispose();
+});
+
+test.each([
+  ["Gemma's", "<eos>", ["<eos>", "<end_of_turn>"], { eot: "<end_of_turn>" }],
+  ["Llama 3's", "<|eot_id|>", ["<|end_of_text|>", "<|eot_id|>"], { eom: "<|end_of_text|>" }],
+  ["Llama 3.1's", "<|eot_id|>", ["<|end_of_text|>", "<|eom_id|>", "<|eot_id|>"], { eom: "<|eom_id|>" }],
+  ["Phi-3's", "<|endoftext|>", ["<|endoftext|>", "<|assistant|>", "<|end|>"], { eot: "<|end|>", eom: "<|assistant|>" }],
+  ["unknown ones", "<s>", ["<s>", "<one>", "<two>"], { eot: "<one>", eom: "<two>" }],
+  ["one end", "<eos>", ["<eos>"], {}],
+] as const)("a GGUF file has all ends of a completion that there are keys for: %s", async (_, eos_token, ends, more) => {
+  const { tokenizer, config } = model.tokenizer.files;
+  const { vocabSize } = model.config;
+  const added = ends.map((content, i) => ({ content, id: vocabSize - ends.length + i, special: true }));
+  const idOf = (text?: string) => added.find(({ content }) => content === text)?.id;
+  const taken = added.map(({ id }) => id);
+  const { vocab, ...bpe } = tokenizer.model as { vocab: Record<string, number> };
+  const kept = Object.fromEntries(
+    Object.entries(vocab).filter(([text, id]) => !taken.includes(id) && !(ends as readonly string[]).includes(text)),
+  );
+  const files = { tokenizer: { ...tokenizer, model: { ...bpe, vocab: kept }, added_tokens: added }, config: { ...config, eos_token } };
+  const written = tokenizerToGguf(files, vocabSize, taken, "X");
+  const keys = ["eos", "eot", "eom"].map((key) => written[`tokenizer.ggml.${key}_token_id`]?.value);
+  expect(keys).toEqual([eos_token, "eot" in more ? more.eot : undefined, "eom" in more ? more.eom : undefined].map(idOf));
+});
+
+test("two ends of a completion come back from a GGUF file", async () => {
+  const path = join(dir, "ends.gguf");
+  const config = { ...model.config, eosTokenIds: [2, 5] };
+  await saveGguf(path, { ...model, config }, null, "f32");
+  const again = await openGguf(path);
+  expect(again.config.eosTokenIds).toEqual([2, 5]);
+  again.close();
 });
 
 test("a tokenizer that GGUF has no name for is refused by the model's name", async () => {

@@ -285,7 +285,7 @@ test("Gemma 3's config.json in the forms of transformers 4 and 5, and what erpo 
   expect(value).toBe(6); // a period, as llama.cpp reads it
 });
 
-test("a GGUF file's end of a turn ends a completion, too", () => {
+test("a GGUF file's end of a turn and of a message end a completion, too", () => {
   const metadata = {
     ...{ "general.architecture": "phi3", "phi3.embedding_length": 256, "phi3.feed_forward_length": 8, "phi3.block_count": 1 },
     ...{ "phi3.attention.head_count": 2, "phi3.context_length": 8, "phi3.attention.layer_norm_rms_epsilon": 1e-5, "phi3.vocab_size": 8 },
@@ -293,6 +293,7 @@ test("a GGUF file's end of a turn ends a completion, too", () => {
   };
   const ends = (more: object) => configFromGguf({ ...metadata, ...more }, "X.gguf", false).eosTokenIds;
   expect(ends({ "tokenizer.ggml.eot_token_id": 7 })).toEqual([3, 7]);
+  expect(ends({ "tokenizer.ggml.eot_token_id": 7, "tokenizer.ggml.eom_token_id": 5 })).toEqual([3, 7, 5]);
   expect(ends({ "tokenizer.ggml.eot_token_id": 3 })).toEqual([3]);
   expect(ends({})).toEqual([3]);
 });

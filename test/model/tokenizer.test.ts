@@ -57,7 +57,7 @@ describe.each([
   };
   const files = tokenizerFromGguf(metadata, "X");
   const written = Object.fromEntries(
-    Object.entries(tokenizerToGguf(files, spm.tokens.length, "X")).map(([key, { value }]) => [key, value]),
+    Object.entries(tokenizerToGguf(files, spm.tokens.length, [2], "X")).map(([key, { value }]) => [key, value]),
   );
   const read = createTokenizer(files, "X");
   const again = createTokenizer(tokenizerFromGguf({ "general.architecture": "llama", ...written }, "X"), "X");

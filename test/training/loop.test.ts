@@ -14,7 +14,7 @@ import { train } from "../../src/training/loop.js";
 import { readMetrics } from "../../src/training/metrics.js";
 import type { TrainOptions } from "../../src/training/options.js";
 import { referenceLogps, trainPreference } from "../../src/training/preference.js";
-import { constant } from "../../src/training/schedule.js";
+import { constant, cosine } from "../../src/training/schedule.js";
 import { trainSft } from "../../src/training/sft.js";
 import { tokenObjective } from "../../src/training/token-objective.js";
 import transformers from "../fixtures/llama-tiny.json" with { type: "json" }; // made by test/fixtures/llama_fixture.py
@@ -192,6 +192,20 @@ test("an aborted run stores its last step; a changed run is not taken for it", a
   expect(readMetrics(dir).map((row) => row.step)).toEqual([1, 2, 3, 4]);
   expect(await again({})).toEqual([]); // it is done
   own.dispose();
+});
+
+test("a run of one step whose warm-up takes it is said to train nothing; without a warm-up it trains", async () => {
+  const lines: string[] = [];
+  const log = (line: string) => lines.push(line);
+  const rate = async (warmup: number) => {
+    const checkpoint = { dir: join(dir, `one-step-${warmup}`), everySteps: 1, log };
+    const training = trainSft(model, data, options({ batches: [[0]], schedule: cosine({ warmup }), checkpoint }));
+    for await (const { learning_rate } of training) return learning_rate;
+  };
+  expect(await rate(0.1)).toBe(0); // as transformers' schedules have it
+  expect(lines).toEqual([expect.stringContaining("its learning rate is 0 at every step (1 in all)")]);
+  expect(await rate(0)).toBe(1e-3);
+  expect(lines).toHaveLength(1);
 });
 
 test("rows that cannot be trained on are named", async () => {

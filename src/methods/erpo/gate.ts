@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import type { Identity } from "../../data/identity.js";
 import { readJson } from "../../data/jsonl.js";
+import { withInterval } from "../../evaluation/intervals.js";
 import { mcnemar, type PairedTest } from "../../evaluation/paired.js";
 import { type DevAnswers, type DevMeasure, devAnswers } from "../../runs/dev.js";
 import { keep } from "../../runs/keep.js";
@@ -67,6 +68,19 @@ export function judgeStage(stage: string, from: string, before: DevAnswers, afte
     reason: faults.join(" and ") || "on the dev set nothing worsened by more than the gate allows",
   };
 }
+
+/**
+ * A policy's row in a table of the gate: the five measures that are judged, in percent with 95% intervals, and the mean tokens of valid thoughts; a dash where there is nothing to
+ * measure.
+ */
+export const gateColumns = (answers: DevAnswers): Record<string, string | number> => ({
+  "unsafe refused": withInterval(answers.unsafeRefused),
+  "safe refused": withInterval(answers.safeRefused),
+  "whole traces": withInterval(answers.traceValid),
+  degenerate: withInterval(answers.degenerate),
+  "everyday, to the point": withInterval(answers.onTopic),
+  "thought tokens": answers.thoughtTokens.n > 0 ? answers.thoughtTokens.value : "–",
+});
 
 /** McNemar's test of the same prompts before and after: on which of them it was, or is, as wanted. */
 function paired(before: Record<string, boolean>, after: Record<string, boolean>, wanted: boolean): PairedTest {

@@ -3,8 +3,9 @@ import { promptTokens, type Question } from "../../generation/asking.js";
 import type { Policy } from "../../generation/policy.js";
 import type { Run } from "../../runs/run.js";
 import { type Training, trainKept } from "../../runs/training.js";
+import { lengthSorted } from "../../training/batches.js";
 import type { StepMetrics } from "../../training/metrics.js";
-import { sftTraining } from "../erpo/stage1.js";
+import { rowTokens, sftTraining } from "../erpo/stage1.js";
 import { ratingTokens } from "./expected.js";
 
 /** An expert: an adapter of its own on the base model. The reward model judges rationales, and the plain predictor is what reasoning is compared with. */
@@ -26,6 +27,9 @@ export const roles = Object.keys(systems) as readonly Role[];
 
 /** Folder of an expert's adapter in a run. */
 export const stageOf = (role: Role): string => `methods/reason4rec/${role}`;
+
+/** Raised when the same lessons would give another expert; until 3 the epochs of an expert were shuffled together. */
+const version = 4;
 
 /** Rows of an optimizer step. The paper's are 16 and 32, of hundreds of times as many rows; few rows teach more in more steps. */
 const batchSize = 4;
@@ -57,7 +61,7 @@ export interface Lesson {
 const rates = (role: Role): boolean => role !== "summarizer" && role !== "reasoner";
 
 /**
- * An expert's training: SFT of a fresh adapter, the next-token loss on the answers' tokens, the end token included. What inference puts before a rating, "Predicted Rating: ", has no loss, which is ours: in a few
+ * An expert's training: SFT of a fresh adapter in epochs that are each shuffled anew, the next-token loss on the answers' tokens, the end token included. What inference puts before a rating, "Predicted Rating: ", has no loss, which is ours: in a few
  * dozen steps it would be all that is learned.
  */
 export function expertTraining(run: Run, role: Role, lessons: readonly Lesson[]): Training<TokenRow> {
@@ -69,16 +73,11 @@ export function expertTraining(run: Run, role: Role, lessons: readonly Lesson[])
     const weights = completion.map((_, t) => (t < given ? 0 : 1));
     return [{ prompt: [...promptTokens(tokenizer, asking, question(prompt))], completion, weights }];
   });
-  const groups = Array.from({ length: epochs[role] }, () => rows).flat();
   const { decisionRate, traceRate } = run.profile.stage1;
-  return sftTraining(
-    run,
-    `Reason4Rec, ${role}`,
-    { stream: "Reason4Rec adapter" },
-    groups,
-    rates(role) ? decisionRate : traceRate,
-    batchSize,
-  );
+  const learningRate = rates(role) ? decisionRate : traceRate;
+  const once = sftTraining(run, `Reason4Rec, ${role}`, { stream: "Reason4Rec adapter" }, rows, learningRate, batchSize);
+  const [lengths, rng] = [once.rows.map(rowTokens), run.rng("Reason4Rec batches")];
+  return { ...once, version, batches: Array.from({ length: epochs[role] }, () => lengthSorted(lengths, batchSize, rng)).flat() };
 }
 
 /** Trains an expert once and keeps its adapter. @throws KeptError when it was trained otherwise */

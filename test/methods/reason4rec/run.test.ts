@@ -58,6 +58,19 @@ describe("on made-up ratings and a tiny model", () => {
     expect(told!.completion.filter((id) => id === tokenizer.eosId)).toHaveLength(1); // a special string in a title is text
   });
 
+  test("an expert goes through all lessons in each epoch, in another order, and no step has one twice", () => {
+    const lessons = Array.from({ length: 38 }, (_, i) => ({ prompt: "film ".repeat(i + 1), answer: "The viewer likes it." }));
+    for (const role of reason4rec.roles) {
+      const { rows, batches } = expertTraining(run, role, lessons);
+      expect(rows).toHaveLength(38);
+      const perEpoch = Math.ceil(38 / 4);
+      expect(batches).toHaveLength(reason4rec.epochs[role] * perEpoch);
+      const orders = Array.from({ length: reason4rec.epochs[role] }, (_, e) => batches.slice(e * perEpoch, (e + 1) * perEpoch).flat());
+      for (const order of orders) expect(order.toSorted((a, b) => a - b)).toEqual(rows.map((_, i) => i));
+      expect(new Set(orders.map(String)).size).toBe(orders.length);
+    }
+  });
+
   test("tries keep the rule: those that are accepted are the last, hinted ones with forbidden words were not read, and there are eleven at most", async () => {
     const summaries = await reason4rec.summaries(run, study);
     const rationales = await reason4rec.rationales(run, study, summaries);

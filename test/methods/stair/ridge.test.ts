@@ -53,6 +53,17 @@ test("cross-validation takes a weak penalty where features say all, and the stro
   expect(() => ridge({ features, targets: said }, [0])).toThrow("ridge: penalties must be > 0, got 0");
 });
 
+test("cross-validation leaves whole groups out: what tells a group only does not help", () => {
+  const rng = createRng(4);
+  const of = Array.from({ length: 20 }, () => ({ x: Array.from({ length: 20 }, () => rng.normal()), y: rng.normal() }));
+  const members = of.flatMap((group, g) => [0, 1, 2].map(() => ({ ...group, g })));
+  const examples = { features: members.map(({ x }) => x), targets: members.map(({ y }) => y) };
+  const penalties = [0.001, 1, 1000];
+  const chosen = (groups: number[]) => chosenPenalty(examples, groups, 4, penalties);
+  expect(chosen(members.map(({ g }) => g))).toBe(1000);
+  expect(chosen(members.map((_, i) => i))).toBe(0.001); // members of a group in both parts give its value away
+});
+
 /** A root with two children of given values, both seen once. */
 const fork = (a: number, b: number): Tree => ({
   nodes: [
@@ -101,4 +112,24 @@ test("a head that sees the value beats the constant on trees that it was not fit
   );
   expect(blind.heldOut.error).toBeGreaterThan(0.8 * blind.heldOut.constantError);
   expect(Array.from({ length: 40 }, (_, t) => isHeldOut(t, 40)).filter(Boolean)).toHaveLength(10);
+});
+
+test("the head's penalty is chosen by whole trees: features that only tell a pair of trees from the others are worth nothing", () => {
+  const rng = createRng(6);
+  const pairs = Array.from({ length: 20 }, () => ({
+    value: rng.uniform() < 0.5 ? 1 : -1,
+    x: Array.from({ length: 20 }, () => rng.normal()),
+  }));
+  const trees = pairs.flatMap(({ value }) => [fork(value, value), fork(value, value)]);
+  const nodes = valuedNodes(
+    trees,
+    trees.map(() => "unsafe"),
+  );
+  const { penalty } = fitted(
+    nodes,
+    nodes.map(({ tree }) => pairs[Math.floor(tree / 2)]!.x),
+    trees,
+    createRng(1),
+  );
+  expect(penalty).toBeGreaterThanOrEqual(10); // by single trees or nodes it is the weakest, since their twins give them away
 });
