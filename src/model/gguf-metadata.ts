@@ -16,6 +16,10 @@ export const ints = (value: readonly number[]) => ({ type: GGUFValueType.ARRAY, 
 export const floats = (value: readonly number[]) => ({ type: GGUFValueType.ARRAY, subType: GGUFValueType.FLOAT32, value });
 const flags = (value: readonly boolean[]) => ({ type: GGUFValueType.ARRAY, subType: GGUFValueType.BOOL, value });
 
+/** Ends of a turn, and of a message that a tool answers, by their texts. llama.cpp knows them so where a file has no key for them, which its converters often leave out. */
+export const TURN_ENDS: readonly string[] = ["<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>"];
+export const MESSAGE_END = "<|eom_id|>";
+
 /**
  * Reads the metadata of a GGUF file, whose keys begin with its architecture.
  * @param factors of its tensor rope_freqs.weight, by which the frequencies are divided, where it has one
@@ -63,6 +67,13 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
   const ropeTheta = own("rope.freq_base", 10000);
   const local = traits(family).localRopeTheta;
   const eos = number("tokenizer.ggml.eos_token_id", 2);
+  const texts: readonly unknown[] = Array.isArray(tokens) ? tokens : [];
+  const end = (key: string, isOne: (text: unknown) => boolean) => {
+    const known = texts.findIndex(isOne);
+    return number(`tokenizer.ggml.${key}_token_id`, known < 0 ? eos : known);
+  };
+  const eot = end("eot", (text) => TURN_ENDS.includes(String(text)));
+  const eom = end("eom", (text) => text === MESSAGE_END);
   return checked(
     {
       family,
@@ -86,7 +97,7 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
       tieWordEmbeddings: tied,
       maxPositions: own("context_length"),
       bosTokenId: number("tokenizer.ggml.bos_token_id", 1),
-      eosTokenIds: [...new Set(["eos", "eot", "eom"].map((end) => number(`tokenizer.ggml.${end}_token_id`, eos)))], // of a text, a turn, a message
+      eosTokenIds: [...new Set([eos, eot, eom])], // of a text, a turn, a message
     },
     file,
   );

@@ -1,5 +1,5 @@
 import { WeightsError } from "./errors.js";
-import { type Entries, flag, floats, ints, strings, text, uint32 } from "./gguf-metadata.js";
+import { type Entries, flag, floats, ints, MESSAGE_END, strings, TURN_ENDS, text, uint32 } from "./gguf-metadata.js";
 import type { TokenizerFiles } from "./tokenizer-files.js";
 import { hasPrefix, isSpm, spmCore, spmScores, type TokenizerCore, withMarks, withSpaces } from "./tokenizer-spm.js";
 
@@ -31,9 +31,6 @@ const SPLITTINGS: Record<string, Splitting> = {
 
 /** Characters of SentencePiece's longest pieces, several times over: where a piece can be divided is searched for everywhere. */
 const MAX_PIECE = 128;
-
-/** Ends of a turn and of a message that a tool answers, by llama.cpp's names for the tokens. */
-const [TURN_ENDS, MESSAGE_END] = [["<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>"], "<|eom_id|>"] as const;
 
 /** Numbers of the types of tokens (llama.h, enum llama_token_type). */
 const [NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE] = [1, 2, 3, 4, 5, 6] as const;
@@ -222,7 +219,7 @@ export function tokenizerToGguf(
 /** The ends beside the tokenizer's own one by GGUF's names for them. Where none ends a message, its place is that of one that is left: llama.cpp only ends there. */
 function moreEnds(eos: string, ends: readonly string[]): { eot?: string; eom?: string } {
   const others = ends.filter((end) => end !== eos);
-  const ofTurn = (end: string) => (TURN_ENDS as readonly string[]).includes(end);
+  const ofTurn = (end: string) => TURN_ENDS.includes(end);
   const eot = others.find(ofTurn) ?? (ofTurn(eos) ? undefined : others.find((end) => end !== MESSAGE_END));
   const left = others.filter((end) => end !== eot);
   const eom = left.find((end) => end === MESSAGE_END) ?? left[0];

@@ -296,6 +296,9 @@ test("a GGUF file's end of a turn and of a message end a completion, too", () =>
   expect(ends({ "tokenizer.ggml.eot_token_id": 7, "tokenizer.ggml.eom_token_id": 5 })).toEqual([3, 7, 5]);
   expect(ends({ "tokenizer.ggml.eot_token_id": 3 })).toEqual([3]);
   expect(ends({})).toEqual([3]);
+  const tokens = ["<unk>", "<s>", "</s>", "<eos>", "<|eom_id|>", "<end_of_turn>"]; // no keys, as files of Gemma 3 have none
+  expect(ends({ "tokenizer.ggml.tokens": tokens })).toEqual([3, 5, 4]);
+  expect(ends({ "tokenizer.ggml.tokens": tokens, "tokenizer.ggml.eot_token_id": 7 })).toEqual([3, 7, 4]);
 });
 
 test("heads that are turned in part are refused", () => {
