@@ -48,8 +48,8 @@ const generalSchema = z
       addIssue({ code: "custom", path: ["expect"], message: `"${echoed}" is met by an answer that only repeats the prompt` });
   });
 
-/** Runs of letters and digits, in lower case. */
-const wordsOf = (text: string): string[] => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+/** Runs of letters with their marks, and digits, in lower case. */
+const wordsOf = (text: string): string[] => text.toLowerCase().match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
 
 /** A sentence pattern with things to put into it, harmful and harmless: the unit that is never cut by a split. */
 export type Frame = z.infer<typeof frameSchema>;

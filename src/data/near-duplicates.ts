@@ -1,13 +1,13 @@
 /** Prompts whose sets of words have at least this Jaccard similarity are near-duplicates. */
 const nearThreshold = 0.6;
 
-/** A prompt as it is compared: compatibility forms folded, lower case, everything but letters and digits a single space. */
+/** A prompt as it is compared: compatibility forms folded, lower case, everything but letters with their marks, and digits, a single space. */
 export function normalise(text: string): string {
   return text
     .normalize("NFKC")
     .toLowerCase()
     .replace(/['’]/g, "")
-    .replace(/[^\p{L}\p{N}]+/gu, " ")
+    .replace(/(?:[^\p{L}\p{M}\p{N}]\p{M}*)+/gu, " ") // a sign goes with its marks
     .trim();
 }
 

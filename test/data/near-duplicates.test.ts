@@ -9,6 +9,12 @@ const text = fc.array(fc.constantFrom(...vocabulary), { maxLength: 8 }).map((wor
 test("case, punctuation, apostrophes and compatibility forms do not count", () => {
   expect(normalise("  Don’t WASH the “rug”, ﬁne?! ")).toBe("dont wash the rug fine");
   expect(normalise("Ünïcode 中文 7")).toBe("ünïcode 中文 7");
+  expect(normalise("A heart ❤️, please")).toBe("a heart please");
+});
+
+test("vowel signs are a part of their word: words that differ in them are others", () => {
+  expect(normalise("हिन्दी भाषा?")).toBe("हिन्दी भाषा");
+  expect(jaccard(wordSet("की"), wordSet("का"))).toBe(0);
 });
 
 test("by hand", () => {
