@@ -100,6 +100,7 @@ test("messages: the last user's turn is the prompt, what stands before it is kep
   refused({ prompt: [turn("system", "a"), turn("user", "b")], system: "c" }, "s.jsonl:1: system: the messages have a system turn already");
   refused({ prompt: turns, prefill: "c" }, "s.jsonl:1: prefill: the last message is the assistant's");
   refused({ prompt: "a", family: ["f"] }, "s.jsonl:1: family: must be a string");
+  refused({ prompt: "a", label: "constructor" }, 's.jsonl:1: label: must be safe or unsafe, got "constructor"');
 });
 
 test.each([
