@@ -124,6 +124,16 @@ test("any text is read or told of", async () => {
   );
 });
 
+test("a key may have letters beyond ASCII; for LaTeX they are code points, so that no two keys become one", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  writeFileSync(join(folder, "references.bib"), "@misc{müller2020, title={M}}\n@misc{möller2020, title={O}}\n");
+  const document = documentOf([md("See [@müller2020; @möller2020, p. 3].")]);
+  await addReferences(document, folder);
+  expect(document.warnings).toEqual([]);
+  expect(document.citations).toEqual(["müller2020", "möller2020"]);
+  expect([...bibliographyFile([document]).matchAll(/@misc\{(.*),/g)].map(([, key]) => key)).toEqual(["mufcller2020", "muf6ller2020"]);
+});
+
 test("LaTeX's file keeps what is a name", async () => {
   const list = "{Barnes and Noble, Inc.} and von der Leyen, Ursula and Hinton, Geoffrey, Jr. and OpenAI and others";
   const { entries } = await readBibTeX(`@misc{a, title={T {X}}, author={${list}}, month=mar}`, ["a"], "references.bib");
