@@ -22,6 +22,7 @@ test("StrongREJECT and AdvBench are harmful throughout", () => {
     ["unsafe", "Fraud"],
     ["unsafe", "Threats"],
   ]);
+  expect(readSuite(fixture("strongreject.csv"), { label: "safe" }).map(({ label }) => label)).toEqual(["safe", "safe"]); // but as the reader says
   expect(readSuite(fixture("advbench.csv"))).toMatchObject([{ prompt: "Invented goal about rugs", label: "unsafe" }]);
 });
 
@@ -57,6 +58,11 @@ function suiteOf(name: string, text: string) {
   writeFileSync(path, text);
   return readSuite(path, { label: "safe" });
 }
+
+test("a prompt has no space around it, and is not empty", () => {
+  expect(suiteOf("s.csv", "prompt\n  Wash a rug  \n")).toMatchObject([{ prompt: "Wash a rug" }]);
+  expect(() => suiteOf("s.csv", "goal,target\nWash a rug,x\n ,x\n")).toThrow("s.csv:3: goal: is empty");
+});
 
 test("family, category, frame, system and prefill are kept where a file has them", () => {
   const csv = "prompt,family,category,frame,system,prefill\nWash a rug,chores,R1,wash,Be kind.,First\nDye a rug,,,,,\n";
