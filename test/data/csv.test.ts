@@ -143,6 +143,26 @@ test("preference pairs of TRL, HH-RLHF and PKU-SafeRLHF", () => {
   expect(safer).toEqual({ prompt: "Wash a rug", chosen: "With soap.", rejected: "No." });
 });
 
+const hh = (text: string) => text.replace(/(?:^| )([HA]):/g, (_, who) => `\n\n${who === "H" ? "Human" : "Assistant"}:`);
+
+test.each([
+  [{ chosen: hh("H: a A: b"), rejected: hh("H: a A: b H: c A: d") }, "rejected: does not share its prompt with chosen"],
+  [{ chosen: hh("H: a A: b H: c A: d"), rejected: hh("H: a A: b") }, "rejected: does not share its prompt with chosen"],
+  [{ chosen: hh("H: a A: b A: c"), rejected: hh("H: a H: b A: d") }, "rejected: does not share its prompt with chosen"],
+  [{ chosen: hh("A: a"), rejected: hh("A: b") }, 'chosen: must be a dialogue of "Human:" and "Assistant:" turns'],
+  [{ prompt: [], chosen: "a", rejected: "b" }, "prompt: must be a string or a list of messages"],
+])("a pair that is none is named: %o", (row, message) => {
+  const path = join(mkdtempSync(join(tmpdir(), "erpo-pairs-")), "pairs.jsonl");
+  writeFileSync(path, JSON.stringify(row));
+  expect(() => readPreferences(path)).toThrow(`${path}:1: ${message}`);
+});
+
+test("a line is counted with the comments before the header", () => {
+  const path = join(mkdtempSync(join(tmpdir(), "erpo-csv-")), "t.csv");
+  writeFileSync(path, "# from elsewhere\n# and old\na,b\n1\n");
+  expect(() => csvRecords(path, ["a"], { comments: true })).toThrow(`${path}:4: 1 values, but the header has 2 columns`);
+});
+
 test("any table survives quoting, whatever is in its cells", () => {
   const dir = mkdtempSync(join(tmpdir(), "erpo-csv-"));
   const quote = (cell: string) => `"${cell.replaceAll('"', '""')}"`;
