@@ -108,6 +108,8 @@ test("everyday prompts have a file of their own", async () => {
   };
   const sets = await build({ general: write("general", row) });
   expect(sets.general.train1).toMatchObject([{ id: "own-general-001", source: "own general", category: "none" }]);
+  const twice = write("twice", row, { ...row, prompt: "Name a lake!", split: "test" });
+  expect((await build({ general: twice })).dropped).toEqual({ "general: copies": 1 });
   const hindi = { ...row, prompt: "की", expect: ["किताब"] }; // both begin with one letter, and other vowel signs
   expect((await build({ general: write("hindi", hindi) })).general.train1).toMatchObject([{ prompt: "की" }]);
 });
