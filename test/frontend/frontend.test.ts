@@ -54,6 +54,20 @@ describe("display", () => {
     ]);
   });
 
+  test("an update behind one that fails is shown, and the error is told", async () => {
+    const others = process.listeners("unhandledRejection");
+    process.removeAllListeners("unhandledRejection");
+    const told: unknown[] = [];
+    process.on("unhandledRejection", (reason) => told.push(reason));
+    const handle = display({ [Symbol.for("Jupyter.display")]: () => Promise.reject("no picture") });
+    handle.update("second");
+    await new Promise((resolve) => setTimeout(resolve));
+    process.removeAllListeners("unhandledRejection");
+    for (const listener of others) process.on("unhandledRejection", listener);
+    expect(told).toEqual(["no picture"]);
+    expect(sent.map(({ data }) => data["text/plain"])).toEqual(["second"]);
+  });
+
   test("clearOutput", () => {
     clearOutput();
     clearOutput(true);
