@@ -18,6 +18,20 @@ export function redact(prompt: Pick<PromptRow, "id" | "category" | "prompt" | "l
 
 /** The first words of a text that may be harmful, then how much is hidden. */
 export function redactText(text: string, words = 3): string {
-  const all = text.trim().split(/\s+/).filter(Boolean);
-  return all.length <= words ? all.join(" ") : `${all.slice(0, words).join(" ")} [${all.length - words} more words]`;
+  const line = text.trim().replace(/\s+/g, " ");
+  const ends = wordEnds(line);
+  return ends.length <= words ? line : `${line.slice(0, ends[words - 1] ?? 0)} [${ends.length - words} more words]`;
+}
+
+/** Scripts that put no spaces between words. */
+const UNSPACED = /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]/u;
+
+/** Where the words of a line end: at spaces, and where there are none as dictionaries know them. */
+function wordEnds(line: string): number[] {
+  const segmenter = new Intl.Segmenter("en", { granularity: "word" });
+  return [...line.matchAll(/\S+/g)].flatMap(({ 0: run, index }) =>
+    UNSPACED.test(run)
+      ? [...segmenter.segment(run)].flatMap((part) => (part.isWordLike ? index + part.index + part.segment.length : []))
+      : [index + run.length],
+  );
 }
