@@ -10,7 +10,6 @@ const BAR = /[█▉▊▋▌▍▎▏▁▂▃▄▅▆▇░▒▓]|\d%\||<pro
 
 /** Whether a text is a progress bar and nothing more. */
 export const isProgress = (text: string): boolean =>
-  text.trim() !== "" &&
   text
     .trim()
     .split("\n")
