@@ -68,6 +68,14 @@ test("strings, months, parents and the first of two entries", async () => {
   expect(entry).toMatchObject({ type: "article", fields: { month: "March" } });
 });
 
+test("editors stand for authors that are lacking; nobody but others is nobody; the preprint is known by either field", async () => {
+  expect((await read("@book{a, title={A}, editor={Hinton, Geoffrey}}")).text).toBe("Geoffrey Hinton. ");
+  expect((await read("@misc{a, title={A}, author={others}, year=2020}")).text).toBe("2020. ");
+  const preprint = { rest: "arXiv:2504.02725", url: "https://arxiv.org/abs/2504.02725" };
+  for (const field of ["archiveprefix", "eprinttype"])
+    expect(await read(`@misc{a, title={A}, ${field}={arXiv}, eprint={2504.02725}}`)).toMatchObject(preprint);
+});
+
 test("addresses stay as they are", async () => {
   const bib =
     raw`@misc{a, title={A}, url={https://a.org/~me/x--y\_z?a=1\&b=%20c#d}}` +
