@@ -1,4 +1,5 @@
 import type { PromptRow } from "./types.js";
+import { UNSPACED } from "./unspaced.js";
 
 /** What may be shown of a prompt: who it is, what it is about, and how it begins. */
 export interface RedactedPrompt {
@@ -22,9 +23,6 @@ export function redactText(text: string, words = 3): string {
   const ends = wordEnds(line);
   return ends.length <= words ? line : `${line.slice(0, ends[words - 1] ?? 0)} [${ends.length - words} more words]`;
 }
-
-/** Scripts that put no spaces between words. */
-const UNSPACED = /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]/u;
 
 /** Where the words of a line end: at spaces, and where there are none as dictionaries know them. */
 function wordEnds(line: string): number[] {

@@ -17,6 +17,12 @@ test("vowel signs are a part of their word: words that differ in them are others
   expect(jaccard(wordSet("की"), wordSet("का"))).toBe(0);
 });
 
+test("where a script has no spaces, pairs of characters are compared", () => {
+  expect([...wordSet("洗地毯 rug 洗")]).toEqual(["洗地", "地毯", "rug", "洗"]);
+  expect(new NearIndex(["我应该怎么洗这条地毯?"]).near("我应该怎么洗这条旧地毯")).toEqual([0]); // 8 common of 11
+  expect(new NearIndex(["我应该怎么洗这条地毯?"]).near("哪里可以买到便宜的地毯")).toEqual([]);
+});
+
 test("by hand", () => {
   // {how do i wash a rug} and {how do i wash a red rug}: 6 common of 7
   expect(jaccard(wordSet("How do I wash a rug?"), wordSet("how do i wash a red rug"))).toBeCloseTo(6 / 7, 12);
