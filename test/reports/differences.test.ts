@@ -45,6 +45,8 @@ test("printed text: numbers within the tolerance, everything else exactly, whate
   expect(told([printed("a")], [printed("a\nb")])).toEqual(["printed text line 2: nothing -> b"]);
   expect(told([printed("a\nb")], [printed("a")])).toEqual(["printed text line 2: b -> nothing"]);
   expect(told([printed("a  \nb")], [printed("a\nb")])).toEqual([]);
+  const [bar, done] = ["|██░░| 1/2 [0.1s]", "|████| 2/2 [0.2s]"];
+  expect(told([printed(`${bar}\n${done}\na\nb 1`)], [printed(`${done}\na\nb 2`)])).toEqual(["printed text line 4: 1 -> 2"]);
   const picture = shown({ "image/png": "AAAA" });
   expect(told([printed("a"), picture], [picture, printed("a")])).toEqual([]); // which came earlier is a matter of chance
   expect(told([printed("a")], [{ output_type: "stream", name: "stderr", text: "a" }])).toHaveLength(2);
