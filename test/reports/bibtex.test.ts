@@ -154,6 +154,22 @@ test("LaTeX's file keeps what is a name", async () => {
 `);
 });
 
+test("in LaTeX's file a team is in braces, a long name is cut, pages have a dash, and the first entry of a key counts", async () => {
+  const bib = (title: string) => `@article{a, author={{Qwen} and {${"Team ".repeat(30)}}}, title={${title}}, pages={1--20}}`;
+  const documents = await Promise.all(
+    ["T", "U"].map(async (title) => {
+      const { entries } = await readBibTeX(bib(title), ["a"], "references.bib");
+      return { citations: ["a"], bibliography: new Map([["a", entries[0]!]]) } as never;
+    }),
+  );
+  expect(bibliographyFile(documents)).toBe(`@article{a,
+  author = {{Qwen} and {${"Team ".repeat(20)}...}},
+  title = {{T}},
+  pages = {1--20}
+}
+`);
+});
+
 test("what the notebooks cite has authors, a title and an address", async () => {
   const text = readFileSync(join(packageRoot(), "notebooks", "references.bib"), "utf8");
   const keys = [...text.matchAll(/^@\w+\{([^,]+)/gm)].map(([, key]) => key!);

@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import type { TableCell } from "../../reports/document/model.js";
+import { tableContent } from "../../reports/document/table-content.js";
 import { code, contentOf, documentOf, shown } from "./notebooks.js";
 
 /** What other programs show, as reports show it. */
@@ -46,4 +48,20 @@ test("of a progress bar the last state is shown, and an error's message has no c
   const html = await contentOf(documentOf([code("", [stream(text.slice(0, 99)), stream(text.slice(99)), error])]));
   expect(html).toMatch(/<pre[^>]*>50\/50<\/pre>/);
   expect(html).toContain("<strong>Error</strong>: no</p>");
+});
+
+test("a column is aligned as all of its cells are; a cell that spans several says nothing of them, and those behind it stand behind all", () => {
+  const cell = (align?: "right", span = 1): TableCell => ({
+    tokens: [{ type: "text", raw: "x", text: "x" }],
+    span,
+    ...(align && { align }),
+  });
+  const rows = [
+    [cell("right"), cell("right"), cell("right")],
+    [cell(undefined, 2), cell()],
+  ];
+  const sides = (rows: TableCell[][]) => tableContent({ type: "htmlTable", raw: "", head: [], rows }).align;
+  expect(sides(rows)).toEqual(["right", "right", "left"]);
+  expect(sides([[cell("right")], [{ tokens: [], span: 1 }]])).toEqual(["right"]); // an empty cell says nothing either
+  expect(sides([[cell(undefined, 3)]])).toEqual(["left", "left", "left"]);
 });
