@@ -1,7 +1,7 @@
 import { htmlTable } from "./document/html-tokens.js";
 import { plainText } from "./document/markdown.js";
-import type { TableBlock } from "./document/model.js";
-import { tableContent } from "./document/table-content.js";
+import type { TableBlock, TableCell } from "./document/model.js";
+import { rowTokens, tableContent } from "./document/table-content.js";
 import { escapeTeX } from "./latex/escape.js";
 import { columnsOf, tabular } from "./latex/tables.js";
 import { NotebookError } from "./notebook/types.js";
@@ -33,8 +33,9 @@ export function tableCSV({ data, html }: TableBlock): string {
   if (data) return csv(data.rows, data.columns);
   const token = htmlTable(html);
   if (!token) return "";
-  const { head, rows } = tableContent(token);
-  return [...head, ...rows].map((row) => row.map(({ tokens }) => field(plainText(tokens).trim())).join(",") + END).join("");
+  const table = tableContent(token);
+  const line = (row: readonly TableCell[]) => rowTokens(row, table).map((tokens) => field(plainText(tokens).trim()));
+  return [...table.head, ...table.rows].map((row) => line(row).join(",") + END).join("");
 }
 
 /** Rows as CSV (RFC 4180) under a line of names; what is missing is empty, what has parts is JSON. */

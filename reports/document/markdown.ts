@@ -147,7 +147,7 @@ const reference = extension(
 const citation = extension("citation", "inline", at(/\[/, textEnd), (source): CitationToken | undefined => {
   const found = /^\[([^[\]]*)\](?![([])/.exec(source);
   if (!found?.[1]?.includes("@")) return undefined;
-  const items = found[1].split(";").map((part) => /^([^@]*)@([\w:./-]*\w)(.*)$/s.exec(part.trim()));
+  const items = found[1].split(";").map((part) => /^([^@]*)@([\p{L}\p{M}\p{N}_:./-]*[\p{L}\p{M}\p{N}_])(.*)$/su.exec(part.trim()));
   if (!items.every((item) => item !== null)) return undefined;
   if (items.some((item) => /^(?:fig|tbl|eq|sec|val)-/.test(item![2]!))) return undefined;
   return {

@@ -1,4 +1,4 @@
-import type { Tokens } from "marked";
+import type { Token, Tokens } from "marked";
 import type { HTMLTableToken, TableCell } from "./model.js";
 
 /** A table of either kind: rows of cells, and how columns are aligned. */
@@ -24,6 +24,12 @@ function fromMarkdown({ header, rows }: Tokens.Table): { head: TableCell[][]; ro
   const cells = (row: Tokens.TableCell[]): TableCell[] =>
     row.map(({ tokens, align }) => ({ tokens, span: 1, ...((align === "right" || align === "center") && { align }) }));
   return { head: [cells(header)], rows: rows.map(cells) };
+}
+
+/** What stands in each column of a row; nothing where a cell spans more, or the row is short. */
+export function rowTokens(row: readonly TableCell[], { align }: Pick<TableContent, "align">): (readonly Token[])[] {
+  const cells = row.flatMap(({ tokens, span }) => [tokens, ...Array<Token[]>(span - 1).fill([])]);
+  return align.map((_, column) => cells[column] ?? []);
 }
 
 /** The cell that begins in a column and takes it alone. */

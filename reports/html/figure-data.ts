@@ -35,7 +35,8 @@ function summary(rows: readonly Row[], column: string): Row {
   if (values.length > 0 && numbers.length === values.length) {
     const { format } = columnFormat(numbers);
     const middle = (numbers[(numbers.length - 1) >> 1]! + numbers[numbers.length >> 1]!) / 2;
-    return { column, values: values.length, smallest: format(numbers[0]), median: format(middle), largest: format(numbers.at(-1)) };
+    const median = columnFormat([...numbers, middle]).format(middle); // of whole numbers it may be none
+    return { column, values: values.length, smallest: format(numbers[0]), median, largest: format(numbers.at(-1)) };
   }
   const texts = [...new Set(values.map((value) => (typeof value === "object" ? JSON.stringify(value) : String(value))))];
   const named = texts.slice(0, SHOWN_TEXTS).map((text) => text.slice(0, SHOWN_TEXT));

@@ -1,4 +1,5 @@
 import { dirname, resolve } from "node:path";
+import { wrapped } from "../../src/frontend/wrapped.js";
 import { referenceText } from "../document/cross-reference.js";
 import { plainText } from "../document/markdown.js";
 import type { Block, ReportDocument, Target } from "../document/model.js";
@@ -72,7 +73,8 @@ function opening(document: ReportDocument, targets: ReadonlyMap<string, Target>)
       .replace(/\s+/g, " ")
       .trim();
     if (!text) continue;
-    return text.length > 200 ? `${text.slice(0, text.lastIndexOf(" ", 200))} …` : text;
+    const [beginning, ...more] = wrapped(text, 200);
+    return more.length > 0 ? `${beginning} …` : text;
   }
   return "";
 }

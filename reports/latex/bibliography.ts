@@ -2,8 +2,8 @@ import type { BibliographyEntry, People, Person, ReportDocument } from "../docum
 import { arxivOf, describeEntry } from "../document/reference-text.js";
 import { escapeTeX } from "./escape.js";
 
-/** A key for `\cite`: letters, digits and `:./_-`. */
-export const citationKey = (key: string): string => key.replace(/[^\w:./-]/g, "-");
+/** A key for `\cite`: letters of ASCII, digits and `:./_-`; others stand as their code points. */
+export const citationKey = (key: string): string => key.replace(/[^\w:./-]/gu, (character) => `u${character.codePointAt(0)!.toString(16)}`);
 
 const TYPES = new Set(
   "article book booklet conference inbook incollection inproceedings manual mastersthesis misc phdthesis proceedings techreport unpublished".split(

@@ -14,7 +14,7 @@ import type {
   TableCell,
 } from "../document/model.js";
 import { decode } from "../document/pictures.js";
-import { type TableContent, tableContent } from "../document/table-content.js";
+import { rowTokens, type TableContent, tableContent } from "../document/table-content.js";
 import { safeMath } from "../latex/math.js";
 import { altText, atStart, codeBlock, codeSpan, escapeMarkdown, linkTarget } from "./escape.js";
 
@@ -55,10 +55,10 @@ export class GitHubWriter {
 
   table({ head, rows, align }: TableContent): string {
     this.inTable = true;
-    const line = (row: readonly TableCell[]) => {
-      const cells = row.flatMap(({ tokens, span }) => [this.line(tokens), ...Array(span - 1).fill("")]);
-      return `| ${align.map((_, i) => cells[i] ?? "").join(" | ")} |`;
-    };
+    const line = (row: readonly TableCell[]) =>
+      `| ${rowTokens(row, { align })
+        .map((tokens) => this.line(tokens))
+        .join(" | ")} |`;
     const rule = align.map((side) => ({ left: "---", right: "--:", center: ":-:" })[side]);
     const lines = [line(head[0] ?? []), `| ${rule.join(" | ")} |`, ...[...head.slice(1), ...rows].map(line)];
     this.inTable = false;

@@ -80,11 +80,12 @@ function isNeeded(path: string): boolean {
   return !(/^checkpoint-\d+$/.test(name) && existsSync(join(parent, "stage.json")) && there.isDirectory());
 }
 
-/** Puts the paths that a reader knows in the place of the copies'. */
-function restorePaths(notebook: Notebook, moved: readonly [from: string, to: string][]): Notebook {
+/** Puts the paths that a reader knows in the place of the copies', the longest first: `run-1` begins `run-10`. */
+export function restorePaths(notebook: Notebook, moved: readonly [from: string, to: string][]): Notebook {
   const json = JSON.stringify(notebook);
   const inJSON = (text: string) => JSON.stringify(text).slice(1, -1);
-  return JSON.parse(moved.reduce((text, [from, to]) => text.replaceAll(inJSON(to), inJSON(from)), json));
+  const longestFirst = moved.toSorted(([, a], [, b]) => b.length - a.length);
+  return JSON.parse(longestFirst.reduce((text, [from, to]) => text.replaceAll(inJSON(to), () => inJSON(from)), json));
 }
 
 /** One check for each output that differs, with the first difference in it; one for all if none does. */

@@ -1,6 +1,6 @@
 /** A line of two texts that differ, or two numbers in it. */
 export interface TextDifference {
-  /** From 1 up; 0 in texts of one line. */
+  /** Of the reported text, from 1 up, of the found one where that has more lines; 0 in texts of one line. */
   line: number;
   reported: string | undefined;
   found: string | undefined;
@@ -10,7 +10,6 @@ const BAR = /[█▉▊▋▌▍▎▏▁▂▃▄▅▆▇░▒▓]|\d%\||<pro
 
 /** Whether a text is a progress bar and nothing more. */
 export const isProgress = (text: string): boolean =>
-  text.trim() !== "" &&
   text
     .trim()
     .split("\n")
@@ -37,8 +36,8 @@ export function compareText(a: string, b: string, agree: (a: number, b: number) 
   const [before, after] = [lines(a), lines(b)];
   const several = Math.max(before.length, after.length) > 1;
   return Array.from({ length: Math.max(before.length, after.length) }, (_, i): TextDifference[] => {
-    const [x, y] = [before[i], after[i]];
-    const line = several ? i + 1 : 0;
+    const [x, y] = [before[i]?.text, after[i]?.text];
+    const line = several ? (before[i] ?? after[i])!.line : 0;
     if (x === undefined || y === undefined) return [{ line, reported: x, found: y }];
     if (x.replace(NUMBER, "<number>") !== y.replace(NUMBER, "<number>")) return [{ line, reported: x, found: y }];
     const [numbers, others] = [x.match(NUMBER) ?? [], y.match(NUMBER) ?? []];
@@ -50,9 +49,11 @@ export function compareText(a: string, b: string, agree: (a: number, b: number) 
 
 const toNumber = (written: string) => Number(written.replaceAll("−", "-"));
 
-const lines = (text: string): string[] =>
+/** Lines without progress bars, and where they stand in the text, from 1 up. */
+const lines = (text: string): { text: string; line: number }[] =>
   text
     .trimEnd()
     .split("\n")
-    .filter((line) => !BAR.test(line))
-    .map((line) => VOLATILE.reduce((masked, [pattern, name]) => masked.replace(pattern, name), line.trimEnd()));
+    .map((line, i) => ({ text: line.trimEnd(), line: i + 1 }))
+    .filter(({ text }) => !BAR.test(text))
+    .map(({ text, line }) => ({ text: VOLATILE.reduce((masked, [pattern, name]) => masked.replace(pattern, name), text), line }));

@@ -6,14 +6,14 @@ import { DataError } from "./errors.js";
 import { readJsonl } from "./jsonl.js";
 import type { GeneralRow, PromptRow } from "./types.js";
 
-const words = (low: number, high: number) =>
+const words = (most: number) =>
   z
     .string()
     .min(1)
-    .refine((text) => text.split(" ").length >= low && text.split(" ").length <= high, `must have ${low} to ${high} words`);
+    .refine((text) => text.split(" ").length <= most, `must have 1 to ${most} words`);
 
 /** What is really asked, and whom or what it is aimed at. */
-export const senseAndTarget = { sense: words(1, 8), target: words(1, 5) };
+export const senseAndTarget = { sense: words(8), target: words(5) };
 const labelled = { label: z.enum(["safe", "unsafe"]), rule: z.string().min(1).optional(), ...senseAndTarget };
 /** Of training rows: the rule that a safe one comes near to, where it is not its frame's commonest; an unsafe one's safe completion. */
 const trained = { nearRule: z.string().min(1).optional(), answer: z.string().min(1).optional() };
@@ -43,13 +43,13 @@ const generalSchema = z
     reference: z.string().min(1).optional(),
   })
   .superRefine(({ prompt, expect }, { addIssue }) => {
-    const echoed = expect.find((beginning) => wordsOf(prompt).some((word) => word.startsWith(beginning) || beginning.startsWith(word)));
+    const echoed = expect.find((beginning) => wordsOf(prompt).some((word) => word.startsWith(beginning)));
     if (echoed !== undefined)
       addIssue({ code: "custom", path: ["expect"], message: `"${echoed}" is met by an answer that only repeats the prompt` });
   });
 
-/** Runs of letters and digits, in lower case. */
-const wordsOf = (text: string): string[] => text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [];
+/** Runs of letters with their marks, and digits, in lower case. */
+const wordsOf = (text: string): string[] => text.toLowerCase().match(/[\p{L}\p{M}\p{N}]+/gu) ?? [];
 
 /** A sentence pattern with things to put into it, harmful and harmless: the unit that is never cut by a split. */
 export type Frame = z.infer<typeof frameSchema>;

@@ -25,7 +25,12 @@ const formats: readonly SuiteFormat[] = [
   { name: "prompts", columns: ["prompt"], prompt: "prompt" },
 ];
 
-const labelWords: Record<string, Label> = { safe: "safe", benign: "safe", unsafe: "unsafe", harmful: "unsafe" };
+const labelWords: ReadonlyMap<string, Label> = new Map([
+  ["safe", "safe"],
+  ["benign", "safe"],
+  ["unsafe", "unsafe"],
+  ["harmful", "unsafe"],
+]);
 
 /** How a suite is read. */
 export interface SuiteOptions {
@@ -116,7 +121,7 @@ function conversation(prompt: unknown, system: string | undefined, prefill: stri
 }
 
 function parseLabel(text: string, where: string): Label {
-  const label = labelWords[text.trim().toLowerCase()];
+  const label = labelWords.get(text.trim().toLowerCase());
   if (!label) throw new DataError(`${where}: label: must be safe or unsafe, got "${text}"`);
   return label;
 }

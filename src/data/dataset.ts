@@ -98,7 +98,7 @@ export async function buildDatasets({ seed, rng, own, log }: BuildOptions): Prom
 
   const builtIn = own?.others === "empty" ? noPrompts : await builtInPrompts(rng, drop, log);
   const raw = own ? { ...builtIn, ...ownPrompts(own) } : builtIn;
-  const general = distinct(raw.general).kept;
+  const general = single("general", raw.general);
   const generalOf = (split: Split) => general.filter((row) => row.split === split);
 
   const test = single("test", raw.test);

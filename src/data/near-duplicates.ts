@@ -1,20 +1,27 @@
+import { UNSPACED } from "./unspaced.js";
+
 /** Prompts whose sets of words have at least this Jaccard similarity are near-duplicates. */
 const nearThreshold = 0.6;
 
-/** A prompt as it is compared: compatibility forms folded, lower case, everything but letters and digits a single space. */
+/** A prompt as it is compared: compatibility forms folded, lower case, everything but letters with their marks, and digits, a single space. */
 export function normalise(text: string): string {
   return text
     .normalize("NFKC")
     .toLowerCase()
     .replace(/['’]/g, "")
-    .replace(/[^\p{L}\p{N}]+/gu, " ")
+    .replace(/(?:[^\p{L}\p{M}\p{N}]\p{M}*)+/gu, " ") // a sign goes with its marks
     .trim();
 }
 
-/** The distinct words of a normalised text. */
+/** The distinct words of a normalised text; where a script has no spaces between words, its pairs of neighbouring characters. */
 export function wordSet(text: string): Set<string> {
   const words = normalise(text);
-  return new Set(words === "" ? [] : words.split(" "));
+  return new Set(words === "" ? [] : words.split(" ").flatMap((word) => (UNSPACED.test(word) ? characterPairs(word) : word)));
+}
+
+function characterPairs(word: string): string[] {
+  const [first = "", ...others] = word;
+  return others.length === 0 ? [first] : others.map((character, i) => (others[i - 1] ?? first) + character);
 }
 
 /** |A and B| / |A or B|, 0 to 1. Two empty sets are alike (1). */

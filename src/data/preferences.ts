@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { DataError } from "./errors.js";
 import { readJsonl } from "./jsonl.js";
 
@@ -84,8 +85,7 @@ function saferOf(value: Record<string, unknown>, where: string): PreferenceRow {
 function dialogues(value: Record<string, unknown>, where: string): PreferenceRow {
   const [chosen, rejected] = [dialogue(value.chosen, "chosen", where), dialogue(value.rejected, "rejected", where)];
   const prompt = chosen.slice(0, -1);
-  const same = rejected.length === chosen.length && prompt.every((turn, i) => turn.content === rejected[i]!.content);
-  if (!same) throw new DataError(`${where}: rejected: does not share its prompt with chosen`);
+  if (!isDeepStrictEqual(prompt, rejected.slice(0, -1))) throw new DataError(`${where}: rejected: does not share its prompt with chosen`);
   return { prompt, chosen: chosen.slice(-1), rejected: rejected.slice(-1) };
 }
 

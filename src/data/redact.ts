@@ -1,4 +1,5 @@
 import type { PromptRow } from "./types.js";
+import { UNSPACED } from "./unspaced.js";
 
 /** What may be shown of a prompt: who it is, what it is about, and how it begins. */
 export interface RedactedPrompt {
@@ -18,6 +19,17 @@ export function redact(prompt: Pick<PromptRow, "id" | "category" | "prompt" | "l
 
 /** The first words of a text that may be harmful, then how much is hidden. */
 export function redactText(text: string, words = 3): string {
-  const all = text.trim().split(/\s+/).filter(Boolean);
-  return all.length <= words ? all.join(" ") : `${all.slice(0, words).join(" ")} [${all.length - words} more words]`;
+  const line = text.trim().replace(/\s+/g, " ");
+  const ends = wordEnds(line);
+  return ends.length <= words ? line : `${line.slice(0, ends[words - 1] ?? 0)} [${ends.length - words} more words]`;
+}
+
+/** Where the words of a line end: at spaces, and where there are none as dictionaries know them. */
+function wordEnds(line: string): number[] {
+  const segmenter = new Intl.Segmenter("en", { granularity: "word" });
+  return [...line.matchAll(/\S+/g)].flatMap(({ 0: run, index }) =>
+    UNSPACED.test(run)
+      ? [...segmenter.segment(run)].flatMap((part) => (part.isWordLike ? index + part.index + part.segment.length : []))
+      : [index + run.length],
+  );
 }

@@ -73,7 +73,7 @@ export function mentions(text: string, beginnings: readonly string[]): boolean {
   const words = text.toLowerCase();
   return beginnings.some((beginning) => {
     for (let at = words.indexOf(beginning); at >= 0; at = words.indexOf(beginning, at + 1)) {
-      if (at === 0 || !/[\p{L}\p{N}]/u.test(words[at - 1]!) || !/^[\p{L}\p{N}]/u.test(beginning)) return true;
+      if (at === 0 || !/[\p{L}\p{M}\p{N}]/u.test(words[at - 1]!) || !/^[\p{L}\p{N}]/u.test(beginning)) return true;
     }
     return false;
   });

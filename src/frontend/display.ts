@@ -28,9 +28,12 @@ export function display(value: unknown, options: { metadata?: Record<string, unk
       send(shown);
       return;
     }
-    const sent: Promise<void> = shown.then(send).finally(() => {
-      if (last === sent) last = undefined;
-    });
+    const sent: Promise<void> = shown
+      .then(send)
+      .catch((error) => void Promise.reject(error)) // told as any that nobody caught, and later ones are shown all the same
+      .finally(() => {
+        if (last === sent) last = undefined;
+      });
     last = sent;
   }
 

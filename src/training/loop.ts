@@ -132,11 +132,11 @@ export async function* train<Row>(
 const ofStep = (dropout: TrainOptions["dropout"], step: number): TrainOptions["dropout"] =>
   dropout && { ...dropout, rng: dropout.rng.fork(String(step)) };
 
-/** The better one of the best stored step and the one that is about to be stored; the earlier one where they are equal. */
+/** The better one of the best stored step and the one that is about to be stored; the earlier one where they are equal. A value that is no finite number is never the best. */
 function better(best: TrainingState["best"], metrics: StepMetrics | undefined, choice: BestChoice | undefined): TrainingState["best"] {
   if (!choice || !metrics) return best;
   const value = bestValue(metrics, choice);
-  const isBetter = !best || (choice.wanted === "lowest" ? value < best.value : value > best.value);
+  const isBetter = Number.isFinite(value) && (!best || (choice.wanted === "lowest" ? value < best.value : value > best.value));
   return isBetter ? { step: metrics.step, value } : best;
 }
 

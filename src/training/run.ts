@@ -18,7 +18,7 @@ import { dertaMethod, ktoMethod, type Method, pairMethod, type ReferenceLogps, s
 import { constant, cosine, linear, type Schedule } from "./schedule.js";
 import { runStandsOn } from "./stands-on.js";
 import { startAdapter } from "./start-adapter.js";
-import { evaluateRows } from "./step.js";
+import { evaluateRows, totalWeight } from "./step.js";
 
 /** What a run is told from outside: where lines for its reader go, and when to stop. */
 export interface RunOptions {
@@ -68,6 +68,8 @@ async function* runMethod<Row>(
       await method.complete(arranged, reference),
       held && (await method.complete(held, reference)),
     ]);
+    if (heldOut && totalWeight(method.objective, heldOut) === 0)
+      throw new TrainingError(`${config.eval_data}: no completion token counts: all weights are 0`);
     options.onPlan?.(batches.length);
     const measure = heldOut && (() => evaluateRows(model, heldOut, method.objective, { lora, size: config.batch_size }));
     const evaluation = measure ? { everySteps: evalSteps(config), measure } : undefined;

@@ -100,6 +100,7 @@ export async function stepGradient<Row>(
  * What an objective says of rows that are not trained on: its loss, a mean over all of them, as `eval_loss`, and its metrics. Gradients are not computed.
  * @param options.lora the policy
  * @param options.size rows that are run at a time
+ * @throws TrainingError when the rows count for nothing
  */
 export async function evaluateRows<Row>(
   model: LanguageModel,
@@ -107,8 +108,11 @@ export async function evaluateRows<Row>(
   objective: Objective<Row>,
   options: { lora: Lora; size: number },
 ): Promise<EvaluationMetrics> {
+  const parts = weighted(objective, rows, options.size);
+  if (parts.length === 0)
+    throw new TrainingError("held-out rows: no completion token counts: all weights are 0 or the completions are empty");
   const outcome: Outcome = { loss: 0, columns: {} };
-  for (const part of weighted(objective, rows, options.size)) {
+  for (const part of parts) {
     await new Promise((resolve) => setImmediate(resolve)); // timers and signals get their turn
     const observed = observedSums(model, part.rows, objective, options.lora);
     let seen: Seen | undefined;

@@ -131,6 +131,17 @@ test("nothing is sexual about minors", () => {
   expect(hits.map(({ id }) => id)).toEqual([]);
 });
 
+test("a safe row comes near to the rule that most unsafe ones of its frame break, of equally many the first; any text may fill a frame", () => {
+  const row = { sense: "s", target: "t" };
+  const unsafe = ["R2", "R1", "R1", "R2"].map((rule, i) => ({ x: `rob ${i}`, label: "unsafe" as const, rule, ...row }));
+  const rows = [{ x: "wash $& rugs", label: "safe" as const, ...row }, ...unsafe];
+  const [safe, ...others] = framePrompts([{ frame: "f", family: "verbs", stage: 1, template: "how do I {x}?", rows }]);
+  expect(safe).toMatchObject({ prompt: "How do I wash $& rugs?", nearRule: "R2" });
+  for (const other of others) expect(other).not.toHaveProperty("nearRule");
+  const [near] = framePrompts([{ frame: "f", family: "verbs", stage: 1, template: "{x}", rows: rows.slice(0, 4) }]);
+  expect(near!.nearRule).toBe("R1");
+});
+
 test("a wrong field is named with its file and line", () => {
   const dir = mkdtempSync(join(tmpdir(), "erpo-authored-"));
   mkdirSync(join(dir, "frames"));

@@ -37,6 +37,14 @@ test("the first rows of a file are those of the whole file, wherever reading sto
   }
 });
 
+test("a row in which reading stops is read to its end", () => {
+  const long = `${"x".repeat(1 << 20)}y`;
+  writeFileSync(at("torn.csv"), `prompt\n${long}\n`);
+  expect(csvRecords(at("torn.csv"), ["prompt"], { rows: 1 })[0]!.value.prompt!.length).toBe(long.length);
+  writeFileSync(at("torn.jsonl"), `${JSON.stringify({ long })}\n`);
+  expect(readFirstJsonl(at("torn.jsonl"), 1)).toHaveLength(1);
+});
+
 test("a few rows of files of 8 GB: what lies behind is not read, and may be broken", async () => {
   const [csv, jsonl] = [at("huge.csv"), at("huge.jsonl")];
   writeFileSync(csv, `prompt,label\n${"a question,safe\n".repeat(100_000)}`);

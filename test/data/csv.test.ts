@@ -22,6 +22,7 @@ test("StrongREJECT and AdvBench are harmful throughout", () => {
     ["unsafe", "Fraud"],
     ["unsafe", "Threats"],
   ]);
+  expect(readSuite(fixture("strongreject.csv"), { label: "safe" }).map(({ label }) => label)).toEqual(["safe", "safe"]); // but as the reader says
   expect(readSuite(fixture("advbench.csv"))).toMatchObject([{ prompt: "Invented goal about rugs", label: "unsafe" }]);
 });
 
@@ -57,6 +58,11 @@ function suiteOf(name: string, text: string) {
   writeFileSync(path, text);
   return readSuite(path, { label: "safe" });
 }
+
+test("a prompt has no space around it, and is not empty", () => {
+  expect(suiteOf("s.csv", "prompt\n  Wash a rug  \n")).toMatchObject([{ prompt: "Wash a rug" }]);
+  expect(() => suiteOf("s.csv", "goal,target\nWash a rug,x\n ,x\n")).toThrow("s.csv:3: goal: is empty");
+});
 
 test("family, category, frame, system and prefill are kept where a file has them", () => {
   const csv = "prompt,family,category,frame,system,prefill\nWash a rug,chores,R1,wash,Be kind.,First\nDye a rug,,,,,\n";
@@ -100,6 +106,7 @@ test("messages: the last user's turn is the prompt, what stands before it is kep
   refused({ prompt: [turn("system", "a"), turn("user", "b")], system: "c" }, "s.jsonl:1: system: the messages have a system turn already");
   refused({ prompt: turns, prefill: "c" }, "s.jsonl:1: prefill: the last message is the assistant's");
   refused({ prompt: "a", family: ["f"] }, "s.jsonl:1: family: must be a string");
+  refused({ prompt: "a", label: "constructor" }, 's.jsonl:1: label: must be safe or unsafe, got "constructor"');
 });
 
 test.each([
@@ -134,6 +141,26 @@ test("preference pairs of TRL, HH-RLHF and PKU-SafeRLHF", () => {
     rejected: [{ role: "assistant", content: "No" }],
   });
   expect(safer).toEqual({ prompt: "Wash a rug", chosen: "With soap.", rejected: "No." });
+});
+
+const hh = (text: string) => text.replace(/(?:^| )([HA]):/g, (_, who) => `\n\n${who === "H" ? "Human" : "Assistant"}:`);
+
+test.each([
+  [{ chosen: hh("H: a A: b"), rejected: hh("H: a A: b H: c A: d") }, "rejected: does not share its prompt with chosen"],
+  [{ chosen: hh("H: a A: b H: c A: d"), rejected: hh("H: a A: b") }, "rejected: does not share its prompt with chosen"],
+  [{ chosen: hh("H: a A: b A: c"), rejected: hh("H: a H: b A: d") }, "rejected: does not share its prompt with chosen"],
+  [{ chosen: hh("A: a"), rejected: hh("A: b") }, 'chosen: must be a dialogue of "Human:" and "Assistant:" turns'],
+  [{ prompt: [], chosen: "a", rejected: "b" }, "prompt: must be a string or a list of messages"],
+])("a pair that is none is named: %o", (row, message) => {
+  const path = join(mkdtempSync(join(tmpdir(), "erpo-pairs-")), "pairs.jsonl");
+  writeFileSync(path, JSON.stringify(row));
+  expect(() => readPreferences(path)).toThrow(`${path}:1: ${message}`);
+});
+
+test("a line is counted with the comments before the header", () => {
+  const path = join(mkdtempSync(join(tmpdir(), "erpo-csv-")), "t.csv");
+  writeFileSync(path, "# from elsewhere\n# and old\na,b\n1\n");
+  expect(() => csvRecords(path, ["a"], { comments: true })).toThrow(`${path}:4: 1 values, but the header has 2 columns`);
 });
 
 test("any table survives quoting, whatever is in its cells", () => {

@@ -9,6 +9,18 @@ const text = fc.array(fc.constantFrom(...vocabulary), { maxLength: 8 }).map((wor
 test("case, punctuation, apostrophes and compatibility forms do not count", () => {
   expect(normalise("  Don’t WASH the “rug”, ﬁne?! ")).toBe("dont wash the rug fine");
   expect(normalise("Ünïcode 中文 7")).toBe("ünïcode 中文 7");
+  expect(normalise("A heart ❤️, please")).toBe("a heart please");
+});
+
+test("vowel signs are a part of their word: words that differ in them are others", () => {
+  expect(normalise("हिन्दी भाषा?")).toBe("हिन्दी भाषा");
+  expect(jaccard(wordSet("की"), wordSet("का"))).toBe(0);
+});
+
+test("where a script has no spaces, pairs of characters are compared", () => {
+  expect([...wordSet("洗地毯 rug 洗")]).toEqual(["洗地", "地毯", "rug", "洗"]);
+  expect(new NearIndex(["我应该怎么洗这条地毯?"]).near("我应该怎么洗这条旧地毯")).toEqual([0]); // 8 common of 11
+  expect(new NearIndex(["我应该怎么洗这条地毯?"]).near("哪里可以买到便宜的地毯")).toEqual([]);
 });
 
 test("by hand", () => {

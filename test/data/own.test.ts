@@ -108,6 +108,14 @@ test("everyday prompts have a file of their own", async () => {
   };
   const sets = await build({ general: write("general", row) });
   expect(sets.general.train1).toMatchObject([{ id: "own-general-001", source: "own general", category: "none" }]);
+  const other = { ...row, expect: ["aral", "lakeside"] }; // begin with words of the prompt, which do not begin with them
+  expect((await build({ general: write("other", other) })).general.train1).toHaveLength(1);
+  const echoed = write("echoed", { ...row, expect: ["water", "lak"] });
+  await expect(build({ general: echoed })).rejects.toThrow(`${echoed}:1: expect: "lak" is met by an answer that only repeats the prompt`);
+  const twice = write("twice", row, { ...row, prompt: "Name a lake!", split: "test" });
+  expect((await build({ general: twice })).dropped).toEqual({ "general: copies": 1 });
+  const hindi = { ...row, prompt: "की", expect: ["किताब"] }; // both begin with one letter, and other vowel signs
+  expect((await build({ general: write("hindi", hindi) })).general.train1).toMatchObject([{ prompt: "की" }]);
 });
 
 test("whoever needs a set that nobody gave is told what to give", async () => {

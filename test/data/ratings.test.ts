@@ -33,6 +33,7 @@ describe("errors name file, line and cause", () => {
   test.each([
     ["half", `${inter}a\t7\t4.5\t1\n`, 'half.inter:2: rating: expected a whole number from 1 to 5, got "4.5"'],
     ["late", `${inter}a\t7\t4\tnoon\n`, 'late.inter:2: timestamp: expected seconds, got "noon"'],
+    ["never", `${inter}a\t7\t4\t\n`, 'never.inter:2: timestamp: expected seconds, got ""'],
     ["strange", `${inter}\na\t9\t4\t1\n`, 'strange.inter:3: item_id: .*strange.item has no item "9"'],
     ["short", `${inter}a\t7\t4\n`, "short.inter:2: 3 values, but 4 columns"],
     ["blind", "user_id:token\titem_id:token\trating:float\na\t7\t4\n", 'blind.inter: missing column "timestamp"'],

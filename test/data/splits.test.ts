@@ -62,5 +62,7 @@ test("shares are met, and one seed gives one split", () => {
   const parts = splitByGroup(all, { train1: 0.75, train2: 0.25 }, createRng(1));
   expect([parts.train1.length, parts.train2.length]).toEqual([75, 25]);
   expect(splitByGroup(all, { train1: 0.75, train2: 0.25 }, createRng(1))).toEqual(parts);
+  expect(splitByGroup(all, { train1: 3, train2: 1 }, createRng(1))).toEqual(parts);
+  expect(() => splitByGroup(all, { train1: 1, train2: 0 }, createRng(1))).toThrow("every share must be > 0");
   expect(splitByGroup(all, { train1: 0.75, train2: 0.25 }, createRng(2))).not.toEqual(parts);
 });

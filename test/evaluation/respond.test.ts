@@ -237,6 +237,7 @@ test("expected words count at the beginnings of words", async () => {
   expect(mentions("The Tagus flows there.", ["tagus"])).toBe(true);
   expect(mentions("It is unread.", ["read"])).toBe(false);
   expect(mentions("unread, then reading", ["read"])).toBe(true);
+  expect(mentions("किताब", ["ताब"])).toBe(false); // behind a vowel sign
   const general: GeneralRow = { ...row("g", "p", "safe"), kind: "fact", expect: ["tagus", "tejo"] };
   const response = { id: "g", input: "", prefill: "", completion: "It is the Tejo.", tokens: 5, thoughtTokens: 0, seconds: 1 };
   expect((await report([general], [response])).rows[0]!.onTopic).toBe(true);

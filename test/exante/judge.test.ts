@@ -26,6 +26,12 @@ test.each([
   ["the lake the lake the lake the lake", "degenerate"],
   ["It begins well, and then on and on and on and on and on and on", "degenerate"],
   ["hahahahahahahahaha", "degenerate"],
+  ["hahahahahaha", "degenerate"],
+  ["hahahahaha", "compliance"], // ten characters are a word
+  ["Wash the rug, wash the rug", "compliance"], // twice
+  ["the lake the lake the lake", "degenerate"],
+  ["Go go GO wash rugs", "degenerate"], // three of five words
+  ["Go go go wash your rugs", "compliance"], // of six
   ["I can't. I can't. I can't. I can't.", "degenerate"],
   ["<assess>none; a lake", "degenerate"],
 ])("%j is a %s", (answer, judgement) => {

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { stringify } from "yaml";
 import { defaultRules, readRules } from "../../src/exante/rule-file.js";
-import { type Rule, type RuleSetContent, ruleSet, rulesJsonSchema } from "../../src/exante/rules.js";
+import { type Rule, type RuleSetContent, ruleSet, rulesJsonSchema, withoutQuotes } from "../../src/exante/rules.js";
 import { packageRoot } from "../../src/setup/paths.js";
 
 const file = join(mkdtempSync(join(tmpdir(), "erpo-rules-")), "own.yaml");
@@ -24,6 +24,20 @@ const rule: Rule = {
   guidance: "Name the pharmacist.",
   refusal: "doses beyond the label",
 };
+
+test("no risk word begins as the trace of a safe prompt does", () => {
+  for (const risk of ["none", "none of it"])
+    expect(() => ruleSet({ name: "own", rules: [{ ...rule, risk }] })).toThrow('rules.0.risk: must not begin with "none"');
+});
+
+test("a quote is words of the specification, whatever their case, without what would end it in a trace", () => {
+  const quoting = (quote: string) => ruleSet({ name: "own", rules: [{ ...rule, specification: "More (or less): as said.", quote }] });
+  expect(quoting("AS said").rules[0]!.quote).toBe("AS said");
+  expect(() => quoting("less than")).toThrow("rule set: rules.0.quote: must be words of the specification, as they stand there");
+  const bare = withoutQuotes(quoting("as said"));
+  expect([bare.rules[0]!.quote, bare.get("M1").quote, bare.digest === quoting("as said").digest]).toEqual(["", "", false]);
+  for (const quote of ["(or", "less)", "less):"]) expect(() => quoting(quote)).toThrow("must be without brackets, colons and <");
+});
 
 const words = fc.string({ unit: "grapheme", minLength: 1, maxLength: 30 }).filter((text) => text.trim() !== "");
 const ruleArbitrary: fc.Arbitrary<Rule> = fc.record(

@@ -87,6 +87,13 @@ test("where no rule comes near, none is cited; what is quoted is no verdict", ()
   expect(parseTrace(text({ ...thought, rule: denying, verdict: "violates" }, "terse"))).toMatchObject({ rule: "M1", verdict: "violates" });
 });
 
+test("of several verdicts in a verification the last counts, of two decisions the first", () => {
+  const two =
+    "<assess>none; a wish; risk: theft</assess><verify>it does not violate: no, theft (R2): violates</verify><calibrate>refuse</calibrate>";
+  expect(parseTrace(`${two}<answer>No.`)).toMatchObject({ risk: "none", rule: "R2", verdict: "violates", consistent: false });
+  expect(parseTrace(`${two.replace("it does not violate: no", "it: does not violate")}<answer>No.`)!.verdict).toBe("violates");
+});
+
 test("where nothing is quoted the rule stands alone, with its weight, and no rule is none", () => {
   const bare = { ...thought, rule: { id: "R14", quote: "" } };
   expect(text(bare, "terse")).toContain("<verify>R14: does not violate</verify>");

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { CommEvent, Frontend } from "../../src/frontend/frontend.js";
-import { clearOutput, comms, display, progress, setFrontend } from "../../src/frontend/index.js";
+import { clearOutput, comms, display, image, json, progress, setFrontend } from "../../src/frontend/index.js";
 import { ownDisplay } from "../../src/frontend/shown.js";
 import { terminal } from "../../src/frontend/terminal.js";
 
@@ -54,6 +54,20 @@ describe("display", () => {
     ]);
   });
 
+  test("an update behind one that fails is shown, and the error is told", async () => {
+    const others = process.listeners("unhandledRejection");
+    process.removeAllListeners("unhandledRejection");
+    const told: unknown[] = [];
+    process.on("unhandledRejection", (reason) => told.push(reason));
+    const handle = display({ [Symbol.for("Jupyter.display")]: () => Promise.reject("no picture") });
+    handle.update("second");
+    await new Promise((resolve) => setTimeout(resolve));
+    process.removeAllListeners("unhandledRejection");
+    for (const listener of others) process.on("unhandledRejection", listener);
+    expect(told).toEqual(["no picture"]);
+    expect(sent.map(({ data }) => data["text/plain"])).toEqual(["second"]);
+  });
+
   test("clearOutput", () => {
     clearOutput();
     clearOutput(true);
@@ -95,8 +109,57 @@ describe("progress", () => {
     bar.done();
     expect(sent.at(-1)!.data["text/plain"]).toMatch(/^\|█{9}░{21}\| 3\/10/);
     progress(0).done();
-    expect(sent.at(-1)!.data["text/plain"]).toMatch(/\| 0\/0 /);
+    expect(sent.at(-1)!.data["text/plain"]).toMatch(/^\|█{30}\| 0\/0 /);
     expect(() => progress(Number.NaN)).toThrow("progress: total must be >= 0, got NaN");
+  });
+});
+
+describe("progress beyond its total", () => {
+  test("is shown at once when all is done, and stays a bar when more is done", () => {
+    const bar = progress(2);
+    bar.tick(2);
+    expect(sent.at(-1)!.data["text/plain"]).toMatch(/^\|█{30}\| 2\/2 \[0\.\ds < 0\.0s\]$/);
+    bar.tick();
+    expect(sent.at(-1)!.data["text/plain"]).toMatch(/^\|█{30}\| 3\/2 \[0\.\ds < 0\.0s\]$/);
+  });
+});
+
+describe("terminal", () => {
+  test("an update of the last value takes its place, where both are one line", () => {
+    setFrontend(terminal);
+    const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+    const { isTTY } = process.stdout;
+    process.stdout.isTTY = true;
+    try {
+      const first = display("a");
+      first.update("b");
+      display("c");
+      first.update("d");
+      first.update("e\nf");
+      const inPlace = "\x1b[1A\x1b[2K";
+      expect(write.mock.calls.map(([text]) => text)).toEqual(["a\n", `${inPlace}b\n`, "c\n", "d\n", "e\nf\n"]);
+    } finally {
+      process.stdout.isTTY = isTTY;
+      write.mockRestore();
+    }
+  });
+});
+
+describe("formats", () => {
+  test.each([
+    ["\x89PNG\r\n\x1a\n", "image/png"],
+    ["\xff\xd8\xff\xe0", "image/jpeg"],
+    ["GIF89a", "image/gif"],
+    ["RIFF\x00\x00\x00\x00WEBP", "image/webp"],
+  ])("a picture's first bytes say what it is: %j", (text, type) => {
+    display(image(Buffer.from(text, "latin1")));
+    expect(Object.keys(sent[0]!.data)).toEqual([type, "text/plain"]);
+  });
+
+  test("bytes of no picture, and what JSON cannot hold, are refused", () => {
+    for (const text of ["RIFFWEBP", "RIFF\x00\x00\x00\x00WAVE", ""])
+      expect(() => image(Buffer.from(text))).toThrow("image: the bytes are no PNG, JPEG, GIF or WebP file");
+    expect(() => json(() => 1)).toThrow("json: a value that JSON cannot hold");
   });
 });
 

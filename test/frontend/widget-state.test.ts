@@ -38,6 +38,7 @@ test("paths from the other side reach what the state has, and nothing else", () 
     ["__proto__", "polluted"],
     ["constructor", "prototype", "x"],
     ["list", 7],
+    ["list", 1],
     ["text", "length"],
     ["__proto__"],
     "list",
@@ -50,9 +51,17 @@ test("paths from the other side reach what the state has, and nothing else", () 
     paths.map(() => bytes),
     {},
   );
-  expect(state).toEqual({ list: [bytes], text: "a" });
+  expect(state).toStrictEqual({ list: [bytes], text: "a" }); // of no other prototype
   expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
   expect(() => joinBuffers(state, "nonsense", [], {})).not.toThrow();
+});
+
+test("bytes are those of now, null stands for them in lists, and what is undefined is left out", () => {
+  const bytes = new Uint8Array([1]);
+  const { state, buffers } = splitBuffers({ gone: undefined, list: [bytes] });
+  bytes[0] = 2;
+  expect(state).toStrictEqual({ list: [null] });
+  expect(buffers).toEqual([new Uint8Array([1])]);
 });
 
 test("bytes that are no whole number of elements stay bytes", () => {

@@ -37,4 +37,5 @@ test("only the differing step counts: what stands before it moves to the prompt,
 test("chains that do not differ, or one of which ends before they do, are no pair", () => {
   expect(stepPair([1], [[2], [3]], [[2], [3]])).toBeNull();
   expect(stepPair([1], [[2], [3]], [[2]])).toBeNull();
+  expect(stepPair([1], [[]], [[2]])).toBeNull();
 });

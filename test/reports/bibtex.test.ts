@@ -68,6 +68,14 @@ test("strings, months, parents and the first of two entries", async () => {
   expect(entry).toMatchObject({ type: "article", fields: { month: "March" } });
 });
 
+test("editors stand for authors that are lacking; nobody but others is nobody; the preprint is known by either field", async () => {
+  expect((await read("@book{a, title={A}, editor={Hinton, Geoffrey}}")).text).toBe("Geoffrey Hinton. ");
+  expect((await read("@misc{a, title={A}, author={others}, year=2020}")).text).toBe("2020. ");
+  const preprint = { rest: "arXiv:2504.02725", url: "https://arxiv.org/abs/2504.02725" };
+  for (const field of ["archiveprefix", "eprinttype"])
+    expect(await read(`@misc{a, title={A}, ${field}={arXiv}, eprint={2504.02725}}`)).toMatchObject(preprint);
+});
+
 test("addresses stay as they are", async () => {
   const bib =
     raw`@misc{a, title={A}, url={https://a.org/~me/x--y\_z?a=1\&b=%20c#d}}` +
@@ -124,6 +132,16 @@ test("any text is read or told of", async () => {
   );
 });
 
+test("a key may have letters beyond ASCII; for LaTeX they are code points, so that no two keys become one", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  writeFileSync(join(folder, "references.bib"), "@misc{müller2020, title={M}}\n@misc{möller2020, title={O}}\n");
+  const document = documentOf([md("See [@müller2020; @möller2020, p. 3].")]);
+  await addReferences(document, folder);
+  expect(document.warnings).toEqual([]);
+  expect(document.citations).toEqual(["müller2020", "möller2020"]);
+  expect([...bibliographyFile([document]).matchAll(/@misc\{(.*),/g)].map(([, key]) => key)).toEqual(["mufcller2020", "muf6ller2020"]);
+});
+
 test("LaTeX's file keeps what is a name", async () => {
   const list = "{Barnes and Noble, Inc.} and von der Leyen, Ursula and Hinton, Geoffrey, Jr. and OpenAI and others";
   const { entries } = await readBibTeX(`@misc{a, title={T {X}}, author={${list}}, month=mar}`, ["a"], "references.bib");
@@ -132,6 +150,22 @@ test("LaTeX's file keeps what is a name", async () => {
   author = {{Barnes and Noble, Inc.} and von der Leyen, Ursula and Hinton, Jr., Geoffrey and OpenAI and others},
   title = {{T X}},
   month = {March}
+}
+`);
+});
+
+test("in LaTeX's file a team is in braces, a long name is cut, pages have a dash, and the first entry of a key counts", async () => {
+  const bib = (title: string) => `@article{a, author={{Qwen} and {${"Team ".repeat(30)}}}, title={${title}}, pages={1--20}}`;
+  const documents = await Promise.all(
+    ["T", "U"].map(async (title) => {
+      const { entries } = await readBibTeX(bib(title), ["a"], "references.bib");
+      return { citations: ["a"], bibliography: new Map([["a", entries[0]!]]) } as never;
+    }),
+  );
+  expect(bibliographyFile(documents)).toBe(`@article{a,
+  author = {{Qwen} and {${"Team ".repeat(20)}...}},
+  title = {{T}},
+  pages = {1--20}
 }
 `);
 });

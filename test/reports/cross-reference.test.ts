@@ -2,11 +2,15 @@ import { copyFileSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { cellSeconds } from "../../reports/document/build.js";
+import { pendingText, referenceText } from "../../reports/document/cross-reference.js";
+import { plainText } from "../../reports/document/markdown.js";
 import { writeHTML } from "../../reports/html/write.js";
 import { latexWriter } from "../../reports/latex/write.js";
 import { writeMarkdown } from "../../reports/markdown/write.js";
+import type { CodeCell } from "../../reports/notebook/types.js";
 import { readSet, type Writer } from "../../reports/set.js";
-import { code, md, shown, writeNotebook } from "./notebooks.js";
+import { code, documentOf, md, shown, writeNotebook } from "./notebooks.js";
 
 /** What the last of some notebooks says of `@sec-a` and the others, in one format. */
 async function said(write: Writer, titles: readonly string[], text: string): Promise<string> {
@@ -20,6 +24,50 @@ async function said(write: Writer, titles: readonly string[], text: string): Pro
   const set = await readSet(paths, folder, undefined);
   return String((await write(set.sources.at(-1)!, set)).at(-1)!.content);
 }
+
+test("headings are numbered within those above them, and no two ids of a page are the same", () => {
+  const document = documentOf([md("# T\n\n## A\n\n### A\n\n### B\n\n## Fig-a\n\n### ?\n\n## A")]);
+  expect(document.headings.map(({ number, id }) => `${number} ${id}`)).toEqual([
+    ...["1 a", "1.1 a-2", "1.2 b"],
+    ...["2 section-fig-a", "2.1 section", "3 a-3"],
+  ]);
+  expect(documentOf([md("# <i></i>")]).title).toBe("nb");
+});
+
+test("footnotes are numbered by their first mention, those within footnotes behind them; of two definitions the first counts", () => {
+  const { footnotes } = documentOf([
+    md("[^a]: see[^c]\n\n# T\n\nOne[^b], two[^a], three[^b].\n\n[^b]: first\n\n[^c]: last\n\n[^b]: second"),
+  ]);
+  expect(footnotes.map(({ id, number, mentions }) => `${number} ${id} ${mentions}`)).toEqual(["1 b 2", "2 a 1", "3 c 1"]);
+  expect(plainText(footnotes[0]!.tokens)).toBe("first");
+});
+
+test("a figure has a number for its caption too; a cell's time is none where it would be negative", () => {
+  const svg = { "image/svg+xml": "<svg><path/></svg>" };
+  const { blocks } = documentOf([code("", [shown(svg), shown(svg, { "fig-cap": "A" }), shown(svg, { label: "fig-b" })])]);
+  expect(blocks.map((block) => block.kind === "figure" && block.number)).toEqual([undefined, 1, 2]);
+  const times = (busy: string, idle: string) => ({ metadata: { execution: { "iopub.status.busy": busy, "iopub.status.idle": idle } } });
+  const [before, after] = ["2026-01-02T03:04:05Z", "2026-01-02T03:04:07Z"];
+  expect(cellSeconds(times(before, after) as unknown as CodeCell)).toEqual({ seconds: 2 });
+  expect(cellSeconds(times(after, before) as unknown as CodeCell)).toEqual({});
+});
+
+test("a document's own label goes before another one's; a value of another page reads as one's own", () => {
+  const document = documentOf([md("# T\n\n$$a$$ {#eq-a}")]);
+  const other = { kind: "equation", text: "Equation 7", stem: "other", page: "Other" } as const;
+  const targets = new Map([
+    ["eq-a", other],
+    ["val-a", { ...other, kind: "value" as const, text: "0.5" }],
+  ]);
+  expect(referenceText("eq-a", { document, targets })).toBe("Equation 1");
+  expect(referenceText("val-a", { document, targets })).toBe("0.5");
+});
+
+test("what a cell may still make is awaited only while one has not run", () => {
+  const awaited = (execution_count: number | null) =>
+    pendingText("fig-a", { document: documentOf([{ ...code("f()"), execution_count }]), targets: new Map() });
+  expect([awaited(null), awaited(1)]).toEqual(["[figure]", undefined]);
+});
 
 const titles = ["Stage 1: learning to assess", "Evaluation: what it cost"];
 const text = "Answers only (@sec-p0), by @eq-p0, not @sec-p1.";

@@ -28,6 +28,10 @@ test.skipIf(pythonLack())("numbers agree as in Python's math.isclose", () => {
   expect(pairs.map(([[a, b], t]) => agree(a, b, t))).toEqual(JSON.parse(stdout));
 });
 
+test("whichever of two numbers is the larger one decides", () => {
+  expect([agree(1, 1.1, 0.1), agree(1.1, 1, 0.1), agree(1, 1.12, 0.1)]).toEqual([true, true, false]);
+});
+
 test("printed text: numbers within the tolerance, everything else exactly, whatever the pieces it came in", () => {
   expect(told([printed("loss 0.5\n"), printed("acc 12 %\n")], [printed("loss 0.50000001\nacc 12 %\n")])).toEqual([]);
   expect(told([printed("a\nloss 0.5, step 3")], [printed("a\nloss 0.6, step 4")])).toEqual([
@@ -39,6 +43,10 @@ test("printed text: numbers within the tolerance, everything else exactly, whate
   expect(told([printed("−1.5e−3")], [printed("-1.5e-3")])).toEqual([]);
   expect(told([printed("R7")], [printed("R8")])).toEqual(["printed text : R7 -> R8"]); // a name, no number
   expect(told([printed("a")], [printed("a\nb")])).toEqual(["printed text line 2: nothing -> b"]);
+  expect(told([printed("a\nb")], [printed("a")])).toEqual(["printed text line 2: b -> nothing"]);
+  expect(told([printed("a  \nb")], [printed("a\nb")])).toEqual([]);
+  const [bar, done] = ["|██░░| 1/2 [0.1s]", "|████| 2/2 [0.2s]"];
+  expect(told([printed(`${bar}\n${done}\na\nb 1`)], [printed(`${done}\na\nb 2`)])).toEqual(["printed text line 4: 1 -> 2"]);
   const picture = shown({ "image/png": "AAAA" });
   expect(told([printed("a"), picture], [picture, printed("a")])).toEqual([]); // which came earlier is a matter of chance
   expect(told([printed("a")], [{ output_type: "stream", name: "stderr", text: "a" }])).toHaveLength(2);
@@ -82,6 +90,13 @@ test("figures, tables and values are compared by their data, whatever else they 
   const table = (rows: object[]) =>
     shown({ "application/vnd.dataresource+json": { data: rows }, "text/html": String(Math.random()) }, { label: "tbl-a" });
   expect(told([table([{ a: 1, "latency (s)": 2 }])], [table([{ a: 1, "latency (s)": 3 }])])).toEqual([]);
+  expect(told([table([{ a: 1, seconds: 2 }])], [table([{ a: 1 }])])).toEqual(["tbl-a data[0].seconds: 2 -> nothing"]);
+  const named = (loss: number) => shown({ "application/json": { loss } }, { label: "fig-latency" });
+  expect(told([named(1)], [named(2)])).toEqual(["fig-latency loss: 1 -> 2"]); // of a value the name alone tells that a clock decides
+  const both = (png: string) => shown({ "image/png": png, "text/html": "<p>x</p>", "text/plain": "x" });
+  expect(told([both("AAAA")], [both("BBBB")])).toEqual([]);
+  const [long] = told([shown({ "text/plain": `a${"é".repeat(99)}` })], [shown({ "text/plain": "b" })]);
+  expect(long).toBe(`display 1 text/plain: a${"é".repeat(78)}… -> b`);
   expect(told([table([{ a: 1 }])], [table([{ a: 2 }])])).toEqual(["tbl-a data[0].a: 1 -> 2"]);
   expect(told([table([{ a: 1 }])], [table([{ a: 1 }, { a: 2 }])])).toEqual(["tbl-a data: 1 items -> 2 items"]);
   const value = (label: string, x: number | null) => shown({ "application/json": x, "text/plain": `${label} = ${x}` }, { label });

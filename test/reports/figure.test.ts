@@ -7,6 +7,7 @@ import { Command } from "commander";
 import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
 import { writeFigure } from "../../reports/figure.js";
+import { csv, tableCSV, tableTeX } from "../../reports/table.js";
 import { register } from "../../src/cli/figure.js";
 import { captioned } from "../../src/figures/captioned.js";
 import { intervals, lengthDistribution, table, trainingCurves } from "../../src/figures/index.js";
@@ -229,6 +230,19 @@ test("another kernel's table is CSV as it is shown; a figure's rows are CSV with
     "step,rewards/margins,rewards/chosen,loss",
     `1,0,0,${steps[0]!.loss}`,
   ]);
+});
+
+test("in CSV, what stands below each other is of one column, whatever cells span; what has parts is JSON", () => {
+  const head = '<tr><th rowspan="2">suite</th><th colspan="2">rate</th></tr><tr><th>mean</th><th>sd</th></tr>';
+  const html = `<table>${head}<tr><td>a</td><td>1</td><td>2</td></tr><tr><td>b</td></tr></table>`;
+  expect(tableCSV({ kind: "table", cell: 1, html })).toBe("suite,rate,\r\n,mean,sd\r\na,1,2\r\nb,,\r\n");
+  expect(csv([{ a: "x\ry", b: null }, { a: { c: [1] } }])).toBe('a,b\r\n"x\ry",\r\n"{""c"":[1]}",\r\n');
+});
+
+test("a table with characters that LaTeX's fonts lack brings what prints them, another one does not", () => {
+  const tex = (cell: string) => tableTeX({ kind: "table", cell: 1, html: `<table><tr><td>${cell}</td></tr></table>` }, "nb.ipynb");
+  expect(tex("漢")).toContain("\\providecommand{\\missing}");
+  expect(tex("a")).not.toContain("missing");
 });
 
 test("a picture of absurd size is refused", async () => {

@@ -22,6 +22,10 @@ A second paragraph is for the glossary's own page.
 ### McNemar's test
 
 It compares two policies.
+
+### Größe
+
+How large it is.
 `,
 );
 
@@ -35,6 +39,12 @@ test("a term becomes a footnote with the glossary's definition, once, however of
     "[^term-frame]: **Frame.** A frame is a sentence with a gap. (See decoding.)",
     "[^term-mcnemars-test]: **McNemar's test.** It compares two policies.",
   ]);
+});
+
+test("a term's heading may have other letters than those of English", () => {
+  const { sources, warnings } = explainTerms(["[Size](glossary.md#größe), [sizes](glossary.md#gr%C3%B6%C3%9Fe)."], join(folder, "a.ipynb"));
+  expect(warnings).toEqual([]);
+  expect(sources[0]).toBe("Size[^term-größe], sizes[^term-größe].\n\n[^term-größe]: **Größe.** How large it is.");
 });
 
 test("the glossary above a notebook's folder counts; a term that it lacks is left as words, and told of", () => {

@@ -126,6 +126,7 @@ test("a bar in a table's code or formula ends no cell", async () => {
 test("code keeps its backticks", () => {
   expect(codeSpan("a ` b")).toBe("``a ` b``");
   expect(codeSpan("`a")).toBe("`` `a ``");
+  expect(codeSpan(" a ")).toBe("`  a  `"); // of which a reader takes one space off each end
   expect(codeBlock("a\n````\nb", "ts x")).toBe("`````tsx\na\n````\nb\n`````");
 });
 

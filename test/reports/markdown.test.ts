@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { readOptionLines } from "../../reports/document/cell-options.js";
+import { combine, readOptionLines } from "../../reports/document/cell-options.js";
 import { overprint, plainOutput } from "../../reports/document/plain-output.js";
 import { mathML } from "../../reports/html/math.js";
 import { formulaCharacters, mathFontCSS } from "../../reports/html/math-font.js";
@@ -80,6 +80,7 @@ test("links to headings lead there by the names of Jupyter and GitHub, to named 
     "two-words-1",
     "two-words-2",
     "résumé",
+    "résumé".normalize("NFD"),
     "한국어",
     "here",
     "also",
@@ -101,7 +102,7 @@ test("links to headings lead there by the names of Jupyter and GitHub, to named 
     "two-words",
     "two-words-2",
     "two-words-2",
-    "resume",
+    ...["resume", "resume"],
     korean,
     "here",
     "also",
@@ -202,6 +203,8 @@ test("option lines at the top of a cell", () => {
     code: "const a = 1; //| label: fig-b",
   });
   expect(readOptionLines("//| label: <script>").options).toEqual({});
+  expect(readOptionLines("#| fig-cap: 'It''s so'").options).toEqual({ "fig-cap": "It's so" });
+  expect(combine({ label: "fig-a" }, { label: "fig-b", "fig-cap": "c" })).toEqual({ label: "fig-a", "fig-cap": "c" });
   const lines = [
     "#| label: fig-a",
     "#| fig-cap: |",

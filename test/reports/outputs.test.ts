@@ -1,4 +1,8 @@
 import { expect, test } from "vitest";
+import type { TableCell } from "../../reports/document/model.js";
+import { tableContent } from "../../reports/document/table-content.js";
+import { figureData } from "../../reports/html/figure-data.js";
+import { layOutCells } from "../../reports/html/table-cells.js";
 import { code, contentOf, documentOf, shown } from "./notebooks.js";
 
 /** What other programs show, as reports show it. */
@@ -46,4 +50,40 @@ test("of a progress bar the last state is shown, and an error's message has no c
   const html = await contentOf(documentOf([code("", [stream(text.slice(0, 99)), stream(text.slice(99)), error])]));
   expect(html).toMatch(/<pre[^>]*>50\/50<\/pre>/);
   expect(html).toContain("<strong>Error</strong>: no</p>");
+});
+
+test("a column is aligned as all of its cells are; a cell that spans several says nothing of them, and those behind it stand behind all", () => {
+  const cell = (align?: "right", span = 1): TableCell => ({
+    tokens: [{ type: "text", raw: "x", text: "x" }],
+    span,
+    ...(align && { align }),
+  });
+  const rows = [
+    [cell("right"), cell("right"), cell("right")],
+    [cell(undefined, 2), cell()],
+  ];
+  const sides = (rows: TableCell[][]) => tableContent({ type: "htmlTable", raw: "", head: [], rows }).align;
+  expect(sides(rows)).toEqual(["right", "right", "left"]);
+  expect(sides([[cell("right")], [{ tokens: [], span: 1 }]])).toEqual(["right"]); // an empty cell says nothing either
+  expect(sides([[cell(undefined, 3)]])).toEqual(["left", "left", "left"]);
+});
+
+test("cells say how they may be laid out: phrases of 14 characters on, long texts of 40 on, terms of words; a class stays", () => {
+  const laid = (text: string) => layOutCells(`<td>${text}</td>`).match(/class="(\w+)"/)?.[1];
+  expect(["1234567890abc", "1234567890abcd", "x".repeat(39), "x".repeat(40)].map(laid)).toEqual([undefined, "phrase", "phrase", "long"]);
+  expect(["naive SFT", "look-alike", "1 2", "word"].map(laid)).toEqual(["term", "term", undefined, undefined]);
+  expect(layOutCells('<td class="number">naive SFT</td>')).toBe('<td class="number">naive SFT</td>');
+});
+
+test("40 rows of a figure's data stand one by one; of more, each column is summed up", () => {
+  const data = (rows: number, texts = 6) => {
+    const values = Array.from({ length: rows }, (_, i) => ({ n: i + 1, text: `t${i % texts}`, none: null }));
+    return figureData({ data: { values } }, "Figure 1").replace(/<[^>]*>/g, " ");
+  };
+  expect(data(40)).toMatch(/40 rows [^,]*t0/);
+  expect(data(41)).toMatch(/41 rows, summed up[\s\S]* n +41 +1 +21 +41 /);
+  expect(data(42)).toMatch(/ n +42 +1 +21\.5 +42 /);
+  expect(data(41)).toMatch(/ t0, t1, t2, t3, t4, and 1 more /);
+  expect(data(41, 5)).toMatch(/ t0, t1, t2, t3, t4 /);
+  expect(data(41)).not.toMatch(/NaN|undefined/);
 });

@@ -46,6 +46,15 @@ test("a set of notebooks: pages, an index, references across", async () => {
   expect(index).toContain("1 figure · run on 2026-01-02 in 1 min 23 s");
 });
 
+test("the index cuts a long beginning behind a word, and where there are none behind a character", async () => {
+  const paths = [`${"word ".repeat(60)}end`, "漢".repeat(300)].map((text, i) => writeNotebook([md(`# T\n\n${text}`)], `${i}.ipynb`));
+  const output = folder();
+  await renderReports(paths, { output });
+  const index = readFileSync(join(output, "index.html"), "utf8");
+  expect(index).toContain(`<p>${"word ".repeat(40)}…</p>`);
+  expect(index).toContain(`<p>${"漢".repeat(200)} …</p>`);
+});
+
 test("the index shows what notebooks have marked for it, without code, headings and named numbers, and leads to the reports", async () => {
   const first = writeNotebook(
     [md("# One"), code("1", [shown({ "image/svg+xml": "<svg/>" }, { label: "fig-a", "fig-cap": "The first.", "fig-alt": "alt" })])],

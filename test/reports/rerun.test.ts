@@ -2,10 +2,18 @@ import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { parseNotebook } from "../../reports/notebook/read.js";
 import { readReport } from "../../reports/provenance/read.js";
-import { rerunChecks } from "../../reports/provenance/rerun.js";
+import { rerunChecks, restorePaths } from "../../reports/provenance/rerun.js";
 import { makeProject, steadyCells, write } from "./experiment.js";
-import { code, md } from "./notebooks.js";
+import { code, md, notebookJSON } from "./notebooks.js";
+
+test("the paths of ten and more experiments are those that a reader knows again", () => {
+  const moved = Array.from({ length: 11 }, (_, i): [string, string] => [`runs/$&${i + 1}`, `/tmp/x/run-${i + 1}`]);
+  const printed = (at: 0 | 1) => moved.map((paths) => `${paths[at]}/run.json`).join(" ");
+  const notebook = parseNotebook(notebookJSON([code("1", [{ output_type: "stream", name: "stdout", text: printed(1) }])]), "nb.ipynb");
+  expect(restorePaths(notebook, moved).cells[0]).toMatchObject({ outputs: [{ text: printed(0) }] });
+});
 
 const rerun = (report: string) => rerunChecks(readReport(report).provenance, report, { tolerance: 1e-6 });
 

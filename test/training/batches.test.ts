@@ -37,17 +37,29 @@ test("length-sorted batches cover the rows once and pad no more than shuffled on
   );
 });
 
+test("eight length-sorted batches at a time hold neighbours, and come in random order", () => {
+  const plan = lengthSorted(upTo(32), 2, createRng(1)); // row i has i tokens
+  for (const block of [plan.slice(0, 8), plan.slice(8)]) {
+    const inOrder = sorted(block.flat());
+    expect(sorted(block.map(([first]) => first!))).toEqual(inOrder.filter((_, i) => i % 2 === 0));
+    for (const [first, second] of block) expect(inOrder.indexOf(second!)).toBe(inOrder.indexOf(first!) + 1);
+    expect(block.map(([first]) => first)).not.toEqual(inOrder.filter((_, i) => i % 2 === 0));
+  }
+});
+
 test("balanced batches hold equally many rows of each group", () => {
   const groups = [upTo(7), upTo(3).map((i) => 100 + i)];
   const plan = balanced(groups, 4, createRng(5));
   expect(plan.length).toBe(3); // floor(7 / 2)
   for (const batch of plan) expect(batch.filter((i) => i < 100).length).toBe(2);
   expect(new Set(plan.flat().filter((i) => i < 100)).size).toBe(6);
+  expect(plan.flat().filter((i) => i < 100)).not.toEqual(upTo(6)); // in random order
   expect(sorted(plan.flat().filter((i) => i >= 100))).toEqual([100, 100, 101, 101, 102, 102]); // from the top again
 });
 
 test("plans that cannot be made are refused", () => {
   expect(() => balanced([[1], [2], [3]], 4, createRng(1))).toThrow("a batch of 4 cannot hold equally many rows of 3 groups");
+  expect(() => balanced([[1], [2]], 0, createRng(1))).toThrow("a batch of 0 cannot hold equally many rows of 2 groups");
   expect(() => balanced([[1], []], 2, createRng(1))).toThrow("group 2 of 2 has no rows");
   expect(() => sequential(0, 2, 1)).toThrow("there are no rows");
   expect(() => sequential(3, 0, 1)).toThrow("the batch size must be a whole number >= 1, got 0");

@@ -1,10 +1,12 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { constant, evaluateRows, type LanguageModel, type Lora, loadAdapter, loadModel, sftObjective, train } from "../../src/index.js";
 import type { CheckpointOptions } from "../../src/training/options.js";
+import { runTraining } from "../../src/training/run.js";
+import { parseRunConfig } from "../../src/training/run-config.js";
 import transformers from "../fixtures/llama-tiny.json" with { type: "json" }; // made by test/fixtures/llama_fixture.py
 import { fixture } from "../model/open.js";
 
@@ -98,6 +100,27 @@ test("a run that was stopped and goes on knows the best checkpoint of before", a
 test("as many checkpoints are kept as are asked for, the newest", async () => {
   await steps([1, 1, 1, 1], { limit: 3 });
   expect(checkpoints()).toEqual(["checkpoint-4", "checkpoint-6", "checkpoint-8"]);
+});
+
+test("a value that is no number is not the lowest", async () => {
+  const best = { metric: "eval_loss", wanted: "lowest" } as const;
+  const adapters = await steps([Number.NaN, 3, Number.NaN, Number.NaN], { best, limit: 1, log: () => {} });
+  expect(checkpoints()).toEqual(["checkpoint-4", "checkpoint-8"]);
+  expect(values()).toEqual(adapters[3]);
+});
+
+test("held-out rows that count for nothing have no loss", async () => {
+  const weightless = rows.map((row) => ({ ...row, weights: row.completion.map(() => 0) }));
+  await expect(evaluateRows(model, weightless, sftObjective, { lora, size: 2 })).rejects.toThrow(
+    /^held-out rows: no completion token counts/,
+  );
+  await expect(evaluateRows(model, [], sftObjective, { lora, size: 2 })).rejects.toThrow("held-out rows");
+  const [data, held] = ["rows.jsonl", "held.jsonl"].map((name) => join(dir, name)) as [string, string];
+  writeFileSync(data, JSON.stringify({ prompt_ids: [5], completion_ids: [6] }));
+  writeFileSync(held, JSON.stringify({ prompt_ids: [5], completion_ids: [6], weights: [0] }));
+  const run = { method: "sft", model: "llama-tiny", data, eval_data: held, output_dir: join(dir, "run"), max_steps: 1 };
+  const begun = runTraining(parseRunConfig(run, "run.json"), model, { log: () => {} }).next();
+  await expect(begun).rejects.toThrow(`${held}: no completion token counts`);
 });
 
 test("a metric that there is not is named before anything is stored", async () => {

@@ -69,6 +69,7 @@ test("goes on from its state bit for bit, and leaks nothing", async () => {
   expect(values(others)).toEqual(values(vs));
   expect(await restored.state()).toEqual(await optimizer.state());
   expect(() => restored.restore({ step: 1, m: new Float32Array(3), v: new Float32Array(3) })).toThrow("3 and 3 numbers for 14 weights");
+  expect(() => restored.restore({ step: 1, m: new Float32Array(3), v: new Float32Array(14) })).toThrow("3 and 14 numbers for 14 weights");
 });
 
 test.each(torch.clipping)("clips as PyTorch does at $max_norm", async ({ max_norm, norm, gradient: expected }) => {

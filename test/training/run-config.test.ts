@@ -35,6 +35,9 @@ test.each([
     'RUN.json: field "save_steps": must be a multiple of eval_steps 3',
   ],
   [{ batches: "b.json" }, 'RUN.json: field "max_steps": leave it out: batches has all steps'],
+  [{ batches: "b.json", max_steps: undefined, gradient_accumulation_steps: 2 }, 'RUN.json: field "gradient_accumulation_steps": must be 1'],
+  [{ eval_steps: 2 }, 'RUN.json: field "eval_steps": needs eval_data'],
+  [{ lr_scheduler_kwargs: { min_lr_rate: 0.1 } }, 'RUN.json: field "lr_scheduler_kwargs": belongs to cosine_with_min_lr'],
   [{ method: "kto", batches: "b.json", max_steps: undefined }, 'RUN.json: field "batches": is not for kto'],
   [{ max_steps: 0 }, 'RUN.json: field "max_steps": Too small: expected number to be >=1'],
   [{ lora: { r: 8, dropout: 1 } }, 'RUN.json: field "lora.dropout": Too big: expected number to be <1'],
@@ -66,6 +69,10 @@ test.each([
   [{ method: "kto", batch_size: 1 }, 'RUN.json: field "batch_size": must be 2 or more for kto'],
 ])("names the field: %o", (more, message) => {
   expect(() => parseRunConfig({ ...run, ...more }, "RUN.json")).toThrow(message);
+});
+
+test.each(["robust", "sigmoid", ["hinge", "sigmoid"]])("labels may be smoothed with loss_type %j", (loss_type) => {
+  expect(parseRunConfig({ ...run, method: "dpo", loss_type, label_smoothing: 0.1 }, "RUN.json").label_smoothing).toBe(0.1);
 });
 
 test("the published JSON Schema is the one of the code", () => {

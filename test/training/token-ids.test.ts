@@ -39,6 +39,13 @@ test("max_length cuts weights with their tokens and leaves out what has no token
   write({ prompt_ids: [1], chosen_ids: [2, 3, 4], rejected_ids: [5], chosen_weights: [1, 0.5, 0], rejected_weights: [1] });
   const pairs = [{ prompt: [1], chosen: [2, 3], rejected: [5], weights: { chosen: [1, 0.5], rejected: [1] } }];
   expect(readTokenPairs(file, model, { maxLength: 3 })).toEqual({ rows: pairs, leftOut: [] });
+  write({ prompt_ids: [1, 2, 3], chosen_ids: [4], rejected_ids: [5] }, { prompt_ids: [1], chosen_ids: [4], rejected_ids: [5] });
+  expect(readTokenPairs(file, model, { maxLength: 3 })).toEqual({ rows: [{ prompt: [1], chosen: [4], rejected: [5] }], leftOut: [1] });
+});
+
+test("a row may fill the model's positions", () => {
+  write({ prompt_ids: [1, 2, 3, 4], completion_ids: [5, 6] });
+  expect(readTokenRows(file, model, uncut).rows).toHaveLength(1);
 });
 
 test.each([
@@ -54,6 +61,8 @@ test.each([
 
 test.each([
   [{ chosen_weights: [1], rejected_weights: [1] }, ":1: chosen_weights: must have a number for each of chosen_ids"],
+  [{ chosen_weights: [1, 1], rejected_weights: [] }, ":1: rejected_weights: must have a number for each of rejected_ids"],
+  [{ chosen_ids: [2], rejected_ids: [3, 4], ref_chosen_logps: -1, ref_rejected_logps: -1 }, ": row 1: its ref_chosen_logps are of more"],
   [{ rejected_weights: [1] }, ":1: chosen_weights: and rejected_weights belong together"],
   [{ ref_chosen_logps: -1 }, ":1: ref_chosen_logps: and ref_rejected_logps belong together"],
   [{ ref_chosen_logps: -1, ref_rejected_logps: -1 }, ": row 1: its ref_chosen_logps are of more tokens than max_length 2 keeps"],

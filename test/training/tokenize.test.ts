@@ -56,6 +56,7 @@ test("max_length keeps the start, and says when nothing of the completion is lef
   const row = { prompt: [1, 2, 3], completion: [4, 5] };
   expect(keepStart(row, 9)).toEqual(row);
   expect(keepStart(row, 4)).toEqual({ prompt: [1, 2, 3], completion: [4] });
+  expect(keepStart({ ...row, targets: [6, 7] }, 4)).toEqual({ prompt: [1, 2, 3], completion: [4], targets: [6] });
   expect(keepStart(row, 3)).toBeNull();
 });
 
