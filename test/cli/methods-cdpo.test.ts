@@ -5,6 +5,7 @@ import { afterAll, expect, test } from "vitest";
 import { dual } from "../../src/methods/cdpo/ascent.js";
 import { budgets, fixedGoals } from "../../src/methods/cdpo/trade-off.js";
 import { readMethodRows } from "../../src/methods/rows.js";
+import { passesSolutions } from "../notebooks/solutions.js";
 import { erpo, runTinyMethod } from "../reports/cli.js";
 
 const scratch = mkdtempSync(join(tmpdir(), "erpo-cdpo-"));
@@ -35,3 +36,7 @@ test("C-DPO on a tiny model: notebook, page, a policy per step of lambda, and ro
   ).toHaveLength(2 * budgets.length);
   expect(JSON.parse((await erpo(["verify", join(made, "cdpo.html"), "--json"])).stdout)).toMatchObject({ ok: true });
 }, 400_000);
+
+test("both solutions of its exercises pass their checks", { timeout: 400_000 }, () =>
+  passesSolutions("related/cdpo", scratch, { profileName: "tiny", runDir: join(scratch, "run") }),
+);

@@ -12,6 +12,7 @@ import { relatedMethods } from "../../src/methods/related.js";
 import { settings } from "../../src/methods/rose.js";
 import { readMethodRows } from "../../src/methods/rows.js";
 import { profile } from "../../src/runs/profile.js";
+import { passesSolutions } from "../notebooks/solutions.js";
 import { finish, openTiny } from "../runs/tiny-run.js";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -55,6 +56,10 @@ test("ROSE on a tiny model: notebook, page, policies and rows in the run's folde
   const verified = erpo("verify", join(made, "rose.html"), "--json");
   expect(JSON.parse(verified.stdout)).toMatchObject({ ok: true });
 }, 300_000);
+
+test("both solutions of ROSE's exercises pass their checks", { timeout: 300_000 }, () =>
+  passesSolutions("related/rose", scratch, { profileName: "tiny", runDir: dir }),
+);
 
 test("where the run has ERPO's last stage since, a second run computes that stage's answers and nothing else", async () => {
   const run = await openTiny(dir);

@@ -6,9 +6,11 @@ import { join, resolve } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { mainNotebooks } from "../../src/methods/erpo/plan.js";
 import { plannedResults } from "../../src/methods/erpo/results.js";
+import { answersOnly } from "../../src/methods/erpo/stage1.js";
 import { profile } from "../../src/runs/profile.js";
 import { runStatus } from "../../src/runs/status.js";
 import { passesSolutions } from "../notebooks/solutions.js";
+import { finish, openTiny } from "../runs/tiny-run.js";
 
 const root = resolve(import.meta.dirname, "../..");
 const scratch = mkdtempSync(join(tmpdir(), "erpo-start-"));
@@ -42,6 +44,10 @@ writeFileSync(wrongProfile, '{"stage1": {"corections": 0}}');
 /** The demo's notebook alone. */
 const short = join(scratch, "short.json");
 writeFileSync(short, '{"extends": "tiny", "notebooks": "demo", "stage3": {"rounds": 1}}');
+
+/** All rounds of stage 3, in the demo's notebook. */
+const oneNotebook = join(scratch, "one-notebook.json");
+writeFileSync(oneNotebook, '{"extends": "tiny", "notebooks": "demo"}');
 
 const linked = join(scratch, "linked");
 mkdirSync(linked);
@@ -140,13 +146,14 @@ test("the demo: one notebook with all stages, its page and a summary of two poli
   await passesSolutions("demo", scratch, { profileName: short, runDir: join(scratch, "demo") });
 }, 240_000);
 
-test("all three stages of another family, Qwen2 with biases and a window", async () => {
+test("all three stages and the baseline of another family, Qwen2 with biases and a window", async () => {
   const model = join(scratch, "qwen2");
   cpSync(join(root, "test/fixtures/families/qwen2"), model, { recursive: true });
   for (const file of ["tokenizer.json", "tokenizer_config.json"]) cpSync(join(root, "test/fixtures/llama-tiny", file), join(model, file));
-  const { code, stdout, stderr } = await start(["--profile", "tiny", "--model", model, "--run", join(scratch, "third")]);
+  const { code, stdout, stderr } = await start(["--profile", oneNotebook, "--model", model, "--run", join(scratch, "third")]);
   expect(code, stderr).toBe(0);
-  expect(stdout).toContain("stage 3, length");
+  expect(stdout).toContain("Stage 3 against the base model:");
+  await finish(answersOnly(await openTiny(join(scratch, "third"), { profile: oneNotebook, model })));
   expect(new Set(adapters("third")).size).toBe(stages.length);
   for (const { loss } of losses("third").flat()) expect(loss).toBeGreaterThan(0);
 }, 600_000);

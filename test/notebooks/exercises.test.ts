@@ -10,8 +10,8 @@ import { passesSolutions } from "./solutions.js";
 const scratch = mkdtempSync(join(tmpdir(), "erpo-exercises-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-/** These run in test/cli, since they ask no suites. */
-const elsewhere = ["scpo", "reason4rec"];
+/** These run in test/cli, where their results are. */
+const elsewhere = ["rose", "cdpo", "scpo", "reason4rec"];
 const names = relatedMethods.filter(({ name }) => !elsewhere.includes(name)).map(({ name }) => `related/${name}`);
 
 test.each(names)("%s: the notebook runs, and both solutions pass their checks", { timeout: 400_000 }, (name) =>

@@ -16,6 +16,7 @@ const checkout = join(import.meta.dirname, "../..");
 const place = mkdtempSync(join(tmpdir(), "erpo-packed-"));
 const prefix = join(place, "prefix");
 let env: NodeJS.ProcessEnv;
+let tarball: string;
 
 /** Runs a program to its end in a folder here, in the reader's environment. */
 async function run(folder: string, program: string, ...words: string[]): Promise<string> {
@@ -44,11 +45,11 @@ beforeAll(async () => {
     npm_config_audit: "false",
     npm_config_registry: await setting("registry"),
   };
+  tarball = await pack(join(place, "tarball"));
 });
 afterAll(() => rmSync(place, { recursive: true, force: true }));
 
 test("a tarball is the package with what npm could not install, and nothing that a checkout leaves behind", async () => {
-  const tarball = await pack(join(place, "tarball"));
   expect(readdirSync(dirname(tarball))).toEqual(["erpo-0.1.0.tgz"]);
   const files = (await run("empty", "tar", "tzf", tarball)).trim().split("\n");
   const wanted = [
@@ -68,7 +69,7 @@ test("a tarball is the package with what npm could not install, and nothing that
 });
 
 test(`a tarball works in an empty folder${note}`, async () => {
-  await run("empty", "npm", "install", await pack(join(place, "tarball")));
+  await run("empty", "npm", "install", tarball);
   const erpo = (...words: string[]) => run("empty", "npx", "erpo", "kernel", ...words, "--prefix", prefix);
   await erpo("install");
   const [node, , main] = JSON.parse(readFileSync(join(prefix, "share/jupyter/kernels/erpo/kernel.json"), "utf8")).argv;

@@ -142,7 +142,7 @@ test("an iteration in which no episode ends leaves the multiplier as it is, and 
 });
 
 test("SCPO comes near the linear program's optimum of the lanes, 23 coins for 2 hot tiles: 21 or more, with nine of ten episodes within the limit", async () => {
-  const { episodes } = await trained("optimum", inLanes(nullifying, 30 * ppoSettings.copies * ppoSettings.steps, 1));
+  const { episodes } = await trained("optimum", inLanes(nullifying, 20 * ppoSettings.copies * ppoSettings.steps, 1));
   expect(mean(episodes[0]!.map(({ reward }) => reward))).toBeGreaterThan(21);
   expect(mean(episodes[0]!.map(({ cost }) => Number(cost <= 2)))).toBeGreaterThan(0.9);
 }, 600_000);
