@@ -3,7 +3,7 @@ import type { Message } from "../../kernel/wire/messages.js";
 import { createRng } from "../../src/backend/random.js";
 import { type Answer, failed, KernelClient, printed, result } from "./client.js";
 
-const CELLS = 1200;
+const CELLS = 2000;
 const LATENCY_CELL = 10; // every tenth cell is the same kind, so that its time can be compared over the session
 
 /** What the test knows of the session's state. */
