@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { cellSeconds } from "../../reports/document/build.js";
 import { pendingText, referenceText } from "../../reports/document/cross-reference.js";
 import { plainText } from "../../reports/document/markdown.js";
+import type { Target } from "../../reports/document/model.js";
 import { writeHTML } from "../../reports/html/write.js";
 import { latexWriter } from "../../reports/latex/write.js";
 import { writeMarkdown } from "../../reports/markdown/write.js";
@@ -55,9 +56,9 @@ test("a figure has a number for its caption too; a cell's time is none where it 
 test("a document's own label goes before another one's; a value of another page reads as one's own", () => {
   const document = documentOf([md("# T\n\n$$a$$ {#eq-a}")]);
   const other = { kind: "equation", text: "Equation 7", stem: "other", page: "Other" } as const;
-  const targets = new Map([
+  const targets = new Map<string, Target>([
     ["eq-a", other],
-    ["val-a", { ...other, kind: "value" as const, text: "0.5" }],
+    ["val-a", { ...other, kind: "value", text: "0.5" }],
   ]);
   expect(referenceText("eq-a", { document, targets })).toBe("Equation 1");
   expect(referenceText("val-a", { document, targets })).toBe("0.5");
