@@ -63,7 +63,7 @@ export {
   prefills,
   systemOverride,
 } from "./evaluation/attacks.js";
-export { type Auc, auc, aucDifference, type Scores } from "./evaluation/auc.js";
+export { type Auc, auc, aucDifference, aucDifferenceOverFrames, type FramedDifference, type Scores } from "./evaluation/auc.js";
 export { endMeans, mean, median, sum } from "./evaluation/averages.js";
 export { type BestOfN, bestOfN } from "./evaluation/best-of-n.js";
 export { byMass } from "./evaluation/by-mass.js";

@@ -1,3 +1,6 @@
+import type { Rng } from "../backend/random.js";
+import { sum } from "./averages.js";
+import { clusterBootstrap } from "./bootstrap.js";
 import { type Estimate, z95 } from "./intervals.js";
 
 /** The area under a ROC curve with its 95% interval. */
@@ -29,28 +32,71 @@ export interface Scores {
 
 /**
  * The area under `b`'s ROC curve less that under `a`'s, in [-1, 1], with its 95% interval: both have scored the same rows, so that their areas go together, and the variance is
- * that of the differences of placements (DeLong, DeLong and Clarke-Pearson 1988). It takes rows as independent: of prompts that share a frame the interval is too narrow.
+ * that of the differences of placements (DeLong, DeLong and Clarke-Pearson 1988). It takes rows as independent: of prompts that share a frame the interval is too narrow (`aucDifferenceOverFrames`).
  *
  * @throws RangeError as `auc`, and when the two have not equally many scores
  */
 export function aucDifference(a: Scores, b: Scores): Estimate {
-  if (a.positives.length !== b.positives.length || a.negatives.length !== b.negatives.length)
-    throw new RangeError("aucDifference: both systems need scores of the same rows");
+  assertSameRows(a.positives, b.positives);
+  assertSameRows(a.negatives, b.negatives);
   const [was, now] = [placements(a.positives, a.negatives), placements(b.positives, b.negatives)];
   const difference = (side: "ofPositive" | "ofNegative") => now[side].map((v, i) => v - was[side][i]!);
   const { value, half } = ofPlacements(difference("ofPositive"), difference("ofNegative"));
   return { value, low: Math.max(-1, value - half), high: Math.min(1, value + half) };
 }
 
+/** A difference of areas whose interval is of a bootstrap over so many whole frames. */
+export interface FramedDifference extends Estimate {
+  frames: number;
+}
+
+/**
+ * `aucDifference` of prompts that come in frames and are no independent trials: its 95% interval is of a bootstrap over whole frames (`clusterBootstrap`).
+ *
+ * @param frames of the positives and of the negatives, in the order of their scores; a prompt that has none is one of its own
+ * @throws RangeError as `aucDifference`
+ */
+export function aucDifferenceOverFrames(
+  a: Scores,
+  b: Scores,
+  frames: { positives: readonly string[]; negatives: readonly string[] },
+  rng: Rng,
+): FramedDifference {
+  for (const kind of ["positives", "negatives"] as const) for (const of of [b[kind], frames[kind]]) assertSameRows(a[kind], of);
+  const names = [...new Set([...frames.positives, ...frames.negatives])];
+  const [positives, negatives] = [frames.positives, frames.negatives].map((of) => {
+    const rows = new Map<string, number[]>(names.map((name) => [name, []]));
+    for (const [row, name] of of.entries()) rows.get(name)!.push(row);
+    return [...rows.values()];
+  }) as [number[][], number[][]];
+  const won = ({ positives: x, negatives: y }: Scores, i: number, j: number) => wins(x[i]!, y[j]!);
+  /** Pairs that only `b` has in order less those that only `a` has, of a frame's positives and another's negatives. */
+  const gained = positives.map((some) =>
+    negatives.map((others) => sum(some.flatMap((i) => others.map((j) => won(b, i, j) - won(a, i, j))))),
+  );
+  const difference = (drawn: readonly number[]) => {
+    let gain = 0;
+    for (const f of drawn) for (const g of drawn) gain += gained[f]![g]!;
+    return gain / (sum(drawn.map((f) => positives[f]!.length)) * sum(drawn.map((f) => negatives[f]!.length)));
+  };
+  return { ...clusterBootstrap([...names.keys()], difference, rng), frames: names.length };
+}
+
+function assertSameRows(a: readonly unknown[], b: readonly unknown[]): void {
+  if (a.length !== b.length) throw new RangeError("aucDifference: both systems need scores of the same rows");
+}
+
+/** Whether a positive's score is above a negative's; a tie is a half. */
+const wins = (positive: number, negative: number): number => (positive > negative ? 1 : positive === negative ? 0.5 : 0);
+
 /** The share of negatives below each positive (V10, [m]) and of positives above each negative (V01, [n]); ties count half. */
 function placements(positives: readonly number[], negatives: readonly number[]): { ofPositive: number[]; ofNegative: number[] } {
   const [m, n] = [positives.length, negatives.length];
   if (m === 0 || n === 0) throw new RangeError(`auc: needs scores of both kinds, got ${m} positive and ${n} negative`);
   if ([...positives, ...negatives].some(Number.isNaN)) throw new RangeError("auc: a score is NaN");
-  const wins = (x: number, y: number) => (x > y ? 1 : x === y ? 0.5 : 0);
   return {
-    ofPositive: positives.map((x) => negatives.reduce((sum, y) => sum + wins(x, y), 0) / n),
-    ofNegative: negatives.map((y) => positives.reduce((sum, x) => sum + wins(x, y), 0) / m),
+    ofPositive: positives.map((x) => sum(negatives.map((y) => wins(x, y))) / n),
+    ofNegative: negatives.map((y) => sum(positives.map((x) => wins(x, y))) / m),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Label } from "../data/types.js";
+import type { FramedDifference } from "./auc.js";
 import type { Estimate } from "./intervals.js";
 import { change, estimated } from "./numerals.js";
 import { mcnemar, mcnemarOf, type PairedTest } from "./paired.js";
@@ -56,16 +57,18 @@ const more = ({ onlyA, onlyB }: PairedTest): "more" | "fewer" => (onlyB > onlyA 
 const sized = (p: number): string => (p < 0.001 ? "p < 0.001" : `p = ${p.toPrecision(2)}`);
 
 /**
- * What a paired difference of two areas under ROC curves says: which policy tells unsafe from safe prompts better, and whether the 95% interval leaves that open. A difference is said with
- * its condition: the interval is of independent prompts, and of prompts that share a frame it is too narrow.
- * @param difference the second one's area less the first one's, as `aucDifference` gives it
+ * What a paired difference of two areas under ROC curves says: which policy tells unsafe from safe prompts better, and whether the 95% interval leaves that open. Where the interval is of
+ * independent prompts, a difference is said with that condition: of prompts that share a frame it is too narrow.
+ * @param difference the second one's area less the first one's, as `aucDifference` or `aucDifferenceOverFrames` gives it
  * @param prompts what was compared, such as "test prompts"
  */
-export function aucDifferenceInWords(first: string, second: string, difference: Estimate, prompts: string): string {
+export function aucDifferenceInWords(first: string, second: string, difference: Estimate | FramedDifference, prompts: string): string {
   const { value, low, high } = difference;
   const says = `On ${prompts} the AUC of ${second} less that of ${first} is ${estimated(difference, (x) => change(x, 3))}`;
   if (low <= 0 && high >= 0) return `${says}: these prompts do not tell which of the two decides better.`;
-  return `${says}: ${value > 0 ? second : first} decides better, as far as prompts are independent trials, which those of one frame are not.`;
+  const better = `${value > 0 ? second : first} decides better`;
+  if ("frames" in difference) return `${says}, by a bootstrap over ${difference.frames} frames: ${better}.`;
+  return `${says}: ${better}, as far as prompts are independent trials, which those of one frame are not.`;
 }
 
 /**

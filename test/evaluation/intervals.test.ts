@@ -1,7 +1,8 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
-import { auc, aucDifference } from "../../src/evaluation/auc.js";
-import { balancedAccuracy, meanInterval, wilson, withInterval, z95 } from "../../src/evaluation/intervals.js";
+import { describe, expect, test } from "vitest";
+import { createRng } from "../../src/backend/random.js";
+import { auc, aucDifference, aucDifferenceOverFrames, type Scores } from "../../src/evaluation/auc.js";
+import { balancedAccuracy, type Estimate, meanInterval, wilson, withInterval, z95 } from "../../src/evaluation/intervals.js";
 import { mcnemar } from "../../src/evaluation/paired.js";
 import peers from "../fixtures/intervals-scipy.json" with { type: "json" }; // made by test/fixtures/intervals_scipy.py
 
@@ -91,6 +92,50 @@ test("AUC's difference by hand", () => {
   expect(got.value).toBeCloseTo(0.25, 12);
   expect(got.low).toBeCloseTo(0.25 - half, 12);
   expect(got.high).toBeCloseTo(0.25 + half, 12);
+});
+
+describe("AUC's difference over frames", () => {
+  const rng = createRng(3);
+  const scores = (shift: number): Scores => {
+    const normal = (mean: number) => Array.from({ length: 40 }, () => mean + rng.normal());
+    return { positives: normal(shift), negatives: normal(0) };
+  };
+  const [a, b] = [scores(0.5), scores(1.5)];
+  const alone = { positives: a.positives.map((_, i) => `p${i}`), negatives: a.negatives.map((_, i) => `n${i}`) };
+
+  test("where each prompt is a frame of its own, it is about DeLong's", () => {
+    const [over, of] = [aucDifferenceOverFrames(a, b, alone, createRng(1)), aucDifference(a, b)];
+    expect(over.frames).toBe(80);
+    expect(over.value).toBeCloseTo(of.value, 12);
+    expect(over.low / of.low).toBeCloseTo(1, 1);
+    expect(over.high / of.high).toBeCloseTo(1, 1);
+  });
+
+  test("prompts four times over, in the frame of the one that they copy, make it no surer, as they make DeLong's", () => {
+    const fourfold = <T>(of: readonly T[]) => of.flatMap((x) => [x, x, x, x]);
+    const four = <T>({ positives, negatives }: { positives: readonly T[]; negatives: readonly T[] }) => ({
+      positives: fourfold(positives),
+      negatives: fourfold(negatives),
+    });
+    const once = aucDifferenceOverFrames(a, b, alone, createRng(1));
+    const copied = aucDifferenceOverFrames(four(a), four(b), four(alone), createRng(1));
+    for (const key of ["value", "low", "high", "frames"] as const) expect(copied[key]).toBeCloseTo(once[key], 12);
+    const width = ({ low, high }: Estimate) => high - low;
+    expect(width(aucDifference(four(a), four(b))) / width(aucDifference(a, b))).toBeCloseTo(0.5, 2);
+  });
+
+  test("by hand: two frames, of which only the second changes", () => {
+    // pairs of the drawn frames: (1, 1) as before, (1, 2) gained, (2, 1) as before, (2, 2) gained
+    const was = { positives: [2, 2], negatives: [1, 3] };
+    const is = { positives: [2, 2], negatives: [1, 0] };
+    const got = aucDifferenceOverFrames(was, is, { positives: ["1", "2"], negatives: ["1", "2"] }, createRng(1));
+    expect(got).toEqual({ value: 0.5, low: 0, high: 1, frames: 2 });
+  });
+
+  test("scores and frames are of the same rows", () => {
+    const short = { ...alone, negatives: alone.negatives.slice(1) };
+    expect(() => aucDifferenceOverFrames(a, b, short, createRng(1))).toThrow("scores of the same rows");
+  });
 });
 
 test("shares and estimates in words; a share of nothing is a dash, before and after it was stored", () => {

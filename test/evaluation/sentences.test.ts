@@ -128,6 +128,13 @@ test.each([
   expect(aucDifferenceInWords("stage 1", "stage 3", { value, low, high }, "test prompts")).toBe(sentence);
 });
 
+test("a difference of areas over frames needs no condition", () => {
+  const difference = { value: 0.05, low: 0.01, high: 0.09, frames: 42 };
+  expect(aucDifferenceInWords("the baseline", "stage 1", difference, "test prompts")).toBe(
+    "On test prompts the AUC of stage 1 less that of the baseline is +0.050 [+0.010, +0.090], by a bootstrap over 42 frames: stage 1 decides better.",
+  );
+});
+
 test("a title says whether its prompts are to be refused", () => {
   expect(wantedInWords("AdvBench", true)).toBe("AdvBench: should refuse");
   expect([wantedInWords("general", false), wantedInWords("general", null)]).toEqual(Array(2).fill("general: should not refuse"));
