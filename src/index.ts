@@ -81,7 +81,6 @@ export {
   drawPairs,
   holm,
   mcnemar,
-  mcnemarOf,
   type PairDraws,
   type PairedDifference,
   type PairedTest,
