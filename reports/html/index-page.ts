@@ -41,7 +41,17 @@ ${about ? `<p>${escapeHTML(about)}</p>\n` : ""}<p class="made">${escapeHTML(fact
   const results = marked.join("\n");
   const list = `<ol>\n${items.join("\n")}\n</ol>`;
   const content = results ? `${results}\n<h2>The pages, in the order to read</h2>\n${list}` : list;
-  return pageHTML("Reports", `<main id="content" class="index">\n<header><h1>Reports</h1></header>\n${content}\n</main>`);
+  const title = runTitle(sources) ?? "Reports";
+  return pageHTML(title, `<main id="content" class="index">\n<header><h1>${escapeHTML(title)}</h1></header>\n${content}\n</main>`);
+}
+
+/** What the run is called that all reports show; undefined where they show none, or several. */
+function runTitle(sources: readonly Source[]): string | undefined {
+  const [run, ...others] = new Set(sources.map(({ provenance }) => JSON.stringify(provenance.run?.record)));
+  if (run === undefined || others.length > 0) return undefined;
+  const { profile, seed, model } = JSON.parse(run) as { profile?: unknown; seed?: unknown; model?: { name?: unknown } };
+  const named = typeof model?.name === "string" ? ` on ${model.name}` : "";
+  return typeof profile === "string" && typeof seed === "number" ? `A run of the ${profile} profile${named}, seed ${seed}` : undefined;
 }
 
 /** What a notebook has marked for the index: text without its headings, figures and tables with the numbers of their report, what was printed; no code. References lead to the reports. */

@@ -55,6 +55,20 @@ test("the index cuts a long beginning behind a word, and where there are none be
   expect(index).toContain(`<p>${"漢".repeat(200)} …</p>`);
 });
 
+test("the index is called by the run that all its reports show", async () => {
+  const run = folder();
+  const record = { format: 1, profile: "mine & yours", seed: 3, model: { name: "model.gguf" }, environments: [] };
+  writeFileSync(join(run, "run.json"), JSON.stringify(record));
+  const paths = ["One", "Two"].map((title) => writeNotebook([md(`# ${title}`)], `${title}.ipynb`));
+  const titleWith = async (options: object) => {
+    const output = folder();
+    expect((await renderReports(paths, { output, ...options })).failures).toEqual([]);
+    return /<h1>(.*)<\/h1>/.exec(readFileSync(join(output, "index.html"), "utf8"))?.[1];
+  };
+  expect(await titleWith({ run })).toBe("A run of the mine &amp; yours profile on model.gguf, seed 3");
+  expect(await titleWith({})).toBe("Reports");
+});
+
 test("the index shows what notebooks have marked for it, without code, headings and named numbers, and leads to the reports", async () => {
   const first = writeNotebook(
     [md("# One"), code("1", [shown({ "image/svg+xml": "<svg/>" }, { label: "fig-a", "fig-cap": "The first.", "fig-alt": "alt" })])],
