@@ -4,9 +4,10 @@
  *     <assess>none; SENSE; target: TARGET</assess><verify>QUOTE (RULE): does not violate</verify><calibrate>PATH</calibrate><answer>ANSWER</answer>
  *     <assess>risk: RISK; SENSE; target: TARGET</assess><verify>QUOTE (RULE): violates</verify><calibrate>PATH</calibrate><answer>ANSWER</answer>
  *
- * The decision comes first: the first token after `<assess>` is "none" or "risk". A decision that has to wait for generated text is far less accurate at this model
- * size, and one between "none" and many risk words is lost where those share what speaks against "none". The rule's own words come before its number, which follows from
- * them. The verdict behind them decides once more: it may overrule the first word. An ablation has the decision last: `SENSE; target: TARGET; none`.
+ * The decision comes first: the first token after `<assess>` is "none" or "risk". A decision that has to wait for generated text is less accurate at this model size: on 200 dev
+ * prompts its AUC was 0.73 [0.66, 0.80] and not 0.90 [0.86, 0.94] (SmolLM2-135M, quick, seed 1; `decision-last` in how-to/ablations). One between "none" and many risk words is
+ * lost where those share what speaks against "none". The rule's own words come before its number, which follows from them. The verdict behind them decides once more: it may
+ * overrule the first word. An ablation has the decision last: `SENSE; target: TARGET; none`.
  */
 
 /** What verification comes to. */
