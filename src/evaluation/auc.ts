@@ -37,8 +37,7 @@ export interface Scores {
  * @throws RangeError as `auc`, and when the two have not equally many scores
  */
 export function aucDifference(a: Scores, b: Scores): Estimate {
-  assertSameRows(a.positives, b.positives);
-  assertSameRows(a.negatives, b.negatives);
+  assertSameRows(a, b);
   const [was, now] = [placements(a.positives, a.negatives), placements(b.positives, b.negatives)];
   const difference = (side: "ofPositive" | "ofNegative") => now[side].map((v, i) => v - was[side][i]!);
   const { value, half } = ofPlacements(difference("ofPositive"), difference("ofNegative"));
@@ -62,7 +61,10 @@ export function aucDifferenceOverFrames(
   frames: { positives: readonly string[]; negatives: readonly string[] },
   rng: Rng,
 ): FramedDifference {
-  for (const kind of ["positives", "negatives"] as const) for (const of of [b[kind], frames[kind]]) assertSameRows(a[kind], of);
+  for (const scores of [a, b]) {
+    assertScores(scores);
+    assertSameRows(scores, frames);
+  }
   const names = [...new Set([...frames.positives, ...frames.negatives])];
   const [positives, negatives] = [frames.positives, frames.negatives].map((of) => {
     const rows = new Map<string, number[]>(names.map((name) => [name, []]));
@@ -82,8 +84,15 @@ export function aucDifferenceOverFrames(
   return { ...clusterBootstrap([...names.keys()], difference, rng), frames: names.length };
 }
 
-function assertSameRows(a: readonly unknown[], b: readonly unknown[]): void {
-  if (a.length !== b.length) throw new RangeError("aucDifference: both systems need scores of the same rows");
+function assertSameRows(a: Scores, b: { positives: readonly unknown[]; negatives: readonly unknown[] }): void {
+  if (a.positives.length !== b.positives.length || a.negatives.length !== b.negatives.length)
+    throw new RangeError("aucDifference: both systems need scores of the same rows");
+}
+
+function assertScores({ positives, negatives }: Scores): void {
+  const [m, n] = [positives.length, negatives.length];
+  if (m === 0 || n === 0) throw new RangeError(`auc: needs scores of both kinds, got ${m} positive and ${n} negative`);
+  if ([...positives, ...negatives].some(Number.isNaN)) throw new RangeError("auc: a score is NaN");
 }
 
 /** Whether a positive's score is above a negative's; a tie is a half. */
@@ -91,9 +100,8 @@ const wins = (positive: number, negative: number): number => (positive > negativ
 
 /** The share of negatives below each positive (V10, [m]) and of positives above each negative (V01, [n]); ties count half. */
 function placements(positives: readonly number[], negatives: readonly number[]): { ofPositive: number[]; ofNegative: number[] } {
+  assertScores({ positives, negatives });
   const [m, n] = [positives.length, negatives.length];
-  if (m === 0 || n === 0) throw new RangeError(`auc: needs scores of both kinds, got ${m} positive and ${n} negative`);
-  if ([...positives, ...negatives].some(Number.isNaN)) throw new RangeError("auc: a score is NaN");
   return {
     ofPositive: positives.map((x) => sum(negatives.map((y) => wins(x, y))) / n),
     ofNegative: negatives.map((y) => sum(positives.map((x) => wins(x, y))) / m),

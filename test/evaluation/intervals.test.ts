@@ -135,6 +135,9 @@ describe("AUC's difference over frames", () => {
   test("scores and frames are of the same rows", () => {
     const short = { ...alone, negatives: alone.negatives.slice(1) };
     expect(() => aucDifferenceOverFrames(a, b, short, createRng(1))).toThrow("scores of the same rows");
+    const broken = { ...b, positives: b.positives.map((x, i) => (i === 0 ? Number.NaN : x)) };
+    expect(() => aucDifferenceOverFrames(a, broken, alone, createRng(1))).toThrow("a score is NaN");
+    expect(() => aucDifferenceOverFrames({ ...a, negatives: [] }, b, alone, createRng(1))).toThrow("scores of both kinds");
   });
 });
 
