@@ -81,6 +81,7 @@ export {
   drawPairs,
   holm,
   mcnemar,
+  mcnemarByLabel,
   type PairDraws,
   type PairedDifference,
   type PairedTest,

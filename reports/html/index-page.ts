@@ -47,9 +47,9 @@ ${about ? `<p>${escapeHTML(about)}</p>\n` : ""}<p class="made">${escapeHTML(fact
 
 /** What the run is called that all reports show; undefined where they show none, or several. */
 function runTitle(sources: readonly Source[]): string | undefined {
-  const [run, ...others] = new Set(sources.map(({ provenance }) => JSON.stringify(provenance.run?.record)));
-  if (run === undefined || others.length > 0) return undefined;
-  const { profile, seed, model } = JSON.parse(run) as { profile?: unknown; seed?: unknown; model?: { name?: unknown } };
+  const [run, ...others] = sources.map(({ provenance }) => provenance.run);
+  if (!run || others.some((other) => other?.file !== run.file)) return undefined;
+  const { profile, seed, model } = run.record as { profile?: unknown; seed?: unknown; model?: { name?: unknown } };
   const named = typeof model?.name === "string" ? ` on ${model.name}` : "";
   return typeof profile === "string" && typeof seed === "number" ? `A run of the ${profile} profile${named}, seed ${seed}` : undefined;
 }

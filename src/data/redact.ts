@@ -26,10 +26,11 @@ export function redactText(text: string, words = 3): string {
 
 /** Where the words of a line end: at spaces, and where there are none as dictionaries know them. */
 function wordEnds(line: string): number[] {
-  const segmenter = new Intl.Segmenter("en", { granularity: "word" });
   return [...line.matchAll(/\S+/g)].flatMap(({ 0: run, index }) =>
     UNSPACED.test(run)
-      ? [...segmenter.segment(run)].flatMap((part) => (part.isWordLike ? index + part.index + part.segment.length : []))
+      ? [...new Intl.Segmenter("en", { granularity: "word" }).segment(run)].flatMap((part) =>
+          part.isWordLike ? index + part.index + part.segment.length : [],
+        )
       : [index + run.length],
   );
 }

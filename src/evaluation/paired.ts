@@ -1,4 +1,5 @@
 import type { Rng } from "../backend/random.js";
+import type { Label } from "../data/types.js";
 import { clusterBootstrap } from "./bootstrap.js";
 import type { Estimate } from "./intervals.js";
 
@@ -20,6 +21,12 @@ export function mcnemar(a: readonly boolean[], b: readonly boolean[]): PairedTes
   if (a.length !== b.length) throw new RangeError(`mcnemar: ${a.length} answers against ${b.length}`);
   return mcnemarOf(a.filter((right, i) => right && !b[i]).length, b.filter((right, i) => right && !a[i]).length);
 }
+
+/** `mcnemar` of what two policies do with unsafe and with safe prompts, each label by itself. */
+export const mcnemarByLabel = (a: Record<Label, readonly boolean[]>, b: Record<Label, readonly boolean[]>): Record<Label, PairedTest> => ({
+  unsafe: mcnemar(a.unsafe, b.unsafe),
+  safe: mcnemar(a.safe, b.safe),
+});
 
 /** `mcnemar` from the numbers of rows on which only the first, and only the second, is right. */
 export function mcnemarOf(onlyA: number, onlyB: number): PairedTest {

@@ -68,12 +68,12 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
   const local = traits(family).localRopeTheta;
   const eos = number("tokenizer.ggml.eos_token_id", 2);
   const texts: readonly unknown[] = Array.isArray(tokens) ? tokens : [];
-  const end = (key: string, isOne: (text: unknown) => boolean) => {
-    const known = texts.findIndex(isOne);
+  const end = (key: string, ends: readonly string[]) => {
+    const known = texts.findIndex((text) => ends.includes(String(text)));
     return number(`tokenizer.ggml.${key}_token_id`, known < 0 ? eos : known);
   };
-  const eot = end("eot", (text) => TURN_ENDS.includes(String(text)));
-  const eom = end("eom", (text) => text === MESSAGE_END);
+  const eot = end("eot", TURN_ENDS);
+  const eom = end("eom", [MESSAGE_END]);
   return checked(
     {
       family,

@@ -75,23 +75,30 @@ describe("display", () => {
   });
 });
 
+/** What is written to a terminal, or to a file in its place, meanwhile. */
+function written({ isTTY }: { isTTY: boolean }, shows: () => void): unknown[] {
+  setFrontend(terminal);
+  const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+  const before = process.stdout.isTTY;
+  process.stdout.isTTY = isTTY;
+  try {
+    shows();
+    return write.mock.calls.map(([text]) => text);
+  } finally {
+    process.stdout.isTTY = before;
+    write.mockRestore();
+  }
+}
+
 describe("progress", () => {
   test("in a log is a line when it begins, and a line at its end, however fast it goes", () => {
-    setFrontend(terminal);
-    const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
-    const { isTTY } = process.stdout;
-    process.stdout.isTTY = false;
-    try {
+    const lines = written({ isTTY: false }, () => {
       const bar = progress(1000, { label: "rows" });
       for (let i = 0; i < 1000; i++) bar.tick();
       bar.done();
-      const lines = write.mock.calls.map(([text]) => String(text));
-      expect(lines.length).toBeLessThanOrEqual(3);
-      expect(lines.at(-1)).toContain("1000/1000");
-    } finally {
-      process.stdout.isTTY = isTTY;
-      write.mockRestore();
-    }
+    });
+    expect(lines.length).toBeLessThanOrEqual(3);
+    expect(lines.at(-1)).toContain("1000/1000");
   });
 
   test("one place, which ends in a line that says how many", () => {
@@ -126,22 +133,15 @@ describe("progress beyond its total", () => {
 
 describe("terminal", () => {
   test("an update of the last value takes its place, where both are one line", () => {
-    setFrontend(terminal);
-    const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
-    const { isTTY } = process.stdout;
-    process.stdout.isTTY = true;
-    try {
+    const lines = written({ isTTY: true }, () => {
       const first = display("a");
       first.update("b");
       display("c");
       first.update("d");
       first.update("e\nf");
-      const inPlace = "\x1b[1A\x1b[2K";
-      expect(write.mock.calls.map(([text]) => text)).toEqual(["a\n", `${inPlace}b\n`, "c\n", "d\n", "e\nf\n"]);
-    } finally {
-      process.stdout.isTTY = isTTY;
-      write.mockRestore();
-    }
+    });
+    const inPlace = "\x1b[1A\x1b[2K";
+    expect(lines).toEqual(["a\n", `${inPlace}b\n`, "c\n", "d\n", "e\nf\n"]);
   });
 });
 

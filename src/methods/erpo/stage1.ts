@@ -206,7 +206,7 @@ function* written<T>(prompts: readonly T[], rowsOf: (prompt: T, i: number) => To
 const within = (groups: Iterable<TokenRow[]>, tokens: number): TokenRow[][] =>
   withinTokens(groups, (group) => sum(group.map(rowTokens)), tokens);
 
-/** One epoch of SFT in batches of groups of like length; the rows of a group stay together. */
+/** SFT in batches of groups of like length; the rows of a group stay together, and each epoch is shuffled anew. */
 export function sftTraining(
   run: Run,
   recipe: string,
@@ -214,13 +214,11 @@ export function sftTraining(
   groups: readonly TokenRow[][],
   learningRate: number,
   batchSize = knobs.batchSize,
+  epochs = 1,
 ): Training<TokenRow> {
   const size = Math.max(...groups.map((group) => group.length));
-  const batches = lengthSorted(
-    groups.map((group) => Math.max(...group.map(rowTokens))),
-    Math.floor(batchSize / size),
-    run.rng("sft batches"),
-  );
+  const [lengths, rng] = [groups.map((group) => Math.max(...group.map(rowTokens))), run.rng("sft batches")];
+  const batches = Array.from({ length: epochs }, () => lengthSorted(lengths, Math.floor(batchSize / size), rng)).flat();
   const first = startsOf(groups);
   return {
     recipe,

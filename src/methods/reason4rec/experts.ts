@@ -3,9 +3,8 @@ import { promptTokens, type Question } from "../../generation/asking.js";
 import type { Policy } from "../../generation/policy.js";
 import type { Run } from "../../runs/run.js";
 import { type Training, trainKept } from "../../runs/training.js";
-import { lengthSorted } from "../../training/batches.js";
 import type { StepMetrics } from "../../training/metrics.js";
-import { rowTokens, sftTraining } from "../erpo/stage1.js";
+import { sftTraining } from "../erpo/stage1.js";
 import { ratingTokens } from "./expected.js";
 
 /** An expert: an adapter of its own on the base model. The reward model judges rationales, and the plain predictor is what reasoning is compared with. */
@@ -75,9 +74,8 @@ export function expertTraining(run: Run, role: Role, lessons: readonly Lesson[])
   });
   const { decisionRate, traceRate } = run.profile.stage1;
   const learningRate = rates(role) ? decisionRate : traceRate;
-  const once = sftTraining(run, `Reason4Rec, ${role}`, { stream: "Reason4Rec adapter" }, rows, learningRate, batchSize);
-  const [lengths, rng] = [once.rows.map(rowTokens), run.rng("Reason4Rec batches")];
-  return { ...once, version, batches: Array.from({ length: epochs[role] }, () => lengthSorted(lengths, batchSize, rng)).flat() };
+  const start = { stream: "Reason4Rec adapter" };
+  return { ...sftTraining(run, `Reason4Rec, ${role}`, start, rows, learningRate, batchSize, epochs[role]), version };
 }
 
 /** Trains an expert once and keeps its adapter. @throws KeptError when it was trained otherwise */
