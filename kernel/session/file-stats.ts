@@ -14,13 +14,13 @@ const prototypes = new WeakMap<object, object>();
 export function watchedStats<T extends StatsBase<unknown>>(stats: T, look: (field: string) => void): T {
   const watched = Object.create(watchedPrototype(stats)) as T;
   originals.set(watched, stats);
-  for (const key of Object.keys(stats)) {
+  for (const key of Reflect.ownKeys(stats)) {
     const value = stats[key as keyof T];
     if (key === "size") Object.defineProperty(watched, key, { value, writable: true, enumerable: true, configurable: true });
     else {
       Object.defineProperty(watched, key, {
         get: () => {
-          look(key.replace(/[MN]s$/, ""));
+          look(fieldOf(key));
           return value;
         },
         set: (other) => Object.defineProperty(watched, key, { value: other, writable: true, enumerable: true, configurable: true }),
@@ -31,6 +31,12 @@ export function watchedStats<T extends StatsBase<unknown>>(stats: T, look: (fiel
   }
   return watched;
 }
+
+/** `mtime` for `mtimeMs` and `mtimeNs`, and for the symbol `partialMtimeNs`, which `mtimeInstant` of Node 26 reads. */
+const fieldOf = (key: string | symbol): string =>
+  (typeof key === "string" ? key : (key.description ?? ""))
+    .replace(/^k?partial(.)/i, (_, first: string) => first.toLowerCase())
+    .replace(/[MN]s$/, "");
 
 /** Node's prototype with methods that look at the original's mode, which is the kind here. */
 function watchedPrototype(stats: object): object {

@@ -23,6 +23,8 @@ test.each([false, true])("a watched stat is Node's own with the same values, and
   ]);
   expect(look((it) => it.mtimeMs)).toEqual([stats.mtimeMs, ["mtime"]]);
   expect(look((it) => it.mtime)).toEqual([stats.mtime, ["mtime"]]);
+  if ("mtimeInstant" in stats)
+    expect(look((it) => String((it as typeof stats & { mtimeInstant: unknown }).mtimeInstant))[1]).toEqual(["mtime"]); // Node 26
   expect(look((it) => it.mode)).toEqual([stats.mode, ["mode"]]);
   const [text, all] = look((it) => inspect(it));
   expect(text).toBe(inspect(stats));

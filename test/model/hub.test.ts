@@ -5,14 +5,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { fetchModel, parseHubId } from "../../src/model/hub.js";
 import { checkModel, loadModel, modelDigests } from "../../src/model/load.js";
 import { tensorShapes } from "../../src/model/weights.js";
 import { fixture } from "./open.js";
 
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
-const environment = { ...process.env };
 const sha256 = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
 const gitSha1 = (bytes: Buffer) => createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
 
@@ -56,13 +55,14 @@ beforeEach(async () => {
   instead = () => false;
   hub = createServer(answer).listen(0, "127.0.0.1");
   await once(hub, "listening");
-  const { HF_TOKEN: _, ...rest } = environment;
-  const HF_ENDPOINT = `http://127.0.0.1:${(hub.address() as AddressInfo).port}/`;
-  process.env = { ...rest, HF_ENDPOINT, HF_HOME: join(dir, "python"), ERPO_CACHE: join(dir, "cache") };
+  vi.stubEnv("HF_TOKEN", undefined);
+  vi.stubEnv("HF_ENDPOINT", `http://127.0.0.1:${(hub.address() as AddressInfo).port}/`);
+  vi.stubEnv("HF_HOME", join(dir, "python"));
+  vi.stubEnv("ERPO_CACHE", join(dir, "cache"));
 });
 
 afterEach(() => {
-  process.env = { ...environment };
+  vi.unstubAllEnvs();
   hub.closeAllConnections();
   hub.close();
   rmSync(dir, { recursive: true, force: true });
@@ -250,7 +250,7 @@ test.each([
   ],
   ["a hub that is down", coded(500, ""), undefined, "HOST answers with status 500; try again later, or give a folder"],
 ] as const)("%s ends in one line", async (_, respond, token, line) => {
-  if (token) process.env.HF_TOKEN = token;
+  vi.stubEnv("HF_TOKEN", token);
   instead = respond;
   const error: Error = await checkModel("me/tiny").then(String, (e) => e);
   expect(error).toMatchObject({ name: "WeightsError" });
@@ -272,12 +272,12 @@ test("a repository without safetensors, or of a family that erpo does not run, i
 });
 
 test("a cache that cannot be written is named", async () => {
-  process.env.ERPO_CACHE = "/proc/erpo";
+  vi.stubEnv("ERPO_CACHE", "/proc/erpo");
   await expect(checkModel("me/tiny")).rejects.toThrow(/^\/proc\/erpo.* cannot be written: set ERPO_CACHE to a folder that can$/);
 });
 
 test("the token goes to the hub, and not to the server that it sends us to", async () => {
-  process.env.HF_TOKEN = "any-form";
+  vi.stubEnv("HF_TOKEN", "any-form");
   const seen: (string | undefined)[] = [];
   const storage = createServer((request, response) => {
     seen.push(request.headers.authorization);

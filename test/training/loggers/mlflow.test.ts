@@ -1,13 +1,12 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { logMetrics } from "../../../src/training/loggers/logger.js";
 import { mlflowLogger } from "../../../src/training/loggers/mlflow.js";
 import type { StepMetrics } from "../../../src/training/metrics.js";
 import { MlflowServer } from "./mlflow-server.js";
 
-const environment = { ...process.env };
 let dir: string;
 let server: MlflowServer;
 beforeEach(async () => {
@@ -16,7 +15,7 @@ beforeEach(async () => {
   await server.start();
 });
 afterEach(() => {
-  process.env = { ...environment };
+  vi.unstubAllEnvs();
   server.stop();
   rmSync(dir, { recursive: true });
 });
@@ -25,11 +24,9 @@ const step = (n: number, more: object = {}) => ({ step: n, loss: 1 / n, "rewards
 const stepsOf = (run: number, key = "loss") => server.runs[run]!.metrics.filter((m) => m.key === key).map((m) => m.step);
 
 test("a run has its name, its parameters as texts, and each step's numbers; names come from MLflow's environment", async () => {
-  Object.assign(process.env, {
-    MLFLOW_TRACKING_URI: `${server.uri}/`,
-    MLFLOW_EXPERIMENT_NAME: "tiny & co",
-    MLFLOW_TRACKING_TOKEN: "secret",
-  });
+  vi.stubEnv("MLFLOW_TRACKING_URI", `${server.uri}/`);
+  vi.stubEnv("MLFLOW_EXPERIMENT_NAME", "tiny & co");
+  vi.stubEnv("MLFLOW_TRACKING_TOKEN", "secret");
   const before = Date.now();
   const logger = mlflowLogger({ runName: "a", params: { method: "dpo", lora: { r: 2 }, layers: [0, 1], resume: false, none: undefined } });
   logger.log(step(1));
@@ -145,7 +142,6 @@ test.each([
   [undefined, "MLFLOW_TRACKING_URI: not set: set it to the http address of an MLflow server"],
   ["sqlite:///mlflow.db", "MLFLOW_TRACKING_URI: sqlite:///mlflow.db: set it"],
 ])("an address of %s is refused before anything is computed", (uri, message) => {
-  delete process.env.MLFLOW_TRACKING_URI;
-  if (uri) process.env.MLFLOW_TRACKING_URI = uri;
+  vi.stubEnv("MLFLOW_TRACKING_URI", uri);
   expect(() => mlflowLogger()).toThrow(message);
 });

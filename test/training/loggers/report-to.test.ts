@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { packageRoot } from "../../../src/setup/paths.js";
 import { checkReportTo, reported } from "../../../src/training/loggers/report-to.js";
 import type { StepMetrics } from "../../../src/training/metrics.js";
@@ -10,17 +10,16 @@ import { parseRunConfig } from "../../../src/training/run-config.js";
 import { fixture } from "../../model/open.js";
 import { MlflowServer } from "./mlflow-server.js";
 
-const environment = { ...process.env };
 let dir: string;
 let server: MlflowServer;
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), "erpo-report-"));
   server = new MlflowServer();
   await server.start();
-  process.env.MLFLOW_TRACKING_URI = server.uri;
+  vi.stubEnv("MLFLOW_TRACKING_URI", server.uri);
 });
 afterEach(() => {
-  process.env = { ...environment };
+  vi.unstubAllEnvs();
   server.stop();
   rmSync(dir, { recursive: true, force: true });
 });
@@ -95,7 +94,7 @@ test("a server that does not answer costs two lines, and no step", async () => {
 });
 
 test("an address that MLflow has not is named before training; so is a tracker that there is not", () => {
-  process.env.MLFLOW_TRACKING_URI = "";
+  vi.stubEnv("MLFLOW_TRACKING_URI", "");
   expect(() => checkReportTo(config({ report_to: "mlflow" }))).toThrow("MLFLOW_TRACKING_URI: not set");
   expect(() => checkReportTo(config({ report_to: "tensorboard" }))).not.toThrow();
   expect(() => config({ report_to: "wandb" })).toThrow(
