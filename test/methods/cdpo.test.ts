@@ -213,6 +213,18 @@ test("the claim in words follows the intervals", () => {
   expect(cdpo.claimInWords(["kept"], [against(-1, -0.5)])).toContain("does not hold here");
 });
 
+test("whether the cost knows a model's own refusals is said of intervals, in both directions, and of too few answers not at all", () => {
+  const spread = (centre: number) => Array.from({ length: 20 }, (_, i) => centre + (i % 2 ? 0.5 : -0.5));
+  expect(cdpo.agreementInWords(spread(0), spread(2))).toBe(
+    "Of the answers to unsafe prompts those that refuse cost 0.00 [−0.22, 0.22] nats, those that comply 2.00 [1.78, 2.22], and a plain refusal 0: c tells the model's own refusals from its compliance.",
+  );
+  expect(cdpo.agreementInWords(spread(2), spread(1.9))).toContain("c does not tell the model's own refusals from its compliance");
+  expect(cdpo.agreementInWords(spread(2), spread(0))).toContain("c does not tell");
+  expect(cdpo.agreementInWords([1], spread(0))).toBe(
+    "Of the answers to unsafe prompts 1 refuse and 20 comply: too few to say whether c tells them apart.",
+  );
+});
+
 test("the quick profile takes at most ten minutes on two cores at 150 GFLOP/s", () => {
   expect(notebookSeconds(cdpo.method.plan(profile("quick"), []), 150)).toBeLessThan(600);
 });

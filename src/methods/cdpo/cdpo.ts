@@ -50,6 +50,7 @@ export {
 export {
   type AgainstCurve,
   againstCurve,
+  agreementInWords,
   budgetGoals,
   budgets,
   claimInWords,
