@@ -148,11 +148,17 @@ interface Cluster {
 
 /** The mean over kinds of their rows' mean differences; not finite where a kind has no row. */
 function meanOfKinds(clusters: readonly Cluster[]): number {
-  const kinds = clusters[0]!.sums.map((_, k) => {
-    const total = (of: keyof Cluster) => clusters.reduce((sum, own) => sum + own[of][k]!, 0);
-    return total("sums") / total("counts");
-  });
-  return kinds.reduce((sum, mean) => sum + mean, 0) / kinds.length;
+  const kinds = clusters[0]!.sums.length;
+  let mean = 0;
+  for (let k = 0; k < kinds; k++) {
+    let [sum, count] = [0, 0];
+    for (const { sums, counts } of clusters) {
+      sum += sums[k]!;
+      count += counts[k]!;
+    }
+    mean += sum / count;
+  }
+  return mean / kinds;
 }
 
 /** Linear between the order statistics, as NumPy's default. */
