@@ -60,7 +60,7 @@ function recordsOf(path: string, columns: readonly string[], [first, ...rows]: r
   const twice = header.find((name, i) => name !== "" && header.indexOf(name) !== i);
   if (twice !== undefined) throw new DataError(`${path}: two columns are called "${twice}"`);
   for (const name of columns) {
-    if (!header.includes(name)) throw new DataError(`${path}: missing column "${name}" (the columns are ${header.join(", ")})`);
+    if (!header.includes(name)) throw missingColumn(path, name, header);
   }
   return rows.map(({ record, info }) => {
     const line = info.lines + skipped;
@@ -69,6 +69,12 @@ function recordsOf(path: string, columns: readonly string[], [first, ...rows]: r
     }
     return { line, value: Object.fromEntries(header.map((name, i) => [name, record[i]!])) };
   });
+}
+
+/** A semicolon or a tab in a header of one column is what other programs put between values. */
+export function missingColumn(path: string, name: string, header: readonly string[]): DataError {
+  const parted = header.length === 1 && /[;\t]/.test(header[0]!) ? ": save it with commas between values" : "";
+  return new DataError(`${path}: missing column "${name}" (the columns are ${header.join(", ")})${parted}`);
 }
 
 /** The column names of a CSV file, trimmed. @throws DataError as `csvRecords` */

@@ -1,5 +1,5 @@
 import { basename, extname } from "node:path";
-import { csvHeader, csvRecords } from "./csv-records.js";
+import { csvHeader, csvRecords, missingColumn } from "./csv-records.js";
 import { DataError } from "./errors.js";
 import { readFirstJsonl, readJsonl } from "./jsonl.js";
 import { begunTurn, messagesSchema } from "./messages.js";
@@ -61,7 +61,7 @@ export function readSuite(path: string, options: SuiteOptions = {}): PromptRow[]
 function csvSuite(path: string, options: SuiteOptions): PromptRow[] {
   const header = csvHeader(path);
   const format = formats.find(({ columns }) => columns.every((name) => header.includes(name)));
-  if (!format) throw new DataError(`${path}: missing column "${missing(header)}" (the columns are ${header.join(", ")})${parted(header)}`);
+  if (!format) throw missingColumn(path, missing(header), header);
   assertNames(header, path, format);
   const labelled = header.includes("label");
   if (!labelled && !options.label && !format.label) throw noLabel(path, `${format.name} files have no label column`);
@@ -157,10 +157,6 @@ function missing(header: readonly string[]): string {
   const nearest = formats.filter((f) => lacking(f).length < f.columns.length).sort((a, b) => lacking(a).length - lacking(b).length)[0];
   return nearest ? lacking(nearest)[0]! : "prompt";
 }
-
-/** What other programs put between values. */
-const parted = ([only, ...others]: readonly string[]): string =>
-  others.length === 0 && /[;\t]/.test(only ?? "") ? ": values are parted by commas in CSV" : "";
 
 const noLabel = (where: string, why: string) => new DataError(`${where}: ${why}: say --label safe or --label unsafe`);
 const suiteName = (path: string) => basename(path, extname(path));

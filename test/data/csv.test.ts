@@ -115,7 +115,7 @@ test("a column that is nearly one of ours, two of one name, and values that are 
   told("prompt,labels\na,safe\n").toThrow('"labels" is not read: call it "label"');
   told('{"prompt":"a"}\n{"prompt":"b","Frames":"x"}\n', "s.jsonl").toThrow('s.jsonl:2: "Frames" is not read: call it "frame"');
   told("prompt,frame,frame\na,x,y\n").toThrow('s.csv: two columns are called "frame"');
-  told("prompt;label\na;safe\n").toThrow('missing column "prompt" (the columns are prompt;label): values are parted by commas in CSV');
+  told("prompt;label\na;safe\n").toThrow('missing column "prompt" (the columns are prompt;label): save it with commas between values');
   expect(suiteOf("s.csv", "prompt,label,Frame,frame,,\na,safe,X,x,,\n")).toMatchObject([{ frame: "x" }]);
 });
 
