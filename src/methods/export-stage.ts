@@ -1,5 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { existsSync } from "node:fs";
 import type { TokenPair, TokenRow } from "../data/tokens.js";
 import { KeptError, readRecord } from "../runs/claim.js";
 import { exportTraining } from "../runs/export-training.js";
@@ -9,6 +8,7 @@ import { answersTraining, decisionTraining, openingsTraining, stage1Prompts, tra
 import { preferenceTraining } from "./erpo/stage2.js";
 import { type LengthControlOptions, roundTraining } from "./erpo/stage3.js";
 import { stages } from "./erpo/stages.js";
+import { finishedStages } from "./method.js";
 import { naiveStage, naiveTraining } from "./naive-sft.js";
 
 /**
@@ -38,21 +38,15 @@ export async function keptTraining<Row extends TokenRow | TokenPair = TokenRow>(
   const identity = readRecord(run.dir, stage)?.identity;
   const from = Object.keys((identity?.from as object | undefined) ?? {})[0];
   if (identity && stage === stages.final) throw new KeptError(`${stage} is the adapter of ${from}: name that stage`);
-  if (!identity || !existsSync(run.path(stage, "stage.json")))
-    throw new KeptError(`${run.path(stage)}: is not there; there is: ${trained(run).join(", ") || "no stage, before it is trained"}`);
+  const trained = finishedStages(run.dir).filter((folder) => existsSync(run.path(folder, "stage.json")));
+  if (!identity || !trained.includes(stage))
+    throw new KeptError(`${run.path(stage)}: is not there; there is: ${trained.join(", ") || "no stage yet"}`);
   const precision = identity.precision as Run["device"]["precision"];
   const then: Run = { ...run, device: { ...run.device, precision } };
   const training = (await trainingOf(then, stage, from, identity.objective as LengthControlOptions)) as unknown as Training<Row>;
   claimStage(then, stage, training); // it is there, so this refuses another one
   return { run: then, training };
 }
-
-/** Folders of the stages and baselines that the run has trained. */
-const trained = ({ dir }: Run): string[] =>
-  readdirSync(dir, { recursive: true, encoding: "utf8" })
-    .filter((file) => basename(file) === "stage.json" && !file.startsWith("methods"))
-    .map((file) => dirname(file).replaceAll("\\", "/"))
-    .sort();
 
 /** @param options the settings of its objective, which have the names of what a notebook may vary */
 async function trainingOf(
