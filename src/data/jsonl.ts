@@ -135,7 +135,8 @@ function parseObject(text: string, where: string): Record<string, unknown> {
   try {
     value = parseJsonText(text);
   } catch (error) {
-    throw new DataError(`${where}: not JSON (${cause(error)})`);
+    const csv = /\.csv:\d+$/i.test(where) ? ": give JSON Lines, an object per line, in the place of CSV" : "";
+    throw new DataError(`${where}: not JSON (${cause(error)})${csv}`);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw new DataError(`${where}: expected a JSON object`);
   return value as Record<string, unknown>;
