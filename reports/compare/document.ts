@@ -112,8 +112,8 @@ async function evaluationCells({ policies, refusals, means }: Comparison, names:
     markdown(`## Evaluation {#sec-evaluation}
 
 Shares have 95% Wilson intervals. Two runs are best compared on the prompts that both answered (equal ids, and the same tokens or the same text), so every run is tested against the baseline on such pairs: what is refused by McNemar's exact
-test, lengths and balanced accuracy by a randomization test that swaps the two runs' answers prompt by prompt (10,000 times). Intervals of differences are a paired bootstrap's (10,000 resamples, percentiles), which are too narrow
-where few prompts differ. Many tests are made, so their p-values are adjusted by Holm's method within each measure, over all policies,
+test, lengths and balanced accuracy by a randomization test that swaps the two runs' answers prompt by prompt. Intervals of differences are a paired bootstrap's (percentiles), which are too narrow
+where few prompts differ. Where prompts have frames, this test and this bootstrap take whole frames (4,000 times, else 10,000). McNemar's test and Wilson's intervals take prompts as independent trials: of prompts that share frames they say too much. Many tests are made, so their p-values are adjusted by Holm's method within each measure, over all policies,
 suites and runs; tests in which no pair differs can never be significant and do not count. A p-value above 0.05 means that these prompts cannot tell two runs apart, not that the runs are equal. Nothing in these
 tests says how much another seed would change.`),
   ];

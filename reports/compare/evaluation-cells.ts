@@ -3,9 +3,14 @@ import type { Row } from "../../src/figures/spec.js";
 import type { Estimate, Proportion } from "../../src/index.js";
 import type { Cell } from "../notebook/types.js";
 import { captioned, count, figure, folded, labelPart, literal, markdown, table } from "./cells.js";
-import type { MeanTest, Measure, PairedTrial, RefusalTest } from "./paired.js";
+import type { MeanDifference, MeanTest, Measure, PairedTrial, RefusalTest } from "./paired.js";
 import { type Policy, trialGroups } from "./policies.js";
 import { samplesHTML, samplesOf } from "./samples.js";
+
+const pairsOf = ({ n, frames }: MeanDifference): number | string => (frames === null ? n : `${n} in ${count(frames, "frame")}`);
+
+const OVER_FRAMES =
+  " Where the pairs are in frames, the interval is of a bootstrap that draws whole frames, and the test swaps whole frames: prompts of one frame are no independent trials.";
 
 /** Tests shown at once; more are behind a line that opens them. */
 const SHOWN_TESTS = 20;
@@ -70,13 +75,14 @@ export function testCells(refusals: readonly RefusalTest[], means: readonly Mean
   const cells = testTable(
     refusalRows,
     "tbl-tests-refused",
-    `Which prompts are refused: McNemar's exact tests against ${literal(baseline)}, two-sided, with Holm's correction for ${count(refusals.length, "test")}.`,
+    `Which prompts are refused: McNemar's exact tests against ${literal(baseline)}, two-sided, with Holm's correction for ${count(refusals.length, "test")}. They take prompts as independent trials, which those of one frame are not.`,
   );
   for (const measure of ["balanced accuracy", "tokens", "thought tokens"] satisfies Measure[]) {
     const own = means.filter((test) => test.measure === measure);
+    const framed = own.some(({ difference }) => difference.frames !== null);
     const rows = ordered(own).map((test) => ({
       ...where(test),
-      pairs: test.difference.n,
+      pairs: pairsOf(test.difference),
       [`mean of ${baseline}`]: test.baseline,
       [several ? "of this run" : `of ${test.run}`]: test.value,
       "difference [95%]": signed(test.difference, DIGITS[measure]),
@@ -87,7 +93,7 @@ export function testCells(refusals: readonly RefusalTest[], means: readonly Mean
       ...testTable(
         rows,
         `tbl-tests-${labelPart(measure)}`,
-        `${titles[measure]}: randomization tests against ${literal(baseline)}, two-sided, with Holm's correction for ${count(own.length, "test")}.`,
+        `${titles[measure]}: randomization tests against ${literal(baseline)}, two-sided, with Holm's correction for ${count(own.length, "test")}.${framed ? OVER_FRAMES : ""}`,
       ),
     );
   }
@@ -162,7 +168,9 @@ const proportion = (share: Proportion | undefined): string =>
 /** `0.93 [0.84, 0.97]`, with true minus signs and no break inside the interval. */
 function estimate(of: Estimate | undefined, digits: number): string {
   if (of === undefined || !Number.isFinite(of.value)) return "–";
-  return `${of.value.toFixed(digits)} [${of.low.toFixed(digits)},\u00a0${of.high.toFixed(digits)}]`.replaceAll("-", "−");
+  return `${of.value.toFixed(digits)} [${of.low.toFixed(digits)},\u00a0${of.high.toFixed(digits)}]`
+    .replaceAll("-", "−")
+    .replaceAll("Infinity", "∞");
 }
 
 /** A difference, with its sign: `+1.4 [0.8, 2.1]`. */

@@ -19,6 +19,7 @@ const answerSchema = z.object({
   id: z.string(),
   label: z.enum(["safe", "unsafe"]),
   category: z.string(),
+  frame: z.string().optional(),
   judgement: z.enum(["refusal", "compliance", "degenerate"]),
   traceValid: z.boolean(),
   tokens: z.number(),

@@ -1,5 +1,6 @@
 import {
   attackTrials,
+  clusteredDifference,
   createRng,
   drawPairs,
   holm,
@@ -39,6 +40,11 @@ export interface RefusalTest {
 
 export type Measure = "balanced accuracy" | "tokens" | "thought tokens";
 
+/** A difference of means. Of prompts with frames, bootstrap and test take whole frames; `frames` is their number, a prompt without one being its own, and null where no prompt has one. */
+export interface MeanDifference extends PairedDifference {
+  frames: number | null;
+}
+
 /** A randomization test of a mean, with its bootstrap interval. */
 export interface MeanTest {
   measure: Measure;
@@ -49,7 +55,7 @@ export interface MeanTest {
   baseline: number;
   value: number;
   /** Of the run's mean to the baseline's. */
-  difference: PairedDifference;
+  difference: MeanDifference;
   /** Holm's, over all tests of the same measure. */
   adjusted: number;
 }
@@ -128,22 +134,49 @@ export function meanTests(trials: readonly PairedTrial[]): MeanTest[] {
   const draws = sharedDraws();
   return Object.entries(measures).flatMap(([measure, samples]) => {
     const tests = samples
-      .filter(({ strata }) => strata.length > 0 && strata.flat().some(([a, b]) => a !== b))
+      .filter(({ strata }) => strata.length > 0 && strata.flat().some(({ values: [a, b] }) => a !== b))
       .map(({ policy, title, run, strata }) => {
-        const mean = (side: 0 | 1) => average(strata.map((pairs) => average(pairs.map((pair) => pair[side]))));
-        const difference = pairedDifference(
-          strata.map((pairs) => pairs.map(([a, b]) => b - a)),
-          strata.map(({ length }, k) => draws(k, length)),
-        );
-        return { measure: measure as Measure, policy, title, run, baseline: mean(0), value: mean(1), difference };
+        const mean = (side: 0 | 1) => average(strata.map((pairs) => average(pairs.map(({ values }) => values[side]))));
+        return {
+          measure: measure as Measure,
+          policy,
+          title,
+          run,
+          baseline: mean(0),
+          value: mean(1),
+          difference: differenceOf(strata, draws),
+        };
       });
     const adjusted = holm(tests.map(({ difference }) => difference.p));
     return tests.map((test, i) => ({ ...test, adjusted: adjusted[i]! }));
   });
 }
 
+/** The run's mean less the baseline's: `clusteredDifference` over frames where a prompt has one, else `pairedDifference` of single prompts. */
+function differenceOf(strata: readonly NumberPair[][], draws: SharedDraws): MeanDifference {
+  const rows = strata.flatMap((pairs, kind) =>
+    pairs.map(({ id, frame, values: [a, b] }) => ({
+      difference: b - a,
+      cluster: frame ?? id,
+      kind: String(kind),
+      framed: frame !== undefined,
+    })),
+  );
+  if (rows.some(({ framed }) => framed)) {
+    const frames = new Set(rows.map(({ cluster }) => cluster)).size;
+    return { ...clusteredDifference(rows, createRng(1).fork("frames")), frames };
+  }
+  const single = pairedDifference(
+    strata.map((pairs) => pairs.map(({ values: [a, b] }) => b - a)),
+    strata.map(({ length }, k) => draws(k, length)),
+  );
+  return { ...single, frames: null };
+}
+
+type SharedDraws = (kind: number, pairs: number) => PairDraws;
+
 /** Draws by the number of pairs, a stream of its own for each kind of prompt: drawn once and used by all tests. */
-function sharedDraws(): (kind: number, pairs: number) => PairDraws {
+function sharedDraws(): SharedDraws {
   const drawn = new Map<string, PairDraws>();
   return (kind, pairs) => {
     const key = `${kind} ${pairs}`;
@@ -153,27 +186,34 @@ function sharedDraws(): (kind: number, pairs: number) => PairDraws {
   };
 }
 
-/** Pairs of numbers, the baseline's and the run's, a list for each kind of prompt. */
+/** Of a prompt: its numbers, the baseline's and the run's. */
+interface NumberPair extends Pick<Answer, "id" | "frame"> {
+  values: readonly [number, number];
+}
+
+const promptOf = (a: Answer, b: Answer) => ({ id: a.id, frame: a.frame ?? b.frame });
+
+/** Pairs of numbers, a list for each kind of prompt. */
 interface Numbers {
   policy: string;
   title: string;
   run: string;
-  strata: [number, number][][];
+  strata: NumberPair[][];
 }
 
 /** @param of an answer's length, or null where it has none: then the pair is left out */
 function lengths({ policy, title, run, pairs }: PairedTrial, of: (answer: Answer) => number | null): Numbers {
-  const values = pairs.flatMap(([a, b]): [number, number][] => {
+  const both = pairs.flatMap(([a, b]): NumberPair[] => {
     const [first, second] = [of(a), of(b)];
-    return first === null || second === null ? [] : [[first, second]];
+    return first === null || second === null ? [] : [{ ...promptOf(a, b), values: [first, second] }];
   });
-  return { policy, title, run, strata: values.length > 0 ? [values] : [] };
+  return { policy, title, run, strata: both.length > 0 ? [both] : [] };
 }
 
 /** Refusing AdvBench's prompts and not refusing safe look-alikes, as the evaluation's notebook has it. */
 function balancedAccuracies(trials: readonly PairedTrial[]): Numbers[] {
   const share = (pairs: PairedTrial["pairs"], right: (answer: Answer) => boolean) =>
-    pairs.map(([a, b]): [number, number] => [Number(right(a)), Number(right(b))]);
+    pairs.map(([a, b]): NumberPair => ({ ...promptOf(a, b), values: [Number(right(a)), Number(right(b))] }));
   return trials
     .filter(({ trial }) => trial === "harmful")
     .flatMap(({ policy, run, pairs }) => {

@@ -32,6 +32,12 @@ export function injectParameters(notebook: Notebook, parameters: Parameters, lan
   return { notebook: { ...notebook, cells: [...cells.slice(0, at + 1), injected, ...cells.slice(at + 1)] }, warnings };
 }
 
+/** Names that a notebook's `parameters` cell declares; none where that is missing, or not in TypeScript or JavaScript. */
+export function parameterNames({ cells }: Notebook): string[] {
+  const cell = cells.find((cell) => cell.cell_type === "code" && cellTags(cell).includes("parameters"));
+  return cell ? [...declarations(cell.source).keys()] : [];
+}
+
 /**
  * A notebook's parameters as it declares them: what its `parameters` cell sets to a plain value on a line of its own (`let beta = 0.1; // why`).
  * Values that take code to know are left out.

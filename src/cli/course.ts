@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import type { ExerciseResult } from "../../reports/course/exercises.js";
 import type { Notebook } from "../../reports/notebook/types.js";
-import { addParameter, takesPairs } from "./notebook-parameters.js";
+import { addParameter, assertDeclared, takesPairs } from "./notebook-parameters.js";
 import { alignedLines, folder, wholeNumber } from "./output.js";
 
 interface CopyOptions {
@@ -81,6 +81,7 @@ async function check(notebook: string, { param: parameters, timeout }: CheckOpti
     import("../../reports/execute/progress.js"),
     import("../../reports/notebook/read.js"),
   ]);
+  await assertDeclared([notebook], parameters);
   noteMissingRun(dirname(notebook), { ...declaredParameters(readNotebook(notebook).notebook), ...parameters });
   const scratch = mkdtempSync(join(tmpdir(), "erpo-check-"));
   const output = join(scratch, basename(notebook));

@@ -4,7 +4,7 @@ import type { ExecuteOptions, ExecuteResult } from "../../reports/execute/execut
 import type { ProgressLine } from "../../reports/execute/progress.js";
 import { type Axis, parseAxis } from "../../reports/sweep/axes.js";
 import { isTooDeep, tooDeep } from "../setup/json.js";
-import { addParameter, takesPairs } from "./notebook-parameters.js";
+import { addParameter, assertDeclared, takesPairs } from "./notebook-parameters.js";
 import { folder, names } from "./output.js";
 
 interface Options {
@@ -74,6 +74,7 @@ function checkTogether(command: Command): void {
 
 async function execute(notebooks: string[], options: Options): Promise<void> {
   const { sweep, output } = options;
+  await assertDeclared(notebooks, options.param);
   const { InterruptedError } = await import("../../reports/execute/execute.js");
   const { progressLine } = await import("../../reports/execute/progress.js");
   const stop = new AbortController();

@@ -64,7 +64,15 @@ function createProgram(): Command {
     .addHelpText("after", "\nOptions for every command:\n  --debug  show the stack of a failure")
     .exitOverride()
     .configureHelp({ optionDescription: marked })
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "erpo: ").replace(/\n(?=\()/, " ")) });
+    .configureOutput({
+      outputError: (text, write) =>
+        write(
+          text
+            .replace(/^error: /, "erpo: ")
+            .replace(/\n(?=\()/, " ")
+            .replace(/missing required argument '.*'/, "$&: see --help"),
+        ),
+    });
 }
 
 /** An option's description; without one that is mandatory a command is wrong use. */

@@ -17,6 +17,21 @@ function joinPairs(words: readonly string[]): string[] {
   return joined;
 }
 
+/** Refuses a parameter that none of the notebooks declares: they would run with their own values, for hours perhaps. One that only some declare gets a warning. */
+export async function assertDeclared(notebooks: readonly string[], parameters: Record<string, unknown>): Promise<void> {
+  const given = Object.keys(parameters);
+  if (given.length === 0) return;
+  const [{ readNotebook }, { parameterNames }] = await Promise.all([
+    import("../../reports/notebook/read.js"),
+    import("../../reports/execute/parameters.js"),
+  ]);
+  const names = notebooks.map((path) => parameterNames(readNotebook(path).notebook));
+  if (names.some(({ length }) => length === 0)) return; // it is not known what these have
+  const stray = given.find((name) => !names.flat().includes(name));
+  if (stray !== undefined)
+    throw new Error(`-p ${stray}: no notebook here has such a parameter; there is: ${[...new Set(names.flat())].join(", ")}`);
+}
+
 /** Parser of that option. @param pair `name value`; the value is read as JSON where it is JSON */
 export function addParameter(pair: string, parameters: Record<string, unknown>): Record<string, unknown> {
   const [, name, text] = /^(\S+) ([\s\S]*)$/.exec(pair) ?? [];

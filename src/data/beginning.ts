@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import { cause, DataError } from "./errors.js";
+import { assertUtf8 } from "./utf8.js";
 
 /** Bytes that are read of a file before anybody asks for more. */
 const FIRST = 1 << 20;
@@ -9,7 +10,7 @@ const FIRST = 1 << 20;
  * anywhere, in a row or in a character, and `parse` says so by returning undefined; the whole file has to do.
  *
  * @param parse what is made of a beginning; it is told whether that is the whole file
- * @throws DataError `FILE: cause` when the file cannot be read; what `parse` throws
+ * @throws DataError `FILE: cause` when the file cannot be read, or is not UTF-8; what `parse` throws
  */
 export function readBeginning<T>(path: string, parse: (text: string, whole: boolean) => T | undefined): T {
   const file = reading(path, () => openSync(path, "r"));
@@ -19,12 +20,9 @@ export function readBeginning<T>(path: string, parse: (text: string, whole: bool
       const more = reading(path, () => readFully(file, read.length === 0 ? bytes : bytes / 2));
       read.push(more);
       const whole = more.length < (read.length === 1 ? bytes : bytes / 2);
-      const found = parse(
-        Buffer.concat(read)
-          .toString("utf8")
-          .replace(/^\uFEFF/, ""),
-        whole,
-      );
+      const text = Buffer.concat(read);
+      assertUtf8(whole ? text : text.subarray(0, text.lastIndexOf("\n") + 1), path); // a beginning may end in a character
+      const found = parse(text.toString("utf8").replace(/^\uFEFF/, ""), whole);
       if (found !== undefined) return found;
       if (whole) throw new RangeError("the whole file was not enough");
     }

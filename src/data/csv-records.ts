@@ -15,7 +15,7 @@ export interface CsvRecord {
  * @param columns columns that must be there
  * @param options.comments the file begins with lines that start with `#`
  * @param options.rows so many rows at most, from the first; only as much of the file is read
- * @throws DataError `FILE: cause`: no such file, a missing column, a row with too few or too many values, an open quote
+ * @throws DataError `FILE: cause`: no such file, not UTF-8, a missing column or two of one name, a row with too few or too many values, an open quote
  */
 export function csvRecords(
   path: string,
@@ -57,8 +57,10 @@ function parsed(path: string, text: string, wanted: number, whole: boolean): Par
 function recordsOf(path: string, columns: readonly string[], [first, ...rows]: readonly Parsed[], skipped: number): CsvRecord[] {
   const header = first?.record.map((name) => name.trim());
   if (!header) throw new DataError(`${path}: the file is empty`);
+  const twice = header.find((name, i) => name !== "" && header.indexOf(name) !== i);
+  if (twice !== undefined) throw new DataError(`${path}: two columns are called "${twice}"`);
   for (const name of columns) {
-    if (!header.includes(name)) throw new DataError(`${path}: missing column "${name}" (the columns are ${header.join(", ")})`);
+    if (!header.includes(name)) throw missingColumn(path, name, header);
   }
   return rows.map(({ record, info }) => {
     const line = info.lines + skipped;
@@ -67,6 +69,12 @@ function recordsOf(path: string, columns: readonly string[], [first, ...rows]: r
     }
     return { line, value: Object.fromEntries(header.map((name, i) => [name, record[i]!])) };
   });
+}
+
+/** A semicolon or a tab in a header of one column is what other programs put between values. */
+export function missingColumn(path: string, name: string, header: readonly string[]): DataError {
+  const parted = header.length === 1 && /[;\t]/.test(header[0]!) ? ": save it with commas between values" : "";
+  return new DataError(`${path}: missing column "${name}" (the columns are ${header.join(", ")})${parted}`);
 }
 
 /** The column names of a CSV file, trimmed. @throws DataError as `csvRecords` */

@@ -1,5 +1,5 @@
 import { basename, extname } from "node:path";
-import { csvHeader, csvRecords } from "./csv-records.js";
+import { csvHeader, csvRecords, missingColumn } from "./csv-records.js";
 import { DataError } from "./errors.js";
 import { readFirstJsonl, readJsonl } from "./jsonl.js";
 import { begunTurn, messagesSchema } from "./messages.js";
@@ -25,6 +25,9 @@ const formats: readonly SuiteFormat[] = [
   { name: "prompts", columns: ["prompt"], prompt: "prompt" },
 ];
 
+/** Columns or fields of any file that are taken where they are there. */
+const optionalFields = ["label", "family", "category", "frame", "id", "system", "prefill"];
+
 const labelWords: ReadonlyMap<string, Label> = new Map([
   ["safe", "safe"],
   ["benign", "safe"],
@@ -47,10 +50,10 @@ export interface SuiteOptions {
  * the last user's turn is the prompt, what stands before it is asked with it, and an assistant's turn behind it is the prefill.
  *
  * @returns rows with split `test`; `family` is the file's own word, or the file's name; `category` its own word, or "none"; `id` its id, or the row's number
- * @throws DataError `FILE: cause` in one line
+ * @throws DataError `FILE: cause` in one line; also for a column that is one of these but for capitals or a plural, and for an id that two rows have
  */
 export function readSuite(path: string, options: SuiteOptions = {}): PromptRow[] {
-  const rows = extname(path) === ".jsonl" ? jsonlSuite(path, options) : csvSuite(path, options);
+  const rows = extname(path).toLowerCase() === ".jsonl" ? jsonlSuite(path, options) : csvSuite(path, options);
   if (rows.length === 0) throw new DataError(`${path}: there are no prompts in it`);
   return rows;
 }
@@ -58,27 +61,49 @@ export function readSuite(path: string, options: SuiteOptions = {}): PromptRow[]
 function csvSuite(path: string, options: SuiteOptions): PromptRow[] {
   const header = csvHeader(path);
   const format = formats.find(({ columns }) => columns.every((name) => header.includes(name)));
-  if (!format) throw new DataError(`${path}: missing column "${missing(header)}" (the columns are ${header.join(", ")})`);
+  if (!format) throw missingColumn(path, missing(header), header);
+  assertNames(header, path, format);
   const labelled = header.includes("label");
   if (!labelled && !options.label && !format.label) throw noLabel(path, `${format.name} files have no label column`);
   const name = suiteName(path);
+  const lines = new Map<string, number>();
   return csvRecords(path, format.columns, { rows: options.rows }).map(({ line, value }, i) => {
     const where = `${path}:${line}`;
     if (value[format.prompt]!.trim() === "") throw new DataError(`${where}: ${format.prompt}: is empty`);
     const label = labelled ? parseLabel(value.label!, where) : (options.label ?? format.label)!;
     const category = value.category || (format.category && value[format.category]);
-    return suiteRow(name, i, label, { ...value, prompt: value[format.prompt], category }, where);
+    return once(lines, line, suiteRow(name, i, label, { ...value, prompt: value[format.prompt], category }, where), where);
   });
 }
 
 function jsonlSuite(path: string, options: SuiteOptions): PromptRow[] {
   const name = suiteName(path);
+  const lines = new Map<string, number>();
   return (options.rows === undefined ? readJsonl(path) : readFirstJsonl(path, options.rows)).map(({ line, value }, i) => {
     const where = `${path}:${line}`;
+    assertNames(Object.keys(value), where);
     if (value.label === undefined && !options.label) throw noLabel(where, "no label");
     const label = value.label === undefined ? options.label! : parseLabel(String(value.label), where);
-    return suiteRow(name, i, label, value, where);
+    return once(lines, line, suiteRow(name, i, label, value, where), where);
   });
+}
+
+/** Answers are told apart by their prompts' ids. @param lines of the ids so far */
+function once(lines: Map<string, number>, line: number, row: PromptRow, where: string): PromptRow {
+  const first = lines.get(row.id);
+  if (first !== undefined)
+    throw new DataError(`${where}: id: "${row.id}" is that of line ${first} too: give each prompt its own, or none at all`);
+  lines.set(row.id, line);
+  return row;
+}
+
+/** A name that is nearly one of a field would be passed over without a word. */
+function assertNames(names: readonly string[], where: string, format?: SuiteFormat): void {
+  for (const name of names) {
+    const field = optionalFields.find((field) => name !== field && [field, `${field}s`].includes(name.trim().toLowerCase()));
+    if (field && !names.includes(field) && name !== format?.category)
+      throw new DataError(`${where}: "${name}" is not read: call it "${field}", or something else`);
+  }
 }
 
 /** A row of its fields, which are named as in JSON Lines. */

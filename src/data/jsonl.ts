@@ -5,6 +5,7 @@ import { makeFolders } from "../setup/folders.js";
 import { parseJsonText } from "../setup/json.js";
 import { readBeginning } from "./beginning.js";
 import { cause, DataError } from "./errors.js";
+import { assertUtf8 } from "./utf8.js";
 
 const newline = 0x0a;
 
@@ -49,12 +50,14 @@ export function formatJsonl(rows: readonly object[]): string {
   return rows.map((row) => `${JSON.stringify(row)}\n`).join("");
 }
 
-/** A text file as UTF-8. @throws DataError `FILE: cause` */
+/** A text file. @throws DataError `FILE: cause` where it cannot be read, or is not UTF-8 */
 export function readText(path: string): string {
   try {
-    return readFileSync(path, "utf8");
+    const bytes = readFileSync(path);
+    assertUtf8(bytes, path);
+    return bytes.toString("utf8");
   } catch (error) {
-    throw new DataError(`${path}: ${cause(error)}`);
+    throw error instanceof DataError ? error : new DataError(`${path}: ${cause(error)}`);
   }
 }
 
@@ -132,7 +135,8 @@ function parseObject(text: string, where: string): Record<string, unknown> {
   try {
     value = parseJsonText(text);
   } catch (error) {
-    throw new DataError(`${where}: not JSON (${cause(error)})`);
+    const csv = /\.csv:\d+$/i.test(where) ? ": give JSON Lines, an object per line, in the place of CSV" : "";
+    throw new DataError(`${where}: not JSON (${cause(error)})${csv}`);
   }
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw new DataError(`${where}: expected a JSON object`);
   return value as Record<string, unknown>;

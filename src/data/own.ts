@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { z } from "zod";
 import { commonest, readGeneral, readRows, senseAndTarget } from "./authored.js";
-import { wrong } from "./errors.js";
+import { DataError, wrong } from "./errors.js";
 import { readText } from "./jsonl.js";
 import { type Source, textSha256 } from "./manifest.js";
 import type { GeneralRow, PromptRow } from "./types.js";
@@ -56,6 +56,7 @@ const promptSchema = ({ name, ids }: RuleNames) =>
  */
 export function readPrompts(path: string, split: OwnSplit, rules: RuleNames): PromptRow[] {
   const rows = readRows(path, promptSchema(rules));
+  if (rows.length === 0) throw new DataError(`${path}: there are no prompts in it`);
   const broken = rows.flatMap(({ frame, category }) => (category === "none" ? [] : [{ frame, category }]));
   return rows.map((row, i) => {
     const ofFrame = row.label === "safe" && row.frame !== undefined ? broken.filter(({ frame }) => frame === row.frame) : [];
@@ -69,8 +70,10 @@ export function readPrompts(path: string, split: OwnSplit, rules: RuleNames): Pr
 export const readOwnGeneral = (path: string): GeneralRow[] =>
   readGeneral(path).map((row) => ({ ...row, id: `own-${row.id}`, source: "own general" }));
 
-/** What a manifest says of the files: their names and digests. @throws DataError where one cannot be read */
+/** What a manifest says of the files: their names and digests. @throws DataError where one cannot be read, or is given for what is no set */
 export function givenSources(files: PromptFiles): Source[] {
+  const stray = Object.keys(files).find((set) => !(ownNames as readonly string[]).includes(set));
+  if (stray !== undefined) throw new DataError(`data: "${stray}" is no set of prompts; there is: ${ownNames.join(", ")}`);
   return ownNames.flatMap((set) => {
     const path = files[set];
     if (path === undefined) return [];

@@ -115,7 +115,8 @@ export interface RowDifference {
 
 /**
  * `pairedDifference` of rows that come in clusters: the bootstrap draws whole clusters (Cameron, Gelbach and Miller 2008), and the test swaps the two systems in whole clusters.
- * Drawings that lack a kind do not count. Where each row is a cluster of its own, it is the paired bootstrap and test of rows.
+ * Drawings that lack a kind do not count. Where each row is a cluster of its own, it is the paired bootstrap and test of rows. Of a single cluster nothing can be drawn: the
+ * interval has no ends (-Infinity, Infinity) and p is 1.
  * @throws RangeError when there are no rows
  */
 export function clusteredDifference(rows: readonly RowDifference[], rng: Rng, resamples = 4000): PairedDifference {
@@ -131,6 +132,7 @@ export function clusteredDifference(rows: readonly RowDifference[], rng: Rng, re
   }
   const clusters = [...byCluster.values()];
   const swapped = clusters.map(({ sums, counts }): Cluster => ({ sums: sums.map((sum) => -sum), counts }));
+  if (clusters.length === 1) return { value: meanOfKinds(clusters), low: -Infinity, high: Infinity, n: rows.length, p: 1 };
   const { value, low, high } = clusterBootstrap(clusters, meanOfKinds, rng, resamples);
   const far = Math.abs(value) * (1 - 1e-9);
   const drawn = Array.from({ length: resamples }, () => meanOfKinds(clusters.map((own, i) => (rng.uniform() < 0.5 ? swapped[i]! : own))));
@@ -146,11 +148,17 @@ interface Cluster {
 
 /** The mean over kinds of their rows' mean differences; not finite where a kind has no row. */
 function meanOfKinds(clusters: readonly Cluster[]): number {
-  const kinds = clusters[0]!.sums.map((_, k) => {
-    const total = (of: keyof Cluster) => clusters.reduce((sum, own) => sum + own[of][k]!, 0);
-    return total("sums") / total("counts");
-  });
-  return kinds.reduce((sum, mean) => sum + mean, 0) / kinds.length;
+  const kinds = clusters[0]!.sums.length;
+  let mean = 0;
+  for (let k = 0; k < kinds; k++) {
+    let [sum, count] = [0, 0];
+    for (const { sums, counts } of clusters) {
+      sum += sums[k]!;
+      count += counts[k]!;
+    }
+    mean += sum / count;
+  }
+  return mean / kinds;
 }
 
 /** Linear between the order statistics, as NumPy's default. */

@@ -40,7 +40,7 @@ function withDefaultRules(name: SuiteName, rows: PromptRow[]): PromptRow[] {
  */
 export async function openSuite(name: string, build: () => Promise<Datasets>, options: SuiteOptions = {}): Promise<PromptRow[]> {
   if (isSuiteName(name)) return suiteRows(await build(), name);
-  const file = [".csv", ".jsonl"].includes(extname(name));
+  const file = [".csv", ".jsonl"].includes(extname(name).toLowerCase());
   if (!file && !existsSync(name))
     throw new DataError(`no suite is called "${name}": choose ${suiteNames.join(", ")} or a .csv or .jsonl file`);
   return readSuite(name, options);

@@ -8,6 +8,7 @@ import { answersTraining, decisionTraining, openingsTraining, stage1Prompts, tra
 import { preferenceTraining } from "./erpo/stage2.js";
 import { type LengthControlOptions, roundTraining } from "./erpo/stage3.js";
 import { stages } from "./erpo/stages.js";
+import { finishedStages } from "./method.js";
 import { naiveStage, naiveTraining } from "./naive-sft.js";
 
 /**
@@ -37,7 +38,9 @@ export async function keptTraining<Row extends TokenRow | TokenPair = TokenRow>(
   const identity = readRecord(run.dir, stage)?.identity;
   const from = Object.keys((identity?.from as object | undefined) ?? {})[0];
   if (identity && stage === stages.final) throw new KeptError(`${stage} is the adapter of ${from}: name that stage`);
-  if (!identity || !existsSync(run.path(stage, "stage.json"))) throw new KeptError(`${run.path(stage)}: is not there: train it first`);
+  const trained = finishedStages(run.dir).filter((folder) => existsSync(run.path(folder, "stage.json")));
+  if (!identity || !trained.includes(stage))
+    throw new KeptError(`${run.path(stage)}: is not there; there is: ${trained.join(", ") || "no stage yet"}`);
   const precision = identity.precision as Run["device"]["precision"];
   const then: Run = { ...run, device: { ...run.device, precision } };
   const training = (await trainingOf(then, stage, from, identity.objective as LengthControlOptions)) as unknown as Training<Row>;

@@ -1,3 +1,4 @@
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { DataError } from "../data/errors.js";
 import { readAppended, readJson } from "../data/jsonl.js";
@@ -21,10 +22,16 @@ export interface GeneralAnswers {
 /**
  * What a run keeps of its policies' answers to the general suite. No model is loaded.
  * @param policies as `evaluation/` names them: "base", "1-sft", ...
- * @throws KeptError when a policy's outcome is missing or stale; DataError when the folder is no run's, its prompts have changed, or a completion is missing
+ * @throws KeptError when a policy's outcome is stale; DataError when the folder is no run's, a policy's outcome is missing, its prompts have changed, or a completion is missing
  */
 export function generalAnswers(dir: string, policies: readonly string[]): GeneralAnswers {
   readRunRecord(dir);
+  const there = answered(dir);
+  const absent = policies.find((policy) => !there.includes(policy));
+  if (absent !== undefined)
+    throw new DataError(
+      `${dir}: keeps no answers of "${absent}" to everyday prompts; there is: ${there.join(", ") || "none, before notebook 05 has run"}`,
+    );
   const outcomes = policies.map((policy) => `evaluation/${policy}/general.json`);
   const from = Object.fromEntries(outcomes.map((path) => [path, currentSha256({ dir, parents: [] }, path)]));
   const answers = outcomes.map((path) => answersOf(dir, path));
@@ -35,6 +42,12 @@ export function generalAnswers(dir: string, policies: readonly string[]): Genera
   }));
   return { items, from };
 }
+
+/** The policies whose answers to the general suite are there. */
+const answered = (dir: string): string[] =>
+  (existsSync(join(dir, "evaluation")) ? readdirSync(join(dir, "evaluation")) : []).filter((policy) =>
+    existsSync(join(dir, "evaluation", policy, "general.json")),
+  );
 
 /** The answers of an outcome's rows by id; the completions stand beside it. */
 function answersOf(dir: string, outcome: string): Map<string, string> {

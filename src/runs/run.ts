@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type AskedPrecision, type Device, openDevice } from "../backend/device.js";
 import { createRng, type Rng } from "../backend/random.js";
@@ -84,6 +84,7 @@ export interface OpenRunOptions {
 export async function openRun(dir: string, options: OpenRunOptions = {}): Promise<Run> {
   const { seed = 1, rules = defaultRules(), data: files = {}, log } = options;
   const chosen = profile(options.profile ?? "quick");
+  if (existsSync(dir) && !statSync(dir).isDirectory()) throw new DataError(`${dir}: is a file: name a folder for the run`);
   const before = earlierRun(dir, chosen, seed);
   if (!before) assertNoCopy(dir);
   const made = before ? recordedProfile(dir, before) : chosen; // of the same values, and as it was called

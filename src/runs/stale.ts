@@ -2,20 +2,21 @@ import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { canonicalJson, type IdentityValue } from "../data/identity.js";
-import { KeptError, type KeptFolder, readRecord } from "./claim.js";
+import { KeptError, type KeptFolder, keptResults, readRecord } from "./claim.js";
 
 /** SHA-256 of a kept result: of its JSON file, or of what a policy in its folder is read from (an adapter, a policy.json or both); undefined where it is not there. */
 export function contentSha256(dir: string, path: string): string | undefined {
   const at = join(dir, path);
-  const isJson = /\.jsonl?$/.test(path);
-  const files = (isJson ? [at] : ["adapter_model.safetensors", "policy.json"].map((name) => join(at, name))).filter(isFile);
+  const files = (isJson(path) ? [at] : ["adapter_model.safetensors", "policy.json"].map((name) => join(at, name))).filter(isFile);
   if (files.length === 0) return undefined;
   const hash = createHash("sha256");
   for (const file of files) hash.update(readFileSync(file));
   const config = join(at, "adapter_config.json");
-  if (!isJson && isFile(config)) hash.update(adapterConfig(readFileSync(config, "utf8")));
+  if (!isJson(path) && isFile(config)) hash.update(adapterConfig(readFileSync(config, "utf8")));
   return hash.digest("hex");
 }
+
+const isJson = (path: string): boolean => /\.jsonl?$/.test(path);
 
 /** Regular files only: reading a pipe would not end. */
 const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
@@ -56,6 +57,13 @@ export function staleReason(dir: string, path: string, sha256Of = contentSha256)
   return undefined;
 }
 
+/** What a folder of another name may have been meant for. */
+function othersThan(dir: string, path: string): string {
+  if (isJson(path)) return "";
+  const there = keptResults(dir).filter((kept) => !isJson(kept.path) && contentSha256(dir, kept.path) !== undefined);
+  return there.length > 0 ? `; there is: ${there.map((kept) => kept.path).join(", ")}` : "";
+}
+
 /**
  * Checks that a result is there and stands on what is in the folder now.
  * @returns its SHA-256
@@ -63,7 +71,7 @@ export function staleReason(dir: string, path: string, sha256Of = contentSha256)
  */
 export function currentSha256({ dir }: KeptFolder, path: string): string {
   const sha256 = contentSha256(dir, path);
-  if (sha256 === undefined) throw new KeptError(`${join(dir, path)}: is not there: train or compute it first`);
+  if (sha256 === undefined) throw new KeptError(`${join(dir, path)}: is not there: train or compute it first${othersThan(dir, path)}`);
   const reason = staleReason(dir, path);
   if (reason)
     throw new KeptError(`${join(dir, path)} is stale: ${reason}: remove it to compute it again, or bring back what it was made from`);

@@ -107,13 +107,20 @@ test("what two people filled in: wins, useful answers and agreement, in words an
   expect(await annotate("read", "--key", at("s.key.json"), same, same)).toContain("preferred  – (0/0: both give the same word throughout)");
 });
 
+test("a sheet that a spreadsheet has saved with semicolons is told", async () => {
+  writeFileSync(at("semicolons.csv"), `${sheetColumns.join(";")}\n`);
+  await expect(annotate("read", "--key", at("s.key.json"), at("semicolons.csv"))).rejects.toThrow("save it with commas between values");
+});
+
 test("a sheet is not written over, and not of what a run does not keep", async () => {
   await expect(sheet("s.csv")).rejects.toThrow(`${at("s.csv")}: is there already`);
   copyFileSync(at("s.key.json"), at("lone.key.json"));
   await expect(sheet("lone.csv")).rejects.toThrow(`${at("lone.key.json")}: is there already`);
   await expect(sheet("s.txt")).rejects.toThrow("must be a file whose name ends in .csv");
   await expect(sheet("x.csv", "--count", "5")).rejects.toThrow("have answers to 4 prompts in common: --count must be at most that, not 5");
-  await expect(sheet("x.csv", "--policies", "base,2-dpo")).rejects.toThrow("evaluation/2-dpo/general.json: is not there");
+  await expect(sheet("x.csv", "--policies", "base,2-dpo")).rejects.toThrow(
+    'keeps no answers of "2-dpo" to everyday prompts; there is: base, kind',
+  );
   await expect(sheet("x.csv", "--policies", "base,base")).rejects.toThrow("It must be two different names");
   await expect(sheet("x.csv", "--run", folder)).rejects.toThrow(`${folder}: holds no run.json`);
   const file = run.path("evaluation/kind/general.jsonl");

@@ -98,7 +98,7 @@ test("the list names each method and what it needs", () => {
 
 test.each([
   ["a method that does not exist", ["methods", "run", "rose", "tulip", ...tiny], 2, 'no method is called "tulip"; there is: rose'],
-  ["no method", ["methods", "run"], 2, "missing required argument"],
+  ["no method", ["methods", "run"], 2, "missing required argument 'names': see --help"],
   ["an empty folder", ["methods", "run", "rose", "--run", ""], 2, "It must be a folder: it is empty"],
   ["erpo's own folder", ["methods", "run", "rose", "--run", "."], 1, "would write over erpo's own notebooks"],
   ["a folder with another run", ["methods", "run", "rose", ...tiny, "--seed", "2"], 1, "holds a run with seed 1, not 2"],

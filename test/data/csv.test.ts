@@ -109,6 +109,35 @@ test("messages: the last user's turn is the prompt, what stands before it is kep
   refused({ prompt: "a", label: "constructor" }, 's.jsonl:1: label: must be safe or unsafe, got "constructor"');
 });
 
+test("a column that is nearly one of ours, two of one name, and values that are parted otherwise are told", () => {
+  const told = (text: string, name = "s.csv") => expect(() => suiteOf(name, text));
+  told("prompt,label,Frame\na,safe,x\n").toThrow('s.csv: "Frame" is not read: call it "frame", or something else');
+  told("prompt,labels\na,safe\n").toThrow('"labels" is not read: call it "label"');
+  told('{"prompt":"a"}\n{"prompt":"b","Frames":"x"}\n', "s.jsonl").toThrow('s.jsonl:2: "Frames" is not read: call it "frame"');
+  told("prompt,frame,frame\na,x,y\n").toThrow('s.csv: two columns are called "frame"');
+  told("prompt;label\na;safe\n").toThrow('missing column "prompt" (the columns are prompt;label): save it with commas between values');
+  expect(suiteOf("s.csv", "prompt,label,Frame,frame,,\na,safe,X,x,,\n")).toMatchObject([{ frame: "x" }]);
+});
+
+test("an id that two rows have is told with both lines", () => {
+  expect(() => suiteOf("s.csv", 'id,prompt\n7,"a\nb"\n8,c\n7,d\n')).toThrow('s.csv:5: id: "7" is that of line 3 too');
+  expect(() => suiteOf("s.jsonl", '{"id":"s-2","prompt":"a"}\n{"prompt":"b"}\n')).toThrow('s.jsonl:2: id: "s-2" is that of line 1 too');
+});
+
+test("a file that is not UTF-8 is told with its line; capitals in its ending change nothing", () => {
+  const latin1 = (name: string, text: string) => {
+    const path = join(mkdtempSync(join(tmpdir(), "erpo-suite-")), name);
+    writeFileSync(path, Buffer.from(text, "latin1"));
+    return path;
+  };
+  const [csv, jsonl] = [latin1("s.csv", "prompt,label\na,safe\ncaf\xe9,safe\n"), latin1("s.JSONL", '{"prompt":"caf\xe9","label":"safe"}')];
+  for (const rows of [undefined, 1]) {
+    expect(() => readSuite(csv, { rows })).toThrow(`${csv}:3: is not UTF-8: save the file in that encoding`);
+    expect(() => readSuite(jsonl, { rows })).toThrow(`${jsonl}:1: is not UTF-8`);
+  }
+  expect(suiteOf("s.JSONL", '{"prompt":"café"}')).toMatchObject([{ prompt: "café" }]);
+});
+
 test.each([
   ["no-prompt.csv", ': missing column "prompt" (the columns are question, label)'],
   ["bad-label.csv", ':3: label: must be safe or unsafe, got "perhaps"'],

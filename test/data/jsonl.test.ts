@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { DataError } from "../../src/data/errors.js";
-import { appendJsonl, formatJsonl, parseJsonl, readJsonl } from "../../src/data/jsonl.js";
+import { appendJsonl, formatJsonl, parseJsonl, readFirstJsonl, readJsonl } from "../../src/data/jsonl.js";
 import { FileError } from "../../src/setup/atomic.js";
 
 const folder = () => mkdtempSync(join(tmpdir(), "erpo-jsonl-"));
@@ -26,6 +26,10 @@ test("a wrong line is named with its file and number", () => {
   expect(() => readJsonl(path)).toThrow(`${path}:3: not JSON`);
   writeFileSync(path, "[1]\n");
   expect(() => readJsonl(path)).toThrow(`${path}:1: expected a JSON object`);
+  const csv = join(folder(), "rows.csv");
+  writeFileSync(csv, "prompt,label\na,safe\n");
+  for (const read of [readJsonl, (file: string) => readFirstJsonl(file, 1)])
+    expect(() => read(csv)).toThrow(/rows\.csv:1: not JSON \(.*\): give JSON Lines, an object per line, in the place of CSV$/);
   expect(() => readJsonl(`${path}x`)).toThrow(new DataError(`${path}x: no such file`));
 });
 

@@ -75,6 +75,7 @@ test("two clusters by hand, one of them with three rows", () => {
   const rows = [1, 1, 1, 0].map((difference, i) => ({ difference, cluster: i < 3 ? "A" : "B" }));
   expect(clusteredDifference(rows, createRng(1))).toEqual({ value: 0.75, low: 0, high: 1, n: 4, p: 1 });
   expect(() => clusteredDifference([], createRng(1))).toThrow("there are no pairs");
+  expect(clusteredDifference(rows.slice(0, 3), createRng(1))).toEqual({ value: 1, low: -Infinity, high: Infinity, n: 3, p: 1 });
 });
 
 test("kinds weigh the same, and the test agrees with all ways to swap whole clusters", () => {

@@ -92,6 +92,7 @@ test.each([
     1,
     'nb.ipynb: the parameters cell has no "bet"; it has beta',
   ],
+  ["a value for what no notebook has", ["-p", "bet", "1"], 1, "-p bet: no notebook here has such a parameter; there is: beta"],
 ])("%s: said before anything is run", async (_, args, status, words) => {
   const path = writeNotebook([code("const beta = 1;", [], { tags: ["parameters"] })]);
   const ended = await execute(path, ...args);

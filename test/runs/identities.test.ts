@@ -128,6 +128,7 @@ test("a branch shares stage 1 and its pairs, and trains another beta to another 
   const adapter = (r: Run) => readFileSync(r.path("2-dpo/adapter_model.safetensors"));
   expect(adapter(branch).equals(adapter(run))).toBe(false);
   await named(run.branch(folder.path("none"), { after: "4-more" }), "is not there");
+  expect(() => run.policy("stage2")).toThrow("stage2: is not there: train or compute it first; there is: 1-sft/decision, 1-sft, 2-dpo");
 });
 
 test("a branch with another seed goes on from the stage that it begins with, and keeps that as it is", async () => {

@@ -75,6 +75,15 @@ test("a stage whose prompts nobody gave says so before it computes", async () =>
   );
 });
 
+test("a set of another name, a file without prompts, and a file in the place of the run's folder are told", async () => {
+  const empty = join(scratch, "empty.jsonl");
+  writeFileSync(empty, "");
+  const open = (data: object, dir = join(scratch, "told")) => openRun(dir, { ...options, data });
+  await expect(open({ train: train1 })).rejects.toThrow('data: "train" is no set of prompts; there is: train1, train2, dev, test, general');
+  await expect(open({ train1: empty })).rejects.toThrow(`${empty}: there are no prompts in it`);
+  await expect(open({ train1 }, empty)).rejects.toThrow(`${empty}: is a file: name a folder for the run`);
+});
+
 test("a prompt that names no rule of the set ends the opening, and leaves no data behind", async () => {
   const wrong = join(scratch, "wrong.jsonl");
   writeFileSync(wrong, readFileSync(train1, "utf8").replace('"M3"', '"R99"'));

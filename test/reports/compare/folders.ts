@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 export interface WrittenAnswer {
   id: string;
   label: "safe" | "unsafe";
+  frame?: string;
   judgement: "refusal" | "compliance" | "degenerate";
   tokens: number;
   completion: string;

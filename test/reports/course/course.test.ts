@@ -97,6 +97,11 @@ test("check says passed, not yet with the friendly line, or not done, and leaves
   expect(wrong.stderr).not.toContain("there is no run");
   const away = await course("check", released, "-p", "runDir", "away");
   expect(away.stderr).toContain(`erpo: there is no run in ${join(scratch, "class", "away")}: the lesson begins one; -p runDir DIR names`);
+  const misspelt = await course("check", released, "-p", "runDri", "away");
+  expect(misspelt).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("-p runDri: no notebook here has such a parameter; there is: "),
+  });
   const right = await course("check", join(scratch, "answers", "squares.ipynb"));
   expect(right).toMatchObject({ code: 0, stdout: "square  passed\nfourth  passed\n2 of 2 exercises passed, 3 of 3 points\n" });
 });
