@@ -11,6 +11,7 @@ import { isJsx } from "./jsx.js";
 import { namesOfLibrary } from "./library-imports.js";
 import { type Declared, declaredNames, globalNames, namesInFunctions, usedNames } from "./names.js";
 import { bookkeeping, type Owner, ownerOf } from "./owners.js";
+import { type ParsedCell, parseCell } from "./parse-cell.js";
 import { createService, type Service } from "./service.js";
 import { JSX_HINT } from "./transpile.js";
 import { takenOptions } from "./tsconfig.js";
@@ -120,12 +121,12 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
   };
 
   /** The program with the cell in it, and what is found there. */
-  function check(parsed: ts.SourceFile, text: string, level: TypeCheck): Checked {
+  function check(parsed: ParsedCell, text: string, level: TypeCheck): Checked {
     augmentations.beside(parsed);
     service.write(current, text);
     const program = service.languageService.getProgram()!;
     const file = program.getSourceFile(current)!;
-    const unfinished = (parsed as ts.SourceFile & { parseDiagnostics: ts.DiagnosticWithLocation[] }).parseDiagnostics;
+    const unfinished = parsed.parseDiagnostics;
     const syntactic = unfinished.length ? unfinished : program.getSyntacticDiagnostics(file);
     const found = syntactic.length || level === "off" ? syntactic : program.getSemanticDiagnostics(file, cancellation);
     return { program, file, found, syntactic: syntactic.length > 0 };
@@ -278,7 +279,7 @@ interface Checked {
 
 /** A cell's text as far as it is known without its program. */
 interface Reading {
-  parsed: ts.SourceFile;
+  parsed: ParsedCell;
   own: Declared[];
   used: Set<string>;
   inFunctions: Set<string>;
@@ -289,7 +290,7 @@ function createReader(ending: string): (code: string) => Reading {
   let last: { code: string; reading: Reading } | undefined;
   return (code) => {
     if (last?.code === code) return last.reading;
-    const parsed = ts.createSourceFile(`cell.${ending}`, code, ts.ScriptTarget.ES2022, true);
+    const parsed = parseCell(code, `cell.${ending}`);
     const reading = { parsed, own: declaredNames(parsed), used: usedNames(parsed), inFunctions: namesInFunctions(parsed) };
     last = { code, reading };
     return reading;

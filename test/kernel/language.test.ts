@@ -204,6 +204,7 @@ test.each([
     "const f = async (x = 1) => { const { y = await 2 } = {} as { y?: number }; return [x, y, ...(await [3]), await (await f2)()]; }; const f2 = Promise.resolve(async () => 4); (await f()).length",
     "4",
   ],
+  ["await of an object, without imports", "await { then(done: (value: number) => void) { done(6); } }", "6"],
   [
     "optional chains and spreads",
     "const none = undefined as Promise<number> | undefined; const fs2: [(x: number) => number] = [(x) => x + 1]; [await none?.then((x) => x), await Promise.resolve(1).then(...fs2)]",
