@@ -9,7 +9,7 @@ import { withTurns } from "./turns.js";
 /**
  * Turns a compiled module into the body of one async function:
  *
- *     (async ($erpo) => { "use strict"; $erpo.declare({ x: [() => x, ($erpoValue) => { x = $erpoValue; }] }); <imports>; <statements>; return { value: <last> }; })
+ *     (async ($erpo) => { "use strict"; $erpo.declare({ x: [() => x, ($erpoValue) => { x = $erpoValue; }] }); <imports>; <statements>; return { value: (void 0, <last>) }; })
  *
  * Variables stay locals, which keeps loops fast; other cells reach them through the declared accessors. Those that the cell's own functions use are bound on the session's
  * global object at once (shared-names.ts). `await x` becomes
@@ -204,7 +204,8 @@ const isLowered = (statement: ts.Statement): statement is ts.TryStatement =>
 /** The last statement of a cell, which returns its value if it is an expression. */
 function returning(f: ts.NodeFactory, last: ts.Statement): ts.Statement {
   if (ts.isExpressionStatement(last)) {
-    const value = f.createObjectLiteralExpression([f.createPropertyAssignment("value", last.expression)]);
+    const unnamed = f.createComma(f.createVoidZero(), last.expression); // a function without a name would be called as its property
+    const value = f.createObjectLiteralExpression([f.createPropertyAssignment("value", unnamed)]);
     return ts.setTextRange(f.createReturnStatement(value), last);
   }
   if (!isLowered(last)) return last;

@@ -188,6 +188,8 @@ test.each([
     "'passed'",
   ],
   ["export of a name", "const shared1 = 1; export { shared1 }; shared1", "1"],
+  ["a function without a name", "(x: number) => x", "[Function (anonymous)]"],
+  ["a class without a name", "(class {})", "[class (anonymous)]"],
   ["a default export with a name", "export default function named() { return 5; }\nnamed()", "5"],
   ["a default export without one", "export default class { size = 3; }\n7", "7"],
   [
