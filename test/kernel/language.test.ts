@@ -191,6 +191,13 @@ test.each([
   ["a function without a name", "(x: number) => x", "[Function (anonymous)]"],
   ["a class without a name", "(class {})", "[class (anonymous)]"],
   ["a default export with a name", "export default function named() { return 5; }\nnamed()", "5"],
+  ["a default export without one that has a static member", "export default class { static size = 3; }\n7", "7"],
+  [
+    "a class at the end that names itself",
+    "class Named { static #count = 0; static next() { return ++Named.#count; } #id = Named.next(); get id() { return this.#id; } }",
+    undefined,
+  ],
+  ["is whole in the next cell", "[new Named().id, new Named().id]", "[ 1, 2 ]"],
   ["a default export without one", "export default class { size = 3; }\n7", "7"],
   [
     "the kernel's own names",
