@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { capability } from "zeromq";
 import { makeFolders } from "../src/setup/folders.js";
@@ -141,7 +141,6 @@ function pythonFolder(): string[] {
 
 function entries(folder: string): string[] {
   try {
-    accessSync(folder, constants.R_OK);
     return readdirSync(folder).sort();
   } catch {
     return [];

@@ -4,6 +4,7 @@ import ts = require("typescript");
 
 import { isJsx } from "./jsx.js";
 import { type Language, readable } from "./language.js";
+import { parseCell } from "./parse-cell.js";
 import { pathCompletions } from "./path-completions.js";
 import { toCodePoints, toCodeUnits } from "./positions.js";
 
@@ -21,8 +22,7 @@ const UNTERMINATED_STRING = 1002;
 
 /** Whether `code` could run as it is, needs more text, or is wrong whatever follows. */
 export function isComplete(code: string): Completeness {
-  const file = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022, false) as ts.SourceFile & { parseDiagnostics: ts.Diagnostic[] };
-  const faults = file.parseDiagnostics;
+  const faults = parseCell(code).parseDiagnostics;
   if (faults.length === 0 || isJsx(code)) return { status: "complete" };
   const end = code.trimEnd().length;
   const first = faults[0]!;

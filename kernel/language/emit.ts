@@ -9,7 +9,7 @@ import { withTurns } from "./turns.js";
 /**
  * Turns a compiled module into the body of one async function:
  *
- *     (async ($erpo) => { "use strict"; $erpo.declare({ x: [() => x, ($erpoValue) => { x = $erpoValue; }] }); <imports>; <statements>; return { value: <last> }; })
+ *     (async ($erpo) => { "use strict"; $erpo.declare({ x: [() => x, ($erpoValue) => { x = $erpoValue; }] }); <imports>; <statements>; return { value: (void 0, <last>) }; })
  *
  * Variables stay locals, which keeps loops fast; other cells reach them through the declared accessors. Those that the cell's own functions use are bound on the session's
  * global object at once (shared-names.ts). `await x` becomes
@@ -201,10 +201,11 @@ function bound(f: ts.NodeFactory, initializer: ts.ForInitializer, item: ts.Expre
 const isLowered = (statement: ts.Statement): statement is ts.TryStatement =>
   ts.isTryStatement(statement) && ts.getOriginalNode(statement).pos < 0;
 
-/** The last statement of a cell, which returns its value if it is an expression. */
+/** The last statement of a cell, which returns its value if it is an expression. A class is none: what the compiler has set behind it is still to run. */
 function returning(f: ts.NodeFactory, last: ts.Statement): ts.Statement {
-  if (ts.isExpressionStatement(last)) {
-    const value = f.createObjectLiteralExpression([f.createPropertyAssignment("value", last.expression)]);
+  if (ts.isExpressionStatement(last) && !ts.isClassDeclaration(ts.getOriginalNode(last))) {
+    const unnamed = f.createComma(f.createVoidZero(), last.expression); // a function without a name would be called as its property
+    const value = f.createObjectLiteralExpression([f.createPropertyAssignment("value", unnamed)]);
     return ts.setTextRange(f.createReturnStatement(value), last);
   }
   if (!isLowered(last)) return last;
@@ -243,7 +244,7 @@ function accessors(f: ts.NodeFactory, names: readonly string[], value: ts.Identi
 function runtimeNames(statement: ts.Statement): string[] {
   if (ts.isVariableStatement(statement))
     return readersNames(statement.declarationList.declarations.flatMap(({ name }) => boundIdentifiers(name)));
-  if (ts.isFunctionDeclaration(statement) || ts.isClassDeclaration(statement)) return statement.name?.text ? [statement.name.text] : [];
+  if (ts.isFunctionDeclaration(statement) || ts.isClassDeclaration(statement)) return readersNames(statement.name ? [statement.name] : []);
   return variableNames(statement);
 }
 

@@ -39,11 +39,15 @@ export interface Question {
   id: number;
   type: string;
   content: Record<string, unknown>;
+  /** What the reader has typed into the cells that come before it and are not over, in their order. */
+  before: string[];
 }
 
 /** From the protocol's thread: what the reader has typed into the cell that comes next, while another runs. */
 export interface Next {
   next: string;
+  /** As a question's. */
+  before: string[];
 }
 
 /** To the protocol's thread: the content of the reply. */
@@ -81,14 +85,13 @@ function work(request: ToLanguage): void {
 
 function answer(asked: Question | Next): void {
   for (let sent = receiveMessageOnPort(main); sent; sent = receiveMessageOnPort(main)) work(sent.message); // a cell that has run is known to what is asked behind it
-  if ("next" in asked) {
-    try {
-      language.prepare(readMagic(asked.next).code);
-    } catch {
-      // what is wrong with the cell, it says when it is run
-    }
-    return;
+  try {
+    language.expect(asked.before.map((typed) => readMagic(typed).code));
+    if ("next" in asked) language.prepare(readMagic(asked.next).code);
+  } catch {
+    // what is wrong with a cell, it says when it is run
   }
+  if ("next" in asked) return;
   const { id, type, content } = asked;
   questions.postMessage({ id, content: answerQuestion(language, type, content) } satisfies Answer);
 }

@@ -11,6 +11,7 @@ import { isJsx } from "./jsx.js";
 import { namesOfLibrary } from "./library-imports.js";
 import { type Declared, declaredNames, globalNames, namesInFunctions, usedNames } from "./names.js";
 import { bookkeeping, type Owner, ownerOf } from "./owners.js";
+import { type ParsedCell, parseCell } from "./parse-cell.js";
 import { createService, type Service } from "./service.js";
 import { JSX_HINT } from "./transpile.js";
 import { takenOptions } from "./tsconfig.js";
@@ -70,11 +71,16 @@ export interface Language {
   compile(code: string, level: TypeCheck): Compiled | Refused;
   /** Makes a cell's names and types known to later cells, once it has run. */
   commit(cell: Ran): void;
-  /** Checks the cell that comes next while the one that was compiled last still runs, as if that will bind all its names. */
+  /**
+   * Takes cells that run or wait, in their order, to have run and bound all their names, in the place of those that it was given before. Until a cell is compiled or has run.
+   * What they add to others' types is not known yet.
+   */
+  expect(codes: readonly string[]): void;
+  /** Checks the cell that comes next, behind those that are expected. */
   prepare(code: string): void;
   /** Reads the types of Node, which the first cell that needs them waits for otherwise. */
   readNode(): void;
-  /** The language service on `code` with every earlier name in scope; `file` is the path under which it is known. */
+  /** The language service on `code` with every earlier name in scope, those of expected cells too; `file` is the path under which it is known. */
   open(code: string): { service: ts.LanguageService; file: string };
   /** Brings the documentation of what stands at positions of an opened file: until then it is left out. */
   document: Service["document"];
@@ -102,8 +108,8 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
   let past = new Map<string, PastCell>(); // by their modules
   let cells = 0;
   const read = createReader(ending);
-  let compiled: { code: string; level: TypeCheck; declares: string[] } | undefined; // the last cell, until it has run
-  let expected: { code: string; level: TypeCheck; names: string[]; undo: () => void } | undefined; // what is taken to have run
+  let strictness: TypeCheck = "strict"; // the last cell's
+  let expected: { codes: string; undo: () => void } | undefined; // what is taken to have run
 
   const known = (name: string) => owners.get(name);
 
@@ -115,12 +121,12 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
   };
 
   /** The program with the cell in it, and what is found there. */
-  function check(parsed: ts.SourceFile, text: string, level: TypeCheck): Checked {
+  function check(parsed: ParsedCell, text: string, level: TypeCheck): Checked {
     augmentations.beside(parsed);
     service.write(current, text);
     const program = service.languageService.getProgram()!;
     const file = program.getSourceFile(current)!;
-    const unfinished = (parsed as ts.SourceFile & { parseDiagnostics: ts.DiagnosticWithLocation[] }).parseDiagnostics;
+    const unfinished = parsed.parseDiagnostics;
     const syntactic = unfinished.length ? unfinished : program.getSyntacticDiagnostics(file);
     const found = syntactic.length || level === "off" ? syntactic : program.getSemanticDiagnostics(file, cancellation);
     return { program, file, found, syntactic: syntactic.length > 0 };
@@ -180,18 +186,6 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
     for (const module of past.keys()) if (!living.has(module)) past.delete(module);
   }
 
-  /** Takes the cell that was compiled last to have run and bound all its names. False where none waits for that. */
-  function expect(): boolean {
-    if (!compiled || augments(read(compiled.code).parsed)) return false;
-    const { code, declares, level } = compiled;
-    const before = { owners: new Map(owners), past: new Map(past), cells };
-    const undo = () => ({ owners, past, cells } = before);
-    compiled = undefined;
-    commit({ label: "", code, names: declares });
-    expected = { code, level, names: declares, undo };
-    return true;
-  }
-
   /** Goes back to what has really run. */
   function forget(): void {
     expected?.undo();
@@ -201,7 +195,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
   return {
     compile(code, level) {
       forget();
-      compiled = undefined;
+      strictness = level;
       const { parsed, own, used, inFunctions } = read(code);
       const shared = globalNames(parsed, own, inFunctions);
       service.takeFromLibrary(namesOfLibrary(parsed));
@@ -227,31 +221,31 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
         false,
         { after: [cellTransformer(code.length, shared, hidden.length > 0, program.getTypeChecker())] },
       );
-      compiled = { code, level, declares };
       return { ...output, declares, warnings, outdated: level === "off" ? [] : outdated(code, own) };
     },
 
     commit(cell) {
-      compiled = undefined;
-      const isAsExpected = expected?.code === cell.code && expected.names.join() === cell.names.join();
-      if (isAsExpected) {
-        expected = undefined;
-        const module = `./In[${cells}]`;
-        const ran = past.get(module);
-        if (ran) past.set(module, { ...ran, label: cell.label });
-      } else {
-        forget();
-        commit(cell);
+      forget();
+      commit(cell);
+    },
+
+    expect(codes) {
+      const texts = JSON.stringify(codes);
+      if (expected?.codes === texts) return;
+      forget();
+      const before = { owners: new Map(owners), past: new Map(past), cells };
+      expected = { codes: texts, undo: () => ({ owners, past, cells } = before) };
+      for (const code of codes) {
+        const { parsed, own } = read(code);
+        if (!augments(parsed)) commit({ label: "", code, names: own.map(({ name }) => name) });
       }
     },
 
     prepare(code) {
-      expect();
-      if (!expected) return;
       const { parsed, own, used } = read(code);
       service.takeFromLibrary(namesOfLibrary(parsed));
       service.takeNode();
-      check(parsed, code + bookkeeping(own, used, known), expected.level);
+      check(parsed, code + bookkeeping(own, used, known), strictness);
     },
 
     readNode() {
@@ -259,7 +253,6 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
     },
 
     open(code) {
-      expect(); // what still runs is known by its names
       const { parsed, own } = read(code);
       augmentations.beside(parsed);
       service.takeNode();
@@ -286,7 +279,7 @@ interface Checked {
 
 /** A cell's text as far as it is known without its program. */
 interface Reading {
-  parsed: ts.SourceFile;
+  parsed: ParsedCell;
   own: Declared[];
   used: Set<string>;
   inFunctions: Set<string>;
@@ -297,7 +290,7 @@ function createReader(ending: string): (code: string) => Reading {
   let last: { code: string; reading: Reading } | undefined;
   return (code) => {
     if (last?.code === code) return last.reading;
-    const parsed = ts.createSourceFile(`cell.${ending}`, code, ts.ScriptTarget.ES2022, true);
+    const parsed = parseCell(code, `cell.${ending}`);
     const reading = { parsed, own: declaredNames(parsed), used: usedNames(parsed), inFunctions: namesInFunctions(parsed) };
     last = { code, reading };
     return reading;

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import ts = require("typescript");
 
 import { kernelRoot } from "./packages.js";
+import { parseCell } from "./parse-cell.js";
 
 /** What may stand in a string, in the place of its text from `start` on. */
 export interface PathCompletions {
@@ -19,7 +20,7 @@ const MOST = 500;
  * in an argument of a call and wherever there is a slash. Undefined outside strings.
  */
 export function pathCompletions(folder: string, code: string, position: number): PathCompletions | undefined {
-  const literal = stringAt(ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2022, true), position);
+  const literal = stringAt(parseCell(code), position);
   if (!literal) return undefined;
   const start = literal.getStart() + 1;
   const text = code.slice(start, position);

@@ -175,14 +175,14 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
           began = true;
           for (const name of functions) {
             known.add(name);
-            const target = builtinNames.has(name) ? shadows : globalThis;
+            const target = home(name);
             const before = Object.getOwnPropertyDescriptor(target, name);
             const variable = variables.includes(name);
             shared.set(name, { target, before, bound: false, variable });
             if (variable) put(target, name, undefined, true);
           }
           for (const [name, [get, set]] of Object.entries(names)) {
-            const target = builtinNames.has(name) ? shadows : globalThis;
+            const target = home(name);
             const before = Object.getOwnPropertyDescriptor(target, name);
             const access = { get: before ? orElse(get, before) : get, set };
             known.add(name);

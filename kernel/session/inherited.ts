@@ -9,11 +9,11 @@ import { currentContext } from "./context.js";
 
 type Call = (...args: unknown[]) => unknown;
 type Stdio = { stdio?: StdioOptions };
-const { openSync, unlinkSync, fstatSync, readSync, closeSync, writeSync } = fs; // Node's own
+const { openSync, unlinkSync, fstatSync, readSync, closeSync, writeSync, writeFileSync } = fs; // Node's own
 
 /**
  * Sends to the cell what would go past it to the descriptors 1 and 2 of this process: the output of children that inherit them, and
- * `fs.writeSync(1, text)`.
+ * `fs.writeSync(1, text)`, `fs.writeFileSync(1, text)`.
  */
 export function captureInherited(): void {
   const prototype = ChildProcess.prototype as unknown as { spawn(this: ChildProcess, options: Stdio): unknown };
@@ -39,6 +39,10 @@ export function captureInherited(): void {
     stream.write(bytes);
     return bytes.length;
   }) as typeof fs.writeSync;
+  fs.writeFileSync = (file, data, options) => {
+    const encoding = typeof options === "string" ? options : options?.encoding;
+    writeFileSync(file, typeof data === "string" && streamOf(file) ? Buffer.from(data, encoding ?? "utf8") : data, options); // bytes are written by `fs.writeSync`
+  };
   syncBuiltinESMExports();
 }
 

@@ -3,6 +3,8 @@ import { type FromMain, State } from "../wire/bridge.js";
 import { type Context, currentContext } from "./context.js";
 import { format } from "./format.js";
 
+const { stringify } = JSON; // Node's own, whatever a cell puts in its place
+
 /** Where the main thread's messages go. */
 export type Post = (message: FromMain) => void;
 
@@ -13,7 +15,7 @@ export class Outputs {
   /** Sends on iopub on behalf of `context`. */
   publish(context: Context | undefined, msgType: string, content: unknown, metadata = {}, buffers: Uint8Array[] = []): void {
     if (!context || context.silent) return;
-    const json = { content: JSON.stringify(content), metadata: JSON.stringify(metadata) };
+    const json = { content: stringify(content), metadata: stringify(metadata) };
     this.post({ type: "publish", parent: context.parent, msgType, ...json, buffers });
   }
 

@@ -47,12 +47,19 @@ export class Session {
 
   /** @returns failed: the cells that wait are not to be run */
   async execute({ header, content }: Pick<Request, "header" | "content">): Promise<{ content: Content; failed: boolean }> {
+    const context = createContext(header, { silent: content.silent === true, allowStdin: content.allow_stdin !== false });
+    try {
+      return await this.run(content, context);
+    } catch (thrown) {
+      return this.fail(context, describeThrown(thrown), content); // a cell may have replaced what the kernel stands on, such as `Promise`
+    }
+  }
+
+  private async run(content: Request["content"], context: Context): Promise<{ content: Content; failed: boolean }> {
     const { evaluator, outputs, history, onCell, onCellOver, now } = this.use;
-    const silent = content.silent === true;
-    const numbered = !silent && content.store_history !== false;
+    const numbered = !context.silent && content.store_history !== false;
     const typed = String(content.code ?? "");
     if (numbered) history.add(++this.count, typed);
-    const context = createContext(header, { silent, allowStdin: content.allow_stdin !== false });
     const label = numbered ? `In[${this.count}]` : UNNUMBERED;
     if (numbered) onCell(label, context);
     outputs.publish(context, "execute_input", { code: typed, execution_count: this.count });
@@ -66,16 +73,18 @@ export class Session {
     onCellOver();
     if (timed) outputs.print(context, "stdout", `Wall time: ${(now() - started).toFixed(1)} ms\n`);
     const error = "error" in executed ? executed.error : this.showResult(context, executed.result);
-    const reply = { execution_count: this.count, payload: [] };
-    if (error) {
-      outputs.publish(context, "error", error);
-      return { content: { status: "error", ...reply, ...error, user_expressions: {} }, failed: content.stop_on_error !== false };
-    }
+    if (error) return this.fail(context, error, content);
     const user_expressions: Content = {};
     for (const [name, expression] of Object.entries(content.user_expressions ?? {})) {
       user_expressions[name] = asExpression(await evaluator.evaluate(`(${expression})`, UNNUMBERED, context));
     }
-    return { content: { status: "ok", ...reply, user_expressions }, failed: false };
+    return { content: { status: "ok", execution_count: this.count, payload: [], user_expressions }, failed: false };
+  }
+
+  private fail(context: Context, error: ErrorContent, { stop_on_error }: Request["content"]): { content: Content; failed: boolean } {
+    this.use.outputs.publish(context, "error", error);
+    const content = { status: "error", execution_count: this.count, payload: [], ...error, user_expressions: {} };
+    return { content, failed: stop_on_error !== false };
   }
 
   /** Sends a cell's value. What has shown itself already leaves nothing; what cannot be sent is the cell's error. */

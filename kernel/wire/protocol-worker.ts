@@ -76,10 +76,11 @@ function reply(channel: "shell" | "control", request: Message, type: string, con
 
 const queue = new RequestQueue();
 let executions = 0;
+const codeOf = ({ message }: Job) => String(message.content.code ?? "");
 
 /** @param replied by another thread, for the step that sends it */
 function take(steps: readonly Step[], replied?: { replyType: string; content: object | null }): void {
-  for (const [i, { do: what, job }] of steps.entries()) {
+  for (const [i, { do: what, job, before = [] }] of steps.entries()) {
     const { channel, message } = job;
     if (what === "busy" || what === "idle") publish("status", { execution_state: what }, message.header);
     else if (what === "resume" && queue.running === job) publish("status", { execution_state: "busy" }, message.header);
@@ -88,8 +89,8 @@ function take(steps: readonly Step[], replied?: { replyType: string; content: ob
       return;
     } else if (what === "answer") answer(job);
     else if (what === "forward") forward(job);
-    else if (what === "ask") ask(job);
-    else if (what === "prepare") answering?.port.postMessage({ next: String(message.content.code ?? "") } satisfies Next);
+    else if (what === "ask") ask(job, before.map(codeOf));
+    else if (what === "prepare") answering?.port.postMessage({ next: codeOf(job), before: before.map(codeOf) } satisfies Next);
     else if (what === "remind") setTimeout(() => take(queue.overdue(job)), patience(job));
     else if (what === "abort") {
       const content = { status: "aborted", execution_count: executions, payload: [], user_expressions: {} };
@@ -147,7 +148,7 @@ function stop(question: ToMain): void {
 
 function forward(job: Job): void {
   const { header, metadata, content, buffers } = job.message;
-  if (header.msg_type === "execute_request") debugging?.sent(String(content.code ?? ""));
+  if (header.msg_type === "execute_request") debugging?.sent(codeOf(job));
   post({ type: "request", id: job.id, request: { header, metadata, content, buffers } });
 }
 
@@ -169,9 +170,9 @@ async function received(socket: zmq.Router): Promise<void> {
 let answering: { port: MessagePort; types: Map<number, string> } | undefined;
 const early: Question[] = []; // what came when there was no thread to ask
 
-function ask({ id, message }: Job): void {
+function ask({ id, message }: Job, before: string[]): void {
   const { msg_type: type } = message.header;
-  const question: Question = { id, type, content: message.content };
+  const question: Question = { id, type, content: message.content, before };
   if (!answering) {
     early.push(question);
     return;

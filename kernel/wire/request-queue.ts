@@ -24,6 +24,8 @@ export interface Step {
    */
   readonly do: "busy" | "idle" | "resume" | "answer" | "forward" | "ask" | "reply" | "prepare" | "abort" | "remind";
   readonly job: Job;
+  /** With `ask` and `prepare`: the cells before it that are not over, in their order. */
+  readonly before?: readonly Job[];
 }
 
 /** Questions about code: they keep their turn behind a cell that ends soon, and pass one that does not. */
@@ -84,9 +86,10 @@ export class RequestQueue {
   overdue(job: Job): Step[] {
     const at = this.waiting.indexOf(job);
     if (at < 0) return [];
-    if (isCell(job)) return this.nextCell === job ? [step("prepare", job)] : [];
+    const before = [...(this.current ? [this.current] : []), ...this.waiting.slice(0, at)].filter(isCell);
+    if (isCell(job)) return this.nextCell === job ? [{ do: "prepare", job, before }] : [];
     this.waiting.splice(at, 1);
-    return FOR_LANGUAGE.has(typeOf(job)) ? this.ask(job) : answered(job);
+    return FOR_LANGUAGE.has(typeOf(job)) ? this.ask(job, before) : answered(job);
   }
 
   /**
@@ -122,7 +125,7 @@ export class RequestQueue {
         this.current = job;
         steps.push(step("busy", job), step("forward", job));
         if (this.nextCell) steps.push(step("remind", this.nextCell));
-      } else steps.push(...(FOR_LANGUAGE.has(typeOf(job)) ? this.ask(job) : answered(job)));
+      } else steps.push(...(FOR_LANGUAGE.has(typeOf(job)) ? this.ask(job, []) : answered(job)));
     }
     return steps;
   }
@@ -132,9 +135,9 @@ export class RequestQueue {
     return this.current && isCell(this.current) ? this.waiting.find(isCell) : undefined;
   }
 
-  private ask(job: Job): Step[] {
+  private ask(job: Job, before: readonly Job[]): Step[] {
     this.bypassing.set(job.id, job);
-    return [step("busy", job), step("ask", job)];
+    return [step("busy", job), { do: "ask", job, before }];
   }
 
   /** What has passed a request has said `idle`. */

@@ -109,6 +109,7 @@ test.each([
     "import { execFileSync } from 'node:child_process'; execFileSync('sh', ['-c', script], { stdio: [0, process.stdout, process.stderr] });",
   ],
   ["writeSync", "import { writeSync } from 'node:fs'; writeSync(1, 'out\\n'); writeSync(2, Buffer.from('an err\\n'), 3, 4);"],
+  ["writeFileSync", "import * as fs from 'node:fs'; fs.writeFileSync(1, 'out\\n'); fs.appendFileSync(2, '6572720a', 'hex');"],
 ])("what goes to the process's own descriptors is the cell's: %s", async (_, code) => {
   const answer = await kernel.run(`var script = 'echo out; echo err >&2'; ${code} undefined`);
   expect([printed(answer), printed(answer, "stderr")]).toEqual(["out\n", "err\n"]);

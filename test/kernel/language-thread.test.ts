@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { failed, KernelClient, result, useKernel } from "./client.js";
@@ -41,6 +43,57 @@ test("a completion knows what the cell that runs will have declared", async () =
   failed(await cell.done);
   expect((await complete("soon.")).matches).toContain("figure");
   expect((await complete("unbo")).matches).not.toContain("unborn");
+});
+
+test("a completion and an inspection know what cells that wait will have declared, in their order", async () => {
+  await run("const shape = 1; const known = 'a';");
+  const busy = kernel.begin("const layer = { units: 8 }; console.log('on'); await new Promise((r) => setTimeout(r, 60_000));");
+  await kernel.output(busy);
+  const waiting = [
+    "const model = { fit: (layers: (typeof layer)[]) => layers.length };",
+    "const shape = 'x'; class Shape { area = 1 }",
+    "%%time\nconst shape = new Shape();",
+    "%%bash\nconst script = 1;",
+    "declare global { interface Array<T> { added: T } } const beside = 1;",
+    "const = ((;",
+  ].map((code) => kernel.begin(code));
+  expect((await complete("model.")).matches).toEqual(["fit"]);
+  expect((await complete("shape.")).matches).toEqual(["area"]);
+  expect((await complete("known.toUp")).matches).toEqual(["toUpperCase"]);
+  expect((await complete("scrip")).matches).not.toContain("script");
+  const inspected = await ask("inspect", { code: "model", cursor_pos: 2, detail_level: 0 });
+  expect(inspected.data["text/plain"]).toMatch(/units: number/);
+
+  await kernel.ask("control", "interrupt_request", {});
+  for (const cell of waiting) expect((await cell.done).reply.content.status).toBe("aborted");
+  await busy.done;
+  expect((await complete("mode")).matches).not.toContain("model");
+  expect((await complete("shape.toFi")).matches).toEqual(["toFixed"]);
+  expect(result(await run("shape.toFixed(1)"))).toBe("'1.0'");
+  expect(failed(await run("model")).ename).toBe("TypeCheckError");
+});
+
+test("what has run takes the place of what was expected of it", async () => {
+  const busy = kernel.begin(
+    "import { existsSync } from 'node:fs'; console.log('on'); while (!existsSync('go')) await new Promise((r) => setTimeout(r, 20));",
+  );
+  await kernel.output(busy);
+  const half = kernel.begin("const first = 1; if (first) throw new Error('no'); const second = 2;", { stop_on_error: false });
+  const whole = kernel.begin("const third = [first];");
+  expect((await complete("seco")).matches).toContain("second");
+  expect((await complete("third.at(0)!.toFi")).matches).toEqual(["toFixed"]);
+  writeFileSync(join(kernel.folder, "go"), "");
+  for (const cell of [busy, half, whole]) await cell.done;
+  expect((await complete("seco")).matches).not.toContain("second");
+  expect(result(await run("third.at(0)!.toFixed(1)"))).toBe("'1.0'");
+});
+
+test("a cell that has been sent, and that a callback holds up, is expected, too", async () => {
+  await run("setTimeout(() => { const end = Date.now() + 1500; while (Date.now() < end); }, 100);");
+  await sleep(300);
+  const held = kernel.begin("const heldUp = { figure: 1 };");
+  expect((await complete("heldUp.")).matches).toEqual(["figure"]);
+  await held.done;
 });
 
 test("a completion knows what the cell before it declared", async () => {

@@ -188,7 +188,16 @@ test.each([
     "'passed'",
   ],
   ["export of a name", "const shared1 = 1; export { shared1 }; shared1", "1"],
+  ["a function without a name", "(x: number) => x", "[Function (anonymous)]"],
+  ["a class without a name", "(class {})", "[class (anonymous)]"],
   ["a default export with a name", "export default function named() { return 5; }\nnamed()", "5"],
+  ["a default export without one that has a static member", "export default class { static size = 3; }\n7", "7"],
+  [
+    "a class at the end that names itself",
+    "class Named { static #count = 0; static next() { return ++Named.#count; } #id = Named.next(); get id() { return this.#id; } }",
+    undefined,
+  ],
+  ["is whole in the next cell", "[new Named().id, new Named().id]", "[ 1, 2 ]"],
   ["a default export without one", "export default class { size = 3; }\n7", "7"],
   [
     "the kernel's own names",
@@ -204,6 +213,7 @@ test.each([
     "const f = async (x = 1) => { const { y = await 2 } = {} as { y?: number }; return [x, y, ...(await [3]), await (await f2)()]; }; const f2 = Promise.resolve(async () => 4); (await f()).length",
     "4",
   ],
+  ["await of an object, without imports", "await { then(done: (value: number) => void) { done(6); } }", "6"],
   [
     "optional chains and spreads",
     "const none = undefined as Promise<number> | undefined; const fs2: [(x: number) => number] = [(x) => x + 1]; [await none?.then((x) => x), await Promise.resolve(1).then(...fs2)]",

@@ -155,6 +155,7 @@ test.each([
   ["`open", "incomplete"],
   ["/a{/.test('')", "complete"],
   ["1 1 1", "invalid"],
+  ["await {", "incomplete"],
   ["const x = 'abc", "invalid"], // no further line completes it
   ["const x = 'abc\\", "incomplete"],
 ])("is_complete: %s", async (code, status) => {

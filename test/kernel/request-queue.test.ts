@@ -7,9 +7,15 @@ import { type Job, RequestQueue, type Step } from "../../kernel/wire/request-que
 function createScript() {
   const queue = new RequestQueue();
   const jobs = new Map<string, Job>();
+  const passed = new Map<string, string[]>(); // which cells come before what was asked or prepared last
   const words = (steps: readonly Step[]) =>
-    steps.map(({ do: what, job }) => {
+    steps.map(({ do: what, job, before }) => {
       jobs.set(job.message.header.msg_id, job);
+      if (before)
+        passed.set(
+          job.message.header.msg_id,
+          before.map(({ message }) => message.header.msg_id),
+        );
       return `${what} ${job.message.header.msg_id}`;
     });
   const arrive = (channel: Job["channel"], name: string, type: string, content: Message["content"] = {}) => {
@@ -27,6 +33,7 @@ function createScript() {
     ends: (name: string) => words(queue.finished(jobs.get(name)!.id, { failed: false })),
     fails: (name: string) => words(queue.finished(jobs.get(name)!.id, { failed: true })),
     overdue: (name: string) => words(queue.overdue(jobs.get(name)!)),
+    passed: (name: string) => passed.get(name),
     running: () => queue.running?.message.header.msg_id,
   };
 }
@@ -151,6 +158,26 @@ describe("sequences by hand", () => {
     expect(ends("late")).toEqual(["reply late", "idle late", "resume long"]);
     expect(running()).toBe("long");
     expect(ends("long")).toEqual(["reply long", "idle long", "busy next", "forward next"]);
+  });
+
+  test("a question comes with the cells that it passes, the next cell with the one that runs", () => {
+    const { shell, own, fails, overdue, passed } = createScript();
+    shell("first", "inspect");
+    expect(passed("first")).toEqual([]);
+    shell("a");
+    shell("b");
+    shell("info", "comm_info");
+    own("mine");
+    shell("late", "complete");
+    shell("c");
+    overdue("late");
+    expect(passed("late")).toEqual(["a", "b", "mine"]);
+    overdue("b");
+    expect(passed("b")).toEqual(["a"]);
+    shell("later", "complete");
+    fails("a");
+    overdue("later");
+    expect(passed("later")).toEqual(["mine"]);
   });
 
   test("a shutdown on shell waits a while, on control it does not", () => {

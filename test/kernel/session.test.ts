@@ -63,6 +63,15 @@ describe("execute", () => {
     expect((await execute("throw 1", { stop_on_error: false })).failed).toBe(false);
   });
 
+  test("where running itself fails, that is the cell's error", async () => {
+    const fails = async (): Promise<Executed> => {
+      throw new TypeError("Promise.resolve is not a function");
+    };
+    const { execute, sent } = createScene({}, { evaluator: { execute: fails, shell: fails, evaluate: fails } });
+    expect(await execute("1")).toMatchObject({ content: { status: "error", ename: "TypeError" }, failed: true });
+    expect(sent.at(-1)).toMatchObject(["error", { evalue: "Promise.resolve is not a function" }]);
+  });
+
   test("only what is stored is counted: the others run without a number", async () => {
     await fc.assert(
       fc.asyncProperty(
