@@ -92,7 +92,7 @@ test("histograms of lengths stand in the order of the rows", async () => {
   expect([...svg.matchAll(/>(zero|one|at the end)<\/text>/g)].map((match) => match[1])).toEqual(["zero", "one", "at the end"]);
 });
 
-test("curves with intervals: pictures and lines in the order of the rows, and at each place the series beside each other around it", async () => {
+test("curves with intervals: pictures and dashed lines in the order of the rows, a legend of whole symbols, and at each place the series beside each other around it", async () => {
   const spec = gallery["interval-curves"]!;
   const { svg } = await render(themed(spec));
   expect([...svg.matchAll(/>(zoo|apple)<\/text>/g)].map((match) => match[1])).toEqual(["zoo", "apple"]);
@@ -100,6 +100,9 @@ test("curves with intervals: pictures and lines in the order of the rows, and at
   // the nearest places are 0.1 apart: the three series take 0.4 of that, 0.1 * 0.4 / 3 between two of them
   const places = (spec.data as { values: { alpha: number; beside: number }[] }).values.filter(({ alpha }) => alpha === 0.5).slice(0, 3);
   for (const [i, { beside }] of places.entries()) expect(beside).toBeCloseTo(0.5 + ((i - 1) * 0.04) / 3, 9);
+  const dashes = (pattern: RegExp) => [...svg.matchAll(pattern)].map(([, dash]) => dash);
+  expect(new Set(dashes(/<path d="M[^"]*L[^>]*stroke-dasharray="([^"]*)"/g)).size).toBe(3);
+  expect(dashes(/<path transform="translate[^>]* stroke-dasharray="([^"]*)"/g)).toEqual([]); // the symbols of the legend
 });
 
 test("curves with intervals at far places keep their series apart, and a place that is no number does not erase the others", () => {
@@ -224,6 +227,14 @@ test("counts and lengths have whole ticks", async () => {
   const { svg } = await render(themed(lengthDistribution({ length: "tokens", series: "stage" }, { rows })));
   expect(ticks(svg).length).toBeGreaterThan(3);
   for (const tick of ticks(svg)) expect(tick).toMatch(/^\d+$/);
+});
+
+test("lengths of three digits do not touch each other below a histogram", async () => {
+  const rows = [37, 44, 52, 53, 113, 118].map((tokens) => ({ stage: "a", tokens }));
+  const { svg } = await render(themed(lengthDistribution({ length: "tokens", series: "stage" }, { rows })));
+  const places = [...svg.matchAll(/<text[^>]*translate\(([\d.]+),[^>]*>\d{2,3}</g)].map(([, x]) => Number(x));
+  expect(places.length).toBeGreaterThan(4);
+  for (const [i, x] of places.slice(1).entries()) expect(x - places[i]!).toBeGreaterThan(3 * 7 + 6); // letters of 7 pixels, and a gap
 });
 
 test("Chinese and emoji have their width, whichever fonts the machine has, and long labels are cut at their limit", async () => {

@@ -15,6 +15,9 @@ export interface CurveFields {
   high?: string;
 }
 
+/** The series again: Vega-Lite joins the legends of one column, and would draw the outlines of the symbols with the dashes of the lines. */
+const DASH = "dash";
+
 /**
  * Estimates with whiskers over what is varied, a small picture per facet and a line per series. Series stand a little beside each other, so that whiskers at the same place
  * can be told apart.
@@ -72,7 +75,11 @@ export function intervalCurves(
       },
       layer: [
         { mark: { type: "rule", strokeWidth: 1.5 }, encoding: { y: { ...y, field: low }, y2: { field: high } } },
-        { mark: { type: "line", interpolate: "linear" }, encoding: { y: { ...y, field: estimate }, strokeDash: key } },
+        {
+          transform: [{ calculate: `datum[${JSON.stringify(series)}]`, as: DASH }],
+          mark: { type: "line", interpolate: "linear" },
+          encoding: { y: { ...y, field: estimate }, strokeDash: { ...key, field: DASH, legend: null } },
+        },
         { mark: { type: "point", filled: true, size: 45, opacity: 1 }, encoding: { y: { ...y, field: estimate }, shape: key } },
       ],
     },

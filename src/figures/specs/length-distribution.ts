@@ -37,7 +37,13 @@ export function lengthDistribution(
         {
           mark: { type: "bar", binSpacing: 1 },
           encoding: {
-            x: { field: length, type: "quantitative", bin: { maxbins: options.bins ?? 30, minstep: 1 }, axis: { format: "d" }, title },
+            x: {
+              field: length,
+              type: "quantitative",
+              bin: { maxbins: options.bins ?? 30, minstep: 1 },
+              axis: { format: "d", labelSeparation: 6 },
+              title,
+            },
             y: { aggregate: "count", type: "quantitative", title: null, axis: { tickCount: 3, tickMinStep: 1, format: "d" } },
           },
         },
