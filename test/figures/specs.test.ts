@@ -229,6 +229,18 @@ test("counts and lengths have whole ticks", async () => {
   for (const tick of ticks(svg)) expect(tick).toMatch(/^\d+$/);
 });
 
+test("places and medians are written as they are, and values below 0 with a minus sign", async () => {
+  const texts = async (spec: VegaLiteSpec) => [...(await render(themed(spec))).svg.matchAll(/>([^<>]+)<\/text>/g)].map(([, text]) => text);
+  const rows = [-0.25, 0, 0.25, 1].map((alpha) => ({ suite: "s", kind: "k", alpha, estimate: 0.5, low: 0.4, high: 0.6 }));
+  expect(await texts(intervalCurves({ x: "alpha", series: "kind", facet: "suite" }, { rows }))).toEqual(
+    expect.arrayContaining(["−0.25", "0", "0.25", "1"]),
+  );
+  const long = [1234, 1235].map((tokens) => ({ stage: "a", tokens }));
+  expect(await texts(lengthDistribution({ length: "tokens", series: "stage" }, { rows: long }))).toContain("median 1234.5");
+  const node = { x: 0, y: 0.5, fromX: 0, fromY: 0.5, label: "prompt", value: -0.25, visits: 16, taken: true };
+  expect(await texts(searchTree([node], { columns: ["prompt"], domain: [-1, 1] }))).toContain("−0.25 (16)");
+});
+
 test("lengths of three digits do not touch each other below a histogram", async () => {
   const rows = [37, 44, 52, 53, 113, 118].map((tokens) => ({ stage: "a", tokens }));
   const { svg } = await render(themed(lengthDistribution({ length: "tokens", series: "stage" }, { rows })));

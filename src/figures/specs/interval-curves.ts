@@ -15,6 +15,9 @@ export interface CurveFields {
   high?: string;
 }
 
+/** A place as it was given: by its own step an axis would write 0.25 as 0.3. */
+const PLACE = ".12~g";
+
 /** The series again: Vega-Lite joins the legends of one column, and would draw the outlines of the symbols with the dashes of the lines. */
 const DASH = "dash";
 
@@ -68,7 +71,7 @@ export function intervalCurves(
           field: "beside",
           type: "quantitative",
           title: options.xTitle ?? x,
-          axis: { values: places, grid: false },
+          axis: { values: places, format: PLACE, grid: false },
           scale: { nice: false, zero: false, padding: 8 },
         },
         color: key,

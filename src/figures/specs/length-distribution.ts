@@ -50,7 +50,7 @@ export function lengthDistribution(
         {
           transform: [
             { aggregate: [{ op: "median", field: length, as: "median" }], groupby: [series] },
-            { calculate: "'median ' + format(datum.median, '.3~r')", as: "written" },
+            { calculate: "'median ' + format(datum.median, '.1~f')", as: "written" },
           ],
           layer: [
             { mark: { type: "rule", strokeDash: [4, 3] }, encoding: { x: { field: "median", type: "quantitative" } } },
