@@ -22,7 +22,7 @@ const table = (rows: string[][], align: TableContent["align"], head: string[] = 
 const letters = (count: number) => "a".repeat(count);
 
 test("a table is as wide as the longest cell of each column, names included, with two letters between; a centimetre holds 6.2", () => {
-  expect(naturalWidth(table([[" ab ", "abc"]], ["left", "left"], ["abcdef", "x"]))).toBeCloseTo((6 + 3 + 2) / 6.2);
+  expect(naturalWidth(table([["  abcde  ", "abc"]], ["left", "left"], ["abcdef", "x"]))).toBeCloseTo((6 + 3 + 2) / 6.2);
   expect(naturalWidth(table([[""]], ["left"]))).toBeCloseTo(1 / 6.2);
 });
 
