@@ -19,6 +19,11 @@ test("two runs: a small picture a metric, a colour and a dash a run, a legend", 
   expect(new Set(strokes(svg))).toEqual(new Set([palette[0], palette[1]]));
 });
 
+test("six runs have a dash each, seven have none", () => {
+  const spec = (count: number) => JSON.stringify(runCurves(metrics, curves(named(count)), { runs: named(count) }));
+  expect([6, 7].map((count) => spec(count).includes("strokeDash"))).toEqual([true, false]);
+});
+
 test("twenty runs: one thick line, the others thin; those that end highest and lowest are named, in each picture", async () => {
   const runs = named(20);
   const { svg } = await render(themed(runCurves(metrics, curves(runs), { runs })));

@@ -134,6 +134,13 @@ test("tokens of a strip stand one after the other in lines that end, each once",
       }
     }),
   );
+  const long = placeTokens({ name: "x", tokens: ["x".repeat(60), "a"], values: [0, 0] });
+  expect(long.map(({ line, from }) => [line, from])).toEqual([
+    [0, 0],
+    [1, 0],
+  ]);
+  const zeros = tokenStrips([{ name: "x", tokens: ["a"], values: [0] }], { title: "weight" });
+  expect(JSON.stringify(zeros)).toContain('"domain":[0,0.000001]'); // a scale from 0 to 0 has no colour for 0
   expect(() => placeTokens({ name: "x", tokens: ["a"], values: [] })).toThrow('token strip "x": 1 tokens, 0 values');
 });
 
@@ -212,6 +219,7 @@ test("few steps have a mark each, a line at 0 stands where values are on both si
   expect([points(few), zeroLines(few)]).toEqual([3, 1]);
   const above = await drawn([5, 6, 7]);
   expect([points(above), zeroLines(above), ticks(above).includes("0.0")]).toEqual([3, 0, false]);
+  expect(zeroLines(await drawn([0, 1, 2]))).toBe(1);
   const middling = await drawn(Array.from({ length: 30 }, (_, i) => i + 1));
   expect(points(middling)).toBe(1); // the last
   const many = await drawn(Array.from({ length: 100 }, (_, i) => (i % 2 ? 10 : 20)));

@@ -43,7 +43,7 @@ export function intervalCurves(
   const names = [...new Set(rows.map((row) => row[series]))];
   const places = [...new Set(rows.map((row) => Number(row[x])))].sort((a, b) => a - b);
   const gaps = places.slice(1).map((place, i) => place - places[i]!);
-  const apart = ((gaps.length ? Math.min(...gaps) : 1) * 0.4) / Math.max(1, names.length);
+  const apart = ((gaps.length ? Math.min(...gaps) : 1) * 0.4) / names.length;
   const beside = (row: Record<string, unknown>) => Number(row[x]) + apart * (names.indexOf(row[series]) - (names.length - 1) / 2);
   const y = {
     type: "quantitative",
