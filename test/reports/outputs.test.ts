@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
+import { rowsOf } from "../../reports/document/figure-rows.js";
 import { plainText } from "../../reports/document/markdown.js";
 import type { TableCell } from "../../reports/document/model.js";
+import { overprint } from "../../reports/document/plain-output.js";
 import { tableContent } from "../../reports/document/table-content.js";
 import { figureData } from "../../reports/html/figure-data.js";
 import { layOutCells } from "../../reports/html/table-cells.js";
@@ -62,6 +64,11 @@ test("a cell's label goes to the first figure without one, and its caption with 
     [undefined, undefined, "T"],
   ]);
   expect(told("//| label: tbl-own\n//| fig-cap: Own.", svg())).toEqual([[undefined, "Own.", undefined]]);
+});
+
+test("a carriage return at a line's end overwrites nothing; plain values of a figure are rows", () => {
+  expect(overprint("1/2\r2/2\r\ndone\r")).toBe("2/2\ndone\r");
+  expect(rowsOf({ data: { values: [1, { a: 2 }] } })).toEqual([{ data: 1 }, { a: 2 }]);
 });
 
 test("of a progress bar the last state is shown, and an error's message has no codes of a terminal", async () => {
