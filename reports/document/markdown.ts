@@ -153,7 +153,7 @@ const citation = extension("citation", "inline", at(/\[/, textEnd), (source): Ci
   return {
     type: "citation",
     raw: found[0],
-    items: items.map((item) => ({ prefix: item![1]!.trim(), key: item![2]!, suffix: item![3]!.trim() })),
+    items: items.map((item) => ({ prefix: item![1]!.trim(), key: item![2]!, suffix: item![3]!.trimEnd() })),
   };
 });
 

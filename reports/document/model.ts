@@ -188,6 +188,7 @@ export interface ReferenceToken {
 export interface CitationToken {
   type: "citation";
   raw: string;
+  /** A suffix begins with what parts it from the key: `, p. 3`. */
   items: { key: string; prefix: string; suffix: string }[];
 }
 

@@ -12,7 +12,7 @@ import { svgParts } from "./svg-parts.js";
 /**
  * The outputs of one cell as blocks, each in the richest form that a document can hold.
  *
- * @param own Quarto's keys of the cell; its label and captions go to the first output that they fit
+ * @param own Quarto's keys of the cell: they go to its first figure or table, or to the first without a label where they hold one; what an output says of itself stays
  * @param warn is told of what a report cannot show
  */
 export function outputBlocks(
@@ -22,17 +22,7 @@ export function outputBlocks(
   reader: MarkdownReader,
   warn: (text: string) => void,
 ): Block[] {
-  const left = { ...own };
-  const take = (prefix: "fig" | "tbl"): CellOptions => {
-    const taken: CellOptions = {};
-    for (const key of prefix === "fig" ? (["label", "fig-cap", "fig-alt"] as const) : (["label", "tbl-cap"] as const)) {
-      if (left[key] === undefined || (key === "label" && !left[key].startsWith(`${prefix}-`))) continue;
-      taken[key] = left[key];
-      delete left[key];
-    }
-    return taken;
-  };
-  return merge(outputs).flatMap((output): Block[] => {
+  const blocks = merge(outputs).flatMap((output): Block[] => {
     switch (output.output_type) {
       case "stream":
         return output.text.trim() === "" ? [] : [{ kind: "text", cell, name: output.name, text: overprint(output.text) }];
@@ -47,9 +37,34 @@ export function outputBlocks(
           },
         ];
       default:
-        return displayBlocks(output, { take, cell, reader, warn });
+        return displayBlocks(output, { cell, reader, warn });
     }
   });
+  addOwn(blocks, own, reader);
+  return blocks.map((block) => (block.kind === "figure" ? described(block) : block));
+}
+
+/** Adds what the cell says of one figure and of one table. */
+function addOwn(blocks: readonly Block[], own: CellOptions, reader: MarkdownReader): void {
+  for (const [kind, prefix] of [
+    ["figure", "fig"],
+    ["table", "tbl"],
+  ] as const) {
+    const label = own.label?.startsWith(`${prefix}-`) ? own.label : undefined;
+    const caption = own[`${prefix}-cap`];
+    const fitting = blocks.filter((block): block is FigureBlock | TableBlock => block.kind === kind);
+    const block = (label && fitting.find((one) => one.label === undefined)) || fitting[0];
+    if (!block) continue;
+    if (label) block.label ??= label;
+    if (caption) block.caption ??= reader.inline(caption);
+    if (block.kind === "figure" && own["fig-alt"]) block.alt ??= own["fig-alt"];
+  }
+}
+
+/** With what is known of a figure that nobody has described. */
+function described(block: FigureBlock): FigureBlock {
+  const alt = block.alt ?? (block.spec && describe(block.spec)) ?? (block.caption ? undefined : ownWords(block.picture));
+  return alt ? { ...block, alt } : block;
 }
 
 /** Neighbouring pieces of one stream become one. */
@@ -71,14 +86,12 @@ const OWN_CAPTION = /^<p>[^<]*<\/p>\n(?=<table>)/;
 
 /** What the blocks of one output are made with. */
 interface Around {
-  /** The cell's keys for a figure or a table, for the first output that they fit. */
-  take(prefix: "fig" | "tbl"): CellOptions;
   cell: number;
   reader: MarkdownReader;
   warn(text: string): void;
 }
 
-function displayBlocks(output: DisplayOutput, { take, cell, reader, warn }: Around): Block[] {
+function displayBlocks(output: DisplayOutput, { cell, reader, warn }: Around): Block[] {
   const { data } = output;
   const said = pick(output.metadata);
   const text = (mime: string): string | undefined => (typeof data[mime] === "string" ? data[mime] : undefined);
@@ -90,8 +103,7 @@ function displayBlocks(output: DisplayOutput, { take, cell, reader, warn }: Arou
   const spec = vegaLite(data);
   const picture = pictureOf(spec, text);
   if (picture) {
-    const { label, "fig-cap": caption, "fig-alt": told } = combine(said, altOf(output.metadata), take("fig"));
-    const alt = told ?? (spec && describe(spec)) ?? (caption ? undefined : ownWords(picture));
+    const { label, "fig-cap": caption, "fig-alt": alt } = combine(said, altOf(output.metadata));
     return [
       {
         kind: "figure",
@@ -112,7 +124,7 @@ function displayBlocks(output: DisplayOutput, { take, cell, reader, warn }: Arou
   }
   if (shows) {
     if (!said.label?.startsWith("tbl-") && !TABLE.test(html)) return [{ kind: "html", cell, text: html }];
-    const { label, "tbl-cap": caption } = combine(said, take("tbl"));
+    const { label, "tbl-cap": caption } = said;
     const values = dataOf(data["application/vnd.dataresource+json"]);
     return [
       {

@@ -117,7 +117,7 @@ export class MarkdownWriter {
     const parts = items.map(({ key, prefix, suffix }) => {
       const number = document.citations.indexOf(key) + 1;
       const before = prefix ? `${escapeHTML(prefix)} ` : "";
-      if (number === 0) return `${before}<span class="unresolved">${escapeHTML(key)}?</span>`;
+      if (number === 0) return `${before}<span class="unresolved">${escapeHTML(key)}?</span>${escapeHTML(suffix)}`;
       const { text, title } = describeEntry(document.bibliography.get(key)!);
       return `${before}<a href="#ref-${number}" title="${escapeHTML(text + title)}">${number}</a>${escapeHTML(suffix)}`;
     });

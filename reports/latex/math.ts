@@ -87,10 +87,10 @@ class FormulaWriter {
     }
   }
 
-  /** `\\`, with the space that may follow it in brackets; other brackets and stars there are no part of it. */
+  /** `\\`, with the space that may follow it at once in brackets; other brackets and stars there are no part of it, as in KaTeX and amsmath. */
   private rowEnd(): string {
-    const rest = this.tokens.slice(this.at, this.at + 12).join("");
-    const space = /^\s*\[\s*(-?\d{0,2}(?:\.\d{1,3})?(?:pt|em|ex|mm|cm))\s*\]/.exec(rest);
+    const rest = this.tokens.slice(this.at, this.at + 13).join("");
+    const space = /^\[\s*(-?\d{0,2}(?:\.\d{1,3})?(?:pt|em|ex|mm|cm))\s*\]/.exec(rest);
     if (!space) return /^\s*[[*]/.test(rest) ? "\\\\{}" : "\\\\";
     while (this.tokens[this.at++] !== "]");
     return `\\\\[${space[1]}]`;

@@ -252,8 +252,8 @@ export class TeXWriter {
       return `\\cite{${items.map(({ key }) => citationKey(key)).join(",")}}`;
     return items
       .map((item) => {
-        if (!known(item)) return `\\textbf{${escapeTeX(`${item.key}?`)}}`;
-        const [before, after] = [escapeTeX(item.prefix), escapeTeX(item.suffix.replace(/^,\s*/, ""))];
+        if (!known(item)) return unresolved(item);
+        const [before, after] = [escapeTeX(item.prefix), escapeTeX(item.suffix.replace(/^,?\s*/, ""))];
         return `\\cite${before ? `[${before}][${after}]` : after ? `[${after}]` : ""}{${citationKey(item.key)}}`;
       })
       .join(" ");
@@ -275,6 +275,11 @@ export class TeXWriter {
     this.inNote = outer;
     return text;
   }
+}
+
+/** What a citation says whose key no file has. */
+function unresolved({ key, prefix, suffix }: CitationToken["items"][number]): string {
+  return `{[}${prefix ? `${escapeTeX(prefix)} ` : ""}\\textbf{${escapeTeX(`${key}?`)}}${escapeTeX(suffix)}{]}`;
 }
 
 const ROMAN = ["", "i", "ii", "iii", "iv"];

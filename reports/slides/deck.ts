@@ -82,7 +82,7 @@ function bySections(blocks: readonly Block[]): Slide[] {
       const height = heightOf(piece);
       const last = slides.at(-1);
       if (!last) begin(undefined, 1);
-      else if (height > left && last.steps[0]!.length) begin(last.heading, last.part + 1);
+      else if (height > Math.max(0, left) && last.steps[0]!.length) begin(last.heading, last.part + 1);
       slides.at(-1)!.steps[0]!.push(piece);
       left -= height;
     }
@@ -118,7 +118,7 @@ function heightOf(block: Block): number {
       return lines > 30 ? 1.2 : 0.5 + 0.75 * lines;
     }
     case "code":
-      return 1.2; // folded
+      return block.open ? 1.2 + 0.75 * block.source.split("\n").length : 1.2; // folded
     case "value":
       return 0; // only a place
     default:

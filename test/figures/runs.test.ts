@@ -19,9 +19,18 @@ test("two runs: a small picture a metric, a colour and a dash a run, a legend", 
   expect(new Set(strokes(svg))).toEqual(new Set([palette[0], palette[1]]));
 });
 
+test("six runs have a dash each, seven have none", () => {
+  const spec = (count: number) => JSON.stringify(runCurves(metrics, curves(named(count)), { runs: named(count) }));
+  expect([6, 7].map((count) => spec(count).includes("strokeDash"))).toEqual([true, false]);
+});
+
 test("twenty runs: one thick line, the others thin; those that end highest and lowest are named, in each picture", async () => {
   const runs = named(20);
-  const { svg } = await render(themed(runCurves(metrics, curves(runs), { runs })));
+  const spec = runCurves(metrics, curves(runs), { runs });
+  const rows = (spec.data as { values: { run: string; step: number; end: string | null }[] }).values;
+  const ends = rows.flatMap(({ run, step, end }) => (end === null ? [] : [`${run}, step ${step}: ${end}`]));
+  expect(new Set(ends)).toEqual(new Set(["run 2, step 3: lowest", "run 20, step 3: highest"]));
+  const { svg } = await render(themed(spec));
   expect(
     texts(svg)
       .filter((text) => text!.startsWith("run"))

@@ -92,7 +92,7 @@ test("histograms of lengths stand in the order of the rows", async () => {
   expect([...svg.matchAll(/>(zero|one|at the end)<\/text>/g)].map((match) => match[1])).toEqual(["zero", "one", "at the end"]);
 });
 
-test("curves with intervals: pictures and lines in the order of the rows, and at each place the series beside each other around it", async () => {
+test("curves with intervals: pictures and dashed lines in the order of the rows, a legend of whole symbols, and at each place the series beside each other around it", async () => {
   const spec = gallery["interval-curves"]!;
   const { svg } = await render(themed(spec));
   expect([...svg.matchAll(/>(zoo|apple)<\/text>/g)].map((match) => match[1])).toEqual(["zoo", "apple"]);
@@ -100,6 +100,9 @@ test("curves with intervals: pictures and lines in the order of the rows, and at
   // the nearest places are 0.1 apart: the three series take 0.4 of that, 0.1 * 0.4 / 3 between two of them
   const places = (spec.data as { values: { alpha: number; beside: number }[] }).values.filter(({ alpha }) => alpha === 0.5).slice(0, 3);
   for (const [i, { beside }] of places.entries()) expect(beside).toBeCloseTo(0.5 + ((i - 1) * 0.04) / 3, 9);
+  const dashes = (pattern: RegExp) => [...svg.matchAll(pattern)].map(([, dash]) => dash);
+  expect(new Set(dashes(/<path d="M[^"]*L[^>]*stroke-dasharray="([^"]*)"/g)).size).toBe(3);
+  expect(dashes(/<path transform="translate[^>]* stroke-dasharray="([^"]*)"/g)).toEqual([]); // the symbols of the legend
 });
 
 test("curves with intervals at far places keep their series apart, and a place that is no number does not erase the others", () => {
@@ -131,6 +134,13 @@ test("tokens of a strip stand one after the other in lines that end, each once",
       }
     }),
   );
+  const long = placeTokens({ name: "x", tokens: ["x".repeat(60), "a"], values: [0, 0] });
+  expect(long.map(({ line, from }) => [line, from])).toEqual([
+    [0, 0],
+    [1, 0],
+  ]);
+  const zeros = tokenStrips([{ name: "x", tokens: ["a"], values: [0] }], { title: "weight" });
+  expect(JSON.stringify(zeros)).toContain('"domain":[0,0.000001]'); // a scale from 0 to 0 has no colour for 0
   expect(() => placeTokens({ name: "x", tokens: ["a"], values: [] })).toThrow('token strip "x": 1 tokens, 0 values');
 });
 
@@ -209,6 +219,7 @@ test("few steps have a mark each, a line at 0 stands where values are on both si
   expect([points(few), zeroLines(few)]).toEqual([3, 1]);
   const above = await drawn([5, 6, 7]);
   expect([points(above), zeroLines(above), ticks(above).includes("0.0")]).toEqual([3, 0, false]);
+  expect(zeroLines(await drawn([0, 1, 2]))).toBe(1);
   const middling = await drawn(Array.from({ length: 30 }, (_, i) => i + 1));
   expect(points(middling)).toBe(1); // the last
   const many = await drawn(Array.from({ length: 100 }, (_, i) => (i % 2 ? 10 : 20)));
@@ -224,6 +235,26 @@ test("counts and lengths have whole ticks", async () => {
   const { svg } = await render(themed(lengthDistribution({ length: "tokens", series: "stage" }, { rows })));
   expect(ticks(svg).length).toBeGreaterThan(3);
   for (const tick of ticks(svg)) expect(tick).toMatch(/^\d+$/);
+});
+
+test("places and medians are written as they are, and values below 0 with a minus sign", async () => {
+  const texts = async (spec: VegaLiteSpec) => [...(await render(themed(spec))).svg.matchAll(/>([^<>]+)<\/text>/g)].map(([, text]) => text);
+  const rows = [-0.25, 0, 0.25, 1].map((alpha) => ({ suite: "s", kind: "k", alpha, estimate: 0.5, low: 0.4, high: 0.6 }));
+  expect(await texts(intervalCurves({ x: "alpha", series: "kind", facet: "suite" }, { rows }))).toEqual(
+    expect.arrayContaining(["−0.25", "0", "0.25", "1"]),
+  );
+  const long = [1234, 1235].map((tokens) => ({ stage: "a", tokens }));
+  expect(await texts(lengthDistribution({ length: "tokens", series: "stage" }, { rows: long }))).toContain("median 1234.5");
+  const node = { x: 0, y: 0.5, fromX: 0, fromY: 0.5, label: "prompt", value: -0.25, visits: 16, taken: true };
+  expect(await texts(searchTree([node], { columns: ["prompt"], domain: [-1, 1] }))).toContain("−0.25 (16)");
+});
+
+test("lengths of three digits do not touch each other below a histogram", async () => {
+  const rows = [37, 44, 52, 53, 113, 118].map((tokens) => ({ stage: "a", tokens }));
+  const { svg } = await render(themed(lengthDistribution({ length: "tokens", series: "stage" }, { rows })));
+  const places = [...svg.matchAll(/<text[^>]*translate\(([\d.]+),[^>]*>\d{2,3}</g)].map(([, x]) => Number(x));
+  expect(places.length).toBeGreaterThan(4);
+  for (const [i, x] of places.slice(1).entries()) expect(x - places[i]!).toBeGreaterThan(3 * 7 + 6); // letters of 7 pixels, and a gap
 });
 
 test("Chinese and emoji have their width, whichever fonts the machine has, and long labels are cut at their limit", async () => {

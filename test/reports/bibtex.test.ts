@@ -7,8 +7,9 @@ import { readBibTeX } from "../../reports/document/bibtex.js";
 import { describeEntry } from "../../reports/document/reference-text.js";
 import { addReferences } from "../../reports/document/references.js";
 import { bibliographyFile } from "../../reports/latex/bibliography.js";
+import { renderReports } from "../../reports/report.js";
 import { packageRoot } from "../../src/setup/paths.js";
-import { documentOf, md } from "./notebooks.js";
+import { documentOf, md, writeNotebook } from "./notebooks.js";
 
 const raw = String.raw;
 
@@ -110,6 +111,17 @@ test("a cited entry that is broken is not shown in part", async () => {
     "citation @bad is not in references.bib",
     "citation @none is not in references.bib",
   ]);
+});
+
+test("a citation keeps what its author wrote before and behind the key, whether the key is found or not", async () => {
+  const output = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  const notebook = writeNotebook([md("# T\n\nSo [see @known p. 2; but @nobody, p. 3].")]);
+  writeFileSync(join(notebook, "../references.bib"), "@misc{known, title={T}}\n");
+  await renderReports([notebook], { output, to: ["html", "markdown", "latex"] });
+  const text = (file: string) => readFileSync(join(output, file), "utf8");
+  expect(text("nb.html").replace(/<[^>]*>/g, "")).toContain("So [see 1 p. 2; but nobody?, p. 3].");
+  expect(text("nb.md")).toContain("So \\[see [1](#references) p. 2; but nobody?, p. 3\\].");
+  expect(text("latex/nb.tex")).toContain("So \\cite[see][p. 2]{known} {[}but \\textbf{nobody?}, p. 3{]}.");
 });
 
 test("a large file costs what is asked for of it", async () => {

@@ -97,6 +97,7 @@ test("a page is called by its whole title where another one begins the same, or 
   const page = (...titles: string[]) => said(writeMarkdown, titles, "See @sec-p0.");
   expect(await page("Stage 1: one", "Stage 1: two")).toContain("[Section 1 of *Stage 1: one*](n0.md)");
   expect(await page("Start here", "Stage 1: two")).toContain("[Section 1 of *Start here*](n0.md)");
+  expect(await page("R2D: pivots: one", "Stage 1: two")).toContain("[Section 1 of *R2D*](n0.md)");
 });
 
 test("a page that is rendered without its neighbours names what it means of them, without a link or a warning; a label of nobody is told", async () => {

@@ -52,6 +52,15 @@ test("printed text: numbers within the tolerance, everything else exactly, whate
   expect(told([printed("a")], [{ output_type: "stream", name: "stderr", text: "a" }])).toHaveLength(2);
 });
 
+test("all kinds of data of an output are compared, the drawing beside its texts too; what is told has 80 characters at most", () => {
+  const data = (b: number) => shown({ "application/json": { a: 1 }, "application/vnd.x+json": { b } });
+  expect(told([data(1)], [data(2)])).toEqual(["display 1 application/vnd.x+json.b: 1 -> 2"]);
+  const drawn = (text: string) => shown({ "text/html": "<p>a</p>", "image/svg+xml": `<svg><text>${text}</text></svg>` });
+  expect(told([drawn("a")], [drawn("b")])).toEqual([expect.stringMatching(/^display 1 image\/svg\+xml: .*a.* -> .*b/)]);
+  const found = (count: number) => told([printed("x")], [printed("y".repeat(count))])[0]!.split(" -> ")[1];
+  expect([found(80), found(81)]).toEqual(["y".repeat(80), `${"y".repeat(79)}…`]);
+});
+
 test.each([
   ["a duration", "done in 3.2 s, 45ms each", "done in 7 s, 1.25ms each"],
   ["a duration of two units", "after 3m05s", "after 1h02m"],

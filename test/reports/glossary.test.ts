@@ -25,7 +25,8 @@ It compares two policies.
 
 ### Größe
 
-How large it is.
+How large
+it is.
 `,
 );
 

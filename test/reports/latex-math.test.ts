@@ -107,6 +107,28 @@ test("a formula is its tokens written anew: every argument in braces", () => {
   expect(safeMath("a \\\\ b", true)).toBe("\\begin{gathered}\na \\\\ b\n\\end{gathered}");
 });
 
+test.each([
+  ["a \\\\[10.25pt] b \\\\[ -10.125pt ] c", "\\begin{gathered}\na \\\\[10.25pt] b \\\\[-10.125pt] c\n\\end{gathered}"],
+  ["a \\\\ [2pt] b \\\\ * c", "\\begin{gathered}\na \\\\{} [2pt] b \\\\{} * c\n\\end{gathered}"], // as KaTeX shows them
+  ["\\begin{array}{cc} a & b \\\\ c & d \\end{array}", "\\begin{array}{cc} a & b \\\\ c & d \\end{array}"],
+  ["\\begin{alignedat}{2} a & b & c & d \\end{alignedat}", "\\begin{alignedat}{2} a & b & c & d \\end{alignedat}"],
+  ["\\begin{array}{c|c} a & b & c \\end{array}", undefined],
+  ["\\begin{cases} [a] \\end{cases}", "\\begin{cases}{}[a] \\end{cases}"],
+  ["a \\\\ b \\tag{1}", undefined],
+  ["\\sum_{\\substack{a \\\\ b}} x", "\\sum_{\\substack{a \\\\ b}} x"],
+  ["\\sqrt{a \\\\ b}", undefined],
+  ["\\sqrt[\\frac12]{x}", "\\sqrt[{\\frac{1}{2}}]{x}"],
+  ["\\mathbb{r} \\mathbb R \\mathcal{c}", "\\mathbf{r} \\mathbb{R} \\mathit{c}"],
+  ["\\text{a\\\nb\\quad c}\\\nd", "\\text{a\\ b\\quad{} c}\\ d"],
+  ["a\n + b", "a\n+ b"],
+])("rows, cells, options and spaces of %j", (formula, written) => {
+  expect(safeMath(formula, true)).toBe(written);
+});
+
+test("a line break within a line of text is a space", () => {
+  expect(safeMath("a\\\\b", false)).toBe("a b");
+});
+
 const KNOWN = new Set([
   ...SYMBOLS,
   ...TEXTS,

@@ -1,5 +1,8 @@
 import { expect, test } from "vitest";
+import { rowsOf } from "../../reports/document/figure-rows.js";
+import { plainText } from "../../reports/document/markdown.js";
 import type { TableCell } from "../../reports/document/model.js";
+import { overprint } from "../../reports/document/plain-output.js";
 import { tableContent } from "../../reports/document/table-content.js";
 import { figureData } from "../../reports/html/figure-data.js";
 import { layOutCells } from "../../reports/html/table-cells.js";
@@ -41,6 +44,31 @@ test("a figure stands without the table of its data where that cannot be written
   (figure!.spec!.data as { values: unknown[] }).values = [{ a: circular }];
   expect(await contentOf(document)).toContain("<figure");
   expect(document.warnings).toEqual([expect.stringContaining("the data of the figure of cell 1: ")]);
+});
+
+test("a cell's label goes to the first figure without one, and its caption with it; else to the first figure", () => {
+  const own = "//| label: fig-own\n//| fig-cap: Own.\n//| fig-alt: Of the cell.";
+  const svg = (said: Record<string, string> = {}) => shown({ "image/svg+xml": "<svg><title>T</title><path/></svg>" }, said);
+  const told = (source: string, ...outputs: unknown[]) =>
+    documentOf([code(source, outputs)]).blocks.map((block) =>
+      block.kind === "figure" ? [block.label, block.caption && plainText(block.caption), block.alt] : block.kind,
+    );
+  expect(told(own, svg({ label: "fig-a" }), svg(), svg())).toEqual([
+    ["fig-a", undefined, "T"],
+    ["fig-own", "Own.", "Of the cell."],
+    [undefined, undefined, "T"],
+  ]);
+  expect(told(own, svg({ label: "fig-a", "fig-cap": "A." }))).toEqual([["fig-a", "A.", "Of the cell."]]);
+  expect(told("//| fig-cap: Own.", svg({ label: "fig-a" }), svg())).toEqual([
+    ["fig-a", "Own.", undefined],
+    [undefined, undefined, "T"],
+  ]);
+  expect(told("//| label: tbl-own\n//| fig-cap: Own.", svg())).toEqual([[undefined, "Own.", undefined]]);
+});
+
+test("a carriage return at a line's end overwrites nothing; plain values of a figure are rows", () => {
+  expect(overprint("1/2\r2/2\r\ndone\r")).toBe("2/2\ndone\r");
+  expect(rowsOf({ data: { values: [1, { a: 2 }] } })).toEqual([{ data: 1 }, { a: 2 }]);
 });
 
 test("of a progress bar the last state is shown, and an error's message has no codes of a terminal", async () => {

@@ -8,6 +8,7 @@ test.each([
   ["columns by spaces", ["name      AUC", "stage 1  0.91", "stage 2  0.93"]],
   ["columns by tabs", ["name\tAUC", "stage 1\t0.91"]],
   ["a rule below the names", ["name     AUC", "------------", "stage 1  0.91"]],
+  ["a rule at its end", ["a    1", "b    2", "------"]],
   ["a frame", ["┌───┬───┐", "│ a │ b │", "└───┴───┘"]],
   ["Markdown", ["| a | b |", "|---|---|", "| 1 | 2 |"]],
   ["in colours", ["\u001b[1mname\u001b[0m   AUC", "stage  \u001b[31m0.91\u001b[0m"]],

@@ -36,6 +36,15 @@ test("a slide for each heading, and more of the same heading where one is full",
   ]);
 });
 
+test("what takes no room begins no slide, and code that stands open begins one where it has no room", () => {
+  const full = `## A\n\n- ${"Some words. ".repeat(140)}`; // twenty lines
+  expect(deck([md(`# T\n\n${full}\n\n[^n]: A note.`)])).toHaveLength(2);
+  const kinds = (tags: string[]) =>
+    deck([md("# T\n\n## A\n\nSee."), code("f();\n".repeat(20), [], { tags })]).map(({ steps }) => steps.flat().map(({ kind }) => kind));
+  expect(kinds([])).toEqual([[], ["markdown", "code"]]);
+  expect(kinds(["show-input"])).toEqual([[], ["markdown"], ["code"]]);
+});
+
 test("cells that are marked for slides decide: slides, steps, notes, and what is skipped", () => {
   const slides = deck([
     on("slide", md("# Title\n\nWho.")),

@@ -13,9 +13,9 @@ test("what a style says of a shape stays, as attributes", () => {
   expect(sanitizeSVG('<svg><path style="clip-path:url(#c)"/></svg>', "f-")).toBe('<svg><path clip-path="url(#f-c)"></path></svg>');
 });
 
-test("a picture with others within is shown whole, in its own size", () => {
+test("a picture with others within is shown whole, in its own size in whole pixels", () => {
   const html = inlineSVG(
-    '<svg stroke-width="2" width="30" height="20"><svg x="1"><g></g></svg><rect width="5"/></svg>',
+    '<svg stroke-width="2" width="29.2" height="20"><svg x="1"><g></g></svg><rect width="5"/></svg>',
     "b1",
     "Figure 1",
     undefined,

@@ -15,6 +15,12 @@ export interface CurveFields {
   high?: string;
 }
 
+/** A place as it was given: by its own step an axis would write 0.25 as 0.3. */
+const PLACE = ".12~g";
+
+/** The series again: Vega-Lite joins the legends of one column, and would draw the outlines of the symbols with the dashes of the lines. */
+const DASH = "dash";
+
 /**
  * Estimates with whiskers over what is varied, a small picture per facet and a line per series. Series stand a little beside each other, so that whiskers at the same place
  * can be told apart.
@@ -37,7 +43,7 @@ export function intervalCurves(
   const names = [...new Set(rows.map((row) => row[series]))];
   const places = [...new Set(rows.map((row) => Number(row[x])))].sort((a, b) => a - b);
   const gaps = places.slice(1).map((place, i) => place - places[i]!);
-  const apart = ((gaps.length ? Math.min(...gaps) : 1) * 0.4) / Math.max(1, names.length);
+  const apart = ((gaps.length ? Math.min(...gaps) : 1) * 0.4) / names.length;
   const beside = (row: Record<string, unknown>) => Number(row[x]) + apart * (names.indexOf(row[series]) - (names.length - 1) / 2);
   const y = {
     type: "quantitative",
@@ -65,14 +71,18 @@ export function intervalCurves(
           field: "beside",
           type: "quantitative",
           title: options.xTitle ?? x,
-          axis: { values: places, grid: false },
+          axis: { values: places, format: PLACE, grid: false },
           scale: { nice: false, zero: false, padding: 8 },
         },
         color: key,
       },
       layer: [
         { mark: { type: "rule", strokeWidth: 1.5 }, encoding: { y: { ...y, field: low }, y2: { field: high } } },
-        { mark: { type: "line", interpolate: "linear" }, encoding: { y: { ...y, field: estimate }, strokeDash: key } },
+        {
+          transform: [{ calculate: `datum[${JSON.stringify(series)}]`, as: DASH }],
+          mark: { type: "line", interpolate: "linear" },
+          encoding: { y: { ...y, field: estimate }, strokeDash: { ...key, field: DASH, legend: null } },
+        },
         { mark: { type: "point", filled: true, size: 45, opacity: 1 }, encoding: { y: { ...y, field: estimate }, shape: key } },
       ],
     },

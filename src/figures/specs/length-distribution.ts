@@ -37,14 +37,20 @@ export function lengthDistribution(
         {
           mark: { type: "bar", binSpacing: 1 },
           encoding: {
-            x: { field: length, type: "quantitative", bin: { maxbins: options.bins ?? 30, minstep: 1 }, axis: { format: "d" }, title },
+            x: {
+              field: length,
+              type: "quantitative",
+              bin: { maxbins: options.bins ?? 30, minstep: 1 },
+              axis: { format: "d", labelSeparation: 6 },
+              title,
+            },
             y: { aggregate: "count", type: "quantitative", title: null, axis: { tickCount: 3, tickMinStep: 1, format: "d" } },
           },
         },
         {
           transform: [
             { aggregate: [{ op: "median", field: length, as: "median" }], groupby: [series] },
-            { calculate: "'median ' + format(datum.median, '.3~r')", as: "written" },
+            { calculate: "'median ' + format(datum.median, '.1~f')", as: "written" },
           ],
           layer: [
             { mark: { type: "rule", strokeDash: [4, 3] }, encoding: { x: { field: "median", type: "quantitative" } } },

@@ -1,3 +1,4 @@
+import { formatValue } from "../numbers.js";
 import type { VegaLiteSpec } from "../spec.js";
 import { INK, palette } from "../theme.js";
 
@@ -71,7 +72,7 @@ export function searchTree(rows: readonly TreeRow[], options: { columns: readonl
   return {
     width: 122 * (depth + 0.85),
     height: 42 * leaves + 10,
-    data: { values: rows.map((row) => ({ ...row, seen: `${row.value.toFixed(2)} (${row.visits})` })) },
+    data: { values: rows.map((row) => ({ ...row, seen: `${formatValue(row.value, 2)} (${row.visits})` })) },
     layer: [
       ...edges({ strokeWidth: 1, color: INK }, []),
       ...edges({ strokeWidth: 4, color: palette[1] }, [{ filter: "datum.taken" }]),
