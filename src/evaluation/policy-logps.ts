@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { giveWay } from "../backend/give-way.js";
 import { type Prompt, promptTokens } from "../generation/asking.js";
 import { contextTokens, promptEdits } from "../generation/contexts.js";
 import { boundEdits, type DecodedRow, ruledLogits } from "../generation/decoding.js";
@@ -56,6 +57,7 @@ async function forcedLogps(policy: Policy, rows: readonly GivenCompletion[]): Pr
       streams.push(model.decoder.prefill(weights, own, { edit: boundEdits(edits, batch) }));
     }
     for (let t = 0; ; t++) {
+      await giveWay();
       const targets = batch.map(({ index }) => rows[index]!.completion[t]!);
       const logps = tf.tidy(() => {
         const [own, ...others] = streams.map(({ logits }) => logits);

@@ -10,6 +10,7 @@ import { plain } from "../../src/generation/decoding.js";
 import { policy } from "../../src/generation/policy.js";
 import { type SampleOptions, sample } from "../../src/generation/sample.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
+import { createLora } from "../../src/model/lora.js";
 
 let model: LanguageModel;
 beforeAll(async () => {
@@ -160,6 +161,22 @@ test("a completion ends where the model's positions do; a prompt beyond them is 
   const far = [[1], Array.from({ length: 21 }, () => 1)];
   await expect(sample(random, far, options).next()).rejects.toThrow("prompt 2 has 21 tokens, the model's positions end at 20");
 });
+
+test.each([{ temperature: 0 }, { temperature: 1 }, { temperature: 1, topK: 3 }])(
+  "a policy whose training diverged is named in one line, with %o",
+  async (choice) => {
+    const adapter = createLora(model.config, { r: 1, alpha: 1, targetModules: ["down_proj"], layers: [1] }, createRng(1));
+    for (const variable of adapter.variables()) variable.assign(tf.fill(variable.shape, Number.NaN));
+    const diverged = policy({ model, name: "after SFT", adapter, decoding: plain(choice) });
+    const before = tf.memory().numTensors;
+    const run = sample(diverged, prompts, { maxNewTokens: 6, batchSize: 1, rng: createRng(1) }).next();
+    await expect(run).rejects.toThrow(
+      'policy "after SFT": prompt 2, token 1: the logits hold NaN, or no finite number; if its training diverged, train it again with a lower learning rate',
+    ); // the second prompt is the shortest
+    expect(tf.memory().numTensors).toBe(before);
+    adapter.dispose();
+  },
+);
 
 test.each([-1, Number.NaN])("a temperature of %d is refused", async (temperature) => {
   await expect(collect({ temperature })).rejects.toThrow(`sample: the temperature must be >= 0, got ${temperature}`);

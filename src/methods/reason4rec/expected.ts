@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { giveWay } from "../../backend/give-way.js";
 import { lastLogits } from "../../evaluation/readout.js";
 import { promptTokens, type Question } from "../../generation/asking.js";
 import type { Policy } from "../../generation/policy.js";
@@ -44,8 +45,7 @@ export async function expectedRatings(policy: Policy, questions: readonly Questi
   const result = new Array<number>(questions.length);
   const order = questions.map((_, i) => i).sort((a, b) => asked[a]!.length - asked[b]!.length || a - b);
   for (const batch of pieces(order, batchSize)) {
-    await new Promise((resolve) => setImmediate(resolve)); // timers and signals get their turn
-    signal?.throwIfAborted();
+    await giveWay(signal);
     const prompts = batch.map((i) => asked[i]!);
     const five = tf.tidy(() => tf.gather(lastLogits(model, adapter, prompts, {}), tf.tensor1d(tokens, "int32"), 1)); // [B, 5]
     const values = await five.data();
