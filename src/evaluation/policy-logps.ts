@@ -27,6 +27,7 @@ export async function policyLogps(policy: Policy, rows: readonly GivenCompletion
  */
 export async function policyTokenLogps(policy: Policy, rows: readonly GivenCompletion[]): Promise<number[][]> {
   const { model, adapter, asking, decoding } = policy;
+  await giveWay();
   if (decoding.logits || decoding.edits) return forcedLogps(policy, rows);
   const asked = rows.map(({ prompt, completion }) => ({ prompt: promptTokens(model.tokenizer, asking, prompt), completion }));
   const { logps, row, position } = completionLogps(model.decoder, asked, adapter);

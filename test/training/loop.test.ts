@@ -116,6 +116,14 @@ test("no tensor stays behind: between steps, at the end, after break, abort and 
   await expect(trainPreference(model, filled, failing, options({ microBatch: 1 })).next()).rejects.toThrow("no memory left");
   expect(tf.memory().numTensors).toBe(before);
 
+  const steep = tokenObjective({
+    name: "steep",
+    settings: {},
+    loss: ({ logps }) => tf.sqrt(tf.mul(0, tf.sum(logps))) as tf.Scalar, // 0, with the slope infinity times 0
+  });
+  await expect(train(model, data, steep, options()).next()).rejects.toThrow("step 1: the gradient's norm is NaN: try a lower");
+  expect(tf.memory().numTensors).toBe(before);
+
   const endless = async () => {
     for await (const _ of trainSft(model, data, options({ learningRate: 1e30, maxGradNorm: 0 })));
   };
