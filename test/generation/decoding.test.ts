@@ -128,6 +128,14 @@ test("a contrast asks with the policy's own chat template, and a context with on
   const other = { template: "{{ messages[0].content }}" };
   expect(waysOf({ asking, decoding: withLogits((own) => own, {}, { contexts: [other] }) })[1]).toEqual(other);
   expect(decoding.identity).toEqual({ kind: "contrast", against: "x", alpha: 1, plausible: 0, temperature: 0 });
+  expect(waysOf(policy({ model, literal: true, decoding })).map(({ literal }) => literal)).toEqual([true, true]);
+});
+
+test("a contrast that leaves the likeliest token alone is the policy without one", async () => {
+  const asked = ["Hello", "a"].map((content) => ({ messages: [{ role: "user" as const, content }] }));
+  const free = await completions(plain(), asked);
+  expect(await completions(contrast({ against: "You are a pirate.", alpha: 5, plausible: 1 }), asked)).toEqual(free);
+  expect(await completions(contrast({ against: "You are a pirate.", alpha: 5 }), asked)).not.toEqual(free);
 });
 
 test("token ids have no second way of asking", async () => {

@@ -93,6 +93,18 @@ test("long prompts are decoded few together, so that keys and values fit, and co
   prefill.mockRestore();
 });
 
+test("prompts go through the model together as long as their tokens are not too many", async () => {
+  const taken: number[] = [];
+  const prefill = vi.spyOn(model.decoder, "prefill").mockImplementation((_, some) => {
+    taken.push(some.length);
+    throw new Error("enough");
+  });
+  const long = Array.from({ length: 5 }, () => new Array<number>(4000).fill(3)); // of 16,384 tokens at most
+  await expect(sample(policy({ model }), long, { maxNewTokens: 1, batchSize: 8, rng: createRng(1) }).next()).rejects.toThrow("enough");
+  expect(taken).toEqual([4]);
+  prefill.mockRestore();
+});
+
 test("prompts that wait take the places of completions that have ended, and come out as alone", async () => {
   const many = Array.from({ length: 9 }, (_, i) => prompts[i % 4]!.slice(0, 2 + (i % 3)));
   const run = async (batchSize: number) => {
@@ -193,6 +205,14 @@ test("top-k and top-p leave out what they should", () => {
   expect(seen({ topP: 0.5 })).toEqual(new Set([0]));
   expect(seen({ topP: 0.76 })).toEqual(new Set([0, 1, 2])); // 0.5 + 0.25 < 0.76 <= 0.9
   expect(seen({})).toEqual(new Set([0, 1, 2, 3]));
+  expect(() => seen({ topK: 0 })).toThrow("top-k must be >= 1, got 0");
+  for (const topP of [0, 1.5, Number.NaN]) expect(() => seen({ topP })).toThrow(`top-p must be in (0, 1], got ${topP}`);
+  expect(() => chooseToken(logits, { temperature: 0 }, createRng(3))).toThrow("temperature must be > 0 to draw, got 0");
+});
+
+test("where rounding leaves a rest, the last token that may be drawn is", () => {
+  const logits = Float32Array.of(0, 0, Number.NEGATIVE_INFINITY);
+  expect(chooseToken(logits, { temperature: 1 }, { ...createRng(3), uniform: () => 1 })).toBe(1);
 });
 
 test("draws follow the softmax", () => {
