@@ -21,14 +21,17 @@ export type { Completion, Prompt, SampleOptions } from "./types.js";
  * the free places, the shortest first. Long prompts stand in smaller batches, so that keys and values stay below 2.6 GB. The policy's adapter is
  * merged into a copy of the weights for the time of the call.
  *
- * @throws RangeError before anything is sampled: for a temperature below 0, when a prompt is longer than the model's positions, and when a policy with several
- * contexts is given token ids instead of questions
+ * @throws RangeError before anything is sampled: for a temperature below 0, for maxNewTokens or batchSize that is no whole number >= 1, when a prompt is longer than the
+ * model's positions, and when a policy with several contexts is given token ids instead of questions
  * @throws LogitsError where logits hold NaN, as behind a training that diverged
  */
 export async function* sample(policy: Policy, prompts: readonly Prompt[], options: SampleOptions): AsyncGenerator<Completion> {
   const { model, adapter, decoding } = policy;
   const { search, choice } = decoding;
   if (!(choice.temperature >= 0)) throw new RangeError(`sample: the temperature must be >= 0, got ${choice.temperature}`);
+  for (const name of ["maxNewTokens", "batchSize"] as const)
+    if (!(Number.isInteger(options[name]) && options[name] >= 1))
+      throw new RangeError(`sample: ${name} must be a whole number >= 1, got ${options[name]}`);
   const inContexts = (some: readonly Prompt[]) => contextTokens(policy, some, "sample");
   for (const asked of inContexts(prompts)) checkLengths(model, asked);
   const weights = model.decoder.merged(adapter);

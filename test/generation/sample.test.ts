@@ -194,6 +194,11 @@ test.each([-1, Number.NaN])("a temperature of %d is refused", async (temperature
   await expect(collect({ temperature })).rejects.toThrow(`sample: the temperature must be >= 0, got ${temperature}`);
 });
 
+test.each([{ maxNewTokens: 0 }, { maxNewTokens: 2.5 }, { batchSize: 0 }, { batchSize: Number.NaN }])("%o is refused", async (options) => {
+  const [[name, value]] = Object.entries(options) as [[string, number]];
+  await expect(collect(options)).rejects.toThrow(`sample: ${name} must be a whole number >= 1, got ${value}`);
+});
+
 test("top-k and top-p leave out what they should", () => {
   // probabilities 0.5, 0.25, 0.15, 0.1
   const logits = Float32Array.from([0.5, 0.25, 0.15, 0.1], Math.log);
