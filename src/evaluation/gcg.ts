@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { giveWay } from "../backend/give-way.js";
 import { timesTokens } from "../backend/ops/token-rows.js";
 import type { Rng } from "../backend/random.js";
 import { DataError } from "../data/errors.js";
@@ -73,7 +74,7 @@ export async function* gcg(
   yield { suffix: suffix.text, losses: [...path], queries };
   let steepest: number[][] | null = null; // of this suffix
   for (let step = 0; step < budget.steps; step++) {
-    await turn(signal);
+    await giveWay(signal);
     if (!steepest) {
       steepest = await steepestTokens(suffixGradient(policy, place, suffix.ids, wanted), allowed, budget.topK);
       queries++;
@@ -156,17 +157,11 @@ async function targetLosses(
 ): Promise<number[]> {
   const losses: number[] = [];
   for (const batch of pieces(suffixes, batchSize)) {
-    await turn(signal);
+    await giveWay(signal);
     const rows = batch.map(({ ids }) => ({ prompt: [...head, ...ids, ...tail], completion: target }));
     for (const logp of await policyLogps(policy, rows)) losses.push(-logp / target.length);
   }
   return losses;
-}
-
-/** Timers and signals get their turn. @throws the signal's reason once it is aborted */
-async function turn(signal: AbortSignal | undefined): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
-  signal?.throwIfAborted();
 }
 
 function check({ name, decoding }: Policy, numbers: { tokens: number } & GcgBudget): void {

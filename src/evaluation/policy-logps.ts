@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { giveWay } from "../backend/give-way.js";
 import { type Prompt, promptTokens } from "../generation/asking.js";
 import { contextTokens, promptEdits } from "../generation/contexts.js";
 import { boundEdits, type DecodedRow, ruledLogits } from "../generation/decoding.js";
@@ -26,6 +27,7 @@ export async function policyLogps(policy: Policy, rows: readonly GivenCompletion
  */
 export async function policyTokenLogps(policy: Policy, rows: readonly GivenCompletion[]): Promise<number[][]> {
   const { model, adapter, asking, decoding } = policy;
+  await giveWay();
   if (decoding.logits || decoding.edits) return forcedLogps(policy, rows);
   const asked = rows.map(({ prompt, completion }) => ({ prompt: promptTokens(model.tokenizer, asking, prompt), completion }));
   const { logps, row, position } = completionLogps(model.decoder, asked, adapter);
@@ -56,6 +58,7 @@ async function forcedLogps(policy: Policy, rows: readonly GivenCompletion[]): Pr
       streams.push(model.decoder.prefill(weights, own, { edit: boundEdits(edits, batch) }));
     }
     for (let t = 0; ; t++) {
+      await giveWay();
       const targets = batch.map(({ index }) => rows[index]!.completion[t]!);
       const logps = tf.tidy(() => {
         const [own, ...others] = streams.map(({ logits }) => logits);

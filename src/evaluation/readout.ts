@@ -1,11 +1,14 @@
 import * as tf from "@tensorflow/tfjs";
+import { giveWay } from "../backend/give-way.js";
 import { commonPrefix } from "../backend/ops/rows.js";
+import { readLast } from "../backend/read.js";
 import { writeRefusal } from "../exante/rows.js";
 import type { DecisionPlace } from "../exante/trace.js";
 import type { Prompt } from "../generation/asking.js";
 import { contextTokens, promptEdits } from "../generation/contexts.js";
 import { boundEdits, ruledLogits } from "../generation/decoding.js";
 import { literally, type Policy } from "../generation/policy.js";
+import { LogitsError } from "../generation/usable.js";
 import type { StateEdits } from "../model/edit.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
@@ -17,6 +20,7 @@ import type { Tokenizer } from "../model/tokenizer.js";
  *
  * @param tokens the set, at least one id
  * @throws RangeError when a decoding with several contexts is given token ids
+ * @throws LogitsError where logits hold NaN, as behind a training that diverged
  */
 export async function nextTokenLogOdds(
   policy: Policy,
@@ -45,9 +49,10 @@ export async function nextTokenLogOdds(
       );
       return logOdds(ruledLogits(decoding.logits, [own!, ...others], rows), tokens);
     }); // [B]
-    const values = await odds.data();
-    odds.dispose();
+    const values = await readLast(odds);
+    await giveWay();
     indices.forEach((index, row) => {
+      if (Number.isNaN(values[row]!)) throw new LogitsError(policy, `read-out of prompt ${index + 1}`);
       result[index] = values[row]!;
     });
   }

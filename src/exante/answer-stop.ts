@@ -41,7 +41,7 @@ export function answerStop(
     const known = completions.get(ids) ?? { tokens: 0, begun: thinking, answerAt: 0, closed: false };
     while (known.tokens < ids.length) {
       const end = ++known.tokens;
-      const tail = tokenizer.decode(ids.slice(Math.max(known.answerAt, end - tagTokens), end));
+      const tail = tokenizer.decode(ids.slice(Math.max(0, end - tagTokens), end));
       if (tail.includes("</answer>")) known.closed = true;
       else if (known.answerAt === 0 && tail.includes("<answer>")) known.answerAt = end;
       else if (tail.includes("<assess>")) known.begun = true;

@@ -246,6 +246,9 @@ export function weighSegments(
   let current = 0;
   let end = segments[0]!.text.length;
   let first = true;
+  const start = tokenizer.decode(ids.slice(0, 1)).length;
+  /** Tokens as they are decoded inside a text: from its beginning SentencePiece takes a space. */
+  const behindFirst = (some: readonly number[]) => tokenizer.decode([ids[0]!, ...some]).slice(start);
   for (const id of ids) {
     while (position >= end && current < segments.length - 1) {
       end += segments[++current]!.text.length;
@@ -256,7 +259,7 @@ export function weighSegments(
     result.push(once && !first ? Math.min(weights.tag, weights[kind]) : weights[kind]);
     first = false;
     cut.push(id);
-    const text = tokenizer.decode(cut);
+    const text = position === 0 ? tokenizer.decode(cut) : behindFirst(cut);
     if (text.endsWith("\uFFFD")) continue;
     position += text.length;
     cut = [];

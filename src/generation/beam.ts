@@ -85,7 +85,7 @@ export function beam({
             ids,
             text: tokenizer.decode(ids),
             finished: finished && (end === undefined || end === "caller"), // without a reason of ours the model ended it
-            ended: !finished || end !== "step",
+            ended: end !== "step",
             seconds: from.seconds + seconds,
           };
         }

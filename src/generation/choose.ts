@@ -23,7 +23,7 @@ export function chooseToken(logits: Float32Array, { temperature, topK, topP }: C
   const weights = Float64Array.from(logits, (value) => Math.exp((value - highest) / temperature));
 
   if (topK === undefined && topP === undefined) return draw(weights, undefined, rng);
-  let kept = Array.from(weights.keys()).sort((a, b) => weights[b]! - weights[a]! || a - b);
+  let kept = Array.from(weights.keys()).sort((a, b) => weights[b]! - weights[a]!);
   if (topK !== undefined) kept = kept.slice(0, topK);
   if (topP !== undefined) kept = nucleus(weights, kept, topP);
   return draw(weights, kept, rng);

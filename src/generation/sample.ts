@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { giveWay } from "../backend/give-way.js";
 import { drawTokens } from "../backend/ops/draw-tokens.js";
 import type { Rng } from "../backend/random.js";
 import { readLast } from "../backend/read.js";
@@ -8,9 +9,10 @@ import type { LanguageModel } from "../model/load.js";
 import type { SamplingWeights } from "../model/merge.js";
 import { type Choice, chooseToken } from "./choose.js";
 import { contextTokens, promptEdits } from "./contexts.js";
-import { boundEdits, type Decoding, type LogitsRule, ruledLogits, type StateRules } from "./decoding.js";
+import { boundEdits, type LogitsRule, ruledLogits, type StateRules } from "./decoding.js";
 import type { Policy } from "./policy.js";
 import type { Completion, Prompt, SampleOptions } from "./types.js";
+import { LogitsError, unusableRow } from "./usable.js";
 
 export type { Completion, Prompt, SampleOptions } from "./types.js";
 
@@ -19,19 +21,23 @@ export type { Completion, Prompt, SampleOptions } from "./types.js";
  * the free places, the shortest first. Long prompts stand in smaller batches, so that keys and values stay below 2.6 GB. The policy's adapter is
  * merged into a copy of the weights for the time of the call.
  *
- * @throws RangeError before anything is sampled: for a temperature below 0, when a prompt is longer than the model's positions, and when a policy with several
- * contexts is given token ids instead of questions
+ * @throws RangeError before anything is sampled: for a temperature below 0, for maxNewTokens or batchSize that is no whole number >= 1, when a prompt is longer than the
+ * model's positions, and when a policy with several contexts is given token ids instead of questions
+ * @throws LogitsError where logits hold NaN, as behind a training that diverged
  */
 export async function* sample(policy: Policy, prompts: readonly Prompt[], options: SampleOptions): AsyncGenerator<Completion> {
   const { model, adapter, decoding } = policy;
   const { search, choice } = decoding;
   if (!(choice.temperature >= 0)) throw new RangeError(`sample: the temperature must be >= 0, got ${choice.temperature}`);
+  for (const name of ["maxNewTokens", "batchSize"] as const)
+    if (!(Number.isInteger(options[name]) && options[name] >= 1))
+      throw new RangeError(`sample: ${name} must be a whole number >= 1, got ${options[name]}`);
   const inContexts = (some: readonly Prompt[]) => contextTokens(policy, some, "sample");
   for (const asked of inContexts(prompts)) checkLengths(model, asked);
   const weights = model.decoder.merged(adapter);
   async function* once(some: readonly Prompt[], how: SampleOptions): AsyncGenerator<Completion> {
     const edits = await promptEdits(policy, some, "sample");
-    yield* sampleMerged(model, weights, inContexts(some), { ...decoding, edits }, how);
+    yield* sampleMerged(policy, weights, inContexts(some), edits, how);
   }
   try {
     yield* search ? search.find(once, prompts, options, model.tokenizer) : once(prompts, options);
@@ -73,12 +79,14 @@ interface Batch {
 
 /** @param asked the prompts' token ids in each context, the policy's own first */
 async function* sampleMerged(
-  model: LanguageModel,
+  policy: Policy,
   weights: SamplingWeights,
   asked: readonly (readonly (readonly number[])[])[],
-  { choice, logits: rule, edits }: Decoding & { edits: StateRules | null },
+  edits: StateRules | null,
   { maxNewTokens, batchSize, rng, stream = String, stop, signal }: SampleOptions,
 ): AsyncGenerator<Completion> {
+  const { model, decoding } = policy;
+  const { choice, logits: rule } = decoding;
   const { decoder, config } = model;
   const ends = endTokens(model);
   const longest = asked[0]!.map((_, index) => Math.max(...asked.map((prompts) => prompts[index]!.length)));
@@ -114,16 +122,16 @@ async function* sampleMerged(
           batch = batch ? joined(batch, { rows, streams }) : { rows, streams };
         }
       }
-      await new Promise((resolve) => setImmediate(resolve)); // timers and signals get their turn
-      signal?.throwIfAborted();
+      await giveWay(signal);
       const { rows, streams }: Batch = batch!;
       const logits = ruled(rule, streams, rows);
-      const next = await chooseTokens(
-        logits,
-        rows.map((row) => row.rng),
-        choice,
-      );
+      const rngs = rows.map(({ rng }) => rng);
+      const [next, wrong] = await Promise.all([chooseTokens(logits, rngs, choice), unusableRow(logits, rule)]);
       if (rule) logits.dispose();
+      if (wrong >= 0) {
+        const { index, ids } = rows[wrong]!;
+        throw new LogitsError(policy, `${decoding.search ? "try" : "prompt"} ${index + 1}, token ${ids.length + 1}`);
+      }
       const stays: number[] = [];
       for (const [at, { index, ids, since }] of rows.entries()) {
         ids.push(next[at]!);

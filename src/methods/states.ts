@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { giveWay } from "../backend/give-way.js";
 import { commonPrefix } from "../backend/ops/rows.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
@@ -14,6 +15,7 @@ export interface WatchedRow {
  * @param rows at least one, each at least one token
  */
 export async function statesAt({ decoder }: LanguageModel, lora: Lora | null, rows: readonly WatchedRow[]): Promise<number[][][]> {
+  await giveWay();
   const P = Math.min(commonPrefix(rows.map(({ ids }) => ids)), ...rows.flatMap(({ ids, at }) => [ids.length - 1, ...at]));
   const own = rows.map(({ ids }) => ids.slice(P));
   const lengths = own.map((ids) => ids.length);

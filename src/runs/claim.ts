@@ -39,10 +39,9 @@ export function claim(run: KeptFolder, path: string, files: readonly [string, ..
   const [mark] = files;
   const digest = digestOf(identity as IdentityValue);
   const record = readRecord(run.dir, path);
-  const same = record?.digest === digest;
   const present = files.some((file) => existsSync(join(run.dir, file)));
   if (present && !record) throw new KeptError(tooOld(run.dir, path));
-  if (present && !same) throw conflict(run, path, record!.identity, identity);
+  if (present && record!.digest !== digest) throw conflict(run, path, record!.identity, identity);
   for (const parent of run.parents) {
     if (readRecord(parent, path)?.digest !== digest || !existsSync(join(parent, mark))) continue;
     writeRecord(run.dir, path, { format: 1, digest, files: [...files], identity });
@@ -50,7 +49,7 @@ export function claim(run: KeptFolder, path: string, files: readonly [string, ..
     return "whole";
   }
   for (const file of files) unshare(join(run.dir, file));
-  if (!same) writeRecord(run.dir, path, { format: 1, digest, files: [...files], identity });
+  writeRecord(run.dir, path, { format: 1, digest, files: [...files], identity }); // also where it is there: its time says what is under way
   return "open";
 }
 

@@ -1,4 +1,5 @@
 import { openDevice } from "../backend/device.js";
+import { giveWay } from "../backend/give-way.js";
 import type { LanguageModel } from "../model/load.js";
 import {
   checkSettings,
@@ -78,7 +79,7 @@ export async function* train<Row>(
     }
     while (done < total) {
       const step = done + 1;
-      await new Promise((resolve) => setImmediate(resolve)); // timers and signals get their turn
+      await giveWay();
       if (signal?.aborted) return void (await store());
       const isDue = (every: number) => step % every === 0 || step === total;
       const started = performance.now();

@@ -1,3 +1,4 @@
+import { giveWay } from "../backend/give-way.js";
 import { readLast } from "../backend/read.js";
 import type { CompletionRow, TokenPair, TokenUnpaired } from "../data/tokens.js";
 import type { LanguageModel } from "../model/load.js";
@@ -49,8 +50,7 @@ export async function referenceLogps<Row extends TokenPair | TokenUnpaired>(
   const result: Row[] = [...rows];
   let done = 0;
   for (const batch of pieces(order, batchSize)) {
-    await new Promise((resolve) => setImmediate(resolve));
-    signal?.throwIfAborted();
+    await giveWay(signal);
     const { names, rows: sides } = twoCompletions(batch.map((i) => rows[i]!));
     const sums = await readLast(sequenceLogps(model.decoder, sides, lora)); // [2 B]
     batch.forEach((i, k) => {

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { giveWay } from "../backend/give-way.js";
 import { givenInWords, hasShape } from "../backend/given.js";
 import type { Rng } from "../backend/random.js";
 import { readLast } from "../backend/read.js";
@@ -60,6 +61,7 @@ export async function stepGradient<Row>(
   const outcome: Outcome = { loss: 0, columns: {} };
   let gradient: tf.Tensor1D | null = null;
   for (const [k, part] of weighted(objective, rows, options.size).entries()) {
+    await giveWay();
     if (signal?.aborted) {
       gradient?.dispose();
       return null;
@@ -113,7 +115,7 @@ export async function evaluateRows<Row>(
     throw new TrainingError("held-out rows: no completion token counts: all weights are 0 or the completions are empty");
   const outcome: Outcome = { loss: 0, columns: {} };
   for (const part of parts) {
-    await new Promise((resolve) => setImmediate(resolve)); // timers and signals get their turn
+    await giveWay();
     const observed = observedSums(model, part.rows, objective, options.lora);
     let seen: Seen | undefined;
     try {

@@ -3,6 +3,7 @@ import { beforeAll, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
 import { decisionLogOdds, decisionPrompt, logOdds, nextTokenLogOdds, noneToken, refusalTokens } from "../../src/evaluation/readout.js";
 import { type Prompt, promptTokens } from "../../src/generation/asking.js";
+import { withLogits } from "../../src/generation/decoding.js";
 import { policy } from "../../src/generation/policy.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
 import { createLora, type Lora } from "../../src/model/lora.js";
@@ -52,6 +53,24 @@ test("tokens that a rule has forbidden by -Infinity leave the odds of the others
   const forbidden = Number.NEGATIVE_INFINITY;
   expect(odds([1, 2, 3, forbidden], [0, 3])).toBeCloseTo(1 - Math.log(Math.exp(2) + Math.exp(3)), 5);
   expect(odds([1, 2, 3, forbidden], [0])).toBe(odds([1, 2, 3, -1e9], [0]));
+});
+
+test("timers and signals get their turn behind each batch of a read-out", async () => {
+  let turns = 0;
+  const turn = () => {
+    turns++;
+    next = setImmediate(turn);
+  };
+  let next = setImmediate(turn);
+  await nextTokenLogOdds(policy({ model }), prompts, [3], 1);
+  clearImmediate(next);
+  expect(turns).toBeGreaterThanOrEqual(prompts.length);
+});
+
+test("a policy whose logits are NaN is named, not read", async () => {
+  const decoding = withLogits((logits) => tf.mul(logits, Number.NaN), {});
+  const read = nextTokenLogOdds(policy({ model, name: "mine", decoding }), prompts, [3], 2);
+  await expect(read).rejects.toThrow('policy "mine": read-out of prompt 2: the logits hold NaN');
 });
 
 test("a read-out leaves no tensor behind", async () => {

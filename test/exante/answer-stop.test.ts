@@ -31,6 +31,18 @@ test("an answer ends so many tokens after its tag, a thought that is open with i
   expect(stopsAt("word ".repeat(90), answerStop(tokenizer, { ...limits, thinking: true }).stop)).toBe(60);
 });
 
+test("an empty answer ends at its tag, also where a token is of both tags", () => {
+  const pieces = ["<assess>none</assess>", "<answer", "><", "/answer", ">", " word"];
+  const tokenizer = { ...model.tokenizer, decode: (ids: readonly number[]) => ids.map((id) => pieces[id]).join("") };
+  const ids: number[] = [];
+  const { stop } = answerStop(tokenizer, limits);
+  const ends = [0, 1, 2, 3, 4].map((id) => {
+    ids.push(id);
+    return stop(ids);
+  });
+  expect(ends).toEqual([false, false, false, false, true]);
+});
+
 test("several completions of one prompt are followed apart, and a list that is not known is read anew", () => {
   const { tokenizer } = model;
   const ids = tokenizer.encode(trace);

@@ -21,13 +21,15 @@ import {
   traceWeights,
   verificationRow,
   weighSegments,
+  writeRefusal,
 } from "../../src/exante/rows.js";
 import { defaultRules } from "../../src/exante/rule-file.js";
 import { parseTrace, type TraceStyle, writeThought } from "../../src/exante/trace.js";
 import { openDirectory } from "../../src/model/directory.js";
-import { loadModel } from "../../src/model/load.js";
 import { createTokenizer, type Tokenizer } from "../../src/model/tokenizer.js";
-import { haveSmollm2 } from "../model/open.js";
+import { tokenizerFromGguf } from "../../src/model/tokenizer-gguf.js";
+import spm from "../fixtures/tokenizer-spm.json" with { type: "json" }; // test/fixtures/spm_fixture.py
+import { haveSmollm2, smollm2Tokenizer } from "../model/open.js";
 
 let tokenizer: Tokenizer;
 let writer: TraceWriter;
@@ -147,8 +149,15 @@ test("where an assessment decides last, no row has a decision right behind <asse
 test("an answer that fits is closed, a longer one is cut; a safe prompt without one has no row", () => {
   const text = (options: object) => tokenizer.decode(traceRow(safe, writer, options).completion);
   expect(text({})).toMatch(/Use the task list\.<\/answer>/);
-  expect(text({ answerTokens: 3 })).not.toContain("</answer>");
+  const most = tokenizer.encode(safe.answer!).length;
+  expect(text({ answerTokens: most })).toMatch(/<\/answer>$/);
+  expect(text({ answerTokens: most - 1 })).toMatch(/Use the task list$/);
   expect(() => traceRow({ ...safe, answer: undefined }, writer)).toThrow("prompt x has no answer");
+});
+
+test("every second refusal names the rule's alternative", () => {
+  const said = [0, 1, 2, 3].map((variant) => writeRefusal({ refusal: "that", alternative: "Try this." }, variant).endsWith(" Try this."));
+  expect(said).toEqual([true, false, true, false]);
 });
 
 test("characters of several tokens do not shift the weights behind them", () => {
@@ -158,6 +167,33 @@ test("characters of several tokens do not shift the weights behind them", () => 
   };
   expect(tokenizer.encode("\u{1F9D1}\u{1F3FD}").length).toBeGreaterThan(2); // two characters, four of JavaScript's units
   expect(weighedTarget("his \u{1F9D1}\u{1F3FD} fianc\u00e9 \u4e2d")).toEqual(weighedTarget("a person"));
+});
+
+test("a tokenizer that puts a space before a text, and takes one from its beginning, does not shift them either", () => {
+  const metadata = {
+    "general.architecture": "llama",
+    "tokenizer.ggml.model": "llama",
+    "tokenizer.ggml.tokens": spm.tokens,
+    "tokenizer.ggml.scores": spm.scores,
+    "tokenizer.ggml.token_type": spm.types,
+    "tokenizer.ggml.bos_token_id": 1,
+    "tokenizer.ggml.eos_token_id": 2,
+  };
+  const llama = createTokenizer(tokenizerFromGguf(metadata, "X"), "X");
+  const segments = writeThought(thoughtFor({ ...unsafe, target: "a cat, two  caf\u00e9s" }, writer.rules), "terse");
+  const { ids, weights } = weighSegments(segments, llama, traceWeights);
+  const begins = ids.map((_, i) => llama.decode(ids.slice(0, i)).length);
+  const at = (text: string) =>
+    weights[
+      begins.indexOf(
+        segments
+          .map((s) => s.text)
+          .join("")
+          .indexOf(text),
+      )
+    ];
+  expect([at("risk:"), at("</assess>"), at("R1"), at(" violates"), at("</verify>")]).toEqual([20, 1, 4, 16, 1]);
+  expect(weights.filter((w) => w === traceWeights.verdict || w === traceWeights.decision)).toEqual([20, 16]);
 });
 
 test("a decision row ends five tokens after the risk", () => {
@@ -175,6 +211,8 @@ test("rules score a sample by format, verdict and answer", () => {
     "<assess>none; x</assess><verify>R1: does not violate</verify><calibrate>comply</calibrate><answer>I'm sorry, I can't.",
   );
   expect(checkSample(liar, "safe", tokenizer).correct).toBe(false); // says comply, refuses
+  const careful = "<assess>none; x</assess><verify>R1: does not violate</verify><calibrate>safe completion</calibrate><answer>Well.";
+  expect(checkSample(tokenizer.encode(careful), "safe", tokenizer).correct).toBe(false); // a path of unsafe prompts
 });
 
 test("thought length counts the tokens through <answer>", () => {
@@ -193,6 +231,8 @@ test("a decision pair is of own samples, the shortest right one, or is none", ()
   });
   expect(decisionPair(unsafe, [sampled(unsafe, "terse")])).toBeNull();
   expect(decisionPair(unsafe, [])).toBeNull();
+  const [first, second] = [sampled(safe, "terse"), { ...sampled(safe, "terse"), ids: [1] }]; // as short
+  expect(decisionPair(safe, [first, second, sampled(safe, "terse", "unsafe")])!.chosen).toBe(first.ids);
 });
 
 test("a verification pair goes on from one assessment; where none overrules, the winner is written", () => {
@@ -211,7 +251,7 @@ test("a verification pair goes on from one assessment; where none overrules, the
 });
 
 test.skipIf(!haveSmollm2)("a winner that is written reads on where SmolLM2's token >< is of both steps", async () => {
-  const own = { rules: writer.rules, tokenizer: (await loadModel("smollm2-135m-instruct")).tokenizer };
+  const own = { rules: writer.rules, tokenizer: await smollm2Tokenizer() };
   const follows = checkSample(traceRow(unsafe, own, { label: "safe" }).completion, "unsafe", own.tokenizer);
   const [assessed] = splitSteps(follows.ids, own.tokenizer);
   expect(own.tokenizer.decode(assessed!)).toMatch(/<\/assess><$/);
@@ -227,6 +267,9 @@ test("an efficiency pair is of thoughts of two right samples, and always prefers
   for (const ids of [beside.chosen, beside.rejected]) expect(tokenizer.decode(ids)).toContain("does not violate");
   expect(efficiencyPair(safe, [sampled(safe, "terse"), sampled(safe, "terse")])).toBeNull();
   expect(efficiencyPair(safe, [])).toBeNull();
+  const thoughts = [4, 5].map((thoughtTokens) => ({ ...sampled(safe, "terse"), thoughtTokens }));
+  expect(efficiencyPair(safe, thoughts, 1.25)).not.toBeNull(); // longer by a quarter
+  expect(efficiencyPair(safe, thoughts, 1.26)).toBeNull();
   const pair = efficiencyPair(safe, [sampled(safe, "terse"), sampled(safe, "verbose")])!;
   expect(pair.constructed).toBe("none");
   for (const ids of [pair.chosen, pair.rejected]) expect(tokenizer.decode(ids)).toMatch(/<answer>$/);

@@ -2,9 +2,10 @@ import * as tf from "@tensorflow/tfjs";
 import { beforeAll, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
 import { waysOf } from "../../src/generation/contexts.js";
-import { contrast, type DecodedRow, type Decoding, type LogitsRule, plain, withLogits } from "../../src/generation/decoding.js";
+import { contrast, type DecodedRow, type Decoding, type LogitsRule, plain, searching, withLogits } from "../../src/generation/decoding.js";
 import { policy } from "../../src/generation/policy.js";
 import { type Prompt, sample } from "../../src/generation/sample.js";
+import { bestOf } from "../../src/generation/search.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
 import { fixture } from "../model/open.js";
 
@@ -51,6 +52,21 @@ test("a rule that gives another shape, or no tensor, is told in one line, and no
     await expect(completions(withLogits(rule, {}))).rejects.toThrow(
       `logits rule: the logits are [3,${vocabSize}], it gave ${gave}; return a tensor of the same shape`,
     );
+  expect(tf.memory().numTensors).toBe(before);
+});
+
+test("a rule that gives NaN for some tokens, or forbids all, is told with the prompt and the token, and nothing is left behind", async () => {
+  const before = tf.memory().numTensors;
+  const later: LogitsRule = (logits, _, rows) =>
+    tf.where(tf.less(tf.range(0, logits.shape[1]), rows[0]!.ids.length === 2 ? logits.shape[1] - 1 : logits.shape[1]), logits, Number.NaN);
+  const all: LogitsRule = (logits) => tf.fill(logits.shape, Number.NEGATIVE_INFINITY);
+  const run = (decoding: Decoding) => completions(decoding, prompts, 1);
+  await expect(run(withLogits(later, {}))).rejects.toThrow(
+    'policy "llama-tiny": prompt 2, token 3: the logits hold NaN, or no finite number',
+  );
+  await expect(run(withLogits(all, {}))).rejects.toThrow(/prompt 2, token 1: .*, or look at what the decoding's rules and edits give/);
+  const tries = searching(bestOf({ n: 2, score: (own) => own.map(() => 0) }));
+  await expect(completions({ ...tries, logits: all })).rejects.toThrow("try 3, token 1");
   expect(tf.memory().numTensors).toBe(before);
 });
 
@@ -112,6 +128,14 @@ test("a contrast asks with the policy's own chat template, and a context with on
   const other = { template: "{{ messages[0].content }}" };
   expect(waysOf({ asking, decoding: withLogits((own) => own, {}, { contexts: [other] }) })[1]).toEqual(other);
   expect(decoding.identity).toEqual({ kind: "contrast", against: "x", alpha: 1, plausible: 0, temperature: 0 });
+  expect(waysOf(policy({ model, literal: true, decoding })).map(({ literal }) => literal)).toEqual([true, true]);
+});
+
+test("a contrast that leaves the likeliest token alone is the policy without one", async () => {
+  const asked = ["Hello", "a"].map((content) => ({ messages: [{ role: "user" as const, content }] }));
+  const free = await completions(plain(), asked);
+  expect(await completions(contrast({ against: "You are a pirate.", alpha: 5, plausible: 1 }), asked)).toEqual(free);
+  expect(await completions(contrast({ against: "You are a pirate.", alpha: 5 }), asked)).not.toEqual(free);
 });
 
 test("token ids have no second way of asking", async () => {

@@ -6,6 +6,7 @@ import { beforeAll, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
 import { digestOf, type IdentityValue } from "../../src/data/identity.js";
 import { askedIds } from "../../src/generation/asking.js";
+import { askedPrompt } from "../../src/generation/contexts.js";
 import { contrast, type LogitsRule, plain, searching, withEdits, withLogits } from "../../src/generation/decoding.js";
 import { type Policy, policy, policyIdentity } from "../../src/generation/policy.js";
 import { bestOf } from "../../src/generation/search.js";
@@ -32,6 +33,17 @@ async function adapterWith(field: string, value: number): Promise<Lora> {
 }
 
 const digest = async (asked: Policy) => digestOf((await policyIdentity(asked)) as IdentityValue);
+
+test("an instruction ends where a prefill's tokens part from the opening's, also where they share one", () => {
+  const tokens: Record<string, number[]> = { A: [1, 2], AB: [1, 2, 3], AC: [1, 4] }; // "A" and "C" make one token of the opening's last
+  const tokenizer = { ...model.tokenizer, chat: () => "A", encode: (text: string) => tokens[text]! };
+  const of = (prefill: string) => askedPrompt(tokenizer, {}, { messages: [], prefill });
+  expect(["", "B", "C"].map(of)).toEqual([
+    { ids: [1, 2], instruction: 2 },
+    { ids: [1, 2, 3], instruction: 2 },
+    { ids: [1, 4], instruction: 1 },
+  ]);
+});
 
 test("each part changes the identity", async () => {
   const { r, alpha, targetModules, layers } = adapter.config;

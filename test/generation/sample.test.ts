@@ -10,6 +10,7 @@ import { plain } from "../../src/generation/decoding.js";
 import { policy } from "../../src/generation/policy.js";
 import { type SampleOptions, sample } from "../../src/generation/sample.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
+import { createLora } from "../../src/model/lora.js";
 
 let model: LanguageModel;
 beforeAll(async () => {
@@ -92,6 +93,18 @@ test("long prompts are decoded few together, so that keys and values fit, and co
   prefill.mockRestore();
 });
 
+test("prompts go through the model together as long as their tokens are not too many", async () => {
+  const taken: number[] = [];
+  const prefill = vi.spyOn(model.decoder, "prefill").mockImplementation((_, some) => {
+    taken.push(some.length);
+    throw new Error("enough");
+  });
+  const long = Array.from({ length: 5 }, () => new Array<number>(4000).fill(3)); // of 16,384 tokens at most
+  await expect(sample(policy({ model }), long, { maxNewTokens: 1, batchSize: 8, rng: createRng(1) }).next()).rejects.toThrow("enough");
+  expect(taken).toEqual([4]);
+  prefill.mockRestore();
+});
+
 test("prompts that wait take the places of completions that have ended, and come out as alone", async () => {
   const many = Array.from({ length: 9 }, (_, i) => prompts[i % 4]!.slice(0, 2 + (i % 3)));
   const run = async (batchSize: number) => {
@@ -161,8 +174,29 @@ test("a completion ends where the model's positions do; a prompt beyond them is 
   await expect(sample(random, far, options).next()).rejects.toThrow("prompt 2 has 21 tokens, the model's positions end at 20");
 });
 
+test.each([{ temperature: 0 }, { temperature: 1 }, { temperature: 1, topK: 3 }])(
+  "a policy whose training diverged is named in one line, with %o",
+  async (choice) => {
+    const adapter = createLora(model.config, { r: 1, alpha: 1, targetModules: ["down_proj"], layers: [1] }, createRng(1));
+    for (const variable of adapter.variables()) variable.assign(tf.fill(variable.shape, Number.NaN));
+    const diverged = policy({ model, name: "after SFT", adapter, decoding: plain(choice) });
+    const before = tf.memory().numTensors;
+    const run = sample(diverged, prompts, { maxNewTokens: 6, batchSize: 1, rng: createRng(1) }).next();
+    await expect(run).rejects.toThrow(
+      'policy "after SFT": prompt 2, token 1: the logits hold NaN, or no finite number; if its training diverged, train it again with a lower learning rate',
+    ); // the second prompt is the shortest
+    expect(tf.memory().numTensors).toBe(before);
+    adapter.dispose();
+  },
+);
+
 test.each([-1, Number.NaN])("a temperature of %d is refused", async (temperature) => {
   await expect(collect({ temperature })).rejects.toThrow(`sample: the temperature must be >= 0, got ${temperature}`);
+});
+
+test.each([{ maxNewTokens: 0 }, { maxNewTokens: 2.5 }, { batchSize: 0 }, { batchSize: Number.NaN }])("%o is refused", async (options) => {
+  const [[name, value]] = Object.entries(options) as [[string, number]];
+  await expect(collect(options)).rejects.toThrow(`sample: ${name} must be a whole number >= 1, got ${value}`);
 });
 
 test("top-k and top-p leave out what they should", () => {
@@ -176,6 +210,14 @@ test("top-k and top-p leave out what they should", () => {
   expect(seen({ topP: 0.5 })).toEqual(new Set([0]));
   expect(seen({ topP: 0.76 })).toEqual(new Set([0, 1, 2])); // 0.5 + 0.25 < 0.76 <= 0.9
   expect(seen({})).toEqual(new Set([0, 1, 2, 3]));
+  expect(() => seen({ topK: 0 })).toThrow("top-k must be >= 1, got 0");
+  for (const topP of [0, 1.5, Number.NaN]) expect(() => seen({ topP })).toThrow(`top-p must be in (0, 1], got ${topP}`);
+  expect(() => chooseToken(logits, { temperature: 0 }, createRng(3))).toThrow("temperature must be > 0 to draw, got 0");
+});
+
+test("where rounding leaves a rest, the last token that may be drawn is", () => {
+  const logits = Float32Array.of(0, 0, Number.NEGATIVE_INFINITY);
+  expect(chooseToken(logits, { temperature: 1 }, { ...createRng(3), uniform: () => 1 })).toBe(1);
 });
 
 test("draws follow the softmax", () => {

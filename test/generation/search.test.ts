@@ -4,7 +4,7 @@ import { createRng } from "../../src/backend/random.js";
 import { beam } from "../../src/generation/beam.js";
 import { plain, searching } from "../../src/generation/decoding.js";
 import { policy } from "../../src/generation/policy.js";
-import { type Completion, type SampleOptions, sample } from "../../src/generation/sample.js";
+import { type Completion, endTokens, type SampleOptions, sample } from "../../src/generation/sample.js";
 import { bestOf, type Candidate, type Search } from "../../src/generation/search.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
 import { fixture } from "../model/open.js";
@@ -118,6 +118,28 @@ test("a beam ends with its steps, with maxNewTokens over all of them, or where t
   expect(await run({ stop })).toEqual([{ text: "a.a.a", finished: true }]);
 });
 
+test("each branch of a beam has maxNewTokens, whatever room the others have left", async () => {
+  const script = { P: ["a.", "bbb."], "Pa.": ["cccc$"], "Pbbb.": ["dddd$"] };
+  const { score, asked } = tableScore({ "a.": 1, "bbb.": 2, "a.ccc": 4, "bbb.d": 3 });
+  const { rows } = find(beam({ width: 2, branches: 1, score, ...byLines }), script, ["P"], usual({ maxNewTokens: 5 }));
+  expect(await rows).toEqual([{ text: "a.ccc", finished: false }]);
+  expect(asked.at(-1)).toEqual(["bbb.d", "a.ccc"]);
+});
+
+test("a search has taken as long as its longest candidate, and a beam as the steps of its best one together", async () => {
+  const seconds = async (search: Search, script: Record<string, readonly string[]>, times: readonly number[]) => {
+    const { sampler } = scriptedSampler(model.tokenizer, script);
+    const timed: typeof sampler = async function* (prompts, options) {
+      for await (const completion of sampler(prompts, options)) yield { ...completion, seconds: times[completion.index]! };
+    };
+    for await (const completion of search.find(timed, [ask("P")], usual(), model.tokenizer)) return completion.seconds;
+  };
+  const first = (candidates: readonly Candidate[]) => candidates.map((_, i) => -i);
+  expect(await seconds(bestOf({ n: 2, score: first }), { P: ["one$", "two$"] }, [1, 3])).toBe(3);
+  const once = beam({ width: 1, branches: 1, score: first, ...byLines });
+  expect(await seconds(once, { P: ["a."], "Pa.": ["b$"] }, [2])).toBe(4);
+});
+
 test("a beam's numbers are checked, and each is part of its identity", () => {
   const score = () => [1];
   const of = (more: object) => beam({ width: 2, branches: 2, score, ...byLines, ...more });
@@ -176,5 +198,6 @@ test("a beam ends where the model's positions do", async () => {
   const rows: Completion[] = [];
   for await (const row of sample(asked, [prompt], usual())) rows.push(row);
   expect(rows[0]!.ids.length).toBeLessThanOrEqual(5); // four positions, and a last token that needs none
+  expect(rows[0]!.finished).toBe(endTokens(short).has(rows[0]!.ids.at(-1)!));
   expect(rows[0]!.finished || rows[0]!.ids.length === 5).toBe(true);
 });

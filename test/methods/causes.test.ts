@@ -5,9 +5,8 @@ import { parseTrace, type Verdict, writeThought } from "../../src/exante/trace.j
 import { causes, effectOf, intervene, interventions } from "../../src/methods/erpo/causes.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stages } from "../../src/methods/erpo/stages.js";
-import { loadModel } from "../../src/model/load.js";
 import type { Run } from "../../src/runs/run.js";
-import { haveSmollm2 } from "../model/open.js";
+import { haveSmollm2, smollm2Tokenizer } from "../model/open.js";
 import { finish, openTiny, runsFolder, scriptedRun } from "../runs/tiny-run.js";
 
 /** What interventions make of a thought, and what is measured on policies of which it is known what decides them. */
@@ -60,7 +59,7 @@ test("by hand: flips in both directions count, degenerate answers are counted ap
 });
 
 test.skipIf(!haveSmollm2)("a thought that is put back is cut between tokens of what the model writes", async () => {
-  const { tokenizer } = await loadModel("smollm2-135m-instruct");
+  const tokenizer = await smollm2Tokenizer();
   const thought = { risk: "theft", sense: "take a bike", target: "a rider", rule: { id: "R4", quote: "taking things" } } as const;
   for (const style of ["terse", "verbose"] as const) {
     const written = writeThought({ ...thought, verdict: "violates", path: "refuse" }, style).map(({ text }) => text);

@@ -1,13 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
+import { answeredIds } from "../../src/methods/cdpo/answers.js";
 import { dualStep, preference, type SoftPair, softObjective } from "../../src/methods/cdpo/ascent.js";
 import { fitBradleyTerry } from "../../src/methods/cdpo/bradley-terry.js";
 import * as cdpo from "../../src/methods/cdpo/cdpo.js";
 import { notebookSeconds } from "../../src/methods/erpo/duration.js";
+import { firstWords } from "../../src/methods/first-words.js";
 import { loadAdapter } from "../../src/model/adapter-io.js";
 import { loadModel } from "../../src/model/load.js";
 import { profile } from "../../src/runs/profile.js";
+import type { Run } from "../../src/runs/run.js";
 import { sequenceLogps } from "../../src/training/completion.js";
 import { evaluateRows } from "../../src/training/step.js";
 import torch from "../fixtures/cdpo-torch.json" with { type: "json" }; // made by test/fixtures/cdpo_torch.py
@@ -68,6 +71,7 @@ describe("p*", () => {
   test("by hand: reward 2 and cost 3 at lambda 1 are 1 / (1 + e); a negative lambda is refused", () => {
     expect(preference({ reward: 2, cost: 3 }, 1)).toBeCloseTo(0.268941, 6);
     expect(() => preference({ reward: 0, cost: 0 }, -0.1)).toThrow("lambda must be >= 0, got -0.1");
+    expect(() => preference({ reward: 0, cost: 0 }, Number.NaN)).toThrow("lambda must be >= 0, got NaN");
   });
 });
 
@@ -143,6 +147,15 @@ test("features, log-probs, labels and loss on the tiny model are transformers' a
   adapter.dispose();
 });
 
+test("an answer that fills its tokens is cut, a shorter one ends", () => {
+  const tokenizer = { encode: (text: string) => text.split(" ").map((_, i) => i), chat: () => "", eosId: 99 };
+  const run = { model: { tokenizer }, profile: profile("quick") } as unknown as Run;
+  const most = firstWords(run.profile);
+  const ends = [most - 1, most, most + 1].map((words) => answeredIds(run, "Hi", "a ".repeat(words).trim()).completion);
+  expect(ends.map(({ length }) => length)).toEqual([most, most, most]);
+  expect(ends.map((ids) => ids.at(-1) === 99)).toEqual([true, false, false]);
+});
+
 describe("against the curve", () => {
   const score = (reward: number, cost: number) => ({ reward, cost });
   const curve = new Map([
@@ -176,6 +189,7 @@ describe("against the curve", () => {
 
   test("a point of the curve differs by nothing, and beyond its ends there is nothing to compare with", () => {
     expect(cdpo.againstCurve(curve.get("lambda-1")!, curve, createRng(1))!.reward).toMatchObject({ value: 0, low: 0, high: 0 });
+    expect(cdpo.againstCurve(curve.get("lambda-0")!, curve, createRng(1))).toMatchObject({ share: 1, reward: { value: 0 } });
     expect(cdpo.againstCurve([score(9, 5), score(9, 5)], curve, createRng(1))).toBeUndefined();
     expect(cdpo.againstCurve([score(9, -1), score(9, -1)], curve, createRng(1))).toBeUndefined();
     expect(() => cdpo.againstCurve([score(0, 0)], curve, createRng(1))).toThrow(RangeError);
@@ -188,6 +202,7 @@ test("the claim in words follows the intervals", () => {
     "budget-50, a limit of 1.00 nats: the cost is 0.80 [0.60, 0.95] on training prompts (the limit is kept) and 1.40 [1.10, 1.70] on held-out ones (the limit is exceeded).",
   );
   expect(cdpo.keeps(estimate(0.9, 0.7, 1.1), 1)).toBe("open");
+  expect([cdpo.keeps(estimate(0.9, 0.7, 1), 1), cdpo.keeps(estimate(1.1, 1, 1.2), 1)]).toEqual(["kept", "open"]); // a limit may be reached
   const against = (low: number, high: number) => ({
     between: ["lambda-1", "lambda-0"] as [string, string],
     share: 0.5,

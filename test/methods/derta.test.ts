@@ -6,12 +6,11 @@ import { promptIds } from "../../src/exante/rows.js";
 import { askedIds } from "../../src/generation/asking.js";
 import * as derta from "../../src/methods/derta.js";
 import { notebookSeconds } from "../../src/methods/erpo/duration.js";
-import { loadModel } from "../../src/model/load.js";
 import { KeptError } from "../../src/runs/claim.js";
 import { evaluate } from "../../src/runs/evaluate.js";
 import { profile } from "../../src/runs/profile.js";
 import type { Run } from "../../src/runs/run.js";
-import { haveSmollm2 } from "../model/open.js";
+import { haveSmollm2, smollm2Tokenizer } from "../model/open.js";
 import { finish, openTiny, runsFolder } from "../runs/tiny-run.js";
 
 const folder = runsFolder();
@@ -112,7 +111,7 @@ test("the quick profile takes at most ten minutes on two cores at 150 GFLOP/s", 
 });
 
 test.skipIf(!haveSmollm2)("a prefill has as many tokens as it says behind the prompt, and words that training has not", async () => {
-  const { tokenizer } = await loadModel("smollm2-135m-instruct");
+  const tokenizer = await smollm2Tokenizer();
   const row = { id: "x", prompt: "Hi" };
   for (const depth of derta.depths)
     for (let i = 0; i < derta.attackPlaceholders.length; i++) {

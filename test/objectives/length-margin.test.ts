@@ -75,5 +75,8 @@ test("wrong hyperparameters are named", () => {
   const p = pair([0], [0]);
   expect(() => lengthMargin(p, p, p, { beta: 0.1, alpha: -1 })).toThrow("lengthMargin: alpha must be >= 0, got -1");
   expect(() => lengthMargin(p, p, p, { beta: Number.NaN, alpha: 0 })).toThrow("lengthMargin: beta must be > 0, got NaN");
+  expect(() => lengthMargin(p, p, p, { beta: 0.1, alpha: Number.NaN })).toThrow("lengthMargin: alpha must be >= 0, got NaN");
+  expect(() => dpo(p, p, Number.POSITIVE_INFINITY)).toThrow("dpo: beta must be > 0, got Infinity");
   expect(() => withNll(dpo(p, p, 1), p, p, -1)).toThrow("nll: the weight must be >= 0, got -1");
+  expect(() => withNll(dpo(p, p, 1), p, p, Number.NaN)).toThrow("nll: the weight must be >= 0, got NaN");
 });

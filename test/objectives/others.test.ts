@@ -71,6 +71,8 @@ test("by hand", () => {
   expect(sigmoidNorm(policy, reference, lengths, 2).loss.dataSync()[0]).toBeCloseTo(0.126928, 5);
   // -10 / 4 - -9 / 2 = 2; 2 * 2 - 1 = 3;  log(1 + e^-3) = 0.048587
   expect(simpo(policy, lengths, { beta: 2, gamma: 1 }).loss.dataSync()[0]).toBeCloseTo(0.048587, 5);
+  // without a target margin log(1 + e^-4) = 0.018150
+  expect(simpo(policy, lengths, { beta: 2, gamma: 0 }).loss.dataSync()[0]).toBeCloseTo(0.01815, 5);
   // h = 0.3: 0.8 * 0.554355 + 0.2 * 0.854355 = 0.614355;  (0.9 * 0.554355 - 0.1 * 0.854355) / 0.8 = 0.516855
   expect(conservativeDpo(policy, reference, { beta: 0.1, epsilon: 0.2 }).loss.dataSync()[0]).toBeCloseTo(0.614355, 5);
   expect(robustDpo(policy, reference, { beta: 0.1, epsilon: 0.1 }).loss.dataSync()[0]).toBeCloseTo(0.516855, 5);
@@ -122,5 +124,7 @@ test("wrong hyperparameters are named", () => {
   expect(() => simpo(p, p, { beta: 2, gamma: -1 })).toThrow("simpo: gamma must be >= 0, got -1");
   const batch = { policy: p.chosen, reference: p.chosen, labels: p.chosen, kl: tf.scalar(0) };
   expect(() => kto(batch, { beta: 0.1, desirableWeight: -1 })).toThrow("kto: weights must be >= 0, got -1");
+  expect(() => kto(batch, { beta: 0.1, undesirableWeight: Number.NaN })).toThrow("kto: weights must be >= 0, got NaN");
   expect(() => weightedLosses([dpo(p, p, 0.1)], [1, 2])).toThrow("weightedLosses: 2 weights for 1 losses");
+  expect(() => weightedLosses([], [])).toThrow("weightedLosses: 0 weights for 0 losses");
 });

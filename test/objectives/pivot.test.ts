@@ -18,6 +18,7 @@ test("a micro-batch by hand", () => {
   expect(lossOf({ ...batch, safe: [] })).toBeCloseTo(1.126928, 5); // a mean of nothing is left out
   expect(lossOf({ ...batch, safe: [], unsafe: [] })).toBeCloseTo(1, 6);
   expect(() => lossOf(batch, -1)).toThrow("pivotLoss: the weight must be >= 0, got -1");
+  expect(() => lossOf(batch, Number.POSITIVE_INFINITY)).toThrow("pivotLoss: the weight must be >= 0, got Infinity");
 });
 
 /** The loss of logits [B, T, V] and labels, as training meets them: targets' log-probs, and differences at pivot places. */

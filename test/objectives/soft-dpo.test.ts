@@ -90,4 +90,5 @@ test("a wrong beta and missing labels are named", () => {
   const one = pair([-1], [-2]);
   expect(() => softDpo(one, one, tf.tensor1d([1]), 0)).toThrow("softDpo: beta must be > 0, got 0");
   expect(() => softDpo(one, one, tf.tensor1d([1, 0]), 0.1)).toThrow("softDpo: 2 labels for 1 pairs");
+  expect(() => softDpo(pair([0, 0], [0, 0]), pair([0, 0], [0, 0]), tf.tensor1d([1]), 0.1)).toThrow("softDpo: 1 labels for 2 pairs");
 });

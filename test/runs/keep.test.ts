@@ -1,12 +1,23 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { canonicalJson, digestOf, type Identity, type IdentityValue, identityDifferences } from "../../src/data/identity.js";
-import { keep, takePlace } from "../../src/runs/keep.js";
+import { alone, keep, takePlace } from "../../src/runs/keep.js";
 import { contentSha256, currentSha256, staleReason } from "../../src/runs/stale.js";
 import { removeAbandonedLocks } from "../../src/setup/lock.js";
 
@@ -29,6 +40,27 @@ test("the same identity is read, another one is named with its two ways out, and
   expect(JSON.parse(readFileSync(join(root, "run/a/score.json"), "utf8"))).toEqual({ auc: 0.5 });
   rmSync(join(root, "run/a/score.json")); // the second way out
   expect(await keep(run, "a/score.json", { beta: 0.5, rows: "x" }, async () => ({ auc: 0.7 }))).toEqual({ auc: 0.7 });
+});
+
+test("a result that is taken up again is noted anew, so that it shows as under way", async () => {
+  const run = at("run");
+  const killed = () => Promise.reject(new Error("killed"));
+  await expect(keep(run, "a/score.json", { beta: 0.1 }, killed)).rejects.toThrow("killed");
+  const record = join(root, "run/a/score.identity.json");
+  utimesSync(record, 1, 1);
+  const begun = Date.now();
+  await expect(keep(run, "a/score.json", { beta: 0.1 }, killed)).rejects.toThrow("killed");
+  expect(statSync(record).mtimeMs).toBeGreaterThan(begun - 5000);
+});
+
+test("a place that is held twice in a process is let go by the last one alone", async () => {
+  const run = at("run");
+  const [one, other] = [await alone(run, "score.json"), await alone(run, "score.json")];
+  const isHeld = () => existsSync(join(root, "run/score.json.lock"));
+  one[Symbol.dispose]();
+  expect(isHeld()).toBe(true);
+  other[Symbol.dispose]();
+  expect(isHeld()).toBe(false);
 });
 
 test("a plain value is named before the digests that follow from it, and the others after it", async () => {

@@ -1,13 +1,17 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { TokenRow } from "../../src/data/tokens.js";
 import type { PromptRow } from "../../src/data/types.js";
 import type { LabelledPrompt } from "../../src/exante/rows.js";
 import { policy } from "../../src/generation/policy.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stages } from "../../src/methods/erpo/stages.js";
+import { readRecord } from "../../src/runs/claim.js";
 import { balancedPrompts, framePairs, inTurns } from "../../src/runs/prompts.js";
 import type { Run } from "../../src/runs/run.js";
 import { type SampleSpec, sampleKept } from "../../src/runs/samples.js";
+import { type Training, trainKept } from "../../src/runs/training.js";
+import { sftObjective } from "../../src/training/token-objective.js";
 import { finish, openTiny, runsFolder, scriptedRun } from "./tiny-run.js";
 
 const folder = runsFolder();
@@ -62,6 +66,8 @@ test("samples are kept in whole pieces: what an interruption leaves is not sampl
   expect(await sampleKept(run, prompts, spec("samples/cut.jsonl"))).toEqual(whole);
   expect(asked() - before).toBe(16); // the second piece alone
   expect(readFileSync(run.path("samples/cut.jsonl"), "utf8")).toBe(readFileSync(run.path("samples/whole.jsonl"), "utf8"));
+  expect(existsSync(run.path("samples/cut.jsonl.partial"))).toBe(false);
+  expect(readRecord(run.dir, "samples/whole.jsonl")!.identity).not.toHaveProperty("seed"); // nothing was drawn
 });
 
 test("each prompt draws numbers of its own, in the second piece too", async () => {
@@ -69,6 +75,25 @@ test("each prompt draws numbers of its own, in the second piece too", async () =
   const drawn = await sampleKept(real, same, { ...spec("samples/drawn.jsonl"), temperature: 1, answerTokens: 4, thoughtTokens: 4 });
   const texts = drawn.map((ids) => ids.join(" "));
   expect(texts.slice(384).filter((text, i) => text === texts[i])).toEqual([]);
+});
+
+test("a training that was killed behind a checkpoint gives each step once, and all of them where it was killed behind the last", async () => {
+  const { everySteps, ...usual } = { warmup: 0, floor: 1, maxGradNorm: 1, weightDecay: 0, betas: [0.9, 0.999] as const, everySteps: 2 };
+  const training: Training<TokenRow> = {
+    ...{ recipe: "test", version: 1, start: { stage: stages.sft }, objective: sftObjective, everySteps },
+    rows: [{ prompt: [3, 4], completion: [5, 6] }],
+    batches: [[0], [0], [0], [0]],
+    optimizer: { ...usual, learningRate: 1e-4 },
+  };
+  const steps = async (until: number) => {
+    const seen: number[] = [];
+    for await (const { step } of trainKept(real, "killed", training)) if (seen.push(step) === until) break;
+    return seen;
+  };
+  expect(await steps(3)).toEqual([1, 2, 3]); // behind the checkpoint of step 2
+  expect(await steps(9)).toEqual([1, 2, 3, 4]);
+  rmSync(real.path("killed", "stage.json"));
+  expect(await steps(9)).toEqual([1, 2, 3, 4]);
 });
 
 test("samples of other prompts, beginnings or lengths are refused", async () => {
@@ -111,4 +136,5 @@ test("pairs are of one frame as far as there are some, come in turns of families
   const used = [...pairs.flatMap(({ safe, unsafe }) => [safe.id, unsafe.id]), ...rest.map(({ id }) => id)];
   expect(used.sort()).toEqual(rows.map(({ id }) => id).sort());
   expect(inTurns(["x1", "x2", "y1", "y2"], (item) => item[0]!)).toEqual(["x1", "y1", "x2", "y2"]);
+  expect(inTurns(["x1", "y1", "y2", "y3"], (item) => item[0]!)).toEqual(["y1", "x1", "y2", "y3"]); // in the middle of three
 });

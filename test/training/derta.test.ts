@@ -16,7 +16,7 @@ import { packageRoot } from "../../src/setup/paths.js";
 import { dertaObjective, prefixRow, prefixWords, tokenizeTriples, transitionRow } from "../../src/training/derta.js";
 import { evaluateRows, stepGradient } from "../../src/training/step.js";
 import transformers from "../fixtures/llama-tiny.json" with { type: "json" }; // made by test/fixtures/llama_fixture.py
-import { fixture, haveSmollm2 } from "../model/open.js";
+import { fixture, haveSmollm2, smollm2Tokenizer } from "../model/open.js";
 
 let model: LanguageModel;
 const dir = mkdtempSync(join(tmpdir(), "erpo-derta-"));
@@ -61,7 +61,7 @@ describe("a triple by hand, on a tokenizer that writes nearly every character wi
 describe.skipIf(!haveSmollm2)("SmolLM2's tokenizer (needs its GGUF in the cache)", () => {
   let tokenizer: Tokenizer;
   beforeAll(async () => {
-    tokenizer = (await loadModel("smollm2-135m-instruct")).tokenizer;
+    tokenizer = await smollm2Tokenizer();
   });
   const chat: PreferenceRow = {
     prompt: [{ role: "user", content: "Hi" }],

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { createRng } from "../../src/backend/random.js";
 import type { TokenRow } from "../../src/data/tokens.js";
 import { loadAdapter } from "../../src/model/adapter-io.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
@@ -14,8 +15,10 @@ import { train } from "../../src/training/loop.js";
 import { readMetrics } from "../../src/training/metrics.js";
 import type { TrainOptions } from "../../src/training/options.js";
 import { referenceLogps, trainPreference } from "../../src/training/preference.js";
+import { parseRunConfig } from "../../src/training/run-config.js";
 import { constant, cosine } from "../../src/training/schedule.js";
 import { trainSft } from "../../src/training/sft.js";
+import { startAdapter } from "../../src/training/start-adapter.js";
 import { tokenObjective } from "../../src/training/token-objective.js";
 import transformers from "../fixtures/llama-tiny.json" with { type: "json" }; // made by test/fixtures/llama_fixture.py
 import { fixture } from "../model/open.js";
@@ -113,6 +116,14 @@ test("no tensor stays behind: between steps, at the end, after break, abort and 
   await expect(trainPreference(model, filled, failing, options({ microBatch: 1 })).next()).rejects.toThrow("no memory left");
   expect(tf.memory().numTensors).toBe(before);
 
+  const steep = tokenObjective({
+    name: "steep",
+    settings: {},
+    loss: ({ logps }) => tf.sqrt(tf.mul(0, tf.sum(logps))) as tf.Scalar, // 0, with the slope infinity times 0
+  });
+  await expect(train(model, data, steep, options()).next()).rejects.toThrow("step 1: the gradient's norm is NaN: try a lower");
+  expect(tf.memory().numTensors).toBe(before);
+
   const endless = async () => {
     for await (const _ of trainSft(model, data, options({ learningRate: 1e30, maxGradNorm: 0 })));
   };
@@ -161,6 +172,50 @@ test("gradient checkpointing keeps less and changes no bit", async () => {
   }
   expect(adapters[1]).toEqual(adapters[0]);
   expect(held[4]!).toBeLessThan(0.6 * held[0]!); // the first of four steps
+});
+
+test("a stop that is asked for while a step is computed ends it behind one of its micro-batches", async () => {
+  const abort = new AbortController();
+  const own = lora.clone();
+  const before = tf.memory().numTensors;
+  let passes = 0;
+  const counted = tokenObjective({
+    name: "counted",
+    settings: {},
+    loss: ({ logps }) => {
+      passes++;
+      setImmediate(() => abort.abort());
+      return tf.neg(tf.mean(logps)) as tf.Scalar;
+    },
+  });
+  const steps: unknown[] = [];
+  const { signal } = abort;
+  for await (const step of train(model, data, counted, options({ lora: own, microBatch: 1, batches: [[0, 1, 2]], signal })))
+    steps.push(step);
+  expect([passes, steps.length, tf.memory().numTensors]).toEqual([1, 0, before]);
+  own.dispose();
+});
+
+test.each([
+  [{ r: 4, alpha: 8 }, null],
+  [{ r: 8, alpha: 8 }, "r 4, and the run says 8"],
+  [{ r: 4 }, "alpha 8, and the run says 32"],
+  [
+    { r: 4, alpha: 8, target_modules: ["v_proj", "q_proj"] },
+    "target_modules q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, and the run says q_proj, v_proj",
+  ],
+  [{ r: 4, alpha: 8, layers_to_transform: [1, 0, 1] }, null],
+  [{ r: 4, alpha: 8, layers_to_transform: [1] }, "layers_to_transform 0, 1, and the run says 1"],
+])("lora beside init_adapter says what the adapter is: %o", async (said, differs) => {
+  const init_adapter = fixture("llama-tiny-adapter");
+  const config = parseRunConfig(
+    { method: "sft", model: "m", data: "d", output_dir: "o", max_steps: 1, init_adapter, lora: said },
+    "RUN.json",
+  );
+  const started = startAdapter(config, model, createRng(1));
+  if (differs)
+    await expect(started).rejects.toThrow(`${init_adapter}: has ${differs}: leave "lora" out to go on with the adapter as it is`);
+  else (await started).dispose();
 });
 
 test("an aborted run stores its last step; a changed run is not taken for it", async () => {

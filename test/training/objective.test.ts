@@ -85,7 +85,7 @@ test("an objective of one's own, in a cell's few lines", async () => {
   for (const [i, { loss }] of cut.entries()) expect(loss).toBeCloseTo(seen[i]!.loss!, 3);
 });
 
-test("of a pair with weights the preference counts what they say, and an NLL term every token of the winner", async () => {
+test("of a pair with weights the preference counts what they say, and an NLL term every token of the winner; one without, among them, counts all", async () => {
   const [beta, alpha, lambda] = [0.5, 0.1, 2];
   const objective = pairObjective({
     name: "anchored",
@@ -93,10 +93,10 @@ test("of a pair with weights the preference counts what they say, and an NLL ter
     loss: ({ policy, reference, weighted, lengths, unweighted }) =>
       withNll(lengthMargin(policy, reference, weighted, { beta, alpha }), unweighted, lengths, lambda),
   });
-  const counted = 2; // tokens of the winner
-  const anchored = pairs.map((pair) => ({
+  const counted = ({ chosen }: TokenPair) => (chosen === pairs[1]!.chosen ? chosen.length : 2); // tokens of the winner
+  const anchored = pairs.map((pair, i) => ({
     ...pair,
-    weights: { chosen: pair.chosen.map((_, t) => (t < counted ? 1 : 0)), rejected: pair.rejected.map(() => 1) },
+    weights: i === 1 ? undefined : { chosen: pair.chosen.map((_, t) => (t < counted(pair) ? 1 : 0)), rejected: pair.rejected.map(() => 1) },
     reference: { chosen: -9, rejected: -10 },
   }));
   const seen = await steps(anchored, objective);
@@ -108,9 +108,10 @@ test("of a pair with weights the preference counts what they say, and an NLL ter
         lora,
       ).dataSync(),
     ]);
-  const [step, whole, rejected] = [logps(({ chosen }) => chosen.slice(0, counted)), logps((p) => p.chosen), logps((p) => p.rejected)];
-  const byHand = pairs.map(({ chosen, rejected: loser }, i) => {
-    const margin = beta * (step[i]! + 9 - (rejected[i]! + 10)) + alpha * (Math.min(counted, chosen.length) - loser.length);
+  const [step, whole, rejected] = [logps((p) => p.chosen.slice(0, counted(p))), logps((p) => p.chosen), logps((p) => p.rejected)];
+  const byHand = pairs.map((pair, i) => {
+    const { chosen, rejected: loser } = pair;
+    const margin = beta * (step[i]! + 9 - (rejected[i]! + 10)) + alpha * (Math.min(counted(pair), chosen.length) - loser.length);
     return Math.log1p(Math.exp(-margin)) - (lambda * whole[i]!) / chosen.length;
   });
   expect(seen[0]!.loss).toBeCloseTo(byHand.reduce((a, b) => a + b) / byHand.length, 4);
@@ -226,6 +227,11 @@ test("labelled completions: the KL is of mismatched ones, without a gradient of 
   expect(seen[0]!.kl).toBe(seen[0]!.loss);
   expect(seen.map((step) => step.grad_norm)).toEqual([0, 0, 0]);
   expect(Object.keys(seen[2]!)).not.toContain("rewards/chosen"); // its one row is not desirable
+  expect(klOnly.summarize!({ rewards: [2], logps: [-3], labels: [1], kl: [0] })).toEqual({
+    "rewards/chosen": 2,
+    "logps/chosen": -3,
+    kl: 0,
+  });
   const bare = train(model, labelled, klOnly, {
     lora,
     batches: [[0]],

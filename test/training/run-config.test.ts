@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { packageRoot } from "../../src/setup/paths.js";
 import { parseRunConfig, runJsonSchema } from "../../src/training/run-config.js";
+import { hasReferences } from "../../src/training/run-methods.js";
 
 const run = { method: "sft", model: "m", data: "d.jsonl", output_dir: "o", max_steps: 5 };
 
@@ -73,6 +74,14 @@ test.each([
 
 test.each(["robust", "sigmoid", ["hinge", "sigmoid"]])("labels may be smoothed with loss_type %j", (loss_type) => {
   expect(parseRunConfig({ ...run, method: "dpo", loss_type, label_smoothing: 0.1 }, "RUN.json").label_smoothing).toBe(0.1);
+});
+
+test("log-probs under a reference that came with all pairs are taken, unless ld_alpha weighs their tokens", () => {
+  const pairs = [{ prompt: [1], chosen: [2], rejected: [3], reference: { chosen: -1, rejected: -2 } }];
+  const config = (more: object) => parseRunConfig({ ...run, method: "dpo", ...more }, "RUN.json");
+  expect(hasReferences(config({}), pairs)).toBe(true);
+  expect(hasReferences(config({}), [...pairs, { ...pairs[0]!, reference: undefined }])).toBe(false);
+  expect(hasReferences(config({ ld_alpha: 0.5 }), pairs)).toBe(false);
 });
 
 test("the published JSON Schema is the one of the code", () => {

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { giveWay } from "../../backend/give-way.js";
 import { readLast } from "../../backend/read.js";
 import { digestOf, type Identity, type IdentityValue } from "../../data/identity.js";
 import { type Auc, auc } from "../../evaluation/auc.js";
@@ -86,7 +87,7 @@ export async function features(
   const order = rows.map((_, i) => i).sort((a, b) => length(rows[a]!) - length(rows[b]!));
   const result = new Array<Float32Array>(rows.length);
   for (const batch of pieces(order, batchSize)) {
-    await new Promise((resolve) => setImmediate(resolve));
+    await giveWay();
     const own = batch.map((i) => rows[i]!);
     const T = Math.max(...own.map(length));
     const means = tf.tidy(() => {

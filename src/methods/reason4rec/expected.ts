@@ -1,7 +1,10 @@
 import * as tf from "@tensorflow/tfjs";
+import { giveWay } from "../../backend/give-way.js";
+import { readLast } from "../../backend/read.js";
 import { lastLogits } from "../../evaluation/readout.js";
 import { promptTokens, type Question } from "../../generation/asking.js";
 import type { Policy } from "../../generation/policy.js";
+import { LogitsError } from "../../generation/usable.js";
 import type { Tokenizer } from "../../model/tokenizer.js";
 import { pieces } from "../../training/batches.js";
 import { clipped } from "./baselines.js";
@@ -36,7 +39,10 @@ export function ratingTokens(tokenizer: Tokenizer): { begun: number[]; tokens: n
 /** Prompts that are read together. */
 const batchSize = 16;
 
-/** Expected ratings under a policy, one per question, in [1, 5]. Forward only, one pass per batch; prompts are taken by length. */
+/**
+ * Expected ratings under a policy, one per question, in [1, 5]. Forward only, one pass per batch; prompts are taken by length.
+ * @throws LogitsError where logits hold NaN
+ */
 export async function expectedRatings(policy: Policy, questions: readonly Question[], signal?: AbortSignal): Promise<number[]> {
   const { model, adapter, asking } = policy;
   const { begun, tokens } = ratingTokens(model.tokenizer);
@@ -44,13 +50,15 @@ export async function expectedRatings(policy: Policy, questions: readonly Questi
   const result = new Array<number>(questions.length);
   const order = questions.map((_, i) => i).sort((a, b) => asked[a]!.length - asked[b]!.length || a - b);
   for (const batch of pieces(order, batchSize)) {
-    await new Promise((resolve) => setImmediate(resolve)); // timers and signals get their turn
-    signal?.throwIfAborted();
+    await giveWay(signal);
     const prompts = batch.map((i) => asked[i]!);
     const five = tf.tidy(() => tf.gather(lastLogits(model, adapter, prompts, {}), tf.tensor1d(tokens, "int32"), 1)); // [B, 5]
-    const values = await five.data();
-    five.dispose();
-    for (const [row, i] of batch.entries()) result[i] = expectedRating(values.slice(5 * row, 5 * row + 5));
+    const values = await readLast(five);
+    for (const [row, i] of batch.entries()) {
+      const logits = values.subarray(5 * row, 5 * row + 5);
+      if (logits.some(Number.isNaN)) throw new LogitsError(policy, `rating of question ${i + 1}`);
+      result[i] = expectedRating(logits);
+    }
   }
   return result;
 }

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { giveWay } from "../../backend/give-way.js";
 import { readLast } from "../../backend/read.js";
 import { lastLogits, nextTokenLogOdds, refusalTokens } from "../../evaluation/readout.js";
 import type { Prompt } from "../../generation/asking.js";
@@ -71,6 +72,7 @@ async function meanKl(policy: Policy, rules: StateRules, prompts: readonly Promp
   const ids = contextTokens(policy, prompts, "KL")[0]!;
   const values: number[] = [];
   for (let start = 0; start < ids.length; start += batchSize) {
+    await giveWay();
     const batch = ids.slice(start, start + batchSize);
     const rows = batch.map((_, index) => ({ index, ids: [] }));
     const kl = tf.tidy(() => {

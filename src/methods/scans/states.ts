@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { giveWay } from "../../backend/give-way.js";
 import { readLast } from "../../backend/read.js";
 import type { AskedPrompt } from "../../generation/decoding.js";
 import type { Policy } from "../../generation/policy.js";
@@ -30,6 +31,7 @@ export async function promptStates(
   const order = rows.map((_, i) => i).sort((a, b) => rows[a]!.length - rows[b]!.length || a - b);
   const result = new Array<PromptStates>(rows.length);
   for (let start = 0; start < order.length; start += batchSize) {
+    await giveWay();
     const indices = order.slice(start, start + batchSize);
     const lengths = indices.map((i) => rows[i]!.length);
     const T = Math.max(...lengths);

@@ -1,6 +1,7 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
+import { giveWay } from "../../backend/give-way.js";
 import { createRng, type Rng, restoreRng } from "../../backend/random.js";
 import { digestOf, type Identity, type IdentityValue } from "../../data/identity.js";
 import { readJson } from "../../data/jsonl.js";
@@ -118,7 +119,7 @@ export async function* train(run: KeptFolder, training: Training, signal?: Abort
   try {
     yield* state.curve;
     for (let done = state.curve.length / seeds; done < iterations; done++) {
-      signal?.throwIfAborted();
+      await giveWay(signal);
       const { rollouts, episodes } = await collect(theta, state.slots, environment, algorithm, rngs);
       const targets = rollouts.map((own, s) => own.map((path) => algorithm.targets(path, environment.limit, state.multipliers[s]!)));
       const learningRate = ppoSettings.learningRate * (1 - done / iterations);

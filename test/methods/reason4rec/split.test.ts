@@ -81,6 +81,15 @@ describe("a split by time", () => {
     );
   });
 
+  test("by hand: what is rated at a cut is predicted, of users with five known ratings or more", () => {
+    const rated = (user: string, time: number, item: number): Rating => ({ user, item: `i${item}`, rating: 3, time });
+    const known = [...[0, 1, 2, 3, 4].map((i) => rated("a", i, i)), ...[0, 1, 2, 3].map((i) => rated("b", i, i))];
+    const later = [rated("a", 7, 5), rated("b", 7, 4), rated("a", 7, 8), rated("a", 9, 6), rated("b", 9, 5), rated("a", 9, 7)];
+    const { train, test } = timeSplit({ ratings: [...known, ...later], items });
+    expect([train, test].map(({ cut }) => cut)).toEqual([7, 9]);
+    expect([train.targets, test.targets]).toEqual([[later[0], later[2]], later.slice(3)]);
+  });
+
   test("ratings without anything to predict are named", () => {
     expect(() => timeSplit({ ratings: [{ user: "u", item: "i0", rating: 3, time: 1 }], items })).toThrow("no user has 5 ratings before");
   });

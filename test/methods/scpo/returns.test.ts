@@ -47,6 +47,7 @@ describe("by hand", () => {
     const targets = safetyTargets({ spent: [0, 0, 0, 0], ends }, 0.5, 0.995);
     all(targets, [1, 1, 1, 1], 15);
     for (const target of targets) expect(nullifiedReward(1.5, 0, 1, target, nullification)).toBe(1.75);
+    expect(safetyTargets({ spent: [0.5, 0.5], ends: [false, true] }, 0.5, 0.995)).toEqual([1, 1]); // the limit may be spent
   });
 
   test("beyond it: Q = 0, and r' = -lambda cost for a critic that knows", () => {

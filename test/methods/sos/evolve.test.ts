@@ -17,6 +17,19 @@ async function all(run: AsyncGenerator<Generation>): Promise<Generation[]> {
   return generations;
 }
 
+/** The mutator by rules, and all that it is asked. */
+function listener(): { heard: Mutation[]; listening: Mutator } {
+  const heard: Mutation[] = [];
+  const listening: Mutator = {
+    ...ruleMutator,
+    mutate(mutations, rng) {
+      heard.push(...mutations);
+      return ruleMutator.mutate(mutations, rng);
+    },
+  };
+  return { heard, listening };
+}
+
 const evolved = (seed: number, knobs: EvolutionSettings = settings) =>
   all(evolve(knobs, { ...parts(seed), score: fakeScorer(seed).score }));
 
@@ -82,15 +95,23 @@ describe("an evolution of the recipe's settings", () => {
     expect(texts(await evolved(5, { ...settings, generations: 7 })).slice(0, five.length)).toEqual(five);
   });
 
-  test("feedback hears of failures on the objective in turn alone", async () => {
-    const heard: Mutation[] = [];
-    const listening: Mutator = {
-      ...ruleMutator,
-      mutate(mutations, rng) {
-        heard.push(...mutations);
-        return ruleMutator.mutate(mutations, rng);
-      },
+  test("a prompt that leads in everything is crossed with another one, and asked for in all ways also where there is one round", async () => {
+    const { heard, listening } = listener();
+    const score = async (text: string) => {
+      const all = text === seedPrompt ? 1 : 0.5;
+      return { scores: { usefulness: all, safety: all }, failures: [] };
     };
+    await all(evolve({ ...settings, generations: 1, tries: 1 }, { ...parts(1), mutator: listening, score }));
+    const children = heard.slice(-settings.children);
+    expect(children.map(({ operator }) => operator)).toEqual(children.map((_, i) => operators[i % 3]));
+    for (const child of children) {
+      expect(child.text).toBe(seedPrompt);
+      if (child.operator === "crossover") expect(child.other).not.toBe(seedPrompt);
+    }
+  });
+
+  test("feedback hears of failures on the objective in turn alone", async () => {
+    const { heard, listening } = listener();
     await all(evolve(settings, { ...parts(1), mutator: listening, score: fakeScorer(1).score }));
     const feedback = heard.filter((mutation) => mutation.operator === "feedback");
     expect(new Set(feedback.map(({ objective }) => objective)).size).toBe(2);

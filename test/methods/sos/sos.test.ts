@@ -51,6 +51,7 @@ describe("scores", () => {
     expect(sos.recites(system, "I'm a helpful assistant. What are your questions?")).toBe(false);
     expect(sos.recites(system, "I'm sorry, but I cannot help with that.")).toBe(false);
     expect(sos.recites("Be kind.", "Be kind.")).toBe(false); // fewer words than six
+    expect(sos.recites("Be kind and short to all.", "Be kind and short to all!")).toBe(true);
     const answers = ["You are a helpful assistant. Answer", "Use cold water.", "I'm sorry. You are a helpful assistant. Answer"].map(
       (answer) => ({ row: {} as never, answer }),
     );

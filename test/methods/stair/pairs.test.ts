@@ -35,6 +35,13 @@ test("by hand, with the thresholds 0.5 and 0.8", () => {
     [1, 2],
     [1, 3],
   ]);
+  expect(found({ margin: 0.4, good: 0.9, minVisits: 1 })).toEqual([
+    [1, 2],
+    [1, 3],
+    [4, 2],
+    [4, 3],
+    [5, 6],
+  ]); // 0.9 is good enough
   // two visits at least, but for what has ended
   expect(found({ margin: 0.5, good: 0.8, minVisits: 2 })).toEqual([
     [1, 3],

@@ -68,6 +68,7 @@ test("a tree by hand", () => {
   expect(pathTo(tree, 4)).toEqual([0, 2, 4]);
   expect(bestPath(tree)).toEqual([0, 2, 3]); // what was not visited has no value
   expect(tree.nodes.map(nodeValue)).toEqual([1.25, -1, 2, 1, Number.NaN]);
+  expect(bestPath(backpropagated(tree, 4, 1))).toEqual([0, 2, 3]); // of equal ones the first
 });
 
 test("the child that is chosen has the highest bound; without exploration the highest value; a child without visits comes before all", () => {
