@@ -1,4 +1,5 @@
 import { needed } from "../../data/dataset.js";
+import { DataError } from "../../data/errors.js";
 import { digestOf, type Identity } from "../../data/identity.js";
 import { mean } from "../../evaluation/averages.js";
 import { policyTokenLogps } from "../../evaluation/policy-logps.js";
@@ -67,11 +68,13 @@ export interface LanguageBeginning {
   answers: SampledAnswer[];
 }
 
-/** The prompts, their states and the first answers; kept. @throws KeptError when they were made otherwise */
+/** The prompts, their states and the first answers; kept. @throws KeptError when they were made otherwise, DataError when no frame of train2 has prompts of both labels */
 export async function languageBeginning(run: Run, signal?: AbortSignal): Promise<LanguageBeginning> {
   const { firstPairs, pairs, readBatch } = languageSettings;
   const count = firstPairs + pairs * languageIterations(run.profile);
   const framed = framePairs(needed(run.data, "train2"), run.rng("SCPO, prompts")).pairs.filter(({ frame }) => frame !== null);
+  if (framed.length === 0)
+    throw new DataError("SCPO in language needs frames: no `frame` of the run's train2 prompts has both a safe and an unsafe one");
   const prompts = Array.from({ length: count }, (_, i) => framed[i % framed.length]!).flatMap(({ safe, unsafe }) => [safe, unsafe]);
   const identity: Identity = { ...(await madeBy(run, languageStart, prompts)), recipe: "SCPO in language, states" };
   const { states } = await keep(run, `${folder}/states.json`, identity, async () => {

@@ -88,6 +88,11 @@ describe("a run of the tiny model", () => {
       .update(readFileSync(run.path(`methods/scpo/language/${name}/iteration-${k}/adapter_model.safetensors`)))
       .digest("hex");
 
+  test("prompts without frames are refused before anything is computed", async () => {
+    const train2 = run.data.train2.map(({ frame: _, ...row }) => row);
+    await expect(scpo.languageBeginning({ ...run, data: { ...run.data, train2 } })).rejects.toThrow("SCPO in language needs frames");
+  });
+
   test("prompts are pairs of one frame, none of which is a test or dev prompt, and no iteration repeats those of another", () => {
     const { firstPairs, pairs } = scpo.languageSettings;
     expect(begun.prompts).toHaveLength(2 * (firstPairs + pairs * scpo.languageIterations(run.profile)));
