@@ -21,7 +21,7 @@ beforeAll(async () => {
   for (const level of ["warn", "error"] as const) app.logger[level] = (message: string) => void messages.push(message);
   const project = await app.convert();
   app.validate(project!);
-}, 180_000);
+}, 300_000);
 
 const among = (words: string) => messages.filter((message) => message.includes(words));
 
