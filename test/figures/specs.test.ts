@@ -249,6 +249,17 @@ test("places and medians are written as they are, and values below 0 with a minu
   expect(await texts(searchTree([node], { columns: ["prompt"], domain: [-1, 1] }))).toContain("−0.25 (16)");
 });
 
+test("two pictures of suites and what is wanted of them stand side by side within the 480 pixels that a phone shows whole", async () => {
+  const rows = ["own contrasts, unsafe: should refuse", "own look-alikes, safe: should not refuse"].flatMap((suite) =>
+    [0, 50].map((x) => ({ suite, kind: "k", x, estimate: 0.5, low: 0.4, high: 0.6 })),
+  );
+  const { svg } = await render(
+    themed(intervalCurves({ x: "x", series: "kind", facet: "suite" }, { rows, title: "refused", percent: true })),
+  );
+  expect(Number(/viewBox="0 0 ([\d.]+)/.exec(svg)![1])).toBeLessThanOrEqual(480);
+  for (const part of ["own look-alikes, safe", "should not refuse"]) expect(svg).toContain(`>${part}<`);
+});
+
 test("lengths of three digits do not touch each other below a histogram", async () => {
   const rows = [37, 44, 52, 53, 113, 118].map((tokens) => ({ stage: "a", tokens }));
   const { svg } = await render(themed(lengthDistribution({ length: "tokens", series: "stage" }, { rows })));

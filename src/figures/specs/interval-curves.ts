@@ -25,7 +25,7 @@ const DASH = "dash";
  * Estimates with whiskers over what is varied, a small picture per facet and a line per series. Series stand a little beside each other, so that whiskers at the same place
  * can be told apart.
  *
- * Rows whose place is no number are left out.
+ * Rows whose place is no number are left out. What stands behind a `: ` in a facet's name is a line of its own.
  *
  * @param fields names of the columns; `estimate`, `low` and `high` unless told
  * @param options.title of the vertical axis
@@ -59,7 +59,7 @@ export function intervalCurves(
       type: "nominal",
       title: null,
       sort: [...new Set(rows.map((row) => row[facet]))],
-      header: { labelAlign: "left", labelAnchor: "start", labelPadding: 4, labelLimit: 260 },
+      header: { labelAlign: "left", labelAnchor: "start", labelPadding: 4, labelLimit: 260, labelExpr: "split(datum.label, ': ')" },
     },
     columns: 2,
     spacing: { row: 24, column: 16 },
