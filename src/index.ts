@@ -267,7 +267,7 @@ export { type LengthControlOptions, stage3 } from "./methods/erpo/stage3.js";
 export { roundStage, stages } from "./methods/erpo/stages.js";
 export { exportStage, keptTraining } from "./methods/export-stage.js";
 export { type AnswerLatency, answerLatencies, type LatencySpec } from "./methods/latency.js";
-export { finishedStages, type OwnTermsData, type RelatedMethod } from "./methods/method.js";
+export type { OwnTermsData, RelatedMethod } from "./methods/method.js";
 export { naiveSft, naiveStage } from "./methods/naive-sft.js";
 export * as r2d from "./methods/r2d/r2d.js";
 export * as reason4rec from "./methods/reason4rec/index.js";
@@ -312,7 +312,7 @@ export { type Steps, stepDpo, stepPair } from "./objectives/step-dpo.js";
 export type { BareLoss, PairLengths, PairLogps, PairLoss, PreferenceObjective } from "./objectives/types.js";
 export { weightedLosses } from "./objectives/weighted.js";
 export { type GeneralAnswers, generalAnswers } from "./runs/answers.js";
-export { KeptError, type KeptFolder } from "./runs/claim.js";
+export { finishedStages, KeptError, type KeptFolder } from "./runs/claim.js";
 // runs: kept results and branches
 export { type DevAnswers, type DevMeasure, type DevScore, decisionScore, devAnswers, devScore, type ReadSet } from "./runs/dev.js";
 export { evaluate, keptPerplexity, policyBalance, type TrialResult } from "./runs/evaluate.js";

@@ -119,7 +119,7 @@ async function talk(conversation: Conversation, redact: boolean): Promise<void> 
 
 /** The base model, and the last stage that the run has been through. */
 async function defaultPolicies(run: string): Promise<string[]> {
-  const { finishedStages } = await import("../methods/method.js");
+  const { finishedStages } = await import("../runs/claim.js");
   const { stages } = await import("../methods/erpo/stages.js");
   const finished = finishedStages(run);
   const last = [stages.final, stages.dpo, stages.sft].find((stage) => finished.includes(stage));

@@ -1,6 +1,6 @@
 import { durations, durationsWithSecond, type Span, secondsLeft, spanInWords, type Timed } from "../methods/erpo/duration.js";
 import { leftToCompute, plan } from "../methods/erpo/plan.js";
-import { finishedStages } from "../methods/method.js";
+import { finishedStages } from "../runs/claim.js";
 import { busyCores, holdsWhile } from "../setup/busy.js";
 import { type Job, jobSpeed, say } from "./notebook-job.js";
 

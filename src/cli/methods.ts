@@ -58,7 +58,7 @@ async function run(names: string[], options: JobOptions, command: Command): Prom
   const chosen = await byName(names, command);
   for (const { data } of chosen) data?.check();
   const job = await prepareJob(options, (dir) => chosen.map(({ name }) => inRun(dir, name)));
-  const { assertNeeds, finishedStages } = await import("../methods/method.js");
+  const [{ assertNeeds }, { finishedStages }] = await Promise.all([import("../methods/method.js"), import("../runs/claim.js")]);
   for (const method of chosen) assertNeeds(method, job.dir);
   const finished = finishedStages(job.dir);
   const [{ inWords, notebookSeconds }, { methodsSummary, readMethodRows }] = await Promise.all([

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import type { TokenPair, TokenRow } from "../data/tokens.js";
-import { KeptError, readRecord } from "../runs/claim.js";
+import { finishedStages, KeptError, readRecord } from "../runs/claim.js";
 import { exportTraining } from "../runs/export-training.js";
 import type { Run } from "../runs/run.js";
 import { claimStage, type Training } from "../runs/training.js";
@@ -8,7 +8,6 @@ import { answersTraining, decisionTraining, openingsTraining, stage1Prompts, tra
 import { preferenceTraining } from "./erpo/stage2.js";
 import { type LengthControlOptions, roundTraining } from "./erpo/stage3.js";
 import { stages } from "./erpo/stages.js";
-import { finishedStages } from "./method.js";
 import { naiveStage, naiveTraining } from "./naive-sft.js";
 
 /**

@@ -1,7 +1,5 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { DataError } from "../data/errors.js";
-import { keptResults } from "../runs/claim.js";
+import { finishedStages } from "../runs/claim.js";
 import type { Profile } from "../runs/profile.js";
 import type { PlannedSteps, PlannedWork } from "./erpo/plan.js";
 
@@ -30,12 +28,6 @@ export interface OwnTermsData {
   /** @throws DataError where it is not there, naming its terms and the command that accepts them */
   readonly check: () => void;
 }
-
-/** Folders of the stages that a run has been through with; none where there is no run. */
-export const finishedStages = (dir: string): string[] =>
-  keptResults(dir)
-    .filter(({ path, record }) => !/\.jsonl?$/.test(path) && existsSync(join(dir, record.files[0]!)))
-    .map(({ path }) => path);
 
 /** @throws DataError when a run lacks a stage that the method needs, naming it */
 export function assertNeeds({ name, needs }: RelatedMethod, dir: string): void {

@@ -68,9 +68,11 @@ export function shareResult(run: KeptFolder, parent: string, path: string): void
   for (const other of Object.keys(record.identity.from ?? {})) shareResult(run, parent, other);
 }
 
+/** Whether a result is a file of JSON, and not a policy's folder. */
+export const isJson = (path: string): boolean => /\.jsonl?$/.test(path);
+
 /** Where the record of a result stands, relative to the run's folder. */
-const recordFile = (path: string): string =>
-  /\.jsonl?$/.test(path) ? path.replace(/\.jsonl?$/, ".identity.json") : join(path, "identity.json");
+const recordFile = (path: string): string => (isJson(path) ? path.replace(/\.jsonl?$/, ".identity.json") : join(path, "identity.json"));
 
 /** What is noted beside a result; undefined where nothing is. */
 export function readRecord(dir: string, path: string): KeptRecord | undefined {
@@ -93,6 +95,12 @@ export function keptResults(dir: string): { path: string; record: KeptRecord }[]
       return { path: file.endsWith("/identity.json") ? dirname(file) : (record.files[0] ?? file), record };
     });
 }
+
+/** Folders of the stages that a run has been through with; none where there is no run. */
+export const finishedStages = (dir: string): string[] =>
+  keptResults(dir)
+    .filter(({ path, record }) => !isJson(path) && existsSync(join(dir, record.files[0]!)))
+    .map(({ path }) => path);
 
 /** One file in two folders: a hard link, or where the file system cannot, a symbolic one. Never a copy, which could drift. */
 function share(from: string, to: string): void {

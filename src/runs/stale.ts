@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { canonicalJson, type IdentityValue } from "../data/identity.js";
-import { KeptError, type KeptFolder, keptResults, readRecord } from "./claim.js";
+import { finishedStages, isJson, KeptError, type KeptFolder, readRecord } from "./claim.js";
 
 /** SHA-256 of a kept result: of its JSON file, or of what a policy in its folder is read from (an adapter, a policy.json or both); undefined where it is not there. */
 export function contentSha256(dir: string, path: string): string | undefined {
@@ -15,8 +15,6 @@ export function contentSha256(dir: string, path: string): string | undefined {
   if (!isJson(path) && isFile(config)) hash.update(adapterConfig(readFileSync(config, "utf8")));
   return hash.digest("hex");
 }
-
-const isJson = (path: string): boolean => /\.jsonl?$/.test(path);
 
 /** Regular files only: reading a pipe would not end. */
 const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
@@ -59,9 +57,8 @@ export function staleReason(dir: string, path: string, sha256Of = contentSha256)
 
 /** What a folder of another name may have been meant for. */
 function othersThan(dir: string, path: string): string {
-  if (isJson(path)) return "";
-  const there = keptResults(dir).filter((kept) => !isJson(kept.path) && contentSha256(dir, kept.path) !== undefined);
-  return there.length > 0 ? `; there is: ${there.map((kept) => kept.path).join(", ")}` : "";
+  const there = isJson(path) ? [] : finishedStages(dir);
+  return there.length > 0 ? `; there is: ${there.join(", ")}` : "";
 }
 
 /**

@@ -1,5 +1,6 @@
 import { needed } from "../../data/dataset.js";
 import { promptIds, traceRow } from "../../exante/rows.js";
+import { finishedStages } from "../../runs/claim.js";
 import { balancedPrompts, withinTokens } from "../../runs/prompts.js";
 import { withAnswers } from "../../runs/reference-answers.js";
 import type { Run } from "../../runs/run.js";
@@ -8,7 +9,6 @@ import type { StepMetrics } from "../../training/metrics.js";
 import { wordings } from "../erpo/recipe.js";
 import { rowTokens, sftTraining } from "../erpo/stage1.js";
 import { stages } from "../erpo/stages.js";
-import { finishedStages } from "../method.js";
 import { formatSettings as knobs } from "./settings.js";
 
 /** Folder of the method's own SFT on structured steps. */
