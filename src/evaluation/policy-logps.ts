@@ -27,8 +27,8 @@ export async function policyLogps(policy: Policy, rows: readonly GivenCompletion
  */
 export async function policyTokenLogps(policy: Policy, rows: readonly GivenCompletion[]): Promise<number[][]> {
   const { model, adapter, asking, decoding } = policy;
-  await giveWay();
   if (decoding.logits || decoding.edits) return forcedLogps(policy, rows);
+  await giveWay();
   const asked = rows.map(({ prompt, completion }) => ({ prompt: promptTokens(model.tokenizer, asking, prompt), completion }));
   const { logps, row, position } = completionLogps(model.decoder, asked, adapter);
   const values = await logps.data();

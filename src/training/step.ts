@@ -61,7 +61,7 @@ export async function stepGradient<Row>(
   const outcome: Outcome = { loss: 0, columns: {} };
   let gradient: tf.Tensor1D | null = null;
   for (const [k, part] of weighted(objective, rows, options.size).entries()) {
-    await giveWay();
+    if (k > 0) await giveWay();
     if (signal?.aborted) {
       gradient?.dispose();
       return null;
