@@ -29,7 +29,7 @@ import { openDirectory } from "../../src/model/directory.js";
 import { createTokenizer, type Tokenizer } from "../../src/model/tokenizer.js";
 import { tokenizerFromGguf } from "../../src/model/tokenizer-gguf.js";
 import spm from "../fixtures/tokenizer-spm.json" with { type: "json" }; // test/fixtures/spm_fixture.py
-import { haveSmollm2, smollm2Tokenizer } from "../model/open.js";
+import { haveSmollm2, sentencePiece, smollm2Tokenizer } from "../model/open.js";
 
 let tokenizer: Tokenizer;
 let writer: TraceWriter;
@@ -170,16 +170,7 @@ test("characters of several tokens do not shift the weights behind them", () => 
 });
 
 test("a tokenizer that puts a space before a text, and takes one from its beginning, does not shift them either", () => {
-  const metadata = {
-    "general.architecture": "llama",
-    "tokenizer.ggml.model": "llama",
-    "tokenizer.ggml.tokens": spm.tokens,
-    "tokenizer.ggml.scores": spm.scores,
-    "tokenizer.ggml.token_type": spm.types,
-    "tokenizer.ggml.bos_token_id": 1,
-    "tokenizer.ggml.eos_token_id": 2,
-  };
-  const llama = createTokenizer(tokenizerFromGguf(metadata, "X"), "X");
+  const llama = createTokenizer(tokenizerFromGguf(sentencePiece(spm, { prefix: true }), "X"), "X");
   const segments = writeThought(thoughtFor({ ...unsafe, target: "a cat, two  caf\u00e9s" }, writer.rules), "terse");
   const { ids, weights } = weighSegments(segments, llama, traceWeights);
   const begins = ids.map((_, i) => llama.decode(ids.slice(0, i)).length);

@@ -6,7 +6,7 @@ import { tokenizerFromDirectory } from "../../src/model/tokenizer-files.js";
 import { tokenizerFromGguf } from "../../src/model/tokenizer-gguf.js";
 import literal from "../fixtures/literal.json" with { type: "json" }; // test/fixtures/literal_fixture.py
 import spm from "../fixtures/tokenizer-spm-own.json" with { type: "json" }; // test/fixtures/spm_fixture.py
-import { fixture } from "./open.js";
+import { fixture, sentencePiece } from "./open.js";
 
 /** Special strings that are meant as text: what somebody types into a prompt must not become the end of his turn. */
 
@@ -89,17 +89,7 @@ test("special strings that begin inside each other are all text", () => {
 });
 
 describe("SentencePiece's BPE, which has no step that splits words", () => {
-  const metadata = {
-    "general.architecture": "llama",
-    "tokenizer.ggml.model": "llama",
-    "tokenizer.ggml.tokens": spm.tokens,
-    "tokenizer.ggml.scores": spm.scores,
-    "tokenizer.ggml.token_type": spm.types,
-    "tokenizer.ggml.add_space_prefix": false,
-    "tokenizer.ggml.bos_token_id": 1,
-    "tokenizer.ggml.eos_token_id": 2,
-  };
-  const read = createTokenizer(tokenizerFromGguf(metadata, "X"), "X");
+  const read = createTokenizer(tokenizerFromGguf(sentencePiece(spm, { prefix: false }), "X"), "X");
   const control = new Set(spm.tokens.flatMap((_, id) => (spm.types[id] === 3 || spm.types[id] === 2 ? [id] : [])));
 
   test("a text of control tokens comes back, and has none", () => {

@@ -38,3 +38,18 @@ export async function smollm2Tokenizer(): Promise<Tokenizer> {
   files.close();
   return createTokenizer(files.tokenizer, file);
 }
+
+/** What a GGUF file says of a tokenizer of SentencePiece's. @param options.prefix whether it puts a space before a text */
+export const sentencePiece = (
+  { tokens, scores, types }: { tokens: string[]; scores: number[]; types: number[] },
+  { prefix }: { prefix: boolean },
+) => ({
+  "general.architecture": "llama",
+  "tokenizer.ggml.model": "llama",
+  "tokenizer.ggml.tokens": tokens,
+  "tokenizer.ggml.scores": scores,
+  "tokenizer.ggml.token_type": types,
+  "tokenizer.ggml.add_space_prefix": prefix,
+  "tokenizer.ggml.bos_token_id": 1,
+  "tokenizer.ggml.eos_token_id": 2,
+});

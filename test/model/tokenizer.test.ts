@@ -7,7 +7,7 @@ import smollm2 from "../fixtures/tokenizer-smollm2.json" with { type: "json" };
 import splittings from "../fixtures/tokenizer-splittings.json" with { type: "json" }; // test/fixtures/families_fixture.py
 import spm from "../fixtures/tokenizer-spm.json" with { type: "json" }; // test/fixtures/spm_fixture.py
 import own from "../fixtures/tokenizer-spm-own.json" with { type: "json" }; // the same
-import { fixture, haveSmollm2, smollm2Tokenizer } from "./open.js";
+import { fixture, haveSmollm2, sentencePiece, smollm2Tokenizer } from "./open.js";
 
 let tokenizer: Tokenizer;
 beforeAll(async () => {
@@ -45,16 +45,7 @@ describe.each([
   { kind: "Llama's", prefix: true, spm },
   { kind: "Gemma's, without a space before a text, with tokens of its users", prefix: false, spm: own },
 ])("SentencePiece's BPE from a GGUF file: $kind", ({ prefix, spm }) => {
-  const metadata = {
-    "general.architecture": "llama",
-    "tokenizer.ggml.model": "llama",
-    "tokenizer.ggml.tokens": spm.tokens,
-    "tokenizer.ggml.scores": spm.scores,
-    "tokenizer.ggml.token_type": spm.types,
-    "tokenizer.ggml.add_space_prefix": prefix,
-    "tokenizer.ggml.bos_token_id": 1,
-    "tokenizer.ggml.eos_token_id": 2,
-  };
+  const metadata = sentencePiece(spm, { prefix });
   const files = tokenizerFromGguf(metadata, "X");
   const written = Object.fromEntries(
     Object.entries(tokenizerToGguf(files, spm.tokens.length, [2], "X")).map(([key, { value }]) => [key, value]),
