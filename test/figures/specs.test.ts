@@ -13,6 +13,7 @@ import {
   trainingCurves,
 } from "../../src/figures/index.js";
 import { render, themed } from "../../src/figures/render.js";
+import { labelLines } from "../../src/figures/specs/search-tree.js";
 import { sizeOf } from "../../src/figures/resize.js";
 import type { VegaLiteSpec } from "../../src/figures/spec.js";
 import { placeTokens } from "../../src/figures/specs/token-strip.js";
@@ -247,6 +248,25 @@ test("places and medians are written as they are, and values below 0 with a minu
   expect(await texts(lengthDistribution({ length: "tokens", series: "stage" }, { rows: long }))).toContain("median 1234.5");
   const node = { x: 0, y: 0.5, fromX: 0, fromY: 0.5, label: "prompt", value: -0.25, visits: 16, taken: true };
   expect(await texts(searchTree([node], { columns: ["prompt"], domain: [-1, 1] }))).toContain("−0.25 (16)");
+});
+
+test("a tree of four steps is within the 480 pixels that a phone shows whole, with long labels on two lines", async () => {
+  expect(["none", "risk: weapons", "risk: theft and fraud", "does not violate", "antidisestablishment", "one two three four five six"].map(labelLines)).toEqual([
+    ["", "none"],
+    ["risk:", "weapons"],
+    ["risk: theft", "and fraud"],
+    ["does not", "violate"],
+    ["antidisestab", "lishment"],
+    ["one two", "three four …"],
+  ]);
+  const columns = ["prompt", "assess", "verify", "calibrate", "answer"];
+  const nodes = ["prompt", "risk: theft and fraud", "does not violate", "safe completion", "safe completion"].map((label, x) => ({
+    ...{ x, y: 0, fromX: Math.max(0, x - 1), fromY: 0 },
+    ...{ label, value: 0.5, visits: 3, taken: true },
+  }));
+  const { svg } = await render(themed(searchTree(nodes, { columns, domain: [-1, 1] })));
+  expect(Number(/ width="([\d.]+)"/.exec(svg)![1])).toBeLessThanOrEqual(480);
+  expect(svg).not.toContain("…");
 });
 
 test("two pictures of suites and what is wanted of them stand side by side within the 480 pixels that a phone shows whole", async () => {

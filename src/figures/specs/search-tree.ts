@@ -20,6 +20,20 @@ export interface TreeRow {
 /** How far before a node, in columns, its edge bends: behind the text of its parent. */
 const BEND = 0.1;
 
+/** Pixels of a column: five columns, the legend and the edges are within the 480 that a phone shows whole. */
+const COLUMN = 96;
+
+/** Letters of a line above a node: what a column has room for. */
+const LINE = 12;
+
+/** A label's two lines, of which the upper one is empty where one is enough; an ellipsis where two are not. */
+export function labelLines(label: string): [string, string] {
+  if (label.length <= LINE) return ["", label];
+  const space = label.lastIndexOf(" ", LINE);
+  const [upper, rest] = space > 0 ? [label.slice(0, space), label.slice(space + 1)] : [label.slice(0, LINE), label.slice(LINE)];
+  return [upper, rest.length > LINE ? `${rest.slice(0, LINE - 1)}…` : rest];
+}
+
 /**
  * A tree that was searched: nodes in columns by depth, coloured by value and sized by visits, with a label above and `value (visits)` below each. The path taken is thick.
  *
@@ -70,9 +84,14 @@ export function searchTree(rows: readonly TreeRow[], options: { columns: readonl
     encoding: { x, y, text: { field, type: "nominal" } },
   });
   return {
-    width: 122 * (depth + 0.85),
-    height: 42 * leaves + 10,
-    data: { values: rows.map((row) => ({ ...row, seen: `${formatValue(row.value, 2)} (${row.visits})` })) },
+    width: COLUMN * (depth + 0.85),
+    height: 46 * leaves + 10,
+    data: {
+      values: rows.map((row) => {
+        const [upper, label] = labelLines(row.label);
+        return { ...row, upper, label, seen: `${formatValue(row.value, 2)} (${row.visits})` };
+      }),
+    },
     layer: [
       ...edges({ strokeWidth: 1, color: INK }, []),
       ...edges({ strokeWidth: 4, color: palette[1] }, [{ filter: "datum.taken" }]),
@@ -85,6 +104,7 @@ export function searchTree(rows: readonly TreeRow[], options: { columns: readonl
           color: { field: "value", type: "quantitative", title: "value", scale: { domain, scheme: "viridis" } },
         },
       },
+      text("upper", -22, { fontWeight: 700 }),
       text("label", -10, { fontWeight: 700 }),
       text("seen", 10, {}),
     ],

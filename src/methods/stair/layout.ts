@@ -57,7 +57,8 @@ export function stepLabel(tree: Tree, at: number, tokenizer: Tokenizer): string 
   return "no tag";
 }
 
-const short = (text: string): string => (text.length > 18 ? `${text.slice(0, 17)}…` : text);
+/** A risk's name whole, and the beginning of what a policy without the format wrote in its place. */
+const short = (text: string): string => (text.length > 40 ? `${text.slice(0, 39)}…` : text);
 
 /** The tree that shows most: of those with at most so many leaves the one whose nodes' values differ most; the smallest where all have more. @returns its place */
 export function tellingTree(trees: readonly Tree[], mostLeaves = 12): number {
