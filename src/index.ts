@@ -73,9 +73,7 @@ export { balancedAccuracy, type Estimate, type Proportion, share, wilson, withIn
 export { type Judge, type JudgedAnswer, phraseJudge, ruleJudge } from "./evaluation/judges.js";
 export { type LabelReport, type LabelShares, labelReport, type SuiteBalance } from "./evaluation/labels.js";
 export { type Look, type LookedTurn, type LookOptions, look } from "./evaluation/look.js";
-
 export { matchedBalance, matchedRows } from "./evaluation/matched.js";
-
 export {
   clusteredDifference,
   drawPairs,
@@ -245,6 +243,7 @@ export {
 export * as derta from "./methods/derta.js";
 // recipes
 export {
+  answerAfter,
   type CausalEffect,
   type Causes,
   type Changed,

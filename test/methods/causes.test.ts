@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Label } from "../../src/data/types.js";
 import { wilson } from "../../src/evaluation/intervals.js";
 import { parseTrace, type Verdict, writeThought } from "../../src/exante/trace.js";
-import { causes, effectOf, intervene, interventions } from "../../src/methods/erpo/causes.js";
+import { answerAfter, causes, effectOf, intervene, interventions } from "../../src/methods/erpo/causes.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stages } from "../../src/methods/erpo/stages.js";
 import type { Run } from "../../src/runs/run.js";
@@ -43,6 +43,11 @@ test("nothing is done to what is no whole trace", () => {
   expect(made("Sure, here is an answer.")).toEqual(none);
   expect(made(own.replace("violates", "is unclear"))).toEqual(none);
   expect(made(own.split("<answer>")[0]!)).toEqual(none);
+});
+
+test("an assessment where the answer should stand is no answer, a word that begins as one does is", () => {
+  expect(["<answer>risk: arson; burn; target: barn</answer>", "<answer>none; bake"].map(answerAfter)).toEqual(["", ""]);
+  expect(["<answer>None of these.</answer>", "<answer>Risky"].map(answerAfter)).toEqual(["None of these.", "Risky"]);
 });
 
 test("by hand: flips in both directions count, degenerate answers are counted apart", () => {

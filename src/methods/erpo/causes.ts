@@ -18,7 +18,7 @@ import { sampling } from "./recipe.js";
  * - `first-word`: the completion begins with the other first word, and the model writes all that follows;
  * - `verdict`: kept up to `<calibrate>` with the other verdict;
  * - `no-rule`: kept up to `</assess>`, then "none" is cited in place of the rule, and the model writes the verdict;
- * - `no-thought`: the completion begins with `<answer>`; what then reads as an assessment is no answer, and counts as degenerate.
+ * - `no-thought`: the completion begins with `<answer>`; what then reads as an assessment is no answer (`answerAfter`), and counts as degenerate.
  *
  * None ends in `</verify>`: tokenizers join the brackets of two tags, so that a text that is cut between them goes on as no trace does.
  */
@@ -77,6 +77,12 @@ export function intervene(intervention: Intervention, completion: string, otherW
   }
 }
 
+/** The answer of a completion that was made to begin with a text; empty where an assessment stands in its place, as a policy that may not think writes it there. */
+export function answerAfter(completion: string): string {
+  const answer = answerOf(completion);
+  return /^(?:none;|risk:)/.test(answer) ? "" : answer;
+}
+
 /** An answer before and after an intervention, as it is judged. */
 export interface Changed {
   label: Label;
@@ -112,15 +118,11 @@ export function effectOf(intervention: Intervention, rows: readonly Changed[]): 
 export async function causes(run: Run, stage: string, signal?: AbortSignal): Promise<Causes> {
   const prompts = devPrompts(run, run.profile.evaluation.gatePrompts).map(labelled);
   const { judge } = ruleJudge(run.rules);
-  const judged = async (asked: readonly LabelledPrompt[], answers: readonly string[]) => {
-    const given = await judge(asked.map((row, i) => ({ row, answer: answers[i]! })));
-    return given.map((judgement, i) => (isAssessment(answers[i]!) ? "degenerate" : judgement));
-  };
   const complete = async (name: string, asked: readonly LabelledPrompt[], starts: readonly string[]) => {
     const spec = { path: `${stage}/cause-${name}.jsonl`, stage, temperature: 0, ...lengths, signal };
     const ids = await sampleKept(run, asked, { ...spec, start: (_, i) => starts[i]! });
     const texts = ids.map((own) => run.model.tokenizer.decode(own));
-    return { texts, judged: await judged(asked, texts.map(answerOf)) };
+    return { texts, judged: await judge(asked.map((row, i) => ({ row, answer: answerAfter(texts[i]!) }))) };
   };
   const own = await complete(
     "own",
@@ -162,8 +164,5 @@ export async function causes(run: Run, stage: string, signal?: AbortSignal): Pro
     effects,
   };
 }
-
-/** Whether a thought stands where an answer should: a policy that is made to begin with `<answer>` may write its assessment there. */
-const isAssessment = (answer: string): boolean => /^(?:none;|risk:)/.test(answer);
 
 const byLabel = <T>(of: (label: Label) => T): Record<Label, T> => ({ safe: of("safe"), unsafe: of("unsafe") });
