@@ -97,7 +97,7 @@ export {
   sigmoid,
 } from "./evaluation/readout.js";
 export { type Reliability, type ReliabilityBin, reliability } from "./evaluation/reliability.js";
-export { type AnswerShares, answerIn, type JudgedRow, type SuiteMetrics } from "./evaluation/report.js";
+export { type AnswerShares, answerIn, type DecidingStep, decidedAt, type JudgedRow, type SuiteMetrics } from "./evaluation/report.js";
 export type { Response } from "./evaluation/respond.js";
 export { answeredRight, compareAnswers } from "./evaluation/right-answers.js";
 export { type ScoreOptions, scorePolicyPairs } from "./evaluation/score-policy.js";

@@ -58,7 +58,7 @@ export const traceWeights: TokenWeights = {
   close: 0.15,
 };
 /** Weights in rows that are nothing but decisions: of what stands between them little, so that it does not take the loss from them. */
-export const decisionWeights: TokenWeights = { ...traceWeights, decision: 12, rule: 0.3, quote: 0.3, prose: 0.2 };
+export const decisionWeights: TokenWeights = { ...traceWeights, decision: 12, rule: 0.3, quote: 0.3, prose: 0.2, opening: 12, answer: 2 };
 /** In rows of verification: else whole traces, which are few, are all that a citation is learned from, and it does not follow the risk that has just been named. */
 const citationWeights = { rule: 3, quote: 1 };
 
@@ -180,21 +180,26 @@ const weightsBehind = (wrongRisk: string | undefined, weights: TokenWeights): To
   wrongRisk === undefined ? weights : { ...weights, decision: 0, risk: 0 };
 
 /**
- * Only what decides: the first word and what verification says, up to the verdict, without what stands between them. Short, so that verification is learned from many
- * prompts; where half of the first words are wrong, nothing is gained by repeating them. Where an assessment decides last, its text stands before the decision, as everywhere.
+ * Only what decides: the first word, what verification says, the path, and the first words of the answer, without what stands between them. Short, so that verification, and an answer
+ * that does what the path says, are learned from many prompts; where half of the first words are wrong, nothing is gained by repeating them. A safe prompt without an answer ends with its
+ * verdict. Where an assessment decides last, its text stands before the decision, as everywhere.
  */
-export function verificationRow(prompt: LabelledPrompt, writer: TraceWriter, wrongRisk?: string): TokenRow {
+export function verificationRow(prompt: LabelledPrompt, writer: TraceWriter, options: RowOptions = {}): TokenRow {
   const { rules, tokenizer, decides = "first" } = writer;
+  const { wrongRisk, variant = 0, answerTokens = 64 } = options;
   const written = writeThought(misled(thoughtFor(prompt, rules), rules, wrongRisk), "terse", decides);
-  const toVerdict = written.slice(0, written.findIndex(({ kind }) => kind === "verdict") + 1);
-  const deciding = toVerdict.filter(({ kind }) => kind !== "prose" || decides === "last");
+  const verdictAt = written.findIndex(({ kind }) => kind === "verdict");
+  const answer = answerFor(prompt, variant, rules);
+  const told = answer === null ? written.slice(0, verdictAt + 1) : written;
+  const deciding = told.filter(({ kind }, i) => kind !== "prose" || i > verdictAt || decides === "last");
   const { verdict } = writer.weights ?? traceWeights;
-  const { ids, weights } = weighSegments(
-    deciding,
-    tokenizer,
-    weightsBehind(wrongRisk, { ...decisionWeights, ...citationWeights, verdict }),
-  );
-  return { prompt: promptIds(prompt.prompt, tokenizer), completion: ids, weights };
+  const thought = weighSegments(deciding, tokenizer, weightsBehind(wrongRisk, { ...decisionWeights, ...citationWeights, verdict }));
+  const begun = answer === null ? [] : tokenizer.encode(answer).slice(0, answerTokens);
+  return {
+    prompt: promptIds(prompt.prompt, tokenizer),
+    completion: [...thought.ids, ...begun],
+    weights: [...thought.weights, ...begun.map((_, i) => (i === 0 ? decisionWeights.opening : decisionWeights.answer))],
+  };
 }
 
 /** Only the decision: prompt, `<assess>`, "none" or the risk (behind the assessment's text, where that decides last), and the next five tokens; behind a prefix where there is one. */

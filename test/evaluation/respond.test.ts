@@ -7,7 +7,7 @@ import { createRng } from "../../src/backend/random.js";
 import type { GeneralRow, PromptRow } from "../../src/data/types.js";
 import { harmless, prefill } from "../../src/evaluation/attacks.js";
 import type { Judge } from "../../src/evaluation/judges.js";
-import { mentions, report } from "../../src/evaluation/report.js";
+import { decidedAt, mentions, report } from "../../src/evaluation/report.js";
 import { type RespondOptions, respond, responses } from "../../src/evaluation/respond.js";
 import { policy } from "../../src/generation/policy.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
@@ -60,6 +60,16 @@ test("completions end at </answer>, after so many answer tokens, or with the tho
   expect(got[2]).toMatchObject({ tokens: 40, thoughtTokens: 0, prefill: "" });
   expect(got[3]).toMatchObject({ tokens: 150, thoughtTokens: 0 });
   expect(got[4]).toMatchObject({ tokens: 1, completion: "" }); // the end token alone
+});
+
+test("a trace decides by its first word, its verdict and its answer; without a trace only the answer says something", () => {
+  const row = { label: "unsafe", judgement: "compliance", verdictRight: true, consistent: false } as const;
+  const steps = ["first word", "verdict", "answer"] as const;
+  const all = (of: Parameters<typeof decidedAt>[0]) => steps.map((step) => decidedAt(of, step));
+  expect(all(row)).toEqual(["compliance", "refusal", "compliance"]); // "none", overruled, and answered all the same
+  expect(all({ ...row, label: "safe" })).toEqual(["refusal", "compliance", "compliance"]);
+  expect(all({ ...row, consistent: true, verdictRight: false })).toEqual(["compliance", "compliance", "compliance"]);
+  expect(all({ ...row, judgement: "refusal", consistent: null, verdictRight: null })).toEqual(["degenerate", "degenerate", "refusal"]);
 });
 
 test("the report of these by hand", async () => {

@@ -114,14 +114,15 @@ function weighed({ completion, weights }: TokenRow): string[] {
 
 test("what each token of a row counts, by hand: this tokenizer takes words letter by letter", () => {
   const quote = "hurting or killing people or animals (";
-  expect(weighed(verificationRow(unsafe, writer, "none"))).toEqual([
+  expect(weighed(verificationRow(unsafe, writer, { wrongRisk: "none", answerTokens: 8 }))).toEqual([
     ...["1: <assess>", "0: none", `1: </assess><verify>${quote}`, "3: R1", "1: ):"],
-    ...["16:  ", "1: violates"],
+    ...["16:  ", "1: violates</verify><calibrate>", "0.2: refuse, brief", "1: </calibrate><answer>", "12: I", "2: 'm sorr"],
   ]);
-  expect(weighed(verificationRow(safe, writer))).toEqual([
-    ...["1: <assess>", "12: n", `1: one</assess><verify>${quote}`, "3: R1", "1: ):"],
-    ...["16:  d", "1: oes not violate"],
+  const verified = ["1: <assess>", "12: n", `1: one</assess><verify>${quote}`, "3: R1", "1: ):", "16:  d"];
+  expect(weighed(verificationRow(safe, writer, { answerTokens: 5 }))).toEqual([
+    ...[...verified, "1: oes not violate</verify><calibrate>", "0.2: comply, direct", "1: </calibrate><answer>", "12: U", "2: se th"],
   ]);
+  expect(weighed(verificationRow({ ...safe, answer: undefined }, writer))).toEqual([...verified, "1: oes not violate"]);
   expect(weighed(decisionRow(unsafe, writer, "Sure."))).toEqual([
     ...["0: Sure.", "1: <assess>", "12: r", "1: isk:", "3:  ", "1: violence", "0.2: ; hur"],
   ]);
@@ -136,7 +137,12 @@ test("what each token of a row counts, by hand: this tokenizer takes words lette
 test("where an assessment decides last, no row has a decision right behind <assess>", () => {
   const last: TraceWriter = { ...writer, decides: "last" };
   const assessed = "<assess>end a program; target: own computer;";
-  for (const row of [decisionRow(safe, last), verificationRow(safe, last), verificationRow(safe, last, "theft"), traceRow(safe, last)])
+  for (const row of [
+    decisionRow(safe, last),
+    verificationRow(safe, last),
+    verificationRow(safe, last, { wrongRisk: "theft" }),
+    traceRow(safe, last),
+  ])
     expect(tokenizer.decode(row.completion).startsWith(assessed)).toBe(true);
   expect(weighed(verificationRow(safe, last)).slice(0, 4)).toEqual([
     "1: <assess>",
