@@ -228,6 +228,7 @@ export { type Endpoint, type RemoteCompletion, type RemoteOptions, sampleRemote 
 export { type Completion, type SampleOptions, sample } from "./generation/sample.js";
 export { bestOf, type Candidate, type Score, type Search } from "./generation/search.js";
 export type { Sampler } from "./generation/types.js";
+export { LogitsError } from "./generation/usable.js";
 export * as cdpo from "./methods/cdpo/cdpo.js";
 export {
   type BeforeAndAfter,
