@@ -42,14 +42,14 @@ const run: Check = [
   (value) => {
     if (!isRecord(value) || value.execution === undefined) return isRecord(value);
     if (!isRecord(value.execution)) return false;
-    const { started, seconds, source_sha256 = "", kernel = "", folder = "", cached = "", complete = true } = value.execution;
-    const { parameters = {}, environment = {}, device = {}, runs = [], compared = [] } = value.execution;
+    const { started, seconds, complete = true, kernel = "", folder = "", cached = "" } = value.execution;
+    const { source_sha256 = "", outputs_sha256 = "" } = value.execution;
+    const { parameters = {}, environment = {}, device = {}, runs = [], files = [], compared = [] } = value.execution;
     return (
       Array.isArray(runs) &&
       runs.every(isUsedRun) &&
-      Array.isArray(compared) &&
-      compared.every(isFileDigest) &&
-      isTexts([started, source_sha256, kernel, folder, cached]) &&
+      [files, compared].every((list) => Array.isArray(list) && list.every(isFileDigest)) &&
+      isTexts([started, source_sha256, outputs_sha256, kernel, folder, cached]) &&
       typeof seconds === "number" &&
       typeof complete === "boolean" &&
       [parameters, environment, device].every(isRecord) &&

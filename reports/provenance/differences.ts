@@ -29,7 +29,7 @@ export const agree = (a: number, b: number, tolerance: number): boolean =>
 export function differences(reported: Notebook, found: Notebook, tolerance: number): Difference[] {
   const again = codeCells(found);
   return codeCells(reported).flatMap(({ cell, number }, i) => {
-    if (cell.execution_count === null || again[i]?.cell.execution_count === null) return [];
+    if (isUnreached(cell) || again[i]?.cell.execution_count === null) return [];
     const [before, after] = [parts(cell), parts(again[i]?.cell)];
     return Array.from({ length: Math.max(before.length, after.length) }, (_, k) => {
       const [a, b] = [before[k], after[k]];
@@ -42,6 +42,9 @@ export function differences(reported: Notebook, found: Notebook, tolerance: numb
     }).flat();
   });
 }
+
+/** Numbers that stand in a cell without a count are numbers all the same: other programs take counts away. */
+const isUnreached = ({ execution_count, outputs }: CodeCell): boolean => execution_count === null && outputs.length === 0;
 
 /** Parameters are injected again, so their cell may be another one. */
 const codeCells = ({ cells }: Notebook) =>

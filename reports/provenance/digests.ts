@@ -50,6 +50,10 @@ export function outputSha256(output: Output): string {
   return hash.digest("hex");
 }
 
+/** SHA-256 over the outputs of all cells. @param cells by number, with `outputSha256` of each output; those without outputs count nothing */
+export const outputsSha256 = (cells: readonly { cell: number; outputs: readonly string[] }[]): string =>
+  sha256(JSON.stringify(cells.flatMap(({ cell, outputs }) => (outputs.length > 0 ? [[cell, outputs]] : []))));
+
 /** JSON without spaces, in pieces; however deep the value is. */
 function* sortedJSON(whole: unknown): Generator<string> {
   const todo: ({ value: unknown } | string)[] = [{ value: whole }];
@@ -71,8 +75,8 @@ function* sortedJSON(whole: unknown): Generator<string> {
 }
 
 /** SHA-256 of the sources of a notebook's cells, in order. */
-export const sourceSha256 = (notebook: Notebook): string =>
-  sha256(JSON.stringify(notebook.cells.map((cell) => [cell.cell_type, cell.source])));
+export const sourceSha256 = ({ cells }: Pick<Notebook, "cells">): string =>
+  sha256(JSON.stringify(cells.map((cell) => [cell.cell_type, cell.source])));
 
 const CODE = /\.(?:ts|mjs|c|cc|h|css|json|jsonl|yaml)$/;
 

@@ -6,7 +6,7 @@ import { readNotebook } from "../notebook/read.js";
 import { type CodeCell, type Notebook, NotebookError } from "../notebook/types.js";
 import type { Check, Kind, Status } from "./check.js";
 import type { Experiment, Provenance } from "./collect.js";
-import { type FileDigest, fileSha256, isRegular, outputSha256, sourceSha256 } from "./digests.js";
+import { type FileDigest, fileSha256, isRegular, outputSha256, outputsSha256, sourceSha256 } from "./digests.js";
 import { type Environment, environment } from "./environment.js";
 import type { SealedReport } from "./read.js";
 import { type KeptResults, resultChecks } from "./results.js";
@@ -35,6 +35,7 @@ export async function verifyReport({ provenance, intact }: SealedReport, path: s
   return [
     { kind: "page", name: "the page around the provenance", status: intact ? "same" : "differs" },
     ...notebookChecks(provenance, folder, notebook),
+    ...madeOutputs(provenance),
     ...runChecks(provenance, folder),
     ...(provenance.read ?? []).map(({ length, ...file }) => fileCheck("file", file, folder, length)),
     ...(provenance.compared ?? []).map((file) => fileCheck("run", file, folder)),
@@ -122,6 +123,14 @@ function notebookChecks({ notebook: reported, cells, execution }: Provenance, fo
     { kind: "source", name: "the cells' sources as they were run", ...source },
     ...cells.flatMap(({ cell, outputs }) => outputChecks(cell, outputs, notebook)),
   ];
+}
+
+/** The outputs that the report was made from are those that the notebook's run has left: else cells were run again by themselves, or somebody wrote into them. */
+function madeOutputs({ cells, execution }: Provenance): Check[] {
+  const made = execution?.outputs_sha256;
+  if (made === undefined || made === outputsSha256(cells)) return [];
+  const note = "when the report was written they were not those that the notebook's run has left";
+  return [{ kind: "output", name: "all of them", status: "differs", note }];
 }
 
 function outputChecks(number: number, reported: readonly string[], notebook: Notebook): Check[] {

@@ -154,4 +154,7 @@ test("cells that one of the runs did not reach are left out", () => {
   const whole = notebook([printed("a")], [printed("b")]);
   expect(differences(whole, unreached, 0)).toEqual([]);
   expect(differences(unreached, whole, 0)).toEqual([]);
+  const uncounted = notebook([printed("a")], [printed("c")]);
+  for (const cell of uncounted.cells) if (cell.cell_type === "code") cell.execution_count = null; // as some programs save it
+  expect(differences(uncounted, whole, 0)).toMatchObject([{ cell: 3, reported: "c", found: "b" }]);
 });

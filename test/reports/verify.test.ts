@@ -1,13 +1,14 @@
 import { spawnSync } from "node:child_process";
-import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import fc from "fast-check";
 import { beforeAll, expect, test, vi } from "vitest";
-import { holds } from "../../reports/provenance/check.js";
+import { type Check, holds } from "../../reports/provenance/check.js";
 import { codeToRun } from "../../reports/provenance/code.js";
-import { outputSha256 } from "../../reports/provenance/digests.js";
+import { codeSha256, outputSha256 } from "../../reports/provenance/digests.js";
+import { environment } from "../../reports/provenance/environment.js";
 import { readReport } from "../../reports/provenance/read.js";
 import { verifyReport } from "../../reports/provenance/verify.js";
 import { register } from "../../src/cli/verify.js";
@@ -130,6 +131,11 @@ test.each<[string, (project: Project) => void, string[]]>([
     ({ notebook }) => edit(notebook, (json) => json.replace("rows[0].x / 3", "rows[0].x / 4")),
     ["differs notebook: ../notebooks/nb.ipynb", "differs source: the cells' sources as they were run"],
   ],
+  [
+    "a cell's type",
+    ({ notebook }) => edit(notebook, (json) => json.replace('"cell_type": "markdown"', '"cell_type": "raw"')),
+    ["differs notebook: ../notebooks/nb.ipynb", "differs source: the cells' sources as they were run"],
+  ],
   ["the notebook's form only", ({ notebook }) => edit(notebook, (json) => `${json} `), ["differs notebook: ../notebooks/nb.ipynb"]],
   ["a notebook that is none any more", ({ notebook }) => writeFileSync(notebook, "{"), ["differs notebook: ../notebooks/nb.ipynb"]],
   ["the data", ({ path }) => flip(path("runs/a/data/train.jsonl")), ["differs data: ../data/train.jsonl"]],
@@ -149,6 +155,13 @@ test.each<[string, (project: Project) => void, string[]]>([
   change(project);
   expect(await told(project.report)).toEqual(expected);
   expect(holds(await verify(project.report))).toBe(false);
+});
+
+test("outputs that were changed between the run and the report are told", async () => {
+  const project = copy();
+  edit(project.notebook, (json) => json.replace('"rows 2\\n"', '"rows 3\\n"'));
+  await render(project.path("runs/a"));
+  expect(await told(project.report)).toEqual(["differs output: all of them"]);
 });
 
 test("a run that goes on is no difference: rows are added, other files change, its record names another environment", async () => {
@@ -236,6 +249,51 @@ test("changed sources of a notebook hold a re-run up, changed outputs do not", a
   expect(await held(sources)).toEqual([["../notebooks/nb.ipynb", true]]);
   expect(await held(outputs)).toEqual([["../notebooks/nb.ipynb", false]]);
   expect(await held(made)).toEqual([["../notebooks/nb.ipynb", false]]);
+});
+
+test("modules that lie in a run's folder hold a re-run up too, and those that are gone; new ones, which nobody has read, do not", () => {
+  const check = (kind: "file" | "run" | "notebook", name: string, status: Check["status"]): Check => ({
+    kind,
+    name,
+    status,
+    reported: "a",
+  });
+  const checks = [
+    check("notebook", "nb.ipynb", "same"),
+    check("run", "../own.ts", "differs"),
+    check("run", "../metrics.jsonl", "differs"),
+    check("run", "../new.ts", "new"),
+    check("file", "gone.mjs", "not found"),
+    check("file", "same.ts", "same"),
+  ];
+  const changed = ["nb.ipynb", false, "../own.ts", true, "gone.mjs", true, "same.ts", false];
+  expect(codeToRun(checks).flatMap((code) => [code.file, code.changed])).toEqual(changed);
+});
+
+test.skipIf(!existsSync(".git"))(
+  "a checkout's environment says its commit, whether files differ from it, and the digest of all code",
+  () => {
+    const git = (...args: string[]) => spawnSync("git", args, { encoding: "utf8" }).stdout.trim();
+    expect(environment()).toMatchObject({
+      commit: git("rev-parse", "HEAD"),
+      dirty: git("status", "--porcelain", "--untracked-files=no") !== "",
+      code_sha256: codeSha256(".", ["src", "kernel", "reports"]),
+    });
+  },
+);
+
+test("the digest of code tells contents, names and what is no code", () => {
+  const root = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  write(join(root, "src/a/b.ts"), "1");
+  write(join(root, "src/c.md"), "1");
+  const digest = () => codeSha256(root, ["src"]);
+  const first = digest();
+  write(join(root, "src/c.md"), "2");
+  expect(digest()).toBe(first);
+  write(join(root, "src/a/b.ts"), "2");
+  const second = digest();
+  renameSync(join(root, "src/a/b.ts"), join(root, "src/b.ts"));
+  expect(new Set([first, second, digest()]).size).toBe(3);
 });
 
 test.each<[string, (project: Project) => string]>([
