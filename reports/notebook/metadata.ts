@@ -1,3 +1,4 @@
+import { isRecord } from "../../src/setup/json.js";
 import type { Cell, Notebook } from "./types.js";
 
 /**
@@ -15,8 +16,6 @@ export function checkMetadata(notebook: Notebook): { notebook: Notebook; warning
 }
 
 type Check = readonly [wanted: string, holds: (value: unknown) => boolean];
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 const text: Check = ["text", (value) => typeof value === "string"];
 const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((item) => typeof item === "string");
 const texts: Check = ["list of texts", isTexts];

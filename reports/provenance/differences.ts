@@ -1,3 +1,4 @@
+import { isRecord } from "../../src/setup/json.js";
 import { isJSONType } from "../notebook/read.js";
 import { type CodeCell, cellTags, type DisplayOutput, type Notebook, type Output, type StreamOutput } from "../notebook/types.js";
 import { compareText, isProgress } from "./text.js";
@@ -94,8 +95,7 @@ function dataOf({ data }: DisplayOutput): Record<string, unknown> {
   return Object.fromEntries(onlyPlain ? entries : texts);
 }
 
-const asRecord = (value: unknown): Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : { value };
+const asRecord = (value: unknown): Record<string, unknown> => (isRecord(value) ? value : { value });
 
 /** Fields that a clock decides, or the machine's memory. */
 const TIMED = /(?:^|[^a-z])(?:seconds|duration|elapsed|latency|times?|timestamp|per[ _-]second|rss)(?:[^a-z]|$)|\((?:ns|µs|ms|s|min|h)\)/i;
@@ -122,8 +122,6 @@ function* compare(a: unknown, b: unknown, place: string, comparison: Comparison)
     }
   } else if (a !== b) yield* tell(place, a, b);
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** A value in at most 80 characters. */
 function inWords(value: unknown): string {

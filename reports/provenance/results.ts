@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
+import { isRecord } from "../../src/setup/json.js";
 import type { Parameters } from "../execute/parameters.js";
 import type { Check } from "./check.js";
 import type { Provenance } from "./collect.js";
@@ -77,5 +78,3 @@ function settingsOf({ objective, optimizer, seed }: Readonly<Record<string, unkn
   const plain = (it: unknown) => Object.entries(isRecord(it) ? it : {}).filter(([, value]) => typeof value !== "object");
   return Object.fromEntries([...plain(optimizer), ...plain(objective), ...(seed === undefined ? [] : [["seed", seed] as const])]);
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);

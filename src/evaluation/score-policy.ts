@@ -3,7 +3,7 @@ import type { PreferenceRow } from "../data/preferences.js";
 import { type Asking, askingTokenizer, promptTokens, quotedText } from "../generation/asking.js";
 import { waysOf } from "../generation/contexts.js";
 import type { Policy } from "../generation/policy.js";
-import { pieces } from "../training/batches.js";
+import { pieces } from "../setup/lists.js";
 import { tokenizeCut } from "../training/rows.js";
 import { type PairScore, scorePairs } from "../training/score.js";
 import { type GivenCompletion, policyLogps } from "./policy-logps.js";

@@ -23,6 +23,7 @@ import { withOpenings } from "../runs/reference-answers.js";
 import type { Run } from "../runs/run.js";
 import { trainKept } from "../runs/training.js";
 import { builtInTrial, suiteTrials } from "../runs/trials.js";
+import { pieces } from "../setup/lists.js";
 import { dertaObjective, prefixRow, prefixWords, transitionRow, wordCount } from "../training/derta.js";
 import type { StepMetrics } from "../training/metrics.js";
 import { changeInPoints, refusalBalance } from "./claims.js";
@@ -154,7 +155,7 @@ export async function dertaRows(run: Run, knobs = settings, signal?: AbortSignal
 function batched(groups: readonly TokenRow[][], size: number): { rows: TokenRow[]; batches: number[][] } {
   let next = 0;
   const places = groups.map((rows) => rows.map(() => next++));
-  const batches = Array.from({ length: Math.ceil(places.length / size) }, (_, i) => places.slice(i * size, (i + 1) * size).flat());
+  const batches = pieces(places, size).map((own) => own.flat());
   return { rows: groups.flat(), batches };
 }
 

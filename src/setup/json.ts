@@ -30,3 +30,7 @@ export function isTooDeep(text: string): boolean {
   }
   return false;
 }
+
+/** Whether a value is an object with fields: neither a list nor null. */
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);

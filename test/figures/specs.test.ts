@@ -13,9 +13,9 @@ import {
   trainingCurves,
 } from "../../src/figures/index.js";
 import { render, themed } from "../../src/figures/render.js";
-import { labelLines } from "../../src/figures/specs/search-tree.js";
 import { sizeOf } from "../../src/figures/resize.js";
 import type { VegaLiteSpec } from "../../src/figures/spec.js";
+import { labelLines } from "../../src/figures/specs/search-tree.js";
 import { placeTokens } from "../../src/figures/specs/token-strip.js";
 
 const steps = [1, 2, 3, 4, 5].map((step) => ({ step, loss: 0.7 / step, "rewards/margins": step / 4, "rewards/chosen": 1 - step / 4 }));
@@ -251,7 +251,11 @@ test("places and medians are written as they are, and values below 0 with a minu
 });
 
 test("a tree of four steps is within the 480 pixels that a phone shows whole, with long labels on two lines", async () => {
-  expect(["none", "risk: weapons", "risk: theft and fraud", "does not violate", "antidisestablishment", "one two three four five six"].map(labelLines)).toEqual([
+  expect(
+    ["none", "risk: weapons", "risk: theft and fraud", "does not violate", "antidisestablishment", "one two three four five six"].map(
+      labelLines,
+    ),
+  ).toEqual([
     ["", "none"],
     ["risk:", "weapons"],
     ["risk: theft", "and fraud"],

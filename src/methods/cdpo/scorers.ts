@@ -10,7 +10,7 @@ import type { LanguageModel } from "../../model/load.js";
 import { keep } from "../../runs/keep.js";
 import type { Profile } from "../../runs/profile.js";
 import type { Run } from "../../runs/run.js";
-import { pieces } from "../../training/batches.js";
+import { pieces } from "../../setup/lists.js";
 import { type AnsweredIds, answeredIds, answersTo, type Comparison, harmfulness, helpfulness, mixedPrompts } from "./answers.js";
 import { dot, fitBradleyTerry } from "./bradley-terry.js";
 
