@@ -30,7 +30,7 @@ import { changeInPoints, refusalBalance } from "./claims.js";
 import type { PlannedWork } from "./erpo/plan.js";
 import { sftOptimizer, wordings } from "./erpo/recipe.js";
 import { rowTokens } from "./erpo/stage1.js";
-import { firstWords } from "./first-words.js";
+import { devCount, firstWords } from "./first-words.js";
 import type { RelatedMethod } from "./method.js";
 
 /** What is trained: DeRTa, its control, and DeRTa without the rows that hold the rest of the model in place. */
@@ -260,7 +260,6 @@ function attacked(run: Run, { name, title, rows }: Trial, depths: readonly numbe
 }
 
 const promptCount = ({ evaluation }: Profile): number => Math.ceil((2 / 3) * evaluation.prompts);
-const devCount = ({ evaluation }: Profile): number => Math.ceil(evaluation.gatePrompts / 2);
 
 /** The policy of a variant that is trained, under a name of its own. */
 export async function policyOf(run: Run, variant: Variant): Promise<Policy> {
