@@ -157,6 +157,13 @@ test.each<[string, (project: Project) => void, string[]]>([
   expect(holds(await verify(project.report))).toBe(false);
 });
 
+test("what an executor has not noted is not checked, and no difference", async () => {
+  const project = copy();
+  edit(project.notebook, (json) => json.replace('"source_sha256"', '"other"'));
+  await render(project.path("runs/a"));
+  expect(await told(project.report)).toEqual(["not checked source: the cells' sources as they were run"]);
+});
+
 test("outputs that were changed between the run and the report are told", async () => {
   const project = copy();
   edit(project.notebook, (json) => json.replace('"rows 2\\n"', '"rows 3\\n"'));
@@ -182,6 +189,7 @@ test("a run that another executor has not noted is checked whole, without what i
   write(project.path("runs/a/2-dpo/samples-wrong.jsonl.partial"), '{"ids":[1]}\n');
   await render(project.path("runs/a"));
   rmSync(project.path("runs/a/2-dpo/samples-wrong.jsonl.partial"));
+  rmSync(project.path("runs/a/1-sft/checkpoint-5"), { recursive: true });
   expect(await told(project.report)).toEqual([]);
   flip(project.path("runs/a/2-dpo/metrics.jsonl"));
   expect(await told(project.report)).toEqual(["differs run: ../2-dpo/metrics.jsonl"]);
