@@ -46,6 +46,13 @@ const edit = (file: string, change: (text: string) => string) => {
   writeFileSync(file, after, "latin1");
 };
 
+/** A notebook's text with other outputs of a cell, counted from 1. */
+const withOutputs = (cell: number, outputs: object[]) => (json: string) => {
+  const notebook = JSON.parse(json);
+  notebook.cells[cell - 1].outputs = outputs;
+  return JSON.stringify(notebook);
+};
+
 /** One byte in the middle becomes another. */
 const flip = (file: string) => {
   const bytes = readFileSync(file);
@@ -135,6 +142,16 @@ test.each<[string, (project: Project) => void, string[]]>([
     "a cell's type",
     ({ notebook }) => edit(notebook, (json) => json.replace('"cell_type": "markdown"', '"cell_type": "raw"')),
     ["differs notebook: ../notebooks/nb.ipynb", "differs source: the cells' sources as they were run"],
+  ],
+  [
+    "an output, gone",
+    ({ notebook }) => edit(notebook, withOutputs(4, [])),
+    ["differs notebook: ../notebooks/nb.ipynb", "not found output: cell 4, output 1"],
+  ],
+  [
+    "another output",
+    ({ notebook }) => edit(notebook, withOutputs(3, [{ output_type: "stream", name: "stdout", text: "1" }])),
+    ["differs notebook: ../notebooks/nb.ipynb", "differs output: cell 3, output 1"],
   ],
   ["the notebook's form only", ({ notebook }) => edit(notebook, (json) => `${json} `), ["differs notebook: ../notebooks/nb.ipynb"]],
   ["a notebook that is none any more", ({ notebook }) => writeFileSync(notebook, "{"), ["differs notebook: ../notebooks/nb.ipynb"]],

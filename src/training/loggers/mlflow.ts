@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { readJson } from "../../data/jsonl.js";
-import { writeAtomic } from "../../setup/atomic.js";
+import { writeJson } from "../../setup/atomic.js";
 import { TrainingError } from "../errors.js";
 import type { StepMetrics } from "../metrics.js";
 import { type MetricsLogger, numbersOf, timesBefore } from "./logger.js";
@@ -58,7 +58,7 @@ export function mlflowLogger(options: MlflowOptions = {}, earlier: readonly Step
       return kept;
     }
     const id = await server.createRun(runName);
-    if (idFile !== undefined) writeAtomic(idFile, [`${JSON.stringify({ tracking_uri: server.uri, run_id: id }, null, 2)}\n`]);
+    if (idFile !== undefined) writeJson(idFile, { tracking_uri: server.uri, run_id: id });
     return id;
   };
 
