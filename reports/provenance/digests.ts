@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readdirSync, readSync } from "node:fs";
 import { join } from "node:path";
 import type { Notebook, Output } from "../notebook/types.js";
 
@@ -39,9 +39,6 @@ export function fileSha256(path: string, length = Number.POSITIVE_INFINITY): str
     closeSync(file);
   }
 }
-
-/** Whether a path is a regular file, or leads to one: what can be read to its end without waiting. */
-export const isRegular = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 
 /** SHA-256 of one output as JSON with its keys in alphabetical order: the same after a notebook was saved by another program. */
 export function outputSha256(output: Output): string {

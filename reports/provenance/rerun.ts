@@ -1,6 +1,6 @@
 import { constants, cpSync, existsSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { temporaryFolder } from "../../src/setup/files.js";
+import { isRegular, temporaryFolder } from "../../src/setup/files.js";
 import { grouped } from "../../src/setup/lists.js";
 import { type ExecuteOptions, executeNotebook, InterruptedError } from "../execute/execute.js";
 import { declaredParameters, type Parameters } from "../execute/parameters.js";
@@ -9,7 +9,6 @@ import { type Notebook, NotebookError } from "../notebook/types.js";
 import type { Check } from "./check.js";
 import type { Provenance } from "./collect.js";
 import { type Difference, differences } from "./differences.js";
-import { isRegular } from "./digests.js";
 import { environmentCheck } from "./verify.js";
 
 export interface RerunOptions extends Pick<ExecuteOptions, "signal" | "onProgress"> {

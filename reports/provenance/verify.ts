@@ -1,12 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import { isRegular } from "../../src/setup/files.js";
 import { declaredParameters, type Parameters } from "../execute/parameters.js";
 import { readNotebook } from "../notebook/read.js";
 import { type CodeCell, type Notebook, NotebookError } from "../notebook/types.js";
 import type { Check, Kind, Status } from "./check.js";
 import type { Experiment, Provenance } from "./collect.js";
-import { type FileDigest, fileSha256, isRegular, outputSha256, outputsSha256, sourceSha256 } from "./digests.js";
+import { type FileDigest, fileSha256, outputSha256, outputsSha256, sourceSha256 } from "./digests.js";
 import { type Environment, environment } from "./environment.js";
 import type { SealedReport } from "./read.js";
 import { type KeptResults, resultChecks } from "./results.js";
@@ -192,7 +193,7 @@ function machineChecks(reported: Environment, now: Environment): Check[] {
 }
 
 /** The same files are the same code, whatever the commits; in records without their hash, the same commit without changes is. */
-function codeCheck(reported: Environment, now: Environment): Check {
+export function codeCheck(reported: Environment, now: Environment): Check {
   const version = ({ commit, dirty }: Environment) =>
     commit ? `commit ${commit.slice(0, 12)}${dirty ? " with changes" : ""}` : "no commit";
   const words = { reported: version(reported), found: version(now) };

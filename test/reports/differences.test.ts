@@ -157,7 +157,7 @@ test("what only one of the runs has is told, and what stands beside a figure or 
     expect(told(beside("a"), beside("b"))).toEqual([expect.stringMatching(/^display 1 (?:figure|table|alt): a -> b$/)]);
   }
   const ended = (loss: number) => [shown({ "text/plain": `|██░░| 1/2\nloss ${loss}` })];
-  expect(told(ended(1), ended(2))).toEqual(["display 1 text/plain, line 2: 1 -> 2"]);
+  expect(told(ended(1), ended(2))).toEqual(["display 1 text/plain: 1 -> 2"]);
 });
 
 test("cells that one of the runs did not reach are left out", () => {

@@ -8,9 +8,9 @@ import { beforeAll, expect, test, vi } from "vitest";
 import { type Check, holds } from "../../reports/provenance/check.js";
 import { codeToRun } from "../../reports/provenance/code.js";
 import { codeSha256, outputSha256 } from "../../reports/provenance/digests.js";
-import { environment } from "../../reports/provenance/environment.js";
+import { type Environment, environment } from "../../reports/provenance/environment.js";
 import { readReport } from "../../reports/provenance/read.js";
-import { verifyReport } from "../../reports/provenance/verify.js";
+import { codeCheck, verifyReport } from "../../reports/provenance/verify.js";
 import { register } from "../../src/cli/verify.js";
 import { modelDigests } from "../../src/model/load.js";
 import { keptResults } from "../../src/runs/claim.js";
@@ -307,6 +307,20 @@ test.skipIf(!existsSync(".git"))(
   },
 );
 
+test("code is held to its files' digest, and where a record has none to a commit without changes", () => {
+  const status = (reported: object, now: object) => codeCheck(reported as Environment, now as Environment).status;
+  const [files, others] = [
+    { code_sha256: "a", commit: "1" },
+    { code_sha256: "b", commit: "1" },
+  ];
+  expect([status(files, { ...files, commit: "2" }), status(files, others)]).toEqual(["same", "differs"]);
+  const [clean, dirty] = [{ commit: "1" }, { commit: "1", dirty: true }];
+  expect([status(clean, files), status(clean, { ...files, commit: "2" })]).toEqual(["same", "differs"]);
+  expect([status(dirty, files), status(clean, { ...files, dirty: true }), status({}, files), status(clean, {})]).toEqual(
+    Array(4).fill("not checked"),
+  );
+});
+
 test("the digest of code tells contents, names and what is no code", () => {
   const root = mkdtempSync(join(tmpdir(), "erpo-test-"));
   write(join(root, "src/a/b.ts"), "1");
@@ -342,6 +356,16 @@ test("a model that this machine does not have is told, and is no failure", async
   rmSync(project.path("models"), { recursive: true });
   expect(await told(project.report)).toEqual(["not checked model: tiny"]);
   expect(holds(await verify(project.report))).toBe(true);
+  const named = async (model: string) => (model === "tiny" ? { sha256: "", digest: "" } : undefined); // as a built-in one is
+  const checks = await verifyReport(readReport(project.report), project.report, { ...lookups, modelDigests: named });
+  expect(checks).toContainEqual(expect.objectContaining({ kind: "model", status: "differs" }));
+});
+
+test("a record from before the model's digest is held to the SHA-256 of its weights", async () => {
+  const project = copy();
+  edit(project.path("runs/a/run.json"), (text) => text.replace(/,"digest":"[^"]*"/, ""));
+  await render(project.path("runs/a"));
+  expect(await told(project.report)).toEqual([]);
 });
 
 test("other code or packages are a difference, another machine is none", async () => {

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { readJson } from "../../data/jsonl.js";
 import { writeJson } from "../../setup/atomic.js";
+import { isRecord } from "../../setup/json.js";
 import { TrainingError } from "../errors.js";
 import type { StepMetrics } from "../metrics.js";
 import { type MetricsLogger, numbersOf, timesBefore } from "./logger.js";
@@ -131,7 +132,7 @@ function flatten(fields: object, prefix = ""): { key: string; value: string }[] 
   return Object.entries(fields).flatMap(([name, value]) => {
     const key = `${prefix}${name}`;
     if (value === undefined) return [];
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return flatten(value, `${key}.`);
+    if (isRecord(value)) return flatten(value, `${key}.`);
     return [{ key, value: typeof value === "string" ? value : JSON.stringify(value) }];
   });
 }
