@@ -421,5 +421,6 @@ test("the command: a table or JSON, and the exit code", async () => {
     expect.objectContaining({ kind: "data", status: "differs", found: sha256sum(project.path("runs/a/data/train.jsonl")) }),
   );
   await expect(run("/nonexistent.html")).rejects.toThrow("/nonexistent.html: no such file");
-  await expect(run(made.report, "--rerun", "--tolerance", "-1")).rejects.toThrow("must be a number >= 0");
+  for (const tolerance of ["-1", "", "x"])
+    await expect(run(made.report, "--rerun", "--tolerance", tolerance)).rejects.toThrow("must be a number >= 0");
 });
