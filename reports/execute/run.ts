@@ -149,12 +149,16 @@ export class Run {
     }
   }
 
-  /** Of the outputs as a reader of the file has them. */
-  private outputsSha256(): string {
-    const { cells } = parseNotebook(notebookText(this.notebook), this.name);
-    return outputsSha256(
-      cells.map((cell, i) => ({ cell: i + 1, outputs: cell.cell_type === "code" ? cell.outputs.map(outputSha256) : [] })),
-    );
+  /** Of the outputs as a reader of the file has them; undefined where nobody can read it, as after a kernel that sends numbers for texts. */
+  private outputsSha256(): string | undefined {
+    try {
+      const { cells } = parseNotebook(notebookText(this.notebook), this.name);
+      return outputsSha256(
+        cells.map((cell, i) => ({ cell: i + 1, outputs: cell.cell_type === "code" ? cell.outputs.map(outputSha256) : [] })),
+      );
+    } catch {
+      return undefined;
+    }
   }
 
   private tick(): void {

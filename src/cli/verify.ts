@@ -23,7 +23,7 @@ export function register(program: Command): void {
     .addHelpText(
       "after",
       `
-Of a run, the files are checked that the notebook has used, and so are the other files that its cells have read; the kept results among them must stand on what they were made from, and the notebook's
+The outputs must be those that the notebook's run has left. Of a run, the files are checked that the notebook has used, and so are the other files that its cells have read; the kept results among them must stand on what they were made from, and the notebook's
 parameters must be those that a stage was trained with. Each item is
   same         as the report says
   differs      there, but another one                       (exit code 1)
