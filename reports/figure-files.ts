@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { decodeHTML } from "entities";
 import type { Token, Tokens } from "marked";
 import { walk } from "./document/markdown.js";
@@ -6,6 +5,7 @@ import type { FigureBlock, ReportDocument } from "./document/model.js";
 import { findPicture } from "./document/pictures.js";
 import { draw } from "./html/draw.js";
 import { sanitizeSVG } from "./html/sanitize.js";
+import { sha256 } from "./provenance/digests.js";
 import type { OutputFile } from "./set.js";
 
 /** The files of a document's figures, `figures/<stem>/<label>.<extension>`, for formats that keep pictures beside the document. */
@@ -39,7 +39,7 @@ export function fileName(text: string): string {
     .replace(/[^A-Za-z0-9._-]+/g, "-")
     .replace(/^[^A-Za-z0-9]+/, "")
     .slice(0, 100);
-  return plain === text ? text : `${plain || "file"}-${createHash("sha256").update(text).digest("hex").slice(0, 6)}`;
+  return plain === text ? text : `${plain || "file"}-${sha256(text).slice(0, 6)}`;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { pieces } from "../../src/setup/lists.js";
 
 import ts = require("typescript");
 
@@ -296,9 +297,6 @@ function createReader(ending: string): (code: string) => Reading {
     return reading;
   };
 }
-
-const pieces = <T>(items: readonly T[], size: number): T[][] =>
-  Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 
 /** Types as the reader knows them, without the paths of the files that cells are kept in. */
 export function readable(text: string): string {

@@ -94,8 +94,8 @@ export function endpoint(connection: Connection, channel: Channel): string {
 }
 
 /** A fresh header with its own message id. */
-export function createHeader(type: string, session: string, username = "erpo"): Header {
-  return { msg_id: randomUUID(), msg_type: type, session, username, date: new Date().toISOString(), version: PROTOCOL_VERSION };
+export function createHeader(type: string, session: string): Header {
+  return { msg_id: randomUUID(), msg_type: type, session, username: "erpo", date: new Date().toISOString(), version: PROTOCOL_VERSION };
 }
 
 /** Remembers the signatures seen last, so that a recorded message cannot be sent a second time. */

@@ -9,16 +9,8 @@ import type { Cell } from "../notebook/types.js";
  * can write it, and Jupyter can open it.
  */
 
-/** Prose. What comes from a run goes through `literal`. */
+/** Prose. What comes from a run goes through `codeSpan`: nothing in it is markup. */
 export const markdown = (source: string): Cell => ({ cell_type: "markdown", metadata: {}, source });
-
-/** A text from a run inside Markdown: code, in which nothing is markup. */
-export function literal(text: string): string {
-  const line = text.replace(/\s+/g, " ");
-  const fence = "`".repeat(Math.max(0, ...[...line.matchAll(/`+/g)].map(([ticks]) => ticks.length)) + 1);
-  const space = line.includes("`") ? " " : "";
-  return `${fence}${space}${line}${space}${fence}`;
-}
 
 /** A captioned table of rows, columns in the order of their first appearance. */
 export const table = (rows: readonly Row[], label: string, caption: string): Cell => captioned(tableHTML(tableData(rows)), label, caption);

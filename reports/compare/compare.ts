@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto";
 import { join, relative, resolve } from "node:path";
 import { writeAtomic } from "../../src/setup/atomic.js";
 import type { ExecutionRecord } from "../execute/record.js";
 import type { Format } from "../formats.js";
 import type { Cell, Notebook } from "../notebook/types.js";
 import { notebookText } from "../notebook/write.js";
+import { sourceSha256 } from "../provenance/digests.js";
 import { environment } from "../provenance/environment.js";
 import { renderReports } from "../report.js";
 import { compareRuns, comparisonJSON } from "./comparison.js";
@@ -60,10 +60,9 @@ export async function writeComparison(
 type Made = Pick<ExecutionRecord, "started" | "seconds" | "parameters" | "compared">;
 
 function notebookOf(title: string, cells: Cell[], made: Made): Notebook {
-  const sources = JSON.stringify(cells.map((cell) => [cell.cell_type, cell.source]));
   const execution: ExecutionRecord = {
     ...made,
-    source_sha256: createHash("sha256").update(sources).digest("hex"),
+    source_sha256: sourceSha256({ cells }),
     kernel: "none, by erpo compare",
     environment: environment(),
     complete: true,

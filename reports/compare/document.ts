@@ -1,5 +1,6 @@
+import { codeSpan } from "../markdown/escape.js";
 import type { Cell } from "../notebook/types.js";
-import { count, figure, folded, labelPart, literal, markdown, table } from "./cells.js";
+import { count, figure, folded, labelPart, markdown, table } from "./cells.js";
 import type { Comparison } from "./comparison.js";
 import { findings, policyCells, sampleCells, testCells } from "./evaluation-cells.js";
 import { groupCells } from "./groups.js";
@@ -39,10 +40,10 @@ export function comparisonTitle({ runs }: Comparison): string {
 }
 
 function summary({ runs, parameters, trainings, policies, refusals, means, missing }: Comparison): string {
-  const [baseline, ...others] = runs.map(({ name }) => literal(name));
+  const [baseline, ...others] = runs.map(({ name }) => codeSpan(name));
   const sure = findings(refusals, means, others.length > 1);
-  const trained = trainings.filter((training) => training.same).map(({ name }) => literal(name));
-  const answered = policies.filter((policy) => policy.same).map(({ name }) => literal(name));
+  const trained = trainings.filter((training) => training.same).map(({ name }) => codeSpan(name));
+  const answered = policies.filter((policy) => policy.same).map(({ name }) => codeSpan(name));
   const same = [
     trained.length > 0 && `training of ${trained.join(", ")}`,
     answered.length > 0 && `answers of ${answered.join(", ")}`,
@@ -66,9 +67,9 @@ function summary({ runs, parameters, trainings, policies, refusals, means, missi
 
 async function trainingCells({ trainings, trainedOn, parameters }: Comparison, names: readonly string[]): Promise<Cell[]> {
   const cells = [markdown("## Training {#sec-training}")];
-  const same = trainings.filter((training) => training.same).map(({ name }) => literal(name));
+  const same = trainings.filter((training) => training.same).map(({ name }) => codeSpan(name));
   if (same.length > 0) cells.push(markdown(`All steps of these stages have the same numbers in all runs: ${same.join(", ")}.`));
-  const others = trainedOn.differing.map(({ name }) => literal(name));
+  const others = trainedOn.differing.map(({ name }) => codeSpan(name));
   if (others.length > 0)
     cells.push(
       markdown(
@@ -77,11 +78,11 @@ async function trainingCells({ trainings, trainedOn, parameters }: Comparison, n
     );
   const shade = shadeOf(parameters);
   for (const training of trainings.filter(({ same }) => !same)) {
-    const [name, part] = [literal(training.name), labelPart(training.name)];
+    const [name, part] = [codeSpan(training.name), labelPart(training.name)];
     const spec = trainingFigure(training, names, shade);
     const key =
       names.length > 6
-        ? ` The thick line is ${literal(names[0]!)}${shade ? "" : "; the lines that end highest and lowest are named"}.`
+        ? ` The thick line is ${codeSpan(names[0]!)}${shade ? "" : "; the lines that end highest and lowest are named"}.`
         : "";
     if (spec) {
       const alt = `Small pictures of the metrics of ${training.name} over its steps, with a line for each of ${count(training.runs.length, "run")}.`;
@@ -117,7 +118,7 @@ where few prompts differ. Where prompts have frames, this test and this bootstra
 suites and runs; tests in which no pair differs can never be significant and do not count. A p-value above 0.05 means that these prompts cannot tell two runs apart, not that the runs are equal. Nothing in these
 tests says how much another seed would change.`),
   ];
-  const same = policies.filter((policy) => policy.same).map(({ name }) => literal(name));
+  const same = policies.filter((policy) => policy.same).map(({ name }) => codeSpan(name));
   if (same.length > 0) cells.push(markdown(`The same completions in all runs, so not shown: ${same.join(", ")}.`));
   if (policies.length === 0) cells.push(markdown("No run has an evaluation that is through."));
   cells.push(...testCells(refusals, means, names[0]!, names.length > 2));

@@ -1,8 +1,10 @@
 import { runIntervals } from "../../src/figures/index.js";
 import type { Row } from "../../src/figures/spec.js";
 import type { Estimate, Proportion } from "../../src/index.js";
+import { grouped } from "../../src/setup/lists.js";
+import { codeSpan } from "../markdown/escape.js";
 import type { Cell } from "../notebook/types.js";
-import { captioned, count, figure, folded, labelPart, literal, markdown, table } from "./cells.js";
+import { captioned, count, figure, folded, labelPart, markdown, table } from "./cells.js";
 import type { MeanDifference, MeanTest, Measure, PairedTrial, RefusalTest } from "./paired.js";
 import { type Policy, trialGroups } from "./policies.js";
 import { samplesHTML, samplesOf } from "./samples.js";
@@ -31,7 +33,7 @@ export async function policyCells({ name, trials, runs }: Policy, all: readonly 
       { runs: all.filter((run) => runs.some((own) => own.run === run)), title: "prompts refused" },
     ),
     `fig-refused-${part}`,
-    `Share of prompts that ${literal(name)} refuses in each run, with 95% Wilson intervals. The dashed line is the first run's share.`,
+    `Share of prompts that ${codeSpan(name)} refuses in each run, with 95% Wilson intervals. The dashed line is the first run's share.`,
     `A small picture for each suite or attack, in each a point with whiskers for each run: the share of prompts that ${name} refuses.`,
   );
   const tables = trialGroups(trials).map((group, i) =>
@@ -41,7 +43,7 @@ export async function policyCells({ name, trials, runs }: Policy, all: readonly 
         ...Object.fromEntries(group.map(({ trial, title }) => [title, proportion(refused.get(trial))])),
       })),
       `tbl-refused-${part}${i === 0 ? "" : `-${i + 1}`}`,
-      `Share of prompts that ${literal(name)} refuses, with 95% Wilson intervals.`,
+      `Share of prompts that ${codeSpan(name)} refuses, with 95% Wilson intervals.`,
     ),
   );
   const has = (key: "balancedAccuracy" | "perplexity" | "devAuc") => runs.some((run) => run[key] !== undefined);
@@ -56,9 +58,9 @@ export async function policyCells({ name, trials, runs }: Policy, all: readonly 
       ...(has("devAuc") && { "dev AUC": estimate(devAuc, 3) }),
     })),
     `tbl-measures-${part}`,
-    `Other measures of ${literal(name)}, with 95% intervals: balanced accuracy of refusing AdvBench and not the safe look-alikes; valid traces and mean tokens of the answers to the suites; perplexity of held-out answers; AUC of the first word's decision on the dev set.`,
+    `Other measures of ${codeSpan(name)}, with 95% intervals: balanced accuracy of refusing AdvBench and not the safe look-alikes; valid traces and mean tokens of the answers to the suites; perplexity of held-out answers; AUC of the first word's decision on the dev set.`,
   );
-  return [markdown(`### ${literal(name)} {#sec-policy-${part}}`), drawn, ...tables, others];
+  return [markdown(`### ${codeSpan(name)} {#sec-policy-${part}}`), drawn, ...tables, others];
 }
 
 /** The tests of what is refused, and of each measure that has a mean. */
@@ -75,7 +77,7 @@ export function testCells(refusals: readonly RefusalTest[], means: readonly Mean
   const cells = testTable(
     refusalRows,
     "tbl-tests-refused",
-    `Which prompts are refused: McNemar's exact tests against ${literal(baseline)}, two-sided, with Holm's correction for ${count(refusals.length, "test")}. They take prompts as independent trials, which those of one frame are not.`,
+    `Which prompts are refused: McNemar's exact tests against ${codeSpan(baseline)}, two-sided, with Holm's correction for ${count(refusals.length, "test")}. They take prompts as independent trials, which those of one frame are not.`,
   );
   for (const measure of ["balanced accuracy", "tokens", "thought tokens"] satisfies Measure[]) {
     const own = means.filter((test) => test.measure === measure);
@@ -93,7 +95,7 @@ export function testCells(refusals: readonly RefusalTest[], means: readonly Mean
       ...testTable(
         rows,
         `tbl-tests-${labelPart(measure)}`,
-        `${titles[measure]}: randomization tests against ${literal(baseline)}, two-sided, with Holm's correction for ${count(own.length, "test")}.${framed ? OVER_FRAMES : ""}`,
+        `${titles[measure]}: randomization tests against ${codeSpan(baseline)}, two-sided, with Holm's correction for ${count(own.length, "test")}.${framed ? OVER_FRAMES : ""}`,
       ),
     );
   }
@@ -114,8 +116,8 @@ export function findings(
 ): { tests: number; sentences: string[] } {
   const sure = [...refusals, ...means].filter(({ adjusted }) => adjusted < 0.05);
   const measure = (test: RefusalTest | MeanTest) => ("p" in test ? "prompts refused" : test.measure);
-  const sentences = [...grouped(sure, (test) => `${literal(test.policy)}, ${measure(test)}`)].map(([key, tests]) => {
-    const suites = [...grouped(tests, ({ title }) => title)].map(([title, own]) => `${literal(title)} ${inRuns(own, several)}`);
+  const sentences = [...grouped(sure, (test) => `${codeSpan(test.policy)}, ${measure(test)}`)].map(([key, tests]) => {
+    const suites = [...grouped(tests, ({ title }) => title)].map(([title, own]) => `${codeSpan(title)} ${inRuns(own, several)}`);
     return `${key}: ${suites.join("; ")}`;
   });
   return { tests: sure.length, sentences };
@@ -128,13 +130,7 @@ function inRuns(tests: readonly (RefusalTest | MeanTest)[], several: boolean): s
   if (tests.length > 1)
     return `up in ${count(tests.filter((test) => change(test) > 0).length, "run")}, down in ${tests.filter((test) => change(test) < 0).length}`;
   const size = "p" in first! ? `+${first.onlyRun} −${first.onlyBaseline}` : signed(first!.difference, DIGITS[first!.measure]);
-  return several ? `${size} in ${literal(first!.run)}` : size;
-}
-
-function grouped<T>(items: readonly T[], key: (item: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const item of items) groups.set(key(item), [...(groups.get(key(item)) ?? []), item]);
-  return groups;
+  return several ? `${size} in ${codeSpan(first!.run)}` : size;
 }
 
 const DIGITS: Record<Measure, number> = { "balanced accuracy": 3, tokens: 1, "thought tokens": 1 };
@@ -143,7 +139,7 @@ const DIGITS: Record<Measure, number> = { "balanced accuracy": 3, tokens: 1, "th
 export function sampleCells(name: string, trials: readonly PairedTrial[], baseline: string, prompts: ReadonlyMap<string, string>): Cell[] {
   const { shown, differing } = samplesOf(trials);
   if (shown.length === 0) return [];
-  const caption = `${literal(name)}: ${shown.length} of ${count(differing, "prompt")} that some run answers otherwise than ${literal(baseline)} does. What it has and the other run has not is marked as deleted, what the other run has instead as inserted.`;
+  const caption = `${codeSpan(name)}: ${shown.length} of ${count(differing, "prompt")} that some run answers otherwise than ${codeSpan(baseline)} does. What it has and the other run has not is marked as deleted, what the other run has instead as inserted.`;
   return [captioned(samplesHTML(shown, baseline, prompts), `tbl-samples-${labelPart(name)}`, caption)];
 }
 

@@ -49,12 +49,12 @@ export function readEvaluations(files: RunFiles): { evaluations: Evaluation[]; p
       if (!paths.includes(path.replace(/jsonl$/, "json"))) files.faults.push(`${path}: the evaluation is not through`);
       continue;
     }
-    const value = files.json(path);
-    if (value === undefined) continue;
-    const schema = trial === "perplexity" ? perplexitySchema : evaluationSchema;
-    const { data, error } = schema.safeParse(value);
-    if (error) files.faults.push(`${path}: ${error.issues[0]!.path.join(".")}: is not what erpo writes`);
-    else if ("perplexity" in data) perplexities.set(policy, data);
+    const data = files.parsed<Perplexity | z.infer<typeof evaluationSchema>>(
+      path,
+      trial === "perplexity" ? perplexitySchema : evaluationSchema,
+    );
+    if (!data) continue;
+    if ("perplexity" in data) perplexities.set(policy, data);
     else evaluations.push({ policy, trial, title: data.title, harmful: data.harmful, answers: withTexts(files, path, data.rows) });
   }
   return { evaluations, perplexities };

@@ -1,7 +1,8 @@
-import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
-import { parseJsonText } from "../../src/setup/json.js";
+import type { z } from "zod";
+import { isRecord, parseJsonText } from "../../src/setup/json.js";
+import { sha256 } from "../provenance/digests.js";
 
 /** Reads a run's files for a comparison: what cannot be read is noted, and the rest goes on. */
 export class RunFiles {
@@ -55,6 +56,15 @@ export class RunFiles {
     return value;
   }
 
+  /** `json` of a known form, or undefined where it has another one. */
+  parsed<T>(path: string, schema: z.ZodType<T>): T | undefined {
+    const value = this.json(path);
+    if (value === undefined) return undefined;
+    const { data, error } = schema.safeParse(value);
+    if (error) this.faults.push(`${path}: ${error.issues[0]!.path.join(".")}: is not what erpo writes`);
+    return data;
+  }
+
   /** The objects of a JSON Lines file. A run that is stopped or still going on may leave half a line at its end: that is left out. */
   lines(path: string): Record<string, unknown>[] {
     const lines = (this.text(path) ?? "").split("\n").map((line) => line.trim());
@@ -70,7 +80,7 @@ export class RunFiles {
     if (!existsSync(file)) return undefined;
     try {
       const bytes = readFileSync(file);
-      this.read.set(path, createHash("sha256").update(bytes).digest("hex"));
+      this.read.set(path, sha256(bytes));
       return bytes.toString("utf8");
     } catch (error) {
       this.faults.push(`${path}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
@@ -87,6 +97,3 @@ function parse(text: string): Record<string, unknown> | undefined {
     return undefined;
   }
 }
-
-export const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);

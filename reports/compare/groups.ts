@@ -1,8 +1,9 @@
 import type { Row } from "../../src/figures/spec.js";
 import { type Spread, spread } from "../../src/index.js";
+import { codeSpan } from "../markdown/escape.js";
 import type { Cell } from "../notebook/types.js";
 import { spreadsInWords } from "../spread.js";
-import { count, labelPart, literal, markdown, table } from "./cells.js";
+import { count, labelPart, markdown, table } from "./cells.js";
 import { type Settings, written } from "./parameters.js";
 import type { Policy } from "./policies.js";
 import { CompareError, type RunFolder } from "./run-folder.js";
@@ -144,10 +145,10 @@ function measuresOf(groups: readonly RunGroup[], trainings: readonly StageTraini
 /** The groups of a comparison: which runs are in each, then a table of means for each stage and policy. */
 export function groupCells({ by, groups, measures, over }: Grouping): Cell[] {
   const title = (group: RunGroup) => by.map((name) => `${name} ${written(group.values[name])}`).join(", ");
-  const spreadOver = over.length > 0 ? over.slice(0, 5).map(literal).join(", ") : "no setting that is noted";
+  const spreadOver = over.length > 0 ? over.slice(0, 5).map(codeSpan).join(", ") : "no setting that is noted";
   const intro = `## Means over runs {#sec-groups}
 
-Runs are grouped by ${by.map(literal).join(", ")}. Each number is a mean over the runs of a group ± their sample standard deviation [95% t-interval of the mean], and how many runs it is of. Runs of a group differ in ${spreadOver}.
+Runs are grouped by ${by.map(codeSpan).join(", ")}. Each number is a mean over the runs of a group ± their sample standard deviation [95% t-interval of the mean], and how many runs it is of. Runs of a group differ in ${spreadOver}.
 The intervals say how far other such runs would move a mean; they leave aside that each run was measured on few prompts. With two or three runs they are wide.`;
   const members: Row[] = groups.map((group) => ({ group: title(group), runs: group.runs.join(", ") }));
   const tables = [...new Set(measures.map(({ of }) => of))].map((of) => {
@@ -157,7 +158,7 @@ The intervals say how far other such runs would move a mean; they leave aside th
         const words = spreadsInWords(spreads);
         return { measure: name, ...Object.fromEntries(groups.map((group, i) => [title(group), words[i] || "–"])) };
       });
-    return table(rows, `tbl-groups-${labelPart(of)}`, `Means of ${literal(of)} over ${count(groups.length, "group")} of runs.`);
+    return table(rows, `tbl-groups-${labelPart(of)}`, `Means of ${codeSpan(of)} over ${count(groups.length, "group")} of runs.`);
   });
   return [markdown(intro), table(members, "tbl-groups", "The groups and their runs."), ...tables];
 }

@@ -5,6 +5,7 @@ import {
   drawPairs,
   holm,
   mcnemar,
+  mean,
   type PairDraws,
   type PairedDifference,
   pairedDifference,
@@ -136,14 +137,14 @@ export function meanTests(trials: readonly PairedTrial[]): MeanTest[] {
     const tests = samples
       .filter(({ strata }) => strata.length > 0 && strata.flat().some(({ values: [a, b] }) => a !== b))
       .map(({ policy, title, run, strata }) => {
-        const mean = (side: 0 | 1) => average(strata.map((pairs) => average(pairs.map(({ values }) => values[side]))));
+        const meanOf = (side: 0 | 1) => mean(strata.map((pairs) => mean(pairs.map(({ values }) => values[side]))));
         return {
           measure: measure as Measure,
           policy,
           title,
           run,
-          baseline: mean(0),
-          value: mean(1),
+          baseline: meanOf(0),
+          value: meanOf(1),
           difference: differenceOf(strata, draws),
         };
       });
@@ -223,5 +224,3 @@ function balancedAccuracies(trials: readonly PairedTrial[]): Numbers[] {
       return [{ policy, title: "AdvBench and safe look-alikes", run, strata }];
     });
 }
-
-const average = (values: readonly number[]): number => values.reduce((sum, x) => sum + x, 0) / values.length;

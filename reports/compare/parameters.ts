@@ -1,4 +1,4 @@
-import { isRecord } from "./files.js";
+import { isRecord } from "../../src/setup/json.js";
 import type { RunFolder } from "./run-folder.js";
 
 /** A named setting and its value in every run, in the order of the runs; undefined where a run does not have it. */

@@ -1,5 +1,6 @@
-import { attackTrials, balancedAccuracy, type Estimate, type Proportion, share, suiteTrials } from "../../src/index.js";
-import type { Answer, Evaluation } from "./evaluations.js";
+import { attackTrials, balancedAccuracy, type Estimate, mean, type Proportion, share, suiteTrials } from "../../src/index.js";
+import { pieces } from "../../src/setup/lists.js";
+import type { Evaluation } from "./evaluations.js";
 import { type PairedTrial, refused, sameAnswer } from "./paired.js";
 import type { RunFolder } from "./run-folder.js";
 
@@ -38,8 +39,7 @@ const known: readonly string[] = [...suiteTrials, ...attackTrials];
 export function trialGroups(trials: Policy["trials"]): Policy["trials"][] {
   const of = (names: readonly string[]) => trials.filter(({ trial }) => names.includes(trial));
   const others = trials.filter(({ trial }) => !known.includes(trial));
-  const fives = Array.from({ length: Math.ceil(others.length / 5) }, (_, i) => others.slice(5 * i, 5 * i + 5));
-  return [of(suiteTrials), of(attackTrials), ...fives].filter((group) => group.length > 0);
+  return [of(suiteTrials), of(attackTrials), ...pieces(others, 5)].filter((group) => group.length > 0);
 }
 
 /** The policies that several of the runs have: the base model, then by name. One run's own, such as a related method's, is compared with nothing. */
@@ -82,11 +82,8 @@ function policyRun(run: RunFolder, name: string, evaluations: readonly Evaluatio
     ...(harmful.length > 0 &&
       lookAlikes.length > 0 && { balancedAccuracy: balancedAccuracy(share(harmful, refused), share(lookAlikes, refused)) }),
     traceValid: share(suites, ({ traceValid }) => traceValid),
-    tokens: mean(suites, ({ tokens }) => tokens),
-    thoughtTokens: mean(
-      suites.filter(({ traceValid }) => traceValid),
-      ({ thoughtTokens }) => thoughtTokens,
-    ),
+    tokens: mean(suites.map(({ tokens }) => tokens)),
+    thoughtTokens: mean(suites.flatMap(({ traceValid, thoughtTokens }) => (traceValid ? thoughtTokens : []))),
     ...(perplexity && { perplexity: { value: perplexity.perplexity, low: perplexity.low, high: perplexity.high } }),
     ...(dev && { devAuc: dev.auc }),
   };
@@ -100,6 +97,3 @@ function allSame(evaluations: readonly Evaluation[][], paired: readonly PairedTr
   const whole = first > 0 && evaluations.every((of) => answers(of) === first) && pairs === first * (evaluations.length - 1);
   return whole && paired.every((trial) => trial.pairs.every(sameAnswer));
 }
-
-const mean = (answers: readonly Answer[], of: (answer: Answer) => number): number =>
-  answers.reduce((sum, answer) => sum + of(answer), 0) / answers.length;

@@ -1,11 +1,12 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, resolve } from "node:path";
+import { isRecord } from "../../src/setup/json.js";
 import { declaredParameters } from "../execute/parameters.js";
 import type { ExecutionRecord } from "../execute/record.js";
 import { parseNotebook } from "../notebook/read.js";
 import { cellTags, type Notebook } from "../notebook/types.js";
 import { type Evaluation, type Perplexity, readEvaluations } from "./evaluations.js";
-import { isRecord, RunFiles } from "./files.js";
+import { RunFiles } from "./files.js";
 import { readStages, type Stage } from "./stages.js";
 
 /** A run that cannot be compared at all. The message is one line that begins with the folder. */

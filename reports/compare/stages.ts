@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { isRecord, type RunFiles } from "./files.js";
+import { isRecord } from "../../src/setup/json.js";
+import type { RunFiles } from "./files.js";
 
 /** One stage of training in a run's folder, or a round of stage 3. */
 export interface Stage {
@@ -47,8 +48,8 @@ function readStage(files: RunFiles, folder: string): Stage {
   const finished = folder ? through !== undefined : files.has("adapter_model.safetensors");
   if (!finished) files.faults.push(`${folder || "."}: the training is not through (steps so far: ${steps.length})`);
   const { settings, trainedOn } = keptSettings(files, inside("identity.json")) ?? checkpointSettings(files, folder);
-  const dev = parsed(files, inside("dev.json"), devSchema);
-  const round = parsed(files, inside("round.json"), roundSchema);
+  const dev = files.parsed(inside("dev.json"), devSchema);
+  const round = files.parsed(inside("round.json"), roundSchema);
   return {
     name: folder || ".",
     steps,
@@ -83,11 +84,3 @@ function checkpointSettings(files: RunFiles, folder: string): TrainedWith {
 }
 
 const digests = (rows: unknown, order: unknown) => ({ ...(rows !== undefined && { rows }), ...(order !== undefined && { order }) });
-
-function parsed<T>(files: RunFiles, path: string, schema: z.ZodType<T>): T | undefined {
-  const value = files.json(path);
-  if (value === undefined) return undefined;
-  const { data, error } = schema.safeParse(value);
-  if (error) files.faults.push(`${path}: ${error.issues[0]!.path.join(".")}: is not what erpo writes`);
-  return data;
-}

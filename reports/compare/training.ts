@@ -1,5 +1,7 @@
 import { runCurves } from "../../src/figures/index.js";
 import type { Row, VegaLiteSpec } from "../../src/figures/spec.js";
+import { mean } from "../../src/index.js";
+import { pieces } from "../../src/setup/lists.js";
 import type { RunFolder } from "./run-folder.js";
 import type { Stage, Step } from "./stages.js";
 
@@ -49,11 +51,8 @@ export function trainingFigure(
 
 function thinned(steps: readonly Step[], metric: string): { step: number; value: number }[] {
   const points = steps.flatMap((step) => (Number.isFinite(step[metric]) ? [{ step: step.step, value: step[metric]! }] : []));
-  const size = Math.ceil(points.length / MAX_POINTS);
-  return Array.from({ length: Math.ceil(points.length / size) || 0 }, (_, i) => {
-    const piece = points.slice(i * size, (i + 1) * size);
-    return { step: piece.at(-1)!.step, value: mean(piece.map(({ value }) => value)) };
-  });
+  const few = pieces(points, Math.max(1, Math.ceil(points.length / MAX_POINTS)));
+  return few.map((piece) => ({ step: piece.at(-1)!.step, value: mean(piece.map(({ value }) => value)) }));
 }
 
 /** A row per run: how far a stage's training came, and what it ended with (means over its last tenth). */
@@ -76,5 +75,3 @@ export function trainingRows({ runs }: StageTraining): Row[] {
     };
   });
 }
-
-const mean = (values: readonly number[]): number => values.reduce((sum, x) => sum + x, 0) / values.length;

@@ -1,4 +1,4 @@
-import { type Cell, type CellMetadata, type Notebook, NotebookError } from "../notebook/types.js";
+import { type Cell, type CellMetadata, type Notebook, NotebookError, withoutOutputs } from "../notebook/types.js";
 
 /** nbgrader's metadata of a cell, schema 3 (https://nbgrader.readthedocs.io/en/stable/contributor_guide/metadata.html). */
 export interface GradedCell {
@@ -77,10 +77,4 @@ function replaced(source: string, { begin, end }: typeof SOLUTION, by: string): 
   }
   if (inside) throw new Error(`${begin} without ${end}`);
   return lines.join("\n");
-}
-
-function withoutOutputs(cell: Cell): Cell {
-  if (cell.cell_type !== "code") return cell;
-  const { execution: _, ...metadata } = cell.metadata;
-  return { ...cell, metadata, outputs: [], execution_count: null };
 }

@@ -1,3 +1,4 @@
+import { isRecord } from "../../src/setup/json.js";
 /** A row of a figure's data. */
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -20,5 +21,3 @@ function viewRows(view: Record<string, unknown>, datasets: Record<string, unknow
     .filter(isRecord)
     .flatMap((part) => viewRows(part, datasets, depth - 1));
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);

@@ -1,6 +1,7 @@
 import { stripVTControlCharacters } from "node:util";
 import { decodeXML } from "entities";
 import { describe } from "../../src/figures/describe.js";
+import { isRecord } from "../../src/setup/json.js";
 import type { DisplayOutput, Output } from "../notebook/types.js";
 import { type CellOptions, combine, pick } from "./cell-options.js";
 import { findImages, htmlTokens } from "./html-tokens.js";
@@ -184,8 +185,6 @@ function dataOf(value: unknown): TableBlock["data"] {
   const columns = fields.map((field) => (isRecord(field) ? field.name : undefined)).filter((name) => typeof name === "string");
   return columns.length === fields.length ? { columns, rows } : undefined;
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** nbconvert's place for alternative text: `metadata["image/png"].alt`, or `metadata.alt`. */
 function altOf(metadata: Record<string, unknown>): CellOptions {

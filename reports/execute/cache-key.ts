@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { contentOf, treeOf } from "../../kernel/session/file-states.js";
 import { packageRoot } from "../../src/setup/paths.js";
 import { type Notebook, NotebookError } from "../notebook/types.js";
 import { notebookText } from "../notebook/write.js";
+import { sha256 } from "../provenance/digests.js";
 import { environment } from "../provenance/environment.js";
 import type { Kernelspec } from "./kernelspec.js";
 import { commonVariables } from "./variables.js";
@@ -50,7 +50,7 @@ export function cacheKey({ notebook, folder, spec, allowErrors, after }: KeyPart
     locks: locks(folder),
     variables: commonVariables(),
   };
-  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+  return sha256(JSON.stringify(parts));
 }
 
 function inputs(notebook: Notebook, folder: string): [string, string][] {

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { writeAtomic } from "../../src/setup/atomic.js";
@@ -6,6 +5,7 @@ import { cacheDir } from "../../src/setup/paths.js";
 import { parseNotebook } from "../notebook/read.js";
 import type { Notebook } from "../notebook/types.js";
 import { notebookText } from "../notebook/write.js";
+import { sha256 } from "../provenance/digests.js";
 import { cacheKey, type KeyParts } from "./cache-key.js";
 import { type Dependency, settle, stateOf } from "./dependencies.js";
 import type { ExecutionRecord } from "./record.js";
@@ -73,7 +73,7 @@ export function openCache(before: KeyParts): Cache {
       const stored: Stored = { files: settled.files, notebook: notebookText(executed) };
       const text = JSON.stringify(stored);
       try {
-        writeAtomic(join(folder, `${hash(JSON.stringify(settled.files))}.json`), [`${hash(text)}\n`, text]);
+        writeAtomic(join(folder, `${sha256(JSON.stringify(settled.files))}.json`), [`${sha256(text)}\n`, text]);
         removeOld(dirname(folder));
         return undefined;
       } catch (error) {
@@ -86,7 +86,7 @@ export function openCache(before: KeyParts): Cache {
 /** SHA-256 of a notebook's cells with their outputs, without times: what a notebook after it may build on. */
 export function contentHash(notebook: Notebook): string {
   const cells = notebook.cells.map((cell) => [cell.cell_type, cell.source, cell.cell_type === "code" ? cell.outputs : []]);
-  return hash(JSON.stringify(cells));
+  return sha256(JSON.stringify(cells));
 }
 
 /** An entry's content; undefined when it is damaged. */
@@ -98,7 +98,7 @@ function readStored(file: string): Stored | undefined {
     return undefined; // removed meanwhile, or another user's
   }
   const end = text.indexOf("\n");
-  return hash(text.slice(end + 1)) === text.slice(0, end) ? JSON.parse(text.slice(end + 1)) : undefined;
+  return sha256(text.slice(end + 1)) === text.slice(0, end) ? JSON.parse(text.slice(end + 1)) : undefined;
 }
 
 function entries(folder: string): string[] {
@@ -120,5 +120,3 @@ function removeOld(root: string): void {
     if (old.length > 0 && old.length === files.length) rmSync(join(root, key), { recursive: true, force: true });
   }
 }
-
-const hash = (text: string) => createHash("sha256").update(text).digest("hex");

@@ -2,7 +2,7 @@ import { existsSync, lstatSync, realpathSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { writeAtomic } from "../../src/setup/atomic.js";
 import { readNotebook } from "../notebook/read.js";
-import { type Cell, type Notebook, NotebookError } from "../notebook/types.js";
+import { type Notebook, NotebookError, withoutOutputs } from "../notebook/types.js";
 import { notebookText } from "../notebook/write.js";
 import { alone } from "./alone.js";
 import { type CacheEntry, contentHash, openCache } from "./cache.js";
@@ -104,11 +104,7 @@ function fromCache({ notebook, record }: CacheEntry, output: string, folder: str
 
 /** A copy without the outputs and times of an earlier run. */
 function clean(notebook: Notebook): Notebook {
-  const cells = notebook.cells.map((cell): Cell => {
-    if (!isRun(cell)) return cell;
-    const { execution: _, ...metadata } = cell.metadata;
-    return { ...cell, metadata, outputs: [], execution_count: null };
-  });
+  const cells = notebook.cells.map((cell) => (isRun(cell) ? withoutOutputs(cell) : cell));
   const { execution: _, ...erpo } = notebook.metadata.erpo ?? {};
   return { ...notebook, metadata: { ...notebook.metadata, erpo }, cells };
 }

@@ -11,6 +11,8 @@ export interface ExecutionRecord {
   seconds: number;
   /** SHA-256 of the cells' sources as they were run, parameters included. */
   source_sha256: string;
+  /** `outputsSha256` of the outputs as the run has left them; absent until it has come to its end, and in records of before. */
+  outputs_sha256?: string;
   parameters: Parameters;
   kernel: string;
   /** The kernel's working directory, relative to the written notebook's folder. */

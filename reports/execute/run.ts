@@ -1,8 +1,9 @@
 import { dirname, relative } from "node:path";
 import { writeAtomic } from "../../src/setup/atomic.js";
+import { parseNotebook } from "../notebook/read.js";
 import { type Cell, type CodeCell, cellTags, type ErrorOutput, type Notebook, NotebookError } from "../notebook/types.js";
 import { notebookText } from "../notebook/write.js";
-import { sourceSha256 } from "../provenance/digests.js";
+import { outputSha256, outputsSha256, sourceSha256 } from "../provenance/digests.js";
 import { environment } from "../provenance/environment.js";
 import { KernelClient } from "./client.js";
 import { deviceOf } from "./device.js";
@@ -108,6 +109,7 @@ export class Run {
       const device = spec.name === "erpo" ? await deviceOf(client) : undefined;
       if (device) this.record.device = device;
       this.record.complete = true;
+      this.record.outputs_sha256 = this.outputsSha256();
       this.save();
     } finally {
       clearInterval(ticking);
@@ -144,6 +146,18 @@ export class Run {
     } finally {
       limits.end();
       this.save();
+    }
+  }
+
+  /** Of the outputs as a reader of the file has them; undefined where nobody can read it, as after a kernel that sends numbers for texts. */
+  private outputsSha256(): string | undefined {
+    try {
+      const { cells } = parseNotebook(notebookText(this.notebook), this.name);
+      return outputsSha256(
+        cells.map((cell, i) => ({ cell: i + 1, outputs: cell.cell_type === "code" ? cell.outputs.map(outputSha256) : [] })),
+      );
+    } catch {
+      return undefined;
     }
   }
 

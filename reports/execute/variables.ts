@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { sha256 } from "../provenance/digests.js";
 
 /** Variables that say from where a program was started, not what it computes: they count only for a notebook that reads them. */
 const PASSING = /^(_|SHLVL|PWD|OLDPWD|INIT_CWD|TERM.*|COLORTERM|COLUMNS|LINES|WINDOWID|SSH_.*|TMUX.*|STY|XDG_SESSION_.*|npm_.*)$/;
@@ -17,5 +17,3 @@ export const variableState = (name: string): string => {
 
 /** SHA-256 of all variables with their values. */
 export const allVariables = (): string => sha256(JSON.stringify(Object.entries(process.env).sort()));
-
-const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");

@@ -1,3 +1,4 @@
+import { isRecord } from "../../src/setup/json.js";
 import type { Cell, Notebook } from "./types.js";
 
 /**
@@ -15,8 +16,6 @@ export function checkMetadata(notebook: Notebook): { notebook: Notebook; warning
 }
 
 type Check = readonly [wanted: string, holds: (value: unknown) => boolean];
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 const text: Check = ["text", (value) => typeof value === "string"];
 const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every((item) => typeof item === "string");
 const texts: Check = ["list of texts", isTexts];
@@ -42,14 +41,14 @@ const run: Check = [
   (value) => {
     if (!isRecord(value) || value.execution === undefined) return isRecord(value);
     if (!isRecord(value.execution)) return false;
-    const { started, seconds, source_sha256 = "", kernel = "", folder = "", cached = "", complete = true } = value.execution;
-    const { parameters = {}, environment = {}, device = {}, runs = [], compared = [] } = value.execution;
+    const { started, seconds, complete = true, kernel = "", folder = "", cached = "" } = value.execution;
+    const { source_sha256 = "", outputs_sha256 = "" } = value.execution;
+    const { parameters = {}, environment = {}, device = {}, runs = [], files = [], compared = [] } = value.execution;
     return (
       Array.isArray(runs) &&
       runs.every(isUsedRun) &&
-      Array.isArray(compared) &&
-      compared.every(isFileDigest) &&
-      isTexts([started, source_sha256, kernel, folder, cached]) &&
+      [files, compared].every((list) => Array.isArray(list) && list.every(isFileDigest)) &&
+      isTexts([started, source_sha256, outputs_sha256, kernel, folder, cached]) &&
       typeof seconds === "number" &&
       typeof complete === "boolean" &&
       [parameters, environment, device].every(isRecord) &&

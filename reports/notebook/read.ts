@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
+import { isRecord } from "../../src/setup/json.js";
 import { type Cell, type CellMetadata, type Notebook, NotebookError, type Output } from "./types.js";
 import { fromVersion3 } from "./version-3.js";
 
@@ -134,5 +135,3 @@ function joined(value: unknown): string | undefined {
 }
 
 const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every((piece) => typeof piece === "string");
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);

@@ -75,3 +75,10 @@ export function cellTags(cell: Cell): readonly string[] {
   const { tags } = cell.metadata;
   return Array.isArray(tags) ? tags.filter((tag) => typeof tag === "string") : [];
 }
+
+/** A code cell as it was before it was run: without outputs, count and times. Others stay as they are. */
+export function withoutOutputs(cell: Cell): Cell {
+  if (cell.cell_type !== "code") return cell;
+  const { execution: _, ...metadata } = cell.metadata;
+  return { ...cell, metadata, outputs: [], execution_count: null };
+}

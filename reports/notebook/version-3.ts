@@ -1,3 +1,5 @@
+import { isRecord } from "../../src/setup/json.js";
+
 /**
  * Notebooks of nbformat 3 (IPython 1 and 2) in the shape of nbformat 4, as nbformat's own `upgrade` makes it. Three things differ: no ids are drawn for cells, JSON is
  * parsed, which `upgrade` means to do and does not, and the language, which nbformat 3 notes in each cell and `upgrade` drops, goes where nbformat 4 has it. What is not as
@@ -26,10 +28,10 @@ const KERNELS = new Map([
 
 /** @param notebook the JSON of a file whose nbformat is 3 */
 export function fromVersion3({ worksheets, metadata, nbformat_minor, orig_nbformat, orig_nbformat_minor, ...others }: Fields): Fields {
-  const { name, signature, ...kept } = isFields(metadata) ? metadata : {};
+  const { name, signature, ...kept } = isRecord(metadata) ? metadata : {};
   const origin = { orig_nbformat: orig_nbformat ?? 3, orig_nbformat_minor: orig_nbformat_minor ?? 0 };
   const sheets = Array.isArray(worksheets) ? worksheets : undefined;
-  const cells = sheets?.flatMap((sheet) => (isFields(sheet) && Array.isArray(sheet.cells) ? sheet.cells : [undefined]));
+  const cells = sheets?.flatMap((sheet) => (isRecord(sheet) && Array.isArray(sheet.cells) ? sheet.cells : [undefined]));
   return {
     ...others,
     nbformat: 4,
@@ -41,14 +43,14 @@ export function fromVersion3({ worksheets, metadata, nbformat_minor, orig_nbform
 
 /** The kernel that runs the notebook, and what it speaks, by the first code cell that says it. */
 function languageOf(cells: readonly unknown[]): Fields {
-  const language = cells.filter(isFields).find((cell) => cell.cell_type === "code" && typeof cell.language === "string")?.language;
+  const language = cells.filter(isRecord).find((cell) => cell.cell_type === "code" && typeof cell.language === "string")?.language;
   if (typeof language !== "string" || language === "") return {};
   const { name, display_name } = KERNELS.get(language) ?? { name: language, display_name: language };
   return { kernelspec: { name, display_name, language }, language_info: { name: language } };
 }
 
 function cellFrom3(cell: unknown): unknown {
-  if (!isFields(cell)) return cell;
+  if (!isRecord(cell)) return cell;
   const { cell_type, metadata = {} } = cell;
   if (cell_type === "heading") {
     const { level = 1, source, ...others } = cell;
@@ -68,7 +70,7 @@ function cellFrom3(cell: unknown): unknown {
 }
 
 function outputFrom3(output: unknown): unknown {
-  if (!isFields(output)) return output;
+  if (!isRecord(output)) return output;
   const { output_type, ...others } = output;
   if (output_type === "pyerr") return { output_type: "error", ...others };
   if (output_type === "stream") {
@@ -80,7 +82,7 @@ function outputFrom3(output: unknown): unknown {
   const parsed = { ...data, ...(data.json !== undefined && { json: ofJSON(text(data.json)) }) };
   return {
     ...(output_type === "pyout" ? { output_type: "execute_result", execution_count: prompt_number ?? null } : { output_type }),
-    metadata: isFields(metadata) ? byMimeType(metadata) : metadata,
+    metadata: isRecord(metadata) ? byMimeType(metadata) : metadata,
     data: byMimeType(parsed),
   };
 }
@@ -99,5 +101,3 @@ function ofJSON(json: string): unknown {
 
 /** A text, or a list of pieces of it. */
 const text = (value: unknown): string => (Array.isArray(value) ? value.join("") : String(value ?? ""));
-
-const isFields = (value: unknown): value is Fields => typeof value === "object" && value !== null && !Array.isArray(value);

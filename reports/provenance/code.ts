@@ -22,8 +22,10 @@ export interface RunCode {
  */
 export function codeToRun(checks: readonly Check[]): RunCode[] {
   const sameSource = checks.some(({ kind, status }) => kind === "source" && status === "same");
-  const [notebook] = checks.filter(({ kind, reported }) => kind === "notebook" && reported !== undefined);
-  const modules = checks.filter(({ kind, name }) => kind === "file" && CODE.test(basename(name)));
+  const notebook = checks.find(({ kind }) => kind === "notebook"); // the first is of its bytes
+  const modules = checks.filter(
+    ({ kind, name, status }) => (kind === "file" || kind === "run" || kind === "data") && status !== "new" && CODE.test(basename(name)),
+  );
   const code = ({ name, reported, found }: Check, changed: boolean): RunCode => ({
     file: name,
     ...(reported !== undefined && { reported }),

@@ -1,3 +1,4 @@
+import { isRecord } from "../../src/setup/json.js";
 import { isJSONType } from "../notebook/read.js";
 import { type CodeCell, cellTags, type DisplayOutput, type Notebook, type Output, type StreamOutput } from "../notebook/types.js";
 import { compareText, isProgress } from "./text.js";
@@ -29,7 +30,7 @@ export const agree = (a: number, b: number, tolerance: number): boolean =>
 export function differences(reported: Notebook, found: Notebook, tolerance: number): Difference[] {
   const again = codeCells(found);
   return codeCells(reported).flatMap(({ cell, number }, i) => {
-    if (cell.execution_count === null || again[i]?.cell.execution_count === null) return [];
+    if (isUnreached(cell) || again[i]?.cell.execution_count === null) return [];
     const [before, after] = [parts(cell), parts(again[i]?.cell)];
     return Array.from({ length: Math.max(before.length, after.length) }, (_, k) => {
       const [a, b] = [before[k], after[k]];
@@ -42,6 +43,9 @@ export function differences(reported: Notebook, found: Notebook, tolerance: numb
     }).flat();
   });
 }
+
+/** Numbers that stand in a cell without a count are numbers all the same: other programs take counts away. */
+const isUnreached = ({ execution_count, outputs }: CodeCell): boolean => execution_count === null && outputs.length === 0;
 
 /** Parameters are injected again, so their cell may be another one. */
 const codeCells = ({ cells }: Notebook) =>
@@ -91,8 +95,7 @@ function dataOf({ data }: DisplayOutput): Record<string, unknown> {
   return Object.fromEntries(onlyPlain ? entries : texts);
 }
 
-const asRecord = (value: unknown): Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : { value };
+const asRecord = (value: unknown): Record<string, unknown> => (isRecord(value) ? value : { value });
 
 /** Fields that a clock decides, or the machine's memory. */
 const TIMED = /(?:^|[^a-z])(?:seconds|duration|elapsed|latency|times?|timestamp|per[ _-]second|rss)(?:[^a-z]|$)|\((?:ns|µs|ms|s|min|h)\)/i;
@@ -119,8 +122,6 @@ function* compare(a: unknown, b: unknown, place: string, comparison: Comparison)
     }
   } else if (a !== b) yield* tell(place, a, b);
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** A value in at most 80 characters. */
 function inWords(value: unknown): string {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, statSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readdirSync, readSync } from "node:fs";
 import { join } from "node:path";
 import type { Notebook, Output } from "../notebook/types.js";
 
@@ -40,15 +40,16 @@ export function fileSha256(path: string, length = Number.POSITIVE_INFINITY): str
   }
 }
 
-/** Whether a path is a regular file, or leads to one: what can be read to its end without waiting. */
-export const isRegular = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
-
 /** SHA-256 of one output as JSON with its keys in alphabetical order: the same after a notebook was saved by another program. */
 export function outputSha256(output: Output): string {
   const hash = createHash("sha256");
   for (const piece of sortedJSON(output)) hash.update(piece);
   return hash.digest("hex");
 }
+
+/** SHA-256 over the outputs of all cells. @param cells by number, with `outputSha256` of each output; those without outputs count nothing */
+export const outputsSha256 = (cells: readonly { cell: number; outputs: readonly string[] }[]): string =>
+  sha256(JSON.stringify(cells.flatMap(({ cell, outputs }) => (outputs.length > 0 ? [[cell, outputs]] : []))));
 
 /** JSON without spaces, in pieces; however deep the value is. */
 function* sortedJSON(whole: unknown): Generator<string> {
@@ -71,8 +72,8 @@ function* sortedJSON(whole: unknown): Generator<string> {
 }
 
 /** SHA-256 of the sources of a notebook's cells, in order. */
-export const sourceSha256 = (notebook: Notebook): string =>
-  sha256(JSON.stringify(notebook.cells.map((cell) => [cell.cell_type, cell.source])));
+export const sourceSha256 = ({ cells }: Pick<Notebook, "cells">): string =>
+  sha256(JSON.stringify(cells.map((cell) => [cell.cell_type, cell.source])));
 
 const CODE = /\.(?:ts|mjs|c|cc|h|css|json|jsonl|yaml)$/;
 

@@ -37,6 +37,7 @@ const sealed = z.looseObject({
       folder: text,
       complete: z.boolean().optional(),
       source_sha256: text,
+      outputs_sha256: text,
       parameters: z.record(z.string(), z.unknown()).optional(),
       environment: z.looseObject({ commit: text, code_sha256: text, lockfile_sha256: text }).optional(),
       device: z.looseObject({ name: z.string(), library: z.string(), precision: z.string() }).optional(),

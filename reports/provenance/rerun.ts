@@ -1,6 +1,7 @@
 import { constants, cpSync, existsSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { temporaryFolder } from "../../src/setup/files.js";
+import { isRegular, temporaryFolder } from "../../src/setup/files.js";
+import { grouped } from "../../src/setup/lists.js";
 import { type ExecuteOptions, executeNotebook, InterruptedError } from "../execute/execute.js";
 import { declaredParameters, type Parameters } from "../execute/parameters.js";
 import { readNotebook } from "../notebook/read.js";
@@ -8,7 +9,6 @@ import { type Notebook, NotebookError } from "../notebook/types.js";
 import type { Check } from "./check.js";
 import type { Provenance } from "./collect.js";
 import { type Difference, differences } from "./differences.js";
-import { isRegular } from "./digests.js";
 import { environmentCheck } from "./verify.js";
 
 export interface RerunOptions extends Pick<ExecuteOptions, "signal" | "onProgress"> {
@@ -95,12 +95,7 @@ function outcome(reported: Notebook, found: readonly Difference[], tolerance: nu
     const what = `${outputs.length} output${outputs.length === 1 ? "" : "s"} within a tolerance of ${tolerance}`;
     return [{ kind: "rerun", name: what, status: "same" }];
   }
-  const outputsThatDiffer = new Map<string, Difference[]>();
-  for (const difference of found) {
-    const key = `cell ${difference.cell}, ${difference.output}`;
-    outputsThatDiffer.set(key, [...(outputsThatDiffer.get(key) ?? []), difference]);
-  }
-  return [...outputsThatDiffer].map(([output, [first, ...more]]) => {
+  return [...grouped(found, ({ cell, output }) => `cell ${cell}, ${output}`)].map(([output, [first, ...more]]) => {
     const { place, reported, found } = first!;
     const name = place ? `${output}: ${place}` : output;
     return { kind: "rerun", name, status: "differs", reported, found, ...(more.length && { note: `and ${more.length} more in it` }) };

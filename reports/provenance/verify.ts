@@ -1,12 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import { isRegular } from "../../src/setup/files.js";
 import { declaredParameters, type Parameters } from "../execute/parameters.js";
 import { readNotebook } from "../notebook/read.js";
 import { type CodeCell, type Notebook, NotebookError } from "../notebook/types.js";
 import type { Check, Kind, Status } from "./check.js";
 import type { Experiment, Provenance } from "./collect.js";
-import { type FileDigest, fileSha256, isRegular, outputSha256, sourceSha256 } from "./digests.js";
+import { type FileDigest, fileSha256, outputSha256, outputsSha256, sourceSha256 } from "./digests.js";
 import { type Environment, environment } from "./environment.js";
 import type { SealedReport } from "./read.js";
 import { type KeptResults, resultChecks } from "./results.js";
@@ -35,6 +36,7 @@ export async function verifyReport({ provenance, intact }: SealedReport, path: s
   return [
     { kind: "page", name: "the page around the provenance", status: intact ? "same" : "differs" },
     ...notebookChecks(provenance, folder, notebook),
+    ...madeOutputs(provenance),
     ...runChecks(provenance, folder),
     ...(provenance.read ?? []).map(({ length, ...file }) => fileCheck("file", file, folder, length)),
     ...(provenance.compared ?? []).map((file) => fileCheck("run", file, folder)),
@@ -124,6 +126,14 @@ function notebookChecks({ notebook: reported, cells, execution }: Provenance, fo
   ];
 }
 
+/** The outputs that the report was made from are those that the notebook's run has left: else cells were run again by themselves, or somebody wrote into them. */
+function madeOutputs({ cells, execution }: Provenance): Check[] {
+  const made = execution?.outputs_sha256;
+  if (made === undefined || made === outputsSha256(cells)) return [];
+  const note = "when the report was written they were not those that the notebook's run has left";
+  return [{ kind: "output", name: "all of them", status: "differs", note }];
+}
+
 function outputChecks(number: number, reported: readonly string[], notebook: Notebook): Check[] {
   const cell = notebook.cells[number - 1];
   const outputs = cell?.cell_type === "code" ? cell.outputs : [];
@@ -183,7 +193,7 @@ function machineChecks(reported: Environment, now: Environment): Check[] {
 }
 
 /** The same files are the same code, whatever the commits; in records without their hash, the same commit without changes is. */
-function codeCheck(reported: Environment, now: Environment): Check {
+export function codeCheck(reported: Environment, now: Environment): Check {
   const version = ({ commit, dirty }: Environment) =>
     commit ? `commit ${commit.slice(0, 12)}${dirty ? " with changes" : ""}` : "no commit";
   const words = { reported: version(reported), found: version(now) };

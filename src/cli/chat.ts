@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { longestThought } from "../exante/answer-stop.js";
 import type { Policy } from "../generation/policy.js";
 import type { Conversation, Turns, Waiting } from "./conversation.js";
-import { repeated, temperature, wholeNumber } from "./output.js";
+import { repeated, say, temperature, wholeNumber } from "./output.js";
 
 interface ChatOptions {
   run: string;
@@ -50,7 +50,7 @@ const commandHelp = `In the conversation:
 async function chat(options: ChatOptions): Promise<void> {
   const { reopenRun } = await import("../runs/run.js");
   const { conversation } = await import("./conversation.js");
-  const run = await reopenRun(options.run, { model: options.model, log: (line) => void process.stderr.write(`erpo: ${line}\n`) });
+  const run = await reopenRun(options.run, { model: options.model, log: say });
   const names = options.policy.length > 0 ? options.policy : await defaultPolicies(options.run);
   const policies: Policy[] = [];
   for (const name of new Set(names)) policies.push(await run.policy(name));

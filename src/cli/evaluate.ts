@@ -5,7 +5,7 @@ import type { JudgedRow } from "../evaluation/report.js";
 import type { Response } from "../evaluation/respond.js";
 import { longestThought } from "../exante/answer-stop.js";
 import type { Measures } from "./evaluation-lines.js";
-import { modelMissing, policyOption, wholeNumber } from "./output.js";
+import { adapterOption, modelMissing, modelOption, policyOption, precisionOption, say, wholeNumber } from "./output.js";
 
 interface EvaluateOptions {
   model?: string;
@@ -43,11 +43,8 @@ export function register(program: Command): void {
   program
     .command("evaluate")
     .description("put a model to a suite of prompts")
-    .option(
-      "--model <M>",
-      "a built-in name, a .gguf file, or a Hugging Face style directory (required, but with --policy: the one that its folder names)",
-    )
-    .option("--adapter <dir>", "a PEFT folder")
+    .addOption(modelOption())
+    .addOption(adapterOption())
     .addOption(policyOption())
     .option(
       "--suite <name|file>",
@@ -80,7 +77,7 @@ export function register(program: Command): void {
     .option("--answer-tokens <n>", "tokens after which an answer is cut", wholeNumber(1), 64)
     .option("--batch-size <n>", "prompts at a time", wholeNumber(1), 16)
     .option("--no-literal", "special strings in prompts, such as <|im_end|>, are tokens; without it they are text")
-    .addOption(new Option("--precision <p>", "of matrix products").choices(["f32", "bf16"]).default("f32"))
+    .addOption(precisionOption())
     .addHelpText("after", explanation)
     .action(evaluate);
 }
@@ -213,8 +210,7 @@ async function openNamed(name: string, label: Label | undefined, limit: number |
   const { createRng } = await import("../backend/random.js");
   const { buildDatasets } = await import("../data/dataset.js");
   const { openSuite, rowsFor } = await import("../evaluation/suites.js");
-  const log = (line: string) => void process.stderr.write(`erpo: ${line}\n`);
-  return openSuite(name, () => buildDatasets({ seed: 1, rng: createRng(1), log }), { label, rows: limit && rowsFor(limit) });
+  return openSuite(name, () => buildDatasets({ seed: 1, rng: createRng(1), log: say }), { label, rows: limit && rowsFor(limit) });
 }
 
 function nonEmpty(text: string): string {

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import type { ExecuteOptions, ExecuteResult } from "../../reports/execute/execute.js";
 import type { ProgressLine } from "../../reports/execute/progress.js";
 import { type Axis, parseAxis } from "../../reports/sweep/axes.js";
-import { isTooDeep, tooDeep } from "../setup/json.js";
+import { isRecord, isTooDeep, tooDeep } from "../setup/json.js";
 import { addParameter, assertDeclared, takesPairs } from "./notebook-parameters.js";
 import { folder, names } from "./output.js";
 
@@ -174,6 +174,6 @@ async function readParameters(file: string): Promise<Record<string, unknown>> {
   } catch (error) {
     throw new Error(`${file}: cannot be read (${(error as Error).message.split("\n")[0]})`);
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error(`${file}: must hold an object of parameters`);
-  return value as Record<string, unknown>;
+  if (!isRecord(value)) throw new Error(`${file}: must hold an object of parameters`);
+  return value;
 }

@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Policy } from "../generation/policy.js";
 import type { Prompt } from "../generation/types.js";
-import { defaultModel, literalOption, policyOption, repeated, temperature, wholeNumber } from "./output.js";
+import { adapterOption, defaultModel, literalOption, policyOption, precisionOption, repeated, temperature, wholeNumber } from "./output.js";
 
 interface GenerateOptions {
   model?: string;
@@ -37,7 +37,7 @@ export function register(program: Command): void {
       "--model <M>",
       `a built-in name, a .gguf file, or a Hugging Face style directory (required, but with --policy: the one that its folder names, and with TEXT: ${defaultModel}); with --endpoint the server's name for it`,
     )
-    .option("--adapter <dir>", "a PEFT folder")
+    .addOption(adapterOption())
     .addOption(policyOption())
     .option(
       "--prompts <file>",
@@ -57,7 +57,7 @@ export function register(program: Command): void {
     .option("--batch-size <n>", "prompts at a time", wholeNumber(1), 8)
     .option("--seed <n>", "seed of the sampling", wholeNumber(Number.MIN_SAFE_INTEGER), 0)
     .addOption(literalOption())
-    .addOption(new Option("--precision <p>", "of matrix products").choices(["f32", "bf16"]).default("f32"))
+    .addOption(precisionOption())
     .addOption(
       new Option("--endpoint <url>", "let a server with OpenAI's protocol do it, such as http://localhost:8000/v1").conflicts([
         ...["adapter", "policy", "literal", "topP", "topK", "stop", "samples"],

@@ -2,7 +2,8 @@ import { durations, durationsWithSecond, type Span, secondsLeft, spanInWords, ty
 import { leftToCompute, plan } from "../methods/erpo/plan.js";
 import { finishedStages } from "../runs/claim.js";
 import { busyCores, holdsWhile } from "../setup/busy.js";
-import { type Job, jobSpeed, say } from "./notebook-job.js";
+import { type Job, jobSpeed } from "./notebook-job.js";
+import { say } from "./output.js";
 
 /** What knows how much time is left of a job. */
 export interface JobClock {

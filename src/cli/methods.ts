@@ -11,9 +11,9 @@ import {
   prepareJob,
   profileOption,
   type RunNotebook,
-  say,
   withJobOptions,
 } from "./notebook-job.js";
+import { say } from "./output.js";
 
 /** `erpo methods list | budgets | run NAME...`: the methods that ERPO is compared with. */
 export function register(program: Command): void {

@@ -6,6 +6,7 @@ import { adaptedModel } from "../model/added-tokens.js";
 import { type LanguageModel, loadModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import { loadPolicy } from "../runs/policy-folder.js";
+import { say } from "./output.js";
 import { policyModel } from "./policy-model.js";
 
 export interface ModelOptions {
@@ -26,9 +27,8 @@ export async function openModel({
   adapter,
   precision,
 }: ModelOptions): Promise<{ model: LanguageModel; lora: Lora | null; close(): void }> {
-  const log = (line: string) => void process.stderr.write(`erpo: ${line}\n`);
-  await openIn(precision, log);
-  const base = await loadModel(name, { log });
+  await openIn(precision, say);
+  const base = await loadModel(name, { log: say });
   try {
     const model = adapter === undefined ? base : adaptedModel(adapter, base);
     const lora = adapter === undefined ? null : await loadAdapter(adapter, model.config);

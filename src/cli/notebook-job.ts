@@ -7,7 +7,7 @@ import type { TrainingSpeed } from "../methods/erpo/three-steps.js";
 import type { Profile } from "../runs/profile.js";
 import { packageRoot } from "../setup/paths.js";
 import { assertBesideSources, assertIdleOutputs, type JobNotebook, whenBusy } from "./job-outputs.js";
-import { assertWritable, defaultModel, wholeNumber } from "./output.js";
+import { assertWritable, defaultModel, say, wholeNumber } from "./output.js";
 
 /** What every command that runs erpo's own notebooks is asked. */
 export interface JobOptions {
@@ -51,9 +51,6 @@ export interface Job {
   /** The parameters of a notebook, whose paths are relative to its folder. */
   notebookParameters(notebook: string): Record<string, string | number>;
 }
-
-/** One line of what a job does, on standard error. */
-export const say = (line: string): void => void process.stderr.write(`erpo: ${line}\n`);
 
 /**
  * Makes the machine ready and checks, before anything is computed, that the model can be read and the folder is this run's.

@@ -57,6 +57,9 @@ export function assertWritable(path: string): void {
   }
 }
 
+/** One line of what a command does, on standard error. */
+export const say = (line: string): void => void process.stderr.write(`erpo: ${line}\n`);
+
 /** A command's own line of progress on standard error; to a terminal only, rewritten in place. */
 export function progressLine(total: number, what: string): (done: number) => void {
   return (done) => {
@@ -69,6 +72,15 @@ export const defaultModel = "smollm2-135m-instruct";
 
 /** Parser of an option that may be repeated. */
 export const repeated = (text: string, texts: readonly string[]): string[] => [...texts, text];
+
+/** The options of a command that takes a model, with an adapter, or a policy. */
+export const modelOption = () =>
+  new Option(
+    "--model <M>",
+    "a built-in name, a .gguf file, or a Hugging Face style directory (required, but with --policy: the one that its folder names)",
+  );
+export const adapterOption = () => new Option("--adapter <dir>", "a PEFT folder");
+export const precisionOption = () => new Option("--precision <p>", "of matrix products").choices(["f32", "bf16"]).default("f32");
 
 /** The option by which a command takes a policy. */
 export const policyOption = () =>

@@ -1,5 +1,5 @@
-import { type Command, Option } from "commander";
-import { literalOption, modelMissing, policyOption, wholeNumber } from "./output.js";
+import type { Command } from "commander";
+import { adapterOption, literalOption, modelMissing, modelOption, policyOption, precisionOption, wholeNumber } from "./output.js";
 
 interface ScoreOptions {
   model?: string;
@@ -18,11 +18,8 @@ export function register(program: Command): void {
   program
     .command("score")
     .description("log-probabilities of the completions of preference pairs")
-    .option(
-      "--model <M>",
-      "a built-in name, a .gguf file, or a Hugging Face style directory (required, but with --policy: the one that its folder names)",
-    )
-    .option("--adapter <dir>", "a PEFT folder")
+    .addOption(modelOption())
+    .addOption(adapterOption())
     .addOption(policyOption())
     .requiredOption("--data <file>", "JSON Lines {prompt, chosen, rejected}")
     .requiredOption(
@@ -32,7 +29,7 @@ export function register(program: Command): void {
     .option("--batch-size <n>", "pairs at a time", wholeNumber(1), 8)
     .option("--max-length <n>", "tokens of prompt and completion that are kept, from the start", wholeNumber(1), null)
     .addOption(literalOption())
-    .addOption(new Option("--precision <p>", "of matrix products").choices(["f32", "bf16"]).default("f32"))
+    .addOption(precisionOption())
     .action(score);
 }
 

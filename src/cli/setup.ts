@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
-import { folder } from "./output.js";
+import { folder, say } from "./output.js";
 
 interface SetupOptions {
   model?: string;
@@ -43,14 +43,13 @@ export function register(program: Command): void {
       if (model !== undefined && asked) checkTerms(model, asked, acceptTerms);
       if (data !== undefined) checkMovieLensTerms(acceptTerms);
       if (run !== undefined && bundle === undefined) command.error("error: --run goes with --bundle");
-      const log = (line: string) => void process.stderr.write(`erpo: ${line}\n`);
-      if (bundle !== undefined) return (await import("./bundle.js")).writeBundle(resolve(bundle), run && resolve(run), log);
+      if (bundle !== undefined) return (await import("./bundle.js")).writeBundle(resolve(bundle), run && resolve(run), say);
       const { makeReady } = await import("../setup/ready.js");
       const { cacheDir } = await import("../setup/paths.js");
-      const { binding, packages } = await makeReady(log);
-      if (model !== undefined && asked) log(`${model} is in ${await builtInFile(model, asked, acceptTerms, log)}`);
-      if (data !== undefined) log(`${data} is in ${await movieLensFolder(acceptTerms, log)}`);
+      const { binding, packages } = await makeReady(say);
+      if (model !== undefined && asked) say(`${model} is in ${await builtInFile(model, asked, acceptTerms, say)}`);
+      if (data !== undefined) say(`${data} is in ${await movieLensFolder(acceptTerms, say)}`);
       const device = typeof binding === "string" ? "no native TensorFlow" : "native TensorFlow";
-      log(`ready: ${device}, ${packages.map(({ name, version }) => `${name} ${version}`).join(", ")} in ${cacheDir()}`);
+      say(`ready: ${device}, ${packages.map(({ name, version }) => `${name} ${version}`).join(", ")} in ${cacheDir()}`);
     });
 }

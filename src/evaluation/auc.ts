@@ -1,5 +1,5 @@
 import type { Rng } from "../backend/random.js";
-import { sum } from "./averages.js";
+import { mean, sum } from "./averages.js";
 import { clusterBootstrap } from "./bootstrap.js";
 import { type Estimate, z95 } from "./intervals.js";
 
@@ -111,7 +111,7 @@ function placements(positives: readonly number[], negatives: readonly number[]):
 /** An area, or a difference of areas, from placements or their differences, with half the width of its 95% interval. */
 function ofPlacements(ofPositive: readonly number[], ofNegative: readonly number[]): { value: number; half: number } {
   const [m, n] = [ofPositive.length, ofNegative.length];
-  const value = ofPositive.reduce((sum, v) => sum + v, 0) / m;
+  const value = mean(ofPositive);
   return { value, half: z95 * Math.sqrt(variance(ofPositive, value) / m + variance(ofNegative, value) / n) };
 }
 

@@ -4,7 +4,7 @@ import { timesTokens } from "../backend/ops/token-rows.js";
 import type { Rng } from "../backend/random.js";
 import { DataError } from "../data/errors.js";
 import { literally, type Policy } from "../generation/policy.js";
-import { pieces } from "../training/batches.js";
+import { pieces } from "../setup/lists.js";
 import { type Attack, type AttackRow, affirmation, noAttack } from "./attacks.js";
 import { policyLogps } from "./policy-logps.js";
 import { asciiTokens, type Suffix, type SuffixPlace, suffixPlace } from "./suffix.js";

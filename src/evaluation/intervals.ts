@@ -1,3 +1,4 @@
+import { mean } from "./averages.js";
 /** The 97.5% quantile of the standard normal distribution: two-sided 95% intervals. */
 export const z95 = 1.959963984540054;
 
@@ -72,7 +73,7 @@ export function withInterval(estimate: Proportion | Estimate, digits = "rate" in
 /** A mean with its 95% interval by the normal approximation, mean -+ z s / sqrt(n) with s over n - 1; NaN where there are no values. */
 export function meanInterval(values: readonly number[]): Estimate & { n: number } {
   const n = values.length;
-  const value = values.reduce((sum, x) => sum + x, 0) / n;
+  const value = mean(values);
   const variance = n < 2 ? 0 : values.reduce((sum, x) => sum + (x - value) ** 2, 0) / (n - 1);
   const half = z95 * Math.sqrt(variance / n);
   return { value, low: value - half, high: value + half, n };

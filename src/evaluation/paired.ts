@@ -1,5 +1,6 @@
 import type { Rng } from "../backend/random.js";
 import type { Label } from "../data/types.js";
+import { mean } from "./averages.js";
 import { clusterBootstrap } from "./bootstrap.js";
 import type { Estimate } from "./intervals.js";
 
@@ -81,7 +82,7 @@ export function pairedDifference(strata: readonly (readonly number[])[], draws: 
   if (strata.some((list, k) => draws[k]?.rows.length !== list.length * resamples)) {
     throw new RangeError("pairedDifference: every list needs draws of its own length, equally many");
   }
-  const value = strata.reduce((sum, list) => sum + list.reduce((a, b) => a + b, 0) / list.length, 0) / strata.length;
+  const value = mean(strata.map(mean));
   const [resampled, swapped] = [new Float64Array(resamples), new Float64Array(resamples)];
   for (const [k, list] of strata.entries()) {
     const { rows, signs } = draws[k]!;

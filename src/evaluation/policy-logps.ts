@@ -6,6 +6,7 @@ import { boundEdits, type DecodedRow, ruledLogits } from "../generation/decoding
 import type { Policy } from "../generation/policy.js";
 import type { KvCache } from "../model/cache.js";
 import { completionLogps } from "../training/completion.js";
+import { sum } from "./averages.js";
 
 /** A prompt and a completion that is given, not sampled. */
 export interface GivenCompletion {
@@ -16,7 +17,7 @@ export interface GivenCompletion {
 /** Log-probabilities of given completions under a policy, sums over tokens, in nats, one per row. @throws RangeError as `policyTokenLogps` */
 export async function policyLogps(policy: Policy, rows: readonly GivenCompletion[]): Promise<number[]> {
   const logps = await policyTokenLogps(policy, rows);
-  return logps.map((row) => row.reduce((sum, logp) => sum + logp, 0));
+  return logps.map(sum);
 }
 
 /**

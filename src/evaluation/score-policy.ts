@@ -3,9 +3,9 @@ import type { PreferenceRow } from "../data/preferences.js";
 import { type Asking, askingTokenizer, promptTokens, quotedText } from "../generation/asking.js";
 import { waysOf } from "../generation/contexts.js";
 import type { Policy } from "../generation/policy.js";
-import { pieces } from "../training/batches.js";
+import { pieces } from "../setup/lists.js";
 import { tokenizeCut } from "../training/rows.js";
-import { type PairScore, scorePairs } from "../training/score.js";
+import { ofRows, type PairScore, scorePairs } from "../training/score.js";
 import { type GivenCompletion, policyLogps } from "./policy-logps.js";
 import { whyMessages } from "./prompt-file.js";
 
@@ -39,14 +39,7 @@ export async function scorePolicyPairs(policy: Policy, rows: readonly Preference
       options,
     );
 
-  const given = rows.map((row, i) => {
-    try {
-      return givenPair(policy, row, options.maxLength);
-    } catch (error) {
-      if (error instanceof DataError) throw new DataError(`${options.source}: row ${i + 1}: ${error.message}`);
-      throw error;
-    }
-  });
+  const given = ofRows(rows, options.source, (row) => givenPair(policy, row, options.maxLength));
   const scores: PairScore[] = [];
   for (const batch of pieces(given, options.batchSize)) {
     const scored = batch.flat().filter(({ completion }) => completion.length > 0);

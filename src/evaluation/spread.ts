@@ -1,3 +1,4 @@
+import { mean, sum } from "./averages.js";
 /** What repetitions of one number say: its mean, how far they lie apart, and where the mean of many more would lie. */
 export interface Spread {
   /** Repetitions, such as runs with different seeds. */
@@ -14,11 +15,11 @@ export interface Spread {
 /** Mean and spread of repetitions. */
 export function spread(values: readonly number[]): Spread {
   const n = values.length;
-  const mean = values.reduce((sum, x) => sum + x, 0) / n;
-  if (n < 2) return { n, mean, sd: Number.NaN, low: Number.NaN, high: Number.NaN };
-  const sd = Math.sqrt(values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (n - 1));
+  const centre = mean(values);
+  if (n < 2) return { n, mean: centre, sd: Number.NaN, low: Number.NaN, high: Number.NaN };
+  const sd = Math.sqrt(sum(values.map((x) => (x - centre) ** 2)) / (n - 1));
   const half = (student95(n - 1) * sd) / Math.sqrt(n);
-  return { n, mean, sd, low: mean - half, high: mean + half };
+  return { n, mean: centre, sd, low: centre - half, high: centre + half };
 }
 
 /**

@@ -5,6 +5,7 @@ import { type Datasets, needed, neededGeneral } from "../data/dataset.js";
 import { DataError } from "../data/errors.js";
 import { textSha256 } from "../data/manifest.js";
 import type { GeneralRow, PromptRow } from "../data/types.js";
+import { grouped } from "../setup/lists.js";
 
 /** The built-in suites: what is reported on, and never trained on. */
 export const suiteNames = ["harmful", "harmbench", "look-alike-safe", "look-alike-unsafe", "general"] as const;
@@ -62,8 +63,8 @@ export const rowsFor = (n: number): number => Math.max(n, WINDOW);
  */
 export function take<T extends PromptRow>(rows: readonly T[], n: number): T[] {
   const place = new Map<T, number>(); // how far through its family a row comes, in (0, 1)
-  for (const family of groupBy(rows, (row) => row.family)) {
-    const turns = groupBy(family, (row) => row.frame ?? row.id).flatMap((frame) =>
+  for (const family of grouped(rows, (row) => row.family).values()) {
+    const turns = [...grouped(family, (row) => row.frame ?? row.id).values()].flatMap((frame) =>
       frame
         .map((row) => ({ row, hash: textSha256(row.id) }))
         .sort(byHash)
@@ -77,13 +78,3 @@ export function take<T extends PromptRow>(rows: readonly T[], n: number): T[] {
 }
 
 const byHash = (a: { hash: string }, b: { hash: string }) => (a.hash < b.hash ? -1 : 1);
-
-function groupBy<T>(items: readonly T[], key: (item: T) => string): T[][] {
-  const groups = new Map<string, T[]>();
-  for (const item of items) {
-    const group = groups.get(key(item));
-    if (group) group.push(item);
-    else groups.set(key(item), [item]);
-  }
-  return [...groups.values()];
-}

@@ -6,6 +6,7 @@ import { parseTrace } from "../exante/trace.js";
 import type { Policy } from "../generation/policy.js";
 import { type Prompt, sample } from "../generation/sample.js";
 import { packageRoot } from "../setup/paths.js";
+import { sum } from "./averages.js";
 import { z95 } from "./intervals.js";
 import { type GivenCompletion, policyLogps } from "./policy-logps.js";
 
@@ -76,8 +77,8 @@ export async function perplexity(policy: Policy, references: readonly Reference[
  */
 export function perplexityOf(nll: readonly number[], tokens: readonly number[]): Omit<Perplexity, "thoughts"> {
   const n = nll.length;
-  const total = tokens.reduce((sum, x) => sum + x, 0);
-  const mean = nll.reduce((sum, x) => sum + x, 0) / total;
+  const total = sum(tokens);
+  const mean = sum(nll) / total;
   const squares = nll.reduce((sum, x, i) => sum + (x - mean * tokens[i]!) ** 2, 0);
   const half = n < 2 ? 0 : (z95 * Math.sqrt((n / (n - 1)) * squares)) / total;
   return { perplexity: Math.exp(mean), low: Math.exp(mean - half), high: Math.exp(mean + half), answers: n, tokens: total };

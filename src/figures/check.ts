@@ -1,13 +1,14 @@
+import { isRecord } from "../setup/json.js";
 import { FigureError, type VegaLiteSpec } from "./spec.js";
 
-type View = Record<string, unknown>;
+export type View = Record<string, unknown>;
 
 const MARKS = new Set(
   "arc area bar boxplot circle errorband errorbar geoshape image line point rect rule square text tick trail".split(" "),
 );
 const TYPES = new Set(["quantitative", "temporal", "ordinal", "nominal", "geojson"]);
 /** Where views stand within a view. */
-const PARTS = ["layer", "concat", "hconcat", "vconcat"];
+export const PARTS = ["layer", "concat", "hconcat", "vconcat"];
 
 /**
  * Checks what Vega-Lite's compiler passes over or has no clear word for: that there is a mark, and that marks and types of fields are its.
@@ -71,6 +72,3 @@ function channels(spec: View): { channel: View; place: string }[] {
     ),
   );
 }
-
-/** Whether a value is an object with keys. */
-export const isRecord = (value: unknown): value is View => typeof value === "object" && value !== null && !Array.isArray(value);

@@ -1,5 +1,6 @@
 import { currentFrontend, type MimeBundle, type Shown } from "../frontend/frontend.js";
 import { type DisplayHandle, display } from "../frontend/index.js";
+import { DISPLAY } from "../frontend/shown.js";
 import { captioned } from "./captioned.js";
 import { checkDrawn } from "./check.js";
 import { describe } from "./describe.js";
@@ -33,7 +34,6 @@ export interface Figure {
 const SLOWER = process.env.ERPO_UNATTENDED === "1" ? 10 : 1;
 const INTERVAL_MS = 500 * SLOWER;
 const MAX_INTERVAL_MS = 2000 * SLOWER;
-const DISPLAY = Symbol.for("Jupyter.display");
 
 /**
  * Shows a Vega-Lite figure at this place of the output: as Vega-Lite for frontends that draw it, SVG, PNG and text.

@@ -1,4 +1,5 @@
 import { createRequire } from "node:module";
+import { isRecord } from "../setup/json.js";
 import { checkSpec } from "./check.js";
 import { FigureError, type VegaLiteSpec } from "./spec.js";
 import { FONT, theme } from "./theme.js";
@@ -212,5 +213,3 @@ function merge(base: Record<string, unknown>, over: Record<string, unknown>): Re
   }
   return result;
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);

@@ -1,3 +1,5 @@
+import { isRecord } from "../setup/json.js";
+import { PARTS, type View } from "./check.js";
 import { render } from "./render.js";
 import type { VegaLiteSpec } from "./spec.js";
 
@@ -41,9 +43,6 @@ async function solve(spec: VegaLiteSpec, width: number): Promise<string> {
 }
 
 const clamp = (factor: number) => Math.min(20, Math.max(LEAST, factor));
-
-type View = Record<string, unknown>;
-const PARTS = ["layer", "concat", "hconcat", "vconcat"];
 
 /** The specification with the sizes of all its views multiplied; a view that says none has the configuration's. */
 function stretched(spec: View, factor: number): View {
@@ -118,5 +117,3 @@ export function rootTag(svg: string): string {
   const start = svg.indexOf("<svg");
   return start < 0 ? "" : svg.slice(start, svg.indexOf(">", start) + 1);
 }
-
-const isRecord = (value: unknown): value is View => typeof value === "object" && value !== null && !Array.isArray(value);

@@ -1,4 +1,5 @@
 import { display } from "../frontend/index.js";
+import { DISPLAY } from "../frontend/shown.js";
 import { calledAs } from "./captioned.js";
 import { columnFormat, largestOf } from "./numbers.js";
 import { checkLabel, FigureError, type Row } from "./spec.js";
@@ -25,8 +26,6 @@ export interface TableData {
   /** `[rows][columns]` as they were. */
   values: unknown[][];
 }
-
-const DISPLAY = Symbol.for("Jupyter.display");
 
 /**
  * Shows a table: HTML, text, and its data as JSON. Numbers of a column get the same number of decimals, about three digits of the largest.

@@ -1,4 +1,5 @@
-import { checkDrawn, isRecord, views } from "./check.js";
+import { isRecord } from "../setup/json.js";
+import { checkDrawn, views } from "./check.js";
 import { compileOnly, count } from "./render.js";
 import { type VegaLiteSpec, withoutStack } from "./spec.js";
 

@@ -1,4 +1,5 @@
 import { display } from "../frontend/index.js";
+import { DISPLAY } from "../frontend/shown.js";
 import { formatValue } from "./numbers.js";
 import { checkLabel, FigureError } from "./spec.js";
 
@@ -31,5 +32,5 @@ export function value(name: string, content: number | string, options: ValueOpti
   const text = typeof content === "number" ? written(content) : content;
   const json = typeof content === "number" && !Number.isFinite(content) ? null : content;
   const data = { "application/json": json, "text/plain": `${name} = ${text}` };
-  display({ [Symbol.for("Jupyter.display")]: () => ({ data, metadata: { label: name, text } }) });
+  display({ [DISPLAY]: () => ({ data, metadata: { label: name, text } }) });
 }

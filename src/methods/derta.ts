@@ -23,13 +23,14 @@ import { withOpenings } from "../runs/reference-answers.js";
 import type { Run } from "../runs/run.js";
 import { trainKept } from "../runs/training.js";
 import { builtInTrial, suiteTrials } from "../runs/trials.js";
+import { pieces } from "../setup/lists.js";
 import { dertaObjective, prefixRow, prefixWords, transitionRow, wordCount } from "../training/derta.js";
 import type { StepMetrics } from "../training/metrics.js";
 import { changeInPoints, refusalBalance } from "./claims.js";
 import type { PlannedWork } from "./erpo/plan.js";
 import { sftOptimizer, wordings } from "./erpo/recipe.js";
 import { rowTokens } from "./erpo/stage1.js";
-import { firstWords } from "./first-words.js";
+import { devCount, firstWords } from "./first-words.js";
 import type { RelatedMethod } from "./method.js";
 
 /** What is trained: DeRTa, its control, and DeRTa without the rows that hold the rest of the model in place. */
@@ -154,7 +155,7 @@ export async function dertaRows(run: Run, knobs = settings, signal?: AbortSignal
 function batched(groups: readonly TokenRow[][], size: number): { rows: TokenRow[]; batches: number[][] } {
   let next = 0;
   const places = groups.map((rows) => rows.map(() => next++));
-  const batches = Array.from({ length: Math.ceil(places.length / size) }, (_, i) => places.slice(i * size, (i + 1) * size).flat());
+  const batches = pieces(places, size).map((own) => own.flat());
   return { rows: groups.flat(), batches };
 }
 
@@ -259,7 +260,6 @@ function attacked(run: Run, { name, title, rows }: Trial, depths: readonly numbe
 }
 
 const promptCount = ({ evaluation }: Profile): number => Math.ceil((2 / 3) * evaluation.prompts);
-const devCount = ({ evaluation }: Profile): number => Math.ceil(evaluation.gatePrompts / 2);
 
 /** The policy of a variant that is trained, under a name of its own. */
 export async function policyOf(run: Run, variant: Variant): Promise<Policy> {

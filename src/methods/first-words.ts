@@ -14,6 +14,9 @@ export const cutAfter = (answerTokens: number, trial: Trial): Trial => ({
   answerTokens,
 });
 
+/** Dev prompts of each label that a method is chosen on: half as many as stage 3's gate looks at. */
+export const devCount = ({ evaluation }: Profile): number => Math.ceil(evaluation.gatePrompts / 2);
+
 /** So many dev prompts of each label, of whose answers the first words are judged. */
 export const devFirstWords = (run: Run, count: number): Trial =>
   cutAfter(firstWords(run.profile), { name: `dev-${count}`, suite: "dev", title: "dev", rows: devPrompts(run, count) });

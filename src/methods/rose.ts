@@ -20,7 +20,7 @@ import { builtInTrial, suiteTrials } from "../runs/trials.js";
 import { refusalBalance } from "./claims.js";
 import type { PlannedWork } from "./erpo/plan.js";
 import { stages } from "./erpo/stages.js";
-import { cutAfter, devFirstWords, firstWords } from "./first-words.js";
+import { cutAfter, devCount, devFirstWords, firstWords } from "./first-words.js";
 import type { RelatedMethod } from "./method.js";
 import { type RefusalChange, raisedRefusalInWords } from "./refusal-change.js";
 import { methodRows } from "./rows.js";
@@ -203,8 +203,6 @@ export const devTrial = (run: Run): Trial => ({
   ...devFirstWords(run, devCount(run.profile)),
   ...{ name: "dev-recital", judge: recitalJudge },
 });
-
-const devCount = ({ evaluation }: Profile): number => Math.ceil(evaluation.gatePrompts / 2);
 
 /** A few dev prompts with longer answers, in which degenerate text has time to show. */
 export const longTrial = (run: Run): Trial => ({

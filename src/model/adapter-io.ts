@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { z } from "zod";
-import { writeAtomic } from "../setup/atomic.js";
+import { writeJson } from "../setup/atomic.js";
 import type { DecoderConfig } from "./config.js";
 import { WeightsError } from "./errors.js";
 import { openRanges } from "./files.js";
@@ -56,7 +56,7 @@ export async function saveAdapter(dir: string, lora: Lora, base: string, trained
     use_rslora: false,
     ...(lora.tokens && { trainable_token_indices: lora.tokens.ids }),
   };
-  writeAtomic(join(dir, "adapter_config.json"), [`${JSON.stringify(config, null, 2)}\n`]);
+  writeJson(join(dir, "adapter_config.json"), config);
   await writeSafetensors(join(dir, "adapter_model.safetensors"), storedTensors(lora));
 }
 

@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 import { z } from "zod";
 import { disposeFrozen, freeze } from "../backend/ops/mat-mul.js";
 import { digestOf, type IdentityValue } from "../data/identity.js";
-import { writeAtomic } from "../setup/atomic.js";
+import { writeJson } from "../setup/atomic.js";
 import { Decoder } from "./decoder.js";
 import { WeightsError } from "./errors.js";
 import type { LanguageModel } from "./load.js";
@@ -95,7 +95,7 @@ const idsByText = z.record(z.string(), z.int().nonnegative());
 export function saveAddedTokens(dir: string, { added = [], tokenizer }: Pick<LanguageModel, "added" | "tokenizer">): void {
   if (added.length === 0) return;
   const ids = Object.fromEntries(added.map((name) => [name, tokenizer.id(name)]));
-  writeAtomic(join(dir, ADDED_TOKENS), [`${JSON.stringify(ids, null, 2)}\n`]);
+  writeJson(join(dir, ADDED_TOKENS), ids);
 }
 
 /** The files that `saveAddedTokens` writes. */

@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { writeAtomicFrom } from "../setup/atomic.js";
+import { isRecord } from "../setup/json.js";
 import { WeightsError } from "./errors.js";
 import type { RangeFile } from "./files.js";
 import { floats } from "./ggml-types.js";
@@ -49,7 +50,7 @@ export function readSafetensors(file: RangeFile): Safetensors {
   if (8 + length > file.size) fail(`header of ${length} bytes in a file of ${file.size}`);
   const json = parseHeader(file.read(8, length), fail);
   const { __metadata__: metadata = {}, ...rest } = json;
-  if (!isObject(metadata) || Object.values(metadata).some((v) => typeof v !== "string")) fail('"__metadata__" must hold strings');
+  if (!isRecord(metadata) || Object.values(metadata).some((v) => typeof v !== "string")) fail('"__metadata__" must hold strings');
   const entries = new Map(Object.entries(rest).map(([name, value]) => [name, entry(name, value, fail)]));
   let at = 0;
   for (const [name, { begin, end }] of [...entries].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end)) {
@@ -89,14 +90,13 @@ function parseHeader(bytes: Uint8Array, fail: (problem: string) => never): Recor
   } catch (error) {
     return fail(error instanceof RangeError ? `the header is ${error.message}` : "the header is not JSON");
   }
-  return isObject(json) ? json : fail("the header is not an object");
+  return isRecord(json) ? json : fail("the header is not an object");
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 const isCount = (value: unknown): value is number => typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 
 function entry(name: string, value: unknown, fail: (problem: string) => never): Entry {
-  if (!isObject(value)) return fail(`tensor ${name} is not an object`);
+  if (!isRecord(value)) return fail(`tensor ${name} is not an object`);
   const { dtype, shape, data_offsets: offsets } = value;
   if (typeof dtype !== "string" || !Object.hasOwn(ELEMENT_BYTES, dtype)) return fail(`tensor ${name}: "dtype" is ${JSON.stringify(dtype)}`);
   if (!Array.isArray(shape) || !shape.every(isCount)) return fail(`tensor ${name}: "shape" is ${JSON.stringify(shape)}`);

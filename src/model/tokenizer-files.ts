@@ -1,5 +1,6 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { isRecord } from "../setup/json.js";
 import { WeightsError } from "./errors.js";
 import { MAX_JSON_BYTES, parseJson } from "./json.js";
 
@@ -58,7 +59,7 @@ export async function readJson(
   const bytes = await readFile(path).catch(refuse);
   try {
     const json = parseJson(bytes);
-    if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;
+    if (isRecord(json)) return json;
   } catch (error) {
     throw new WeightsError(path, `not JSON: ${(error as Error).message}`, "download it again");
   }

@@ -12,11 +12,7 @@ import type { PairLogps, PairLoss } from "./types.js";
  * @throws RangeError when beta or epsilon is out of range
  */
 export function conservativeDpo(policy: PairLogps, reference: PairLogps, { beta, epsilon }: { beta: number; epsilon: number }): PairLoss {
-  checkBeta("conservativeDpo", beta);
-  checkEpsilon("conservativeDpo", epsilon);
-  const { rewards, margin } = implicitRewards(policy, reference, beta);
-  const right = tf.mul(1 - epsilon, negLogSigmoid(margin)); // [B]
-  const flipped = tf.mul(epsilon, negLogSigmoid(tf.neg(margin))); // [B]
+  const { rewards, right, flipped } = flippable("conservativeDpo", policy, reference, beta, epsilon);
   return { loss: tf.mean(tf.add(right, flipped)), rewards };
 }
 
@@ -30,14 +26,15 @@ export function conservativeDpo(policy: PairLogps, reference: PairLogps, { beta,
  * @throws RangeError when beta or epsilon is out of range
  */
 export function robustDpo(policy: PairLogps, reference: PairLogps, { beta, epsilon }: { beta: number; epsilon: number }): PairLoss {
-  checkBeta("robustDpo", beta);
-  checkEpsilon("robustDpo", epsilon);
-  const { rewards, margin } = implicitRewards(policy, reference, beta);
-  const right = tf.mul(1 - epsilon, negLogSigmoid(margin)); // [B]
-  const flipped = tf.mul(epsilon, negLogSigmoid(tf.neg(margin))); // [B]
+  const { rewards, right, flipped } = flippable("robustDpo", policy, reference, beta, epsilon);
   return { loss: tf.mean(tf.div(tf.sub(right, flipped), 1 - 2 * epsilon)), rewards };
 }
 
-function checkEpsilon(loss: string, epsilon: number): void {
+/** Losses of labels as they are and flipped, times their probabilities: [B] each, in nats. */
+function flippable(loss: string, policy: PairLogps, reference: PairLogps, beta: number, epsilon: number) {
+  checkBeta(loss, beta);
   if (!(epsilon >= 0 && epsilon < 0.5)) throw new RangeError(`${loss}: epsilon must be in [0, 0.5), got ${epsilon}`);
+  const { rewards, margin } = implicitRewards(policy, reference, beta);
+  const right = tf.mul(1 - epsilon, negLogSigmoid(margin));
+  return { rewards, right, flipped: tf.mul(epsilon, negLogSigmoid(tf.neg(margin))) };
 }

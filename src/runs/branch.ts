@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { DataError } from "../data/errors.js";
 import { readJson } from "../data/jsonl.js";
-import { writeAtomic } from "../setup/atomic.js";
+import { writeJson } from "../setup/atomic.js";
 
 /** A run that branches from another one: what both have in common is shared, by its identity, and the rest is computed. */
 interface BranchRecord {
@@ -27,7 +27,7 @@ export function beginBranch(parent: string, dir: string): void {
     );
   }
   const record: BranchRecord = { format: 1, parent: relative(resolve(dir), resolve(parent)) };
-  writeAtomic(branchFile(dir), [`${JSON.stringify(record, null, 2)}\n`]);
+  writeJson(branchFile(dir), record);
 }
 
 /** The folders that a run branches from, the nearest first; none for a run that is no branch. */

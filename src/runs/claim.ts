@@ -2,7 +2,7 @@ import { existsSync, linkSync, lstatSync, mkdirSync, readdirSync, renameSync, rm
 import { dirname, join, relative } from "node:path";
 import { digestOf, type Identity, type IdentityValue, identityDifferences } from "../data/identity.js";
 import { readJson } from "../data/jsonl.js";
-import { writeAtomic } from "../setup/atomic.js";
+import { writeJson } from "../setup/atomic.js";
 
 /** A folder of kept results, and those that it branches from, the nearest first. */
 export interface KeptFolder {
@@ -80,8 +80,7 @@ export function readRecord(dir: string, path: string): KeptRecord | undefined {
   return existsSync(file) ? readJson<KeptRecord>(file) : undefined;
 }
 
-const writeRecord = (dir: string, path: string, record: KeptRecord): void =>
-  writeAtomic(join(dir, recordFile(path)), [`${JSON.stringify(record, null, 2)}\n`]);
+const writeRecord = (dir: string, path: string, record: KeptRecord): void => writeJson(join(dir, recordFile(path)), record);
 
 /** All results that are noted in a folder: their paths, in alphabetical order, with their records. */
 export function keptResults(dir: string): { path: string; record: KeptRecord }[] {

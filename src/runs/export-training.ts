@@ -5,7 +5,7 @@ import { formatJsonl } from "../data/jsonl.js";
 import { pairToColumns, rowToColumns } from "../data/token-rows.js";
 import type { TokenPair, TokenRow } from "../data/tokens.js";
 import { saveAdapter } from "../model/adapter-io.js";
-import { writeAtomic } from "../setup/atomic.js";
+import { writeAtomic, writeJson } from "../setup/atomic.js";
 import { TrainingError } from "../training/errors.js";
 import { parseRunConfig, type runConfigSchema } from "../training/run-config.js";
 import type { Run } from "./run.js";
@@ -70,7 +70,7 @@ export async function exportTraining(
   }
   writeAtomic(path("rows.jsonl"), [formatJsonl(columns)]);
   writeAtomic(path("batches.json"), [`${JSON.stringify(batches)}\n`]);
-  writeAtomic(file, [`${JSON.stringify(fields, null, 2)}\n`]);
+  writeJson(file, fields);
   return join(output, "run.json");
 }
 

@@ -10,7 +10,7 @@ import { loadAdapter, saveAdapter } from "../model/adapter-io.js";
 import { adaptedModel, saveAddedTokens } from "../model/added-tokens.js";
 import type { LanguageModel } from "../model/load.js";
 import { parseTemplate } from "../model/tokenizer.js";
-import { writeAtomic } from "../setup/atomic.js";
+import { writeJson } from "../setup/atomic.js";
 
 const choice = { temperature: z.number().min(0), topK: z.int().min(1).optional(), topP: z.number().positive().max(1).optional() };
 
@@ -70,7 +70,7 @@ export async function savePolicy(dir: string, { name, model, adapter, asking, de
     adapter: adapter && (await adapterIdentity(adapter)),
     decoding: decoding.identity,
   };
-  writeAtomic(join(dir, "policy.json"), [`${JSON.stringify(record, null, 2)}\n`]);
+  writeJson(join(dir, "policy.json"), record);
 }
 
 /**

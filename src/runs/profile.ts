@@ -5,6 +5,7 @@ import { type IdentityValue, identityDifferences } from "../data/identity.js";
 import { readJson } from "../data/jsonl.js";
 import { traceWeights } from "../exante/rows.js";
 import type { DecisionPlace } from "../exante/trace.js";
+import { isRecord } from "../setup/json.js";
 
 /**
  * How much of everything a run does, and the parts of the recipe that ablations change. Budgets are counted in tokens and prompts, never in seconds, so that a run is the
@@ -173,8 +174,6 @@ function merged(base: object, change: object): object {
   });
   return { ...base, ...Object.fromEntries(fields) };
 }
-
-const isRecord = (value: unknown): value is object => typeof value === "object" && value !== null && !Array.isArray(value);
 
 const number = (words: string, holds: (x: number) => boolean) => {
   const cause = `must be ${words}`;

@@ -1,6 +1,7 @@
 import type { Rng } from "../backend/random.js";
 import type { PromptRow } from "../data/types.js";
 import type { LabelledPrompt } from "../exante/rows.js";
+import { grouped } from "../setup/lists.js";
 
 /** Safe and unsafe prompts in turn, each in random order, as long as there are some of both: every beginning is half benign. */
 export function balancedPrompts(rows: readonly PromptRow[], rng: Rng): LabelledPrompt[] {
@@ -26,8 +27,7 @@ export function framePairs(rows: readonly PromptRow[], rng: Rng): { pairs: Promp
   const of = (label: PromptRow["label"], from: readonly PromptRow[]) => from.filter((row) => row.label === label).map(labelled);
   const zip = (safe: readonly LabelledPrompt[], unsafe: readonly LabelledPrompt[], frame: string | null): PromptPair[] =>
     safe.slice(0, unsafe.length).map((row, i) => ({ family: frame === null ? "" : row.family, frame, safe: row, unsafe: unsafe[i]! }));
-  const frames = new Map<string | undefined, PromptRow[]>();
-  for (const row of rng.shuffle(rows)) frames.set(row.frame, [...(frames.get(row.frame) ?? []), row]);
+  const frames = grouped(rng.shuffle(rows), ({ frame }) => frame);
   const left: LabelledPrompt[] = [];
   const pairs = [...frames].flatMap(([frame, members]) => {
     const [safe, unsafe] = [of("safe", members), of("unsafe", members)];
@@ -42,9 +42,7 @@ export function framePairs(rows: readonly PromptRow[], rng: Rng): { pairs: Promp
 
 /** Items in turns of their groups: each group is spread evenly over the whole. */
 export function inTurns<T>(items: readonly T[], groupOf: (item: T) => string): T[] {
-  const groups = new Map<string, T[]>();
-  for (const item of items) groups.set(groupOf(item), [...(groups.get(groupOf(item)) ?? []), item]);
-  return [...groups.values()]
+  return [...grouped(items, groupOf).values()]
     .flatMap((group) => group.map((item, i) => ({ item, place: (i + 0.5) / group.length })))
     .sort((a, b) => a.place - b.place)
     .map(({ item }) => item);

@@ -16,7 +16,7 @@ import { adaptedModel } from "../model/added-tokens.js";
 import { WeightsError } from "../model/errors.js";
 import { type LanguageModel, loadModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
-import { removeLeftovers, writeAtomic } from "../setup/atomic.js";
+import { removeLeftovers, writeJson } from "../setup/atomic.js";
 import { removeAbandonedLocks } from "../setup/lock.js";
 import { readMetrics, type StepMetrics } from "../training/metrics.js";
 import { beginBranch, parentsOf } from "./branch.js";
@@ -126,7 +126,7 @@ export async function openRun(dir: string, options: OpenRunOptions = {}): Promis
     data: textSha256(readFileSync(join(dataDir, "manifest.json"), "utf8")),
     environments: known.some((e) => JSON.stringify(e) === JSON.stringify(environment)) ? known : [...known, environment],
   };
-  writeAtomic(join(dir, "run.json"), [`${JSON.stringify(record, null, 2)}\n`]);
+  writeJson(join(dir, "run.json"), record);
 
   const path = (...parts: string[]) => join(dir, ...parts);
   const policies = new Map<string, Promise<Policy>>();

@@ -7,7 +7,7 @@ import { plain } from "../generation/decoding.js";
 import { policyIdentity } from "../generation/policy.js";
 import { sample } from "../generation/sample.js";
 import { writeAtomic } from "../setup/atomic.js";
-import { pieces } from "../training/batches.js";
+import { pieces } from "../setup/lists.js";
 import { takePlace } from "./keep.js";
 import type { Run } from "./run.js";
 import { currentSha256 } from "./stale.js";

@@ -1,23 +1,21 @@
 import { createHash } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { canonicalJson, type IdentityValue } from "../data/identity.js";
+import { isRegular } from "../setup/files.js";
 import { finishedStages, isJson, KeptError, type KeptFolder, readRecord } from "./claim.js";
 
 /** SHA-256 of a kept result: of its JSON file, or of what a policy in its folder is read from (an adapter, a policy.json or both); undefined where it is not there. */
 export function contentSha256(dir: string, path: string): string | undefined {
   const at = join(dir, path);
-  const files = (isJson(path) ? [at] : ["adapter_model.safetensors", "policy.json"].map((name) => join(at, name))).filter(isFile);
+  const files = (isJson(path) ? [at] : ["adapter_model.safetensors", "policy.json"].map((name) => join(at, name))).filter(isRegular);
   if (files.length === 0) return undefined;
   const hash = createHash("sha256");
   for (const file of files) hash.update(readFileSync(file));
   const config = join(at, "adapter_config.json");
-  if (!isJson(path) && isFile(config)) hash.update(adapterConfig(readFileSync(config, "utf8")));
+  if (!isJson(path) && isRegular(config)) hash.update(adapterConfig(readFileSync(config, "utf8")));
   return hash.digest("hex");
 }
-
-/** Regular files only: reading a pipe would not end. */
-const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 
 /** An adapter's configuration without its base model's name, which changes no number; as it stands where it is broken. */
 function adapterConfig(text: string): string {

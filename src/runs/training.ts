@@ -3,7 +3,7 @@ import { digestOf, type Identity, type IdentityValue } from "../data/identity.js
 import { saveAdapter } from "../model/adapter-io.js";
 import { addedTokensFiles, saveAddedTokens } from "../model/added-tokens.js";
 import { createLora, type Lora, linearNames } from "../model/lora.js";
-import { writeAtomic } from "../setup/atomic.js";
+import { writeJson } from "../setup/atomic.js";
 import { type TrainOptions, train } from "../training/loop.js";
 import { readMetrics, type StepMetrics } from "../training/metrics.js";
 import type { Objective } from "../training/objective.js";
@@ -70,7 +70,7 @@ export async function* trainKept<Row>(run: Run, stage: string, training: Trainin
     if (last === 0) yield* earlier; // the last checkpoint was the last step
     saveAddedTokens(dir, run.model);
     await saveAdapter(dir, lora, run.model.name);
-    writeAtomic(doneFile, [`${JSON.stringify({ stage, profile: run.profile, seed: run.seed, steps: last || earlier.length }, null, 2)}\n`]);
+    writeJson(doneFile, { stage, profile: run.profile, seed: run.seed, steps: last || earlier.length });
   } finally {
     lora.dispose();
   }

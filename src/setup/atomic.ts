@@ -42,6 +42,9 @@ export async function writeAtomicFrom(
   }
 }
 
+/** A JSON file, whole or not at all, as people read it. @throws FileError as `writeAtomic` */
+export const writeJson = (path: string, value: object): void => writeAtomic(path, [`${JSON.stringify(value, null, 2)}\n`]);
+
 let turn = 0;
 
 /** What a file's content goes into: it takes its place with `commit`, or goes with `abandon`, which returns the error to throw. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream, existsSync, mkdirSync, mkdtempSync, statfsSync } from "node:fs";
+import { createReadStream, existsSync, mkdirSync, mkdtempSync, statfsSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -17,6 +17,9 @@ export function inBytes(bytes: number): string {
   if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(1)} GB`;
   return bytes >= 1e6 ? `${Math.round(bytes / 1e6)} MB` : `${Math.ceil(bytes / 1e3)} kB`;
 }
+
+/** Whether a path is a regular file, or leads to one: what can be read to its end without waiting. */
+export const isRegular = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 
 /** SHA-256 of a file, as hexadecimal digits. */
 export async function sha256(file: string): Promise<string> {

@@ -5,9 +5,9 @@ export const MAX_DEPTH = 500;
  * `JSON.parse` for text that others wrote. The parser itself takes any depth, but what checks, copies or writes its values goes down a level per call.
  * @throws SyntaxError when it is not JSON, or has more than `MAX_DEPTH` brackets inside each other
  */
-export function parseJsonText(text: string, reviver?: (key: string, value: unknown) => unknown): unknown {
+export function parseJsonText(text: string): unknown {
   if (isTooDeep(text)) throw new SyntaxError(tooDeep);
-  return JSON.parse(text, reviver);
+  return JSON.parse(text);
 }
 
 /** What is wrong with a text for which `isTooDeep` holds. */
@@ -30,3 +30,7 @@ export function isTooDeep(text: string): boolean {
   }
   return false;
 }
+
+/** Whether a value is an object with fields: neither a list nor null. */
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);

@@ -1,4 +1,5 @@
 import type { Rng } from "../backend/random.js";
+import { pieces } from "../setup/lists.js";
 
 /** The rows of every optimizer step, as indices into the data. */
 export type Plan = number[][];
@@ -63,7 +64,3 @@ function check(rows: number, batchSize: number): void {
   if (!Number.isInteger(batchSize) || batchSize < 1)
     throw new RangeError(`batches: the batch size must be a whole number >= 1, got ${batchSize}`);
 }
-
-/** Consecutive pieces of a list; the last may be smaller. */
-export const pieces = <T>(xs: readonly T[], size: number): T[][] =>
-  Array.from({ length: Math.ceil(xs.length / size) }, (_, i) => xs.slice(i * size, (i + 1) * size));

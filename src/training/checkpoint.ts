@@ -10,7 +10,7 @@ import { openRanges, sha256 } from "../model/files.js";
 import type { Lora } from "../model/lora.js";
 import { readSafetensors, writeSafetensors } from "../model/safetensors.js";
 import { isAlive } from "../setup/alive.js";
-import { removeLeftovers, writeAtomic } from "../setup/atomic.js";
+import { removeLeftovers, writeJson } from "../setup/atomic.js";
 import { TrainingError } from "./errors.js";
 import type { AdamWState } from "./optimizer.js";
 
@@ -82,13 +82,13 @@ async function writeCheckpoint(beside: string, state: TrainingState, lora: Lora,
     { name: "exp_avg", shape: [optimizer.m.length], data: () => optimizer.m },
     { name: "exp_avg_sq", shape: [optimizer.v.length], data: () => optimizer.v },
   ]);
-  writeAtomic(join(beside, "state.json"), [`${JSON.stringify({ ...rest, optimizer: { step: optimizer.step } }, null, 2)}\n`]);
+  writeJson(join(beside, "state.json"), { ...rest, optimizer: { step: optimizer.step } });
   const manifest: Manifest = { format: 1, files: {} };
   for (const file of readdirSync(beside).sort()) {
     const path = join(beside, file);
     manifest.files[file] = { bytes: (await stat(path)).size, sha256: await sha256(path) };
   }
-  writeAtomic(join(beside, "manifest.json"), [`${JSON.stringify(manifest, null, 2)}\n`]);
+  writeJson(join(beside, "manifest.json"), manifest);
   await syncFolder(beside);
 }
 

@@ -64,8 +64,8 @@ export function completionLogps(decoder: Decoder, rows: readonly CompletionRow[]
 }
 
 /** Sums of log-probabilities over each row's completion, times its tokens' weights, `[B]`, in nats. */
-export function sequenceLogps(decoder: Decoder, rows: readonly CompletionRow[], lora: Lora | null, recompute = false): tf.Tensor1D {
-  return tf.tidy(() => rowSums(completionLogps(decoder, rows, lora, recompute), rows));
+export function sequenceLogps(decoder: Decoder, rows: readonly CompletionRow[], lora: Lora | null): tf.Tensor1D {
+  return tf.tidy(() => rowSums(completionLogps(decoder, rows, lora), rows));
 }
 
 /** The same from the log-probs of the rows' tokens. */

@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { FileError, fileError, writeAtomic } from "../setup/atomic.js";
+import { FileError, fileError, writeJson } from "../setup/atomic.js";
 import { removeCheckpoints } from "./checkpoint.js";
 import type { RunConfig } from "./run-config.js";
 
@@ -51,5 +51,5 @@ export async function beginRun(config: RunConfig): Promise<void> {
     const used = [init_adapter, reference_adapter].some((other) => other && resolve(other) === resolve(dir));
     if (!used) await rm(join(dir, "adapter_model.safetensors"), { force: true });
   }
-  writeAtomic(join(dir, "train.json"), [`${JSON.stringify(config, null, 2)}\n`]);
+  writeJson(join(dir, "train.json"), config);
 }

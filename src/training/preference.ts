@@ -4,7 +4,7 @@ import type { CompletionRow, TokenPair, TokenUnpaired } from "../data/tokens.js"
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import type { PreferenceObjective } from "../objectives/types.js";
-import { pieces } from "./batches.js";
+import { pieces } from "../setup/lists.js";
 import { sequenceLogps } from "./completion.js";
 import { TrainingError } from "./errors.js";
 import { train } from "./loop.js";

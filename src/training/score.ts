@@ -25,14 +25,9 @@ export async function scorePairs(
   lora: Lora | null,
   options: { batchSize: number; maxLength: number | null; source: string; onBatch?: (done: number, total: number) => void },
 ): Promise<PairScore[]> {
-  const pairs = rows.map(({ prompt, chosen, rejected }, i): TokenPair => {
-    try {
-      const [w, l] = tokenizeCut(model, prompt, [chosen, rejected], options);
-      return { prompt: w?.prompt ?? [], chosen: w?.completion ?? [], rejected: l?.completion ?? [] };
-    } catch (error) {
-      if (error instanceof DataError) throw new DataError(`${options.source}: row ${i + 1}: ${error.message}`);
-      throw error;
-    }
+  const pairs = ofRows(rows, options.source, ({ prompt, chosen, rejected }): TokenPair => {
+    const [w, l] = tokenizeCut(model, prompt, [chosen, rejected], options);
+    return { prompt: w?.prompt ?? [], chosen: w?.completion ?? [], rejected: l?.completion ?? [] };
   });
   const scored = await referenceLogps(model, pairs, lora, options);
   return scored.map(({ chosen, rejected, reference }) => ({
@@ -41,4 +36,16 @@ export async function scorePairs(
     chosen_tokens: chosen.length,
     rejected_tokens: rejected.length,
   }));
+}
+
+/** What is made of each row. @throws DataError naming `source` and the row, where one cannot be used */
+export function ofRows<Row, Made>(rows: readonly Row[], source: string, make: (row: Row) => Made): Made[] {
+  return rows.map((row, i) => {
+    try {
+      return make(row);
+    } catch (error) {
+      if (error instanceof DataError) throw new DataError(`${source}: row ${i + 1}: ${error.message}`);
+      throw error;
+    }
+  });
 }

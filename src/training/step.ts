@@ -7,7 +7,7 @@ import { releaseTape } from "../backend/tape.js";
 import type { CompletionRow } from "../data/tokens.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
-import { pieces } from "./batches.js";
+import { pieces } from "../setup/lists.js";
 import { completionLogps, rowSums, sequenceLogps } from "./completion.js";
 import { TrainingError } from "./errors.js";
 import type { EvaluationMetrics, ObjectiveMetrics } from "./metrics.js";

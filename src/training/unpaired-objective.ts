@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs";
 import type { CompletionRow, TokenUnpaired } from "../data/tokens.js";
 import { kto, type UnpairedBatch, type UnpairedLoss } from "../objectives/kto.js";
 import type { BareLoss } from "../objectives/types.js";
-import { pieces } from "./batches.js";
+import { pieces } from "../setup/lists.js";
 import { checkedLoss, type Objective, type Settings } from "./objective.js";
 import { keepStart } from "./tokenize.js";
 

@@ -17,7 +17,7 @@ import { saveModel } from "../../src/model/save.js";
 import { loadPolicy, savePolicy } from "../../src/runs/policy-folder.js";
 import { completionLogps } from "../../src/training/completion.js";
 import torch from "../fixtures/r2d-torch.json" with { type: "json" }; // made by test/fixtures/r2d_fixture.py
-import { fixture, haveSmollm2 } from "./open.js";
+import { apart, fixture, haveSmollm2 } from "./open.js";
 
 const names = ["[SAFE]", "[UNSAFE]", "[RETHINK]"];
 
@@ -37,11 +37,6 @@ afterAll(async () => {
   base.dispose();
   await rm(dir, { recursive: true });
 });
-
-const apart = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
-  expect(a.length).toBe(b.length);
-  return Math.max(...Array.from(a, (x, i) => Math.abs(x - b[i]!)));
-};
 
 /** Log-probs of all tokens but the first of each row. */
 const logps = ({ decoder }: LanguageModel, adapter: Lora | null, rows = torch.rows): Float32Array =>

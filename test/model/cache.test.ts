@@ -7,7 +7,7 @@ import type { StateEdits, StatePlace } from "../../src/model/edit.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
 import type { Lora } from "../../src/model/lora.js";
 import type { SamplingWeights } from "../../src/model/merge.js";
-import { fixture, values } from "./open.js";
+import { apart, fixture, values } from "./open.js";
 
 let model: LanguageModel;
 let adapter: Lora;
@@ -22,11 +22,6 @@ afterAll(() => {
   adapter.dispose();
   model.dispose();
 });
-
-const apart = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
-  expect(a.length).toBe(b.length);
-  return Math.max(...Array.from(a, (x, i) => Math.abs(x - b[i]!)));
-};
 
 /** Logits after the last token of a row, by one pass over it. */
 const whole = (row: readonly number[], edit: StateEdits = {}): Float32Array =>

@@ -9,7 +9,7 @@ import { type LanguageModel, loadModel } from "../../src/model/load.js";
 import { createLora, LINEAR_NAMES, type Lora } from "../../src/model/lora.js";
 import { readSafetensors } from "../../src/model/safetensors.js";
 import expected from "../fixtures/llama-tiny.json" with { type: "json" }; // made by test/fixtures/llama_fixture.py
-import { fixture, haveSmollm2, uniforms } from "./open.js";
+import { apart, fixture, haveSmollm2, uniforms } from "./open.js";
 
 let model: LanguageModel;
 let adapter: Lora;
@@ -23,12 +23,6 @@ afterAll(() => {
 });
 
 const ids = (rows: number[][]) => tf.tensor2d(rows, [rows.length, rows[0]!.length], "int32");
-
-/** Largest difference of two lists of numbers. */
-const apart = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
-  expect(a.length).toBe(b.length);
-  return Math.max(...Array.from(a, (x, i) => Math.abs(x - b[i]!)));
-};
 
 /** Log-probs [B, T - 1] of every token but the first, through `hidden` as a user calls it. */
 function logps(rows: number[][], lora: Lora | null): Float32Array {

@@ -17,16 +17,11 @@ import { readSafetensors } from "../../src/model/safetensors.js";
 import { saveModel } from "../../src/model/save.js";
 import { tensorShapes } from "../../src/model/weights.js";
 import { sequenceLogps } from "../../src/training/completion.js";
-import { fixture } from "./open.js";
+import { apart, fixture } from "./open.js";
 
 /** Families beside Llama (decoder.test.ts) against transformers and PEFT: test/fixtures/families_fixture.py. */
 const families = ["qwen2", "qwen3", "mistral", "llama3", "phi3", "gemma3"];
 
-/** Largest difference of two lists of numbers. */
-const apart = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
-  expect(a.length).toBe(b.length);
-  return Math.max(...Array.from(a, (x, i) => Math.abs(x - b[i]!)));
-};
 const ids = (rows: number[][]) => tf.tensor2d(rows, [rows.length, rows[0]!.length], "int32");
 
 describe.each(families)("%s", (name) => {

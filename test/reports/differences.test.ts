@@ -148,10 +148,25 @@ test("any outputs are the same as themselves, and a changed number is always tol
   );
 });
 
+test("what only one of the runs has is told, and what stands beside a figure or a table", () => {
+  const [one, two] = [shown({ "application/json": { a: 1 } }), shown({ "application/json": { a: 1, b: 2 } })];
+  expect(told([one], [two])).toEqual(["display 1 b: nothing -> 2"]);
+  expect(told([two], [one])).toEqual(["display 1 b: 2 -> nothing"]);
+  for (const name of ["fig-cap", "tbl-cap", "fig-alt"]) {
+    const beside = (text: string) => [shown({ "application/json": { a: 1 } }, { [name]: text })];
+    expect(told(beside("a"), beside("b"))).toEqual([expect.stringMatching(/^display 1 (?:figure|table|alt): a -> b$/)]);
+  }
+  const ended = (loss: number) => [shown({ "text/plain": `|██░░| 1/2\nloss ${loss}` })];
+  expect(told(ended(1), ended(2))).toEqual(["display 1 text/plain: 1 -> 2"]);
+});
+
 test("cells that one of the runs did not reach are left out", () => {
   const unreached = notebook([printed("a")], []);
   unreached.cells[2] = { ...unreached.cells[2]!, execution_count: null } as (typeof unreached.cells)[number];
   const whole = notebook([printed("a")], [printed("b")]);
   expect(differences(whole, unreached, 0)).toEqual([]);
   expect(differences(unreached, whole, 0)).toEqual([]);
+  const uncounted = notebook([printed("a")], [printed("c")]);
+  for (const cell of uncounted.cells) if (cell.cell_type === "code") cell.execution_count = null; // as some programs save it
+  expect(differences(uncounted, whole, 0)).toMatchObject([{ cell: 3, reported: "c", found: "b" }]);
 });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { executeNotebook } from "../../reports/execute/execute.js";
 import { holds } from "../../reports/provenance/check.js";
 import { readReport } from "../../reports/provenance/read.js";
+import { resultChecks } from "../../reports/provenance/results.js";
 import { verifyReport } from "../../reports/provenance/verify.js";
 import { renderReports } from "../../reports/report.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
@@ -118,6 +119,23 @@ for (const file of ["2-dpo/metrics.jsonl", "evaluation/2-dpo/harmful.json", "eva
   writeFileSync(run.path("run.json"), JSON.stringify(record));
   rmSync(partial);
 }, 120_000);
+
+test("results of a second run, which the notebook has read beside its own, are stale or not too", () => {
+  writeFileSync(path("second.txt"), "");
+  mkdirSync(path("second"));
+  writeFileSync(path("second/run.json"), "{}");
+  const identity = {};
+  const records = ["evaluation/a.json", "evaluation/b.json"].map((file) => ({ path: file, record: { files: [file], identity } }));
+  const read = ["../second/evaluation/a.json", "../second.txt"].map((file) => ({ file, sha256: "" }));
+  const checks = resultChecks(
+    { read } as never,
+    path("reports"),
+    {},
+    { keptResults: () => records, staleReason: (dir, file) => `${dir} ${file}` },
+  );
+  const note = `it is stale: ${path("second")} evaluation/a.json`;
+  expect(checks).toEqual([{ kind: "result", name: "../second/evaluation/a.json", status: "differs", note }]);
+});
 
 test("an evaluation that outlives the adapter that it judged is not certified", async () => {
   const cells = [

@@ -1,15 +1,16 @@
 import { spawnSync } from "node:child_process";
-import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
 import fc from "fast-check";
 import { beforeAll, expect, test, vi } from "vitest";
-import { holds } from "../../reports/provenance/check.js";
+import { type Check, holds } from "../../reports/provenance/check.js";
 import { codeToRun } from "../../reports/provenance/code.js";
-import { outputSha256 } from "../../reports/provenance/digests.js";
+import { codeSha256, outputSha256 } from "../../reports/provenance/digests.js";
+import { type Environment, environment } from "../../reports/provenance/environment.js";
 import { readReport } from "../../reports/provenance/read.js";
-import { verifyReport } from "../../reports/provenance/verify.js";
+import { codeCheck, verifyReport } from "../../reports/provenance/verify.js";
 import { register } from "../../src/cli/verify.js";
 import { modelDigests } from "../../src/model/load.js";
 import { keptResults } from "../../src/runs/claim.js";
@@ -43,6 +44,13 @@ const edit = (file: string, change: (text: string) => string) => {
   const [before, after] = [readFileSync(file, "latin1"), change(readFileSync(file, "latin1"))];
   expect(after).not.toBe(before);
   writeFileSync(file, after, "latin1");
+};
+
+/** A notebook's text with other outputs of a cell, counted from 1. */
+const withOutputs = (cell: number, outputs: object[]) => (json: string) => {
+  const notebook = JSON.parse(json);
+  notebook.cells[cell - 1].outputs = outputs;
+  return JSON.stringify(notebook);
 };
 
 /** One byte in the middle becomes another. */
@@ -130,6 +138,21 @@ test.each<[string, (project: Project) => void, string[]]>([
     ({ notebook }) => edit(notebook, (json) => json.replace("rows[0].x / 3", "rows[0].x / 4")),
     ["differs notebook: ../notebooks/nb.ipynb", "differs source: the cells' sources as they were run"],
   ],
+  [
+    "a cell's type",
+    ({ notebook }) => edit(notebook, (json) => json.replace('"cell_type": "markdown"', '"cell_type": "raw"')),
+    ["differs notebook: ../notebooks/nb.ipynb", "differs source: the cells' sources as they were run"],
+  ],
+  [
+    "an output, gone",
+    ({ notebook }) => edit(notebook, withOutputs(4, [])),
+    ["differs notebook: ../notebooks/nb.ipynb", "not found output: cell 4, output 1"],
+  ],
+  [
+    "another output",
+    ({ notebook }) => edit(notebook, withOutputs(3, [{ output_type: "stream", name: "stdout", text: "1" }])),
+    ["differs notebook: ../notebooks/nb.ipynb", "differs output: cell 3, output 1"],
+  ],
   ["the notebook's form only", ({ notebook }) => edit(notebook, (json) => `${json} `), ["differs notebook: ../notebooks/nb.ipynb"]],
   ["a notebook that is none any more", ({ notebook }) => writeFileSync(notebook, "{"), ["differs notebook: ../notebooks/nb.ipynb"]],
   ["the data", ({ path }) => flip(path("runs/a/data/train.jsonl")), ["differs data: ../data/train.jsonl"]],
@@ -151,6 +174,20 @@ test.each<[string, (project: Project) => void, string[]]>([
   expect(holds(await verify(project.report))).toBe(false);
 });
 
+test("what an executor has not noted is not checked, and no difference", async () => {
+  const project = copy();
+  edit(project.notebook, (json) => json.replace('"source_sha256"', '"other"'));
+  await render(project.path("runs/a"));
+  expect(await told(project.report)).toEqual(["not checked source: the cells' sources as they were run"]);
+});
+
+test("outputs that were changed between the run and the report are told", async () => {
+  const project = copy();
+  edit(project.notebook, (json) => json.replace('"rows 2\\n"', '"rows 3\\n"'));
+  await render(project.path("runs/a"));
+  expect(await told(project.report)).toEqual(["differs output: all of them"]);
+});
+
 test("a run that goes on is no difference: rows are added, other files change, its record names another environment", async () => {
   const project = copy();
   appendFileSync(project.path("runs/a/1-sft/metrics.jsonl"), '{"loss":0.5}\n');
@@ -169,6 +206,7 @@ test("a run that another executor has not noted is checked whole, without what i
   write(project.path("runs/a/2-dpo/samples-wrong.jsonl.partial"), '{"ids":[1]}\n');
   await render(project.path("runs/a"));
   rmSync(project.path("runs/a/2-dpo/samples-wrong.jsonl.partial"));
+  rmSync(project.path("runs/a/1-sft/checkpoint-5"), { recursive: true });
   expect(await told(project.report)).toEqual([]);
   flip(project.path("runs/a/2-dpo/metrics.jsonl"));
   expect(await told(project.report)).toEqual(["differs run: ../2-dpo/metrics.jsonl"]);
@@ -238,6 +276,65 @@ test("changed sources of a notebook hold a re-run up, changed outputs do not", a
   expect(await held(made)).toEqual([["../notebooks/nb.ipynb", false]]);
 });
 
+test("modules that lie in a run's folder hold a re-run up too, and those that are gone; new ones, which nobody has read, do not", () => {
+  const check = (kind: "file" | "run" | "notebook", name: string, status: Check["status"]): Check => ({
+    kind,
+    name,
+    status,
+    reported: "a",
+  });
+  const checks = [
+    check("notebook", "nb.ipynb", "same"),
+    check("run", "../own.ts", "differs"),
+    check("run", "../metrics.jsonl", "differs"),
+    check("run", "../new.ts", "new"),
+    check("file", "gone.mjs", "not found"),
+    check("file", "same.ts", "same"),
+  ];
+  const changed = ["nb.ipynb", false, "../own.ts", true, "gone.mjs", true, "same.ts", false];
+  expect(codeToRun(checks).flatMap((code) => [code.file, code.changed])).toEqual(changed);
+});
+
+test.skipIf(!existsSync(".git"))(
+  "a checkout's environment says its commit, whether files differ from it, and the digest of all code",
+  () => {
+    const git = (...args: string[]) => spawnSync("git", args, { encoding: "utf8" }).stdout.trim();
+    expect(environment()).toMatchObject({
+      commit: git("rev-parse", "HEAD"),
+      dirty: git("status", "--porcelain", "--untracked-files=no") !== "",
+      code_sha256: codeSha256(".", ["src", "kernel", "reports"]),
+    });
+  },
+);
+
+test("code is held to its files' digest, and where a record has none to a commit without changes", () => {
+  const status = (reported: object, now: object) => codeCheck(reported as Environment, now as Environment).status;
+  const [files, others] = [
+    { code_sha256: "a", commit: "1" },
+    { code_sha256: "b", commit: "1" },
+  ];
+  expect([status(files, { ...files, commit: "2" }), status(files, others)]).toEqual(["same", "differs"]);
+  const [clean, dirty] = [{ commit: "1" }, { commit: "1", dirty: true }];
+  expect([status(clean, files), status(clean, { ...files, commit: "2" })]).toEqual(["same", "differs"]);
+  expect([status(dirty, files), status(clean, { ...files, dirty: true }), status({}, files), status(clean, {})]).toEqual(
+    Array(4).fill("not checked"),
+  );
+});
+
+test("the digest of code tells contents, names and what is no code", () => {
+  const root = mkdtempSync(join(tmpdir(), "erpo-test-"));
+  write(join(root, "src/a/b.ts"), "1");
+  write(join(root, "src/c.md"), "1");
+  const digest = () => codeSha256(root, ["src"]);
+  const first = digest();
+  write(join(root, "src/c.md"), "2");
+  expect(digest()).toBe(first);
+  write(join(root, "src/a/b.ts"), "2");
+  const second = digest();
+  renameSync(join(root, "src/a/b.ts"), join(root, "src/b.ts"));
+  expect(new Set([first, second, digest()]).size).toBe(3);
+});
+
 test.each<[string, (project: Project) => string]>([
   ["the data's place", ({ path }) => path("runs/a/data/train.jsonl")],
   ["the record's place", ({ path }) => path("runs/a/run.json")],
@@ -259,6 +356,16 @@ test("a model that this machine does not have is told, and is no failure", async
   rmSync(project.path("models"), { recursive: true });
   expect(await told(project.report)).toEqual(["not checked model: tiny"]);
   expect(holds(await verify(project.report))).toBe(true);
+  const named = async (model: string) => (model === "tiny" ? { sha256: "", digest: "" } : undefined); // as a built-in one is
+  const checks = await verifyReport(readReport(project.report), project.report, { ...lookups, modelDigests: named });
+  expect(checks).toContainEqual(expect.objectContaining({ kind: "model", status: "differs" }));
+});
+
+test("a record from before the model's digest is held to the SHA-256 of its weights", async () => {
+  const project = copy();
+  edit(project.path("runs/a/run.json"), (text) => text.replace(/,"digest":"[^"]*"/, ""));
+  await render(project.path("runs/a"));
+  expect(await told(project.report)).toEqual([]);
 });
 
 test("other code or packages are a difference, another machine is none", async () => {
@@ -314,5 +421,6 @@ test("the command: a table or JSON, and the exit code", async () => {
     expect.objectContaining({ kind: "data", status: "differs", found: sha256sum(project.path("runs/a/data/train.jsonl")) }),
   );
   await expect(run("/nonexistent.html")).rejects.toThrow("/nonexistent.html: no such file");
-  await expect(run(made.report, "--rerun", "--tolerance", "-1")).rejects.toThrow("must be a number >= 0");
+  for (const tolerance of ["-1", "", "x"])
+    await expect(run(made.report, "--rerun", "--tolerance", tolerance)).rejects.toThrow("must be a number >= 0");
 });

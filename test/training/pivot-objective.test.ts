@@ -11,7 +11,7 @@ import { pivotObjective } from "../../src/training/pivot-objective.js";
 import { evaluateRows, stepGradient } from "../../src/training/step.js";
 import { sftObjective } from "../../src/training/token-objective.js";
 import torch from "../fixtures/r2d-torch.json" with { type: "json" }; // made by test/fixtures/r2d_fixture.py
-import { fixture } from "../model/open.js";
+import { apart, fixture } from "../model/open.js";
 
 let base: LanguageModel;
 let model: LanguageModel;
@@ -47,11 +47,6 @@ async function gradients(
   );
   return { loss, columns, of };
 }
-
-const apart = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
-  expect(a.length).toBe(b.length);
-  return Math.max(...Array.from(a, (x, i) => Math.abs(x - b[i]!)));
-};
 
 test("loss and gradients of all variables are PyTorch's, whose micro-batches are rows", async () => {
   const file = openRanges(fixture("r2d-gradients.safetensors"));

@@ -17,7 +17,7 @@ import { keep } from "../../runs/keep.js";
 import type { Profile } from "../../runs/profile.js";
 import type { Run } from "../../runs/run.js";
 import { dropCheckpoints, type Training, trainKept } from "../../runs/training.js";
-import { pieces } from "../../training/batches.js";
+import { pieces } from "../../setup/lists.js";
 import type { Objective } from "../../training/objective.js";
 import { pairObjective } from "../../training/pair-objective.js";
 import { referenceLogps } from "../../training/preference.js";

@@ -1,5 +1,7 @@
+import { mean } from "../../evaluation/averages.js";
 import { sigmoid } from "../../evaluation/readout.js";
 import { solved } from "../cholesky.js";
+import { dot } from "../dot.js";
 
 /** A difference of two answers' features, and the probability that the first answer is the better one. */
 export interface Difference {
@@ -70,15 +72,8 @@ function penalized(differences: readonly Difference[], w: Float64Array, l2: numb
     const odds = dot(w, x);
     return softplus(-odds) + (1 - p) * odds; // -p log sigmoid(odds) - (1 - p) log sigmoid(-odds)
   });
-  return losses.reduce((a, b) => a + b, 0) / losses.length + (l2 / 2) * dot(w, w);
+  return mean(losses) + (l2 / 2) * dot(w, w);
 }
 
 /** log(1 + e^x). */
 const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
-
-/** The scalar product of two lists of one length. */
-export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
-}

@@ -6,6 +6,7 @@ import { costPrompts, dual, pairsPerStep, tradeOffPrompts } from "./ascent.js";
 import { scorerPrompts, scorerSettings } from "./scorers.js";
 import { budgets, fixedWeights } from "./trade-off.js";
 
+export { dot } from "../dot.js";
 export { type AnsweredIds, type Answers, type Comparison, harmfulness, heldOutPrompts, helpfulness, mixedPrompts } from "./answers.js";
 export {
   baseScores,
@@ -27,7 +28,7 @@ export {
   stageOf,
   tradeOffPrompts,
 } from "./ascent.js";
-export { type Difference, dot, fitBradleyTerry } from "./bradley-terry.js";
+export { type Difference, fitBradleyTerry } from "./bradley-terry.js";
 export {
   type Accuracy,
   type FittedScorers,

@@ -10,9 +10,10 @@ import type { LanguageModel } from "../../model/load.js";
 import { keep } from "../../runs/keep.js";
 import type { Profile } from "../../runs/profile.js";
 import type { Run } from "../../runs/run.js";
-import { pieces } from "../../training/batches.js";
+import { pieces } from "../../setup/lists.js";
+import { dot } from "../dot.js";
 import { type AnsweredIds, answeredIds, answersTo, type Comparison, harmfulness, helpfulness, mixedPrompts } from "./answers.js";
-import { dot, fitBradleyTerry } from "./bradley-terry.js";
+import { fitBradleyTerry } from "./bradley-terry.js";
 
 /** Where the scorers read, and how they are fitted. Our choice. */
 export const scorerSettings = {

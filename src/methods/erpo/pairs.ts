@@ -23,6 +23,7 @@ import { balancedPrompts, inTurns, labelled } from "../../runs/prompts.js";
 import type { Run } from "../../runs/run.js";
 import { sampleKept } from "../../runs/samples.js";
 import { currentSha256 } from "../../runs/stale.js";
+import { grouped } from "../../setup/lists.js";
 import { balanced } from "../../training/batches.js";
 import { referenceLogps } from "../../training/preference.js";
 import { pairs as knobs, numbered, sampling, version } from "./recipe.js";
@@ -226,11 +227,7 @@ function roundPrompts(run: Run, skip: number, count: number): LabelledPrompt[] {
 
 /** Batches of equally many pairs of each goal and label. */
 export function pairBatches({ goals, labels }: StoredPairs, rng: Rng): number[][] {
-  const groups = new Map<string, number[]>();
-  goals.forEach((goal, i) => {
-    const key = `${goal} ${labels[i]}`;
-    groups.set(key, [...(groups.get(key) ?? []), i]);
-  });
+  const groups = grouped([...goals.keys()], (i) => `${goals[i]} ${labels[i]}`);
   return balanced([...groups.values()], knobs.batchSize - (knobs.batchSize % groups.size), rng);
 }
 

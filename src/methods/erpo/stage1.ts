@@ -7,6 +7,7 @@ import { framePairs, inTurns, labelled, type PromptPair, withinTokens } from "..
 import { withAnswers, withOpenings } from "../../runs/reference-answers.js";
 import type { Run } from "../../runs/run.js";
 import { type Training, trainKept } from "../../runs/training.js";
+import { pieces } from "../../setup/lists.js";
 import { lengthSorted } from "../../training/batches.js";
 import type { StepMetrics } from "../../training/metrics.js";
 import { sftObjective } from "../../training/token-objective.js";
@@ -89,7 +90,7 @@ async function withBeginnings(
 
 /** Two prompts of one frame each, and everyday prompts by two, spread evenly. */
 const decisionGroups = ({ pairs, single }: Stage1Prompts): LabelledPrompt[][] =>
-  inTurns([...pairs.map(({ safe, unsafe }) => [safe, unsafe]), ...pairsOf(single)], ([first]) =>
+  inTurns([...pairs.map(({ safe, unsafe }) => [safe, unsafe]), ...pieces(single, 2)], ([first]) =>
     first!.family === "general" ? "general" : "",
   );
 
@@ -267,7 +268,3 @@ function startsOf(lists: readonly (readonly unknown[])[]): number[] {
 
 /** Prompt and completion. */
 export const rowTokens = ({ prompt, completion }: TokenRow): number => prompt.length + completion.length;
-
-/** Two by two; an odd one at the end stands alone. */
-const pairsOf = <T>(items: readonly T[]): T[][] =>
-  Array.from({ length: Math.ceil(items.length / 2) }, (_, i) => items.slice(2 * i, 2 * i + 2));

@@ -2,7 +2,7 @@ import type { Rng } from "../../backend/random.js";
 import type { Estimate } from "../../evaluation/intervals.js";
 import { change, estimated } from "../../evaluation/numerals.js";
 import type { Run } from "../../runs/run.js";
-import { writeAtomic } from "../../setup/atomic.js";
+import { writeJson } from "../../setup/atomic.js";
 import { type Errors, errorsOf, maeDifference } from "./errors.js";
 import { type Prediction, type Predictions, type PredictorName, predictorNames } from "./predictions.js";
 
@@ -99,6 +99,6 @@ export function saveResults(run: Run, { rows, factors }: Predictions): Record<st
     ),
     factors,
   };
-  writeAtomic(run.path("methods/reason4rec/results.json"), [`${JSON.stringify(results, null, 2)}\n`]);
+  writeJson(run.path("methods/reason4rec/results.json"), results);
   return results;
 }

@@ -6,7 +6,7 @@ import { promptTokens, type Question } from "../../generation/asking.js";
 import type { Policy } from "../../generation/policy.js";
 import { LogitsError } from "../../generation/usable.js";
 import type { Tokenizer } from "../../model/tokenizer.js";
-import { pieces } from "../../training/batches.js";
+import { pieces } from "../../setup/lists.js";
 import { clipped } from "./baselines.js";
 import { ratingAnswer } from "./words.js";
 

@@ -9,7 +9,7 @@ import { standsOn } from "../../runs/evaluate.js";
 import { takePlace } from "../../runs/keep.js";
 import type { Run } from "../../runs/run.js";
 import { writeAtomic } from "../../setup/atomic.js";
-import { pieces } from "../../training/batches.js";
+import { pieces } from "../../setup/lists.js";
 
 /** How a policy writes texts. */
 export interface WritingOptions {

@@ -1,4 +1,5 @@
 import type { Scores } from "../../evaluation/auc.js";
+import { mean } from "../../evaluation/averages.js";
 
 /**
  * The hidden-state transition score of a prompt (Cao et al. 2024; METHODS 6.2): the mean of its cosines over the layers from l0 to the last, in [-1, 1].
@@ -8,7 +9,7 @@ import type { Scores } from "../../evaluation/auc.js";
 export function transitionScore(cosines: readonly number[], from: number): number {
   const used = cosines.slice(from);
   if (used.length === 0) throw new RangeError(`transitionScore: no layer from ${from} on; layers are 0..${cosines.length - 1}`);
-  return used.reduce((sum, x) => sum + x, 0) / used.length;
+  return mean(used);
 }
 
 /** A prompt counts as harmful where its score is at least the threshold. */

@@ -1,3 +1,4 @@
+import { dot } from "../dot.js";
 import type { PromptStates } from "./states.js";
 
 /** What SCANS takes from its anchors. L layers, C dimensions. */
@@ -56,12 +57,6 @@ export const transitionCosines = ({ end, affirmed }: PromptStates, { transition 
 export function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
   const lengths = length(a) * length(b);
   return lengths === 0 ? 0 : dot(a, b) / lengths;
-}
-
-function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
 }
 
 const length = (a: ArrayLike<number>): number => Math.sqrt(dot(a, a));

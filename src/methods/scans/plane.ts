@@ -1,3 +1,4 @@
+import { dot } from "../dot.js";
 /** Points in the plane of their first two principal components. */
 export interface PrincipalPlane {
   /** Coordinates of each point along both, in the points' unit, centred. The sign of an axis is that of its largest coordinate, which is positive. */
@@ -50,12 +51,6 @@ function largestEigenpair(matrix: readonly Float64Array[]): { vector: Float64Arr
     ),
   };
 }
-
-const dot = (a: Float64Array, b: Float64Array): number => {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!;
-  return sum;
-};
 
 function unit(a: Float64Array): Float64Array {
   const length = Math.sqrt(dot(a, a));

@@ -8,7 +8,7 @@ import { suiteTrials } from "../../runs/trials.js";
 import { changeInPoints } from "../claims.js";
 import type { PlannedWork } from "../erpo/plan.js";
 import { stages } from "../erpo/stages.js";
-import { devFirstWords, firstWords } from "../first-words.js";
+import { devCount, devFirstWords, firstWords } from "../first-words.js";
 import type { RelatedMethod } from "../method.js";
 import { changeInWords, type RefusalChange } from "../refusal-change.js";
 import { thresholds } from "./classifier.js";
@@ -48,8 +48,6 @@ export function policyOf(policy: Policy, scans: Scans, strength: number, push: P
 
 /** Dev prompts on which the strength is chosen: half as many of each label as stage 3's gate looks at. */
 export const devTrial = (run: Run): Trial => devFirstWords(run, devCount(run.profile));
-
-const devCount = ({ evaluation }: Profile): number => Math.ceil(evaluation.gatePrompts / 2);
 
 /** Draws of the anchors: three where a profile puts 200 prompts of a suite or more to each policy, as "full" does; else one. */
 export const draws = ({ evaluation }: Profile): number => (evaluation.prompts >= 200 ? 3 : 1);

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { giveWay } from "../../backend/give-way.js";
 import { readLast } from "../../backend/read.js";
+import { mean } from "../../evaluation/averages.js";
 import { lastLogits, nextTokenLogOdds, refusalTokens } from "../../evaluation/readout.js";
 import type { Prompt } from "../../generation/asking.js";
 import { contextTokens } from "../../generation/contexts.js";
@@ -101,5 +102,3 @@ export function steeredLayers(L: number, selected: number | null): number[] {
   const start = selected === null ? first : Math.max(0, Math.min(selected - (width >> 1), candidates(L) - width));
   return Array.from({ length: width }, (_, i) => start + i);
 }
-
-const mean = (xs: ArrayLike<number>): number => Array.from(xs).reduce((sum, x) => sum + x, 0) / xs.length;

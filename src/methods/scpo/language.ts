@@ -14,7 +14,7 @@ import { framePairs } from "../../runs/prompts.js";
 import type { Run } from "../../runs/run.js";
 import { currentSha256 } from "../../runs/stale.js";
 import { dropCheckpoints, type Training, trainKept } from "../../runs/training.js";
-import { pieces } from "../../training/batches.js";
+import { pieces } from "../../setup/lists.js";
 import { type PlannedWork, plan } from "../erpo/plan.js";
 import { stages } from "../erpo/stages.js";
 import { devFirstWords, firstWords } from "../first-words.js";

@@ -1,7 +1,7 @@
 import { type Estimate, meanInterval, type Proportion, share, z95 } from "../../evaluation/intervals.js";
 import { estimated, numeral } from "../../evaluation/numerals.js";
 import type { Run } from "../../runs/run.js";
-import { writeAtomic } from "../../setup/atomic.js";
+import { writeJson } from "../../setup/atomic.js";
 import type { Episode } from "./acting.js";
 import type { Trained, Training } from "./train.js";
 
@@ -41,7 +41,7 @@ export function saveResults(run: Pick<Run, "path">, all: readonly Measures[]): v
       ...{ method: "scpo", policy: algorithm, environment, estimate, value, low, high, seeds: seeds.length },
     })),
   );
-  writeAtomic(run.path("methods", "scpo", "results.json"), [`${JSON.stringify(results, null, 2)}\n`]);
+  writeJson(run.path("methods", "scpo", "results.json"), results);
 }
 
 /** Two means of separate episodes, the first less the second, by the normal approximation. */

@@ -1,3 +1,4 @@
+import { mean } from "../../evaluation/averages.js";
 import { judgeAnswer } from "../../exante/judge.js";
 import { answerOf } from "../../exante/trace.js";
 import type { Tokenizer } from "../../model/tokenizer.js";
@@ -67,8 +68,8 @@ export function tellingTree(trees: readonly Tree[], mostLeaves = 12): number {
   if (readable.length === 0) return places.reduce((a, b) => (leafCount(trees[b]!) < leafCount(trees[a]!) ? b : a));
   const variance = ({ nodes }: Tree) => {
     const values = nodes.map(nodeValue);
-    const mean = values.reduce((a, b) => a + b, 0) / values.length;
-    return values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / values.length;
+    const centre = mean(values);
+    return mean(values.map((v) => (v - centre) ** 2));
   };
   return readable.reduce((a, b) => (variance(trees[b]!) > variance(trees[a]!) ? b : a));
 }

@@ -5,7 +5,7 @@ import { stepDpo } from "../../objectives/step-dpo.js";
 import { inTurns } from "../../runs/prompts.js";
 import type { Run } from "../../runs/run.js";
 import { type Training, trainKept } from "../../runs/training.js";
-import { pieces } from "../../training/batches.js";
+import { pieces } from "../../setup/lists.js";
 import type { StepMetrics } from "../../training/metrics.js";
 import { pairObjective } from "../../training/pair-objective.js";
 import { preferenceOptimizer } from "../erpo/recipe.js";

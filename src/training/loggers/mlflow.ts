@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { readJson } from "../../data/jsonl.js";
-import { writeAtomic } from "../../setup/atomic.js";
+import { writeJson } from "../../setup/atomic.js";
+import { isRecord } from "../../setup/json.js";
 import { TrainingError } from "../errors.js";
 import type { StepMetrics } from "../metrics.js";
 import { type MetricsLogger, numbersOf, timesBefore } from "./logger.js";
@@ -58,7 +59,7 @@ export function mlflowLogger(options: MlflowOptions = {}, earlier: readonly Step
       return kept;
     }
     const id = await server.createRun(runName);
-    if (idFile !== undefined) writeAtomic(idFile, [`${JSON.stringify({ tracking_uri: server.uri, run_id: id }, null, 2)}\n`]);
+    if (idFile !== undefined) writeJson(idFile, { tracking_uri: server.uri, run_id: id });
     return id;
   };
 
@@ -131,7 +132,7 @@ function flatten(fields: object, prefix = ""): { key: string; value: string }[] 
   return Object.entries(fields).flatMap(([name, value]) => {
     const key = `${prefix}${name}`;
     if (value === undefined) return [];
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return flatten(value, `${key}.`);
+    if (isRecord(value)) return flatten(value, `${key}.`);
     return [{ key, value: typeof value === "string" ? value : JSON.stringify(value) }];
   });
 }

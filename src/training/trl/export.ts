@@ -5,7 +5,7 @@ import { formatJsonl } from "../../data/jsonl.js";
 import { saveAdapter } from "../../model/adapter-io.js";
 import type { LanguageModel } from "../../model/load.js";
 import { saveModel } from "../../model/save.js";
-import { writeAtomic } from "../../setup/atomic.js";
+import { writeAtomic, writeJson } from "../../setup/atomic.js";
 import { packageRoot } from "../../setup/paths.js";
 import { TrainingError } from "../errors.js";
 import { peakRate } from "../run.js";
@@ -51,11 +51,9 @@ export async function exportTrl(config: RunConfig, model: LanguageModel, output:
     length_alpha: config.length_alpha ?? 0.02,
     reference,
   };
-  writeAtomic(join(output, "run.json"), [`${JSON.stringify(run, null, 2)}\n`]);
+  writeJson(join(output, "run.json"), run);
   for (const [name, settings] of Object.entries(ACCELERATE)) {
-    writeAtomic(join(output, name), [
-      `${JSON.stringify({ compute_environment: "LOCAL_MACHINE", num_machines: 1, ...settings }, null, 2)}\n`,
-    ]);
+    writeJson(join(output, name), { compute_environment: "LOCAL_MACHINE", num_machines: 1, ...settings });
   }
   writeAtomic(join(output, "README.txt"), [README]);
   copyFileSync(join(packageRoot(), "src", "training", "trl", "train.py"), join(output, "train.py"));

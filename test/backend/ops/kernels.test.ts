@@ -13,21 +13,13 @@ import { rotaryTables } from "../../../src/backend/ops/rotary.js";
 import { rowLayout, type SharedStart } from "../../../src/backend/ops/rows.js";
 import { swigluBackward, swigluForward } from "../../../src/backend/ops/swiglu.js";
 import { tokenLogps } from "../../../src/backend/ops/token-logps.js";
-import { open, values } from "../../model/open.js";
+import { open, randomTensors } from "../../model/open.js";
 
 /** Our own kernels against the same computation in TensorFlow's ops, at sizes that both threads share and that vector registers do not divide. */
 
 beforeAll(open);
 
-let seed = 0;
-const random = (...shape: number[]): tf.Tensor =>
-  tf.tensor(
-    values(
-      shape.reduce((a, b) => a * b, 1),
-      ++seed,
-    ),
-    shape,
-  );
+const random = randomTensors();
 
 function without<T>(f: () => T): T {
   const before = tf.env().getBool(KERNELS_FLAG);

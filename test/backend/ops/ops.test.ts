@@ -14,19 +14,11 @@ import { swiglu, swigluPlain } from "../../../src/backend/ops/swiglu.js";
 import { logitRows, tokenLogps, tokenLogpsPlain } from "../../../src/backend/ops/token-logps.js";
 import { updateRows } from "../../../src/backend/ops/update-rows.js";
 import { createRng } from "../../../src/backend/random.js";
-import { open, values } from "../../model/open.js";
+import { open, randomTensors } from "../../model/open.js";
 
 beforeAll(open);
 
-let seed = 0;
-const random = (...shape: number[]): tf.Tensor =>
-  tf.tensor(
-    values(
-      shape.reduce((a, b) => a * b, 1),
-      ++seed,
-    ),
-    shape,
-  );
+const random = randomTensors();
 
 /** The op and its plain twin give the same values, and the same gradients of a weighted sum of them. */
 function same(op: (...x: tf.Tensor[]) => tf.Tensor, plain: (...x: tf.Tensor[]) => tf.Tensor, inputs: tf.Tensor[]): void {

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { literal } from "../../../reports/compare/cells.js";
 import { written } from "../../../reports/compare/parameters.js";
 import { distinctNames } from "../../../reports/compare/run-folder.js";
 import { changes } from "../../../reports/compare/samples.js";
 import { inWords } from "../../../reports/compare/setting-cells.js";
 import { MarkdownReader } from "../../../reports/document/markdown.js";
+import { codeSpan } from "../../../reports/markdown/escape.js";
 
 const word = fc.constantFrom("a", "the", "<assess>none;", "end", "a & b", "naïve", ",", "R5:", "\n");
 const text = fc.array(word, { maxLength: 30 }).map((words) => words.join(" "));
@@ -62,7 +62,7 @@ test("differing parameters in words: a run without one has no value", () => {
 test("a text from a run is code in Markdown, whatever it holds", () => {
   fc.assert(
     fc.property(fc.string({ minLength: 1, unit: fc.constantFrom("`", "``", "a", "*", "$", "@fig-a", "[x](y)", "<b>") }), (text) => {
-      const tokens = new MarkdownReader([]).inline(`${literal(text)}`);
+      const tokens = new MarkdownReader([]).inline(`${codeSpan(text)}`);
       expect(tokens.map(({ type }) => type)).toEqual(["codespan"]);
     }),
   );
