@@ -1,5 +1,5 @@
 import { type Cell, type CodeCell, cellTags, type ErrorOutput, type Notebook } from "../notebook/types.js";
-import { graded, HIDDEN, NOT_DONE } from "./student.js";
+import { graded, HIDDEN, NOT_DONE, studentCopy } from "./student.js";
 
 /** How far a student is with an exercise. */
 export type Status = "passed" | "not yet" | "not done" | "missing";
@@ -23,6 +23,32 @@ interface Exercise {
 }
 
 /**
+ * The lesson that a notebook is a copy of, whatever its file is called: that of whose exercises' cells it has the largest share, by their names.
+ * @returns undefined where no lesson has half of its cells in it
+ */
+export function lessonOf(copy: Notebook, lessons: readonly Notebook[]): Notebook | undefined {
+  const has = new Set(gradedNames(copy));
+  const shares = lessons.map((lesson) => {
+    const asked = gradedNames(lesson);
+    return { lesson, share: asked.filter((name) => has.has(name)).length / asked.length };
+  });
+  return shares.sort((a, b) => b.share - a.share).find(({ share }) => share >= 0.5)?.lesson;
+}
+
+const gradedNames = ({ cells }: Notebook): string[] => cells.flatMap((cell) => graded(cell)?.grade_id ?? []);
+
+/** Names of the checks of a copy that are neither the lesson's nor those of its students' copies: what passes them need not be right. */
+export function changedChecks(copy: Notebook, lesson: Notebook): string[] {
+  const sources = new Map<string, string[]>();
+  for (const cell of [...lesson.cells, ...studentCopy(lesson).cells].filter(isCheck)) {
+    const { grade_id } = graded(cell)!;
+    sources.set(grade_id, [...(sources.get(grade_id) ?? []), cell.source.trim()]);
+  }
+  const isChanged = (cell: Cell) => sources.get(graded(cell)!.grade_id)?.includes(cell.source.trim()) === false;
+  return copy.cells.filter(isCheck).flatMap((cell) => (isChanged(cell) ? [graded(cell)!.grade_id] : []));
+}
+
+/**
  * What came of the exercises of a notebook that was run (`allowErrors`). An exercise is a cell that a student writes in, with the graded cells behind it until the next such one.
  * It is passed where none of them failed; each check that did not fail gives its points.
  * @param lesson the notebook that the student's is a copy of, whose exercises may be missing in it; itself unless given
@@ -39,6 +65,12 @@ export function exerciseResults(executed: Notebook, lesson: Notebook = executed)
     }
     const [solution, ...checks] = names.map((name) => byName.get(name)!);
     const exercise = { solution: solution!, checks };
+    const place = (cell: CodeCell) => executed.cells.indexOf(cell);
+    const early = checks.find((check) => place(check) < place(solution!));
+    if (early) {
+      const line = `its check "${graded(early)!.grade_id}" stands before it: move the check below`;
+      return { name: names[0]!, status: "not yet", line, points: 0, of: pointsOf(asked.checks) };
+    }
     const result = resultOf(exercise, found);
     found.push(exercise);
     return result;
@@ -75,7 +107,8 @@ function resultOf({ solution, checks }: Exercise, before: readonly Exercise[]): 
   if (!error && checks.some((cell) => cell.execution_count === null))
     return { name, status: "not yet", line: "it was not run, since a cell before it took too long", points: 0, of: points.of };
   if (!error) return { name, status: "passed", line: "", ...points };
-  if (solution.source.includes(NOT_DONE)) return { name, status: "not done", line: "", ...points };
+  const stubFailed = error.evalue.includes(NOT_DONE) || missingName(error) !== ""; // and no answer that stands before it
+  if (stubFailed && solution.source.includes(NOT_DONE)) return { name, status: "not done", line: "", ...points };
   if (error.evalue.includes(NOT_DONE))
     return { name, status: "not yet", line: "it needs an exercise before it that is not done yet", ...points };
   const lacks = (cell: CodeCell) => errorOf(cell) && declared(cell).includes(missingName(error));

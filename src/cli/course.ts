@@ -70,7 +70,7 @@ async function check(notebook: string, { param: parameters, timeout }: CheckOpti
     { executeNotebook },
     { declaredParameters },
     { lessons },
-    { exerciseResults, earlierFailure, hasHiddenTests },
+    { changedChecks, earlierFailure, exerciseResults, hasHiddenTests, lessonOf },
     { progressLine },
     { readNotebook },
   ] = await Promise.all([
@@ -102,11 +102,14 @@ async function check(notebook: string, { param: parameters, timeout }: CheckOpti
     if (stopped && !existsSync(output)) throw stopped;
     if (stopped) process.stderr.write(`erpo: ${stopped.message}\n`);
     const executed = readNotebook(output).notebook;
-    const lesson = lessons().find((file) => basename(file) === basename(notebook));
-    const results = exerciseResults(executed, lesson === undefined ? executed : readNotebook(lesson).notebook);
+    const own = lessons().map((file) => readNotebook(file).notebook);
+    const lesson = lessonOf(executed, own) ?? executed;
+    const results = exerciseResults(executed, lesson);
     if (results.length === 0) throw new Error(`${notebook}: has no exercise (a cell with nbgrader's metadata, and a check behind it)`);
     const failure = earlierFailure(executed);
     if (failure) process.stderr.write(`erpo: ${basename(notebook)}: the lesson did not run through: ${failure}\n`);
+    for (const name of changedChecks(executed, lesson))
+      process.stderr.write(`erpo: ${basename(notebook)}: its check "${name}" is not the lesson's: copy it from the lesson again\n`);
     process.stdout.write(`${resultLines(results).join("\n")}${hasHiddenTests(executed) ? "" : ", without the teacher's hidden tests"}\n`);
     if (stopped || failure || results.some(({ status }) => status !== "passed")) process.exitCode = 1;
   } finally {
