@@ -16,6 +16,8 @@ export interface ExerciseResult {
   of: number;
 }
 
+const STUB_LEFT = 'the line that throws "not done yet" still stands in it: put your code in its place';
+
 /** A cell that a student writes in, and the cells that check it. */
 interface Exercise {
   solution: CodeCell;
@@ -55,6 +57,8 @@ export function changedChecks(copy: Notebook, lesson: Notebook): string[] {
  */
 export function exerciseResults(executed: Notebook, lesson: Notebook = executed): ExerciseResult[] {
   const byName = new Map(executed.cells.map((cell) => [graded(cell)?.grade_id, cell as CodeCell]));
+  const stubs =
+    lesson === executed ? undefined : new Map(studentCopy(lesson).cells.map((cell) => [graded(cell)?.grade_id, cell.source.trim()]));
   const found: Exercise[] = [];
   return exercisesOf(lesson).map((asked) => {
     const names = [asked.solution, ...asked.checks].map((cell) => graded(cell)!.grade_id);
@@ -73,7 +77,8 @@ export function exerciseResults(executed: Notebook, lesson: Notebook = executed)
     }
     const result = resultOf(exercise, found);
     found.push(exercise);
-    return result;
+    const untouched = !stubs || stubs.get(names[0]!) === solution!.source.trim();
+    return result.status === "not done" && !untouched ? { ...result, status: "not yet", line: STUB_LEFT } : result;
   });
 }
 

@@ -103,12 +103,12 @@ async function check(notebook: string, { param: parameters, timeout }: CheckOpti
     if (stopped) process.stderr.write(`erpo: ${stopped.message}\n`);
     const executed = readNotebook(output).notebook;
     const own = lessons().map((file) => readNotebook(file).notebook);
-    const lesson = lessonOf(executed, own) ?? executed;
+    const lesson = lessonOf(executed, own);
     const results = exerciseResults(executed, lesson);
     if (results.length === 0) throw new Error(`${notebook}: has no exercise (a cell with nbgrader's metadata, and a check behind it)`);
     const failure = earlierFailure(executed);
     if (failure) process.stderr.write(`erpo: ${basename(notebook)}: the lesson did not run through: ${failure}\n`);
-    for (const name of changedChecks(executed, lesson))
+    for (const name of lesson ? changedChecks(executed, lesson) : [])
       process.stderr.write(`erpo: ${basename(notebook)}: its check "${name}" is not the lesson's: copy it from the lesson again\n`);
     process.stdout.write(`${resultLines(results).join("\n")}${hasHiddenTests(executed) ? "" : ", without the teacher's hidden tests"}\n`);
     if (stopped || failure || results.some(({ status }) => status !== "passed")) process.exitCode = 1;

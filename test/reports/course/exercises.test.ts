@@ -99,6 +99,10 @@ test("an answer that stands before the line of the stub is read as an answer", (
   expect(square).toMatchObject({ status: "not yet", line: "the square of 2 is 4" });
   const compiled = failed(studentCopy(lesson), { 4: ["TypeCheckError", "Cannot find name 'near'."], 6: ["Error", NOT_DONE] });
   expect(exerciseResults(compiled)[0]!.status).toBe("not done");
+  const below = cells.map((cell, i) => (i === 3 ? { ...cell, source: cell.source.replace(/\n}$/, "\n  return x * x;\n}") } : cell));
+  const [left] = exerciseResults(failed({ ...rest, cells: below }, { 4: ["Error", NOT_DONE] }), lesson);
+  const line = 'the line that throws "not done yet" still stands in it: put your code in its place';
+  expect(left).toMatchObject({ status: "not yet", line, points: 0 });
 });
 
 test("a copy's lesson is found by its cells, and checks that are not the lesson's are named", () => {
