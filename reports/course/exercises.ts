@@ -39,6 +39,11 @@ export function lessonOf(copy: Notebook, lessons: readonly Notebook[]): Notebook
 
 const gradedNames = ({ cells }: Notebook): string[] => cells.flatMap((cell) => graded(cell)?.grade_id ?? []);
 
+/** Names of an exercise's cells that a notebook has more than once, as after copying a cell; the last one counts here, and nbgrader stops at them. */
+export const repeatedCells = (copy: Notebook): string[] => [
+  ...new Set(gradedNames(copy).filter((name, i, names) => names.indexOf(name) < i)),
+];
+
 /** Names of the checks of a copy that are neither the lesson's nor those of its students' copies: what passes them need not be right. */
 export function changedChecks(copy: Notebook, lesson: Notebook): string[] {
   const sources = new Map<string, string[]>();

@@ -70,7 +70,7 @@ async function check(notebook: string, { param: parameters, timeout }: CheckOpti
     { executeNotebook },
     { declaredParameters },
     { lessons },
-    { changedChecks, earlierFailure, exerciseResults, hasHiddenTests, lessonOf },
+    { changedChecks, earlierFailure, exerciseResults, hasHiddenTests, lessonOf, repeatedCells },
     { progressLine },
     { readNotebook },
   ] = await Promise.all([
@@ -107,9 +107,11 @@ async function check(notebook: string, { param: parameters, timeout }: CheckOpti
     const results = exerciseResults(executed, lesson);
     if (results.length === 0) throw new Error(`${notebook}: has no exercise (a cell with nbgrader's metadata, and a check behind it)`);
     const failure = earlierFailure(executed);
-    if (failure) process.stderr.write(`erpo: ${basename(notebook)}: the lesson did not run through: ${failure}\n`);
+    const note = (text: string) => process.stderr.write(`erpo: ${basename(notebook)}: ${text}\n`);
+    if (failure) note(`the lesson did not run through: ${failure}`);
+    for (const name of repeatedCells(executed)) note(`its cell "${name}" is there more than once: keep one, and delete the other`);
     for (const name of lesson ? changedChecks(executed, lesson) : [])
-      process.stderr.write(`erpo: ${basename(notebook)}: its check "${name}" is not the lesson's: copy it from the lesson again\n`);
+      note(`its check "${name}" is not the lesson's: copy it from the lesson again`);
     process.stdout.write(`${resultLines(results).join("\n")}${hasHiddenTests(executed) ? "" : ", without the teacher's hidden tests"}\n`);
     if (stopped || failure || results.some(({ status }) => status !== "passed")) process.exitCode = 1;
   } finally {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { changedChecks, earlierFailure, exerciseResults, lessonOf } from "../../../reports/course/exercises.js";
+import { changedChecks, earlierFailure, exerciseResults, lessonOf, repeatedCells } from "../../../reports/course/exercises.js";
 import { NOT_DONE, studentCopy } from "../../../reports/course/student.js";
 import { parseNotebook } from "../../../reports/notebook/read.js";
 import type { Cell, Notebook } from "../../../reports/notebook/types.js";
@@ -115,6 +115,8 @@ test("a copy's lesson is found by its cells, and checks that are not the lesson'
   expect([changedChecks(copy, lesson), changedChecks(lesson, lesson), changedChecks(half, lesson)]).toEqual([[], [], []]);
   const easier = copy.cells.map((cell, i) => (i === 4 ? { ...cell, source: "// nothing" } : cell));
   expect(changedChecks({ ...copy, cells: easier }, lesson)).toEqual(["square-check"]);
+  expect(repeatedCells(copy)).toEqual([]);
+  expect(repeatedCells({ ...copy, cells: [...copy.cells, ...copy.cells.slice(3, 4)] })).toEqual(["square"]);
 });
 
 test("a cell that fails before all exercises is named, and not one behind an exercise that failed", () => {
