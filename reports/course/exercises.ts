@@ -1,5 +1,5 @@
 import { type Cell, type CodeCell, cellTags, type ErrorOutput, type Notebook } from "../notebook/types.js";
-import { graded, HIDDEN, NOT_DONE } from "./student.js";
+import { graded, HIDDEN, NOT_DONE, studentCopy } from "./student.js";
 
 /** How far a student is with an exercise. */
 export type Status = "passed" | "not yet" | "not done" | "missing";
@@ -16,10 +16,43 @@ export interface ExerciseResult {
   of: number;
 }
 
+const STUB_LEFT = 'the line that throws "not done yet" still stands in it: put your code in its place';
+
 /** A cell that a student writes in, and the cells that check it. */
 interface Exercise {
   solution: CodeCell;
   checks: CodeCell[];
+}
+
+/**
+ * The lesson that a notebook is a copy of, whatever its file is called: that of whose exercises' cells it has the largest share, by their names.
+ * @returns undefined where no lesson has half of its cells in it
+ */
+export function lessonOf(copy: Notebook, lessons: readonly Notebook[]): Notebook | undefined {
+  const has = new Set(gradedNames(copy));
+  const shares = lessons.map((lesson) => {
+    const asked = gradedNames(lesson);
+    return { lesson, share: asked.filter((name) => has.has(name)).length / asked.length };
+  });
+  return shares.sort((a, b) => b.share - a.share).find(({ share }) => share >= 0.5)?.lesson;
+}
+
+const gradedNames = ({ cells }: Notebook): string[] => cells.flatMap((cell) => graded(cell)?.grade_id ?? []);
+
+/** Names of an exercise's cells that a notebook has more than once, as after copying a cell; the last one counts here, and nbgrader stops at them. */
+export const repeatedCells = (copy: Notebook): string[] => [
+  ...new Set(gradedNames(copy).filter((name, i, names) => names.indexOf(name) < i)),
+];
+
+/** Names of the checks of a copy that are neither the lesson's nor those of its students' copies: what passes them need not be right. */
+export function changedChecks(copy: Notebook, lesson: Notebook): string[] {
+  const sources = new Map<string, string[]>();
+  for (const cell of [...lesson.cells, ...studentCopy(lesson).cells].filter(isCheck)) {
+    const { grade_id } = graded(cell)!;
+    sources.set(grade_id, [...(sources.get(grade_id) ?? []), cell.source.trim()]);
+  }
+  const isChanged = (cell: Cell) => sources.get(graded(cell)!.grade_id)?.includes(cell.source.trim()) === false;
+  return copy.cells.filter(isCheck).flatMap((cell) => (isChanged(cell) ? [graded(cell)!.grade_id] : []));
 }
 
 /**
@@ -29,6 +62,8 @@ interface Exercise {
  */
 export function exerciseResults(executed: Notebook, lesson: Notebook = executed): ExerciseResult[] {
   const byName = new Map(executed.cells.map((cell) => [graded(cell)?.grade_id, cell as CodeCell]));
+  const stubs =
+    lesson === executed ? undefined : new Map(studentCopy(lesson).cells.map((cell) => [graded(cell)?.grade_id, cell.source.trim()]));
   const found: Exercise[] = [];
   return exercisesOf(lesson).map((asked) => {
     const names = [asked.solution, ...asked.checks].map((cell) => graded(cell)!.grade_id);
@@ -39,9 +74,16 @@ export function exerciseResults(executed: Notebook, lesson: Notebook = executed)
     }
     const [solution, ...checks] = names.map((name) => byName.get(name)!);
     const exercise = { solution: solution!, checks };
+    const place = (cell: CodeCell) => executed.cells.indexOf(cell);
+    const early = checks.find((check) => place(check) < place(solution!));
+    if (early) {
+      const line = `its check "${graded(early)!.grade_id}" stands before it: move the check below`;
+      return { name: names[0]!, status: "not yet", line, points: 0, of: pointsOf(asked.checks) };
+    }
     const result = resultOf(exercise, found);
     found.push(exercise);
-    return result;
+    const untouched = !stubs || stubs.get(names[0]!) === solution!.source.trim();
+    return result.status === "not done" && !untouched ? { ...result, status: "not yet", line: STUB_LEFT } : result;
   });
 }
 
@@ -75,7 +117,8 @@ function resultOf({ solution, checks }: Exercise, before: readonly Exercise[]): 
   if (!error && checks.some((cell) => cell.execution_count === null))
     return { name, status: "not yet", line: "it was not run, since a cell before it took too long", points: 0, of: points.of };
   if (!error) return { name, status: "passed", line: "", ...points };
-  if (solution.source.includes(NOT_DONE)) return { name, status: "not done", line: "", ...points };
+  const stubFailed = error.evalue.includes(NOT_DONE) || missingName(error) !== ""; // and no answer that stands before it
+  if (stubFailed && solution.source.includes(NOT_DONE)) return { name, status: "not done", line: "", ...points };
   if (error.evalue.includes(NOT_DONE))
     return { name, status: "not yet", line: "it needs an exercise before it that is not done yet", ...points };
   const lacks = (cell: CodeCell) => errorOf(cell) && declared(cell).includes(missingName(error));

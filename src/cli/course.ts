@@ -70,7 +70,7 @@ async function check(notebook: string, { param: parameters, timeout }: CheckOpti
     { executeNotebook },
     { declaredParameters },
     { lessons },
-    { exerciseResults, earlierFailure, hasHiddenTests },
+    { changedChecks, earlierFailure, exerciseResults, hasHiddenTests, lessonOf, repeatedCells },
     { progressLine },
     { readNotebook },
   ] = await Promise.all([
@@ -102,11 +102,16 @@ async function check(notebook: string, { param: parameters, timeout }: CheckOpti
     if (stopped && !existsSync(output)) throw stopped;
     if (stopped) process.stderr.write(`erpo: ${stopped.message}\n`);
     const executed = readNotebook(output).notebook;
-    const lesson = lessons().find((file) => basename(file) === basename(notebook));
-    const results = exerciseResults(executed, lesson === undefined ? executed : readNotebook(lesson).notebook);
+    const own = lessons().map((file) => readNotebook(file).notebook);
+    const lesson = lessonOf(executed, own);
+    const results = exerciseResults(executed, lesson);
     if (results.length === 0) throw new Error(`${notebook}: has no exercise (a cell with nbgrader's metadata, and a check behind it)`);
     const failure = earlierFailure(executed);
-    if (failure) process.stderr.write(`erpo: ${basename(notebook)}: the lesson did not run through: ${failure}\n`);
+    const note = (text: string) => process.stderr.write(`erpo: ${basename(notebook)}: ${text}\n`);
+    if (failure) note(`the lesson did not run through: ${failure}`);
+    for (const name of repeatedCells(executed)) note(`its cell "${name}" is there more than once: keep one, and delete the other`);
+    for (const name of lesson ? changedChecks(executed, lesson) : [])
+      note(`its check "${name}" is not the lesson's: copy it from the lesson again`);
     process.stdout.write(`${resultLines(results).join("\n")}${hasHiddenTests(executed) ? "" : ", without the teacher's hidden tests"}\n`);
     if (stopped || failure || results.some(({ status }) => status !== "passed")) process.exitCode = 1;
   } finally {

@@ -28,7 +28,7 @@ const wrongAnswers: Record<string, Record<string, [code: string, line: string]>>
     mask: ["return prompt.map(() => 1);", "The mask has one number for each token, of the prompt too."],
     "cross-entropy-by-hand": [
       "return -Math.log(Math.exp(z[target]) / z.reduce((sum, x) => sum + Math.exp(x), 0));",
-      "Large logits: subtract the largest first.",
+      "Logits 1000, 0 and target 1: the loss is 1000, not Infinity. Subtract the largest logit first, and end with a difference: a quotient would round to 0.",
     ],
     "half-by-hand": ["return n;", "Of two tokens each has half already."],
   },
@@ -40,19 +40,22 @@ const wrongAnswers: Record<string, Record<string, [code: string, line: string]>>
   },
   "4-what-dpo-does-wrong": {
     "diagnose-by-hand": ['return after.winner > before.winner ? "learned" : "displaced";', "The loser rose faster: the margin shrank."],
-    "alpha-by-hand": ["return q / d;", "As many longer as shorter winners: no price is needed."],
+    "alpha-by-hand": ["return q / d;", "As many longer as shorter winners: the price is 0, not 0.05."],
     "offset-by-hand": ["return mean([...animals, ...things]);", "The mean of two means: 4 and -2 have the offset 1."],
   },
   "5-thinking-before-answering": {
-    "verdict-by-hand": ['return completion.replace("does not violate", "violates");', "It ends where calibration begins."],
+    "verdict-by-hand": [
+      'return completion.replace("does not violate", "violates");',
+      "It ends where calibration begins, with </verify><calibrate>",
+    ],
     "shares-by-hand": [
       "const above = (odds: readonly number[]) => odds.filter((d) => d > c).length; return { unsafe: above(positives), safe: above(negatives) };",
-      "Three of four, one of four.",
+      "Above 0 are three of four unsafe prompts and one of four safe ones.",
     ],
   },
   "6-judging-the-judges": {
     "kappa-by-hand": ["return a.filter((word, i) => word === b[i]).length / a.length;", "As often as chance: 0."],
-    "useful-by-hand": ["return row.expect.some((word) => answer.includes(word));", "To the point: useful."],
+    "useful-by-hand": ["return row.expect.some((word) => answer.includes(word));", '"It is the Tagus." is useful.'],
   },
 };
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { earlierFailure, exerciseResults } from "../../../reports/course/exercises.js";
+import { changedChecks, earlierFailure, exerciseResults, lessonOf, repeatedCells } from "../../../reports/course/exercises.js";
 import { NOT_DONE, studentCopy } from "../../../reports/course/student.js";
 import { parseNotebook } from "../../../reports/notebook/read.js";
 import type { Cell, Notebook } from "../../../reports/notebook/types.js";
@@ -83,6 +83,40 @@ test("an exercise whose cells are gone is missing, and counts; one that was not 
     cells: lesson.cells.map((cell, i) => (i > 4 ? { ...cell, execution_count: null, outputs: [] } : cell)),
   } as Notebook;
   expect(exerciseResults(stopped).map(({ status, points }) => [status, points])).toEqual([["passed", 2], ["not yet", 0]]); // biome-ignore format: a row
+});
+
+test("a check that was moved before its exercise is to go below it", () => {
+  const [title, opens, task, square, check, ...more] = lesson.cells as [Cell, Cell, Cell, Cell, Cell, ...Cell[]];
+  const moved = { ...lesson, cells: [title, opens, task, check, square, ...more] };
+  const line = 'its check "square-check" stands before it: move the check below';
+  expect(exerciseResults(moved, lesson)[0]).toEqual({ name: "square", status: "not yet", line, points: 0, of: 2 });
+});
+
+test("an answer that stands before the line of the stub is read as an answer", () => {
+  const { cells, ...rest } = studentCopy(lesson);
+  const answered = cells.map((cell, i) => (i === 3 ? { ...cell, source: cell.source.replace("// YOUR CODE HERE", "return x;") } : cell));
+  const [square] = exerciseResults(failed({ ...rest, cells: answered }, { 4: ["AssertionError", "the square of 2 is 4"] }));
+  expect(square).toMatchObject({ status: "not yet", line: "the square of 2 is 4" });
+  const compiled = failed(studentCopy(lesson), { 4: ["TypeCheckError", "Cannot find name 'near'."], 6: ["Error", NOT_DONE] });
+  expect(exerciseResults(compiled)[0]!.status).toBe("not done");
+  const below = cells.map((cell, i) => (i === 3 ? { ...cell, source: cell.source.replace(/\n}$/, "\n  return x * x;\n}") } : cell));
+  const [left] = exerciseResults(failed({ ...rest, cells: below }, { 4: ["Error", NOT_DONE] }), lesson);
+  const line = 'the line that throws "not done yet" still stands in it: put your code in its place';
+  expect(left).toMatchObject({ status: "not yet", line, points: 0 });
+});
+
+test("a copy's lesson is found by its cells, and checks that are not the lesson's are named", () => {
+  const other = parseNotebook(notebookJSON([]), "other.ipynb");
+  const cubes = { ...lesson, cells: lesson.cells.map((cell) => JSON.parse(JSON.stringify(cell).replaceAll("square", "cube")) as Cell) };
+  const copy = studentCopy(lesson);
+  const half = { ...copy, cells: copy.cells.slice(0, 5) };
+  expect(lessonOf(half, [other, cubes, lesson])).toBe(lesson);
+  expect(lessonOf({ ...copy, cells: copy.cells.slice(0, 4) }, [cubes, lesson])).toBeUndefined();
+  expect([changedChecks(copy, lesson), changedChecks(lesson, lesson), changedChecks(half, lesson)]).toEqual([[], [], []]);
+  const easier = copy.cells.map((cell, i) => (i === 4 ? { ...cell, source: "// nothing" } : cell));
+  expect(changedChecks({ ...copy, cells: easier }, lesson)).toEqual(["square-check"]);
+  expect(repeatedCells(copy)).toEqual([]);
+  expect(repeatedCells({ ...copy, cells: [...copy.cells, ...copy.cells.slice(3, 4)] })).toEqual(["square"]);
 });
 
 test("a cell that fails before all exercises is named, and not one behind an exercise that failed", () => {
