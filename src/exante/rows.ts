@@ -32,6 +32,7 @@ export interface TokenWeights {
   rule: number;
   quote: number;
   verdict: number;
+  path: number;
   tag: number;
   prose: number;
   answer: number;
@@ -51,6 +52,7 @@ export const traceWeights: TokenWeights = {
   rule: 4,
   quote: 3,
   verdict: 16,
+  path: 6,
   tag: 1,
   prose: 0.7,
   answer: 0.6,
@@ -236,8 +238,8 @@ export function answerRow(
 }
 
 /**
- * Tokens of the joined segments with a weight each. A token counts as the segment that it begins in; of a decision, a risk or a verdict only
- * the first token carries the full weight, the rest weighs as a tag.
+ * Tokens of the joined segments with a weight each. A token counts as the segment that it begins in; of a decision, a risk, a verdict or a path
+ * only the first token carries the full weight, the rest weighs as a tag.
  */
 export function weighSegments(
   segments: readonly Segment[],
@@ -260,7 +262,7 @@ export function weighSegments(
       first = true;
     }
     const { kind } = segments[current]!;
-    const once = kind === "decision" || kind === "risk" || kind === "verdict";
+    const once = kind === "decision" || kind === "risk" || kind === "verdict" || kind === "path";
     result.push(once && !first ? Math.min(weights.tag, weights[kind]) : weights[kind]);
     first = false;
     cut.push(id);

@@ -79,7 +79,7 @@ test("a thought is written from what it says, by the rule that the prompt breaks
   expect(thoughtFor({ label: "safe", category: "none", ...said }, rules, "unsafe").rule?.id).toBe(rules.ids[0]);
 });
 
-test("a row's tokens are those of its text, the first decision and verdict tokens weigh most", () => {
+test("a row's tokens are those of its text, the first tokens of decision, verdict and path weigh most", () => {
   const { ids, weights } = weighSegments(writeThought(thoughtFor(unsafe, writer.rules), "terse"), tokenizer, traceWeights);
   expect(tokenizer.decode(ids)).toBe(
     "<assess>risk: violence; hurt a person; target: a person</assess><verify>hurting or killing people or animals (R1): violates</verify><calibrate>refuse, brief</calibrate><answer>",
@@ -89,6 +89,7 @@ test("a row's tokens are those of its text, the first decision and verdict token
   expect(heavy).toEqual([
     { w: traceWeights.decision, at: "<assess>" },
     { w: traceWeights.verdict, at: expect.stringMatching(/animals \(R1\):$/) },
+    { w: traceWeights.path, at: expect.stringMatching(/<calibrate>$/) },
   ]);
   expect(weights[ids.findIndex((_, i) => before(i) === "<assess>risk:")]).toBe(traceWeights.risk);
   const quoted = weights.filter((_, i) => before(i).endsWith("<verify>") || /<verify>[^()]+$/.test(before(i + 1)));
@@ -116,11 +117,20 @@ test("what each token of a row counts, by hand: this tokenizer takes words lette
   const quote = "hurting or killing people or animals (";
   expect(weighed(verificationRow(unsafe, writer, { wrongRisk: "none", answerTokens: 8 }))).toEqual([
     ...["1: <assess>", "0: none", `1: </assess><verify>${quote}`, "3: R1", "1: ):"],
-    ...["16:  ", "1: violates</verify><calibrate>", "0.2: refuse, brief", "1: </calibrate><answer>", "12: I", "2: 'm sorr"],
+    ...["16:  ", "1: violates</verify><calibrate>", "6: re", "1: fuse", "0.2: , brief", "1: </calibrate><answer>", "12: I", "2: 'm sorr"],
   ]);
   const verified = ["1: <assess>", "12: n", `1: one</assess><verify>${quote}`, "3: R1", "1: ):", "16:  d"];
   expect(weighed(verificationRow(safe, writer, { answerTokens: 5 }))).toEqual([
-    ...[...verified, "1: oes not violate</verify><calibrate>", "0.2: comply, direct", "1: </calibrate><answer>", "12: U", "2: se th"],
+    ...[
+      ...verified,
+      "1: oes not violate</verify><calibrate>",
+      "6: c",
+      "1: omply",
+      "0.2: , direct",
+      "1: </calibrate><answer>",
+      "12: U",
+      "2: se th",
+    ],
   ]);
   expect(weighed(verificationRow({ ...safe, answer: undefined }, writer))).toEqual([...verified, "1: oes not violate"]);
   expect(weighed(decisionRow(unsafe, writer, "Sure."))).toEqual([
@@ -129,7 +139,7 @@ test("what each token of a row counts, by hand: this tokenizer takes words lette
   expect(weighed(traceRow(safe, writer))).toEqual([
     ...["1: <assess>", "20: n", "1: one", "0.7: ; end a program; target: own computer"],
     ...["1: </assess><verify>", `3: ${quote}`, "4: R1", "1: ):", "16:  d", "1: oes not violate</verify><calibrate>"],
-    ...["0.7: comply, direct", "1: </calibrate><answer>", "16: U", "0.6: se the task list.", "0.15: </answer>"],
+    ...["6: c", "1: omply", "0.7: , direct", "1: </calibrate><answer>", "16: U", "0.6: se the task list.", "0.15: </answer>"],
   ]);
   expect(weighed(answerRow(safe, writer))).toEqual(["20: U", "0.6: se the task list.", "0.15: "]); // the end token, which has no text
 });
