@@ -32,7 +32,6 @@ export interface TokenWeights {
   rule: number;
   quote: number;
   verdict: number;
-  path: number;
   tag: number;
   prose: number;
   answer: number;
@@ -52,7 +51,6 @@ export const traceWeights: TokenWeights = {
   rule: 4,
   quote: 3,
   verdict: 16,
-  path: 6,
   tag: 1,
   prose: 0.7,
   answer: 0.6,
@@ -60,7 +58,7 @@ export const traceWeights: TokenWeights = {
   close: 0.15,
 };
 /** Weights in rows that are nothing but decisions: of what stands between them little, so that it does not take the loss from them. */
-export const decisionWeights: TokenWeights = { ...traceWeights, decision: 12, rule: 0.3, quote: 0.3, prose: 0.2, opening: 12, answer: 2 };
+export const decisionWeights: TokenWeights = { ...traceWeights, decision: 12, rule: 0.3, quote: 0.3, prose: 0.2 };
 /** In rows of verification: else whole traces, which are few, are all that a citation is learned from, and it does not follow the risk that has just been named. */
 const citationWeights = { rule: 3, quote: 1 };
 
@@ -182,26 +180,21 @@ const weightsBehind = (wrongRisk: string | undefined, weights: TokenWeights): To
   wrongRisk === undefined ? weights : { ...weights, decision: 0, risk: 0 };
 
 /**
- * Only what decides: the first word, what verification says, the path, and the first words of the answer, without what stands between them. Short, so that verification, and an answer
- * that does what the path says, are learned from many prompts; where half of the first words are wrong, nothing is gained by repeating them. A safe prompt without an answer ends with its
- * verdict. Where an assessment decides last, its text stands before the decision, as everywhere.
+ * Only what decides: the first word and what verification says, up to the verdict, without what stands between them. Short, so that verification is learned from many
+ * prompts; where half of the first words are wrong, nothing is gained by repeating them. Where an assessment decides last, its text stands before the decision, as everywhere.
  */
-export function verificationRow(prompt: LabelledPrompt, writer: TraceWriter, options: RowOptions = {}): TokenRow {
+export function verificationRow(prompt: LabelledPrompt, writer: TraceWriter, wrongRisk?: string): TokenRow {
   const { rules, tokenizer, decides = "first" } = writer;
-  const { wrongRisk, variant = 0, answerTokens = 64 } = options;
   const written = writeThought(misled(thoughtFor(prompt, rules), rules, wrongRisk), "terse", decides);
-  const verdictAt = written.findIndex(({ kind }) => kind === "verdict");
-  const answer = answerFor(prompt, variant, rules);
-  const told = answer === null ? written.slice(0, verdictAt + 1) : written;
-  const deciding = told.filter(({ kind }, i) => kind !== "prose" || i > verdictAt || decides === "last");
+  const toVerdict = written.slice(0, written.findIndex(({ kind }) => kind === "verdict") + 1);
+  const deciding = toVerdict.filter(({ kind }) => kind !== "prose" || decides === "last");
   const { verdict } = writer.weights ?? traceWeights;
-  const thought = weighSegments(deciding, tokenizer, weightsBehind(wrongRisk, { ...decisionWeights, ...citationWeights, verdict }));
-  const begun = answer === null ? [] : tokenizer.encode(answer).slice(0, answerTokens);
-  return {
-    prompt: promptIds(prompt.prompt, tokenizer),
-    completion: [...thought.ids, ...begun],
-    weights: [...thought.weights, ...begun.map((_, i) => (i === 0 ? decisionWeights.opening : decisionWeights.answer))],
-  };
+  const { ids, weights } = weighSegments(
+    deciding,
+    tokenizer,
+    weightsBehind(wrongRisk, { ...decisionWeights, ...citationWeights, verdict }),
+  );
+  return { prompt: promptIds(prompt.prompt, tokenizer), completion: ids, weights };
 }
 
 /** Only the decision: prompt, `<assess>`, "none" or the risk (behind the assessment's text, where that decides last), and the next five tokens; behind a prefix where there is one. */
@@ -238,8 +231,8 @@ export function answerRow(
 }
 
 /**
- * Tokens of the joined segments with a weight each. A token counts as the segment that it begins in; of a decision, a risk, a verdict or a path
- * only the first token carries the full weight, the rest weighs as a tag.
+ * Tokens of the joined segments with a weight each. A token counts as the segment that it begins in; of a decision, a risk or a verdict only
+ * the first token carries the full weight, the rest weighs as a tag.
  */
 export function weighSegments(
   segments: readonly Segment[],
@@ -262,7 +255,7 @@ export function weighSegments(
       first = true;
     }
     const { kind } = segments[current]!;
-    const once = kind === "decision" || kind === "risk" || kind === "verdict" || kind === "path";
+    const once = kind === "decision" || kind === "risk" || kind === "verdict";
     result.push(once && !first ? Math.min(weights.tag, weights[kind]) : weights[kind]);
     first = false;
     cut.push(id);

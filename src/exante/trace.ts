@@ -36,7 +36,7 @@ export interface Thought {
 /** A piece of a written trace and what it is, so that training can weigh its tokens. */
 export interface Segment {
   text: string;
-  kind: "tag" | "decision" | "risk" | "rule" | "quote" | "verdict" | "path" | "prose";
+  kind: "tag" | "decision" | "risk" | "rule" | "quote" | "verdict" | "prose";
 }
 
 /** One wording per step: a second one would have to be learned beside it, and says nothing more. */
@@ -44,18 +44,17 @@ const verboseWording = {
   assess: (sense: string, target: string) =>
     `This is a request to ${sense}, and it is aimed at ${target}. That is how I read the words as they stand.`,
   verify: "I hold the request against the rule that comes nearest to it, and that is ",
-  /** What stands before the path, the path and what stands behind it. */
   calibrate: {
-    refuse: ["The path is therefore to", " refuse", ", in a calm and short way."],
-    "safe completion": ["The path is therefore", " a safe completion", ", general and careful."],
-    comply: ["The path is therefore to", " comply", ", in a direct and useful way."],
+    refuse: "The path is therefore to refuse, in a calm and short way.",
+    "safe completion": "The path is therefore a safe completion, general and careful.",
+    comply: "The path is therefore to comply, in a direct and useful way.",
   },
-} as const;
+};
 
-const terseWording: Record<Path, readonly [string, string, string]> = {
-  refuse: ["", "refuse", ", brief"],
-  "safe completion": ["", "safe completion", ", careful"],
-  comply: ["", "comply", ", direct"],
+const terseWording: Record<Path, string> = {
+  refuse: "refuse, brief",
+  "safe completion": "safe completion, careful",
+  comply: "comply, direct",
 };
 
 /** A thought written out, without the answer. */
@@ -63,7 +62,6 @@ export function writeThought(thought: Thought, style: TraceStyle, decides: Decis
   const { risk, sense, target, rule, verdict, path } = thought;
   const verbose = style === "verbose";
   const assessed = verbose ? verboseWording.assess(sense, target) : `${sense}; target: ${target}`;
-  const [before, said, behind] = (verbose ? verboseWording.calibrate : terseWording)[path];
   const prose = (text: string): Segment[] => (text === "" ? [] : [{ text, kind: "prose" }]);
   return [
     { text: "<assess>", kind: "tag" },
@@ -75,9 +73,7 @@ export function writeThought(thought: Thought, style: TraceStyle, decides: Decis
     ...citation(rule),
     { text: ` ${verdict}`, kind: "verdict" },
     { text: "</verify><calibrate>", kind: "tag" },
-    ...prose(before),
-    { text: said, kind: "path" },
-    ...prose(behind),
+    ...prose(verbose ? verboseWording.calibrate[path] : terseWording[path]),
     { text: "</calibrate><answer>", kind: "tag" },
   ];
 }

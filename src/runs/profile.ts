@@ -68,7 +68,7 @@ const quick: Profile = {
   rank: 16,
   firstLayer: 1 / 3,
   stage1: {
-    ...{ decisionTokens: 235_000, decisionPasses: 1, decisionRate: 2e-3, traceTokens: 100_000, traceRate: 1e-3 },
+    ...{ decisionTokens: 250_000, decisionPasses: 1, decisionRate: 2e-3, traceTokens: 100_000, traceRate: 1e-3 },
     ...{ verbose: 0.5, corrections: 0.5, quotes: true, decides: "first", verdictWeight: traceWeights.verdict },
   },
   stage2: { prompts: 48, rate: 2e-4 },
@@ -85,7 +85,7 @@ const quick: Profile = {
 const full: Profile = {
   ...quick,
   name: "full",
-  stage1: { ...quick.stage1, decisionTokens: 270_000, decisionPasses: 2, traceTokens: 250_000 },
+  stage1: { ...quick.stage1, decisionPasses: 2, traceTokens: 250_000 },
   stage2: { prompts: 110, rate: 2e-4 },
   stage3: { ...quick.stage3, rounds: 3, prompts: 60, samples: 4, rate: 1e-4 },
   evaluation: { prompts: 230, attackPrompts: 100, devPrompts: 220, gatePrompts: 220 },
@@ -101,7 +101,7 @@ const demo: Profile = {
   ...quick,
   name: "demo",
   notebooks: "demo",
-  stage1: { ...quick.stage1, decisionTokens: 43_500, decisionRate: 4e-3, traceTokens: 30_000, traceRate: 3e-3, verbose: 0 },
+  stage1: { ...quick.stage1, decisionTokens: 45_000, decisionRate: 4e-3, traceTokens: 30_000, traceRate: 3e-3, verbose: 0 },
   stage2: { prompts: 8, rate: 2e-4 },
   stage3: { ...quick.stage3, rounds: 1, prompts: 8, samples: 2 },
   evaluation: { prompts: 30, attackPrompts: 10, devPrompts: 80, gatePrompts: 8 },

@@ -79,7 +79,7 @@ test("a thought is written from what it says, by the rule that the prompt breaks
   expect(thoughtFor({ label: "safe", category: "none", ...said }, rules, "unsafe").rule?.id).toBe(rules.ids[0]);
 });
 
-test("a row's tokens are those of its text, the first tokens of decision, verdict and path weigh most", () => {
+test("a row's tokens are those of its text, the first decision and verdict tokens weigh most", () => {
   const { ids, weights } = weighSegments(writeThought(thoughtFor(unsafe, writer.rules), "terse"), tokenizer, traceWeights);
   expect(tokenizer.decode(ids)).toBe(
     "<assess>risk: violence; hurt a person; target: a person</assess><verify>hurting or killing people or animals (R1): violates</verify><calibrate>refuse, brief</calibrate><answer>",
@@ -89,7 +89,6 @@ test("a row's tokens are those of its text, the first tokens of decision, verdic
   expect(heavy).toEqual([
     { w: traceWeights.decision, at: "<assess>" },
     { w: traceWeights.verdict, at: expect.stringMatching(/animals \(R1\):$/) },
-    { w: traceWeights.path, at: expect.stringMatching(/<calibrate>$/) },
   ]);
   expect(weights[ids.findIndex((_, i) => before(i) === "<assess>risk:")]).toBe(traceWeights.risk);
   const quoted = weights.filter((_, i) => before(i).endsWith("<verify>") || /<verify>[^()]+$/.test(before(i + 1)));
@@ -115,31 +114,21 @@ function weighed({ completion, weights }: TokenRow): string[] {
 
 test("what each token of a row counts, by hand: this tokenizer takes words letter by letter", () => {
   const quote = "hurting or killing people or animals (";
-  expect(weighed(verificationRow(unsafe, writer, { wrongRisk: "none", answerTokens: 8 }))).toEqual([
+  expect(weighed(verificationRow(unsafe, writer, "none"))).toEqual([
     ...["1: <assess>", "0: none", `1: </assess><verify>${quote}`, "3: R1", "1: ):"],
-    ...["16:  ", "1: violates</verify><calibrate>", "6: re", "1: fuse", "0.2: , brief", "1: </calibrate><answer>", "12: I", "2: 'm sorr"],
+    ...["16:  ", "1: violates"],
   ]);
-  const verified = ["1: <assess>", "12: n", `1: one</assess><verify>${quote}`, "3: R1", "1: ):", "16:  d"];
-  expect(weighed(verificationRow(safe, writer, { answerTokens: 5 }))).toEqual([
-    ...[
-      ...verified,
-      "1: oes not violate</verify><calibrate>",
-      "6: c",
-      "1: omply",
-      "0.2: , direct",
-      "1: </calibrate><answer>",
-      "12: U",
-      "2: se th",
-    ],
+  expect(weighed(verificationRow(safe, writer))).toEqual([
+    ...["1: <assess>", "12: n", `1: one</assess><verify>${quote}`, "3: R1", "1: ):"],
+    ...["16:  d", "1: oes not violate"],
   ]);
-  expect(weighed(verificationRow({ ...safe, answer: undefined }, writer))).toEqual([...verified, "1: oes not violate"]);
   expect(weighed(decisionRow(unsafe, writer, "Sure."))).toEqual([
     ...["0: Sure.", "1: <assess>", "12: r", "1: isk:", "3:  ", "1: violence", "0.2: ; hur"],
   ]);
   expect(weighed(traceRow(safe, writer))).toEqual([
     ...["1: <assess>", "20: n", "1: one", "0.7: ; end a program; target: own computer"],
     ...["1: </assess><verify>", `3: ${quote}`, "4: R1", "1: ):", "16:  d", "1: oes not violate</verify><calibrate>"],
-    ...["6: c", "1: omply", "0.7: , direct", "1: </calibrate><answer>", "16: U", "0.6: se the task list.", "0.15: </answer>"],
+    ...["0.7: comply, direct", "1: </calibrate><answer>", "16: U", "0.6: se the task list.", "0.15: </answer>"],
   ]);
   expect(weighed(answerRow(safe, writer))).toEqual(["20: U", "0.6: se the task list.", "0.15: "]); // the end token, which has no text
 });
@@ -147,12 +136,7 @@ test("what each token of a row counts, by hand: this tokenizer takes words lette
 test("where an assessment decides last, no row has a decision right behind <assess>", () => {
   const last: TraceWriter = { ...writer, decides: "last" };
   const assessed = "<assess>end a program; target: own computer;";
-  for (const row of [
-    decisionRow(safe, last),
-    verificationRow(safe, last),
-    verificationRow(safe, last, { wrongRisk: "theft" }),
-    traceRow(safe, last),
-  ])
+  for (const row of [decisionRow(safe, last), verificationRow(safe, last), verificationRow(safe, last, "theft"), traceRow(safe, last)])
     expect(tokenizer.decode(row.completion).startsWith(assessed)).toBe(true);
   expect(weighed(verificationRow(safe, last)).slice(0, 4)).toEqual([
     "1: <assess>",

@@ -48,7 +48,7 @@ test("an adapter has the profile's rank, an alpha of twice that, and the layers 
 
 test("each phase has its own rate, and the second one goes on from the first", async () => {
   const branch = await branched({ stage1: { decisionRate: 0.2, traceRate: 0.1 } });
-  const decisions = await decisionTraining(branch, stage1Prompts(branch));
+  const decisions = decisionTraining(branch, stage1Prompts(branch));
   const whole = traceTraining(branch, await traceRows(branch, stage1Prompts(branch)));
   expect([decisions, whole].map(({ optimizer, start }) => [optimizer.learningRate, start])).toEqual([
     [0.2, { stream: "adapter" }],
@@ -85,7 +85,7 @@ test("thoughts are in sentences where the profile wants all, and never where it 
 
 test("an eighth of the rows begins behind the beginning of an answer, which is read and not learned", async () => {
   const branch = await branched({ stage1: { decisionTokens: 12_000, traceTokens: 20_000 } });
-  for (const rows of [(await decisionTraining(branch, stage1Prompts(branch))).rows, await traces(branch)]) {
+  for (const rows of [decisionTraining(branch, stage1Prompts(branch)).rows, await traces(branch)]) {
     const { tokenizer } = branch.model;
     const late = rows.filter(({ completion }) => !tokenizer.decode(completion).startsWith("<assess>"));
     expect(late.length / rows.length).toBeGreaterThan(0.08);
@@ -96,24 +96,6 @@ test("an eighth of the rows begins behind the beginning of an answer, which is r
       expect(weights!.findIndex((weight) => weight > 0)).toBe(completion.length - learned.length); // all of it stands in front
     }
   }
-});
-
-test("a quarter of the decisions goes on to the path and the first eight tokens of the answer that it calls for", async () => {
-  const branch = await branched({ stage1: { decisionTokens: 12_000 } });
-  const { tokenizer } = branch.model;
-  const { pairs, single } = stage1Prompts(branch);
-  const answer = "Here you are: first look at the list.";
-  const opening = tokenizer.decode(tokenizer.encode(answer).slice(0, 8));
-  const helped = { pairs: pairs.map((pair) => ({ ...pair, safe: { ...pair.safe, answer } })), single };
-  const texts = (await decisionTraining(branch, helped)).rows.map(({ completion }) => tokenizer.decode(completion));
-  const whole = texts.filter((text) => text.includes("<answer>"));
-  expect(whole.length / texts.length).toBeGreaterThan(0.15);
-  expect(whole.length / texts.length).toBeLessThan(0.3);
-  const comply = "does not violate</verify><calibrate>comply, direct</calibrate>";
-  const complying = whole.filter((text) => text.includes(`${comply}<answer>`));
-  expect(complying.filter((text) => text.endsWith(`<answer>${opening}`)).length).toBeGreaterThan(0.8 * complying.length); // some the base model answers
-  for (const text of whole.filter((text) => !complying.includes(text)))
-    expect(text).toMatch(/ violates<\/verify><calibrate>(refuse|safe completion)[^<]*<\/calibrate><answer>(?!Here)[^<]+$/);
 });
 
 test("the baseline's first phase learns the first eight tokens of answers, the first of them with a decision's weight", async () => {

@@ -64,8 +64,8 @@ test("another precision, seed, rule set, model, profile value or data row is nam
   const faster = { ...profile, stage2: { ...profile.stage2, rate: 1 } };
   await named(finish(stage2(but({ profile: faster }))), "2-dpo was trained with learningRate 0.0001, not 1: use");
   const otherRow = but({ data: { ...data, train1: data.train1.map((row) => ({ ...row, prompt: `${row.prompt}!` })) } });
-  await named(finish(stage1(otherRow)), "data/openings-decisions.json was made with prompts of SHA-256");
-  await named(finish(stage1(but({ model: { ...run.model, digest: "another" } }))), "data/openings-decisions.json was made with model");
+  await named(finish(stage1(otherRow)), "1-sft/decision was trained with rows of SHA-256");
+  await named(finish(stage1(but({ model: { ...run.model, digest: "another" } }))), "1-sft/decision was trained with model");
 });
 
 test("an evaluation is held to its policy, its prompts, its judge and its lengths", async () => {

@@ -76,7 +76,7 @@ async function rowsOf(of: Run): Promise<{ decisions: string[]; traces: string[] 
   const { tokenizer } = of.model;
   const texts = ({ rows }: { rows: readonly { completion: number[] }[] }) => rows.map(({ completion }) => tokenizer.decode(completion));
   const { rows } = traceTraining(of, await traceRows(of, prompts));
-  return { decisions: texts(await decisionTraining(of, prompts)), traces: texts({ rows }) };
+  return { decisions: texts(decisionTraining(of, prompts)), traces: texts({ rows }) };
 }
 
 const contradicts = (text: string) => {
@@ -124,9 +124,9 @@ test("a second pass over the decisions follows the first, and gives its prompts 
     expect(second.sort((a, b) => a - b)).toEqual(both.rows.slice(count).map((_, i) => count + i));
     expect(both.rows.length).toBeGreaterThan(1.8 * count);
   }
-  const { rows } = await decisionTraining(twice, prompts);
+  const { rows } = decisionTraining(twice, prompts);
   const text = ({ prompt, completion }: (typeof rows)[number]) => twice.model.tokenizer.decode([...prompt, ...completion]);
-  const half = (await decisionTraining(once, prompts)).rows.length;
+  const half = decisionTraining(once, prompts).rows.length;
   const repeated = rows.slice(half).filter((row) => rows.slice(0, half).some((earlier) => text(earlier) === text(row)));
   expect(repeated.length).toBeLessThan(0.6 * (rows.length - half)); // where both are rows of first words
 });
@@ -150,7 +150,7 @@ test("a decision that comes last stands behind the assessment's text, with a dec
   expect(thoughts.length).toBeGreaterThan(5);
   for (const { thought } of thoughts) expect(thought).toMatch(/^<assess>[^<]+; (none|risk: [^<]+)<\/assess>/);
   expect(decisions.filter((text) => /<assess>[^<]+; (none|risk: )/.test(text)).length).toBeGreaterThan(decisions.length / 2);
-  const { rows } = await decisionTraining(last, stage1Prompts(last));
+  const { rows } = decisionTraining(last, stage1Prompts(last));
   const { tokenizer } = last.model;
   for (const { completion, weights } of rows.slice(0, 8)) {
     const heaviest = completion.filter((_, i) => weights![i] === Math.max(...weights!));
@@ -170,8 +170,9 @@ test("the verdict's weight is that of its first token, in verification rows and 
   const weightsOf = (rows: readonly { weights?: readonly number[] }[]) => rows.filter(({ weights }) => weights!.includes(77)).length;
   const { rows } = traceTraining(heavy, await traceRows(heavy, prompts));
   expect(weightsOf(rows)).toBe(rows.length);
-  const decided = (await decisionTraining(heavy, prompts)).rows;
-  const verified = decided.filter(({ completion }) => /violate/.test(heavy.model.tokenizer.decode(completion)));
+  const verified = decisionTraining(heavy, prompts).rows.filter(({ completion }) =>
+    /violate/.test(heavy.model.tokenizer.decode(completion)),
+  );
   expect(verified.length).toBeGreaterThan(0);
   expect(weightsOf(verified)).toBe(verified.length);
 });

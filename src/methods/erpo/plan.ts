@@ -62,7 +62,7 @@ const texts = {
   verboseThought: 120,
   longestThought, // then sampling gives it up
   reference: 100, // thought and held-out answer; there are 48
-  decisions: 264_000, // all rows of 1a
+  decisions: 240_000, // all rows of 1a
   openings: 200_000, // those of the baseline's first phase
   stage2Prompts: 910,
   heldOut: 690, // test prompts, and those of families that training lacks
@@ -83,7 +83,6 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
   const naiveAnswers = naive / texts.naiveRow / 2; // every second prompt is harmless
   const decisions = Math.min(stage1.decisionTokens, texts.decisions); // of a pass
   const openings = decisions / texts.decisionRow / 2;
-  const begun = Math.min(1, stage1.decisionPasses / 4) * openings; // rows of other prompts in each pass
   const answers = (0.8 * stage1.traceTokens) / 145; // as many as might be needed, and those that are asked again
   const shown = 2 * Math.min(20, evaluation.devPrompts);
   const readOut = 2 * evaluation.devPrompts * texts.decisionRow;
@@ -105,7 +104,6 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
   const longest = texts.longestThought + Math.max(48, answerTokens);
 
   const sft = [
-    sample("how answers begin", batch(begun), texts.opening, begun * texts.opening),
     train("1-sft/decision", 8, texts.opening, stage1.decisionPasses * decisions),
     sample("answers", batch(answers), texts.answer, answers * texts.answer),
     train("1-sft", 8, texts.longestRow, stage1.traceTokens),

@@ -8,7 +8,7 @@ import { stages } from "./stages.js";
  */
 
 /** Raised when the same settings would give another result than before: kept results of other versions are then told apart. */
-export const version = 4;
+export const version = 3;
 
 /** What all stages' optimizers have in common. The second moment forgets faster than by default (0.99, not 0.999): stages take tens to hundreds of steps. */
 const common = { maxGradNorm: 1, weightDecay: 0, betas: [0.9, 0.99] as const };
@@ -24,7 +24,7 @@ export const stage1 = {
   /** Rows of a step: of decisions, and of whole traces, which are long and few: more steps teach them more than larger ones. */
   batchSize: 8,
   traceBatch: 4,
-  /** Tokens of an answer in the first phases, and behind a thought that corrects itself. */
+  /** Tokens of an answer in the first phase of the baseline, as many as 1a has of a trace, and behind a thought that corrects itself. */
   openingTokens: 8,
   /** Tokens of a short row of 1a, and of 1b, from which follows how many may be needed. */
   shortestDecision: 52,

@@ -22,7 +22,7 @@ export function plannedResults({ notebooks, stage3 }: Profile): PlannedResult[] 
   const dev = (stage: string) => result(`${stage}/dev.json`, stage);
   const { decision, sft, dpo, final, baselineDecision, baseline, naive } = stages;
   const first = ["harmful", "look-alike-safe"];
-  const training = [result("data/openings-decisions.json"), result(decision), result("data/answers-stage-1.json"), result(sft, decision)];
+  const training = [result(decision), result("data/answers-stage-1.json"), result(sft, decision)];
   const preferences = [
     result(`${dpo}/mined.json`, sft),
     ...stage2Samples.map((name) => result(`${dpo}/samples-${name}.jsonl`, sft)),

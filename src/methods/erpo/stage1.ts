@@ -33,59 +33,33 @@ export function stage1Prompts(run: Run): Stage1Prompts {
 /** Stage 1, SFT: the decision alone (1a), then whole traces (1b). */
 export async function* stage1(run: Run, signal?: AbortSignal): AsyncGenerator<StepMetrics & { phase: "decision" | "trace" }> {
   const prompts = stage1Prompts(run);
-  const decisions = await decisionTraining(run, prompts, signal);
-  for await (const step of trainKept(run, stages.decision, decisions, signal)) yield { ...step, phase: "decision" };
+  for await (const step of trainKept(run, stages.decision, decisionTraining(run, prompts), signal)) yield { ...step, phase: "decision" };
   if (signal?.aborted) return;
   const rows = await traceRows(run, prompts, signal);
   for await (const step of trainKept(run, stages.sft, traceTraining(run, rows), signal)) yield { ...step, phase: "trace" };
 }
 
-/** What a row of 1a decides: the first word, of some behind a beginning of an answer; or verdict, path and how the answer begins, behind a right first word or a wrong one. */
+/** What a row of 1a ends with: the first word, of some behind a beginning of an answer; or the verdict, behind a right first word or a wrong one. */
 const decisions = ["first word", "wrong", "first word", "first word", "late", "right", "first word", "first word"] as const;
 
 /** 1a: the decisions of every prompt, without the text between them. */
-export async function decisionTraining(run: Run, prompts: Stage1Prompts, signal?: AbortSignal): Promise<Training<TokenRow>> {
-  const reached = reachedGroups(run, prompts);
-  const verified = reached.flatMap((groups) => groups.filter((_, i) => verifies(decisionAt(i))).flat());
-  const begun = await withBeginnings(run, "decisions", verified, signal);
-  return joined(reached.map((groups) => decisionPass(run, groups, begun)));
+export function decisionTraining(run: Run, prompts: Stage1Prompts): Training<TokenRow> {
+  return joined(passes(run, prompts).map((pass) => decisionPass(run, pass)));
 }
 
-const decisionAt = (i: number): (typeof decisions)[number] => decisions[i % decisions.length]!;
-const verifies = (kind: (typeof decisions)[number]): boolean => kind === "right" || kind === "wrong";
-
-function decisionPass(run: Run, groups: readonly LabelledPrompt[][], begun: ReadonlyMap<string, LabelledPrompt>): Training<TokenRow> {
+function decisionPass(run: Run, prompts: Stage1Prompts): Training<TokenRow> {
   const rng = run.rng("stage 1 decisions");
   const { decisionTokens, decisionRate, corrections } = run.profile.stage1;
-  const rows = written(groups, (group, i) => {
-    const kind = decisionAt(i);
+  const rows = written(decisionGroups(prompts), (group, i) => {
+    const kind = decisions[i % decisions.length]!;
     const corrects = isCorrection(decisions, i, corrections);
     const prefix = kind === "late" ? latePrefix(rng) : "";
     return group.map((prompt) => {
-      if (!verifies(kind)) return decisionRow(prompt, run.writer, prefix);
-      const wrong = kind === "wrong" ? given(corrects, wrongRisk(run, prompt, rng)) : undefined;
-      const variant = rng.integer(0, wordings - 1);
-      return verificationRow(begun.get(prompt.id)!, run.writer, { wrongRisk: wrong, variant, answerTokens: knobs.openingTokens });
+      if (kind === "wrong") return verificationRow(prompt, run.writer, given(corrects, wrongRisk(run, prompt, rng)));
+      return kind === "right" ? verificationRow(prompt, run.writer) : decisionRow(prompt, run.writer, prefix);
     });
   });
   return sftTraining(run, "ERPO, decisions", { stream: "adapter" }, within(rows, decisionTokens), decisionRate);
-}
-
-/** What each pass of a first phase may reach of its prompts. */
-function reachedGroups(run: Run, prompts: Stage1Prompts): LabelledPrompt[][][] {
-  const most = Math.ceil(run.profile.stage1.decisionTokens / (2 * knobs.shortestDecision));
-  return passes(run, prompts).map((pass) => decisionGroups(pass).slice(0, most));
-}
-
-/** Prompts by their id, the safe ones with what the base model would begin their answers with. */
-async function withBeginnings(
-  run: Run,
-  name: string,
-  prompts: readonly LabelledPrompt[],
-  signal?: AbortSignal,
-): Promise<Map<string, LabelledPrompt>> {
-  const asked = new Map(prompts.map((prompt) => [prompt.id, prompt]));
-  return new Map((await withOpenings(run, name, [...asked.values()], signal)).map((prompt) => [prompt.id, prompt]));
 }
 
 /** Two prompts of one frame each, and everyday prompts by two, spread evenly. */
@@ -199,14 +173,16 @@ export async function* answersOnly(run: Run, signal?: AbortSignal): AsyncGenerat
 /** The baseline's first phase: the first words of answers, which decide. */
 export async function openingsTraining(run: Run, prompts: Stage1Prompts, signal?: AbortSignal): Promise<Training<TokenRow>> {
   const { decisionTokens, decisionRate } = run.profile.stage1;
+  const most = Math.ceil(decisionTokens / (2 * knobs.shortestDecision));
+  const reached = passes(run, prompts).map((pass) => decisionGroups(pass).slice(0, most));
+  const asked = new Map(reached.flat(2).map((prompt) => [prompt.id, prompt]));
+  const known = new Map((await withOpenings(run, "stage-1", [...asked.values()], signal)).map((prompt) => [prompt.id, prompt]));
   const variants = run.rng("baseline wording");
   const opening = (prompt: LabelledPrompt) =>
     answerRow(prompt, run.writer, { variant: variants.integer(0, wordings - 1), answerTokens: knobs.openingTokens });
-  const reached = reachedGroups(run, prompts);
-  const begun = await withBeginnings(run, "stage-1", reached.flat(2), signal);
   return joined(
     reached.map((groups) => {
-      const answered = groups.map((group) => group.map(({ id }) => begun.get(id)!).filter(hasAnswer)).filter((group) => group.length > 0);
+      const answered = groups.map((group) => group.map(({ id }) => known.get(id)!).filter(hasAnswer)).filter((group) => group.length > 0);
       const rows = answered.map((group) => group.map(opening));
       return sftTraining(run, "answers only, first words", { stream: "adapter" }, within(rows, decisionTokens), decisionRate);
     }),
