@@ -1,3 +1,4 @@
+import { grouped } from "../../src/setup/lists.js";
 import { type Cell, type CodeCell, cellTags, type ErrorOutput, type Notebook } from "../notebook/types.js";
 import { graded, HIDDEN, NOT_DONE, studentCopy } from "./student.js";
 
@@ -46,13 +47,10 @@ export const repeatedCells = (copy: Notebook): string[] => [
 
 /** Names of the checks of a copy that are neither the lesson's nor those of its students' copies: what passes them need not be right. */
 export function changedChecks(copy: Notebook, lesson: Notebook): string[] {
-  const sources = new Map<string, string[]>();
-  for (const cell of [...lesson.cells, ...studentCopy(lesson).cells].filter(isCheck)) {
-    const { grade_id } = graded(cell)!;
-    sources.set(grade_id, [...(sources.get(grade_id) ?? []), cell.source.trim()]);
-  }
-  const isChanged = (cell: Cell) => sources.get(graded(cell)!.grade_id)?.includes(cell.source.trim()) === false;
-  return copy.cells.filter(isCheck).flatMap((cell) => (isChanged(cell) ? [graded(cell)!.grade_id] : []));
+  const nameOf = (cell: Cell) => graded(cell)!.grade_id;
+  const known = grouped([...lesson.cells, ...studentCopy(lesson).cells].filter(isCheck), nameOf);
+  const isChanged = (cell: Cell) => known.get(nameOf(cell))?.every(({ source }) => source.trim() !== cell.source.trim()) ?? false;
+  return copy.cells.filter(isCheck).filter(isChanged).map(nameOf);
 }
 
 /**

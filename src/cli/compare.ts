@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { type Format, formats } from "../../reports/formats.js";
-import { folder, names, someOf } from "./output.js";
+import { folder, names, say, someOf } from "./output.js";
 
 interface Options {
   output: string;
@@ -29,6 +29,6 @@ async function compare(baseline: string, runs: string[], { output, to, groupBy }
   const { writeComparison } = await import("../../reports/compare/compare.js");
   const { written, failures } = await writeComparison([baseline, ...runs], output, { to, ...(groupBy && { groupBy }) });
   for (const file of written) process.stdout.write(`${file}\n`);
-  for (const failure of failures) process.stderr.write(`erpo: ${failure}\n`);
+  for (const failure of failures) say(failure);
   if (failures.length) process.exitCode = 1;
 }

@@ -5,7 +5,7 @@ import type { Command } from "commander";
 import type { ExerciseResult } from "../../reports/course/exercises.js";
 import type { Notebook } from "../../reports/notebook/types.js";
 import { addParameter, assertDeclared, takesPairs } from "./notebook-parameters.js";
-import { alignedLines, folder, wholeNumber } from "./output.js";
+import { alignedLines, folder, say, wholeNumber } from "./output.js";
 
 interface CopyOptions {
   run: string;
@@ -100,14 +100,14 @@ async function check(notebook: string, { param: parameters, timeout }: CheckOpti
     );
     line.clear();
     if (stopped && !existsSync(output)) throw stopped;
-    if (stopped) process.stderr.write(`erpo: ${stopped.message}\n`);
+    if (stopped) say(stopped.message);
     const executed = readNotebook(output).notebook;
     const own = lessons().map((file) => readNotebook(file).notebook);
     const lesson = lessonOf(executed, own);
     const results = exerciseResults(executed, lesson);
     if (results.length === 0) throw new Error(`${notebook}: has no exercise (a cell with nbgrader's metadata, and a check behind it)`);
     const failure = earlierFailure(executed);
-    const note = (text: string) => process.stderr.write(`erpo: ${basename(notebook)}: ${text}\n`);
+    const note = (text: string) => say(`${basename(notebook)}: ${text}`);
     if (failure) note(`the lesson did not run through: ${failure}`);
     for (const name of repeatedCells(executed)) note(`its cell "${name}" is there more than once: keep one, and delete the other`);
     for (const name of lesson ? changedChecks(executed, lesson) : [])
@@ -123,7 +123,7 @@ async function check(notebook: string, { param: parameters, timeout }: CheckOpti
 /** A lesson makes the run that it does not find, which takes minutes where it trains. */
 function noteMissingRun(folder: string, { runDir }: Record<string, unknown>): void {
   if (typeof runDir !== "string" || existsSync(join(resolve(folder, runDir), "run.json"))) return;
-  process.stderr.write(`erpo: there is no run in ${resolve(folder, runDir)}: the lesson begins one; -p runDir DIR names a finished run\n`);
+  say(`there is no run in ${resolve(folder, runDir)}: the lesson begins one; -p runDir DIR names a finished run`);
 }
 
 function resultLines(results: readonly ExerciseResult[]): string[] {

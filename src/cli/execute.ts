@@ -5,7 +5,7 @@ import type { ProgressLine } from "../../reports/execute/progress.js";
 import { type Axis, parseAxis } from "../../reports/sweep/axes.js";
 import { isRecord, isTooDeep, tooDeep } from "../setup/json.js";
 import { addParameter, assertDeclared, takesPairs } from "./notebook-parameters.js";
-import { folder, names } from "./output.js";
+import { folder, names, say } from "./output.js";
 
 interface Options {
   param: Record<string, unknown>;
@@ -96,7 +96,7 @@ async function execute(notebooks: string[], options: Options): Promise<void> {
   } catch (error) {
     line.clear();
     if (!(error instanceof InterruptedError)) throw error;
-    process.stderr.write(`erpo: ${error.message}\n`);
+    say(error.message);
     process.exitCode = 130;
   } finally {
     process.off("SIGINT", interrupt);
@@ -142,13 +142,13 @@ async function runSweep(
       line.clear();
       const shared = sharing ? `; shared ${sharing.shared} of ${sharing.results} results` : "";
       if (result) process.stdout.write(`${result.output}  (${howMade(result)}${shared})\n`);
-      else process.stderr.write(`erpo: ${basename(file)}: ${message}\n`);
+      else say(`${basename(file)}: ${message}`);
     },
   });
   process.stdout.write(`${page}\n`);
   const failed = members.filter(({ status }) => status !== "done").length;
   if (failed === 0) return;
-  process.stderr.write(`erpo: ${failed} of ${members.length} runs failed\n`);
+  say(`${failed} of ${members.length} runs failed`);
   process.exitCode = 1;
 }
 

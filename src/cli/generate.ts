@@ -2,7 +2,17 @@ import { rmSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Policy } from "../generation/policy.js";
 import type { Prompt } from "../generation/types.js";
-import { adapterOption, defaultModel, literalOption, policyOption, precisionOption, repeated, temperature, wholeNumber } from "./output.js";
+import {
+  adapterOption,
+  defaultModel,
+  literalOption,
+  policyOption,
+  precisionOption,
+  repeated,
+  say,
+  temperature,
+  wholeNumber,
+} from "./output.js";
 
 interface GenerateOptions {
   model?: string;
@@ -213,7 +223,7 @@ async function prepare({ prompts, output, limit }: FileOptions) {
   assertWritable(output);
   const replaced = rows.filter(({ fields }) => "policy" in fields).length;
   const what = `the field "policy", in ${replaced} of ${rows.length} rows, is replaced by that of the completion`;
-  if (replaced > 0) process.stderr.write(`erpo: ${prompts}: ${what}\n`);
+  if (replaced > 0) say(`${prompts}: ${what}`);
   return {
     rows,
     write: (results: readonly object[]) => writeOutput(output, formatJsonl(results)),

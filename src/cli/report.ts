@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { type Command, Option } from "commander";
 import { type Format, formats, type Paper, papers, type TemplateName, templates } from "../../reports/formats.js";
 import type { ReportOptions } from "../../reports/report.js";
-import { folder, someOf } from "./output.js";
+import { folder, say, someOf } from "./output.js";
 
 interface Options {
   to: Format[];
@@ -57,5 +57,5 @@ async function keepRendering(notebooks: readonly string[], options: ReportOption
 }
 
 const tell = (failures: readonly string[]) => {
-  for (const failure of failures) process.stderr.write(`erpo: ${failure}\n`);
+  for (const failure of failures) say(failure);
 };

@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import type { Check } from "../../reports/provenance/check.js";
 import type { SealedReport } from "../../reports/provenance/read.js";
 import type { ModelDigests } from "../model/load.js";
+import { say } from "./output.js";
 
 interface Options {
   rerun?: boolean;
@@ -100,7 +101,7 @@ async function runAgain({ provenance }: SealedReport, report: string, tolerance:
   } catch (error) {
     if (!(error instanceof InterruptedError)) throw error;
     line.clear();
-    process.stderr.write(`erpo: ${error.message}\n`);
+    say(error.message);
     process.exitCode = 130;
     return undefined;
   } finally {

@@ -1,4 +1,5 @@
 import type { Rng } from "../backend/random.js";
+import { grouped } from "../setup/lists.js";
 import { DataError } from "./errors.js";
 import { groupTexts, NearIndex, normalise } from "./near-duplicates.js";
 import type { PromptRow } from "./types.js";
@@ -69,16 +70,15 @@ export function splitByGroup<K extends string, T extends PromptRow>(
   const total = names.reduce((sum, name) => sum + shares[name], 0);
   if (names.length === 0 || names.some((name) => !(shares[name] > 0))) throw new RangeError("splitByGroup: every share must be > 0");
 
-  const groups = new Map<number, T[]>();
   const roots = groupTexts(
     rows.map(({ prompt }) => prompt),
     rows.map(({ frame }) => frame),
   );
-  for (const [i, row] of rows.entries()) groups.set(roots[i]!, [...(groups.get(roots[i]!) ?? []), row]);
+  const groups = [...grouped([...rows.keys()], (i) => roots[i]!).values()].map((places) => places.map((i) => rows[i]!));
 
   const parts = Object.fromEntries(names.map((name) => [name, [] as T[]])) as Record<K, T[]>;
   const lacking = (name: K) => (shares[name] / total) * rows.length - parts[name].length;
-  for (const group of rng.shuffle([...groups.values()])) {
+  for (const group of rng.shuffle(groups)) {
     const part = names.reduce((best, name) => (lacking(name) > lacking(best) ? name : best));
     parts[part].push(...group);
   }

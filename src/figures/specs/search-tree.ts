@@ -1,3 +1,4 @@
+import { wrapped } from "../../frontend/wrapped.js";
 import { formatValue } from "../numbers.js";
 import type { VegaLiteSpec } from "../spec.js";
 import { INK, palette } from "../theme.js";
@@ -28,10 +29,10 @@ const LINE = 12;
 
 /** A label's two lines, of which the upper one is empty where one is enough; an ellipsis where two are not. */
 export function labelLines(label: string): [string, string] {
-  if (label.length <= LINE) return ["", label];
-  const space = label.lastIndexOf(" ", LINE);
-  const [upper, rest] = space > 0 ? [label.slice(0, space), label.slice(space + 1)] : [label.slice(0, LINE), label.slice(LINE)];
-  return [upper, rest.length > LINE ? `${rest.slice(0, LINE - 1)}…` : rest];
+  const [upper, ...more] = wrapped(label, LINE);
+  if (more.length === 0) return ["", label];
+  const rest = more.join(" ");
+  return [upper!, rest.length > LINE ? `${rest.slice(0, LINE - 1)}…` : rest];
 }
 
 /**
