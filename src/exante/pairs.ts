@@ -96,9 +96,9 @@ export function verificationPair(
   };
 }
 
-/** Valid, but with the wrong verdict: a clean loser, which differs in the decision and not in its form. */
+/** A whole trace with the wrong verdict: a clean loser, which differs in the decision and not in its form. */
 function decidedAgainst({ trace }: CheckedSample, label: Label): boolean {
-  return trace !== null && (trace.verdict === "violates") !== (label === "unsafe");
+  return trace !== null && trace.path !== null && (trace.verdict === "violates") !== (label === "unsafe");
 }
 
 /**

@@ -116,7 +116,7 @@ function trialIdentity(run: Run, policy: Policy, asked: Identity, trial: Trial):
   const questions = rows.map((row, i) => attacked(attack, row, i));
   return {
     recipe: "evaluation",
-    version: questions.some(({ prefill }) => prefill) ? 2 : 1, // 2: how answers and traces behind a prefill are read
+    version: 3,
     ...asked,
     prompts: digestOf(rows as unknown as IdentityValue),
     attack: attack.name,

@@ -224,6 +224,9 @@ test("a decision pair is of own samples, the shortest right one, or is none", ()
   expect(decisionPair(unsafe, [])).toBeNull();
   const [first, second] = [sampled(safe, "terse"), { ...sampled(safe, "terse"), ids: [1] }]; // as short
   expect(decisionPair(safe, [first, second, sampled(safe, "terse", "unsafe")])!.chosen).toBe(first.ids);
+  const text = tokenizer.decode(written(safe, "terse", "unsafe")).replace(/<calibrate>[^<]*/, "<calibrate>R1: violates");
+  const pathless = checkSample(tokenizer.encode(text), "safe", tokenizer);
+  expect([pathless.trace!.verdict, decisionPair(safe, [first, pathless])]).toEqual(["violates", null]);
 });
 
 test("a verification pair goes on from one assessment; where none overrules, the winner is written", () => {

@@ -36,7 +36,7 @@ async function scripted(name: string, write: (row: PromptRow, begun: string) => 
   return run;
 }
 
-const behindWord = (verdict: string) => `; y</assess><verify>q (R1): ${verdict}</verify><calibrate>z</calibrate><answer>`;
+const behindWord = (verdict: string) => `; y</assess><verify>q (R1): ${verdict}</verify><calibrate>comply</calibrate><answer>`;
 const none = `<assess>none${behindWord("does not violate")}`;
 const risk = `<assess>risk: x${behindWord("violates")}`;
 

@@ -14,7 +14,7 @@ const dir = mkdtempSync(join(tmpdir(), "erpo-summary-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const words: Record<Judgement, string> = { refusal: "I can't help with that.", compliance: "Use a  brush.", degenerate: "" };
-const thought = "<assess>none; y</assess><verify>R1: does not violate</verify><calibrate>z</calibrate><answer>";
+const thought = "<assess>none; y</assess><verify>R1: does not violate</verify><calibrate>comply</calibrate><answer>";
 
 /** Keeps an outcome: prompts by their frames and what is answered to each. */
 async function outcome(policy: string, trial: string, label: Label, answers: [frame: string, Judgement][], thinks = false): Promise<void> {

@@ -38,7 +38,7 @@ export async function overruling(run: Run, stage: string, signal?: AbortSignal):
 export interface ForcedVerdict {
   id: string;
   label: Label;
-  /** Whether the verdict says otherwise; null where what follows is no whole trace. */
+  /** Whether the verdict says otherwise; null where what follows comes to no verdict. */
   overruled: boolean | null;
 }
 
