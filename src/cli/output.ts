@@ -1,4 +1,4 @@
-import { accessSync, closeSync, constants, existsSync, openSync, rmSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants, existsSync, openSync, readdirSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { InvalidArgumentError, Option } from "commander";
 import { DataError } from "../data/errors.js";
@@ -36,7 +36,7 @@ export function lockOf(path: string): string {
 }
 
 /**
- * Makes sure that an output can be written before anything is computed for it; makes its folder.
+ * Makes sure that an output can be written before anything is computed for it, and leaves nothing behind.
  * @throws DataError `FILE: cannot be written (cause)`
  */
 export function assertWritable(path: string): void {
@@ -49,9 +49,10 @@ export function assertWritable(path: string): void {
     }
     const file = behindLinks(path);
     const trial = join(dirname(file), `.${basename(file)}.${process.pid}.trial`);
-    makeFolders(dirname(file));
+    const made = makeFolders(dirname(file));
     closeSync(openSync(trial, "w"));
     rmSync(trial);
+    for (const folder of made) if (readdirSync(folder).length === 0) rmdirSync(folder);
   } catch (error) {
     throw new DataError(`${path}: ${unwritable(error) ?? error}`);
   }

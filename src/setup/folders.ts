@@ -1,15 +1,20 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 
-/** Makes a folder and those above it, one by one: Node's own `recursive` never returns where a file system such as /proc refuses. */
-export function makeFolders(path: string, mode = 0o777): void {
-  if (existsSync(path)) return;
-  makeFolders(dirname(path), mode);
+/**
+ * Makes a folder and those above it, one by one: Node's own `recursive` never returns where a file system such as /proc refuses.
+ * @returns those that were not there, the innermost one first
+ */
+export function makeFolders(path: string, mode = 0o777): string[] {
+  if (existsSync(path)) return [];
+  const above = makeFolders(dirname(path), mode);
   try {
     mkdirSync(path, mode);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error; // another process was faster
+    return above;
   }
+  return [path, ...above];
 }
 
 /** What to say of a file that the file system did not take: `cannot be written (ENOSPC: no space left on device)`; undefined for other errors. */

@@ -40,6 +40,15 @@ test("standard output has three names beside `-`", async () => {
   expect(written).toBe("-\n/dev/stdout\n/dev/fd/1\n/proc/self/fd/1\n");
 });
 
+test("to try whether an output can be written leaves no folder behind, and takes none away that was there", async () => {
+  mkdirSync(at("empty"));
+  for (const path of ["empty/file", "empty/new/newer/file"]) assertWritable(at(path));
+  expect(readdirSync(folder, { recursive: true })).toEqual(["empty"]);
+  await writeOutput(at("empty/new/newer/file"), "whole");
+  expect(readFileSync(at("empty/new/newer/file"), "utf8")).toBe("whole");
+  rmSync(at("empty"), { recursive: true });
+});
+
 test("a link stays a link, and the file that it leads to is written, there or not", async () => {
   writeFileSync(at("old"), "old");
   symlinkSync("old", at("link"));
