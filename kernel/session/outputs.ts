@@ -40,11 +40,14 @@ export function captureStreams(outputs: Outputs): void {
       return true;
     }) as typeof stream.write;
   }
+  toStderr = process.stderr.write.bind(process.stderr);
 }
 
-/** Writes to the running cell's stderr. */
+let toStderr = process.stderr.write.bind(process.stderr);
+
+/** Writes to the running cell's stderr, whatever a cell puts in the place of `process.stderr.write`. */
 export function warn(text: string): void {
-  process.stderr.write(text.endsWith("\n") ? text : `${text}\n`);
+  toStderr(text.endsWith("\n") ? text : `${text}\n`);
 }
 
 const ofTheirCells = new WeakSet<object>();

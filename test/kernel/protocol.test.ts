@@ -182,6 +182,10 @@ test("what goes wrong in the background is told, and nothing ends", async () => 
   expect(
     printed(await run("setTimeout(() => { throw new Error('late'); }, 1); await new Promise((r) => setTimeout(r, 30));"), "stderr"),
   ).toContain("Error: late");
+  const throwing = "process.stderr.write = () => { throw new Error('write'); }";
+  const late = "setTimeout(() => { throw new Error('late again'); }, 1); await new Promise((r) => setTimeout(r, 30));";
+  expect(printed(await run(`const { write } = process.stderr; ${throwing}; ${late}`), "stderr")).toContain("Error: late again");
+  expect(result(await run("process.stderr.write = write; 1 + 1"))).toBe("2");
 });
 
 test("a timer's output goes to the cell that set it", async () => {
