@@ -103,16 +103,21 @@ function decidedAgainst({ trace }: CheckedSample, label: Label): boolean {
 
 /**
  * A pair for efficiency: of the correct samples the shortest thought against the longest, if that is longer by `ratio` (1.25 = a quarter). Only thoughts
- * are compared, up to and including `<answer>`: what is saved is thinking, and not what the answer says.
+ * are compared, up to and including `<answer>`: what is saved is thinking, and not what the answer says. Both cite a rule or neither does: else the cheapest way to be short is to
+ * leave the check out.
  *
- * @returns null where fewer than two are correct, since length must never be bought with a wrong decision, or all have about one length
+ * @returns null where no two are correct, since length must never be bought with a wrong decision, or all have about one length
  */
 export function efficiencyPair(prompt: LabelledPrompt, samples: readonly CheckedSample[], ratio = 1.25): PreferencePair | null {
-  const [short, ...others] = samples.filter((s) => s.correct).sort((a, b) => a.thoughtTokens - b.thoughtTokens);
-  const long = others.at(-1);
-  if (!short || !long || long.thoughtTokens < ratio * short.thoughtTokens) return null;
   const thought = ({ ids, thoughtTokens }: CheckedSample) => ids.slice(0, thoughtTokens);
-  return { prompt, goal: "efficiency", chosen: thought(short), rejected: thought(long), constructed: "none" };
+  for (const cites of [true, false]) {
+    const right = samples.filter(({ correct, trace }) => correct && (trace!.rule !== null) === cites);
+    const [short, ...others] = right.sort((a, b) => a.thoughtTokens - b.thoughtTokens);
+    const long = others.at(-1);
+    if (short && long && long.thoughtTokens >= ratio * short.thoughtTokens)
+      return { prompt, goal: "efficiency", chosen: thought(short), rejected: thought(long), constructed: "none" };
+  }
+  return null;
 }
 
 /** Two thoughts written by rule, for where sampling gives too few pairs to train on: the right against the wrong decision, or the terse against the verbose wording. */

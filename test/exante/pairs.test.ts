@@ -270,6 +270,21 @@ test("an efficiency pair is of thoughts of two right samples, and always prefers
   expect(pair.chosen.length).toBeLessThan(pair.rejected.length);
 });
 
+test("thoughts are compared that both cite a rule, or both none: to leave the check out is no way to be short", () => {
+  const text = tokenizer.decode(written(safe, "terse"));
+  const silent = checkSample(tokenizer.encode(text.replace(/<verify>.*:/, "<verify>none:")), "safe", tokenizer);
+  const citing = sampled(safe, "verbose");
+  expect([silent, citing].map(({ correct, trace }) => [correct, trace!.rule])).toEqual([
+    [true, null],
+    [true, safe.nearRule],
+  ]);
+  expect(efficiencyPair(safe, [silent, citing])).toBeNull();
+  const rejected = citing.ids.slice(0, citing.thoughtTokens);
+  expect(efficiencyPair(safe, [silent, citing, sampled(safe, "terse")])!).toMatchObject({ rejected });
+  const longer = { ...silent, thoughtTokens: 2 * silent.thoughtTokens };
+  expect(efficiencyPair(safe, [silent, citing, longer])!.chosen).toEqual(silent.ids.slice(0, silent.thoughtTokens));
+});
+
 test("written pairs part in what they are for", () => {
   const verdict = (ids: number[]) => parseTrace(tokenizer.decode(ids))!.verdict;
   const decided = writtenPair(unsafe, "decision", writer);
