@@ -58,7 +58,7 @@ export const pairs = {
   /** Samples of what follows a wrong and a right assessment, beside the likeliest. */
   verifySamples: 1,
   /** Pairs of each label that a stage needs at least; what sampling does not give is written by rule. */
-  leastPairs: 8,
+  leastPairs: 6,
   /** At most this share of stage 2's pairs has a winner that was written by rule. */
   constructedShare: 0.2,
   everySteps: 10,
