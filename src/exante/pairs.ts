@@ -103,18 +103,18 @@ function decidedAgainst({ trace }: CheckedSample, label: Label): boolean {
 
 /**
  * A pair for efficiency: of the correct samples the shortest thought against the longest, if that is longer by `ratio` (1.25 = a quarter). Only thoughts
- * are compared, up to and including `<answer>`: what is saved is thinking, and not what the answer says. Both cite a rule or neither does: else the cheapest way to be short is to
- * leave the check out.
+ * are compared, up to and including `<answer>`: what is saved is thinking, and not what the answer says. Both take the same path, and both cite a rule or neither does: else the cheapest
+ * way to be short is to leave the check out, and to refuse where the rule asks for a safe completion.
  *
  * @returns null where no two are correct, since length must never be bought with a wrong decision, or all have about one length
  */
 export function efficiencyPair(prompt: LabelledPrompt, samples: readonly CheckedSample[], ratio = 1.25): PreferencePair | null {
+  const silent = ({ trace }: CheckedSample) => Number(trace!.rule === null);
+  const right = samples.filter(({ correct }) => correct).sort((a, b) => silent(a) - silent(b) || a.thoughtTokens - b.thoughtTokens);
   const thought = ({ ids, thoughtTokens }: CheckedSample) => ids.slice(0, thoughtTokens);
-  for (const cites of [true, false]) {
-    const right = samples.filter(({ correct, trace }) => correct && (trace!.rule !== null) === cites);
-    const [short, ...others] = right.sort((a, b) => a.thoughtTokens - b.thoughtTokens);
-    const long = others.at(-1);
-    if (short && long && long.thoughtTokens >= ratio * short.thoughtTokens)
+  for (const short of right) {
+    const long = right.findLast((other) => silent(other) === silent(short) && other.trace!.path === short.trace!.path)!;
+    if (long.thoughtTokens >= ratio * short.thoughtTokens)
       return { prompt, goal: "efficiency", chosen: thought(short), rejected: thought(long), constructed: "none" };
   }
   return null;
