@@ -122,14 +122,14 @@ test("one wrong decision in a round is no pair: it would come again in every bat
     return `<assess>${thought}</assess><verify>${verify}</calibrate><answer>${unsafe ? "Sorry, I can't help." : "It works."}</answer>`;
   });
   const pairs = await roundPairs(scripted, 1, stages.sft);
-  expect(counts(pairs)).toEqual({ "efficiency, safe": 8, "efficiency, unsafe": 7 }); // that prompt has none, and seven are enough
-  expect(new Set(pairs.constructed)).toEqual(new Set(["none"]));
+  expect(counts(pairs)).toEqual({ "efficiency, safe": 8, "efficiency, unsafe": 8 }); // that prompt's pair is written
+  expect(pairs.constructed.filter((kind) => kind === "both")).toHaveLength(1);
 });
 
 test("a round makes pairs of what its samples differ in", async () => {
   const pairs = await roundPairs(run, 1, stages.sft);
-  // each prompt has a right and a wrong sample, so no two of different lengths are both right: those pairs are written, and counted
-  expect(counts(pairs)).toEqual({ "efficiency, safe": 6, "efficiency, unsafe": 6, "safety, unsafe": 8, "usefulness, safe": 8 });
+  // each prompt has a right and a wrong sample, so no two of different lengths are both right: those pairs are written, two batches of two of each, and counted
+  expect(counts(pairs)).toEqual({ "efficiency, safe": 4, "efficiency, unsafe": 4, "safety, unsafe": 8, "usefulness, safe": 8 });
   expect(
     pairs.goals.map((goal, i) => [goal === "efficiency", pairs.constructed[i]]).every(([length, made]) => (made === "both") === length),
   ).toBe(true);

@@ -73,12 +73,15 @@ export function mostlySampled(pairs: readonly PreferencePair[]): PreferencePair[
   return [...sampled, ...others.slice(0, Math.floor((sampled.length * share) / (1 - share)))];
 }
 
-/** The pairs, and written ones of each label for which there are too few of a kind for a batch. They are counted as constructed. */
+/** The pairs, and written ones of each label for which there are too few of a kind for the batches of a stage's least steps. They are counted as constructed. */
 function enough(run: Run, kind: "decision" | "efficiency", prompts: readonly LabelledPrompt[], pairs: PreferencePair[]): PreferencePair[] {
+  const isOfKind = ({ goal }: PreferencePair) => (goal === "efficiency") === (kind === "efficiency");
+  const others = new Set(pairs.filter((pair) => !isOfKind(pair)).map(({ goal, prompt }) => `${goal} ${prompt.label}`));
+  const least = knobs.leastSteps * Math.floor(knobs.batchSize / (2 + others.size));
   const missing = (["safe", "unsafe"] as const).flatMap((label) => {
+    const there = pairs.filter((pair) => isOfKind(pair) && pair.prompt.label === label).length;
     const own = prompts.filter((prompt) => prompt.label === label);
-    const there = pairs.filter(({ prompt, goal }) => prompt.label === label && (goal === "efficiency") === (kind === "efficiency")).length;
-    return own.slice(0, Math.max(0, knobs.leastPairs - there)).map((prompt) => writtenPair(prompt, kind, run.writer));
+    return own.slice(0, Math.max(0, least - there)).map((prompt) => writtenPair(prompt, kind, run.writer));
   });
   return [...pairs, ...missing];
 }

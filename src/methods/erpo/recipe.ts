@@ -57,8 +57,8 @@ export const pairs = {
   temperature: 0.8,
   /** Samples of what follows a wrong and a right assessment, beside the likeliest. */
   verifySamples: 1,
-  /** Pairs of each label that a stage needs at least; what sampling does not give is written by rule. */
-  leastPairs: 6,
+  /** Steps that a stage takes at least: the learning rate is 0 at the first. Where sampling gives too few pairs for them, a rule writes the others. */
+  leastSteps: 2,
   /** At most this share of stage 2's pairs has a winner that was written by rule. */
   constructedShare: 0.2,
   everySteps: 10,
