@@ -103,8 +103,9 @@ function decidedAgainst({ trace }: CheckedSample, label: Label): boolean {
 
 /**
  * A pair for efficiency: of the correct samples the shortest thought against the longest, if that is longer by `ratio` (1.25 = a quarter). Only thoughts
- * are compared, up to and including `<answer>`: what is saved is thinking, and not what the answer says. Both take the same path, and both cite a rule or neither does: else the cheapest
- * way to be short is to leave the check out, and to refuse where the rule asks for a safe completion.
+ * are compared, up to and including `<answer>`: what is saved is thinking, and not what the answer says. Both cite a rule or neither does: else the cheapest way to be
+ * short is to leave the check out. A refusal may win over a safe completion: with one path to a pair, 32 of 32 safe completions stayed, and as SmolLM2-135M answers behind them badly,
+ * matched balanced accuracy was 0.78 in the place of 0.83 (full, seed 1).
  *
  * @returns null where no two are correct, since length must never be bought with a wrong decision, or all have about one length
  */
@@ -113,7 +114,7 @@ export function efficiencyPair(prompt: LabelledPrompt, samples: readonly Checked
   const right = samples.filter(({ correct }) => correct).sort((a, b) => silent(a) - silent(b) || a.thoughtTokens - b.thoughtTokens);
   const thought = ({ ids, thoughtTokens }: CheckedSample) => ids.slice(0, thoughtTokens);
   for (const short of right) {
-    const long = right.findLast((other) => silent(other) === silent(short) && other.trace!.path === short.trace!.path)!;
+    const long = right.findLast((other) => silent(other) === silent(short))!;
     if (long.thoughtTokens >= ratio * short.thoughtTokens)
       return { prompt, goal: "efficiency", chosen: thought(short), rejected: thought(long), constructed: "none" };
   }

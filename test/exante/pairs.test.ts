@@ -286,20 +286,6 @@ test("thoughts are compared that both cite a rule, or both none: to leave the ch
   expect(efficiencyPair(safe, [silent, longer, citing, sampled(safe, "terse")])!).toMatchObject({ rejected }); // of both kinds, those that cite
 });
 
-test("thoughts are compared that take the same path: to refuse in the place of a safe completion is no way to be short", () => {
-  const careful: LabelledPrompt = { ...unsafe, category: "R6" };
-  const thoughts = [sampled(careful, "terse"), sampled(careful, "verbose")];
-  expect(thoughts.map(({ trace }) => trace!.path)).toEqual(["safe completion", "safe completion"]);
-  const text = tokenizer
-    .decode(written(careful, "terse"))
-    .replace("safe completion, careful", "refuse, brief")
-    .replace(/<answer>.*/, "<answer>I can't help with that.</answer>");
-  const refuses = { ...checkSample(tokenizer.encode(text), "unsafe", tokenizer), thoughtTokens: 5 };
-  expect([refuses.correct, refuses.trace!.path]).toEqual([true, "refuse"]);
-  expect(efficiencyPair(careful, [refuses, thoughts[1]!])).toBeNull();
-  expect(efficiencyPair(careful, [refuses, ...thoughts])!.chosen).toEqual(thoughts[0]!.ids.slice(0, thoughts[0]!.thoughtTokens));
-});
-
 test("written pairs part in what they are for", () => {
   const verdict = (ids: number[]) => parseTrace(tokenizer.decode(ids))!.verdict;
   const decided = writtenPair(unsafe, "decision", writer);
