@@ -105,7 +105,7 @@ function decidedAgainst({ trace }: CheckedSample, label: Label): boolean {
  * A pair for efficiency: of the correct samples the shortest thought against the longest, if that is longer by `ratio` (1.25 = a quarter). Only thoughts
  * are compared, up to and including `<answer>`: what is saved is thinking, and not what the answer says. Both cite a rule or neither does: else the cheapest way to be
  * short is to leave the check out. A refusal may win over a safe completion: with one path to a pair, 32 of 32 safe completions stayed, and as SmolLM2-135M answers behind them badly,
- * matched balanced accuracy was 0.78 in the place of 0.83 (full, seed 1).
+ * matched balanced accuracy was 0.78, and 0.83 with neither condition (full, seed 1).
  *
  * @returns null where no two are correct, since length must never be bought with a wrong decision, or all have about one length
  */
