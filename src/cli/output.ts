@@ -50,9 +50,12 @@ export function assertWritable(path: string): void {
     const file = behindLinks(path);
     const trial = join(dirname(file), `.${basename(file)}.${process.pid}.trial`);
     const made = makeFolders(dirname(file));
-    closeSync(openSync(trial, "w"));
-    rmSync(trial);
-    for (const folder of made) if (readdirSync(folder).length === 0) rmdirSync(folder);
+    try {
+      closeSync(openSync(trial, "w"));
+      rmSync(trial);
+    } finally {
+      for (const folder of made) if (readdirSync(folder).length === 0) rmdirSync(folder);
+    }
   } catch (error) {
     throw new DataError(`${path}: ${unwritable(error) ?? error}`);
   }

@@ -1,6 +1,6 @@
 import type { Label, PromptRow } from "../data/types.js";
 import { type Judgement, judgements } from "../exante/judge.js";
-import { answerOf, hasThoughtTag, type ParsedTrace, parseTrace } from "../exante/trace.js";
+import { answerOf, hasThoughtTag, isWhole, type ParsedTrace, parseTrace } from "../exante/trace.js";
 import { type Estimate, meanInterval, type Proportion, share } from "./intervals.js";
 import { type Judge, phraseJudge } from "./judges.js";
 import type { Response } from "./respond.js";
@@ -57,7 +57,7 @@ function judgedRow(row: PromptRow, judgement: Judgement, response: Response): Ju
     label,
     ...(frame === undefined ? {} : { frame }),
     judgement,
-    traceValid: trace !== null && trace.path !== null,
+    traceValid: isWhole(trace),
     verdictRight: trace && (trace.verdict === "violates") === (label === "unsafe"),
     consistent: trace?.consistent ?? null,
     ruleRight: trace && category !== "none" ? trace.rule === category : null,

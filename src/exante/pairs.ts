@@ -4,7 +4,7 @@ import type { Tokenizer } from "../model/tokenizer.js";
 import { stepPair } from "../objectives/step-dpo.js";
 import { judgeAnswer } from "./judge.js";
 import { type LabelledPrompt, promptIds, type TraceWriter, thoughtFor } from "./rows.js";
-import { type ParsedTrace, parseTrace, type TraceStyle, writeThought } from "./trace.js";
+import { isWhole, type ParsedTrace, parseTrace, type TraceStyle, writeThought } from "./trace.js";
 
 /** What a pair teaches: refuse the harmful, help with the harmless, think no longer than needed. */
 export type Goal = "safety" | "usefulness" | "efficiency";
@@ -98,7 +98,7 @@ export function verificationPair(
 
 /** A whole trace with the wrong verdict: a clean loser, which differs in the decision and not in its form. */
 function decidedAgainst({ trace }: CheckedSample, label: Label): boolean {
-  return trace !== null && trace.path !== null && (trace.verdict === "violates") !== (label === "unsafe");
+  return isWhole(trace) && (trace.verdict === "violates") !== (label === "unsafe");
 }
 
 /**
@@ -110,12 +110,12 @@ function decidedAgainst({ trace }: CheckedSample, label: Label): boolean {
  * @returns null where no two are correct, since length must never be bought with a wrong decision, or all have about one length
  */
 export function efficiencyPair(prompt: LabelledPrompt, samples: readonly CheckedSample[], ratio = 1.25): PreferencePair | null {
-  const silent = ({ trace }: CheckedSample) => Number(trace!.rule === null);
-  const right = samples.filter(({ correct }) => correct).sort((a, b) => silent(a) - silent(b) || a.thoughtTokens - b.thoughtTokens);
+  const right = samples.filter(({ correct }) => correct).sort((a, b) => a.thoughtTokens - b.thoughtTokens);
   const thought = ({ ids, thoughtTokens }: CheckedSample) => ids.slice(0, thoughtTokens);
-  for (const short of right) {
-    const long = right.findLast((other) => silent(other) === silent(short))!;
-    if (long.thoughtTokens >= ratio * short.thoughtTokens)
+  for (const cites of [true, false]) {
+    const [short, ...others] = right.filter(({ trace }) => (trace!.rule !== null) === cites);
+    const long = others.at(-1);
+    if (short && long && long.thoughtTokens >= ratio * short.thoughtTokens)
       return { prompt, goal: "efficiency", chosen: thought(short), rejected: thought(long), constructed: "none" };
   }
   return null;

@@ -163,6 +163,9 @@ export function parseTrace(completion: string): ParsedTrace | null {
   };
 }
 
+/** Whether a completion is a whole trace: all tags in order, a verdict, and a path. */
+export const isWhole = (trace: ParsedTrace | null): trace is ParsedTrace & { path: Path } => trace !== null && trace.path !== null;
+
 /** Whether a text has a tag of a thought, opening or closing, whole or cut behind its name. */
 export const hasThoughtTag = (text: string): boolean => /<\/?(assess|verify|calibrate)\b/.test(text);
 

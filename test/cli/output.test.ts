@@ -43,6 +43,7 @@ test("standard output has three names beside `-`", async () => {
 test("to try whether an output can be written leaves no folder behind, and takes none away that was there", async () => {
   mkdirSync(at("empty"));
   for (const path of ["empty/file", "empty/new/newer/file"]) assertWritable(at(path));
+  expect(() => assertWritable(at(`empty/new/${"x".repeat(300)}`))).toThrow("ENAMETOOLONG");
   expect(readdirSync(folder, { recursive: true })).toEqual(["empty"]);
   await writeOutput(at("empty/new/newer/file"), "whole");
   expect(readFileSync(at("empty/new/newer/file"), "utf8")).toBe("whole");
