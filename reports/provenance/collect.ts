@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { cellSeconds } from "../document/build.js";
 import type { ExecutionRecord } from "../execute/record.js";
@@ -110,17 +110,25 @@ export function readExecution(notebook: Notebook): ExecutionRecord | undefined {
  * @param path of the notebook
  * @param output folder of the reports: paths are relative to it
  * @param folder of the experiment; the first that the notebook has used unless told, if it is still there
- * @throws NotebookError when it holds no readable run.json
+ * @throws NotebookError when it holds no readable run.json, or the notebook has used other runs and not this one
  */
 export function experimentOf(notebook: Notebook, path: string, output: string, folder: string | undefined): Experiment | undefined {
   const { runs = [], folder: kernel = "." } = readExecution(notebook) ?? {};
   const at = runs.map((run) => resolve(dirname(path), kernel, run.folder));
-  const i = folder === undefined ? 0 : at.indexOf(resolve(folder));
+  const i = folder === undefined ? 0 : at.findIndex((run) => real(run) === real(folder));
+  const used = at.filter((run) => existsSync(run)); // a run that was moved since may be told
+  if (i < 0 && used.length > 0)
+    throw new NotebookError(
+      `${path}: it has used ${used.map((run) => relative("", run)).join(" and ")}, not ${folder}: leave --run out, or execute it on that run`,
+    );
   const dir = folder ?? at[i];
   if (dir === undefined || (folder === undefined && !existsSync(join(dir, "run.json")))) return undefined;
   const { files, lengths } = runs[i] ?? digestFiles(dir, inputs(dir));
   return { ...readRecord(dir, output), files, lengths, present: inputs(dir) };
 }
+
+/** A folder's path without links, where it is there. */
+const real = (folder: string): string => (existsSync(folder) ? realpathSync(folder) : resolve(folder));
 
 /** An experiment's run.json. @throws NotebookError when it cannot be read */
 export function readRecord(folder: string, output: string): Omit<Experiment, keyof RunFiles> {
