@@ -51,7 +51,7 @@ export function register(program: Command): void {
     .addOption(policyOption())
     .option(
       "--prompts <file>",
-      'JSON Lines {"prompt": string or messages, "prefill": how the model\'s turn begins, ...} (required without TEXT)',
+      'JSON Lines {"prompt": a string, which is continued as it stands, or messages, which are asked as a chat; "prefill": how the model\'s turn begins, ...} (required without TEXT)',
     )
     .option(
       "--output <file|->",
