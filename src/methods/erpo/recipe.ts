@@ -51,7 +51,7 @@ export const pairs = {
   /** A right first word is uncertain by less than so many nats; this share of the prompts is taken of those that are right and certain. */
   uncertain: 1,
   easyShare: 0.25,
-  /** How often stage 2 goes through its pairs. What pairs of the first word alone did beside them stands in `notebooks/how-to/ablations.ipynb`. */
+  /** How often stage 2 goes through its pairs. What pairs of the first word alone did beside them stands in `notebooks/how-to/what-was-tried.md`. */
   epochs: 1,
   /** Of samples for pairs: at 1 many quote a rule wrongly, which no pair is about. */
   temperature: 0.8,
