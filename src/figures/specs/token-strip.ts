@@ -50,7 +50,7 @@ export function placeTokens({ name, tokens, values }: TokenStrip): PlacedToken[]
  *
  * @param strips one below the other
  * @param options.title what the numbers are
- * @throws RangeError as `placeTokens`
+ * @throws RangeError when a strip has not as many values as tokens, or a value is not finite
  */
 export function tokenStrips(strips: readonly TokenStrip[], options: { title: string }): VegaLiteSpec {
   const all = strips.flatMap(({ values }) => values);
