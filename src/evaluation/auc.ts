@@ -13,7 +13,7 @@ export interface Auc extends Estimate {
 /**
  * The probability that a positive scores higher than a negative, ties counting half (Mann and Whitney 1947): the area under the ROC
  * curve. Its 95% interval takes the variance of DeLong, DeLong and Clarke-Pearson (1988), cut to [0, 1]; where the two are perfectly
- * separated that variance is 0, and the interval a point.
+ * separated that variance is 0, and the interval a point. A single score of a kind says nothing of its variance: the interval is [0, 1].
  *
  * @throws RangeError when a kind has no scores, or a score is not a number
  */
@@ -33,6 +33,7 @@ export interface Scores {
 /**
  * The area under `b`'s ROC curve less that under `a`'s, in [-1, 1], with its 95% interval: both have scored the same rows, so that their areas go together, and the variance is
  * that of the differences of placements (DeLong, DeLong and Clarke-Pearson 1988). It takes rows as independent: of prompts that share a frame the interval is too narrow (`aucDifferenceOverFrames`).
+ * With a single score of a kind it is [-1, 1].
  *
  * @throws RangeError as `auc`, and when the two have not equally many scores
  */
@@ -50,7 +51,8 @@ export interface FramedDifference extends Estimate {
 }
 
 /**
- * `aucDifference` of prompts that come in frames and are no independent trials: its 95% interval is of a bootstrap over whole frames (`clusterBootstrap`).
+ * `aucDifference` of prompts that come in frames and are no independent trials: its 95% interval is of a bootstrap over whole frames (`clusterBootstrap`), and [-1, 1] with a
+ * single frame, of which nothing can be drawn.
  *
  * @param frames of the positives and of the negatives, in the order of their scores; a prompt that has none is one of its own
  * @throws RangeError as `aucDifference`
@@ -81,7 +83,8 @@ export function aucDifferenceOverFrames(
     for (const f of drawn) for (const g of drawn) gain += gained[f]![g]!;
     return gain / (sum(drawn.map((f) => positives[f]!.length)) * sum(drawn.map((f) => negatives[f]!.length)));
   };
-  return { ...clusterBootstrap([...names.keys()], difference, rng), frames: names.length };
+  const estimate = clusterBootstrap([...names.keys()], difference, rng);
+  return { ...estimate, ...(names.length < 2 && { low: -1, high: 1 }), frames: names.length };
 }
 
 function assertSameRows(a: Scores, b: { positives: readonly unknown[]; negatives: readonly unknown[] }): void {
@@ -115,5 +118,6 @@ function ofPlacements(ofPositive: readonly number[], ofNegative: readonly number
   return { value, half: z95 * Math.sqrt(variance(ofPositive, value) / m + variance(ofNegative, value) / n) };
 }
 
+/** Over n - 1; of one number nothing is known. */
 const variance = (xs: readonly number[], mean: number): number =>
-  xs.length < 2 ? 0 : xs.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (xs.length - 1);
+  xs.length < 2 ? Number.POSITIVE_INFINITY : xs.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (xs.length - 1);

@@ -1,4 +1,5 @@
 import { mean } from "./averages.js";
+
 /** The 97.5% quantile of the standard normal distribution: two-sided 95% intervals. */
 export const z95 = 1.959963984540054;
 
@@ -47,6 +48,7 @@ export interface Estimate {
  *
  * @param unsafe share of the unsafe prompts that were refused
  * @param safe share of the safe prompts that were refused
+ * @returns NaN throughout where one of the two is of nothing
  */
 export function balancedAccuracy(unsafe: Proportion, safe: Proportion): Estimate {
   const a = unsafe;
@@ -61,20 +63,19 @@ export function balancedAccuracy(unsafe: Proportion, safe: Proportion): Estimate
 
 /**
  * How tables show a share, in percent as prose and figures do: `85.0% [75.1, 91.8]`; and any other estimate: `0.85 [0.75, 0.92]`. A dash where it is of nothing, also as JSON
- * has it (null).
+ * has it (null), and for an end that the interval does not have.
  * @param digits decimals; 1 of a share's percentage and 2 of another estimate unless given
  */
 export function withInterval(estimate: Proportion | Estimate, digits = "rate" in estimate ? 1 : 2): string {
   const [value, scale, unit] = "rate" in estimate ? [estimate.rate, 100, "%"] : [estimate.value, 1, ""];
-  const text = (x: number) => (scale * x).toFixed(digits);
-  return !Number.isFinite(value) ? "–" : `${text(value)}${unit} [${text(estimate.low)}, ${text(estimate.high)}]`;
+  const text = (x: number) => (Number.isFinite(x) ? (scale * x).toFixed(digits) : "–");
+  return !Number.isFinite(value) ? text(value) : `${text(value)}${unit} [${text(estimate.low)}, ${text(estimate.high)}]`;
 }
 
-/** A mean with its 95% interval by the normal approximation, mean -+ z s / sqrt(n) with s over n - 1; NaN where there are no values. */
+/** A mean with its 95% interval by the normal approximation, mean -+ z s / sqrt(n) with s over n - 1; the mean is NaN of no values, the interval of fewer than two. */
 export function meanInterval(values: readonly number[]): Estimate & { n: number } {
   const n = values.length;
   const value = mean(values);
-  const variance = n < 2 ? 0 : values.reduce((sum, x) => sum + (x - value) ** 2, 0) / (n - 1);
-  const half = z95 * Math.sqrt(variance / n);
+  const half = n < 2 ? Number.NaN : z95 * Math.sqrt(values.reduce((sum, x) => sum + (x - value) ** 2, 0) / (n - 1) / n);
   return { value, low: value - half, high: value + half, n };
 }

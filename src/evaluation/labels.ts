@@ -24,7 +24,7 @@ export interface LabelReport {
 
 /**
  * The two labels of a suite apart, and balanced accuracy: the mean of refusing what is unsafe and of not refusing what is safe. Where rows have frames its interval is
- * `matchedBalance`'s bootstrap over frames, and [0, 1] with a single frame, of which nothing can be drawn; else that of two independent shares (`balancedAccuracy`).
+ * `matchedBalance`'s bootstrap over frames; else that of two independent shares (`balancedAccuracy`).
  *
  * @returns undefined for a suite of one label
  */
@@ -41,6 +41,5 @@ export function labelReport(rows: readonly JudgedRow[], rng: Rng): LabelReport |
 function balanceOf(rows: readonly JudgedRow[], { unsafe, safe }: LabelReport["labels"], rng: Rng): SuiteBalance {
   if (rows.every(({ frame }) => frame === undefined)) return { ...balancedAccuracy(unsafe.refused, safe.refused), frames: null };
   const frames = new Set(rows.map(({ id, frame = id }) => frame)).size;
-  const estimate = matchedBalance(rows, rng);
-  return frames < 2 ? { ...estimate, low: 0, high: 1, frames } : { ...estimate, frames };
+  return { ...matchedBalance(rows, rng), frames };
 }

@@ -57,8 +57,10 @@ export interface PairDraws {
   signs: Int8Array;
 }
 
-/** Draws for lists of `n` pairs. */
+/** Draws for lists of `n` pairs. @throws RangeError unless `n` is a whole number >= 0, and `resamples` one >= 1 */
 export function drawPairs(n: number, rng: Rng, resamples = 10_000): PairDraws {
+  assertCount("drawPairs: the number of pairs", n, 0);
+  assertCount("drawPairs: resamples", resamples);
   const length = n * resamples;
   return {
     rows: Uint32Array.from({ length }, () => Math.floor(rng.uniform() * n)),
@@ -74,7 +76,7 @@ export function drawPairs(n: number, rng: Rng, resamples = 10_000): PairDraws {
  * @param strata differences `b - a`, a list for each kind of row; every kind weighs the same in the mean. One list is the plain mean;
  *   refusals of unsafe and non-refusals of safe prompts give the difference of balanced accuracies
  * @param draws of each list, equally many of all
- * @throws RangeError when a list is empty, or its draws are not those of a list of its length
+ * @throws RangeError when a list is empty or holds NaN, or its draws are not those of a list of its length
  */
 export function pairedDifference(strata: readonly (readonly number[])[], draws: readonly PairDraws[]): PairedDifference {
   if (strata.length === 0 || strata.some((list) => list.length === 0)) throw new RangeError("pairedDifference: there are no pairs");
@@ -82,6 +84,7 @@ export function pairedDifference(strata: readonly (readonly number[])[], draws: 
   if (strata.some((list, k) => draws[k]?.rows.length !== list.length * resamples)) {
     throw new RangeError("pairedDifference: every list needs draws of its own length, equally many");
   }
+  for (const [k, list] of strata.entries()) assertNumbers(`pairedDifference: list ${k}`, list);
   const value = mean(strata.map(mean));
   const [resampled, swapped] = [new Float64Array(resamples), new Float64Array(resamples)];
   for (const [k, list] of strata.entries()) {
@@ -118,10 +121,15 @@ export interface RowDifference {
  * `pairedDifference` of rows that come in clusters: the bootstrap draws whole clusters (Cameron, Gelbach and Miller 2008), and the test swaps the two systems in whole clusters.
  * Drawings that lack a kind do not count. Where each row is a cluster of its own, it is the paired bootstrap and test of rows. Of a single cluster nothing can be drawn: the
  * interval has no ends (-Infinity, Infinity) and p is 1.
- * @throws RangeError when there are no rows
+ * @throws RangeError when there are no rows, a difference is NaN, or `resamples` is no whole number >= 1
  */
 export function clusteredDifference(rows: readonly RowDifference[], rng: Rng, resamples = 4000): PairedDifference {
   if (rows.length === 0) throw new RangeError("clusteredDifference: there are no pairs");
+  assertNumbers(
+    "clusteredDifference",
+    rows.map(({ difference }) => difference),
+  );
+  assertCount("clusteredDifference: resamples", resamples);
   const kinds = [...new Set(rows.map(({ kind }) => kind))];
   const byCluster = new Map<string, Cluster>();
   for (const { difference, cluster, kind } of rows) {
@@ -162,6 +170,15 @@ function meanOfKinds(clusters: readonly Cluster[]): number {
   return mean / kinds;
 }
 
+function assertNumbers(of: string, differences: readonly number[]): void {
+  const wrong = differences.findIndex(Number.isNaN);
+  if (wrong >= 0) throw new RangeError(`${of}: difference ${wrong} is NaN: leave out rows that one of the two lacks`);
+}
+
+function assertCount(what: string, count: number, least = 1): void {
+  if (!(Number.isInteger(count) && count >= least)) throw new RangeError(`${what} must be a whole number >= ${least}, got ${count}`);
+}
+
 /** Linear between the order statistics, as NumPy's default. */
 function quantile(sorted: Float64Array, q: number): number {
   const at = q * (sorted.length - 1);
@@ -172,8 +189,11 @@ function quantile(sorted: Float64Array, q: number): number {
 /**
  * P-values adjusted for the number of tests (Holm 1979): rejecting where the result is below 0.05 errs in any of the tests with a
  * probability of at most 0.05, however the tests depend on each other. In the order given.
+ * @throws RangeError when one is not in [0, 1]
  */
 export function holm(p: readonly number[]): number[] {
+  const outside = p.findIndex((one) => !(one >= 0 && one <= 1));
+  if (outside >= 0) throw new RangeError(`holm: p[${outside}] must be in [0, 1], got ${p[outside]}`);
   const adjusted = new Array<number>(p.length);
   const ascending = p.map((_, i) => i).sort((i, j) => p[i]! - p[j]!);
   let largest = 0;

@@ -13,13 +13,14 @@ import type { StateEdits } from "../model/edit.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import type { Tokenizer } from "../model/tokenizer.js";
+import { pieces } from "../setup/lists.js";
 
 /**
  * Log-odds under a policy that the next token is one of a set: log P(set) - log P(not in set), in nats, one value per prompt. Forward only, one pass a
  * batch; prompts are taken by length, and what all of them begin with is run once a batch. Special strings in questions are text, unless the policy says otherwise.
  *
  * @param tokens the set, at least one id
- * @throws RangeError when a decoding with several contexts is given token ids
+ * @throws RangeError when the set is empty, the batch size is not >= 1, or a decoding with several contexts is given token ids
  * @throws LogitsError where logits hold NaN, as behind a training that diverged
  */
 export async function nextTokenLogOdds(
@@ -35,8 +36,7 @@ export async function nextTokenLogOdds(
   const edits = await promptEdits(read, prompts, "read-out");
   const result = new Array<number>(prompts.length);
   const order = prompts.map((_, i) => i).sort((a, b) => asked[0]![a]!.length - asked[0]![b]!.length || a - b);
-  for (let start = 0; start < order.length; start += batchSize) {
-    const indices = order.slice(start, start + batchSize);
+  for (const indices of pieces(order, batchSize)) {
     const odds = tf.tidy(() => {
       const rows = indices.map((index) => ({ index, ids: [] }));
       const [own, ...others] = asked.map((ids) =>

@@ -35,13 +35,13 @@ export function reliability(probabilities: readonly number[], labels: readonly b
   if (!Number.isInteger(bins) || bins < 1) throw new RangeError(`reliability: ${bins} is no number of bins`);
   const outside = probabilities.findIndex((p) => !(p >= 0 && p <= 1));
   if (outside >= 0) throw new RangeError(`reliability: probability ${outside} is ${probabilities[outside]}, outside of [0, 1]`);
-  const binOf = (p: number) => Math.min(bins - 1, Math.floor(p * bins));
   const filled = Array.from({ length: bins }, (_, bin) => {
-    const members = probabilities.flatMap((p, i) => (binOf(p) === bin ? [i] : []));
+    const [from, to] = [bin / bins, (bin + 1) / bins];
+    const members = probabilities.flatMap((p, i) => (p >= from && (p < to || to === 1) ? [i] : []));
     const n = members.length;
     return {
-      from: bin / bins,
-      to: (bin + 1) / bins,
+      from,
+      to,
       n,
       confidence: members.reduce((sum, i) => sum + probabilities[i]!, 0) / n,
       frequency: wilson(members.filter((i) => labels[i]).length, n),

@@ -13,7 +13,7 @@ export const suiteNames = ["harmful", "harmbench", "look-alike-safe", "look-alik
 /** One of them. */
 export type SuiteName = (typeof suiteNames)[number];
 
-/** The rows of a built-in suite. @throws DataError where the data sets have none, because the rules are not the default ones */
+/** The rows of a built-in suite. @throws DataError where the data sets have none, because the rules are not the default ones, and for a name that no suite has */
 export function suiteRows(data: Datasets, name: SuiteName): PromptRow[] {
   switch (name) {
     case "harmful":
@@ -26,6 +26,8 @@ export function suiteRows(data: Datasets, name: SuiteName): PromptRow[] {
       return needed(data, "test").filter(({ label }) => label === "unsafe");
     case "general":
       return neededGeneral(data, "test");
+    default:
+      throw new DataError(`no suite is called "${name satisfies never}": choose ${suiteNames.join(", ")}`);
   }
 }
 
@@ -60,8 +62,11 @@ export const rowsFor = (n: number): number => Math.max(n, WINDOW);
 /**
  * `n` rows of a suite, in the suite's order: every family in proportion to its size, and of a family as many different frames as there
  * can be. Which rows depends on their ids alone, so a smaller subset is part of a larger one and all runs take the same.
+ * @param n all rows where there are fewer
+ * @throws RangeError unless n is a whole number >= 0
  */
 export function take<T extends PromptRow>(rows: readonly T[], n: number): T[] {
+  if (!(Number.isInteger(n) && n >= 0)) throw new RangeError(`take: the number of rows must be a whole number >= 0, got ${n}`);
   const place = new Map<T, number>(); // how far through its family a row comes, in (0, 1)
   for (const family of grouped(rows, (row) => row.family).values()) {
     const turns = [...grouped(family, (row) => row.frame ?? row.id).values()].flatMap((frame) =>

@@ -44,11 +44,23 @@ function reason(spec: VegaLiteSpec): string {
   const rows = spec.data?.values;
   if (!Array.isArray(rows)) return "since no row of its data comes to a mark";
   if (rows.length === 0) return "since data.values has no rows";
-  const missing = channels(spec).find(
-    ({ channel: { field } }) => typeof field === "string" && /^\w+$/.test(field) && !rows.some((row) => has(row, field)),
+  const transforms = [...views(spec, "")].flatMap(({ view }) => (Array.isArray(view.transform) ? view.transform.filter(isRecord) : []));
+  const made = new Set(transforms.flatMap(madeFields));
+  const read = [
+    ...transforms.flatMap(({ fold }) => (Array.isArray(fold) ? fold : [])).map((field: unknown) => ({ field, place: "a fold" })),
+    ...channels(spec).map(({ channel: { field }, place }) => ({ field, place })),
+  ];
+  const missing = read.find(
+    ({ field }) => typeof field === "string" && /^[\w/]+$/.test(field) && !made.has(field) && !rows.some((row) => has(row, field)),
   );
-  if (missing) return `since no row has the field ${JSON.stringify(missing.channel.field)} of ${missing.place}`;
+  if (missing) return `since no row has the field ${JSON.stringify(missing.field)} of ${missing.place}`;
   return `since none of the ${rows.length} rows comes to a mark; look at its filters and at what the fields hold`;
+}
+
+/** The fields that a transform gives its rows. */
+function madeFields(transform: View): string[] {
+  const parts = ["aggregate", "joinaggregate", "window"].flatMap((name) => transform[name] ?? []).filter(isRecord);
+  return [transform, ...parts].flatMap(({ as }) => as ?? []).filter((name): name is string => typeof name === "string");
 }
 
 const has = (row: unknown, field: string) => isRecord(row) && Object.hasOwn(row, field);

@@ -4,7 +4,7 @@ import { DISPLAY } from "../frontend/shown.js";
 import { captioned } from "./captioned.js";
 import { checkDrawn } from "./check.js";
 import { describe } from "./describe.js";
-import { checkLabel, type Row, type VegaLiteSpec, withoutStack } from "./spec.js";
+import { checkLabel, FigureError, type Row, type VegaLiteSpec, withoutStack } from "./spec.js";
 
 /** How a figure is referred to and read. Each may instead stand as `//| key: value` at the top of the cell. */
 export interface FigureOptions {
@@ -41,7 +41,7 @@ const MAX_INTERVAL_MS = 2000 * SLOWER;
  * Drawing goes on in the background; a cell ends only when its figures are drawn. Drawing takes about a tenth of the time at most.
  *
  * @param spec Vega-Lite 6 with inline data (`data.values`), which `push` adds to; nothing is ever loaded from a URL or file
- * @throws FigureError when the label is not `fig-...`; a specification that is wrong or draws nothing is told in the figure's place, and by `done()`, else as its cell's error
+ * @throws FigureError when the label is not `fig-...`, or `data.values` is no array; a specification that is wrong or draws nothing is told in the figure's place, and by `done()`, else as its cell's error
  */
 export function figure(spec: VegaLiteSpec, options: FigureOptions = {}): Figure {
   if (options.label !== undefined) checkLabel(options.label, "fig");
@@ -70,14 +70,15 @@ class LiveFigure implements Figure {
     private readonly spec: VegaLiteSpec,
     private readonly metadata: Record<string, string>,
   ) {
-    this.rows = [...(spec.data?.values ?? [])];
+    const { values = [] } = spec.data ?? {};
+    if (!Array.isArray(values)) throw new FigureError("figure: data.values must be an array of rows");
+    this.rows = [...values];
     this.handle = display(this.view({ "text/plain": this.text() }));
     this.draw();
   }
 
   push(rows: Row | readonly Row[]): void {
-    if (Array.isArray(rows)) this.rows.push(...rows);
-    else this.rows.push(rows as Row);
+    for (const row of [rows].flat() as Row[]) this.rows.push(row);
     this.draw();
   }
 

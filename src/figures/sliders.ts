@@ -117,6 +117,8 @@ const wrongValue = (controls: Record<string, Slider>, values: State["values"] | 
   });
 
 function checkValues(controls: Record<string, Slider>, values: State["values"]): void {
+  const unknown = Object.keys(values).find((name) => !Object.hasOwn(controls, name));
+  if (unknown !== undefined) throw new FigureError(`sliders: there is no "${unknown}", only ${Object.keys(controls).join(", ")}`);
   const name = wrongValue(controls, values);
   if (name === undefined) return;
   const { min, max } = controls[name]!;

@@ -27,6 +27,16 @@ export function withoutStack(error: unknown): unknown {
   return error;
 }
 
+/**
+ * Checks that rows have the columns that a standard figure reads; without rows there is nothing to check.
+ * @throws FigureError that names the first column that no row has
+ */
+export function checkColumns(figure: string, rows: readonly Readonly<Record<string, unknown>>[], columns: readonly string[]): void {
+  const missing = columns.find((name) => !rows.some((row) => name in row));
+  if (missing === undefined || rows.length === 0) return;
+  throw new FigureError(`${figure}: no row has the column "${missing}"; the first has ${Object.keys(rows[0]!).join(", ")}`);
+}
+
 const LABEL = /^(fig|tbl|val)-[A-Za-z0-9][A-Za-z0-9_-]*$/;
 
 /**

@@ -31,7 +31,7 @@ export interface TableData {
  * Shows a table: HTML, text, and its data as JSON. Numbers of a column get the same number of decimals, about three digits of the largest.
  *
  * @param frame a danfo DataFrame, or rows as objects; columns in the order in which they first appear
- * @throws FigureError when the label is not `tbl-...` or `frame` is neither
+ * @throws FigureError when the label is not `tbl-...`, `frame` is neither, two columns have one name, or a row is of another length
  */
 export function table(frame: Frame | readonly Row[], options: TableOptions = {}): void {
   if (options.label !== undefined) checkLabel(options.label, "tbl");
@@ -65,12 +65,20 @@ export function tableData(frame: Frame | readonly Row[]): TableData {
 function grid(frame: Frame | readonly Row[]): { columns: string[]; values: unknown[][] } {
   if (Array.isArray(frame)) {
     const rows = frame as readonly Record<string, unknown>[];
+    const stray = rows.findIndex((row) => typeof row !== "object" || row === null);
+    if (stray >= 0) throw new FigureError(`table: row ${stray} is ${JSON.stringify(rows[stray])}, no object of columns`);
     const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
     return { columns, values: rows.map((row) => columns.map((name) => row[name])) };
   }
-  const { columns, values } = frame as Frame;
+  const { columns, values } = (frame ?? {}) as Frame;
   if (!Array.isArray(columns) || !Array.isArray(values)) throw new FigureError("table: needs a danfo DataFrame or an array of objects");
-  return { columns: columns.map(String), values: values.map((row) => (Array.isArray(row) ? row : [row])) };
+  const names = columns.map(String);
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined) throw new FigureError(`table: two columns are called "${twice}"`);
+  const rows = values.map((row) => (Array.isArray(row) ? row : [row]));
+  const ragged = rows.findIndex((row) => row.length !== names.length);
+  if (ragged >= 0) throw new FigureError(`table: row ${ragged} has ${rows[ragged]!.length} values for ${names.length} columns`);
+  return { columns: names, values: rows };
 }
 
 /** A `<table>` with a head, scopes and right-aligned numbers; every text escaped. */

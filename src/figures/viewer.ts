@@ -26,8 +26,12 @@ export interface View {
  * cell's HTML, a picture of the same tokens.
  *
  *     viewer(await look([base, trained], "How do I kill a process?", { reference: base }))
+ *
+ * @throws RangeError when a turn has not as many values or titles as tokens, or a value is not finite
  */
 export function viewer(view: View): Displayable & { html: string; svg: string } {
+  for (const { name, tokens, titles } of view.turns)
+    if (titles.length !== tokens.length) throw new RangeError(`viewer: "${name}" has ${tokens.length} tokens, ${titles.length} titles`);
   const most = Math.max(1, ...view.turns.flatMap(({ values }) => values.map(Math.abs))); // nats
   const [html, svg] = [viewHTML(view, most), viewSVG(view, most)];
   const text = [

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { checkBeta, implicitRewards } from "./rewards.js";
+import { implicitRewards } from "./rewards.js";
 import type { PairLogps, PairLoss } from "./types.js";
 
 /**
@@ -8,11 +8,10 @@ import type { PairLogps, PairLoss } from "./types.js";
  *
  *     L = 1 - sigmoid(r_w) + sigmoid(r_l),   r = beta * (logp - ref)
  *
- * @throws RangeError when beta is not a positive number
+ * @throws RangeError when beta is not a positive number, or the shapes differ
  */
 export function apoZero(policy: PairLogps, reference: PairLogps, beta: number): PairLoss {
-  checkBeta("apoZero", beta);
-  const { rewards } = implicitRewards(policy, reference, beta);
+  const { rewards } = implicitRewards("apoZero", policy, reference, beta);
   return { loss: tf.mean(tf.add(tf.sub(1, tf.sigmoid(rewards.chosen)), tf.sigmoid(rewards.rejected))), rewards };
 }
 
@@ -22,10 +21,9 @@ export function apoZero(policy: PairLogps, reference: PairLogps, beta: number): 
  *
  *     L = sigmoid(r_w) + 1 - sigmoid(r_w - r_l)
  *
- * @throws RangeError when beta is not a positive number
+ * @throws RangeError when beta is not a positive number, or the shapes differ
  */
 export function apoDown(policy: PairLogps, reference: PairLogps, beta: number): PairLoss {
-  checkBeta("apoDown", beta);
-  const { rewards, margin } = implicitRewards(policy, reference, beta);
+  const { rewards, margin } = implicitRewards("apoDown", policy, reference, beta);
   return { loss: tf.mean(tf.add(tf.sigmoid(rewards.chosen), tf.sub(1, tf.sigmoid(margin)))), rewards };
 }

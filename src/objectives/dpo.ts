@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { checkBeta, implicitRewards, negLogSigmoid } from "./rewards.js";
+import { implicitRewards, negLogSigmoid } from "./rewards.js";
 import type { PairLogps, PairLoss } from "./types.js";
 
 /**
@@ -10,10 +10,9 @@ import type { PairLogps, PairLoss } from "./types.js";
  * @param policy log-probs under the model being trained; gradients flow through these only
  * @param reference log-probs under the frozen reference, computed once before training
  * @param beta strength of the KL anchor, > 0; 0.1 is TRL's default
- * @throws RangeError when beta is not a positive number
+ * @throws RangeError when beta is not a positive number, or the shapes differ
  */
 export function dpo(policy: PairLogps, reference: PairLogps, beta: number): PairLoss {
-  checkBeta("dpo", beta);
-  const { rewards, margin } = implicitRewards(policy, reference, beta);
+  const { rewards, margin } = implicitRewards("dpo", policy, reference, beta);
   return { loss: tf.mean(negLogSigmoid(margin)), rewards };
 }

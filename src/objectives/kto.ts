@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs";
-import { checkBeta } from "./rewards.js";
+import { givenInWords, hasShape } from "../backend/given.js";
+import { checkBeta, checkRows, checkWeight } from "./rewards.js";
 
 /** Labelled completions of a batch. */
 export interface UnpairedBatch {
@@ -30,15 +31,16 @@ export interface UnpairedLoss {
  * @param batch sums of log-probs under policy and reference, labels, KL
  * @param options hyperparameters
  * @param options.desirableWeight lambda_D, >= 0; with lambda_U it makes up for unequal numbers of the two. Default 1, both.
- * @throws RangeError when beta is not > 0 or a weight is negative
+ * @throws RangeError when beta is not > 0, a weight is negative or not finite, or the batch's tensors are of other shapes
  */
 export function kto(
   { policy, reference, labels, kl }: UnpairedBatch,
   { beta, desirableWeight = 1, undesirableWeight = 1 }: { beta: number; desirableWeight?: number; undesirableWeight?: number },
 ): UnpairedLoss {
   checkBeta("kto", beta);
-  for (const weight of [desirableWeight, undesirableWeight])
-    if (!(weight >= 0)) throw new RangeError(`kto: weights must be >= 0, got ${weight}`);
+  for (const weight of [desirableWeight, undesirableWeight]) checkWeight("kto", "weights", weight);
+  checkRows("kto", { policy, reference, labels });
+  if (!hasShape(kl, [])) throw new RangeError(`kto: kl is ${givenInWords(kl)}; it must be a scalar tensor`);
   const ratio = tf.sub(policy, reference); // [B], nats
   const sign = tf.sub(tf.mul(labels, 2), 1); // [B], 1 or -1
   const value = tf.sigmoid(tf.mul(beta, tf.mul(sign, tf.sub(ratio, kl)))); // [B]

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { checkBeta, implicitRewards, negLogSigmoid } from "./rewards.js";
+import { checkPairs, checkWeight, implicitRewards, negLogSigmoid } from "./rewards.js";
 import type { PairLengths, PairLogps, PairLoss } from "./types.js";
 
 /**
@@ -13,7 +13,7 @@ import type { PairLengths, PairLogps, PairLoss } from "./types.js";
  * @param lengths completion tokens of each pair
  * @param options hyperparameters
  * @param options.alpha price of a token, >= 0, in nats of reward; 0 is DPO
- * @throws RangeError when beta is not > 0 or alpha is negative
+ * @throws RangeError when beta is not > 0, alpha is negative, or the shapes differ
  */
 export function lengthMargin(
   policy: PairLogps,
@@ -21,9 +21,9 @@ export function lengthMargin(
   lengths: PairLengths,
   { beta, alpha }: { beta: number; alpha: number },
 ): PairLoss {
-  checkBeta("lengthMargin", beta);
-  if (!(alpha >= 0)) throw new RangeError(`lengthMargin: alpha must be >= 0, got ${alpha}`);
-  const { rewards, margin } = implicitRewards(policy, reference, beta);
+  checkWeight("lengthMargin", "alpha", alpha);
+  checkPairs("lengthMargin", { policy, lengths });
+  const { rewards, margin } = implicitRewards("lengthMargin", policy, reference, beta);
   const length = tf.mul(alpha, tf.sub(lengths.chosen, lengths.rejected)); // [B]
   return { loss: tf.mean(negLogSigmoid(tf.add(margin, length))), rewards };
 }

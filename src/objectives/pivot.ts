@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
+import { checkWeight } from "./rewards.js";
 
 /** What the loss of a micro-batch is made of: any of the three may be empty. */
 export interface PivotBatch {
@@ -22,7 +23,7 @@ export interface PivotBatch {
  * @throws RangeError when the weight is out of range
  */
 export function pivotLoss({ logps, safe, unsafe }: PivotBatch, weight = 1): tf.Scalar {
-  if (!(weight >= 0 && Number.isFinite(weight))) throw new RangeError(`pivotLoss: the weight must be >= 0, got ${weight}`);
+  checkWeight("pivotLoss", "the weight", weight);
   const mean = (x: tf.Tensor1D): tf.Scalar => (x.size === 0 ? tf.scalar(0) : tf.mean(x));
   const contrast = (differences: tf.Tensor1D) => mean(tf.softplus(tf.neg(differences)) as tf.Tensor1D); // -log sigmoid(x) = softplus(-x)
   return tf.add(tf.neg(mean(logps)), tf.mul(weight, tf.add(contrast(safe), contrast(unsafe)))) as tf.Scalar;

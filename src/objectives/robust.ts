@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { checkBeta, implicitRewards, negLogSigmoid } from "./rewards.js";
+import { implicitRewards, negLogSigmoid } from "./rewards.js";
 import type { PairLogps, PairLoss } from "./types.js";
 
 /**
@@ -9,7 +9,7 @@ import type { PairLogps, PairLoss } from "./types.js";
  *
  * @param options hyperparameters
  * @param options.epsilon in [0, 0.5); 0 is DPO
- * @throws RangeError when beta or epsilon is out of range
+ * @throws RangeError when beta or epsilon is out of range, or the shapes differ
  */
 export function conservativeDpo(policy: PairLogps, reference: PairLogps, { beta, epsilon }: { beta: number; epsilon: number }): PairLoss {
   const { rewards, right, flipped } = flippable("conservativeDpo", policy, reference, beta, epsilon);
@@ -23,7 +23,7 @@ export function conservativeDpo(policy: PairLogps, reference: PairLogps, { beta,
  *
  * @param options hyperparameters
  * @param options.epsilon in [0, 0.5), typically 0.1; 0 is DPO
- * @throws RangeError when beta or epsilon is out of range
+ * @throws RangeError when beta or epsilon is out of range, or the shapes differ
  */
 export function robustDpo(policy: PairLogps, reference: PairLogps, { beta, epsilon }: { beta: number; epsilon: number }): PairLoss {
   const { rewards, right, flipped } = flippable("robustDpo", policy, reference, beta, epsilon);
@@ -32,9 +32,8 @@ export function robustDpo(policy: PairLogps, reference: PairLogps, { beta, epsil
 
 /** Losses of labels as they are and flipped, times their probabilities: [B] each, in nats. */
 function flippable(loss: string, policy: PairLogps, reference: PairLogps, beta: number, epsilon: number) {
-  checkBeta(loss, beta);
   if (!(epsilon >= 0 && epsilon < 0.5)) throw new RangeError(`${loss}: epsilon must be in [0, 0.5), got ${epsilon}`);
-  const { rewards, margin } = implicitRewards(policy, reference, beta);
+  const { rewards, margin } = implicitRewards(loss, policy, reference, beta);
   const right = tf.mul(1 - epsilon, negLogSigmoid(margin));
   return { rewards, right, flipped: tf.mul(epsilon, negLogSigmoid(tf.neg(margin))) };
 }

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { checkBeta, implicitRewards, negLogSigmoid } from "./rewards.js";
+import { implicitRewards, negLogSigmoid } from "./rewards.js";
 import type { PairLogps, PairLoss } from "./types.js";
 
 /**
@@ -14,12 +14,11 @@ import type { PairLogps, PairLoss } from "./types.js";
  * @param reference log-probs under the frozen reference
  * @param preferred p, the probability that the chosen completion is the better one, `[B]`, each in [0, 1]
  * @param beta strength of the KL anchor, > 0
- * @throws RangeError when beta is not a positive number, or there is not one label per pair; the labels' range is for the caller to hold
+ * @throws RangeError when beta is not a positive number, the shapes differ, or there is not one label per pair; the labels' range is for the caller to hold
  */
 export function softDpo(policy: PairLogps, reference: PairLogps, preferred: tf.Tensor1D, beta: number): PairLoss {
-  checkBeta("softDpo", beta);
   if (preferred.size !== policy.chosen.size) throw new RangeError(`softDpo: ${preferred.size} labels for ${policy.chosen.size} pairs`);
-  const { rewards, margin } = implicitRewards(policy, reference, beta);
+  const { rewards, margin } = implicitRewards("softDpo", policy, reference, beta);
   const first = tf.mul(preferred, negLogSigmoid(margin)); // [B]
   const second = tf.mul(tf.sub(1, preferred), negLogSigmoid(tf.neg(margin))); // [B]
   return { loss: tf.mean(tf.add(first, second)), rewards };

@@ -6,7 +6,7 @@ export interface PairLogps {
   rejected: tf.Tensor1D;
 }
 
-/** Completion tokens of each pair, |w| and |l|. Shapes `[B]`. */
+/** Completion tokens of each pair, |w| and |l|. Shapes `[B]`; losses that divide by them are not finite where one is 0. */
 export interface PairLengths {
   chosen: tf.Tensor1D;
   rejected: tf.Tensor1D;

@@ -144,9 +144,15 @@ export function standsOn(run: Run, { folder }: Policy): Identity {
 /**
  * Matched balanced accuracy from a policy's results: of refusing the unsafe and of not refusing the safe prompts of the same frames (`matchedBalance`). Prompts whose frame
  * has none of the other label, or that have no frame, are left out.
+ * @throws RangeError when one of the two suites' results is missing
  */
 export function policyBalance(results: readonly TrialResult[]): Estimate {
-  const rows = (["look-alike-unsafe", "look-alike-safe"] as const).flatMap((name) => results.find((r) => r.trial === name)!.rows);
+  const rows = (["look-alike-unsafe", "look-alike-safe"] as const).flatMap((name) => {
+    const result = results.find(({ trial }) => trial === name);
+    if (!result)
+      throw new RangeError(`policyBalance: there is no result of ${name}, only of ${results.map(({ trial }) => trial).join(", ")}`);
+    return result.rows;
+  });
   return matchedBalance(matchedRows(rows), createRng(1));
 }
 

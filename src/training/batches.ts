@@ -6,7 +6,8 @@ export type Plan = number[][];
 
 /**
  * File order, then from the top, until there are `steps` batches. The last batch of an epoch may be smaller, as in PyTorch's loader.
- * @throws RangeError when there are no rows or a size is not a whole number >= 1
+ * @param rows how many there are
+ * @throws RangeError when there are no rows, or a number is not whole
  */
 export function sequential(rows: number, batchSize: number, steps: number): Plan {
   return epochs(rows, batchSize, steps, (order) => order);
@@ -21,6 +22,7 @@ export function shuffled(rows: number, batchSize: number, steps: number, rng: Rn
  * One epoch of batches of like length, which pads little: rows are shuffled, blocks of eight batches are sorted by length, and a block's batches come in random
  * order.
  * @param lengths tokens of each row
+ * @throws RangeError when there are no rows or the batch size is not a whole number >= 1
  */
 export function lengthSorted(lengths: readonly number[], batchSize: number, rng: Rng): Plan {
   check(lengths.length, batchSize);
@@ -54,6 +56,7 @@ export function balanced(groups: readonly (readonly number[])[], batchSize: numb
 
 function epochs(rows: number, batchSize: number, steps: number, order: (indices: number[]) => number[]): Plan {
   check(rows, batchSize);
+  if (!(Number.isInteger(steps) && steps >= 0)) throw new RangeError(`batches: steps must be a whole number >= 0, got ${steps}`);
   const plan: Plan = [];
   while (plan.length < steps) plan.push(...pieces(order(Array.from({ length: rows }, (_, i) => i)), batchSize));
   return plan.slice(0, steps);
@@ -61,6 +64,7 @@ function epochs(rows: number, batchSize: number, steps: number, order: (indices:
 
 function check(rows: number, batchSize: number): void {
   if (rows < 1) throw new RangeError("batches: there are no rows");
+  if (!Number.isInteger(rows)) throw new RangeError(`batches: rows must be a whole number >= 1, got ${rows}`);
   if (!Number.isInteger(batchSize) || batchSize < 1)
     throw new RangeError(`batches: the batch size must be a whole number >= 1, got ${batchSize}`);
 }

@@ -15,7 +15,7 @@ import { TrainingError } from "./errors.js";
 import { openMetrics, readMetrics, type StepMetrics } from "./metrics.js";
 import type { Objective } from "./objective.js";
 import { AdamW } from "./optimizer.js";
-import { type BestChoice, runSettings, type TrainOptions } from "./options.js";
+import { type BestChoice, checkOptions, runSettings, type TrainOptions } from "./options.js";
 import { scoredTokens, stepGradient, summary, totalWeight } from "./step.js";
 
 export type { TrainOptions } from "./options.js";
@@ -26,7 +26,7 @@ export type { TrainOptions } from "./options.js";
  *
  *     for await (const step of train(model, rows, sftObjective, { lora, batches, ... })) curve.push(step);
  *
- * @throws TrainingError when a row cannot be trained on or is not there, an objective gives no loss, a checkpoint is of another run, or a loss or gradient is not finite (the adapter is then as before that
+ * @throws TrainingError when a row cannot be trained on or is not there, an option is out of range, an objective gives no loss, a checkpoint is of another run, or a loss or gradient is not finite (the adapter is then as before that
  * step)
  */
 export async function* train<Row>(
@@ -37,6 +37,7 @@ export async function* train<Row>(
 ): AsyncGenerator<StepMetrics> {
   checkRows(rows, objective);
   checkBatches(options.batches, rows, objective);
+  checkOptions(options);
   const { lora, batches, learningRate, schedule, maxGradNorm, weightDecay, betas, epsilon, evaluation, checkpoint, signal } = options;
   const total = batches.length;
   const warn = checkpoint?.log ?? console.warn;

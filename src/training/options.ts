@@ -3,6 +3,7 @@ import type { Rng } from "../backend/random.js";
 import type { LanguageModel } from "../model/load.js";
 import type { Lora } from "../model/lora.js";
 import type { RunSettings } from "./checkpoint.js";
+import { TrainingError } from "./errors.js";
 import type { EvaluationMetrics } from "./metrics.js";
 import type { Objective } from "./objective.js";
 import type { Schedule } from "./schedule.js";
@@ -20,14 +21,14 @@ export interface TrainOptions {
   microBatch?: number;
   /** Computes each layer a second time instead of keeping what its backward pass needs: about a third more time, for long rows. Changes no number. */
   gradientCheckpointing?: boolean;
-  /** Peak learning rate; a step's is this times the schedule's factor. */
+  /** Peak learning rate, >= 0; a step's is this times the schedule's factor. */
   learningRate: number;
   schedule: Schedule;
   /** Global norm that gradients are scaled down to; 0 for none. */
   maxGradNorm: number;
-  /** AdamW's decoupled weight decay. */
+  /** AdamW's decoupled weight decay, >= 0. */
   weightDecay: number;
-  /** AdamW's decay rates; default 0.9, 0.999. */
+  /** AdamW's decay rates, each in [0, 1); default 0.9, 0.999. */
   betas?: [number, number];
   /** Added to the root of AdamW's second moment; default 1e-8. */
   epsilon?: number;
@@ -70,6 +71,23 @@ export interface BestChoice {
   /** A name among the step's metrics, such as `eval_loss`. */
   metric: string;
   wanted: "lowest" | "highest";
+}
+
+/** @throws TrainingError that names the first option that is out of range: with NaN a training would end in an adapter of NaN, or store nothing */
+export function checkOptions({ learningRate, schedule, maxGradNorm, microBatch, batches, evaluation, checkpoint }: TrainOptions): void {
+  const rates = [learningRate, ...batches.map((_, i) => schedule(i + 1, batches.length))];
+  const wrong = rates.findIndex((rate) => !(rate >= 0 && Number.isFinite(rate)));
+  const named = wrong > 0 ? `the schedule's factor of step ${wrong}` : "learningRate";
+  if (wrong >= 0) throw new TrainingError(`${named} must be a number >= 0, got ${rates[wrong]}`);
+  if (!(maxGradNorm >= 0)) throw new TrainingError(`maxGradNorm must be a number >= 0, got ${maxGradNorm}`);
+  const counts = {
+    microBatch,
+    "evaluation.everySteps": evaluation?.everySteps,
+    "checkpoint.everySteps": checkpoint?.everySteps,
+    "checkpoint.limit": checkpoint?.limit,
+  };
+  for (const [name, count] of Object.entries(counts))
+    if (count !== undefined && !(count >= 1)) throw new TrainingError(`${name} must be a number >= 1, got ${count}`);
 }
 
 /** What decides the numbers of a run, by names that an error can show. */

@@ -103,7 +103,7 @@ const LOSSES: Record<LossType, (pairs: PairBatch, config: RunConfig) => BareLoss
   simpo: (pairs, config) => simpo(pairs.policy, counted(pairs, config), { beta: config.beta, gamma: config.simpo_gamma }),
   sft: ({ policy, reference, lengths, unweighted }, config) => ({
     loss: tokenNll(unweighted, lengths),
-    ...(needsReference(config) && { rewards: implicitRewards(policy, reference, config.beta).rewards }),
+    ...(needsReference(config) && { rewards: implicitRewards("sft", policy, reference, config.beta).rewards }),
   }),
 };
 

@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { readSuite } from "../../src/data/csv.js";
 import { csvRecords, formatCsv } from "../../src/data/csv-records.js";
 import { readPreferences } from "../../src/data/preferences.js";
+import type { Label } from "../../src/data/types.js";
 
 // All rows of these fixtures are invented; no benchmark's text is in this repository.
 const fixture = (name: string) => new URL(`../fixtures/data-${name}`, import.meta.url).pathname;
@@ -30,6 +31,14 @@ test("JailbreakBench has harmful and benign files with the same columns, so the 
   const path = fixture("jailbreakbench.csv");
   expect(readSuite(path, { label: "safe" })).toMatchObject([{ label: "safe", category: "Fraud" }, { label: "safe" }]);
   expect(() => readSuite(path)).toThrow(`${path}: JailbreakBench files have no label column: say --label safe or --label unsafe`);
+});
+
+test("a label and a number of rows that are none are named, before the file is read", () => {
+  const label = "harmful" as unknown as Label;
+  expect(() => readSuite("p.csv", { label })).toThrow('p.csv: the label must be safe or unsafe, got "harmful"');
+  for (const rows of [0, -1, 1.5, Number.NaN])
+    for (const path of ["p.csv", "p.jsonl"])
+      expect(() => readSuite(path, { rows })).toThrow(`${path}: the number of rows must be a whole number >= 1, got ${rows}`);
 });
 
 test("a file's own label column counts", () => {
@@ -179,6 +188,10 @@ test.each([
   [{ chosen: hh("H: a A: b H: c A: d"), rejected: hh("H: a A: b") }, "rejected: does not share its prompt with chosen"],
   [{ chosen: hh("H: a A: b A: c"), rejected: hh("H: a H: b A: d") }, "rejected: does not share its prompt with chosen"],
   [{ chosen: hh("A: a"), rejected: hh("A: b") }, 'chosen: must be a dialogue of "Human:" and "Assistant:" turns'],
+  [
+    { chosen: [{ role: "user", content: "a" }], rejected: [] },
+    "chosen: must be a string where there is no prompt: take the turns that both",
+  ],
   [{ prompt: [], chosen: "a", rejected: "b" }, "prompt: must be a string or a list of messages"],
 ])("a pair that is none is named: %o", (row, message) => {
   const path = join(mkdtempSync(join(tmpdir(), "erpo-pairs-")), "pairs.jsonl");

@@ -54,6 +54,7 @@ test("what would tell the policy, or a spreadsheet would compute, is not shown a
   expect([empty.A, empty.B].sort()).toEqual([noAnswer, "yes"]);
   expect(() => blindSheet([{ id: "g", prompt: "p", answers: { base: "b" } }], policies, createRng(1))).toThrow("g has no answer of final");
   expect(() => blindSheet([...items(2), { ...items(1)[0]!, id: "h" }], policies, createRng(1))).toThrow("two rows have the prompt of");
+  expect(() => blindSheet(items(2), ["base", "base"], createRng(1))).toThrow("both policies are called base");
 });
 
 test("a filled sheet: sorted, in other letters, with the line ends, spaces and apostrophes of a spreadsheet", () => {
@@ -123,6 +124,10 @@ test("wins, ties, losses and useful answers of the compared policy, by hand", ()
     useful: { base: wilson(2, 8), final: wilson(6, 8) },
   });
   expect(preferenceSummary([rating(null, true, true, 0)], policies).p).toBe(1);
+});
+
+test("ratings of other policies are refused: counted, they would be neither wins nor losses", () => {
+  expect(() => preferenceSummary([rating("final", true, true, 0)], ["base", "fnal"])).toThrow("g0 rates base and final, not base and fnal");
 });
 
 /** Two raters' words from a table of counts: `[first's word, second's word, how often]`. */

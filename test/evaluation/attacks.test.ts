@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
 import type { ChatMessage } from "../../src/data/types.js";
 import {
+  type AttackName,
   affirmation,
   attackNames,
   beginnings,
@@ -141,4 +142,8 @@ test("personas are sorted into DAN and other characters", () => {
   const all = [of("Dan_6_0", 9), of("STAN", 5), of("AntiDAN", 1), of("DAN_Jailbreak", 7), of("DUDE", 3)];
   expect(danPersonas(all).map(({ id }) => id)).toEqual(["DAN_Jailbreak", "Dan_6_0"]);
   expect(rolePlayPersonas(all).map(({ id }) => id)).toEqual(["DUDE", "STAN"]);
+});
+
+test("an unknown attack is named", async () => {
+  await expect(builtInAttack("prefil" as AttackName)).rejects.toThrow('no attack is called "prefil": choose none, prefill');
 });

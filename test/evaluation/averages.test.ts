@@ -6,6 +6,20 @@ test("sums, means and medians, also of nothing", () => {
   expect([sum([]), mean([]), median([])]).toEqual([0, Number.NaN, Number.NaN]);
 });
 
+test("the median is NaN where a value is, wherever that stands", () => {
+  for (const values of [
+    [Number.NaN, 1, 2],
+    [2, Number.NaN, 1],
+    [1, 2, Number.NaN],
+  ])
+    expect(median(values)).toBeNaN();
+});
+
+test("the ends of a curve are a part of it", () => {
+  for (const part of [0, -1, 1.2, Number.NaN])
+    expect(() => endMeans([1, 2], part)).toThrow(`endMeans: the part must be in (0, 1], got ${part}`);
+});
+
 test("the median leaves the order of its values alone", () => {
   const values = [3, 1, 2];
   median(values);

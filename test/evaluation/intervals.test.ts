@@ -42,6 +42,7 @@ test("a mean's interval by hand", () => {
   // 1, 2, 3: s = 1, half-width 1.96 / sqrt 3
   expect(meanInterval([1, 2, 3])).toEqual({ value: 2, low: 2 - z95 / Math.sqrt(3), high: 2 + z95 / Math.sqrt(3), n: 3 });
   expect(meanInterval([]).value).toBeNaN();
+  expect(meanInterval([3])).toEqual({ value: 3, low: Number.NaN, high: Number.NaN, n: 1 });
 });
 
 test("McNemar by hand: four rows, all for the same side", () => {
@@ -64,6 +65,12 @@ test("AUC by hand, a tie counting half", () => {
   // 3 > 1, 3 > 2, 2 > 1, 2 = 2: 3.5 of 4
   expect(auc([3, 2], [1, 2]).value).toBe(0.875);
   expect(() => auc([], [1])).toThrow("auc: needs scores of both kinds, got 0 positive and 1 negative");
+});
+
+test("a single score of a kind leaves an area open", () => {
+  expect(auc([0.5], [0.1, 0.9, 0.3])).toEqual({ value: 2 / 3, low: 0, high: 1, positives: 1, negatives: 3 });
+  const [a, b] = [[1], [2]].map((positives) => ({ positives, negatives: [0, 1.5] }));
+  expect(aucDifference(a!, b!)).toEqual({ value: 0.5, low: -1, high: 1 });
 });
 
 test.each(peers.auc)("agrees with scikit-learn and the mid-rank DeLong: $auc", ({ positives, negatives, auc: value, se }) => {
@@ -132,6 +139,12 @@ describe("AUC's difference over frames", () => {
     expect(got).toEqual({ value: 0.5, low: 0, high: 1, frames: 2 });
   });
 
+  test("of a single frame nothing can be drawn", () => {
+    const [was, is] = [[0], [2]].map((positives) => ({ positives, negatives: [1] }));
+    const frames = { positives: ["f"], negatives: ["f"] };
+    expect(aucDifferenceOverFrames(was!, is!, frames, createRng(1))).toEqual({ value: 1, low: -1, high: 1, frames: 1 });
+  });
+
   test("scores and frames are of the same rows", () => {
     const short = { ...alone, negatives: alone.negatives.slice(1) };
     expect(() => aucDifferenceOverFrames(a, b, short, createRng(1))).toThrow("scores of the same rows");
@@ -146,4 +159,6 @@ test("shares and estimates in words; a share of nothing is a dash, before and af
   expect(withInterval({ value: 0.5, low: 0.25, high: 0.75 }, 3)).toBe("0.500 [0.250, 0.750]");
   const nothing = wilson(0, 0);
   expect([withInterval(nothing), withInterval(JSON.parse(JSON.stringify(nothing)))]).toEqual(["–", "–"]);
+  expect(withInterval(meanInterval([0.5]))).toBe("0.50 [–, –]");
+  expect(withInterval({ value: 0.5, low: -Infinity, high: Infinity })).toBe("0.50 [–, –]");
 });

@@ -38,6 +38,10 @@ test("a policy that does not look has one half, whatever it does; degenerate ans
   expect(matchedBalance(frame("a", [5, 0], [0, 0]), createRng(1)).value).toBeNaN();
 });
 
+test("a single frame leaves the balance open", () => {
+  expect(matchedBalance(frame("a", [4, 4], [4, 0]), createRng(1))).toEqual({ value: 1, low: 0, high: 1 });
+});
+
 test("the interval is of whole frames: frames that agree within themselves make it wide", () => {
   const mixed = Array.from({ length: 20 }, (_, i) => frame(`m${i}`, [10, 5], [10, 5])).flat();
   const split = Array.from({ length: 20 }, (_, i) => frame(`s${i}`, [10, i % 2 ? 10 : 0], [10, i % 2 ? 0 : 10])).flat();

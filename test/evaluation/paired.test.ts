@@ -24,6 +24,21 @@ test("three pairs by hand", () => {
   expect(p).toBeCloseTo(0.25, 1);
 });
 
+test("a difference that is NaN is refused: counted, it would make a small p-value", () => {
+  expect(() => difference([[1, 2], [Number.NaN]])).toThrow("pairedDifference: list 1: difference 0 is NaN");
+  const rows = [1, Number.NaN, 1].map((difference, i) => ({ difference, cluster: String(i) }));
+  expect(() => clusteredDifference(rows, createRng(1))).toThrow("clusteredDifference: difference 1 is NaN");
+});
+
+test("numbers of pairs and of resamples are whole, and of resamples there is one", () => {
+  const rows = [0, 1].map((difference, i) => ({ difference, cluster: String(i) }));
+  for (const resamples of [0, -1, 2.5, Number.NaN]) {
+    expect(() => drawPairs(2, createRng(1), resamples)).toThrow(`drawPairs: resamples must be a whole number >= 1, got ${resamples}`);
+    expect(() => clusteredDifference(rows, createRng(1), resamples)).toThrow(`resamples must be a whole number >= 1, got ${resamples}`);
+  }
+  expect(() => drawPairs(-1, createRng(1))).toThrow("drawPairs: the number of pairs must be a whole number >= 0, got -1");
+});
+
 test("no pairs, or draws of other lengths, are refused", () => {
   expect(() => difference([[1], []])).toThrow("pairedDifference: there are no pairs");
   expect(() => pairedDifference([[1, 2]], [])).toThrow("every list needs draws of its own length");
@@ -56,6 +71,12 @@ test("the interval holds the mean, and changing sides changes signs", () => {
 
 test.each(peers.holm)("agrees with statsmodels' Holm: $p", ({ p, holm: adjusted }) => {
   for (const [i, value] of holm(p).entries()) expect(value).toBeCloseTo(adjusted[i]!, 12);
+});
+
+test("what is no p-value is refused", () => {
+  expect(() => holm([0.01, Number.NaN])).toThrow("holm: p[1] must be in [0, 1], got NaN");
+  expect(() => holm([1.2])).toThrow("holm: p[0] must be in [0, 1], got 1.2");
+  expect(holm([])).toEqual([]);
 });
 
 test("Holm never lowers a p-value and keeps their order", () => {

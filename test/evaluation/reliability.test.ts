@@ -40,6 +40,10 @@ test("one bin compares the two means, more bins never have a smaller error, and 
   );
 });
 
+test("a probability on the border of two bins is in the upper one", () => {
+  for (let k = 0; k < 100; k++) expect(reliability([k / 100], [true], 100).bins[0]!.from).toBe(k / 100);
+});
+
 test("what is no prediction is named", () => {
   expect(() => reliability([], [])).toThrow("reliability: there is no prediction");
   expect(() => reliability([0.5], [])).toThrow("reliability: 1 probabilities against 0 labels");

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Datasets } from "../../src/data/dataset.js";
 import type { PromptRow } from "../../src/data/types.js";
-import { openSuite, suiteNames, take } from "../../src/evaluation/suites.js";
+import { openSuite, type SuiteName, suiteNames, suiteRows, take } from "../../src/evaluation/suites.js";
 import { fixture } from "../model/open.js";
 
 const row = (id: string, family: string, frame?: string, label: PromptRow["label"] = "safe"): PromptRow => ({
@@ -37,9 +37,12 @@ test("subsets are nested, keep the order, and do not depend on it", () => {
     }),
   );
   expect(take(rows, 100)).toEqual(rows);
+  for (const n of [-1, 1.5, Number.NaN])
+    expect(() => take(rows, n)).toThrow(`take: the number of rows must be a whole number >= 0, got ${n}`);
 });
 
 test("suites by name, by file, and unknown ones", async () => {
+  expect(() => suiteRows({} as Datasets, "harmfull" as SuiteName)).toThrow('no suite is called "harmfull": choose harmful, harmbench');
   const test = [row("s", "verbs"), row("u", "verbs", undefined, "unsafe")];
   const data = {
     test,

@@ -55,6 +55,7 @@ test("a cell moves sliders too, and waits for the picture", async () => {
   expect(figure.values()).toEqual({ beta: 0.5, n: 4 });
   expect(updates().at(-1)).toMatchObject({ picture: figure.picture() });
   await expect(figure.move({ n: 10 })).rejects.toThrow("sliders: n is 10, which is not between 1 and 9");
+  await expect(figure.move({ m: 3 } as object)).rejects.toThrow('sliders: there is no "m", only beta, n');
 });
 
 test("a wrong beginning, label or specification is named before anything is shown", async () => {

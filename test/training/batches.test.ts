@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
 import { balanced, lengthSorted, sequential, shuffled } from "../../src/training/batches.js";
+import { mismatch } from "../../src/training/unpaired-objective.js";
 
 const sorted = (xs: number[]) => [...xs].sort((a, b) => a - b);
 const upTo = (n: number) => Array.from({ length: n }, (_, i) => i);
@@ -63,4 +64,14 @@ test("plans that cannot be made are refused", () => {
   expect(() => balanced([[1], []], 2, createRng(1))).toThrow("group 2 of 2 has no rows");
   expect(() => sequential(0, 2, 1)).toThrow("there are no rows");
   expect(() => sequential(3, 0, 1)).toThrow("the batch size must be a whole number >= 1, got 0");
+  expect(() => sequential(Number.NaN, 2, 1)).toThrow("batches: rows must be a whole number >= 1, got NaN"); // it would never end
+  for (const steps of [Number.POSITIVE_INFINITY, Number.NaN, -1])
+    expect(() => sequential(3, 2, steps)).toThrow(`batches: steps must be a whole number >= 0, got ${steps}`);
+});
+
+test("a batch size that takes no rows is refused where rows are taken in batches", () => {
+  for (const size of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
+    expect(() => mismatch([{ prompt: [1], completion: [2], label: true }], size)).toThrow(
+      `the batch size must be a number >= 1, got ${size}`,
+    );
 });

@@ -87,6 +87,18 @@ test("sums by row, and 0 for an empty completion", () => {
   tf.dispose([sums, logps]);
 });
 
+test("options that are out of range are named before anything is computed", async () => {
+  const wrong: [Partial<TrainOptions>, string][] = [
+    [{ learningRate: Number.NaN }, "learningRate must be a number >= 0, got NaN"],
+    [{ learningRate: -1e-3 }, "learningRate must be a number >= 0, got -0.001"],
+    [{ schedule: (step) => (step === 3 ? Number.NaN : 1) }, "the schedule's factor of step 3 must be a number >= 0, got NaN"],
+    [{ maxGradNorm: Number.NaN }, "maxGradNorm must be a number >= 0, got NaN"],
+    [{ microBatch: 0 }, "microBatch must be a number >= 1, got 0"],
+    [{ checkpoint: { dir, everySteps: 0 } }, "checkpoint.everySteps must be a number >= 1, got 0"],
+  ];
+  for (const [more, message] of wrong) await expect(trainSft(model, data, options(more)).next()).rejects.toThrow(message);
+});
+
 test("no tensor stays behind: between steps, at the end, after break, abort and errors", async () => {
   const before = tf.memory().numTensors;
   const counts: number[] = [];

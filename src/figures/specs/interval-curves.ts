@@ -1,5 +1,5 @@
 import { wrappedLegend } from "../legend.js";
-import type { Row, VegaLiteSpec } from "../spec.js";
+import { checkColumns, type Row, type VegaLiteSpec } from "../spec.js";
 
 /** Columns of a figure of curves with intervals. */
 export interface CurveFields {
@@ -32,6 +32,7 @@ const DASH = "dash";
  * @param options.xTitle of the horizontal axis; the column's name unless told
  * @param options.domain of the vertical axis, `[0, 1]` unless told
  * @param options.percent writes the vertical axis in percent
+ * @throws FigureError when there are rows and none has one of the columns
  */
 export function intervalCurves(
   fields: CurveFields,
@@ -39,7 +40,8 @@ export function intervalCurves(
 ): VegaLiteSpec {
   const { x, series, facet, estimate = "estimate", low = "low", high = "high" } = fields;
   const given = (options.rows ?? []) as readonly Record<string, unknown>[];
-  const rows = given.filter((row) => Number.isFinite(Number(row[x])));
+  checkColumns("intervalCurves", given, [x, series, facet, estimate, low, high]);
+  const rows = given.filter((row) => isPlace(row[x]));
   const names = [...new Set(rows.map((row) => row[series]))];
   const places = [...new Set(rows.map((row) => Number(row[x])))].sort((a, b) => a - b);
   const gaps = places.slice(1).map((place, i) => place - places[i]!);
@@ -88,3 +90,7 @@ export function intervalCurves(
     },
   };
 }
+
+/** A number, also as text; what JavaScript would make 0 of, such as null, is none. */
+const isPlace = (x: unknown): boolean =>
+  (typeof x === "number" || (typeof x === "string" && x.trim() !== "")) && Number.isFinite(Number(x));

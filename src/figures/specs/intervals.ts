@@ -1,5 +1,5 @@
 import type { Shows } from "../describe.js";
-import type { Row, VegaLiteSpec } from "../spec.js";
+import { checkColumns, type Row, type VegaLiteSpec } from "../spec.js";
 
 /** Columns of an interval figure. */
 export interface IntervalFields {
@@ -20,6 +20,7 @@ export interface IntervalFields {
  * @param options.title of the horizontal axis
  * @param options.domain of the horizontal axis, `[0, 1]` unless told; a dashed line is at 0 where it begins below
  * @param options.percent writes the axis in percent
+ * @throws FigureError when there are rows and none has one of the columns
  */
 export function intervals(
   fields: IntervalFields,
@@ -27,6 +28,7 @@ export function intervals(
 ): VegaLiteSpec {
   const { group, series, estimate = "estimate", low = "low", high = "high" } = fields;
   const rows = (options.rows ?? []) as readonly Record<string, unknown>[];
+  checkColumns("intervals", rows, [group, series, estimate, low, high]);
   const inOrder = (field: string) => [...new Set(rows.map((row) => row[field]))];
   const { domain = [0, 1] } = options;
   const x = {

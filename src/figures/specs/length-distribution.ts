@@ -1,5 +1,5 @@
 import type { Shows } from "../describe.js";
-import type { Row, VegaLiteSpec } from "../spec.js";
+import { checkColumns, FigureError, type Row, type VegaLiteSpec } from "../spec.js";
 
 /**
  * How long something is (thoughts, in tokens), one histogram a series (stage) under each other on one axis, each with its median.
@@ -7,7 +7,8 @@ import type { Row, VegaLiteSpec } from "../spec.js";
  * @param fields.length column of the lengths
  * @param fields.series column of the series, in the order of the rows
  * @param options.title of the horizontal axis
- * @param options.bins number of bins at most
+ * @param options.bins number of bins at most, >= 2; 30 unless told
+ * @throws FigureError when `bins` is out of range, or there are rows and none has one of the columns
  */
 export function lengthDistribution(
   fields: { length: string; series: string },
@@ -15,6 +16,9 @@ export function lengthDistribution(
 ): VegaLiteSpec {
   const { length, series } = fields;
   const rows = (options.rows ?? []) as readonly Record<string, unknown>[];
+  const { bins = 30 } = options;
+  if (!(Number.isInteger(bins) && bins >= 2)) throw new FigureError(`lengthDistribution: bins must be a whole number >= 2, got ${bins}`);
+  checkColumns("lengthDistribution", rows, [length, series]);
   const seriesInOrder = [...new Set(rows.map((row) => String(row[series])))];
   const title = options.title ?? "tokens";
   return {
@@ -40,7 +44,7 @@ export function lengthDistribution(
             x: {
               field: length,
               type: "quantitative",
-              bin: { maxbins: options.bins ?? 30, minstep: 1 },
+              bin: { maxbins: bins, minstep: 1 },
               axis: { format: "d", labelSeparation: 6 },
               title,
             },

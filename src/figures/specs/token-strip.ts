@@ -27,10 +27,12 @@ export const shades = { below: "#f0a37c", zero: "#f3f4f6", above: "#7fb6dd", let
 
 /**
  * Puts tokens into lines; a token that does not fit begins the next one, and so does what follows a line break. One that is longer than a line stands alone.
- * @throws RangeError when there are not as many values as tokens
+ * @throws RangeError when there are not as many values as tokens, or a value is not finite
  */
 export function placeTokens({ name, tokens, values }: TokenStrip): PlacedToken[] {
   if (tokens.length !== values.length) throw new RangeError(`token strip "${name}": ${tokens.length} tokens, ${values.length} values`);
+  const wrong = values.findIndex((value) => !Number.isFinite(value));
+  if (wrong >= 0) throw new RangeError(`token strip "${name}": value ${wrong} is ${values[wrong]}, which has no shade`);
   let [line, at] = [0, 0];
   return tokens.map((token, i) => {
     const text = token.replaceAll("\n", "\u21b5");
@@ -48,6 +50,7 @@ export function placeTokens({ name, tokens, values }: TokenStrip): PlacedToken[]
  *
  * @param strips one below the other
  * @param options.title what the numbers are
+ * @throws RangeError when a strip has not as many values as tokens, or a value is not finite
  */
 export function tokenStrips(strips: readonly TokenStrip[], options: { title: string }): VegaLiteSpec {
   const all = strips.flatMap(({ values }) => values);
