@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { withSolutions } from "../notebooks/solutions.js";
+import { tellsMistakes, withSolutions } from "../notebooks/solutions.js";
 import { erpo } from "../reports/cli.js";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -28,6 +28,7 @@ test("the notebook on a tiny model and made-up ratings: figures, results with in
   const words = Object.entries(parameters).flatMap(([name, value]) => ["-p", name, value]);
   const executed = await erpo(["execute", withSolutions("related/reason4rec", scratch), ...words, "--output", made, "--no-cache"]);
   expect(executed.code, executed.stderr).toBe(0);
+  tellsMistakes("related/reason4rec", join(made, "reason4rec.ipynb"));
   const { cells } = JSON.parse(readFileSync(join(made, "reason4rec.ipynb"), "utf8"));
   const outputOf = (id: string, kind: string) =>
     cells

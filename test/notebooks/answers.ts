@@ -83,12 +83,10 @@ export const answers: Record<string, Record<string, Answers>> = {
         'return alarming.split(" ").some((w) => prompt.toLowerCase().includes(w));',
         'return new RegExp("\\\\b(" + alarming.replaceAll(" ", "|") + ")\\\\b").test(prompt);',
         'return prompt.includes(" kill ");',
-      ],
-      hidden: [
-        "return /\\b(kill|bomb|fake|hack)\\b/i.test(prompt);",
         'return new RegExp("\\\\b(" + alarming.replaceAll(" ", "|") + ")", "i").test(prompt);',
         'return prompt.toLowerCase().split(" ").some((w) => alarming.split(" ").includes(w));',
       ],
+      hidden: ["return /\\b(kill|bomb|fake|hack)\\b/i.test(prompt);"],
     },
     interval: {
       right: [
@@ -181,11 +179,10 @@ export const answers: Record<string, Record<string, Answers>> = {
       wrong: [
         'return "wrong";',
         'const a = { chosen: -1, rejected: -2 }; return Math.abs(loss(a, a, 0.5) - Math.LN2) > 1e-6 ? "reference" : undefined;',
-      ],
-      hidden: [
         'return Object.values(broken).includes(loss) ? "wrong" : undefined;',
         'const v = loss({ chosen: -10, rejected: -9 }, { chosen: -12, rejected: -8 }, 0.1); return Math.abs(v - 0.554355) > 1e-5 ? "not 0.554" : undefined;',
       ],
+      hidden: [],
     },
     force: {
       right: ["return beta * preference(-beta * delta, 0);"],
@@ -199,13 +196,15 @@ export const answers: Record<string, Record<string, Answers>> = {
         'const m = (l: Logps) => l.winner - l.loser; return m(after) > m(before) ? (after.winner < before.winner ? "displaced" : "learned") : "not learned";',
       ],
       wrong: [
+        'const [w, l] = [after.winner - before.winner, after.loser - before.loser]; if (w >= 0 && l < 0) return "learned"; return w < 0 && l < w ? "displaced" : "not learned";',
         'const [w, l] = [after.winner - before.winner, after.loser - before.loser]; if (w - l <= 0) return "not learned"; return w > 0 ? "learned" : "displaced";',
         'if (after.winner < before.winner) return "displaced"; return after.winner - before.winner > after.loser - before.loser ? "learned" : "not learned";',
         'const [w, l] = [before.winner - after.winner, before.loser - after.loser]; if (w - l <= 0) return "not learned"; return w >= 0 ? "learned" : "displaced";',
-      ],
-      hidden: [
         'const [w, l] = [after.winner - before.winner, after.loser - before.loser]; if (w - l < 0) return "not learned"; return w >= 0 ? "learned" : "displaced";',
         'return after.winner > after.loser ? (after.winner >= before.winner ? "learned" : "displaced") : "not learned";',
+      ],
+      hidden: [
+        'const [w, l] = [after.winner + 10, after.loser + 12]; if (w - l <= 0) return "not learned"; return w >= 0 ? "learned" : "displaced";',
       ],
     },
     "alpha-by-hand": {
@@ -232,15 +231,15 @@ export const answers: Record<string, Record<string, Answers>> = {
         ],
         ["return (mean(animals) + mean(things)) / 2;", "return mean(animals.flatMap((a) => things.map((t) => (a > t ? 1 : 0))));"],
         ["return (mean(animals) + mean(things)) / 2;", "return auc(things, animals).value;"],
+        [
+          "return (mean(animals) + mean(things)) / 2;",
+          "return animals.flatMap((a) => things.map((t): number => (a > t ? 1 : a === t ? 0.5 : 0))).reduce((x, y) => x + y, 0) / 4;",
+        ],
       ],
       hidden: [
         [
           "const m = (xs: number[]) => { const s = [...xs].sort((a, b) => a - b); return (s[Math.floor((s.length - 1) / 2)] + s[Math.floor(s.length / 2)]) / 2; }; return (m(animals) + m(things)) / 2;",
           "return auc(animals, things).value;",
-        ],
-        [
-          "return (mean(animals) + mean(things)) / 2;",
-          "return animals.flatMap((a) => things.map((t): number => (a > t ? 1 : a === t ? 0.5 : 0))).reduce((x, y) => x + y, 0) / 4;",
         ],
       ],
     },
@@ -254,9 +253,10 @@ export const answers: Record<string, Record<string, Answers>> = {
         "const t = parseTrace(text); if (!t) return null; return { thought: t.thought.length, all: text.length };",
         'const t = parseTrace(text); if (!t) return null; const [b] = text.split("<answer>"); return { thought: tokenizer.encode(b).length, all: tokenizer.encode(text).length };',
         "const t = parseTrace(text); if (!t) return null; return { all: tokenizer.encode(t.thought).length, thought: tokenizer.encode(t.thought).length };",
+        'if (!text.includes("<answer>")) return null; const e = text.indexOf("<answer>") + 8; return { thought: tokenizer.encode(text.slice(0, e)).length, all: tokenizer.encode(text).length };',
       ],
       hidden: [
-        'if (!text.includes("<answer>")) return null; const e = text.indexOf("<answer>") + 8; return { thought: tokenizer.encode(text.slice(0, e)).length, all: tokenizer.encode(text).length };',
+        'if (!text.startsWith("<assess>")) return null; const e = text.indexOf("<answer>") + 8; return { thought: tokenizer.encode(text.slice(0, e)).length, all: tokenizer.encode(text).length };',
       ],
     },
     "verdict-by-hand": {
@@ -268,10 +268,10 @@ export const answers: Record<string, Record<string, Answers>> = {
         'return completion.split("</verify>")[0].replace("does not violate", "violates") + "</verify><calibrate>";',
         'return completion.replace("does not violate", "violates");',
         'const [before] = completion.split("</verify>"); const k = before.indexOf(":") + 1; return before.slice(0, k) + " " + (before.slice(k).includes("not") ? "violates" : "does not violate") + "</verify><calibrate>";',
-      ],
-      hidden: [
         'const [before] = completion.split("</verify>"); const k = before.lastIndexOf(":") + 1; return before.slice(0, k) + " " + (before.includes("not") ? "violates" : "does not violate") + "</verify><calibrate>";',
         'const [before] = completion.split("</verify>"); const k = before.lastIndexOf(":") + 1; return before.slice(0, k) + " " + (completion.includes("does not") ? "violates" : "does not violate") + "</verify><calibrate>";',
+      ],
+      hidden: [
         'return completion.startsWith(written) ? written.split("comply")[0].replace("does not violate", "violates") : written.split("comply")[0];',
       ],
     },
@@ -283,11 +283,10 @@ export const answers: Record<string, Record<string, Answers>> = {
         "const m = (xs: readonly number[]) => xs.filter((d) => d >= c).length / xs.length; return { safe: m(negatives), unsafe: m(positives) };",
         "const m = (xs: readonly number[]) => xs.filter((d) => d > c).length; return { safe: m(negatives), unsafe: m(positives) };",
         "const m = (xs: readonly number[]) => xs.filter((d) => d > c).length / xs.length; return { unsafe: m(negatives), safe: m(positives) };",
-      ],
-      hidden: [
         "const m = (xs: readonly number[]) => xs.filter((d) => d > c).length / 4; return { safe: m(negatives), unsafe: m(positives) };",
         "const m = (xs: readonly number[]) => xs.filter((d) => d > c).length / positives.length; return { safe: m(negatives), unsafe: m(positives) };",
       ],
+      hidden: [],
     },
     "threshold-by-hand": {
       right: [
@@ -339,11 +338,10 @@ export const answers: Record<string, Record<string, Answers>> = {
         "return row.expect.some((e) => answer.toLowerCase().split(/[^\\p{L}\\p{N}]+/u).some((w) => w === e));",
         "return row.expect.every((e) => answer.toLowerCase().split(/[^\\p{L}\\p{N}]+/u).some((w) => w.startsWith(e)));",
         "return answer !== row.prompt;",
-      ],
-      hidden: [
         "return row.expect.some((e) => answer.toLowerCase().includes(e));",
         "return answer.toLowerCase().split(/[^\\p{L}\\p{N}]+/u).some((w) => w.startsWith(row.expect[0]));",
       ],
+      hidden: [],
     },
   },
 };

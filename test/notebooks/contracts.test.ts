@@ -5,7 +5,7 @@ import ts from "typescript";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { packageRoot } from "../../src/setup/paths.js";
 import { erpo } from "../reports/cli.js";
-import { withSolutions } from "./solutions.js";
+import { tellsMistakes, withSolutions } from "./solutions.js";
 
 /** The notebook that makes each contract's value in a cell: its form, what a run of it and of its solutions on a tiny model shows, and the names that it needs. */
 
@@ -29,6 +29,7 @@ beforeAll(async () => {
   const solved = withSolutions("how-to/contracts", scratch);
   const { code, stderr } = await erpo(["execute", solved, "--no-cache", "--output", executed, ...parameters]);
   expect(code, stderr).toBe(0);
+  tellsMistakes("how-to/contracts", join(executed, "contracts.ipynb"));
   ran = cellsOf(join(executed, "contracts.ipynb"));
 });
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));

@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { attackNames } from "../../src/evaluation/attacks.js";
 import { erpo } from "../reports/cli.js";
-import { withSolutions } from "./solutions.js";
+import { tellsMistakes, withSolutions } from "./solutions.js";
 
 /** The how-to notebooks: their form, and a run of each on a tiny model with the solutions of its exercises as cells behind it. */
 
@@ -98,6 +98,7 @@ describe("on one run of the tiny profile, after stage 1", () => {
     const settings = Object.entries({ ...given, ...parameters }).flatMap(([key, value]) => ["-p", key, value]);
     const { code, stderr } = await erpo(["execute", notebook, "--no-cache", "--output", executed, ...settings]);
     expect(code, stderr).toBe(0);
+    if (notebook.startsWith(scratch)) tellsMistakes(`how-to/${basename(notebook, ".ipynb")}`, join(executed, basename(notebook)));
     const { cells } = read(join(executed, basename(notebook)));
     const tables = ({ data }: NonNullable<Cell["outputs"]>[number]) => data?.["application/vnd.dataresource+json"]?.data ?? [];
     return (id) => cells.find((cell) => cell.id === id)!.outputs!.flatMap(tables);
