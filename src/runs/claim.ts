@@ -1,4 +1,4 @@
-import { existsSync, linkSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, linkSync, lstatSync, mkdirSync, readdirSync, realpathSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { digestOf, type Identity, type IdentityValue, identityDifferences } from "../data/identity.js";
 import { readJson } from "../data/jsonl.js";
@@ -101,16 +101,20 @@ export const finishedStages = (dir: string): string[] =>
     .filter(({ path, record }) => !isJson(path) && existsSync(join(dir, record.files[0]!)))
     .map(({ path }) => path);
 
-/** One file in two folders: a hard link, or where the file system cannot, a symbolic one. Never a copy, which could drift. */
+/**
+ * One file in two folders: a hard link, or where the file system cannot, a symbolic one. Never a copy, which could drift. Of a file behind a link the file itself is
+ * shared: the link's path would lead elsewhere from another folder.
+ */
 function share(from: string, to: string): void {
   mkdirSync(dirname(to), { recursive: true });
+  const [file, folder] = [realpathSync(from), realpathSync(dirname(to))];
   const beside = `${to}.${process.pid}.tmp`;
   rmSync(beside, { force: true });
   try {
-    linkSync(from, beside);
+    linkSync(file, beside);
   } catch (error) {
     if (!["EXDEV", "EPERM", "EMLINK", "ENOTSUP"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
-    symlinkSync(relative(dirname(to), from), beside);
+    symlinkSync(relative(folder, file), beside);
   }
   renameSync(beside, to);
 }

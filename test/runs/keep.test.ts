@@ -106,6 +106,31 @@ test("a branch shares by hard link what has the same identity, and computes the 
   expect(await keep(branch, "score.json", { beta: 1 }, never)).toEqual({ from: "run" });
 });
 
+test("a branch of a branch whose results are links shares the file itself, not what the link's path leads to from its own folder", async () => {
+  await keep(at("run"), "score.json", { beta: 1 }, async () => ({ from: "run" }));
+  await keep(at("elsewhere/run"), "score.json", { beta: 2 }, async () => ({ from: "another run of that name" }));
+  await keep(at("branch", "run"), "score.json", { beta: 1 }, never);
+  rmSync(join(root, "branch/score.json"));
+  symlinkSync("../run/score.json", join(root, "branch/score.json")); // as on a file system without hard links
+  expect(await keep(at("elsewhere/branch", "branch", "run"), "score.json", { beta: 1 }, never)).toEqual({ from: "run" });
+});
+
+/** A disk that hard links from the temporary folder do not reach. */
+const otherDisk = ["/dev/shm"].find((place) => existsSync(place) && statSync(place).dev !== statSync(tmpdir()).dev);
+
+test.skipIf(!otherDisk)("a branch on another disk, in a folder that a link leads to, shares by a link that is right there", async () => {
+  const disk = mkdtempSync(join(otherDisk!, "erpo-keep-"));
+  try {
+    mkdirSync(join(disk, "deeper"));
+    symlinkSync(join(disk, "deeper"), join(root, "branches"));
+    await keep(at("run"), "score.json", { beta: 1 }, async () => ({ from: "run" }));
+    expect(await keep(at("branches/one", "run"), "score.json", { beta: 1 }, never)).toEqual({ from: "run" });
+    expect(lstatSync(join(root, "branches/one/score.json")).isSymbolicLink()).toBe(true);
+  } finally {
+    rmSync(disk, { recursive: true });
+  }
+});
+
 test("what stands on a replaced result is stale, through any number of steps", async () => {
   const run = at("run");
   await keep(run, "a.json", { version: 1 }, async () => ({ a: 1 }));
