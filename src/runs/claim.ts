@@ -82,16 +82,21 @@ export function readRecord(dir: string, path: string): KeptRecord | undefined {
 
 const writeRecord = (dir: string, path: string, record: KeptRecord): void => writeJson(join(dir, recordFile(path)), record);
 
-/** All results that are noted in a folder: their paths, in alphabetical order, with their records. */
+/**
+ * All results that are noted in a folder: their paths, in alphabetical order, with their records. A record that names files elsewhere is none of the folder's: it came
+ * with a copy of a stage, or belongs to a run that lies in the folder.
+ */
 export function keptResults(dir: string): { path: string; record: KeptRecord }[] {
   if (!existsSync(dir)) return [];
   return readdirSync(dir, { recursive: true, encoding: "utf8" })
     .filter((file) => /(?:^|[/\\.])identity\.json$/.test(file))
     .map((file) => file.replaceAll("\\", "/"))
     .sort()
-    .map((file) => {
+    .flatMap((file) => {
       const record = readJson<KeptRecord>(join(dir, file));
-      return { path: file.endsWith("/identity.json") ? dirname(file) : (record.files[0] ?? file), record };
+      const [mark = ""] = record.files;
+      const path = file.endsWith("/identity.json") ? dirname(mark) : mark;
+      return recordFile(path).replaceAll("\\", "/") === file ? [{ path, record }] : [];
     });
 }
 

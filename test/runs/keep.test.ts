@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
+  cpSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -17,6 +18,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { canonicalJson, digestOf, type Identity, type IdentityValue, identityDifferences } from "../../src/data/identity.js";
+import { claim, keptResults } from "../../src/runs/claim.js";
 import { alone, keep, takePlace } from "../../src/runs/keep.js";
 import { contentSha256, currentSha256, staleReason } from "../../src/runs/stale.js";
 import { removeAbandonedLocks } from "../../src/setup/lock.js";
@@ -129,6 +131,27 @@ test.skipIf(!otherDisk)("a branch on another disk, in a folder that a link leads
   } finally {
     rmSync(disk, { recursive: true });
   }
+});
+
+test("a copy of a result in the folder, and a run that lies in it, are none of its results", async () => {
+  const run = at("run");
+  const made = (dir: string, text: string) => {
+    mkdirSync(join(root, dir), { recursive: true });
+    for (const name of ["stage.json", "adapter_model.safetensors"]) writeFileSync(join(root, dir, name), text);
+  };
+  const place = (folder: ReturnType<typeof at>, beta: number) => claim(folder, "2-dpo", ["2-dpo/stage.json"], { objective: { beta } });
+  place(run, 0.1);
+  made("run/2-dpo", "0.1");
+  await keep(run, "2-dpo/dev.json", { beta: 0.1 }, async () => ({}));
+  const own = keptResults(run.dir);
+  expect(own.map(({ path }) => path)).toEqual(["2-dpo/dev.json", "2-dpo"]);
+  cpSync(join(run.dir, "2-dpo"), join(run.dir, "2-dpo-before"), { recursive: true });
+  cpSync(join(run.dir, "2-dpo/dev.identity.json"), join(run.dir, "2-dpo/dev copy.identity.json"));
+  const inside = at("run/sweep/runs/beta=0.5");
+  place(inside, 0.5);
+  made("run/sweep/runs/beta=0.5/2-dpo", "0.5");
+  await keep(inside, "2-dpo/dev.json", { beta: 0.5 }, async () => ({}));
+  expect(keptResults(run.dir)).toEqual(own);
 });
 
 test("what stands on a replaced result is stale, through any number of steps", async () => {
