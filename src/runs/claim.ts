@@ -3,6 +3,7 @@ import { dirname, join, relative } from "node:path";
 import { digestOf, type Identity, type IdentityValue, identityDifferences } from "../data/identity.js";
 import { readJson } from "../data/jsonl.js";
 import { writeJson } from "../setup/atomic.js";
+import { readSteadily } from "../setup/folders.js";
 
 /** A folder of kept results, and those that it branches from, the nearest first. */
 export interface KeptFolder {
@@ -88,7 +89,7 @@ const writeRecord = (dir: string, path: string, record: KeptRecord): void => wri
  */
 export function keptResults(dir: string): { path: string; record: KeptRecord }[] {
   if (!existsSync(dir)) return [];
-  return readdirSync(dir, { recursive: true, encoding: "utf8" })
+  return readSteadily(dir, () => readdirSync(dir, { recursive: true, encoding: "utf8" }))
     .filter((file) => /(?:^|[/\\.])identity\.json$/.test(file))
     .map((file) => file.replaceAll("\\", "/"))
     .sort()

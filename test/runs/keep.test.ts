@@ -20,7 +20,8 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { canonicalJson, digestOf, type Identity, type IdentityValue, identityDifferences } from "../../src/data/identity.js";
 import { claim, keptResults } from "../../src/runs/claim.js";
 import { alone, keep, takePlace } from "../../src/runs/keep.js";
-import { contentSha256, currentSha256, staleReason } from "../../src/runs/stale.js";
+import { contentSha256, contentsNow, currentSha256, staleReason } from "../../src/runs/stale.js";
+import { removeLeftovers } from "../../src/setup/atomic.js";
 import { removeAbandonedLocks } from "../../src/setup/lock.js";
 
 let root: string;
@@ -154,6 +155,23 @@ test("a copy of a result in the folder, and a run that lies in it, are none of i
   expect(keptResults(run.dir)).toEqual(own);
 });
 
+test("a folder is read although another process makes and removes folders in it, as training does with checkpoints", async () => {
+  const { dir } = at("run");
+  for (let i = 0; i < 300; i++) mkdirSync(join(dir, `${i}`), { recursive: true }); // reading takes so long that one vanishes
+  const churn = "for (let i = 0; ; i++) { fs.mkdirSync(`checkpoint-${i}`); console.log(i); fs.rmdirSync(`checkpoint-${i}`); }";
+  const other = spawn(process.execPath, ["-e", churn], { cwd: dir });
+  await once(other.stdout, "data");
+  other.stdout.resume();
+  for (let i = 0; i < 3; i++) {
+    expect(keptResults(dir)).toEqual([]);
+    removeLeftovers(dir);
+    removeAbandonedLocks(dir);
+    await new Promise((resolve) => setTimeout(resolve, 5)); // takes what the other one says
+  }
+  other.kill("SIGKILL");
+  await once(other, "exit");
+});
+
 test("what stands on a replaced result is stale, through any number of steps", async () => {
   const run = at("run");
   await keep(run, "a.json", { version: 1 }, async () => ({ a: 1 }));
@@ -169,6 +187,23 @@ test("what stands on a replaced result is stale, through any number of steps", a
   expect(staleReason(run.dir, "b.json")).toBe("a.json, which it was made from, is not there");
   expect(contentSha256(run.dir, "a.json")).toBeUndefined();
   expect(existsSync(join(root, "run/b.json"))).toBe(true);
+});
+
+test("of several results that one is made from each counts, and of two runs each has its own", async () => {
+  const [run, other] = [at("run"), at("other")];
+  for (const it of [run, other]) {
+    for (const name of ["a.json", "b.json"]) await keep(it, name, {}, async () => ({ name }));
+    const from = Object.fromEntries(["a.json", "b.json"].map((name) => [name, currentSha256(it, name)]));
+    await keep(it, "c.json", { from }, async () => ({}));
+  }
+  for (const name of ["a.json", "b.json"]) {
+    const before = readFileSync(join(other.dir, name));
+    writeFileSync(join(other.dir, name), "{}");
+    const now = contentsNow();
+    expect(staleReason(run.dir, "c.json", now)).toBeUndefined();
+    expect(staleReason(other.dir, "c.json", now)).toBe(`${name} is another one than it was made from`);
+    writeFileSync(join(other.dir, name), before);
+  }
 });
 
 test("a policy's folder is its adapter, the adapter's configuration and its policy.json", () => {
