@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, realpathSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import { readFiles, usedRuns } from "../../reports/execute/used-runs.js";
 import { parseNotebook } from "../../reports/notebook/read.js";
@@ -8,10 +8,14 @@ import { collectProvenance, experimentOf, type Provenance } from "../../reports/
 import { sha256 } from "../../reports/provenance/digests.js";
 import { facts } from "../../reports/provenance/html.js";
 import { inputs } from "../../reports/provenance/run-files.js";
-import { write } from "./experiment.js";
 import { code, notebookJSON, shown } from "./notebooks.js";
 
 /** What a report says of its origin, where no notebook has to be run for it: a run in runs/a, and a notebook that has read its data and its metrics. */
+
+const write = (file: string, content: string) => {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, content);
+};
 
 let root: string;
 const path = (...parts: string[]) => join(root, ...parts);
@@ -21,6 +25,8 @@ beforeEach(() => {
   write(path("runs/a/data/x.json"), "{}");
   write(path("runs/a/1-sft/metrics.jsonl"), "{}\n");
   write(path("runs/a/2-dpo/metrics.jsonl"), "{}\n");
+  write(path("runs/ab/run.json"), "{}");
+  write(path("runs/ab/1-sft/metrics.jsonl"), "{}\n");
   write(path("notebooks/own.csv"), "1");
 });
 
@@ -29,12 +35,12 @@ const trace = (folder: string, files: readonly string[]) =>
   [...files.map((file) => ({ access: "read", path: resolve(folder, file), state: "" })), { end: true }]
     .map((line) => `${JSON.stringify(line)}\n`)
     .join("");
-const read = ["../runs/a/data/x.json", "../runs/a/1-sft/metrics.jsonl", "own.csv"];
+const read = ["../runs/a/data/x.json", "../runs/a/1-sft/metrics.jsonl", "../runs/ab/1-sft/metrics.jsonl", "own.csv"];
 
 /** The provenance of a notebook that has noted what it has read there. */
 function reported(folder: string, run?: string): Provenance {
   const traced = trace(realpathSync(folder), read);
-  const runs = usedRuns(traced, { runDir: "../runs/a" }, folder);
+  const runs = usedRuns(traced, { runDir: "../runs/a", other: "../runs/ab" }, folder);
   const execution = {
     started: "2026-01-02T03:04:05Z",
     seconds: 1,
@@ -54,18 +60,29 @@ function collected(folder: string, metadata: object, run?: string): Provenance {
 
 test("a project that is reached through a link has the same provenance", () => {
   const direct = reported(path("notebooks"));
-  expect(direct.run).toMatchObject({
-    file: "../../runs/a/run.json",
-    files: { "data/x.json": sha256("{}"), "1-sft/metrics.jsonl": sha256("{}\n") },
-  });
+  expect(direct.run!.file).toBe("../../runs/a/run.json");
+  expect(direct.run!.files).toEqual({ "1-sft/metrics.jsonl": sha256("{}\n"), "data/x.json": sha256("{}") });
   expect(direct.run!.lengths).toEqual({ "1-sft/metrics.jsonl": 3 });
-  expect(direct.read).toEqual([{ file: "../own.csv", sha256: sha256("1") }]);
+  expect(direct.read).toEqual([
+    { file: "../own.csv", sha256: sha256("1") },
+    { file: "../../runs/ab/1-sft/metrics.jsonl", sha256: sha256("{}\n"), length: 3 },
+  ]);
   symlinkSync(".", path("link"));
   expect(reported(path("link/notebooks"))).toEqual(direct);
-  expect(reported(path("notebooks"), path("link/runs/a"))).toEqual({
-    ...direct,
-    run: { ...direct.run, file: "../../link/runs/a/run.json" },
-  });
+  const told = { ...direct.run, file: "../../link/runs/a/run.json" };
+  expect(reported(path("notebooks"), path("link/runs/a"))).toEqual({ ...direct, run: told });
+  renameSync(path("runs"), path("disk"));
+  symlinkSync("disk", path("runs"));
+  expect(reported(path("link/notebooks"))).toEqual(direct);
+  const real = trace(path("notebooks"), ["../disk/a/data/x.json"]); // code may ask where a link leads
+  expect(usedRuns(real, { runDir: "../runs/a" }, path("notebooks"))).toMatchObject([
+    { folder: "../runs/a", files: { "data/x.json": sha256("{}") } },
+  ]);
+});
+
+test("of a trace that is not whole nothing is known", () => {
+  const torn = trace(path("notebooks"), read).replace(/.*end.*\n/, "");
+  expect([usedRuns(torn, { runDir: "../runs/a" }, path("notebooks")), readFiles(torn, [], path("notebooks"))]).toEqual([[], []]);
 });
 
 test("a notebook in a folder that is a link has used the run beside that folder, not the one of the same name beside the link", () => {
@@ -85,10 +102,10 @@ test("a report says the digests that files had at the end of the notebook's run,
   const metadata = { erpo: { execution: { started: "2026-01-02T03:04:05Z", seconds: 1, folder: ".", runs } } };
   writeFileSync(path("runs/a/data/x.json"), '{"changed":1}');
   expect(collected(path("notebooks"), metadata).run!.files).toEqual(run!.files);
-  renameSync(path("runs/a"), path("runs/b"));
+  renameSync(path("runs/a"), path("runs/moved"));
   expect(collected(path("notebooks"), metadata).run).toBeUndefined();
-  const moved = collected(path("notebooks"), metadata, path("runs/b"));
-  expect(moved.run).toMatchObject({ file: "../../runs/b/run.json", files: run!.files, lengths: run!.lengths });
+  const moved = collected(path("notebooks"), metadata, path("runs/moved"));
+  expect(moved.run).toMatchObject({ file: "../../runs/moved/run.json", files: run!.files, lengths: run!.lengths });
   expect(moved.read).toBeUndefined(); // nothing is looked for where the run was
 });
 
