@@ -6,7 +6,7 @@ import { readFiles, usedRuns } from "../../reports/execute/used-runs.js";
 import { parseNotebook } from "../../reports/notebook/read.js";
 import { collectProvenance, experimentOf, type Provenance } from "../../reports/provenance/collect.js";
 import { sha256 } from "../../reports/provenance/digests.js";
-import { facts } from "../../reports/provenance/html.js";
+import { facts, provenanceHTML } from "../../reports/provenance/html.js";
 import { inputs } from "../../reports/provenance/run-files.js";
 import { code, notebookJSON, shown } from "./notebooks.js";
 
@@ -191,4 +191,16 @@ test("a reader is told what a report was made from, and where there is nothing t
       ["Compared", "1 files of the runs; the HTML report's JSON has the SHA-256 of each"],
     ),
   );
+});
+
+test("the block at a report's end has a row per cell, and what a notebook calls things is text in it", () => {
+  const cells = [
+    { cell: 2, execution_count: 1, seconds: 1.234, outputs: ["a".repeat(64), "b".repeat(64)] },
+    { cell: 3, execution_count: null, outputs: [] },
+  ];
+  const notebook = { file: "<b>.ipynb", sha256: "n" };
+  const html = provenanceHTML({ format: 1, notebook, cells, rendered: { erpo: "0.2", node: "v20" }, complete: true });
+  expect(html).toContain("<td>&lt;b&gt;.ipynb, SHA-256 n</td>");
+  const rows = [...html.matchAll(/<tr><td class="number">.*<\/tr>/g)].map(([row]) => row.replace(/<[^>]*>/g, "|").replace(/\|+/g, "|"));
+  expect(rows).toEqual([`|2|1|1.23|${"a".repeat(12)} ${"b".repeat(12)}|`, "|3|–|–|"]);
 });
