@@ -30,9 +30,9 @@ beforeEach(() => {
   write(path("notebooks/own.csv"), "1");
 });
 
-/** What a kernel tells that was started in a folder and has read these files. */
-const trace = (folder: string, files: readonly string[]) =>
-  [...files.map((file) => ({ access: "read", path: resolve(folder, file), state: "" })), { end: true }]
+/** What a kernel tells that was started in a folder and has read these files, or has read and written them. */
+const trace = (folder: string, files: readonly string[], accesses = ["read"]) =>
+  [...accesses.flatMap((access) => files.map((file) => ({ access, path: resolve(folder, file), state: "" }))), { end: true }]
     .map((line) => `${JSON.stringify(line)}\n`)
     .join("");
 const read = ["../runs/a/data/x.json", "../runs/a/1-sft/metrics.jsonl", "../runs/ab/1-sft/metrics.jsonl", "own.csv"];
@@ -78,6 +78,19 @@ test("a project that is reached through a link has the same provenance", () => {
   expect(usedRuns(real, { runDir: "../runs/a" }, path("notebooks"))).toMatchObject([
     { folder: "../runs/a", files: { "data/x.json": sha256("{}") } },
   ]);
+});
+
+test("what a notebook has written into a run it has used, and what it has written elsewhere it has not read", () => {
+  const used = (...accesses: string[]) => {
+    const traced = trace(path("notebooks"), read, accesses);
+    const runs = usedRuns(traced, { runDir: "../runs/a" }, path("notebooks"));
+    return [runs.flatMap(({ files }) => Object.keys(files)), readFiles(traced, runs, path("notebooks")).map(({ file }) => file)];
+  };
+  const inRun = ["1-sft/metrics.jsonl", "data/x.json"];
+  expect(used("read")).toEqual([inRun, ["own.csv", "../runs/ab/1-sft/metrics.jsonl"]]);
+  expect(used("write")).toEqual([inRun, []]);
+  expect(used("read", "write")).toEqual([inRun, []]);
+  expect(used("probe")).toEqual([[], []]);
 });
 
 test("of a trace that is not whole nothing is known", () => {
