@@ -3,7 +3,7 @@ import { join, relative, resolve, sep } from "node:path";
 import type { TraceLine } from "../../kernel/session/file-notes.js";
 import { cacheDir, packageRoot } from "../../src/setup/paths.js";
 import { type FileDigest, fileSha256 } from "../provenance/digests.js";
-import { digestFiles, isInput, type RunFiles } from "../provenance/run-files.js";
+import { digestFiles, isInput, type RunFiles, real } from "../provenance/run-files.js";
 import type { Parameters } from "./parameters.js";
 
 const END = JSON.stringify({ end: true } satisfies TraceLine);
@@ -28,14 +28,25 @@ export function usedRuns(trace: string, parameters: Parameters, folder: string):
     .flatMap((line) => ("path" in line && (line.access === "read" || line.access === "write") ? [line.path] : []));
   const named = Object.values(parameters)
     .filter((value): value is string => typeof value === "string" && value !== "")
-    .map((value) => resolve(folder, value));
+    .map((value) => resolve(real(folder), value));
   return [...new Set(named)]
     .filter((dir) => existsSync(join(dir, "run.json")))
     .map((dir) => {
-      const inside = used.filter((path) => path.startsWith(dir + sep)).map((path) => relative(dir, path).replaceAll("\\", "/"));
-      return { folder: relative(folder, dir) || ".", ...digestFiles(dir, [...new Set(inside)].filter(isInput).sort()) };
+      const inside = namesOf(dir).flatMap((name) => used.filter((path) => path.startsWith(name + sep)).map((path) => relative(name, path)));
+      const paths = [...new Set(inside)].map((path) => path.replaceAll("\\", "/"));
+      return { folder: fromFolder(folder, dir), ...digestFiles(dir, paths.filter(isInput).sort()) };
     })
     .filter(({ files }) => Object.keys(files).length > 0);
+}
+
+/** What a folder is called where it is named, and without links. */
+const namesOf = (dir: string): string[] => [...new Set([dir, real(dir)])];
+
+/** A path relative to the kernel's folder. The kernel knows its folder without links, and paths from there lead to the same places unless they go up through one. */
+function fromFolder(folder: string, path: string): string {
+  const told = relative(real(folder), path);
+  const isSame = real(resolve(folder, told)) === real(path);
+  return (isSame ? told : relative(folder, path)).replaceAll("\\", "/") || ".";
 }
 
 /** Erpo's own code and what set-up keeps, for which other digests stand, and the system's files, which another machine has elsewhere. */
@@ -55,13 +66,13 @@ export function readFiles(trace: string, runs: readonly UsedRun[], folder: strin
   if (!lines.includes(END)) return [];
   const used = lines.map((line) => JSON.parse(line) as TraceLine).flatMap((line) => ("path" in line ? [line] : []));
   const written = new Set(used.filter(({ access }) => access === "write").map(({ path }) => path));
-  const elsewhere = [...OWN, ...runs.map((run) => resolve(folder, run.folder))];
+  const elsewhere = [...OWN, ...runs.flatMap((run) => [resolve(real(folder), run.folder), ...namesOf(resolve(folder, run.folder))])];
   const paths = used
     .filter(({ access, path }) => access === "read" && !written.has(path) && !path.split(sep).includes("node_modules"))
     .map(({ path }) => path)
     .filter((path) => !elsewhere.some((own) => path.startsWith(own + sep)));
   return [...new Set(paths)].sort().flatMap((path) => {
     const sha256 = fileSha256(path);
-    return sha256 === undefined ? [] : [{ file: relative(folder, path).replaceAll("\\", "/"), sha256 }];
+    return sha256 === undefined ? [] : [{ file: fromFolder(folder, path), sha256 }];
   });
 }

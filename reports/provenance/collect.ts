@@ -1,11 +1,11 @@
-import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { cellSeconds } from "../document/build.js";
 import type { ExecutionRecord } from "../execute/record.js";
 import { type CodeCell, type Notebook, NotebookError } from "../notebook/types.js";
 import { type FileDigest, outputSha256, sha256 } from "./digests.js";
 import { erpoVersion } from "./environment.js";
-import { digestFiles, inputs, type RunFiles } from "./run-files.js";
+import { digestFiles, inputs, type RunFiles, real } from "./run-files.js";
 
 /** Where a report's numbers come from. */
 export interface Provenance {
@@ -88,7 +88,7 @@ function readFiles(
 ): Pick<Provenance, "read"> {
   const at = (...parts: string[]) => fromOutput(join(dirname(path), folder, ...parts));
   const others = runs
-    .filter((run) => at(run.folder, "run.json") !== experiment?.file)
+    .filter((run) => run.files !== experiment?.files)
     .flatMap((run) =>
       Object.entries(run.files).map(([file, sha256]) => {
         const length = run.lengths[file];
@@ -115,20 +115,18 @@ export function readExecution(notebook: Notebook): ExecutionRecord | undefined {
 export function experimentOf(notebook: Notebook, path: string, output: string, folder: string | undefined): Experiment | undefined {
   const { runs = [], folder: kernel = "." } = readExecution(notebook) ?? {};
   const at = runs.map((run) => resolve(dirname(path), kernel, run.folder));
-  const i = folder === undefined ? 0 : at.findIndex((run) => real(run) === real(folder));
-  const used = at.filter((run) => existsSync(run)); // a run that was moved since may be told
-  if (i < 0 && used.length > 0)
+  const told = folder === undefined ? 0 : at.findIndex((run) => real(run) === real(folder));
+  const used = at.filter((run) => existsSync(run));
+  if (told < 0 && used.length > 0)
     throw new NotebookError(
       `${path}: it has used ${used.map((run) => relative("", run)).join(" and ")}, not ${folder}: leave --run out, or execute it on that run`,
     );
+  const i = Math.max(told, 0); // the first one was moved since
   const dir = folder ?? at[i];
   if (dir === undefined || (folder === undefined && !existsSync(join(dir, "run.json")))) return undefined;
   const { files, lengths } = runs[i] ?? digestFiles(dir, inputs(dir));
   return { ...readRecord(dir, output), files, lengths, present: inputs(dir) };
 }
-
-/** A folder's path without links, where it is there. */
-const real = (folder: string): string => (existsSync(folder) ? realpathSync(folder) : resolve(folder));
 
 /** An experiment's run.json. @throws NotebookError when it cannot be read */
 export function readRecord(folder: string, output: string): Omit<Experiment, keyof RunFiles> {

@@ -1,4 +1,4 @@
-import { constants, cpSync, existsSync, rmSync, statSync } from "node:fs";
+import { constants, cpSync, existsSync, rmSync, type Stats, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { isRegular, temporaryFolder } from "../../src/setup/files.js";
 import { grouped } from "../../src/setup/lists.js";
@@ -9,6 +9,7 @@ import { type Notebook, NotebookError } from "../notebook/types.js";
 import type { Check } from "./check.js";
 import type { Provenance } from "./collect.js";
 import { type Difference, differences } from "./differences.js";
+import { real } from "./run-files.js";
 import { environmentCheck } from "./verify.js";
 
 export interface RerunOptions extends Pick<ExecuteOptions, "signal" | "onProgress"> {
@@ -29,13 +30,13 @@ export async function rerunChecks({ notebook, execution }: Provenance, path: str
   const file = resolve(dirname(path), notebook.file);
   if (!isRegular(file)) throw new NotebookError(`${file}: no such file`);
   const reported = readNotebook(file).notebook;
-  const folder = resolve(dirname(file), execution?.folder ?? ".");
+  const folder = real(resolve(dirname(file), execution?.folder ?? ".")); // as the kernel sees it
   if (!existsSync(folder)) throw new NotebookError(`${path}: the folder that its notebook was run in is gone: ${folder}`);
   const place = temporaryFolder("erpo-verify-");
   const output = join(place, basename(file));
   let failure: string | undefined;
   try {
-    const given = { ...(execution?.parameters as Parameters | undefined) };
+    const given: Parameters = { ...declaredParameters(reported, ["injected-parameters"]), ...execution?.parameters };
     const { parameters, moved } = copyExperiments({ ...declaredParameters(reported), ...given }, folder, place);
     const kernel = execution?.kernel ? { kernel: execution.kernel } : {};
     try {
@@ -73,8 +74,13 @@ function copyExperiments(
 
 /** Not the experiment's documents, nor the checkpoints of a stage that is through. */
 function isNeeded(path: string): boolean {
-  const there = statSync(path, { throwIfNoEntry: false });
-  if (!there?.isFile() && !there?.isDirectory()) return false; // a pipe, or a link to nowhere
+  let there: Stats;
+  try {
+    there = statSync(path);
+  } catch {
+    return false; // a link to nowhere or to itself
+  }
+  if (!there.isFile() && !there.isDirectory()) return false; // a pipe
   const [name, parent] = [basename(path), dirname(path)];
   if ((name === "notebooks" || name === "reports") && existsSync(join(parent, "run.json"))) return false;
   return !(/^checkpoint-\d+$/.test(name) && existsSync(join(parent, "stage.json")) && there.isDirectory());

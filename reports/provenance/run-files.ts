@@ -1,5 +1,6 @@
-import { readdirSync, statSync } from "node:fs";
-import { join, relative } from "node:path";
+import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { readSteadily } from "../../src/setup/folders.js";
 import { fileSha256 } from "./digests.js";
 
 /** Files of an experiment's folder, by path in it. */
@@ -21,11 +22,21 @@ const grows = (path: string): boolean => path.endsWith(".jsonl") && !path.starts
 
 /** All files of an experiment's folder that are inputs, in order. */
 export const inputs = (folder: string): string[] =>
-  readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => !entry.isDirectory())
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
-    .filter(isInput)
+  readSteadily(folder, () => readdirSync(folder, { recursive: true, encoding: "utf8" })) // also behind links
+    .map((path) => path.replaceAll("\\", "/"))
+    .filter((path) => isInput(path) && !isFolder(join(folder, path)))
     .sort();
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false; // a link that leads nowhere
+  }
+}
+
+/** A path without links, where it is there. */
+export const real = (path: string): string => (existsSync(path) ? realpathSync(path) : resolve(path));
 
 /** Digests of files as they are now; what is no file is left out. */
 export function digestFiles(folder: string, paths: readonly string[]): RunFiles {

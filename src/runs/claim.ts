@@ -1,8 +1,9 @@
-import { existsSync, linkSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, linkSync, lstatSync, mkdirSync, readdirSync, realpathSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { digestOf, type Identity, type IdentityValue, identityDifferences } from "../data/identity.js";
 import { readJson } from "../data/jsonl.js";
 import { writeJson } from "../setup/atomic.js";
+import { readSteadily } from "../setup/folders.js";
 
 /** A folder of kept results, and those that it branches from, the nearest first. */
 export interface KeptFolder {
@@ -82,16 +83,21 @@ export function readRecord(dir: string, path: string): KeptRecord | undefined {
 
 const writeRecord = (dir: string, path: string, record: KeptRecord): void => writeJson(join(dir, recordFile(path)), record);
 
-/** All results that are noted in a folder: their paths, in alphabetical order, with their records. */
+/**
+ * All results that are noted in a folder: their paths, in alphabetical order, with their records. A record that names files elsewhere is none of the folder's: it came
+ * with a copy of a stage, or belongs to a run that lies in the folder.
+ */
 export function keptResults(dir: string): { path: string; record: KeptRecord }[] {
   if (!existsSync(dir)) return [];
-  return readdirSync(dir, { recursive: true, encoding: "utf8" })
+  return readSteadily(dir, () => readdirSync(dir, { recursive: true, encoding: "utf8" }))
     .filter((file) => /(?:^|[/\\.])identity\.json$/.test(file))
     .map((file) => file.replaceAll("\\", "/"))
     .sort()
-    .map((file) => {
+    .flatMap((file) => {
       const record = readJson<KeptRecord>(join(dir, file));
-      return { path: file.endsWith("/identity.json") ? dirname(file) : (record.files[0] ?? file), record };
+      const [mark = ""] = record.files;
+      const path = file.endsWith("/identity.json") ? dirname(mark) : mark;
+      return recordFile(path).replaceAll("\\", "/") === file ? [{ path, record }] : [];
     });
 }
 
@@ -101,16 +107,20 @@ export const finishedStages = (dir: string): string[] =>
     .filter(({ path, record }) => !isJson(path) && existsSync(join(dir, record.files[0]!)))
     .map(({ path }) => path);
 
-/** One file in two folders: a hard link, or where the file system cannot, a symbolic one. Never a copy, which could drift. */
+/**
+ * One file in two folders: a hard link, or where the file system cannot, a symbolic one. Never a copy, which could drift. Of a file behind a link the file itself is
+ * shared: the link's path would lead elsewhere from another folder.
+ */
 function share(from: string, to: string): void {
   mkdirSync(dirname(to), { recursive: true });
+  const [file, folder] = [realpathSync(from), realpathSync(dirname(to))];
   const beside = `${to}.${process.pid}.tmp`;
   rmSync(beside, { force: true });
   try {
-    linkSync(from, beside);
+    linkSync(file, beside);
   } catch (error) {
     if (!["EXDEV", "EPERM", "EMLINK", "ENOTSUP"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
-    symlinkSync(relative(dirname(to), from), beside);
+    symlinkSync(relative(folder, file), beside);
   }
   renameSync(beside, to);
 }

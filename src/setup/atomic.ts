@@ -1,7 +1,7 @@
 import { closeSync, existsSync, fchmodSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { isAlive } from "./alive.js";
-import { makeFolders, unwritable } from "./folders.js";
+import { makeFolders, readSteadily, unwritable } from "./folders.js";
 import { behindLinks, isStandardOutput, isStream, openStream, openStreamNow, writeStream, writeStreamNow } from "./streams.js";
 
 /** A file that the file system did not take: `FILE: cannot be written (cause)`. */
@@ -132,7 +132,7 @@ async function writeToStream(path: string, chunks: AsyncIterable<string | Uint8A
 
 /** Removes what `writeAtomic` has left beside files of a folder, and of the folders in it, in processes that were killed. */
 export function removeLeftovers(folder: string): void {
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true }))
+  for (const entry of readSteadily(folder, () => readdirSync(folder, { recursive: true, withFileTypes: true })))
     if (entry.isFile() && isLeftover(entry.name)) rmSync(join(entry.parentPath, entry.name), { force: true });
 }
 

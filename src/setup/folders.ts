@@ -17,6 +17,20 @@ export function makeFolders(path: string, mode = 0o777): string[] {
   return [path, ...above];
 }
 
+/**
+ * Reads a folder with what is below it, and again where a part of it vanished meanwhile: another process may write there, as training does, which removes checkpoints.
+ * @throws what `read` throws where the folder itself is gone, or for another reason
+ */
+export function readSteadily<T>(folder: string, read: () => T): T {
+  for (;;) {
+    try {
+      return read();
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || !existsSync(folder)) throw error;
+    }
+  }
+}
+
 /** What to say of a file that the file system did not take: `cannot be written (ENOSPC: no space left on device)`; undefined for other errors. */
 export function unwritable(error: unknown): string | undefined {
   const { code, message } = error as NodeJS.ErrnoException;

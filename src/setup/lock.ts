@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isAlive } from "./alive.js";
 import { writeAll } from "./atomic.js";
 import { cacheError, makeFolder } from "./files.js";
+import { readSteadily } from "./folders.js";
 
 /**
  * Runs `work` while no other process that asks for the same lock file does; see `holdLock`.
@@ -105,7 +106,7 @@ export function isAbandoned(path: string): boolean {
 
 /** Removes the locks under a folder whose owners are dead: who was killed behind the end of its work left one that nobody asks for again. */
 export function removeAbandonedLocks(folder: string): void {
-  for (const { name, parentPath } of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+  for (const { name, parentPath } of readSteadily(folder, () => readdirSync(folder, { recursive: true, withFileTypes: true }))) {
     const path = join(parentPath, name);
     const aside = /\.lock\.(\d+)\.tmp$/.exec(name)?.[1]; // what a removal was killed at
     if (aside !== undefined && !isAlive(Number(aside))) rmSync(path, { force: true });

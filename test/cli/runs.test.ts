@@ -68,7 +68,10 @@ test("the table: a run per row, with what is not the default and what it takes o
     ...JSON.parse(readFileSync(run!.path("2-dpo/identity.json"), "utf8")).identity,
     objective: { loss: "cdpo", budget: 0.25 },
   };
-  writeFileSync(join(policies, "identity.json"), JSON.stringify({ format: 1, digest: "d", files: [], identity }));
+  writeFileSync(
+    join(policies, "identity.json"),
+    JSON.stringify({ format: 1, digest: "d", files: ["methods/cdpo/lambda-1/stage.json"], identity }),
+  );
   const again = JSON.parse((await erpo(["runs", root, "--json"])).stdout);
   rmSync(join(run!.dir, "methods"), { recursive: true });
   expect(again.runs[0].parameters).toEqual({});

@@ -1,11 +1,13 @@
-import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { InterruptedError } from "../../reports/execute/execute.js";
 import { parseNotebook } from "../../reports/notebook/read.js";
 import { readReport } from "../../reports/provenance/read.js";
 import { rerunChecks, restorePaths } from "../../reports/provenance/rerun.js";
-import { makeProject, steadyCells, write } from "./experiment.js";
+import { makeProject, render, steadyCells, write } from "./experiment.js";
 import { code, md, notebookJSON } from "./notebooks.js";
 
 test("the paths of ten and more experiments are those that a reader knows again", () => {
@@ -21,20 +23,28 @@ const copies = () => readdirSync(tmpdir()).filter((name) => name.startsWith("erp
 
 /** Every file of a folder with its time of change. */
 const state = (folder: string) =>
-  (readdirSync(folder, { recursive: true, encoding: "utf8" }) as string[]).map((file) => `${file} ${statSync(join(folder, file)).mtimeMs}`);
+  (readdirSync(folder, { recursive: true, encoding: "utf8" }) as string[]).map(
+    (file) => `${file} ${lstatSync(join(folder, file)).mtimeMs}`,
+  );
 
 test("a notebook that gives the same again, although it writes into its experiments: same, and nothing is touched", async () => {
-  const { root, report } = await makeProject([
-    ...steadyCells,
-    code(
-      `import { appendFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
-appendFileSync(runDir + "/run.json", " ");
+  const { root, path, notebook, report } = await makeProject(
+    [
+      ...steadyCells.map((cell, i) => (i === 1 ? { ...cell, source: `${cell.source}\nconst third: string = "own";` } : cell)),
+      code(
+        `import { appendFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+if (runDir) appendFileSync(runDir + "/run.json", " ");
 mkdirSync(other, { recursive: true });
 writeFileSync(other + "/run.json", "{}");
-console.log("in", runDir, "and", other, "after", performance.now().toFixed(1), "ms");`,
-    ),
-    code('import { openDevice } from "erpo";\nprocess.env.ERPO_BACKEND = "cpu";\nawait openDevice();'),
-  ]);
+console.log("in", runDir, "and", other, "and", third, "with seed", seed, "after", performance.now().toFixed(1), "ms");
+console.log(["data/reports/x.json", "1-sft/checkpoint-5"].map((file) => existsSync(runDir + "/" + file)));`,
+      ),
+      code('import { openDevice } from "erpo";\nprocess.env.ERPO_BACKEND = "cpu";\nawait openDevice();'),
+    ],
+    { "notebooks/own/run.json": "{}", "runs/a/data/reports/x.json": "{}" },
+  );
+  for (const name of ["nowhere", "itself"]) symlinkSync(name.replace("nowhere", "gone"), path("runs/a/1-sft", name));
+  expect(spawnSync("mkfifo", [path("runs/a/1-sft/pipe")]).status).toBe(0);
   const before = state(root);
   const { provenance } = readReport(report);
   expect(provenance.execution!.device).toMatchObject({
@@ -49,12 +59,21 @@ console.log("in", runDir, "and", other, "after", performance.now().toFixed(1), "
   ]);
   expect(state(root)).toEqual(before);
   expect(copies()).toEqual([]);
+
+  // as papermill runs it: the parameters stand in its cell alone
+  const other = JSON.parse(readFileSync(notebook, "utf8"));
+  delete other.metadata.erpo.execution.parameters;
+  write(notebook, JSON.stringify(other));
+  await render(path("runs/a"));
+  const then = state(root);
+  expect(await rerun(report)).toMatchObject([{ status: "same" }, { status: "same" }]);
+  expect(state(root)).toEqual(then);
 }, 240_000);
 
 test("planted random numbers are told with their cell, and with the number that differs", async () => {
   const { report } = await makeProject([
     md("# Random"),
-    code('console.log("steady 1");\nconsole.log("random", Math.random());'),
+    code('console.log("steady 1");\nconsole.log("random", Math.random(), Math.random());'),
     code('import { figure, table, trainingCurves, value } from "erpo";\nvalue("val-random", Math.random());\nvalue("val-steady", 1);'),
     code(
       'figure(trainingCurves(["loss"], { rows: [{ step: 1, loss: 1 }, { step: 2, loss: Math.random() }] }), { label: "fig-random", alt: "a" });',
@@ -66,7 +85,7 @@ test("planted random numbers are told with their cell, and with the number that 
   const number = expect.stringMatching(/^0\.\d+$/);
   const differs = { kind: "rerun", status: "differs", reported: number, found: number };
   expect(checks).toMatchObject([
-    { ...differs, name: "cell 2, printed text: line 2" },
+    { ...differs, name: "cell 2, printed text: line 2", note: "and 1 more in it" },
     { ...differs, name: "cell 3, val-random: value" },
     { ...differs, name: expect.stringMatching(/^cell 4, fig-random: .*\[1\]\.loss$/) },
     { ...differs, name: "cell 5, tbl-random: data[1].a" },
@@ -81,6 +100,9 @@ test("a notebook that fails now, or kills its kernel: the error, and what differ
     code('if (existsSync("stop")) process.exit(3);'),
     code("console.log(Math.random())"),
   ]);
+  const stop = new AbortController();
+  const stopped = rerunChecks(readReport(report).provenance, report, { tolerance: 0, signal: stop.signal, onProgress: () => stop.abort() });
+  await expect(stopped).rejects.toThrow(InterruptedError);
   write(path("notebooks/stop"), "");
   expect(await rerun(report)).toMatchObject([
     { kind: "rerun", status: "differs", name: expect.stringMatching(/^nb\.ipynb: cell 3: the kernel died: exit code 3/) },

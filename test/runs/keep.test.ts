@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
+  cpSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -17,8 +18,10 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { canonicalJson, digestOf, type Identity, type IdentityValue, identityDifferences } from "../../src/data/identity.js";
+import { claim, keptResults } from "../../src/runs/claim.js";
 import { alone, keep, takePlace } from "../../src/runs/keep.js";
-import { contentSha256, currentSha256, staleReason } from "../../src/runs/stale.js";
+import { contentSha256, contentsNow, currentSha256, staleReason } from "../../src/runs/stale.js";
+import { removeLeftovers } from "../../src/setup/atomic.js";
 import { removeAbandonedLocks } from "../../src/setup/lock.js";
 
 let root: string;
@@ -106,6 +109,69 @@ test("a branch shares by hard link what has the same identity, and computes the 
   expect(await keep(branch, "score.json", { beta: 1 }, never)).toEqual({ from: "run" });
 });
 
+test("a branch of a branch whose results are links shares the file itself, not what the link's path leads to from its own folder", async () => {
+  await keep(at("run"), "score.json", { beta: 1 }, async () => ({ from: "run" }));
+  await keep(at("elsewhere/run"), "score.json", { beta: 2 }, async () => ({ from: "another run of that name" }));
+  await keep(at("branch", "run"), "score.json", { beta: 1 }, never);
+  rmSync(join(root, "branch/score.json"));
+  symlinkSync("../run/score.json", join(root, "branch/score.json")); // as on a file system without hard links
+  expect(await keep(at("elsewhere/branch", "branch", "run"), "score.json", { beta: 1 }, never)).toEqual({ from: "run" });
+});
+
+/** A disk that hard links from the temporary folder do not reach. */
+const otherDisk = ["/dev/shm"].find((place) => existsSync(place) && statSync(place).dev !== statSync(tmpdir()).dev);
+
+test.skipIf(!otherDisk)("a branch on another disk, in a folder that a link leads to, shares by a link that is right there", async () => {
+  const disk = mkdtempSync(join(otherDisk!, "erpo-keep-"));
+  try {
+    mkdirSync(join(disk, "deeper"));
+    symlinkSync(join(disk, "deeper"), join(root, "branches"));
+    await keep(at("run"), "score.json", { beta: 1 }, async () => ({ from: "run" }));
+    expect(await keep(at("branches/one", "run"), "score.json", { beta: 1 }, never)).toEqual({ from: "run" });
+    expect(lstatSync(join(root, "branches/one/score.json")).isSymbolicLink()).toBe(true);
+  } finally {
+    rmSync(disk, { recursive: true });
+  }
+});
+
+test("a copy of a result in the folder, and a run that lies in it, are none of its results", async () => {
+  const run = at("run");
+  const made = (dir: string, text: string) => {
+    mkdirSync(join(root, dir), { recursive: true });
+    for (const name of ["stage.json", "adapter_model.safetensors"]) writeFileSync(join(root, dir, name), text);
+  };
+  const place = (folder: ReturnType<typeof at>, beta: number) => claim(folder, "2-dpo", ["2-dpo/stage.json"], { objective: { beta } });
+  place(run, 0.1);
+  made("run/2-dpo", "0.1");
+  await keep(run, "2-dpo/dev.json", { beta: 0.1 }, async () => ({}));
+  const own = keptResults(run.dir);
+  expect(own.map(({ path }) => path)).toEqual(["2-dpo/dev.json", "2-dpo"]);
+  cpSync(join(run.dir, "2-dpo"), join(run.dir, "2-dpo-before"), { recursive: true });
+  cpSync(join(run.dir, "2-dpo/dev.identity.json"), join(run.dir, "2-dpo/dev copy.identity.json"));
+  const inside = at("run/sweep/runs/beta=0.5");
+  place(inside, 0.5);
+  made("run/sweep/runs/beta=0.5/2-dpo", "0.5");
+  await keep(inside, "2-dpo/dev.json", { beta: 0.5 }, async () => ({}));
+  expect(keptResults(run.dir)).toEqual(own);
+});
+
+test("a folder is read although another process makes and removes folders in it, as training does with checkpoints", async () => {
+  const { dir } = at("run");
+  for (let i = 0; i < 300; i++) mkdirSync(join(dir, `${i}`), { recursive: true }); // reading takes so long that one vanishes
+  const churn = "for (;;) { fs.mkdirSync('checkpoint-1'); console.log(1); fs.rmdirSync('checkpoint-1'); }";
+  const other = spawn(process.execPath, ["-e", churn], { cwd: dir });
+  await once(other.stdout, "data");
+  other.stdout.resume();
+  for (let i = 0; i < 3; i++) {
+    expect(keptResults(dir)).toEqual([]);
+    removeLeftovers(dir);
+    removeAbandonedLocks(dir);
+    await new Promise((resolve) => setTimeout(resolve, 5)); // takes what the other one says
+  }
+  other.kill("SIGKILL");
+  await once(other, "exit");
+});
+
 test("what stands on a replaced result is stale, through any number of steps", async () => {
   const run = at("run");
   await keep(run, "a.json", { version: 1 }, async () => ({ a: 1 }));
@@ -121,6 +187,23 @@ test("what stands on a replaced result is stale, through any number of steps", a
   expect(staleReason(run.dir, "b.json")).toBe("a.json, which it was made from, is not there");
   expect(contentSha256(run.dir, "a.json")).toBeUndefined();
   expect(existsSync(join(root, "run/b.json"))).toBe(true);
+});
+
+test("of several results that one is made from each counts, and of two runs each has its own", async () => {
+  const [run, other] = [at("run"), at("other")];
+  for (const it of [run, other]) {
+    for (const name of ["a.json", "b.json"]) await keep(it, name, {}, async () => ({ name }));
+    const from = Object.fromEntries(["a.json", "b.json"].map((name) => [name, currentSha256(it, name)]));
+    await keep(it, "c.json", { from }, async () => ({}));
+  }
+  for (const name of ["a.json", "b.json"]) {
+    const before = readFileSync(join(other.dir, name));
+    writeFileSync(join(other.dir, name), "{}");
+    const now = contentsNow();
+    expect(staleReason(run.dir, "c.json", now)).toBeUndefined();
+    expect(staleReason(other.dir, "c.json", now)).toBe(`${name} is another one than it was made from`);
+    writeFileSync(join(other.dir, name), before);
+  }
 });
 
 test("a policy's folder is its adapter, the adapter's configuration and its policy.json", () => {
