@@ -22,11 +22,11 @@ export function makeFolders(path: string, mode = 0o777): string[] {
  * @throws what `read` throws where the folder itself is gone, or for another reason
  */
 export function readSteadily<T>(folder: string, read: () => T): T {
-  for (;;) {
+  for (let again = 100; ; again--) {
     try {
       return read();
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || !existsSync(folder)) throw error;
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT" || again === 0 || !existsSync(folder)) throw error;
     }
   }
 }
