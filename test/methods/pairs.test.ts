@@ -106,24 +106,27 @@ test("what is wrong or close comes first, with a quarter of what is certain", ()
   ).toHaveLength(8);
 });
 
-test("one wrong decision in a round is no pair: it would come again in every batch", async () => {
-  const branch = await run.branch(folder.path("rare"), { after: stages.sft });
+test.each([
+  [1, "it would come again in every batch"],
+  [5, "without any of the other label they would move every decision one way"],
+])("wrong decisions of %i unsafe prompts in a round make no pairs: %s", async (most) => {
+  const branch = await run.branch(folder.path(`rare-${most}`), { after: stages.sft });
   const rows = [...run.data.train2, ...run.data.general.train2];
   const seen = new Set<PromptRow>();
-  let rare: PromptRow | undefined;
+  const rare = new Set<PromptRow>();
   const { run: scripted } = scriptedRun(branch, (text) => {
     const row = rows.find(({ prompt }) => text.includes(prompt))!;
-    if (row.label === "unsafe") rare ??= row;
+    if (row.label === "unsafe" && rare.size < most) rare.add(row);
     const again = seen.has(row);
     seen.add(row);
-    const unsafe = (row.label === "unsafe") !== (row === rare && again);
+    const unsafe = (row.label === "unsafe") !== (rare.has(row) && again);
     const thought = `${unsafe ? "risk: theft" : "none"}; a thought${again ? ", and more of it, and still more of it" : ""}`;
     const verify = `R1: ${unsafe ? "violates" : "does not violate"}</verify><calibrate>${unsafe ? "refuse" : "comply"}`;
     return `<assess>${thought}</assess><verify>${verify}</calibrate><answer>${unsafe ? "Sorry, I can't help." : "It works."}</answer>`;
   });
   const pairs = await roundPairs(scripted, 1, stages.sft);
-  expect(counts(pairs)).toEqual({ "efficiency, safe": 8, "efficiency, unsafe": 8 }); // that prompt's pair is written
-  expect(pairs.constructed.filter((kind) => kind === "both")).toHaveLength(1);
+  expect(counts(pairs)).toEqual({ "efficiency, safe": 8, "efficiency, unsafe": 8 }); // those prompts' pairs are written
+  expect(pairs.constructed.filter((kind) => kind === "both")).toHaveLength(most);
 });
 
 test("a round makes pairs of what its samples differ in", async () => {

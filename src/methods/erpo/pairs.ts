@@ -138,7 +138,11 @@ export function mine(margins: readonly MinedPrompt[], count: number, rng: Rng): 
   });
 }
 
-/** Pairs of a round, from samples of the current policy: shorter thoughts of right samples (unless the profile has no efficiency pairs), decisions where they differ. @throws KeptError when they were made otherwise */
+/**
+ * Pairs of a round, from samples of the current policy: shorter thoughts of right samples (unless the profile has no efficiency pairs), and decisions where they differ. Decisions
+ * are left out unless both labels have some: 5 of unsafe prompts alone moved the first words of all dev prompts towards "risk" by 1.1 to 1.4 nats (quick, seed 1).
+ * @throws KeptError when they were made otherwise
+ */
 export async function roundPairs(
   run: Run,
   round: number,
@@ -167,10 +171,9 @@ export async function roundPairs(
     return present([efficiency ? efficiencyPair(prompt, samples, knobs.lengthRatio) : null, decisionPair(prompt, samples)]);
   });
   if (!efficiency) return keptPairs(run, `${stage}/pairs.json`, enough(run, "decision", prompts, pairs), current, level, signal);
-  const ofKind = ({ goal, prompt }: PreferencePair) =>
-    pairs.filter((pair) => pair.goal === goal && pair.prompt.label === prompt.label).length;
-  const often = pairs.filter((pair) => pair.goal === "efficiency" || ofKind(pair) >= knobs.batchSize / 2); // one or two would come again in every batch
-  return keptPairs(run, `${stage}/pairs.json`, enough(run, "efficiency", prompts, often), current, level, signal);
+  const fewer = Math.min(...(["safety", "usefulness"] as const).map((goal) => pairs.filter((pair) => pair.goal === goal).length));
+  const kept = fewer >= knobs.batchSize / 2 ? pairs : pairs.filter(({ goal }) => goal === "efficiency"); // one or two would come again in every batch
+  return keptPairs(run, `${stage}/pairs.json`, enough(run, "efficiency", prompts, kept), current, level, signal);
 }
 
 /** Pairs as they are trained on, and what each was made for. */

@@ -13,7 +13,7 @@ import { stages } from "./stages.js";
 export interface PreferenceOptions {
   /** Strength of the anchor to the reference; 0.5 in stage 2, 0.1 in stage 3. */
   beta?: number;
-  /** Weight of the chosen completion's NLL per token; 1 in stage 2, 0.3 in stage 3. Keeps likelihood from being displaced. */
+  /** Weight of the chosen completion's NLL per token; 1 in stage 2, 3 in stage 3. Keeps likelihood from being displaced. */
   nllWeight?: number;
   /** "trace" compares whole completions, "step" only the first step in which they differ; the NLL term is of the whole chosen one in both. "step" in stage 2, "trace" in stage 3. */
   level?: PairLevel;
