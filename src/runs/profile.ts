@@ -8,8 +8,8 @@ import type { DecisionPlace } from "../exante/trace.js";
 import { isRecord } from "../setup/json.js";
 
 /**
- * How much of everything a run does, and the parts of the recipe that ablations change. Budgets are counted in tokens and prompts, never in seconds, so that a run is the
- * same on every machine.
+ * How much of everything a run does, and the parts of the recipe that ablations change. Budgets are counted in tokens and prompts, never in seconds, so that a run does
+ * the same work on every machine.
  */
 export interface Profile {
   /** A folder's name: of letters, digits, dots, hyphens and underscores. */
