@@ -134,7 +134,7 @@ test("rounds go on from what the gate keeps, and the last of that is the result"
   );
   const [step] = branch.metrics(first);
   expect(step!["rewards/margins"]).toBeCloseTo(0, 1);
-  expect(step!.loss).toBeCloseTo(price + 0.3 * nll, 1);
+  expect(step!.loss).toBeCloseTo(price + 3 * nll, 1);
   expect(price).toBeGreaterThan(Math.log(2) + 0.2); // winners are shorter
 });
 
