@@ -88,7 +88,7 @@ function readFiles(
 ): Pick<Provenance, "read"> {
   const at = (...parts: string[]) => fromOutput(join(dirname(path), folder, ...parts));
   const others = runs
-    .filter((run) => run.files !== experiment?.files)
+    .filter((run) => run.files !== experiment?.files) // which hands on what was noted of its own
     .flatMap((run) =>
       Object.entries(run.files).map(([file, sha256]) => {
         const length = run.lengths[file];

@@ -1,6 +1,6 @@
-import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { readSteadily } from "../../src/setup/folders.js";
+import { pathsBelow } from "../../src/setup/folders.js";
 import { fileSha256 } from "./digests.js";
 
 /** Files of an experiment's folder, by path in it. */
@@ -22,7 +22,7 @@ const grows = (path: string): boolean => path.endsWith(".jsonl") && !path.starts
 
 /** All files of an experiment's folder that are inputs, in order. */
 export const inputs = (folder: string): string[] =>
-  readSteadily(folder, () => readdirSync(folder, { recursive: true, encoding: "utf8" })) // also behind links
+  pathsBelow(folder)
     .map((path) => path.replaceAll("\\", "/"))
     .filter((path) => isInput(path) && !isFolder(join(folder, path)))
     .sort();

@@ -83,8 +83,7 @@ export function aucDifferenceOverFrames(
     for (const f of drawn) for (const g of drawn) gain += gained[f]![g]!;
     return gain / (sum(drawn.map((f) => positives[f]!.length)) * sum(drawn.map((f) => negatives[f]!.length)));
   };
-  const estimate = clusterBootstrap([...names.keys()], difference, rng);
-  return { ...estimate, ...(names.length < 2 && { low: -1, high: 1 }), frames: names.length };
+  return { ...clusterBootstrap([...names.keys()], difference, rng, { range: [-1, 1] }), frames: names.length };
 }
 
 function assertSameRows(a: Scores, b: { positives: readonly unknown[]; negatives: readonly unknown[] }): void {

@@ -142,7 +142,7 @@ export function clusteredDifference(rows: readonly RowDifference[], rng: Rng, re
   const clusters = [...byCluster.values()];
   const swapped = clusters.map(({ sums, counts }): Cluster => ({ sums: sums.map((sum) => -sum), counts }));
   if (clusters.length === 1) return { value: meanOfKinds(clusters), low: -Infinity, high: Infinity, n: rows.length, p: 1 };
-  const { value, low, high } = clusterBootstrap(clusters, meanOfKinds, rng, resamples);
+  const { value, low, high } = clusterBootstrap(clusters, meanOfKinds, rng, { resamples });
   const far = Math.abs(value) * (1 - 1e-9);
   const drawn = Array.from({ length: resamples }, () => meanOfKinds(clusters.map((own, i) => (rng.uniform() < 0.5 ? swapped[i]! : own))));
   const p = (drawn.filter((mean) => Math.abs(mean) >= far).length + 1) / (resamples + 1);

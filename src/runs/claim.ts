@@ -1,9 +1,9 @@
-import { existsSync, linkSync, lstatSync, mkdirSync, readdirSync, realpathSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, linkSync, lstatSync, mkdirSync, realpathSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { digestOf, type Identity, type IdentityValue, identityDifferences } from "../data/identity.js";
 import { readJson } from "../data/jsonl.js";
 import { writeJson } from "../setup/atomic.js";
-import { readSteadily } from "../setup/folders.js";
+import { pathsBelow } from "../setup/folders.js";
 
 /** A folder of kept results, and those that it branches from, the nearest first. */
 export interface KeptFolder {
@@ -89,7 +89,7 @@ const writeRecord = (dir: string, path: string, record: KeptRecord): void => wri
  */
 export function keptResults(dir: string): { path: string; record: KeptRecord }[] {
   if (!existsSync(dir)) return [];
-  return readSteadily(dir, () => readdirSync(dir, { recursive: true, encoding: "utf8" }))
+  return pathsBelow(dir)
     .filter((file) => /(?:^|[/\\.])identity\.json$/.test(file))
     .map((file) => file.replaceAll("\\", "/"))
     .sort()

@@ -2,7 +2,7 @@ import { existsSync, lstatSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { IdentityValue } from "../data/identity.js";
 import { readJson } from "../data/jsonl.js";
-import { readSteadily } from "../setup/folders.js";
+import { pathsBelow } from "../setup/folders.js";
 import { readMetrics } from "../training/metrics.js";
 import { parentsOf } from "./branch.js";
 import { keptResults } from "./claim.js";
@@ -102,7 +102,7 @@ const modified = (file: string): number => statSync(file).mtimeMs;
 /** Files of a name in the folder of a stage or of a round, the one that was written last at the end. */
 function stageFiles(dir: string, name: string): { stage: string; file: string }[] {
   const skipped = /(?:^|\/)(?:data|evaluation|notebooks|reports|checkpoint-\d+)\//;
-  return readSteadily(dir, () => readdirSync(dir, { recursive: true, encoding: "utf8" }))
+  return pathsBelow(dir)
     .map((file) => file.replaceAll("\\", "/"))
     .filter((file) => file.endsWith(`/${name}`) && !skipped.test(file))
     .map((file) => ({ stage: file.slice(0, -name.length - 1), file: join(dir, file) }))
@@ -125,7 +125,7 @@ function lastDev(dir: string): RunSummary["dev"] {
 /** @param counted files that were counted before, and are now */
 function diskUse(dir: string, counted: Set<string>): { bytes: number; changed: number } {
   let [bytes, changed] = [0, 0];
-  for (const name of readSteadily(dir, () => readdirSync(dir, { recursive: true, encoding: "utf8" }))) {
+  for (const name of pathsBelow(dir)) {
     const found = lstatSync(join(dir, name), { throwIfNoEntry: false });
     if (!found) continue; // removed meanwhile
     const { dev, ino, blocks, mtimeMs, ctimeMs } = found;

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
@@ -16,6 +16,10 @@ export function makeFolders(path: string, mode = 0o777): string[] {
   }
   return [path, ...above];
 }
+
+/** The paths of all that is below a folder, relative to it, also behind links to folders. @throws as `readSteadily` */
+export const pathsBelow = (folder: string): string[] =>
+  readSteadily(folder, () => readdirSync(folder, { recursive: true, encoding: "utf8" }));
 
 /**
  * Reads a folder with what is below it, and again where a part of it vanished meanwhile: another process may write there, as training does, which removes checkpoints.

@@ -12,10 +12,10 @@ export const mistakes: Record<string, Mistake[]> = {
     { exercise: 2, wrong: { '=== "refusal"': '!== "refusal"' }, says: /^base refuses \d+ look-alikes here, \d+ in tbl-naive$/ },
   ],
   "01-ex-ante-data": [
-    { exercise: 1, wrong: { "?`, sense, target }": "?`, target }" }, says: /^a trace says the sense of another prompt$/ },
+    { exercise: 1, wrong: { "?`, sense, target,": "?`, target," }, says: /^a trace says the sense of another prompt$/ },
     {
       exercise: 1,
-      wrong: { "...{ label, nearRule": '...{ label: "safe", nearRule' },
+      wrong: { "label, nearRule": 'label: "safe", nearRule' },
       says: /^mine-3 is to be unsafe, but its verdict is "does not violate"$/,
     },
     { exercise: 2, wrong: { "sum(now) + n * (1 - prose)": "sum(now)" }, says: /^terse: the decision has [\d.]+%, not [\d.]+%$/ },

@@ -1,6 +1,6 @@
-import { mkdirSync, mkdtempSync, realpathSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, realpathSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import { readFiles, usedRuns } from "../../reports/execute/used-runs.js";
 import { parseNotebook } from "../../reports/notebook/read.js";
@@ -8,14 +8,11 @@ import { collectProvenance, experimentOf, type Provenance } from "../../reports/
 import { sha256 } from "../../reports/provenance/digests.js";
 import { facts, provenanceHTML } from "../../reports/provenance/html.js";
 import { inputs } from "../../reports/provenance/run-files.js";
+import { renderReports } from "../../reports/report.js";
+import { write } from "./experiment.js";
 import { code, notebookJSON, shown } from "./notebooks.js";
 
 /** What a report says of its origin, where no notebook has to be run for it: a run in runs/a, and a notebook that has read its data and its metrics. */
-
-const write = (file: string, content: string) => {
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, content);
-};
 
 let root: string;
 const path = (...parts: string[]) => join(root, ...parts);
@@ -120,6 +117,19 @@ test("a report says the digests that files had at the end of the notebook's run,
   const moved = collected(path("notebooks"), metadata, path("runs/moved"));
   expect(moved.run).toMatchObject({ file: "../../runs/moved/run.json", files: run!.files, lengths: run!.lengths });
   expect(moved.read).toBeUndefined(); // nothing is looked for where the run was
+});
+
+test("a report names no run that its notebook has not used, and one that was moved since", async () => {
+  const runs = usedRuns(trace(path("notebooks"), read), { runDir: "../runs/a" }, path("notebooks"));
+  const execution = { started: "2026-01-02T03:04:05Z", seconds: 1, folder: ".", runs };
+  write(path("notebooks/nb.ipynb"), notebookJSON([code("1")], { erpo: { execution } }));
+  cpSync(path("runs/a"), path("runs/b"), { recursive: true });
+  const rendered = (run: string) => renderReports([path("notebooks/nb.ipynb")], { output: path("out"), run: path(run) });
+  const { written, failures } = await rendered("runs/b");
+  expect(written).toEqual([]);
+  expect(failures).toEqual([expect.stringMatching(/nb\.ipynb: it has used .*runs\/a, not .*runs\/b: leave --run out/)]);
+  renameSync(path("runs/a"), path("runs/c"));
+  expect((await rendered("runs/c")).failures).toEqual([]);
 });
 
 test("of a run that no executor has noted all files are taken, those behind links too", () => {

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
@@ -8,7 +8,6 @@ import { holds } from "../../reports/provenance/check.js";
 import { codeToRun } from "../../reports/provenance/code.js";
 import { readReport } from "../../reports/provenance/read.js";
 import { verifyReport } from "../../reports/provenance/verify.js";
-import { renderReports } from "../../reports/report.js";
 import { register } from "../../src/cli/verify.js";
 import { modelDigests } from "../../src/model/load.js";
 import { keptResults } from "../../src/runs/claim.js";
@@ -191,19 +190,6 @@ test("a run that another executor has not noted is checked whole, without what i
   expect(await told(project.report)).toEqual([]);
   flip(project.path("runs/a/2-dpo/metrics.jsonl"));
   expect(await told(project.report)).toEqual(["differs run: ../2-dpo/metrics.jsonl"]);
-});
-
-test("a report names no run that its notebook has not used, and one that was moved since", async () => {
-  const project = copy();
-  cpSync(project.path("runs/a"), project.path("runs/b"), { recursive: true });
-  const rendered = () => renderReports([project.notebook], { output: project.path("out"), run: project.path("runs/b") });
-  const { written, failures } = await rendered();
-  expect(written).toEqual([]);
-  expect(failures).toEqual([expect.stringMatching(/nb\.ipynb: it has used .*runs\/a, not .*runs\/b: leave --run out/)]);
-  renameSync(project.path("runs/a"), project.path("runs/c"));
-  const moved = { ...project, notebook: project.path("runs/c/notebooks/nb.ipynb") };
-  const after = await renderReports([moved.notebook], { output: project.path("out"), run: project.path("runs/c") });
-  expect(after.failures).toEqual([]);
 });
 
 test("files beside the experiment's that cells have read are checked: data, modules, and those of a second experiment", async () => {
