@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { checkPairs, checkWeight } from "./rewards.js";
+import { checkPairs, checkRows, checkWeight } from "./rewards.js";
 import type { BareLoss, PairLengths, PairLogps, PairLoss } from "./types.js";
 
 /**
@@ -20,6 +20,7 @@ export function nll(policy: PairLogps, lengths: PairLengths): tf.Scalar {
 export function softNll(policy: PairLogps, lengths: PairLengths, preferred: tf.Tensor1D): tf.Scalar {
   checkPairs("softNll", { policy, lengths });
   if (preferred.size !== policy.chosen.size) throw new RangeError(`softNll: ${preferred.size} labels for ${policy.chosen.size} pairs`);
+  checkRows("softNll", { preferred });
   const first = tf.mul(preferred, tf.div(policy.chosen, lengths.chosen)); // [B]
   const second = tf.mul(tf.sub(1, preferred), tf.div(policy.rejected, lengths.rejected)); // [B]
   return tf.neg(tf.mean(tf.add(first, second))) as tf.Scalar;

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs";
-import { implicitRewards, negLogSigmoid } from "./rewards.js";
+import { checkRows, implicitRewards, negLogSigmoid } from "./rewards.js";
 import type { PairLogps, PairLoss } from "./types.js";
 
 /**
@@ -18,6 +18,7 @@ import type { PairLogps, PairLoss } from "./types.js";
  */
 export function softDpo(policy: PairLogps, reference: PairLogps, preferred: tf.Tensor1D, beta: number): PairLoss {
   if (preferred.size !== policy.chosen.size) throw new RangeError(`softDpo: ${preferred.size} labels for ${policy.chosen.size} pairs`);
+  checkRows("softDpo", { preferred });
   const { rewards, margin } = implicitRewards("softDpo", policy, reference, beta);
   const first = tf.mul(preferred, negLogSigmoid(margin)); // [B]
   const second = tf.mul(tf.sub(1, preferred), negLogSigmoid(tf.neg(margin))); // [B]

@@ -11,6 +11,7 @@ import { conservativeDpo, robustDpo } from "../../src/objectives/robust.js";
 import { sft } from "../../src/objectives/sft.js";
 import { sigmoidNorm } from "../../src/objectives/sigmoid-norm.js";
 import { simpo } from "../../src/objectives/simpo.js";
+import { softDpo } from "../../src/objectives/soft-dpo.js";
 import type { PairLogps } from "../../src/objectives/types.js";
 import { weightedLosses } from "../../src/objectives/weighted.js";
 import { pair } from "./pairs.js";
@@ -47,6 +48,8 @@ describe("tensors that would broadcast are refused by name", () => {
     expect(() => tokenNll(two, one)).toThrow(`tokenNll: ${lengths}`);
     expect(() => softNll(two, one, tf.tensor1d([1, 1]))).toThrow(`softNll: ${lengths}`);
     expect(() => softNll(two, two, tf.tensor1d([1]))).toThrow("softNll: 1 labels for 2 pairs");
+    expect(() => softNll(two, two, matrix.chosen)).toThrow("softNll: preferred is [2,1]; it must be a tensor [B]");
+    expect(() => softDpo(two, two, matrix.chosen, 0.1)).toThrow("softDpo: preferred is [2,1]; it must be a tensor [B]");
     expect(() => sft(two.chosen, tf.tensor1d([1]))).toThrow("sft: weights is [1]");
     const batch = { policy: two.chosen, reference: two.chosen, labels: two.chosen, kl: tf.scalar(0) };
     expect(() => kto({ ...batch, labels: one.chosen }, { beta: 0.1 })).toThrow("kto: labels is [1]");
