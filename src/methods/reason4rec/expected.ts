@@ -11,7 +11,7 @@ import { clipped } from "./baselines.js";
 import { ratingAnswer } from "./words.js";
 
 /**
- * The expected rating: sum_k k p_k with p the softmax over the logits of "1" to "5" alone (METHODS 4.2.6), in [1, 5].
+ * The expected rating: sum_k k p_k with p the softmax over the logits of "1" to "5" alone, as the authors' code has it, in [1, 5].
  * @param logits of the five, in their order
  * @throws RangeError for other than five numbers
  */

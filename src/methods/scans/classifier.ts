@@ -2,9 +2,10 @@ import type { Scores } from "../../evaluation/auc.js";
 import { mean } from "../../evaluation/averages.js";
 
 /**
- * The hidden-state transition score of a prompt (Cao et al. 2024; METHODS 6.2): the mean of its cosines over the layers from l0 to the last, in [-1, 1].
+ * The hidden-state transition score of a prompt (Cao et al. 2024): the mean of its cosines over the layers from l0 to the last, in [-1, 1].
  * @param cosines of all layers, [L] (`transitionCosines`)
  * @param from l0, the first steered layer
+ * @throws RangeError when there is no layer from l0 on
  */
 export function transitionScore(cosines: readonly number[], from: number): number {
   const used = cosines.slice(from);
@@ -27,7 +28,7 @@ export interface Threshold {
 
 /**
  * The threshold with the highest balanced accuracy on given scores, halfway between the two scores beside it; of equally good ones the lowest. The paper sets T by hand, another one
- * for each data set (METHODS 6.2); one threshold, chosen on dev, is this project's choice.
+ * for each data set; one threshold, chosen on dev, is this project's choice.
  * @param scores of harmful prompts (positives) and of benign ones (negatives)
  * @throws RangeError when a kind has no scores
  */

@@ -14,7 +14,7 @@ export interface Directions {
 }
 
 /**
- * Refusal directions and reference transition (Cao et al. 2024; METHODS 6.1, 6.2):
+ * Refusal directions and reference transition (Cao et al. 2024):
  *
  *     v_r^l   = normalize( mean_{harmful} a^l(q) - mean_{benign} a^l(q) )       a^l at the last token of the instruction
  *     d_ref^l = mean_{harmful} [ a^l(s1) - a^l(s2) ]

@@ -19,7 +19,7 @@ export interface LayerScore {
   kl: number;
 }
 
-/** The rule of selection: only layers below this share of the depth, at most so much KL, at least so much induced refusal (Arditi et al. 2024, appendix C; METHODS 6.5). */
+/** The rule of selection: only layers below this share of the depth, at most so much KL, at least so much induced refusal (Arditi et al. 2024, appendix C). */
 export const selection = { depth: 0.8, kl: 0.1, induced: 0 } as const;
 
 /** Prompts that are run together. */

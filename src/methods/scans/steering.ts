@@ -52,7 +52,7 @@ export function addFrom(
 
 /**
  * h_t <- h_t + m v_r^l for all t from the end of the instruction on, generated tokens included, with m = +c n^l for harmful prompts and -c n^l for the others (Cao et al.
- * 2024; METHODS 6.3). The paper adds a fixed multiple of the unit vector; n^l, the mean length of the anchors' states, is this project's scale (METHODS 6.5).
+ * 2024). The paper adds a fixed multiple of the unit vector; n^l, the mean length of the anchors' states, is this project's scale.
  *
  * @param prompts how each prompt of the call is steered, by its index there
  */
@@ -76,7 +76,7 @@ export function steeringRules({ directions, layers, strength }: Steering, prompt
  * layers. Strength 0 is the policy itself, whatever the rest. Nothing is trained; the policy's adapter stays in place.
  *
  * @param name of the steered policy
- * @throws RangeError when the strength is below 0 or no number, there is no layer, or the policy edits states already
+ * @throws RangeError when the strength is below 0 or no number, there is no layer or one without a direction, or the policy edits states already
  */
 export function steered(policy: Policy, steering: Steering, name: string): Policy {
   const { directions, digest, layers, strength, threshold } = steering;
