@@ -102,7 +102,7 @@ export function gcgAttack(suffixes: ReadonlyMap<string, string>): Attack {
 
 /**
  * Gradient of the target's mean negative log-likelihood by the one-hot vectors of the suffix's tokens, [n, V], in nats: that by their embeddings times the embedding matrix,
- * so no [n, V] goes through the model.
+ * so no [n, V] goes through the model. The factor by which Gemma scales its embeddings is left out: it changes no rank.
  */
 export function suffixGradient(
   { model: { decoder }, adapter: lora }: Policy,

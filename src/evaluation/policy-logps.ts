@@ -24,7 +24,7 @@ export async function policyLogps(policy: Policy, rows: readonly GivenCompletion
  * Log-probabilities of the tokens of given completions under a policy, in nats, a list per row; nothing predicts the first token of an empty prompt's completion, which has 0. Where the policy's
  * decoding rewrites logits or edits states they are those of the rewritten ones, found token by token; the temperature, top-k and top-p do not count, nor does a search.
  *
- * @throws RangeError when a decoding with several contexts is given token ids
+ * @throws RangeError when a row is longer than the model's positions, or a decoding that rewrites is given an empty prompt or, with several contexts, token ids
  */
 export async function policyTokenLogps(policy: Policy, rows: readonly GivenCompletion[]): Promise<number[][]> {
   const { model, adapter, asking, decoding } = policy;

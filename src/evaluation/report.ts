@@ -111,7 +111,7 @@ export interface SuiteMetrics extends AnswerShares {
   thoughtTokens: Estimate & { n: number };
   /** All tokens of a completion. */
   tokens: Estimate & { n: number };
-  /** Seconds from the start of its batch to a completion's end. */
+  /** Seconds from when a row was taken into a batch to its completion's end. */
   latency: Estimate & { n: number };
   families: Record<string, AnswerShares>;
   categories: Record<string, AnswerShares>;

@@ -100,7 +100,8 @@ export function settingName({ kind, alpha, plausible }: RoseSetting): string {
  *
  *     y_t = argmax_v  logit(v | s, x, y_<t) - alpha logit(v | s', x, y_<t),
  *
- * which is then appended in both contexts. Nothing is trained; each token costs two passes. The prompts are system turns of the model's chat template.
+ * which is then appended in both contexts. Nothing is trained; each token costs two passes. The prompts are system turns of the model's chat template. They take the place
+ * of the policy's own system turn, and the contrast that of its decoding.
  *
  * @param policy the base model's or a stage's
  * @param rng of Rand-Words' words: the same stream for all settings

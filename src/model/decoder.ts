@@ -101,9 +101,10 @@ export class Decoder {
   }
 
   /**
-   * Gradient of a loss by the input embeddings of one row, [T, C], in the loss's unit (such as nats) per unit of embedding.
+   * Gradient of a loss by the input embeddings of one row, as the first layer sees them (Gemma's are scaled), [T, C], in the loss's unit (such as nats) per unit of these.
    * @param ids the row, at least one token
    * @param loss a scalar of the states [T, C] after the final norm, such as minus the mean of their `tokenLogps`
+   * @throws RangeError when the row is longer than the model's positions
    */
   inputGradient(
     ids: readonly number[],
@@ -177,7 +178,10 @@ export class Decoder {
     return prefillRows(this.config, weights, rows, edit);
   }
 
-  /** Appends one token to every row of the cache: ids [B] -> logits [B, V] after it. Edits see [B, 1, C] at the rows' positions. */
+  /**
+   * Appends one token to every row of the cache: ids [B] -> logits [B, V] after it; dispose them. Edits see [B, 1, C] at the rows' positions.
+   * @throws RangeError when there is not one token per row, a row fills the model's positions, the decoder lacks an edited layer, or an edit gives another shape
+   */
   step(weights: SamplingWeights, cache: KvCache, ids: ArrayLike<number>, { edit = {} }: EditOptions = {}): tf.Tensor2D {
     return decodeStep(this.config, weights, cache, ids, edit);
   }

@@ -26,8 +26,9 @@ export type { TrainOptions } from "./options.js";
  *
  *     for await (const step of train(model, rows, sftObjective, { lora, batches, ... })) curve.push(step);
  *
- * @throws TrainingError when a row cannot be trained on or is not there, an option is out of range, an objective gives no loss, a checkpoint is of another run, or a loss or gradient is not finite (the adapter is then as before that
- * step)
+ * @throws TrainingError when a row cannot be trained on or is not there, an option is out of range, an objective gives no loss, a checkpoint is of another run, or a loss or
+ * gradient is not finite (the adapter is then as before that step)
+ * @throws RangeError when `betas`, `weightDecay` or `dropout.p` is out of range, or a row is longer than the model's positions
  */
 export async function* train<Row>(
   model: LanguageModel,

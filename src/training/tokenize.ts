@@ -32,7 +32,7 @@ export function promptIds(tokenizer: Tokenizer, prompt: Text): number[] {
 }
 
 /**
- * Keeps the first `maxLength` tokens of prompt and completion together, and the targets of these.
+ * Keeps the first `maxLength` tokens of prompt and completion together, and the targets and weights of these.
  * @returns null when nothing of the completion would be left: such a row teaches nothing, and TRL leaves it out
  */
 export function keepStart<T extends CompletionRow>(row: T, maxLength: number): T | null {

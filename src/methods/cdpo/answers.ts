@@ -39,7 +39,7 @@ export interface Comparison {
 export type Wordings = "training" | "held out";
 
 /**
- * Prompts with what can be said to them, of each label `count`: safe ones are look-alikes and everyday prompts in turn.
+ * Prompts with what can be said to them, in their order.
  * @param name what they are for: the name of their random streams, and of the base model's answers in `data/`
  */
 export async function answersTo(

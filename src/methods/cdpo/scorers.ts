@@ -19,7 +19,7 @@ import { fitBradleyTerry } from "./bradley-terry.js";
 export const scorerSettings = {
   /** The layer whose states are read, as a share of the depth. */
   depth: 2 / 3,
-  /** Ridge penalty on weights of features with standard deviation 1. */
+  /** Ridge penalty on weights of differences of features, each scaled to mean square 1. */
   l2: 0.01,
   /**
    * What the better answer of a comparison is above the other, in nats, a mean over those that are no ties. Pairs that can be separated have weights without end, which the

@@ -38,7 +38,7 @@ export interface DevRows {
 
 /** The measures of a policy, or differences of two. */
 export interface DevMeasures<T> {
-  /** Of the answers. */
+  /** Of the answers, in [0, 1]. */
   balancedAccuracy: T;
   /** Of the first word; of the decision behind the policy's own text where that comes last; or of the answer's first token. */
   auc: T;
@@ -110,7 +110,7 @@ function assessments(run: Run, stage: string): Map<string, string> {
   );
 }
 
-/** A policy's measures with their 95% intervals; NaN where there is nothing to measure. */
+/** A policy's measures with their 95% intervals; NaN where there is nothing to measure. @throws RangeError when a label has no prompts: then there is no area */
 export function devMeasures({ prompts, forced }: DevRows): DevMeasures<Estimate | Proportion> {
   const refused = (label: Label) =>
     share(
@@ -135,7 +135,7 @@ export function devMeasures({ prompts, forced }: DevRows): DevMeasures<Estimate 
 /**
  * What an ablation changes: its measures less the base's, on the prompts that both have (whole traces of both, for shares and lengths of traces), with 95% intervals of the paired
  * differences (`pairedDifference`, `aucDifference`); NaN where there is none.
- * @throws RangeError when the two are of other prompts
+ * @throws RangeError when the two are of other prompts, or a label has none
  */
 export function devDifferences(base: DevRows, other: DevRows, rng: Rng): DevMeasures<Estimate> {
   const ids = (rows: readonly { id: string }[]) => rows.map(({ id }) => id).join("\n");

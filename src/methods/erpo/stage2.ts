@@ -11,11 +11,11 @@ import { stages } from "./stages.js";
 
 /** What a notebook may vary. */
 export interface PreferenceOptions {
-  /** Strength of the anchor to the reference; 0.5 in stage 2, 0.1 in stage 3. */
+  /** Strength of the anchor to the reference, > 0; 0.5 in stage 2, 0.1 in stage 3. */
   beta?: number;
-  /** Weight of the chosen completion's NLL per token; 1 in stage 2, 3 in stage 3. Keeps likelihood from being displaced. */
+  /** Weight of the chosen completion's NLL per token, >= 0; 1 in stage 2, 3 in stage 3. Keeps likelihood from being displaced. */
   nllWeight?: number;
-  /** "trace" compares whole completions, "step" only the first step in which they differ; the NLL term is of the whole chosen one in both. "step" in stage 2, "trace" in stage 3. */
+  /** "trace" compares whole completions, "step" only the first step in which they differ; the NLL term goes on to the chosen one's end in both. "step" in stage 2, "trace" in stage 3. */
   level?: PairLevel;
   signal?: AbortSignal;
 }
@@ -24,7 +24,7 @@ export interface PreferenceOptions {
  * Stage 2: DPO on the policy's errors. Its own wrong decision is compared with what it writes from the right one; and behind either first word a verdict that is right with
  * one that is not.
  *
- * @throws KeptError when 2-dpo was trained with other settings, naming what differs
+ * @throws KeptError when 2-dpo was trained with other settings, naming what differs; RangeError when one of them is out of range
  */
 export async function* stage2(run: Run, options: PreferenceOptions = {}): AsyncGenerator<StepMetrics> {
   yield* trainKept(run, stages.dpo, await preferenceTraining(run, options), options.signal);

@@ -103,7 +103,7 @@ export interface FollowedToken {
   probabilities: [number, number, number];
 }
 
-/** Writes an answer greedily and looks at the pivots' probabilities at each of its places. @param tokens of the answer at most */
+/** Writes an answer as the policy decodes, and looks at its model's probabilities of the pivots at each place. @param tokens of the answer at most */
 export async function followPivots(policy: Policy, question: Question, tokens: number): Promise<FollowedToken[]> {
   const { model, adapter, asking } = policy;
   const { tokenizer, decoder } = model;

@@ -93,16 +93,16 @@ export const accepts = (rating: number, withReason: number, without: number, tau
 /** A try of the teacher: without `expected` it was rejected for its words, before the reward model read it. */
 export interface Try {
   text: string;
-  /** Try 1 is without a hint, those from 2 on are with one. */
+  /** The rating that the reward model expects behind it, in [1, 5]. */
   expected?: number;
   accepted: boolean;
 }
 
 /** A target and the tries to explain it. */
 export interface Rationale extends Rating {
-  /** What the reward model expects without a rationale. */
+  /** What the reward model expects without a rationale, in [1, 5]. */
   without: number;
-  /** The last one is accepted, or there are as many as there may be. */
+  /** The first is without a hint, the others are with one. The last one is accepted, or there are as many as there may be. */
   tries: Try[];
 }
 

@@ -23,7 +23,7 @@ export interface EvolutionSettings extends SelectionSettings {
   generations: number;
   /** Children of a generation. Fewer where the mutator has no new prompt. */
   children: number;
-  /** Rounds in which prompts that were there before are asked for again. */
+  /** Rounds of asking the mutator, at most: from the second on for what was no new prompt. */
   tries: number;
 }
 
