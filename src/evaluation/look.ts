@@ -43,13 +43,14 @@ export interface LookOptions {
   answerTokens?: number;
   /** How many other tokens are named for each place; default 3. */
   alternatives?: number;
+  /** Of the turns; default: of seed 1. */
   rng?: Rng;
   signal?: AbortSignal;
 }
 
 /**
  * Asks policies a question, one after the other, and holds each token of their turns against a reference.
- * @throws RangeError for a policy whose decoding rewrites logits or edits states: its tokens have no plain alternatives
+ * @throws RangeError for a policy whose decoding rewrites logits or edits states: its tokens have no plain alternatives; and for a question longer than the model's positions
  */
 export async function look(policies: readonly Policy[], question: string, options: LookOptions): Promise<Look> {
   const { redact = true, answerTokens = 48, alternatives = 3, rng = createRng(1), signal } = options;

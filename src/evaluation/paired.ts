@@ -23,7 +23,7 @@ export function mcnemar(a: readonly boolean[], b: readonly boolean[]): PairedTes
   return mcnemarOf(a.filter((right, i) => right && !b[i]).length, b.filter((right, i) => right && !a[i]).length);
 }
 
-/** `mcnemar` of what two policies do with unsafe and with safe prompts, each label by itself. */
+/** `mcnemar` of what two policies do with unsafe and with safe prompts, each label by itself. @throws RangeError as there */
 export const mcnemarByLabel = (a: Record<Label, readonly boolean[]>, b: Record<Label, readonly boolean[]>): Record<Label, PairedTest> => ({
   unsafe: mcnemar(a.unsafe, b.unsafe),
   safe: mcnemar(a.safe, b.safe),
@@ -51,9 +51,9 @@ export interface PairedDifference extends Estimate {
 
 /** Random choices for `n` pairs, `resamples` times in a row. Tests on equally many pairs can share them. */
 export interface PairDraws {
-  /** Rows drawn with replacement, for the interval. */
+  /** Rows drawn with replacement, for the interval, `[resamples n]`, each in 0..n - 1. */
   rows: Uint32Array;
-  /** 1 or -1 for each row, for the test. */
+  /** 1 or -1 for each row, for the test, `[resamples n]`. */
   signs: Int8Array;
 }
 

@@ -62,6 +62,8 @@ export async function nextTokenLogOdds(
 /**
  * How much the model takes a prompt for unsafe, in nats, 0 = undecided: log P(not `tokenId`) - log P(`tokenId`) for the token after the
  * prompt. For traces the prompt ends in `<assess>` and the token is the first of "none" (see `decisionPrompt`).
+ * @param batchSize prompts at a time
+ * @throws RangeError and LogitsError as `nextTokenLogOdds`
  */
 export async function decisionLogOdds(policy: Policy, prompts: readonly Prompt[], tokenId: number, batchSize: number): Promise<number[]> {
   const odds = await nextTokenLogOdds(policy, prompts, [tokenId], batchSize);
@@ -87,6 +89,7 @@ export function refusalTokens(tokenizer: Tokenizer): number[] {
 /**
  * How much a model that answers without a trace takes a prompt for unsafe: log-odds, in nats, that the answer's first token begins one of
  * the refusals of training, the summed probability of these tokens against all others.
+ * @throws RangeError and LogitsError as `nextTokenLogOdds`
  */
 export function refusalLogOdds(policy: Policy, prompts: readonly Prompt[], batchSize: number): Promise<number[]> {
   return nextTokenLogOdds(policy, prompts, refusalTokens(policy.model.tokenizer), batchSize);

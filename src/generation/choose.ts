@@ -1,10 +1,10 @@
 import type { Rng } from "../backend/random.js";
 
-/** How the next token is drawn. */
+/** How the next token is drawn. At temperature 0 the rest is of no effect. */
 export interface Choice {
-  /** > 0 divides the logits; 0 takes the likeliest token. */
+  /** >= 0: above 0 it divides the logits; 0 takes the likeliest token. */
   temperature: number;
-  /** Only the k likeliest tokens; default all. */
+  /** Only the k likeliest tokens, k >= 1; default all. */
   topK?: number;
   /** Only the smallest set of likeliest tokens whose probabilities sum to at least p, in (0, 1]; default all (Holtzman et al. 2020). */
   topP?: number;

@@ -19,6 +19,7 @@ export interface DecodedRow {
  * @param logits under the policy's own prompt, `[B, V]`
  * @param contexts under each of the decoding's other contexts, `[B, V]` each
  * @param rows the completions, B of them
+ * @returns `[B, V]`; another shape ends the call with a RangeError
  */
 export type LogitsRule = (logits: tf.Tensor2D, contexts: readonly tf.Tensor2D[], rows: readonly DecodedRow[]) => tf.Tensor2D;
 
@@ -38,8 +39,10 @@ export function ruledLogits(
 }
 
 /**
- * Replaces states of the residual stream while completions are written: `[B, T, C]` -> the same shape. For prompts T is the longest one's length, then 1.
+ * Replaces states of the residual stream while completions are written. For prompts T is the longest one's length, then 1.
+ * @param states `[B, T, C]`
  * @param place where the states stand in their sequences, and of which completions they are, B of them
+ * @returns `[B, T, C]`; another shape ends the call with a RangeError
  */
 export type StateRule = (states: tf.Tensor3D, place: StatePlace & { rows: readonly DecodedRow[] }) => tf.Tensor3D;
 

@@ -81,7 +81,8 @@ interface Request {
  * Completions of prompts by another program's model, in the prompts' order. A string is completed as it stands (`/completions`), messages are
  * answered through the server's chat template (`/chat/completions`). An answer has at most 16 MiB; redirects to another server are refused.
  *
- * @throws EndpointError; what has been received by then is in the cache, so that the next call goes on from there. RangeError for seconds out of range
+ * @throws EndpointError; what has been received by then is in the cache, so that the next call goes on from there. RangeError for seconds out of range; DataError or
+ * FileError for a cache that is no JSON Lines or cannot be written; the signal's reason once it is aborted
  */
 export async function* sampleRemote(
   endpoint: Endpoint,

@@ -22,8 +22,9 @@ export type { Completion, Prompt, SampleOptions } from "./types.js";
  * merged into a copy of the weights for the time of the call.
  *
  * @throws RangeError before anything is sampled: for a temperature below 0, for maxNewTokens or batchSize that is no whole number >= 1, when a prompt is longer than the
- * model's positions, and when a policy with several contexts is given token ids instead of questions
- * @throws LogitsError where logits hold NaN, as behind a training that diverged
+ * model's positions, and when a policy with several contexts is given token ids instead of questions; later for an empty prompt, for top-k or top-p out of range, and
+ * where a rule, an edit or a search's score gives what it must not
+ * @throws LogitsError where logits hold NaN, as behind a training that diverged; the signal's reason once it is aborted
  */
 export async function* sample(policy: Policy, prompts: readonly Prompt[], options: SampleOptions): AsyncGenerator<Completion> {
   const { model, adapter, decoding } = policy;

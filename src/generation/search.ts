@@ -22,7 +22,7 @@ export interface Candidate extends Completion {
 }
 
 /**
- * Scores a prompt's candidates, a number each; the higher the better.
+ * Scores a prompt's candidates, a number each; the higher the better. NaN, or not as many numbers, ends the call with a RangeError.
  * @param index which prompt of the call
  * @param prompt the prompt itself
  */

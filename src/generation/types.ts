@@ -15,6 +15,7 @@ export interface SampleOptions {
   stream?: (index: number) => string;
   /** Ends a completion early: called with its tokens so far after each one. */
   stop?: (ids: readonly number[], index: number) => boolean;
+  /** Once it is aborted, the call throws its reason. */
   signal?: AbortSignal;
 }
 

@@ -57,6 +57,7 @@ export function ridge({ features, targets }: Examples, penalties: readonly numbe
 /**
  * The penalty with the least squared error on held-out examples, by cross-validation over groups: examples of one group are never in both parts.
  * @param groups of each example; group g is held out in fold g mod `folds`
+ * @throws RangeError when a penalty is not above 0
  */
 export function chosenPenalty(examples: Examples, groups: readonly number[], folds: number, penalties: readonly number[]): number {
   const errors = penalties.map(() => 0);

@@ -71,7 +71,7 @@ export class KvCache {
     return this.#some(rows, (tensors, pick) => tensors.map(pick));
   }
 
-  /** `select` in the place of this cache, which is disposed of layer by layer: no more than one layer is held twice. */
+  /** `select` in the place of this cache, which is disposed of layer by layer: no more than one layer is held twice. @throws RangeError as there */
   take(rows: readonly number[]): KvCache {
     return this.#some(rows, replaceAll);
   }
@@ -92,7 +92,7 @@ export class KvCache {
   /**
    * Takes back the last tokens of rows, to continue from an earlier place. Nothing is copied or freed.
    * @param lengths tokens that stay of each row, [B]
-   * @throws RangeError when a row has fewer tokens than are to stay
+   * @throws RangeError when there is not one length per row, or a row has fewer tokens than are to stay
    */
   truncate(lengths: ArrayLike<number>): void {
     if (lengths.length !== this.size) throw new RangeError(`truncate: ${lengths.length} lengths for ${this.size} rows`);

@@ -14,7 +14,7 @@ export interface StatePlace {
 /** Replaces states of the residual stream: [B, T, C] -> the same shape, as every later layer sees them. The input must not be disposed of. */
 export type StateEdit = (states: tf.Tensor3D, place: StatePlace) => tf.Tensor3D;
 
-/** Edits by the layer after whose output they come: 0 is the first decoder layer, -1 the embedding. The last layer's come before the final norm. */
+/** Edits by the layer after whose output they come: 0 is the first decoder layer, -1 the embedding as that layer sees it. The last layer's come before the final norm. */
 export type StateEdits = Readonly<Record<number, StateEdit>>;
 
 /** The layers that have edits, ascending. */

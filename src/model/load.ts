@@ -47,7 +47,8 @@ export interface LoadOptions {
  * Loads a model onto the open device: a built-in name ("smollm2-135m-instruct", "gemma-3-270m"), a .gguf file, a Hugging Face style directory, or what
  * is none of these and has the form `owner/name` or `owner/name@revision`: a repository of the hub (`fetchModel`).
  * Files are validated in full before a device is opened and anything is uploaded.
- * @throws WeightsError
+ * @throws WeightsError when there is no such model, its terms are not accepted, or a file is broken; SetupError when a built-in one cannot be fetched or the
+ * cache cannot take it; DeviceError as `openDevice`
  */
 export async function loadModel(model: string, options: LoadOptions = {}): Promise<LanguageModel> {
   const { name, source, hub, files } = await openFiles(model, options);

@@ -37,6 +37,7 @@ export const linearNames = (config: Pick<DecoderConfig, "family">): readonly Lin
 export interface LoraConfig {
   /** Rank, >= 1. */
   r: number;
+  /** > 0. */
   alpha: number;
   targetModules: readonly LinearName[];
   /** Layers that have adapters, from 0 (PEFT's `layers_to_transform`). */
@@ -193,7 +194,7 @@ export const wrongToken = ({ vocabSize }: DecoderConfig, ids: readonly number[])
 /**
  * A fresh adapter that changes nothing yet: A uniform in +-1/sqrt(in) (PEFT's kaiming_uniform with a = sqrt 5), B zero.
  * @param tokenRows what the rows of `config.trainableTokens` begin with, [n, C], taken over; `decoder.embeddings` gives those that change nothing
- * @throws RangeError when a layer, the rank, the list of modules or a token makes no sense
+ * @throws RangeError when a layer, the rank, alpha, the list of modules or a token makes no sense, or there are not as many rows as trained tokens
  */
 export function createLora(decoder: DecoderConfig, config: LoraConfig, rng: Rng, tokenRows: tf.Tensor2D | null = null): Lora {
   if (!(Number.isInteger(config.r) && config.r >= 1)) throw new RangeError(`LoRA: r must be a whole number >= 1, got ${config.r}`);

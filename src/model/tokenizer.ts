@@ -25,7 +25,11 @@ export interface Tokenizer {
   id(token: string): number | undefined;
   /** The token that ends a completion. */
   readonly eosId: number;
-  /** The conversation as text through the model's template, with its default system turn, or through another template (Jinja). */
+  /**
+   * The conversation as text through the model's template, with its default system turn, or through another template (Jinja).
+   * @param options.addGenerationPrompt puts the opening of the model's turn behind it; default false
+   * @throws WeightsError when the model has no template, or it refuses these messages; DataError when the other one is broken or does
+   */
   chat(messages: readonly ChatMessage[], options?: { addGenerationPrompt?: boolean; template?: string }): string;
   /** The parsed tokenizer.json and tokenizer_config.json, as a saved model has them. */
   readonly files: TokenizerFiles;

@@ -44,7 +44,7 @@ export function checkPairs(loss: string, sides: Readonly<Record<string, PairLogp
   checkRows(loss, Object.fromEntries(named));
 }
 
-/** The same of tensors that have a number per row each. */
+/** The same of tensors that have a number per row each. @throws RangeError as `checkPairs` */
 export function checkRows(loss: string, tensors: Readonly<Record<string, tf.Tensor1D>>): void {
   const named = Object.entries(tensors);
   const [first, { size }] = named[0]!;

@@ -9,7 +9,7 @@ import type { PairLogps, PairLoss } from "./types.js";
  * With an empty prefix and chains of one step it is DPO.
  *
  * @param policy sums over the differing step's tokens only: what `trainPreference` computes for pairs made by `stepPair`
- * @throws RangeError when beta is not a positive number
+ * @throws RangeError when beta is not a positive number, or the shapes differ
  */
 export function stepDpo(policy: PairLogps, reference: PairLogps, beta: number): PairLoss {
   return dpo(policy, reference, beta);

@@ -26,7 +26,7 @@ export interface BriefTraining {
  *
  * @param rows those of preference pairs with their log-probs under the reference (`referenceLogps`)
  * @returns the policy, which is the reader's to keep, and the metrics of each step
- * @throws TrainingError as `train`
+ * @throws TrainingError and RangeError as `train`; RangeError also when there are no rows, or `steps` or `batchSize` is not whole
  */
 export async function trainBriefly<Row>(
   model: LanguageModel,

@@ -12,7 +12,7 @@ export interface CompletionLogps {
   logps: tf.Tensor1D;
   /** Row of each, `[N]`. */
   row: number[];
-  /** Place of each in its row's completion, `[N]`. */
+  /** Place of each in its row's completion, from 0, `[N]`. */
   position: number[];
 }
 

@@ -18,7 +18,7 @@ import { type Text, tokenizeCompletions } from "./tokenize.js";
 const refusalWord = "Sorry";
 
 /**
- * Words of r_h that stand before r, for the i-th triple: none for every third one, else uniform between 1 and all but two, as in the paper's code (`randint(1, len - 2)`).
+ * Words of r_h that stand before r, for triple `index`, from 0: none for every third one, else uniform between 1 and all but two, as in the paper's code (`randint(1, len - 2)`).
  * None where r_h has fewer than three words.
  */
 export function prefixWords(words: number, index: number, rng: Rng): number {

@@ -21,6 +21,7 @@ export type EvaluationMetrics = { [name: `eval_${string}`]: number | undefined }
 export interface StepMetrics extends ObjectiveMetrics, EvaluationMetrics {
   /** From 1. */
   step: number;
+  /** The objective's, a weighted mean over the step's rows; of SFT in nats per token. */
   loss: number;
   /** Euclidean norm of the whole gradient before clipping. */
   grad_norm: number;
@@ -29,7 +30,7 @@ export interface StepMetrics extends ObjectiveMetrics, EvaluationMetrics {
   "rewards/chosen"?: number;
   "rewards/rejected"?: number;
   "rewards/margins"?: number;
-  /** Share of pairs whose chosen completion has the higher reward. */
+  /** Share of pairs whose chosen completion has the higher reward, by more than rounding (1e-4 nats). */
   "rewards/accuracies"?: number;
   /** Sums over the completion's tokens, in nats. */
   "logps/chosen"?: number;

@@ -35,7 +35,9 @@ export const trainPreference = (
  * @param lora the reference's adapter: the policy's as it is now, another one, or null for the base model
  * @param options how rows are taken, and how to follow or stop it
  * @param options.batchSize rows at a time; default 8
- * @throws TrainingError when a log-prob is not finite
+ * @param options.onBatch told how many rows are done
+ * @returns the rows in their order, each with `reference`: sums over tokens, times their weights, in nats
+ * @throws TrainingError when a log-prob is not finite; RangeError when a row is longer than the model's positions; the signal's reason once it is aborted
  */
 export async function referenceLogps<Row extends TokenPair | TokenUnpaired>(
   model: LanguageModel,

@@ -1,5 +1,5 @@
 /**
- * The factor of the learning rate at an optimizer step.
+ * The factor of the learning rate at an optimizer step, >= 0.
  * @param step from 1
  * @param total steps of the whole run
  */
@@ -22,16 +22,17 @@ function warmed(ratio: number, after: (progress: number) => number): Schedule {
 }
 
 /**
- * Half a cosine from 1 down to `floor` (transformers' `cosine`, with a floor its `cosine_with_min_lr`).
- * @throws RangeError when the ratio or the floor is not in [0, 1]
+ * Half a cosine from 1 down to `floor` (transformers' `cosine`, with a floor its `cosine_with_min_lr`). Before it the factor rises from 0 in a line, over `warmup`, a
+ * share of all steps; default 0, both.
+ * @throws RangeError when the share or the floor is not in [0, 1]
  */
 export function cosine({ warmup = 0, floor = 0 }: { warmup?: number; floor?: number } = {}): Schedule {
   if (!(floor >= 0 && floor <= 1)) throw new RangeError(`schedule: the floor must be in [0, 1], got ${floor}`);
   return warmed(warmup, (progress) => floor + (1 - floor) * Math.max(0, 0.5 * (1 + Math.cos(Math.PI * progress))));
 }
 
-/** A straight line from 1 down to 0 (transformers' `linear`). @throws RangeError when the ratio is not in [0, 1] */
+/** A straight line from 1 down to 0 (transformers' `linear`), behind the warm-up of `cosine`. @throws RangeError when its share is not in [0, 1] */
 export const linear = ({ warmup = 0 }: { warmup?: number } = {}): Schedule => warmed(warmup, (progress) => Math.max(0, 1 - progress));
 
-/** 1 after the warm-up (transformers' `constant_with_warmup`; without warm-up its `constant`). @throws RangeError when the ratio is not in [0, 1] */
+/** 1 behind the same warm-up (transformers' `constant_with_warmup`; without warm-up its `constant`). @throws RangeError when its share is not in [0, 1] */
 export const constant = ({ warmup = 0 }: { warmup?: number } = {}): Schedule => warmed(warmup, () => 1);

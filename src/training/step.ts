@@ -100,9 +100,10 @@ export async function stepGradient<Row>(
 
 /**
  * What an objective says of rows that are not trained on: its loss, a mean over all of them, as `eval_loss`, and its metrics. Gradients are not computed.
+ * @param rows with all that the objective needs, such as log-probs under the reference: they are not looked through as `train` does
  * @param options.lora the policy
  * @param options.size rows that are run at a time
- * @throws TrainingError when the rows count for nothing
+ * @throws TrainingError when the rows count for nothing, or the objective gives no loss; RangeError when a row is longer than the model's positions
  */
 export async function evaluateRows<Row>(
   model: LanguageModel,

@@ -30,7 +30,7 @@ export function stage1Prompts(run: Run): Stage1Prompts {
   return { pairs, single: rng.shuffle([...run.data.general.train1.map(labelled), ...rest]) };
 }
 
-/** Stage 1, SFT: the decision alone (1a), then whole traces (1b). */
+/** Stage 1, SFT: the decision alone (1a), then whole traces (1b). @throws KeptError when one was trained otherwise, naming what differs */
 export async function* stage1(run: Run, signal?: AbortSignal): AsyncGenerator<StepMetrics & { phase: "decision" | "trace" }> {
   const prompts = stage1Prompts(run);
   for await (const step of trainKept(run, stages.decision, decisionTraining(run, prompts), signal)) yield { ...step, phase: "decision" };
@@ -160,7 +160,7 @@ export function traceTraining(run: Run, rows: readonly PlannedRow[]): Training<T
   return sftTraining(run, "ERPO, traces", { stage: stages.decision }, within(groups, traceTokens), traceRate, knobs.traceBatch);
 }
 
-/** The matched baseline: the same prompts, phases and budgets in tokens, without thoughts. */
+/** The matched baseline: the same prompts, phases and budgets in tokens, without thoughts. @throws KeptError as `stage1` */
 export async function* answersOnly(run: Run, signal?: AbortSignal): AsyncGenerator<StepMetrics & { phase: "decision" | "trace" }> {
   const prompts = stage1Prompts(run);
   const decision = await openingsTraining(run, prompts, signal);

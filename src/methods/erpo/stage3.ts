@@ -16,7 +16,7 @@ import { roundStage, stages } from "./stages.js";
 
 /** What a notebook may vary of stage 3. */
 export interface LengthControlOptions extends PreferenceOptions {
-  /** Price of a token, in nats of reward; 0.02. */
+  /** Price of a token, in nats of reward, >= 0; 0.02. */
   alpha?: number;
 }
 
@@ -29,7 +29,7 @@ export interface LengthControlOptions extends PreferenceOptions {
  * and keep the round only if its answers to dev prompts are not worse (`gate`): in what they refuse, in being answers at all, in usefulness. The gate judges whole
  * answers: a policy can keep its verdicts and lose what it says after them. Stage 2 has to pass the same gate, else the rounds begin with stage 1.
  *
- * @throws KeptError when a round was trained with other settings, naming what differs
+ * @throws KeptError when a round was trained with other settings, naming what differs; RangeError when one of them is out of range
  */
 export async function* stage3(run: Run, options: LengthControlOptions = {}): AsyncGenerator<StepMetrics & { round: number }> {
   const { signal } = options;

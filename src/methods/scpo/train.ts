@@ -176,7 +176,7 @@ function begin({ environment, algorithm, seeds, seed }: Training, digest: string
   };
 }
 
-/** A training that is finished. */
+/** A training that is finished. @throws DataError where the run has none */
 export const readTrained = (run: KeptFolder, training: Training): Trained => readJson<Trained>(join(run.dir, trainedFile(training)));
 
 /**
