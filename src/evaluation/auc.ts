@@ -54,7 +54,7 @@ export interface FramedDifference extends Estimate {
  * `aucDifference` of prompts that come in frames and are no independent trials: its 95% interval is of a bootstrap over whole frames (`clusterBootstrap`), and [-1, 1] with a
  * single frame, of which nothing can be drawn.
  *
- * @param frames of the positives and of the negatives, in the order of their scores; a prompt that has none is one of its own
+ * @param frames of the positives and of the negatives, in the order of their scores; of a prompt that has none a name of its own, such as its id
  * @throws RangeError as `aucDifference`
  */
 export function aucDifferenceOverFrames(

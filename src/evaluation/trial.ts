@@ -13,7 +13,7 @@ export interface Trial {
   rows: readonly PromptRow[];
   /** Default: none. */
   attack?: Attack;
-  /** Default: by phrases. */
+  /** Default: `ruleJudge`, by the run's rules. */
   judge?: Judge;
   /** Tokens after which an answer is cut; default: the profile's. */
   answerTokens?: number;

@@ -17,7 +17,7 @@ export interface IntervalFields {
  * Points with whiskers, grouped: for each group (suite) one point per series (stage), below each other, with the group's name above them, so that the figure fits a phone and a column.
  *
  * @param fields names of the columns; `estimate`, `low` and `high` unless told
- * @param options.title of the horizontal axis
+ * @param options.title of the horizontal axis; the estimate's column unless told
  * @param options.domain of the horizontal axis, `[0, 1]` unless told; a dashed line is at 0 where it begins below
  * @param options.percent writes the axis in percent
  * @throws FigureError when there are rows and none has one of the columns

@@ -6,7 +6,7 @@ import { checkColumns, FigureError, type Row, type VegaLiteSpec } from "../spec.
  *
  * @param fields.length column of the lengths
  * @param fields.series column of the series, in the order of the rows
- * @param options.title of the horizontal axis
+ * @param options.title of the horizontal axis; "tokens" unless told
  * @param options.bins number of bins at most, >= 2; 30 unless told
  * @throws FigureError when `bins` is out of range, or there are rows and none has one of the columns
  */
