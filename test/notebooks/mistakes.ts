@@ -25,12 +25,41 @@ export const mistakes: Record<string, Mistake[]> = {
     { exercise: 1, wrong: { "[4, 3.5, 3, 2.5]": "[4, 3.5, 3, 1]" }, says: /^the AUC is 0\.\d+, not 1/ },
     { exercise: 1, wrong: { "[2, 1.5, 1, 0.5]": "[2, 1.5, 1, -0.5]" }, says: /the balanced accuracy 0\.625, not 0\.5$/ },
     { exercise: 1, wrong: { "[4, 3.5, 3, 2.5]": "[4, 3.5, 3, 2.2]" }, says: /^2\.25 does not stand between the two groups$/ },
-    { exercise: 2, wrong: { "Math.min(15_000,": "2 * Math.max(" }, says: /do not use up the budget/ },
+    {
+      exercise: 2,
+      wrong: {
+        "(heavy * sum(words)) / sum(omega)":
+          "sum(batch.map(({ weights: w }) => (w!.includes(heavy) ? heavy : 0) / sum(w!))) / batch.length", // a mean of the rows' shares
+      },
+      says: /^1-sft\/decision: the loss of the batch does not grow by 0\.\d+$/,
+    },
+    { exercise: 2, wrong: { "(heavy * sum(words)) / sum(omega)": "sum(words) / omega.length" }, says: /does not grow by 0\.\d+$/ },
+    { exercise: 2, wrong: { "(heavy * sum(words)) / sum(omega)": "-heavy * sum(words) / sum(omega)" }, says: /does not grow by -0\.\d+$/ },
+    { exercise: 2, wrong: { "Number(w === heavy)": "Number(w > 1)" }, says: /a first word is left out, or another token is among them$/ },
+    { exercise: 2, wrong: { "(w) => Number(w === heavy)": "(_, t) => Number(omega[t + 1] === heavy)" }, says: /a first word is left out/ },
+    { exercise: 2, wrong: { "prompt.length + completion.length)": "completion.length)" }, says: /the first step has not read \d+ tokens$/ },
   ],
   "03-stage-2-dpo": [
     { exercise: 1, wrong: { "nllWeight: 0,": "nllWeight,", "no-nll`": "with-nll`" }, says: /^the first loss is [\d.]+, not log 2$/ },
-    { exercise: 2, wrong: { "-logp / batch[i].chosen.length": "logp / batch[i].chosen.length" }, says: /^the formula gives/ },
-    { exercise: 2, wrong: { "-logp / batch[i].chosen.length": "-logp" }, says: /^the formula gives/ },
+    { exercise: 2, wrong: { "-logRef / size)": "logRef / size)" }, says: /^beta 0\.5, lambda 1: the made-up pairs do not cost -1\.3/ },
+    { exercise: 2, wrong: { "-logRef / size)": "-logRef)" }, says: /^beta 0\.5, lambda 1: the made-up pairs do not cost 16\.6/ },
+    {
+      exercise: 2,
+      wrong: {
+        "mean(winners.map(({ logRef, size }) => -logRef / size))": "sum(winners.map((w) => -w.logRef)) / sum(winners.map((w) => w.size))",
+      },
+      says: /^beta 0\.5, lambda 1: the made-up pairs do not cost 3\.3/,
+    },
+    { exercise: 2, wrong: { "Math.LN2": "beta * Math.LN2" }, says: /^beta 0\.1, lambda 0: the made-up pairs do not cost 0\.3/ },
+    {
+      exercise: 2,
+      wrong: {
+        "({ prompt, chosen }) => ({ prompt, completion: chosen })":
+          "(row) => ({ prompt: row.prompt, completion: comparedPart(row).chosen })",
+      },
+      says: /^a winner ends before its answer$/,
+    },
+    { exercise: 2, wrong: { "({ prompt, chosen })": "({ prompt, rejected: chosen })" }, says: /^a winner ends before its answer$/ },
   ],
   "04-stage-3-length-controlled": [
     {
@@ -64,6 +93,16 @@ export const mistakes: Record<string, Mistake[]> = {
     { exercise: 2, wrong: { "places.length / 20": "places.length / 10" }, says: /^a row has another share/ },
     { exercise: 2, wrong: { "[continued, thinned(transition)]": "[continued, transition]" }, says: /^a row has another share/ },
   ],
+  "related/r2d": [
+    {
+      exercise: 1,
+      wrong: { "cost(score)": "Math.log1p(Math.exp(r2d.unsafeLogOdds(score)))" }, // of an unsafe pivot the other one's
+      says: /^pivot 1: [\d.]+ and [\d.]+ are not its cross-entropy$/,
+    },
+    { exercise: 1, wrong: { "1 + size / alike": "1 + size / unlearned.length" }, says: /^with these factors the row's loss is/ },
+    { exercise: 1, wrong: { "1 + size / alike": "2" }, says: /^with these factors the row's loss is/ },
+    { exercise: 1, wrong: { "= learned.length": "= row.prompt.length + learned.length" }, says: /^with these factors the row's loss is/ },
+  ],
   "related/reason4rec": [
     { exercise: 1, wrong: { ".filter((genre) => genresIn(prompt).includes(genre))": "" }, says: /^the ground that both have is/ },
     { exercise: 1, wrong: { "tries.length > 1": "tries.length === 1" }, says: /^the two kinds are not what the figure counts$/ },
@@ -96,7 +135,15 @@ export const mistakes: Record<string, Mistake[]> = {
       says: /^two evolutions have evaluated the same prompts$/,
     },
   ],
-  "related/stair": [{ exercise: 2, wrong: { "iterations: 64, c }": "iterations: 64 }" }, says: /^visits do not follow c/ }],
+  "related/stair": [
+    { exercise: 1, wrong: { "2 * sum(V": "sum(V" }, says: /^1 of 1,1,3: more pairs$/ },
+    { exercise: 1, wrong: { " && w >= good": "" }, says: /^2 of -1,1: fewer pairs$/ },
+    { exercise: 1, wrong: { "V.length ** 2": "(V.length * (V.length - 1))" }, says: /^1 of 1,1,3: fewer pairs$/ },
+    { exercise: 1, wrong: { "k < n": "k < 1" }, says: /^2 of -1,1: more pairs$/ },
+    { exercise: 1, wrong: { "reward / n": "reward" }, says: /^3 of 1,2,3: fewer pairs$/ },
+    { exercise: 1, wrong: { "slice(m * t, m * t + m)": "slice(t, t + m)" }, says: /^not all are safe$/ },
+    { exercise: 2, wrong: { "iterations: 64, c }": "iterations: 64 }" }, says: /^visits do not follow c/ },
+  ],
   "how-to/causes": [{ exercise: 2, wrong: { "frame ?? id": "id" }, says: /^prompts of one frame are in both halves$/ }],
   "how-to/contracts": [
     { exercise: 1, wrong: { '"assistant"), turn(rest)]': '"assistant")]' }, says: /a part is lost/ },

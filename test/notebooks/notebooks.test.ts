@@ -241,4 +241,10 @@ describe.each(notebooks)("$name", ({ name, notebook }) => {
     expect(last).toMatch(/^## Exercises\n/);
     expect(matches(last, /^(\d+)\. /gm)).toEqual(["1", "2"]);
   });
+
+  it.skipIf(isLesson)("has solutions of at most 20 lines", () => {
+    const solutions = matches(text(cells.at(-1)!), /<summary>Solution<\/summary>\s+```ts\n([\s\S]*?)\n {3}```/g);
+    expect(solutions).toHaveLength(2);
+    expect(solutions.map((code) => code.split("\n").length).filter((lines) => lines > 20)).toEqual([]);
+  });
 });
