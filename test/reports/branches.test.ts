@@ -81,7 +81,7 @@ const notebook = writeNotebook(
 const run = await openRun(runDir, { profile: profileName, seed, model: modelName });
 for await (const _ of stage1(run));
 for await (const _ of stage2(run, { beta }));
-value("val-margin", run.metrics(stages.dpo).at(-1)!["rewards/margins"]! * 1e9);`),
+value("val-norm", run.metrics(stages.dpo).at(-1)!.grad_norm);`),
   ],
   "03-stage-2-dpo.ipynb",
 );
@@ -110,7 +110,7 @@ test("a sweep over beta trains each value, shares stage 1, and goes on after kil
   expect(statSync(adapter("0.1", "1-sft")).ino).toBe(before);
   expect(readFileSync(adapter("0.1", "2-dpo")).equals(readFileSync(adapter("0.5", "2-dpo")))).toBe(false);
   const [head, first, second] = rows(join(output, "sweep.html"));
-  expect(head).toEqual(["beta", "status", "time", "shared results", "val-margin"]);
+  expect(head).toEqual(["beta", "status", "time", "shared results", "val-norm"]);
   expect([first![3], second![3]]).toEqual([expect.stringMatching(/^0 of \d+$/), expect.stringMatching(/^[89] of \d+$/)]);
   expect(first![4]).not.toBe(second![4]);
 
@@ -138,9 +138,9 @@ test("a sweep over seeds: a run each, with mean and spread over them", async () 
   expect([seed(1), seed(2)]).toEqual([1, 2]);
   const table = rows(join(output, "sweep.html"));
   expect(table[0]!.slice(0, 2)).toEqual(["seed", "status"]);
-  expect(table.at(-2)).toEqual(["val-margin"]);
+  expect(table.at(-2)).toEqual(["val-norm"]);
   expect(table.at(-1)).toEqual([expect.stringMatching(/^\S+ ± \S+ \[\S+, \S+\], n = 2$/)]);
-  expect(readFileSync(join(output, "sweep.html"), "utf8")).toContain('<figure id="fig-val-margin">');
+  expect(readFileSync(join(output, "sweep.html"), "utf8")).toContain('<figure id="fig-val-norm">');
 }, 240_000);
 
 /** Ends a process with all that it has started, as `kill -9` does, as soon as `when` holds. */
