@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { demoNotebook, mainNotebooks } from "../../src/methods/erpo/plan.js";
 import { relatedMethods } from "../../src/methods/related.js";
 import { profile } from "../../src/runs/profile.js";
+import { solutionsOf } from "./solutions.js";
 
 /** Static checks of the shipped notebooks: nothing is run. */
 
@@ -243,7 +244,7 @@ describe.each(notebooks)("$name", ({ name, notebook }) => {
   });
 
   it.skipIf(isLesson)("has solutions of at most 20 lines", () => {
-    const solutions = matches(text(cells.at(-1)!), /<summary>Solution<\/summary>\s+```ts\n([\s\S]*?)\n {3}```/g);
+    const solutions = solutionsOf(cells.at(-1)!);
     expect(solutions).toHaveLength(2);
     expect(solutions.map((code) => code.split("\n").length).filter((lines) => lines > 20)).toEqual([]);
   });

@@ -16,13 +16,13 @@ interface Cell {
 const notebooks = resolve(import.meta.dirname, "../../notebooks");
 
 /** The code of each folded solution, without the indent of its list item. */
-const solutionsOf = ({ source }: Cell): string[] =>
+export const solutionsOf = ({ source }: Pick<Cell, "source">): string[] =>
   [
     ...[source]
       .flat()
       .join("")
       .matchAll(/<summary>Solution<\/summary>\s+```ts\n([^`]*(?:`[^`]+`[^`]*)*?)\s*```/g),
-  ].map(([, code]) => code!.replace(/^ {3}/gm, ""));
+  ].map(([, code]) => code!.replace(/^ {3}/gm, "").trimEnd());
 
 const cell = (id: string, source: string, tags: string[] = []): Cell => {
   return { id, cell_type: "code", source, metadata: { tags }, outputs: [], execution_count: null };
