@@ -112,6 +112,8 @@ export function decisionSegments(risk: string, space = ""): Segment[] {
 /** What is read from a completion that is a whole trace. */
 export interface ParsedTrace {
   risk: string;
+  /** What the assessment says beside its decision, "" where it says nothing: what is asked, and its target. */
+  assessment: string;
   /** The id before the verdict, of whatever rule set: in brackets, or alone where nothing is quoted; null where there is none. */
   rule: string | null;
   verdict: Verdict;
@@ -144,16 +146,21 @@ export function beforeLastDecision(completion: string): string | null {
 export function parseTrace(completion: string): ParsedTrace | null {
   const match = shape.exec(completion);
   if (!match) return null;
-  const [head, assessment, verification, calibration] = match as unknown as [string, string, string, string];
+  const [head, assessed, verification, calibration] = match as unknown as [string, string, string, string];
   const judged = verification.slice(verification.lastIndexOf(":") + 1); // what is quoted stands before it
   const verdict = /does not violate/i.test(judged) ? "does not violate" : /violates/i.test(judged) ? "violates" : null;
   if (!verdict) return null;
-  const said = assessment.split(";").map((part) => part.trim().toLowerCase());
-  const risk = (isDecision(said[0]!) ? said[0]! : isDecision(said.at(-1)!) ? said.at(-1)! : said[0]!).replace(/^risk: /, "");
+  const said = assessed.split(";").map((part) => part.trim());
+  const place = [0, said.length - 1].find((i) => isDecision(said[i]!.toLowerCase())) ?? 0;
+  const risk = said
+    .splice(place, 1)[0]!
+    .toLowerCase()
+    .replace(/^risk: /, "");
   const [, quoted, bare] = cited.exec(verification) ?? [];
   const path = paths.findIndex((named) => named.test(calibration));
   return {
     risk,
+    assessment: said.join("; "),
     rule: quoted ?? bare ?? null,
     verdict,
     path: path < 0 ? null : (["refuse", "safe completion", "comply"] as const)[path]!,
@@ -163,8 +170,9 @@ export function parseTrace(completion: string): ParsedTrace | null {
   };
 }
 
-/** Whether a completion is a whole trace: all tags in order, a verdict, and a path. */
-export const isWhole = (trace: ParsedTrace | null): trace is ParsedTrace & { path: Path } => trace !== null && trace.path !== null;
+/** Whether a completion is a whole trace: all tags in order, an assessment that says more than its decision, a verdict, and a path. */
+export const isWhole = (trace: ParsedTrace | null): trace is ParsedTrace & { path: Path } =>
+  trace !== null && trace.assessment !== "" && trace.path !== null;
 
 /** Whether a text has a tag of a thought, opening or closing, whole or cut behind its name. */
 export const hasThoughtTag = (text: string): boolean => /<\/?(assess|verify|calibrate)\b/.test(text);

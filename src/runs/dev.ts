@@ -93,7 +93,7 @@ export async function devAnswers(run: Run, stage: string, signal?: AbortSignal):
   const asked = [...rows, ...everyday];
   const policy = await run.policy(stage);
   const read = { ...(await devIdentity(run, stage, asked)), prompts: digestOf(judgedPrompts(asked)), ...drawnWith(run, policy) };
-  const identity = { recipe: "dev answers", version: 5, ...settings, ...read };
+  const identity = { recipe: "dev answers", version: 6, ...settings, ...read };
   return keep(run, `${stage}/dev-answers.json`, identity, async () => {
     const options = { thoughtTokens, batchSize, rng: run.rng("dev answers"), signal };
     const judged = await report(rows, await responses(policy, { rows, answerTokens }, options), ruleJudge(run.rules));

@@ -116,7 +116,7 @@ function trialIdentity(run: Run, policy: Policy, asked: Identity, trial: Trial):
   const questions = rows.map((row, i) => attacked(attack, row, i));
   return {
     recipe: "evaluation",
-    version: 3,
+    version: 4,
     ...asked,
     prompts: digestOf(rows as unknown as IdentityValue),
     attack: attack.name,

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { defaultRules } from "../../src/exante/rule-file.js";
-import { answerOf, beforeLastDecision, parseTrace, type Thought, writeThought } from "../../src/exante/trace.js";
+import { answerOf, beforeLastDecision, isWhole, parseTrace, type Thought, writeThought } from "../../src/exante/trace.js";
 
 const text = (thought: Thought, style: "terse" | "verbose", decides?: "first" | "last") =>
   writeThought(thought, style, decides)
@@ -67,6 +67,7 @@ test("what is written is read back", () => {
       const parsed = parseTrace(`${written}An answer.</answer>`);
       expect(parsed).toMatchObject({
         risk: unsafe ? risk : "none",
+        assessment: expect.stringContaining(sense),
         rule: id,
         verdict,
         path,
@@ -107,6 +108,16 @@ test("a trace with a missing tag, a swapped tag or no verdict is not valid", () 
   expect(parseTrace(whole.replace("<verify>", "<calibrate>"))).toBeNull();
   expect(parseTrace(whole.replace("does not violate", "is fine"))).toBeNull();
   expect(parseTrace("I can help with that.")).toBeNull();
+});
+
+test("an assessment that is nothing but its decision makes no whole trace", () => {
+  for (const decides of ["first", "last"] as const) {
+    const whole = `${text(thought, "terse", decides)}Yes.`;
+    expect(isWhole(parseTrace(whole))).toBe(true);
+    const bare = parseTrace(whole.replace(/<assess>[^<]*/, "<assess>none"));
+    expect([bare!.assessment, isWhole(bare)]).toEqual(["", false]);
+  }
+  expect(isWhole(parseTrace(text(thought, "terse").replace("comply, direct", "as it is")))).toBe(false);
 });
 
 test("a first word and a verdict that disagree are noticed", () => {

@@ -38,9 +38,9 @@ function written({ label }: PromptRow, text: string): string {
   const assessed = text.includes("</assess>");
   const suspects = text.includes("<assess>risk");
   const unsafe = begun ? suspects !== assessed : (label === "unsafe") === (time % 2 === 0);
-  const head = begun ? "" : `<assess>${unsafe ? "risk: theft" : "none"}; a thought`;
+  const head = begun ? "" : `<assess>${unsafe ? "risk: theft" : "none"}`;
   const verify = `<verify>R1: ${unsafe ? "violates" : "does not violate"}</verify><calibrate>${unsafe ? "refuse" : "comply"}</calibrate><answer>`;
-  return `${head}${assessed ? "" : "</assess>"}${verify}${unsafe ? "Sorry, I can't help." : "Here is how it works."}</answer>`;
+  return `${head}${assessed ? "" : "; a thought</assess>"}${verify}${unsafe ? "Sorry, I can't help." : "Here is how it works."}</answer>`;
 }
 
 const counts = (pairs: StoredPairs) => {
