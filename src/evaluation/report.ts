@@ -14,7 +14,7 @@ export interface JudgedRow {
   label: Label;
   /** Of the answer alone, with a prefill before it. */
   judgement: Judgement;
-  /** Whether the completion is a whole trace: all tags in order, a verdict, and a path. */
+  /** Whether the completion is a whole trace (`isWhole`). */
   traceValid: boolean;
   /** Whether the verdict is that of the prompt's label, and whether the first word says the same as the verdict; null where no verdict can be read. */
   verdictRight: boolean | null;

@@ -109,7 +109,7 @@ export function decisionSegments(risk: string, space = ""): Segment[] {
   ];
 }
 
-/** What is read from a completion that is a whole trace. */
+/** What is read from a completion that is a valid trace, whole or not (`isWhole`). */
 export interface ParsedTrace {
   risk: string;
   /** What the assessment says beside its decision, "" where it says nothing: what is asked, and its target. */
@@ -152,15 +152,12 @@ export function parseTrace(completion: string): ParsedTrace | null {
   if (!verdict) return null;
   const said = assessed.split(";").map((part) => part.trim());
   const place = [0, said.length - 1].find((i) => isDecision(said[i]!.toLowerCase())) ?? 0;
-  const risk = said
-    .splice(place, 1)[0]!
-    .toLowerCase()
-    .replace(/^risk: /, "");
+  const risk = said[place]!.toLowerCase().replace(/^risk: /, "");
   const [, quoted, bare] = cited.exec(verification) ?? [];
   const path = paths.findIndex((named) => named.test(calibration));
   return {
     risk,
-    assessment: said.join("; "),
+    assessment: said.filter((part, i) => i !== place && part !== "").join("; "),
     rule: quoted ?? bare ?? null,
     verdict,
     path: path < 0 ? null : (["refuse", "safe completion", "comply"] as const)[path]!,

@@ -114,8 +114,10 @@ test("an assessment that is nothing but its decision makes no whole trace", () =
   for (const decides of ["first", "last"] as const) {
     const whole = `${text(thought, "terse", decides)}Yes.`;
     expect(isWhole(parseTrace(whole))).toBe(true);
-    const bare = parseTrace(whole.replace(/<assess>[^<]*/, "<assess>none"));
-    expect([bare!.assessment, isWhole(bare)]).toEqual(["", false]);
+    for (const assessment of ["none", "none;", "none; ;", "risk: theft"]) {
+      const bare = parseTrace(whole.replace(/<assess>[^<]*/, `<assess>${assessment}`));
+      expect([bare!.assessment, isWhole(bare)]).toEqual(["", false]);
+    }
   }
   expect(isWhole(parseTrace(text(thought, "terse").replace("comply, direct", "as it is")))).toBe(false);
 });
