@@ -142,7 +142,7 @@ describe("lines", () => {
     return {
       completion,
       trace: thinks
-        ? { ...decision, risk: "none", rule: "R2", thought: completion.split("<answer>")[0]!, answer: "", consistent: true }
+        ? { ...decision, risk: "none", assessment: "", rule: "R2", thought: completion.split("<answer>")[0]!, answer: "", consistent: true }
         : null,
       answer: completion.replace(/^.*<answer>|<\/answer>$/g, ""),
       cut: false,
