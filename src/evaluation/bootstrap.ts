@@ -13,10 +13,10 @@ export function clusterBootstrap<Cluster>(
   { range, resamples = 2000 }: { range?: readonly [number, number]; resamples?: number } = {},
 ): Estimate {
   const value = statistic(clusters);
+  if (range && clusters.length === 1 && Number.isFinite(value)) return { value, low: range[0], high: range[1] };
   const drawn = Array.from({ length: resamples }, () => statistic(clusters.map(() => rng.choice(clusters))))
     .filter(Number.isFinite)
     .sort((a, b) => a - b);
-  if (range && clusters.length === 1 && Number.isFinite(value)) return { value, low: range[0], high: range[1] };
   const quantile = (q: number) => drawn[Math.round(q * (drawn.length - 1))] ?? Number.NaN;
   return { value, low: quantile(0.025), high: quantile(0.975) };
 }

@@ -71,7 +71,8 @@ export function drawPairs(n: number, rng: Rng, resamples = 10_000): PairDraws {
 /**
  * Mean of paired differences. The interval is the paired bootstrap's percentile interval (Efron and Tibshirani 1993, chapter 13), which is
  * too narrow where few pairs differ. The p-value does not suffer from that: it is from randomization (Fisher 1935; Noreen 1989), the share
- * of ways to swap the two systems row by row that give a mean at least as far from 0, (count + 1) / (resamples + 1).
+ * of ways to swap the two systems row by row that give a mean at least as far from 0, (count + 1) / (resamples + 1). Of lists of a single pair nothing
+ * can be drawn: the interval has no ends (-Infinity, Infinity).
  *
  * @param strata differences `b - a`, a list for each kind of row; every kind weighs the same in the mean. One list is the plain mean;
  *   refusals of unsafe and non-refusals of safe prompts give the difference of balanced accuracies
@@ -98,11 +99,12 @@ export function pairedDifference(strata: readonly (readonly number[])[], draws: 
     }
   }
   resampled.sort();
+  const single = strata.every((list) => list.length === 1);
   const far = Math.abs(value) * (1 - 1e-9); // equal means count, whatever the order of summation
   return {
     value,
-    low: quantile(resampled, 0.025),
-    high: quantile(resampled, 0.975),
+    low: single ? -Infinity : quantile(resampled, 0.025),
+    high: single ? Infinity : quantile(resampled, 0.975),
     n: strata.reduce((sum, list) => sum + list.length, 0),
     p: (swapped.filter((mean) => Math.abs(mean) >= far).length + 1) / (resamples + 1),
   };

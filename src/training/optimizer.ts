@@ -4,7 +4,7 @@ import { adamStep } from "../backend/ops/adam-step.js";
 export interface AdamWOptions {
   /** Decay rates of the two moments, each in [0, 1). Default 0.9, 0.999. */
   betas?: [number, number];
-  /** Added to the root of the second moment. Default 1e-8. */
+  /** Added to the root of the second moment, > 0. Default 1e-8. */
   eps?: number;
   /** Decoupled: weights shrink by learningRate * weightDecay a step. Default 0. */
   weightDecay?: number;
@@ -32,12 +32,13 @@ export class AdamW {
   readonly #eps: number;
   readonly #weightDecay: number;
 
-  /** @throws RangeError when a rate is out of range */
+  /** @throws RangeError when an option is out of its range */
   constructor(
     readonly variables: readonly tf.Variable[],
     { betas = [0.9, 0.999], eps = 1e-8, weightDecay = 0 }: AdamWOptions = {},
   ) {
     if (!betas.every((beta) => beta >= 0 && beta < 1)) throw new RangeError(`AdamW: betas must be in [0, 1), got ${betas.join(", ")}`);
+    if (!(eps > 0)) throw new RangeError(`AdamW: eps must be > 0, got ${eps}`);
     if (!(weightDecay >= 0)) throw new RangeError(`AdamW: the weight decay must be >= 0, got ${weightDecay}`);
     this.#betas = betas;
     this.#eps = eps;

@@ -24,6 +24,12 @@ test("three pairs by hand", () => {
   expect(p).toBeCloseTo(0.25, 1);
 });
 
+test("of single pairs nothing can be drawn: the interval has no ends", () => {
+  const open = { low: -Infinity, high: Infinity, p: 1 };
+  expect(difference([[0.5]])).toEqual({ value: 0.5, n: 1, ...open });
+  expect(difference([[1], [0]])).toMatchObject({ value: 0.5, n: 2, low: -Infinity, high: Infinity });
+});
+
 test("a difference that is NaN is refused: counted, it would make a small p-value", () => {
   expect(() => difference([[1, 2], [Number.NaN]])).toThrow("pairedDifference: list 1: difference 0 is NaN");
   const rows = [1, Number.NaN, 1].map((difference, i) => ({ difference, cluster: String(i) }));

@@ -54,6 +54,12 @@ test.each(torch.adamw)(
   },
 );
 
+test("options out of their ranges are refused", () => {
+  for (const eps of [0, -1e-8, Number.NaN]) expect(() => new AdamW(variables(), { eps })).toThrow(`AdamW: eps must be > 0, got ${eps}`);
+  expect(() => new AdamW(variables(), { betas: [0.9, 1] })).toThrow("AdamW: betas must be in [0, 1), got 0.9, 1");
+  expect(() => new AdamW(variables(), { weightDecay: -1 })).toThrow("AdamW: the weight decay must be >= 0, got -1");
+});
+
 test("goes on from its state bit for bit, and leaks nothing", async () => {
   const [vs, others] = [variables(), variables()];
   const [optimizer, restored] = [new AdamW(vs, { weightDecay: 0.1 }), new AdamW(others, { weightDecay: 0.1 })];
