@@ -96,6 +96,22 @@ export function verificationPair(
   };
 }
 
+/**
+ * A pair for the answer: of samples behind the same thought, a correct one against one that does the other thing than its thought says.
+ * @returns null where no sample does, or none is correct
+ */
+export function answerPair(prompt: LabelledPrompt, samples: readonly CheckedSample[]): PreferencePair | null {
+  const right = samples.find((s) => s.correct);
+  const wrong = samples.find((s) => answersAgainst(s, prompt.label));
+  return right && wrong ? { prompt, goal: goalOf(prompt), chosen: right.ids, rejected: wrong.ids, constructed: "none" } : null;
+}
+
+/** A whole trace with the right verdict whose answer refuses a harmless prompt or helps with a harmful one. */
+export function answersAgainst({ trace, correct }: CheckedSample, label: Label): boolean {
+  const other = label === "unsafe" ? "compliance" : "refusal";
+  return !correct && isWhole(trace) && (trace.verdict === "violates") === (label === "unsafe") && judgeAnswer(trace.answer) === other;
+}
+
 /** A whole trace with the wrong verdict: a clean loser, which differs in the decision and not in its form. */
 function decidedAgainst({ trace }: CheckedSample, label: Label): boolean {
   return isWhole(trace) && (trace.verdict === "violates") !== (label === "unsafe");

@@ -68,7 +68,7 @@ const quick: Profile = {
   rank: 16,
   firstLayer: 1 / 3,
   stage1: {
-    ...{ decisionTokens: 250_000, decisionPasses: 1, decisionRate: 2e-3, traceTokens: 100_000, traceRate: 1e-3 },
+    ...{ decisionTokens: 360_000, decisionPasses: 1, decisionRate: 2e-3, traceTokens: 100_000, traceRate: 1e-3 },
     ...{ verbose: 0.5, corrections: 0.5, quotes: true, decides: "first", verdictWeight: traceWeights.verdict },
   },
   stage2: { prompts: 48, rate: 2e-4 },

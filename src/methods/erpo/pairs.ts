@@ -4,6 +4,8 @@ import { digestOf, type IdentityValue } from "../../data/identity.js";
 import type { TokenPair } from "../../data/tokens.js";
 import { decisionLogOdds, decisionPrompt, noneToken } from "../../evaluation/readout.js";
 import {
+  answerPair,
+  answersAgainst,
   checkSample,
   decisionPair,
   efficiencyPair,
@@ -34,15 +36,17 @@ export type PairLevel = "trace" | "step";
 
 /**
  * Stage 2's pairs with their reference log-probs, kept in 2-dpo/pairs.json. Stage 1's policy decides all prompts of its set. Of those that it gets wrong or nearly so it
- * writes on from the wrong first word, which is its own where it errs, and from the right one.
+ * writes on from the wrong first word, which is its own where it errs, and from the right one. Of safe ones that it gets right it writes whole traces, and where an answer goes
+ * against its thought, others behind the same thought.
  * @throws KeptError when they were made otherwise; RangeError where the profile's assessments decide last
  */
 export async function stage2Pairs(run: Run, level: PairLevel = "step", signal?: AbortSignal): Promise<StoredPairs> {
   const { tokenizer } = run.model;
-  const mined = await minedPrompts(run, stages.sft, run.profile.stage2.prompts);
+  const { prompts: count } = run.profile.stage2;
+  const decided = await decidedPrompts(run, stages.sft, count);
+  const mined = mine(decided, count, run.rng("stage 2"));
   const prompts = mined.map(({ prompt }) => prompt);
-  const draw = (name: string, start: (p: LabelledPrompt, i: number) => string, temperature: number) =>
-    sampleKept(run, prompts, { path: `${stages.dpo}/samples-${name}.jsonl`, stage: stages.sft, start, temperature, ...sampling, signal });
+  const draw = (name: string, start: Start, temperature: number) => samplesOfStage1(run, prompts, name, start, temperature, signal);
   const behind = async (first: "wrong" | "right") => {
     const drawn = [await draw(first, (p) => firstWord(run, p, first === "right"), 0)];
     const assessed = drawn[0]!.map((ids) => splitSteps(ids, tokenizer)[0]!);
@@ -59,8 +63,38 @@ export async function stage2Pairs(run: Run, level: PairLevel = "step", signal?: 
       ...[wrong, right].map((of) => verificationPair(prompt, of[i]!.assessed, of[i]!.samples, run.writer)),
     ]);
   });
-  return keptPairs(run, `${stages.dpo}/pairs.json`, enough(run, "decision", prompts, mostlySampled(pairs)), stages.sft, level, signal);
+  const all = [...enough(run, "decision", prompts, mostlySampled(pairs)), ...(await answerPairs(run, decided, signal))];
+  return keptPairs(run, `${stages.dpo}/pairs.json`, all, stages.sft, level, signal);
 }
+
+/** Pairs of answers behind the policy's own thoughts about safe prompts whose first word is right. */
+async function answerPairs(run: Run, decided: readonly MinedPrompt[], signal?: AbortSignal): Promise<PreferencePair[]> {
+  const { tokenizer } = run.model;
+  const right = decided.flatMap(({ prompt, margin }) => (prompt.label === "safe" && margin >= 0 ? [prompt] : []));
+  const asked = run
+    .rng("stage 2 answers")
+    .shuffle(right)
+    .slice(0, knobs.answerFactor * run.profile.stage2.prompts);
+  const own = (await samplesOfStage1(run, asked, "own", () => "", 0, signal)).map((ids) => checkSample(ids, "safe", tokenizer));
+  const against = asked.flatMap((prompt, i) => (answersAgainst(own[i]!, prompt.label) ? [{ prompt, sample: own[i]! }] : []));
+  const prompts = against.map(({ prompt }) => prompt);
+  const drawn: number[][][] = [];
+  for (const file of numbered("answers", knobs.answerSamples)) {
+    drawn.push(await samplesOfStage1(run, prompts, file, (_, i) => against[i]!.sample.trace!.thought, knobs.temperature, signal));
+  }
+  return present(
+    against.map(({ prompt, sample }, i) =>
+      answerPair(prompt, [sample, ...drawn.map((ids) => checkSample(ids[i]!, prompt.label, tokenizer))]),
+    ),
+  );
+}
+
+/** What a completion is made to begin with. */
+type Start = (prompt: LabelledPrompt, index: number) => string;
+
+/** Samples of stage 1's policy, kept under this name. */
+const samplesOfStage1 = (run: Run, prompts: LabelledPrompt[], name: string, start: Start, temperature: number, signal?: AbortSignal) =>
+  sampleKept(run, prompts, { path: `${stages.dpo}/samples-${name}.jsonl`, stage: stages.sft, start, temperature, ...sampling, signal });
 
 /** The sampled pairs, and so many of the others that they are no more than a share of all, of both labels in turns. */
 export function mostlySampled(pairs: readonly PreferencePair[]): PreferencePair[] {
@@ -101,11 +135,10 @@ export interface MinedPrompt {
 }
 
 /**
- * Prompts of stage 2's set, equally many of each label: three quarters are those that the policy's first word gets wrong, the closest first, and behind them those that it
- * decides by less than a nat; the others are of the rest, so that what it knows is not forgotten. A small profile looks at a part of the set. Kept in 2-dpo/mined.json.
- * @param count prompts of each label
+ * Prompts of stage 2's set as the policy decides them; a small profile looks at a part of the set. Kept in 2-dpo/mined.json.
+ * @param count prompts of each label that will be taken
  */
-async function minedPrompts(run: Run, stage: string, count: number): Promise<MinedPrompt[]> {
+async function decidedPrompts(run: Run, stage: string, count: number): Promise<MinedPrompt[]> {
   firstWordDecides(run);
   const whole = needed(run.data, "train2").map(labelled);
   const pool = 2 * count * knobs.mineFactor;
@@ -123,11 +156,13 @@ async function minedPrompts(run: Run, stage: string, count: number): Promise<Min
     const read = all.map(({ prompt }) => decisionPrompt(prompt, tokenizer));
     return { logOdds: await decisionLogOdds(await run.policy(stage), read, noneToken(tokenizer), knobs.mineBatch) };
   });
-  const margins = all.map((prompt, i) => ({ prompt, margin: prompt.label === "unsafe" ? logOdds[i]! : -logOdds[i]! }));
-  return mine(margins, count, run.rng("stage 2"));
+  return all.map((prompt, i) => ({ prompt, margin: prompt.label === "unsafe" ? logOdds[i]! : -logOdds[i]! }));
 }
 
-/** Chooses as `minedPrompts` does. */
+/**
+ * Equally many prompts of each label: three quarters are those that the policy's first word gets wrong, the closest first, and behind them those that it decides by less than a nat; the
+ * others are of the rest, so that what it knows is not forgotten.
+ */
 export function mine(margins: readonly MinedPrompt[], count: number, rng: Rng): MinedPrompt[] {
   return (["safe", "unsafe"] as const).flatMap((label) => {
     const own = margins.filter(({ prompt }) => prompt.label === label).sort((a, b) => Math.abs(a.margin) - Math.abs(b.margin));

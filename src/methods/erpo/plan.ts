@@ -62,9 +62,9 @@ const texts = {
   verboseThought: 120,
   longestThought, // then sampling gives it up
   reference: 100, // thought and held-out answer; there are 48
-  decisions: 240_000, // all rows of 1a
-  openings: 200_000, // those of the baseline's first phase
-  stage2Prompts: 910,
+  decisions: 348_000, // all rows of 1a
+  openings: 290_000, // those of the baseline's first phase
+  stage2Prompts: 1235,
   heldOut: 690, // test prompts, and those of families that training lacks
 } as const;
 
@@ -87,12 +87,13 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
   const shown = 2 * Math.min(20, evaluation.devPrompts);
   const readOut = 2 * evaluation.devPrompts * texts.decisionRow;
   const mined = 2 * stage2.prompts;
+  const looked = Math.min(texts.stage2Prompts / 2, pairs.answerFactor * stage2.prompts);
   const preferred = texts.longestThought + 8;
   const thought = texts.terseThought + stage1.verbose * (texts.verboseThought - texts.terseThought);
   const sampled = thought + 2; // with a few tokens of the answer, in one that is short
   const verified = thought - 21; // what follows an assessment
   const [stepPair, thoughtPair] = [2 * thought + 45, 2 * thought + 35]; // both rows, which share the prompt; those of a step share the steps before, and there are 1.18 for each prompt
-  const [pairs2, pairs3] = [1.18 * mined * stepPair, 0.85 * 2 * stage3.prompts * thoughtPair];
+  const [pairs2, pairs3] = [1.18 * mined * stepPair + 0.06 * looked * (thought + 16), 0.85 * 2 * stage3.prompts * thoughtPair];
   const judged = 3 * evaluation.gatePrompts; // prompts of both labels, and everyday ones, which have whole answers
   const gateTokens = evaluation.gatePrompts * (2 * sampled + thought + 50);
   const { prompts, attackPrompts } = evaluation;
@@ -111,6 +112,7 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
   const dpo = [
     score("prompts to choose from", 32, 0, Math.min(texts.stage2Prompts, mined * pairs.mineFactor) * texts.decisionRow),
     sample("samples for pairs", batch(mined), preferred, 2 * mined * (sampled + verified)),
+    sample("traces whose answers are looked at", batch(looked), preferred, looked * sampled),
     score("pairs under the reference", 8, preferred, pairs2),
     train("2-dpo", 16, preferred, pairs2),
   ];
@@ -127,8 +129,8 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
   if (job === "demo") {
     const answered = 2 * suites + 4 * prompts * thought; // of the base model, and of stage 3, which thinks
     const last = sample("suites", batch(4 * prompts), longest, answered);
-    const looked = sample("questions", 1, texts.longestThought + 24, 6 * 2 * (thought + 2 * 24)); // two, of both policies; one row alone takes six times as long per token
-    return [{ notebook: demoNotebook, work: [...sft, ...dpo, ...gate2, ...rounds, looked, score("dev prompts", 32, 0, readOut), last] }];
+    const questions = sample("questions", 1, texts.longestThought + 24, 6 * 2 * (thought + 2 * 24)); // two, of both policies; one row alone takes six times as long per token
+    return [{ notebook: demoNotebook, work: [...sft, ...dpo, ...gate2, ...rounds, questions, score("dev prompts", 32, 0, readOut), last] }];
   }
 
   const notebooks: Record<MainNotebook, PlannedWork[]> = {

@@ -8,7 +8,7 @@ import { stages } from "./stages.js";
  */
 
 /** Raised when the same settings would give another result than before: kept results of other versions are then told apart. */
-export const version = 3;
+export const version = 4;
 
 /** What all stages' optimizers have in common. The second moment forgets faster than by default (0.99, not 0.999): stages take tens to hundreds of steps. */
 const common = { maxGradNorm: 1, weightDecay: 0, betas: [0.9, 0.99] as const };
@@ -57,6 +57,12 @@ export const pairs = {
   temperature: 0.8,
   /** Samples of what follows a wrong and a right assessment, beside the likeliest. */
   verifySamples: 1,
+  /**
+   * Stage 2 also looks at the policy's own traces of so many safe prompts for each prompt of a label that it takes, and samples so many answers behind a thought that the answer goes against. Of 383 thoughts
+   * that say "comply" 22 were followed by a refusal, and of 378 that say "refuse" none by help (quick, seed 1): so harmful prompts are not looked at.
+   */
+  answerFactor: 8,
+  answerSamples: 6,
   /** Steps that a stage takes at least: the learning rate is 0 at the first. Where sampling gives too few pairs for them, a rule writes the others. */
   leastSteps: 2,
   /** At most this share of stage 2's pairs has a winner that was written by rule. */
@@ -72,6 +78,8 @@ export const stage2Samples: readonly string[] = ["wrong", "right"].flatMap((firs
   first,
   ...numbered(`after-${first}`, pairs.verifySamples),
 ]);
+/** And for pairs of answers: whole traces by the policy alone, and answers behind some of them. */
+export const stage2AnswerSamples: readonly string[] = ["own", ...numbered("answers", pairs.answerSamples)];
 
 /** What a notebook may vary of stage 2's loss: it compares the step in which two traces part, where a few tokens decide, so beta is large. */
 export const stage2Defaults = { beta: 0.5, nllWeight: 1, level: "step" } as const;

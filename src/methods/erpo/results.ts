@@ -1,7 +1,7 @@
 import type { Profile } from "../../runs/profile.js";
 import { suiteTrials } from "../../runs/trials.js";
 import { finalPolicies, finalTrials, readByMass } from "./final-evaluation.js";
-import { stage2Samples } from "./recipe.js";
+import { stage2AnswerSamples, stage2Samples } from "./recipe.js";
 import { roundStage, stages } from "./stages.js";
 
 /** A result that the main job keeps, and the kept results that it is made from. */
@@ -25,7 +25,7 @@ export function plannedResults({ notebooks, stage3 }: Profile): PlannedResult[] 
   const training = [result(decision), result("data/answers-stage-1.json"), result(sft, decision)];
   const preferences = [
     result(`${dpo}/mined.json`, sft),
-    ...stage2Samples.map((name) => result(`${dpo}/samples-${name}.jsonl`, sft)),
+    ...[...stage2Samples, ...stage2AnswerSamples].map((name) => result(`${dpo}/samples-${name}.jsonl`, sft)),
     result(`${dpo}/pairs.json`, sft),
     result(dpo, sft, `${dpo}/pairs.json`),
   ];
