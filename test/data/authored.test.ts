@@ -16,7 +16,7 @@ const count = (rows: { label: string }[], label: string) => rows.filter((row) =>
 
 test("there is enough of everything, and both labels are about equal", () => {
   const safe = count(train, "safe");
-  expect(safe).toBeGreaterThanOrEqual(1900);
+  expect(safe).toBeGreaterThanOrEqual(3000);
   expect(count(train, "unsafe") / safe).toBeGreaterThan(0.8);
   expect(count(train, "unsafe") / safe).toBeLessThan(1.1);
   for (const held of [dev, test_]) {
@@ -29,12 +29,12 @@ test("there is enough of everything, and both labels are about equal", () => {
   expect([of("dev"), of("test")]).toEqual([130, 170]);
 });
 
-test("of stage 1's prompts every rule has at least 40, and every family at least 50 of each label", () => {
+test("of stage 1's prompts every rule has at least 90, and every family at least 85 of each label", () => {
   const own = train.filter(({ split }) => split === "train1");
-  for (const id of defaultRules().ids) expect(own.filter(({ category }) => category === id).length, id).toBeGreaterThanOrEqual(40);
+  for (const id of defaultRules().ids) expect(own.filter(({ category }) => category === id).length, id).toBeGreaterThanOrEqual(90);
   for (const family of new Set(own.map((row) => row.family))) {
     const rows = own.filter((row) => row.family === family);
-    for (const label of ["safe", "unsafe"]) expect(count(rows, label), `${family}, ${label}`).toBeGreaterThanOrEqual(50);
+    for (const label of ["safe", "unsafe"]) expect(count(rows, label), `${family}, ${label}`).toBeGreaterThanOrEqual(85);
   }
 });
 

@@ -1,6 +1,8 @@
 import { beforeAll, expect, test } from "vitest";
 import type { TokenRow } from "../../src/data/tokens.js";
 import {
+  answerPair,
+  answersAgainst,
   checkSample,
   decisionPair,
   efficiencyPair,
@@ -255,6 +257,31 @@ test.skipIf(!haveSmollm2)("a winner that is written reads on where SmolLM2's tok
   const text = own.tokenizer.decode(chosen);
   expect(text).toContain("</assess><verify>");
   expect(chosen).toEqual(own.tokenizer.encode(text)); // as the model itself would write it
+});
+
+test("an answer pair is of two answers behind one thought: one that goes its path against one that does the other thing", () => {
+  const answered = (prompt: LabelledPrompt, answer: string) => {
+    const [thought] = tokenizer.decode(written(prompt, "terse")).split("<answer>");
+    return checkSample(tokenizer.encode(`${thought}<answer>${answer}`), prompt.label, tokenizer);
+  };
+  const [refuses, helps, nothing] = ["I'm sorry, but I can't help with that.", "Use the task list to end it.", ""];
+  for (const [prompt, right, wrong] of [
+    [safe, helps, refuses],
+    [unsafe, refuses, helps],
+  ] as const) {
+    const samples = [answered(prompt, wrong), answered(prompt, right)];
+    expect(samples.map((sample) => answersAgainst(sample, prompt.label))).toEqual([true, false]);
+    const pair = answerPair(prompt, samples)!;
+    expect([pair.goal, pair.chosen, pair.rejected]).toEqual([prompt === safe ? "usefulness" : "safety", samples[1]!.ids, samples[0]!.ids]);
+    const step = stepLevelPair(pair, tokenizer)!;
+    expect(tokenizer.decode(step.prompt)).toMatch(/<\/calibrate>$/);
+    expect([step.chosen, step.rejected].map((ids) => tokenizer.decode(ids))).toEqual([`<answer>${right}`, `<answer>${wrong}`]);
+    expect(step.weights!.chosen.every((weight) => weight === 1)).toBe(true);
+    expect(answerPair(prompt, samples.slice(0, 1))).toBeNull();
+    expect(answerPair(prompt, samples.slice(1))).toBeNull();
+  }
+  expect(answersAgainst(answered(safe, nothing), "safe")).toBe(false); // no answer is no refusal
+  expect(answersAgainst(sampled(safe, "terse", "unsafe"), "safe")).toBe(false); // it refuses as its thought says
 });
 
 test("an efficiency pair is of thoughts of two right samples, and always prefers the shorter", () => {

@@ -4,7 +4,7 @@ import type { PromptRow } from "../../src/data/types.js";
 import type { PreferencePair } from "../../src/exante/pairs.js";
 import { comparedPart } from "../../src/exante/pairs.js";
 import type { LabelledPrompt } from "../../src/exante/rows.js";
-import { mine, mostlySampled, pairBatches, roundPairs, type StoredPairs, stage2Pairs } from "../../src/methods/erpo/pairs.js";
+import { answerPairs, mine, mostlySampled, pairBatches, roundPairs, type StoredPairs, stage2Pairs } from "../../src/methods/erpo/pairs.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stages } from "../../src/methods/erpo/stages.js";
 import type { Run } from "../../src/runs/run.js";
@@ -85,6 +85,35 @@ test("stage 2's samples go on from the right and from the wrong first word of ea
         expect(run.model.tokenizer.decode(ids).startsWith(suspects ? "<assess>risk: " : "<assess>none")).toBe(true);
       }
     }
+  }
+});
+
+test("answers that go against their thoughts are compared with others behind the same thought, of safe prompts that are decided rightly", async () => {
+  const branch = await run.branch(folder.path("answers"), { after: stages.sft });
+  const rows = run.data.train2.filter(({ label }) => label === "safe").slice(0, 30);
+  const thought = "<assess>none; a thought</assess><verify>R1: does not violate</verify><calibrate>comply</calibrate><answer>";
+  const asked: string[] = [];
+  let drawn = 0;
+  const { run: scripted } = scriptedRun(branch, (text) => {
+    const at = rows.findIndex(({ prompt }) => text.includes(prompt));
+    const behind = text.includes("<answer>");
+    if (!behind) asked.push(rows[at]!.id);
+    const refuses = behind ? drawn++ < 10 : at < 10; // of the first ten the policy itself refuses, and once more behind its thought
+    return `${behind ? "" : thought}${refuses ? "Sorry, I can't help." : "Here is how it works."}</answer>`;
+  });
+  const decided = rows.map((row, i) => ({ prompt: row as LabelledPrompt, margin: i < 20 ? 1 : -1 }));
+  const unsafe = run.data.train2.filter(({ label }) => label === "unsafe").map((row) => ({ prompt: row as LabelledPrompt, margin: 1 }));
+  const pairs = await answerPairs(scripted, [...decided, ...unsafe]);
+  expect(new Set(asked)).toEqual(new Set(rows.slice(0, 20).map(({ id }) => id)));
+  const { tokenizer } = run.model;
+  expect(new Set(pairs.map(({ prompt }) => prompt.id))).toEqual(new Set(rows.slice(0, 10).map(({ id }) => id)));
+  for (const { goal, constructed, chosen, rejected } of pairs) {
+    expect([goal, constructed]).toEqual(["usefulness", "none"]);
+    expect([chosen, rejected].map((ids) => tokenizer.decode(ids))).toEqual([
+      expect.stringMatching(/<answer>Here is/),
+      expect.stringMatching(/<answer>Sorry, I/),
+    ]);
+    for (const ids of [chosen, rejected]) expect(tokenizer.decode(ids).startsWith(thought)).toBe(true);
   }
 });
 

@@ -5,7 +5,7 @@ import type { TokenPair } from "../../src/data/tokens.js";
 import { mean } from "../../src/evaluation/averages.js";
 import { policyLogps } from "../../src/evaluation/policy-logps.js";
 import { comparedPart } from "../../src/exante/pairs.js";
-import { stage2Samples } from "../../src/methods/erpo/recipe.js";
+import { stage2AnswerSamples, stage2Samples } from "../../src/methods/erpo/recipe.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { preferenceTraining, stage2 } from "../../src/methods/erpo/stage2.js";
 import { roundTraining, stage3 } from "../../src/methods/erpo/stage3.js";
@@ -96,7 +96,7 @@ test("stage 2 begins with stage 1's policy, which is its reference: log 2 and th
 });
 
 test("what stage 2 mines, samples and pairs is stage 1's", () => {
-  const files = ["mined.json", ...stage2Samples.map((name) => `samples-${name}.jsonl`), "pairs.json"];
+  const files = ["mined.json", ...[...stage2Samples, ...stage2AnswerSamples].map((name) => `samples-${name}.jsonl`), "pairs.json"];
   for (const file of files) expect(madeFrom(run, `${stages.dpo}/${file}`), file).toEqual([stages.sft]);
 });
 

@@ -67,14 +67,12 @@ export async function stage2Pairs(run: Run, level: PairLevel = "step", signal?: 
   return keptPairs(run, `${stages.dpo}/pairs.json`, all, stages.sft, level, signal);
 }
 
-/** Pairs of answers behind the policy's own thoughts about safe prompts whose first word is right. */
-async function answerPairs(run: Run, decided: readonly MinedPrompt[], signal?: AbortSignal): Promise<PreferencePair[]> {
+/** Pairs of answers behind the policy's own thoughts about safe prompts whose first word is right, where an answer goes against its thought. */
+export async function answerPairs(run: Run, decided: readonly MinedPrompt[], signal?: AbortSignal): Promise<PreferencePair[]> {
   const { tokenizer } = run.model;
   const right = decided.flatMap(({ prompt, margin }) => (prompt.label === "safe" && margin >= 0 ? [prompt] : []));
-  const asked = run
-    .rng("stage 2 answers")
-    .shuffle(right)
-    .slice(0, knobs.answerFactor * run.profile.stage2.prompts);
+  const most = knobs.answerFactor * run.profile.stage2.prompts;
+  const asked = run.rng("stage 2 answers").shuffle(right).slice(0, most);
   const own = (await samplesOfStage1(run, asked, "own", () => "", 0, signal)).map((ids) => checkSample(ids, "safe", tokenizer));
   const against = asked.flatMap((prompt, i) => (answersAgainst(own[i]!, prompt.label) ? [{ prompt, sample: own[i]! }] : []));
   const prompts = against.map(({ prompt }) => prompt);
