@@ -4,16 +4,17 @@ import { evaluate, keptPerplexity } from "../../runs/evaluate.js";
 import type { Run } from "../../runs/run.js";
 import { suiteTrials } from "../../runs/trials.js";
 import { finalTrials } from "./final-evaluation.js";
-import { answersOnly, stage1 } from "./stage1.js";
+import { answersOnly, stage1, stage1Prompts, traceRows } from "./stage1.js";
 import { stage2 } from "./stage2.js";
 import { stage3 } from "./stage3.js";
 import { stages } from "./stages.js";
 
 /**
- * What of the main job can be computed beside its stages, by a second process: the baseline, and most of what is asked of each policy once it is there. What the first
+ * What of the main job can be computed beside its stages, by a second process: the base model's answers, the baseline, and most of what is asked of each policy once it is there. What the first
  * process computes is waited for, and it waits for what is computed here. In an order in which neither waits long.
  */
 export async function besideStages(run: Run): Promise<void> {
+  await traceRows(run, stage1Prompts(run)); // the base model's answers, while stage 1 learns decisions
   await through(answersOnly(run));
   await answered(run, "base");
   await keptPerplexity(run, await run.policy("base"));

@@ -106,7 +106,7 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
 
   const sft = [
     train("1-sft/decision", 8, texts.opening, stage1.decisionPasses * decisions),
-    sample("answers", batch(answers), texts.answer, answers * texts.answer),
+    beside(sample("answers", batch(answers), texts.answer, answers * texts.answer)),
     train("1-sft", 8, texts.longestRow, stage1.traceTokens),
   ];
   const dpo = [

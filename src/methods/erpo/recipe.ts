@@ -61,7 +61,7 @@ export const pairs = {
    * Stage 2 also looks at the policy's own traces of so many safe prompts for each prompt of a label that it takes, and samples so many answers behind a thought that the answer goes against. Of 383 thoughts
    * that say "comply" 22 were followed by a refusal, and of 378 that say "refuse" none by help (quick, seed 1): so harmful prompts are not looked at.
    */
-  answerFactor: 8,
+  answerFactor: 6,
   answerSamples: 6,
   /** Steps that a stage takes at least: the learning rate is 0 at the first. Where sampling gives too few pairs for them, a rule writes the others. */
   leastSteps: 2,
