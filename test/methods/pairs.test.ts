@@ -98,7 +98,7 @@ test("answers that go against their thoughts are compared with others behind the
     const at = rows.findIndex(({ prompt }) => text.includes(prompt));
     const behind = text.includes("<answer>");
     if (!behind) asked.push(rows[at]!.id);
-    const refuses = behind ? drawn++ < 10 : at < 10; // of the first ten the policy itself refuses, and once more behind its thought
+    const refuses = behind ? drawn++ % 2 === 0 : at < 10; // of the first ten the policy itself refuses, and half of the time behind its thought
     return `${behind ? "" : thought}${refuses ? "Sorry, I can't help." : "Here is how it works."}</answer>`;
   });
   const decided = rows.map((row, i) => ({ prompt: row as LabelledPrompt, margin: i < 20 ? 1 : -1 }));

@@ -63,7 +63,7 @@ test("another precision, seed, rule set, model, profile value or data row is nam
   await named(finish(stage2(but({ rules: { ...run.rules, digest: "0".repeat(64) } }))), "2-dpo was trained with rules");
   const faster = { ...profile, stage2: { ...profile.stage2, rate: 1 } };
   await named(finish(stage2(but({ profile: faster }))), "2-dpo was trained with learningRate 0.0001, not 1: use");
-  const otherRow = but({ data: { ...data, train1: data.train1.map((row) => ({ ...row, prompt: `${row.prompt}!` })) } });
+  const otherRow = but({ data: { ...data, train1: data.train1.map((row) => ({ ...row, prompt: row.prompt.replace(/.$/, "!") })) } }); // as long as before
   await named(finish(stage1(otherRow)), "1-sft/decision was trained with rows of SHA-256");
   await named(finish(stage1(but({ model: { ...run.model, digest: "another" } }))), "1-sft/decision was trained with model");
 });

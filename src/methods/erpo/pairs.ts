@@ -25,7 +25,7 @@ import { balancedPrompts, inTurns, labelled } from "../../runs/prompts.js";
 import type { Run } from "../../runs/run.js";
 import { sampleKept } from "../../runs/samples.js";
 import { currentSha256 } from "../../runs/stale.js";
-import { grouped } from "../../setup/lists.js";
+import { grouped, pieces } from "../../setup/lists.js";
 import { balanced } from "../../training/batches.js";
 import { referenceLogps } from "../../training/preference.js";
 import { pairs as knobs, numbered, sampling, version } from "./recipe.js";
@@ -75,14 +75,13 @@ export async function answerPairs(run: Run, decided: readonly MinedPrompt[], sig
   const asked = run.rng("stage 2 answers").shuffle(right).slice(0, most);
   const own = (await samplesOfStage1(run, asked, "own", () => "", 0, signal)).map((ids) => checkSample(ids, "safe", tokenizer));
   const against = asked.flatMap((prompt, i) => (answersAgainst(own[i]!, prompt.label) ? [{ prompt, sample: own[i]! }] : []));
-  const prompts = against.map(({ prompt }) => prompt);
-  const drawn: number[][][] = [];
-  for (const file of numbered("answers", knobs.answerSamples)) {
-    drawn.push(await samplesOfStage1(run, prompts, file, (_, i) => against[i]!.sample.trace!.thought, knobs.temperature, signal));
-  }
+  const repeated = against.flatMap((one) => Array.from({ length: knobs.answerSamples }, () => one));
+  const thought = (_: LabelledPrompt, i: number) => repeated[i]!.sample.trace!.thought;
+  const prompts = repeated.map(({ prompt }) => prompt);
+  const answers = pieces(await samplesOfStage1(run, prompts, "answers", thought, knobs.temperature, signal), knobs.answerSamples);
   return present(
     against.map(({ prompt, sample }, i) =>
-      answerPair(prompt, [sample, ...drawn.map((ids) => checkSample(ids[i]!, prompt.label, tokenizer))]),
+      answerPair(prompt, [sample, ...answers[i]!.map((ids) => checkSample(ids, prompt.label, tokenizer))]),
     ),
   );
 }

@@ -79,7 +79,7 @@ export const stage2Samples: readonly string[] = ["wrong", "right"].flatMap((firs
   ...numbered(`after-${first}`, pairs.verifySamples),
 ]);
 /** And for pairs of answers: whole traces by the policy alone, and answers behind some of them. */
-export const stage2AnswerSamples: readonly string[] = ["own", ...numbered("answers", pairs.answerSamples)];
+export const stage2AnswerSamples: readonly string[] = ["own", "answers"];
 
 /** What a notebook may vary of stage 2's loss: it compares the step in which two traces part, where a few tokens decide, so beta is large. */
 export const stage2Defaults = { beta: 0.5, nllWeight: 1, level: "step" } as const;
