@@ -63,8 +63,9 @@ export async function sampleKept(run: Run, prompts: readonly LabelledPrompt[], s
       const first = n * pieceSize;
       if (rows.length >= first + piece.length) continue;
       const begun = piece.map((_, i) => tokenizer.encode(starts[first + i]!));
-      // where the completion is made to begin with a thought, the thought is in the prompt
-      const ends = answerStop(tokenizer, { answerTokens, thoughtTokens, thinking: starts.some((start) => start.includes("<assess>")) });
+      // where the completion is made to begin with a thought, the thought is in the prompt; behind a whole one, only an answer is written
+      const thinking = starts.some((start) => start.includes("<assess>") && !start.includes("<answer>"));
+      const ends = answerStop(tokenizer, { answerTokens, thoughtTokens, thinking });
       const completions = sample(
         adapter,
         piece.map((p, i) => [...promptIds(p.prompt, tokenizer), ...begun[i]!]),

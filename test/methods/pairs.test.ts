@@ -5,6 +5,7 @@ import type { PreferencePair } from "../../src/exante/pairs.js";
 import { comparedPart } from "../../src/exante/pairs.js";
 import type { LabelledPrompt } from "../../src/exante/rows.js";
 import { answerPairs, mine, mostlySampled, pairBatches, roundPairs, type StoredPairs, stage2Pairs } from "../../src/methods/erpo/pairs.js";
+import { sampling } from "../../src/methods/erpo/recipe.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stages } from "../../src/methods/erpo/stages.js";
 import type { Run } from "../../src/runs/run.js";
@@ -113,7 +114,10 @@ test("answers that go against their thoughts are compared with others behind the
       expect.stringMatching(/<answer>Here is/),
       expect.stringMatching(/<answer>Sorry, I/),
     ]);
-    for (const ids of [chosen, rejected]) expect(tokenizer.decode(ids).startsWith(thought)).toBe(true);
+    for (const ids of [chosen, rejected]) {
+      expect(tokenizer.decode(ids).startsWith(thought)).toBe(true);
+      expect(ids.length).toBe(tokenizer.encode(thought).length + sampling.answerTokens); // both answers are cut
+    }
   }
 });
 
