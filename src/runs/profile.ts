@@ -104,7 +104,7 @@ const demo: Profile = {
   stage1: { ...quick.stage1, decisionTokens: 45_000, decisionRate: 4e-3, traceTokens: 30_000, traceRate: 3e-3, verbose: 0 },
   stage2: { prompts: 6, rate: 2e-4 },
   stage3: { ...quick.stage3, rounds: 1, prompts: 8, samples: 2 },
-  evaluation: { prompts: 30, attackPrompts: 10, devPrompts: 80, gatePrompts: 8 },
+  evaluation: { prompts: 30, attackPrompts: 10, devPrompts: 60, gatePrompts: 8 },
   answerTokens: 16,
 };
 
