@@ -112,8 +112,10 @@ describe("a run of the tiny model", () => {
         expect(completion.includes(ids[2]!)).toBe(suspicious);
         expect(r2d.pivotVerdict(text)).toBe(prompts[i]!.label);
         expect(text.replaceAll(/\[(SAFE|UNSAFE|RETHINK)\]/g, "")).toBe(tokenizer.decode(plain[i]!.completion));
-        if (prompts[i]!.label === "unsafe") expect(text).toMatch(/<answer>(I'm sorry|I can't|Sorry)/);
-        else expect(text.endsWith("<answer>")).toBe(prompts[i]!.answer === undefined);
+        const { label, answer, response } = prompts[i]!;
+        if (label === "safe") expect(text.endsWith("<answer>")).toBe(answer === undefined);
+        else if (response === undefined) expect(text).toMatch(/<answer>(I'm sorry|I can't|Sorry)/);
+        else expect(response.startsWith(text.split("<answer>")[1]!), "the beginning of a safe completion").toBe(true);
       });
     }
   });
