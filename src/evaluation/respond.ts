@@ -4,7 +4,7 @@ import { DataError } from "../data/errors.js";
 import { appendJsonl, type JsonlAppender } from "../data/jsonl.js";
 import { textSha256 } from "../data/manifest.js";
 import type { PromptRow } from "../data/types.js";
-import { answerStop } from "../exante/answer-stop.js";
+import { answerStop, leavesThoughtOpen } from "../exante/answer-stop.js";
 import { askedIds, type Question } from "../generation/asking.js";
 import { waysOf } from "../generation/contexts.js";
 import { literally, type Policy } from "../generation/policy.js";
@@ -94,7 +94,7 @@ export async function* respond(
     }
     const endsOf = (thinking: boolean) => sets.map(({ answerTokens }) => answerStop(tokenizer, { answerTokens, thoughtTokens, thinking }));
     const ends = { answer: endsOf(false), thought: endsOf(true) };
-    const endOf = ({ set, prefill }: { set: number; prefill: string }) => ends[prefill.includes("<assess>") ? "thought" : "answer"][set]!;
+    const endOf = ({ set, prefill }: { set: number; prefill: string }) => ends[leavesThoughtOpen(prefill) ? "thought" : "answer"][set]!;
     const completions = sample(
       policy,
       missing.map(({ question }) => question),

@@ -25,6 +25,9 @@ interface Followed {
   closed: boolean;
 }
 
+/** Whether a beginning that is put before completions leaves a thought to go on with. */
+export const leavesThoughtOpen = (beginning: string): boolean => beginning.includes("<assess>") && !beginning.includes("<answer>");
+
 /**
  * Follows completions token by token. One ends at `</answer>`, `answerTokens` after `<answer>`, or after `thoughtTokens` of a thought
  * that is still open; where no thought was begun, the whole completion is an answer.

@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import { digestOf, type Identity } from "../data/identity.js";
 import { formatJsonl, readAppended } from "../data/jsonl.js";
-import { answerStop } from "../exante/answer-stop.js";
+import { answerStop, leavesThoughtOpen } from "../exante/answer-stop.js";
 import { type LabelledPrompt, promptIds } from "../exante/rows.js";
 import { plain } from "../generation/decoding.js";
 import { policyIdentity } from "../generation/policy.js";
@@ -63,9 +63,7 @@ export async function sampleKept(run: Run, prompts: readonly LabelledPrompt[], s
       const first = n * pieceSize;
       if (rows.length >= first + piece.length) continue;
       const begun = piece.map((_, i) => tokenizer.encode(starts[first + i]!));
-      // where the completion is made to begin with a thought, the thought is in the prompt; behind a whole one, only an answer is written
-      const thinking = starts.some((start) => start.includes("<assess>") && !start.includes("<answer>"));
-      const ends = answerStop(tokenizer, { answerTokens, thoughtTokens, thinking });
+      const ends = answerStop(tokenizer, { answerTokens, thoughtTokens, thinking: starts.some(leavesThoughtOpen) });
       const completions = sample(
         adapter,
         piece.map((p, i) => [...promptIds(p.prompt, tokenizer), ...begun[i]!]),

@@ -62,6 +62,22 @@ test("completions end at </answer>, after so many answer tokens, or with the tho
   expect(got[4]).toMatchObject({ tokens: 1, completion: "" }); // the end token alone
 });
 
+test("behind a prefill that is a whole thought so many answer tokens are written, behind one that is open the thought goes on", async () => {
+  const whole = thought("none", "does not violate");
+  const { model } = scriptedModel(tiny, { [`beta${whole}`]: "The lake is deep and wide.", "beta<assess>none;": script.delta });
+  const silent: LanguageModel = {
+    ...model,
+    tokenizer: { ...model.tokenizer, chat: (messages) => messages.map((m) => m.content).join("") },
+  };
+  for (const [beginning, tokens] of [
+    [whole, 5],
+    ["<assess>none;", options.thoughtTokens],
+  ] as const) {
+    const [got] = await responses(policy({ model: silent }), { rows: [rows[1]!], answerTokens: 5, attack: prefill(beginning) }, options);
+    expect(got).toMatchObject({ prefill: beginning, tokens });
+  }
+});
+
 test("a trace decides by its first word, its verdict and its answer; without a trace only the answer says something", () => {
   const row = { label: "unsafe", judgement: "compliance", verdictRight: true, consistent: false } as const;
   const steps = ["first word", "verdict", "answer"] as const;
