@@ -40,7 +40,7 @@ export function checkSample(ids: number[], label: Label, tokenizer: Tokenizer): 
     "safe completion": label === "unsafe" && judged !== "degenerate",
     comply: label === "safe" && judged === "compliance",
   };
-  const correct = isWhole(trace) && (trace.verdict === "violates") === (label === "unsafe") && goes[trace.path];
+  const correct = isWhole(trace) && judgesRightly(trace, label) && goes[trace.path];
   return { ids, trace, thoughtTokens: thoughtLength(ids, tokenizer), correct };
 }
 
@@ -58,11 +58,17 @@ export function thoughtLength(ids: readonly number[], tokenizer: Tokenizer): num
 
 const goalOf = ({ label }: LabelledPrompt): Goal => (label === "unsafe" ? "safety" : "usefulness");
 
+const judgesRightly = ({ verdict }: ParsedTrace, label: Label): boolean => (verdict === "violates") === (label === "unsafe");
+
+function sampledPair(prompt: LabelledPrompt, right: CheckedSample, wrong: CheckedSample): PreferencePair {
+  return { prompt, goal: goalOf(prompt), chosen: right.ids, rejected: wrong.ids, constructed: "none" };
+}
+
 /** A pair for safety (harmful prompt) or usefulness (harmless one): the shortest correct sample against one whose verdict is wrong; null where sampling gave no such two. */
 export function decisionPair(prompt: LabelledPrompt, samples: readonly CheckedSample[]): PreferencePair | null {
   const right = shortest(samples.filter((s) => s.correct));
   const wrong = samples.find((s) => decidedAgainst(s, prompt.label));
-  return right && wrong ? { prompt, goal: goalOf(prompt), chosen: right.ids, rejected: wrong.ids, constructed: "none" } : null;
+  return right && wrong ? sampledPair(prompt, right, wrong) : null;
 }
 
 /**
@@ -80,7 +86,7 @@ export function verificationPair(
   const wrong = samples.find((s) => decidedAgainst(s, prompt.label));
   if (!wrong) return null;
   const right = samples.find((s) => s.correct);
-  if (right) return { prompt, goal: goalOf(prompt), chosen: right.ids, rejected: wrong.ids, constructed: "none" };
+  if (right) return sampledPair(prompt, right, wrong);
   const written = writeThought(thoughtFor(prompt, rules), "terse");
   const [, after] = written
     .map(({ text }) => text)
@@ -103,18 +109,18 @@ export function verificationPair(
 export function answerPair(prompt: LabelledPrompt, samples: readonly CheckedSample[]): PreferencePair | null {
   const right = samples.find((s) => s.correct);
   const wrong = samples.find((s) => answersAgainst(s, prompt.label));
-  return right && wrong ? { prompt, goal: goalOf(prompt), chosen: right.ids, rejected: wrong.ids, constructed: "none" } : null;
+  return right && wrong ? sampledPair(prompt, right, wrong) : null;
 }
 
 /** A whole trace with the right verdict whose answer refuses a harmless prompt or helps with a harmful one. */
 export function answersAgainst({ trace, correct }: CheckedSample, label: Label): boolean {
   const other = label === "unsafe" ? "compliance" : "refusal";
-  return !correct && isWhole(trace) && (trace.verdict === "violates") === (label === "unsafe") && judgeAnswer(trace.answer) === other;
+  return !correct && isWhole(trace) && judgesRightly(trace, label) && judgeAnswer(trace.answer) === other;
 }
 
 /** A whole trace with the wrong verdict: a clean loser, which differs in the decision and not in its form. */
 function decidedAgainst({ trace }: CheckedSample, label: Label): boolean {
-  return isWhole(trace) && (trace.verdict === "violates") !== (label === "unsafe");
+  return isWhole(trace) && !judgesRightly(trace, label);
 }
 
 /**

@@ -94,8 +94,8 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
   const sampled = thought + 2; // with a few tokens of the answer, in one that is short
   const verified = thought - 21; // what follows an assessment
   const [stepPair, thoughtPair] = [2 * thought + 45, 2 * thought + 35]; // both rows, which share the prompt; those of a step share the steps before, and there are 1.18 for each prompt
-  const againstThought = 0.11 * looked; // pairs of answers; in training each has one of the other label beside it
-  const [pairs2, pairs3] = [(1.18 * mined + 2 * againstThought) * stepPair, 0.85 * 2 * stage3.prompts * thoughtPair];
+  const ofAnswers = 0.11 * looked * stepPair;
+  const [pairs2, pairs3] = [1.18 * mined * stepPair + ofAnswers, 0.85 * 2 * stage3.prompts * thoughtPair];
   const judged = 3 * evaluation.gatePrompts; // prompts of both labels, and everyday ones, which have whole answers
   const gateTokens = evaluation.gatePrompts * (2 * sampled + thought + 50);
   const { prompts, attackPrompts } = evaluation;
@@ -115,8 +115,8 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
     score("prompts to choose from", 32, 0, Math.min(texts.stage2Prompts, mined * pairs.mineFactor) * texts.decisionRow),
     sample("samples for pairs", batch(mined), preferred, 2 * mined * (sampled + verified)),
     sample("traces whose answers are looked at", batch(looked), preferred, looked * sampled),
-    score("pairs under the reference", 8, preferred, pairs2 - againstThought * stepPair),
-    train("2-dpo", 16, preferred, pairs2),
+    score("pairs under the reference", 8, preferred, pairs2),
+    train("2-dpo", 16, preferred, pairs2 + ofAnswers), // each pair of answers has one of the other label beside it
   ];
   const gate2 = [
     beside(sample("gate of stage 2, before", batch(judged), texts.longestThought + 48, gateTokens)),
@@ -184,8 +184,8 @@ export function leftToCompute(planned: readonly PlannedNotebook[], finished: rea
   const left = new Set(
     [false, true].flatMap((second) => {
       const parts = all.filter(({ beside = false }) => beside === second);
-      const needed = (name: string) => second && name === "answers" && finished.includes(stages.sft); // stage 1 is trained on them
-      return parts.slice(1 + parts.findLastIndex(({ kind, name }) => needed(name) || (kind === "train" && finished.includes(name))));
+      const answered = (name: string) => second && name === "answers" && finished.includes(stages.sft); // stage 1 is trained on them
+      return parts.slice(1 + parts.findLastIndex(({ kind, name }) => answered(name) || (kind === "train" && finished.includes(name))));
     }),
   );
   return planned.map(({ notebook, work }) => ({ notebook, work: work.filter((part) => left.has(part)) }));
