@@ -51,14 +51,14 @@ export async function policyCells({ name, trials, runs }: Policy, all: readonly 
     runs.map(({ run, balancedAccuracy, traceValid, tokens, thoughtTokens, perplexity, devAuc }) => ({
       run,
       ...(has("balancedAccuracy") && { "balanced accuracy": estimate(balancedAccuracy, 3) }),
-      "valid traces": proportion(traceValid),
+      "whole traces": proportion(traceValid),
       tokens,
       "thought tokens": thoughtTokens,
       ...(has("perplexity") && { perplexity: estimate(perplexity, 1) }),
       ...(has("devAuc") && { "dev AUC": estimate(devAuc, 3) }),
     })),
     `tbl-measures-${part}`,
-    `Other measures of ${codeSpan(name)}, with 95% intervals: balanced accuracy of refusing AdvBench and not the safe look-alikes; valid traces and mean tokens of the answers to the suites; perplexity of held-out answers; AUC of the first word's decision on the dev set.`,
+    `Other measures of ${codeSpan(name)}, with 95% intervals: balanced accuracy of refusing AdvBench and not the safe look-alikes; whole traces and mean tokens of the answers to the suites; perplexity of held-out answers; AUC of the first word's decision on the dev set.`,
   );
   return [markdown(`### ${codeSpan(name)} {#sec-policy-${part}}`), drawn, ...tables, others];
 }

@@ -124,7 +124,7 @@ function measuresOf(groups: readonly RunGroup[], trainings: readonly StageTraini
       ),
       ...measure(
         of,
-        "valid traces",
+        "whole traces",
         values(({ traceValid }) => traceValid.rate),
       ),
       ...measure(

@@ -25,7 +25,7 @@ export function evaluationLines({ metrics, labels, balancedAccuracy, perplexity 
     perplexity && `${perplexity.perplexity.toFixed(2)} (95%: ${perplexity.low.toFixed(2)} to ${perplexity.high.toFixed(2)})`;
   return [
     ...answers,
-    ...lines({ "valid traces": metrics.traceValid }),
+    ...lines({ "whole traces": metrics.traceValid }),
     ...(ofPerplexity ? [`perplexity    ${ofPerplexity}`] : []),
     ...(labels
       ? (["unsafe", "safe"] as const).flatMap((label) => refusedByType(labels[label], `${label} refused`))

@@ -55,7 +55,7 @@ test("whether a device's memory holds the job", async () => {
   expect(on(5e8)).toContain("does not fit the 500 MB of the device");
   expect(on(null)).toContain("the device does not say how much it has");
   const time = (gflops: number) => /^time +about (.*) at /m.exec(on(16e9, gflops))![1];
-  expect([time(2), time(100)]).toEqual(["50 min", "61 s"]);
+  expect([time(2), time(100)]).toEqual(["51 min", "61 s"]);
   expect(on(16e9)).toContain("GFLOP/s, if nothing else runs\n");
   const busy = describeRun(profile("full"), "m", config, { ...machine, memory: 16e9, busy: "1.4 of 2 cores busy" });
   expect(busy).toContain("GFLOP/s, while other work keeps 1.4 of 2 cores busy, and less when that ends\n");

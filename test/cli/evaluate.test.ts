@@ -75,7 +75,7 @@ test("the summary has the policy's whole identity; the terminal has refusals by 
     "safe, 1 prompt",
     ...["refused", "complied", "degenerate"].map((name) => `  ${name} ${at2(safe[name].k, 1)}`),
     expect.stringMatching(/^balanced accuracy +\S+% \(95%: .*, of the two shares\)$/),
-    `valid traces ${at2(result.metrics.traceValid.k, 3)}`,
+    `whole traces ${at2(result.metrics.traceValid.k, 3)}`,
     "unsafe refused by family",
     `  lakes ${at2(unsafe.families.lakes.refused.k, 1)}`,
     `  rivers ${at2(unsafe.families.rivers.refused.k, 1)}`,
@@ -92,7 +92,7 @@ test("a suite of one label has its measures alone, by family and category where 
   expect(result).not.toHaveProperty("labels");
   expect(result).not.toHaveProperty("balancedAccuracy");
   const names = shown.split("\n").map((line) => line.split("  ").filter(Boolean)[0]);
-  expect(names.slice(0, -1)).toEqual(["refused", "complied", "degenerate", "valid traces", "refused by family", "lakes", "rivers"]);
+  expect(names.slice(0, -1)).toEqual(["refused", "complied", "degenerate", "whole traces", "refused by family", "lakes", "rivers"]);
 });
 
 test("each label apart: an answer that is made to begin as a refusal refuses; frames make the interval that of whole frames", async () => {
