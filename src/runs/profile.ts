@@ -93,15 +93,15 @@ const full: Profile = {
 };
 
 /**
- * For a class and for the impatient: three minutes of two CPU cores at 240 GFLOP/s, in one notebook, without baselines. With fewer decisions nothing is learned that one could see: after 20,000 tokens at
- * the rate of quick the first word's AUC on dev is .59 (seed 1), after 45,000 at twice that rate .71 and .79 (seeds 1 and 2). With thoughts in sentences among the terse ones so few steps do not
- * teach which path `<calibrate>` may name: of 90 dev prompts 20 get one (20,000 tokens, seed 1); of terse thoughts alone 90, 55 and 90 do (seeds 1 to 3).
+ * For a class and for the impatient: three minutes of two CPU cores at 240 GFLOP/s, in one notebook, without baselines. Two thirds of stage 1's tokens are whole traces: of 180 dev prompts 94 are said to
+ * violate a rule, and 93 of these thoughts go on to a path that refuses or completes safely (seed 1). After 45,000 tokens of decisions and 30,000 of traces 3 of 74 did, and the others wrote the rule
+ * again or "comply"; the first word's AUC is .744 then and .708 here. All thoughts are terse: with sentences among them so few steps do not teach which path `<calibrate>` may name.
  */
 const demo: Profile = {
   ...quick,
   name: "demo",
   notebooks: "demo",
-  stage1: { ...quick.stage1, decisionTokens: 45_000, decisionRate: 4e-3, traceTokens: 30_000, traceRate: 3e-3, verbose: 0 },
+  stage1: { ...quick.stage1, decisionTokens: 22_000, decisionRate: 4e-3, traceTokens: 44_000, traceRate: 3e-3, verbose: 0 },
   stage2: { prompts: 6, rate: 2e-4 },
   stage3: { ...quick.stage3, rounds: 1, prompts: 8, samples: 2 },
   evaluation: { prompts: 30, attackPrompts: 10, devPrompts: 60, gatePrompts: 8 },
@@ -164,7 +164,8 @@ export function profileDifferences({ name: _, ...was }: Profile, { name: __, ...
 }
 
 /** Whether stage 1 learns enough for a notebook to hold its claims against its numbers, as with every built-in profile but tiny. */
-export const trainsEnough = ({ stage1 }: Profile): boolean => stage1.decisionTokens >= demo.stage1.decisionTokens;
+export const trainsEnough = ({ stage1: { decisionTokens, traceTokens } }: Profile): boolean =>
+  decisionTokens >= demo.stage1.decisionTokens && traceTokens >= demo.stage1.traceTokens;
 
 /** As deep as both have fields. */
 function merged(base: object, change: object): object {
