@@ -71,8 +71,8 @@ export function drawPairs(n: number, rng: Rng, resamples = 10_000): PairDraws {
 /**
  * Mean of paired differences. The interval is the paired bootstrap's percentile interval (Efron and Tibshirani 1993, chapter 13), which is
  * too narrow where few pairs differ. The p-value does not suffer from that: it is from randomization (Fisher 1935; Noreen 1989), the share
- * of ways to swap the two systems row by row that give a mean at least as far from 0, (count + 1) / (resamples + 1). Of lists of a single pair nothing
- * can be drawn: the interval has no ends (-Infinity, Infinity).
+ * of ways to swap the two systems row by row that give a mean at least as far from 0, (count + 1) / (resamples + 1). Where a list has a single pair nothing
+ * can be drawn of it: the interval has no ends (-Infinity, Infinity).
  *
  * @param strata differences `b - a`, a list for each kind of row; every kind weighs the same in the mean. One list is the plain mean;
  *   refusals of unsafe and non-refusals of safe prompts give the difference of balanced accuracies
@@ -99,7 +99,7 @@ export function pairedDifference(strata: readonly (readonly number[])[], draws: 
     }
   }
   resampled.sort();
-  const single = strata.every((list) => list.length === 1);
+  const single = strata.some((list) => list.length === 1);
   const far = Math.abs(value) * (1 - 1e-9); // equal means count, whatever the order of summation
   return {
     value,
@@ -121,7 +121,7 @@ export interface RowDifference {
 
 /**
  * `pairedDifference` of rows that come in clusters: the bootstrap draws whole clusters (Cameron, Gelbach and Miller 2008), and the test swaps the two systems in whole clusters.
- * Drawings that lack a kind do not count. Where each row is a cluster of its own, it is the paired bootstrap and test of rows. Of a single cluster nothing can be drawn: the
+ * Drawings that lack a kind do not count. Where each row is a cluster of its own, rows are drawn, of all kinds together: how many there are of each then varies, as it does not in `pairedDifference`. Of a single cluster nothing can be drawn: the
  * interval has no ends (-Infinity, Infinity) and p is 1.
  * @throws RangeError when there are no rows, a difference is NaN, or `resamples` is no whole number >= 1
  */

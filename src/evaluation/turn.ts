@@ -14,7 +14,7 @@ export interface Turn {
   completion: string;
   /** The completion's tokens. */
   ids: number[];
-  /** Null where the completion is no whole trace. */
+  /** Null where the completion is no valid trace. */
   trace: ParsedTrace | null;
   /** What a reader sees; "" where a thought came to no answer. */
   answer: string;

@@ -75,7 +75,7 @@ export function decisionPair(prompt: LabelledPrompt, samples: readonly CheckedSa
  * A pair for verification: of samples that go on from the same assessment, with a wrong first word or a right one, a correct one against one whose verdict is wrong.
  * Where every sample follows a wrong first word, the winner is written by rule.
  * @param assessed the assessment that all samples begin with, as token ids
- * @returns null where no sample's verdict is wrong
+ * @returns null where no sample's verdict is wrong, or nothing can be written behind an assessment that never ends
  */
 export function verificationPair(
   prompt: LabelledPrompt,
@@ -87,16 +87,17 @@ export function verificationPair(
   if (!wrong) return null;
   const right = samples.find((s) => s.correct);
   if (right) return sampledPair(prompt, right, wrong);
+  const [, begun] = tokenizer.decode([...assessed]).split("</assess>"); // a token may be of both steps: "><"
+  if (begun === undefined) return null;
   const written = writeThought(thoughtFor(prompt, rules), "terse");
   const [, after] = written
     .map(({ text }) => text)
     .join("")
     .split("</assess>");
-  const [, begun] = tokenizer.decode([...assessed]).split("</assess>"); // a token may be of both steps: "><"
   return {
     prompt,
     goal: goalOf(prompt),
-    chosen: [...assessed, ...tokenizer.encode(after!.slice(begun!.length))],
+    chosen: [...assessed, ...tokenizer.encode(after!.slice(begun.length))],
     rejected: wrong.ids,
     constructed: "chosen",
   };

@@ -142,7 +142,7 @@ export function beforeLastDecision(completion: string): string | null {
   return match?.[0] ?? null;
 }
 
-/** The trace of a completion, or null where the completion is no valid trace: a tag or the verdict is missing, or out of order. */
+/** The trace of a completion, or null where the completion is no valid trace: a tag, the decision or the verdict is missing, or out of order. */
 export function parseTrace(completion: string): ParsedTrace | null {
   const match = shape.exec(completion);
   if (!match) return null;
@@ -151,7 +151,8 @@ export function parseTrace(completion: string): ParsedTrace | null {
   const verdict = /does not violate/i.test(judged) ? "does not violate" : /violates/i.test(judged) ? "violates" : null;
   if (!verdict) return null;
   const said = assessed.split(";").map((part) => part.trim());
-  const place = [0, said.length - 1].find((i) => isDecision(said[i]!.toLowerCase())) ?? 0;
+  const place = [0, said.length - 1].find((i) => isDecision(said[i]!.toLowerCase()));
+  if (place === undefined) return null;
   const risk = said[place]!.toLowerCase().replace(/^risk: /, "");
   const [, quoted, bare] = cited.exec(verification) ?? [];
   const path = paths.findIndex((named) => named.test(calibration));

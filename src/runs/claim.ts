@@ -36,13 +36,9 @@ export interface KeptRecord {
  * @throws KeptError when something else is kept there
  */
 export function claim(run: KeptFolder, path: string, files: readonly [string, ...string[]], identity: Identity): "whole" | "open" {
-  if (isWhole(run, path, files, identity)) return "whole";
+  if (isThere(run, path, files, identity)) return "whole";
   const [mark] = files;
   const digest = digestOf(identity as IdentityValue);
-  const record = readRecord(run.dir, path);
-  const present = files.some((file) => existsSync(join(run.dir, file)));
-  if (present && !record) throw new KeptError(tooOld(run.dir, path));
-  if (present && record!.digest !== digest) throw conflict(run, path, record!.identity, identity);
   for (const parent of run.parents) {
     if (readRecord(parent, path)?.digest !== digest || !existsSync(join(parent, mark))) continue;
     writeRecord(run.dir, path, { format: 1, digest, files: [...files], identity });
@@ -54,9 +50,29 @@ export function claim(run: KeptFolder, path: string, files: readonly [string, ..
   return "open";
 }
 
-/** Whether a result is there with this identity; what is asked is what `claim` asks. */
-export const isWhole = (run: KeptFolder, path: string, [mark]: readonly [string, ...string[]], identity: Identity): boolean =>
-  readRecord(run.dir, path)?.digest === digestOf(identity as IdentityValue) && existsSync(join(run.dir, mark));
+/**
+ * Whether a result is there with this identity: what `claim` finds, without taking the place.
+ * @throws KeptError as `claim`
+ */
+export function isThere(run: KeptFolder, path: string, files: readonly [string, ...string[]], identity: Identity): boolean {
+  const record = readRecord(run.dir, path);
+  const present = files.some((file) => existsSync(join(run.dir, file)));
+  if (present && !record) throw new KeptError(tooOld(run.dir, path));
+  const isSame = record?.digest === digestOf(identity as IdentityValue);
+  if (present && !isSame) throw conflict(run, path, record!.identity, identity);
+  return isSame && existsSync(join(run.dir, files[0]));
+}
+
+/**
+ * To be asked before a result is written: a process lets its own later calls in, since one that was interrupted may never let go, and a later one may have claimed the place for another result.
+ * @throws KeptError when it has
+ */
+export function assertClaimed({ dir }: KeptFolder, path: string, identity: Identity): void {
+  if (readRecord(dir, path)?.digest !== digestOf(identity as IdentityValue))
+    throw new KeptError(
+      `${path}: meanwhile this process has begun to compute it otherwise, so this one is not kept: ask for one at a time`,
+    );
+}
 
 /**
  * Shares a result of a run that this one branches from, and all that it was made from, as it is there: what a branch begins with.
@@ -136,17 +152,26 @@ function conflict(run: KeptFolder, path: string, was: Identity, now: Identity): 
   const [first, ...more] = [...differences].sort((a, b) => Number(isDigest(a.was)) - Number(isDigest(b.was)));
   if (!first) return new KeptError(`${path}: the record of what it was made from was changed by hand: ${waysOut(run.dir, path)}`);
   const verb = "objective" in was ? "trained" : "made";
+  const [stood, stands] = [was, now].map(({ from }) => Object.keys(from ?? {}).join(" and ") || "the model as it came");
+  const differs =
+    first.field.startsWith("from.") && stood !== stands
+      ? `from ${stood}, not from ${stands}`
+      : `with ${lastName(first.field)} ${inWords(first.was)}, not ${inWords(first.now)}`;
   const others = more.filter((other) => !isDigest(other.was)).map(({ field }) => lastName(field));
   const also = others.length > 0 ? `, and with another ${others.slice(0, 3).join(", ")}${others.length > 3 ? ", ..." : ""}` : "";
-  return new KeptError(
-    `${path} was ${verb} with ${lastName(first.field)} ${inWords(first.was)}, not ${inWords(first.now)}${also}: ${waysOut(run.dir, path)}`,
-  );
+  return new KeptError(`${path} was ${verb} ${differs}${also}: ${waysOut(run.dir, path)}`);
 }
 
 const tooOld = (dir: string, path: string): string =>
   `${join(dir, path)}: was kept by a version of erpo that did not note what it was made from: ${waysOut(dir, path)}`;
 
-const waysOut = (dir: string, path: string): string => `use a branch (run.branch) or another folder, or remove ${join(dir, path)}`;
+const waysOut = (dir: string, path: string): string => `use a branch (run.branch) or another folder, or remove ${whatIsThere(dir, path)}`;
+
+/** What is to be removed so that a result is computed again: a policy's folder, or those of the result's files that are there. */
+export function whatIsThere(dir: string, path: string): string {
+  const files = isJson(path) ? (readRecord(dir, path)?.files ?? []).filter((file) => existsSync(join(dir, file))) : [];
+  return (files.length > 0 ? files : [path]).map((file) => join(dir, file)).join(" and ");
+}
 
 /** The name that a reader knows a field by: "beta" of "objective.beta", the result's name of "from.1-sft". */
 const lastName = (field: string): string => (field.startsWith("from.") ? field.slice("from.".length) : field.split(".").at(-1)!);

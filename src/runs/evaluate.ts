@@ -17,8 +17,8 @@ import { longestThought } from "../exante/answer-stop.js";
 import { codeDigest } from "../generation/decoding.js";
 import { type Policy, policyIdentity } from "../generation/policy.js";
 import { writeAtomic } from "../setup/atomic.js";
-import { claim, isWhole } from "./claim.js";
-import { alone, keep } from "./keep.js";
+import { assertClaimed, claim, isThere } from "./claim.js";
+import { aloneOr, keep } from "./keep.js";
 import type { Run } from "./run.js";
 import { currentSha256 } from "./stale.js";
 import { builtInTrial, suiteTrials, type TrialName } from "./trials.js";
@@ -62,7 +62,8 @@ export async function* evaluate(
     const outcome = file(trial, "json");
     return [run, outcome, [outcome, file(trial, "jsonl")], trialIdentity(run, policy, asked, trial)];
   });
-  using _ = places.every((place) => isWhole(...place)) ? undefined : await alone(run, folder, signal);
+  const there = () => places.map((place) => isThere(...place)).every(Boolean);
+  using _ = there() ? undefined : await aloneOr(there, run, folder, signal);
   const open = all.filter((_, i) => claim(...places[i]!) === "open");
   let next = 0; // the trial whose outcome is yielded next
   function* ready(): Generator<TrialResult> {
@@ -80,7 +81,9 @@ export async function* evaluate(
     const inOrder = rows.map(({ id }) => answers[set]!.get(id)!);
     const judged = await report(rows, inOrder, judge);
     const result: TrialResult = { policy: policy.name, trial: name, suite, title, harmful: isHarmful(rows), ...judged };
-    writeAtomic(run.path(file(open[set]!, "json")), [`${JSON.stringify(result)}\n`]);
+    const outcome = file(open[set]!, "json");
+    assertClaimed(run, outcome, trialIdentity(run, policy, asked, open[set]!));
+    writeAtomic(run.path(outcome), [`${JSON.stringify(result)}\n`]);
     yield* ready();
   }
 }

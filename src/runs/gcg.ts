@@ -77,6 +77,7 @@ export async function* gcgSuffixes(
     store.close();
   }
   const file: GcgFile = { rows: rows.map(({ id }) => found.get(id)!) };
+  place.assertClaimed();
   writeAtomic(run.path(path), [`${JSON.stringify(file)}\n`]);
   if (existsSync(run.path(partial))) rmSync(run.path(partial));
 }

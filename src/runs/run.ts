@@ -258,7 +258,7 @@ const environmentOf = (device: Device): Environment => ({
 /** The adapter in a stage's folder; where the stage was through and its file is damaged now, the error says how to get it back. */
 async function stageAdapter(run: Run, stage: string): Promise<Lora> {
   const dir = run.path(stage);
-  if (existsSync(join(dir, "stage.json"))) currentSha256(run, stage);
+  currentSha256(run, stage);
   try {
     return await loadAdapter(dir, adaptedModel(dir, run.model).config);
   } catch (error) {

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { canonicalJson, type IdentityValue } from "../data/identity.js";
 import { isRegular } from "../setup/files.js";
-import { finishedStages, isJson, KeptError, type KeptFolder, readRecord } from "./claim.js";
+import { finishedStages, isJson, KeptError, type KeptFolder, readRecord, whatIsThere } from "./claim.js";
 
 /** SHA-256 of a kept result: of its JSON file, or of what a policy in its folder is read from (an adapter, a policy.json or both); undefined where it is not there. */
 export function contentSha256(dir: string, path: string): string | undefined {
@@ -69,6 +69,8 @@ export function currentSha256({ dir }: KeptFolder, path: string): string {
   if (sha256 === undefined) throw new KeptError(`${join(dir, path)}: is not there: train or compute it first${othersThan(dir, path)}`);
   const reason = staleReason(dir, path);
   if (reason)
-    throw new KeptError(`${join(dir, path)} is stale: ${reason}: remove it to compute it again, or bring back what it was made from`);
+    throw new KeptError(
+      `${join(dir, path)} is stale: ${reason}: remove ${whatIsThere(dir, path)} to compute it again, or bring back what it was made from`,
+    );
   return sha256;
 }

@@ -68,6 +68,7 @@ export async function* trainKept<Row>(run: Run, stage: string, training: Trainin
     }
     if (signal?.aborted) return;
     if (last === 0) yield* earlier; // the last checkpoint was the last step
+    place.assertClaimed();
     saveAddedTokens(dir, run.model);
     await saveAdapter(dir, lora, run.model.name);
     writeJson(doneFile, { stage, profile: run.profile, seed: run.seed, steps: last || earlier.length });

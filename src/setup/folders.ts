@@ -35,8 +35,8 @@ export function readSteadily<T>(folder: string, read: () => T): T {
   }
 }
 
-/** What to say of a file that the file system did not take: `cannot be written (ENOSPC: no space left on device)`; undefined for other errors. */
+/** What to say of a file that the file system did not take: `cannot be written (ENOSPC: no space left on device)`; undefined for other errors, such as an aborted signal's, whose code is a number. */
 export function unwritable(error: unknown): string | undefined {
   const { code, message } = error as NodeJS.ErrnoException;
-  return code === undefined ? undefined : `cannot be written (${message.split(",")[0]})`;
+  return typeof code !== "string" ? undefined : `cannot be written (${message.split(",")[0]})`;
 }

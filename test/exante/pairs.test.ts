@@ -241,11 +241,11 @@ test("a verification pair goes on from one assessment; where none overrules, the
   expect(verificationPair(unsafe, assessed, [overrules], writer)).toBeNull();
   const pair = verificationPair(unsafe, assessed, [follows, overrules], writer)!;
   expect(pair).toMatchObject({ goal: "safety", constructed: "none", chosen: overrules.ids, rejected: follows.ids });
-  const step = stepLevelPair(pair, tokenizer)!;
-  expect(tokenizer.decode(step.prompt)).toMatch(/<assess>none.*<\/assess>$/s);
-  const constructed = verificationPair(unsafe, assessed, [follows], writer)!;
-  expect(constructed.constructed).toBe("chosen");
-  expect(parseTrace(tokenizer.decode(constructed.chosen))).toMatchObject({ risk: "none", verdict: "violates", path: "refuse" });
+  expect(tokenizer.decode(stepLevelPair(pair, tokenizer)!.prompt)).toMatch(/<assess>none.*<\/assess>$/s);
+  const written = verificationPair(unsafe, assessed, [follows], writer)!;
+  const trace = { risk: "none", verdict: "violates", path: "refuse" };
+  expect([written.constructed, parseTrace(tokenizer.decode(written.chosen))]).toMatchObject(["chosen", trace]);
+  expect(verificationPair(unsafe, assessed.slice(0, -3), [follows], writer)).toBeNull(); // the assessment never ends
 });
 
 test.skipIf(!haveSmollm2)("a winner that is written reads on where SmolLM2's token >< is of both steps", async () => {

@@ -102,11 +102,12 @@ test("where nothing is quoted the rule stands alone, with its weight, and no rul
   expect(writeThought(bare, "terse").filter(({ kind }) => kind === "rule" || kind === "quote")).toEqual([{ text: "R14", kind: "rule" }]);
 });
 
-test("a trace with a missing tag, a swapped tag or no verdict is not valid", () => {
+test("a trace with a missing tag, a swapped tag, no decision or no verdict is not valid", () => {
   const whole = `${text(thought, "terse")}Yes.`;
   for (const tag of ["<assess>", "</verify>", "<calibrate>", "<answer>"]) expect(parseTrace(whole.replace(tag, ""))).toBeNull();
   expect(parseTrace(whole.replace("<verify>", "<calibrate>"))).toBeNull();
   expect(parseTrace(whole.replace("does not violate", "is fine"))).toBeNull();
+  expect(parseTrace(whole.replace(/<assess>[^;]*;/, "<assess>"))).toBeNull();
   expect(parseTrace("I can help with that.")).toBeNull();
 });
 

@@ -9,7 +9,7 @@ import { sampling } from "../../src/methods/erpo/recipe.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stages } from "../../src/methods/erpo/stages.js";
 import type { Run } from "../../src/runs/run.js";
-import { finish, openTiny, runsFolder, scriptedRun } from "../runs/tiny-run.js";
+import { changedBranch, finish, openTiny, runsFolder, scriptedRun } from "../runs/tiny-run.js";
 
 /**
  * Pairs from a policy that is scripted: each second time that it is asked a prompt, it is wrong; made to begin with a first word it follows it, and behind an assessment
@@ -20,9 +20,10 @@ const folder = runsFolder();
 afterAll(folder.remove);
 
 let run: Run;
+let real: Run;
 let asked: () => number;
 beforeAll(async () => {
-  const real = await openTiny(folder.path("run"));
+  real = await openTiny(folder.path("run"));
   await finish(stage1(real));
   const rows = [...real.data.train2, ...real.data.general.train2];
   ({ run, asked } = scriptedRun(real, (text) => written(rows.find(({ prompt }) => text.includes(prompt))!, text)));
@@ -169,6 +170,14 @@ test("a round makes pairs of what its samples differ in", async () => {
   expect(
     pairs.goals.map((goal, i) => [goal === "efficiency", pairs.constructed[i]]).every(([length, made]) => (made === "both") === length),
   ).toBe(true);
+});
+
+test("of few prompts, of which no sample is right, so many pairs are written that a stage has two steps", async () => {
+  const few = await changedBranch(real, folder, { stage2: { prompts: 1 } });
+  await finish(stage1(few));
+  const { goals, constructed, tokens } = await stage2Pairs(scriptedRun(few, () => "I can help with that.").run);
+  expect(goals.filter((goal) => goal === "safety")).toHaveLength(8);
+  expect([tokens.length, new Set(constructed)]).toEqual([16, new Set(["both"])]);
 });
 
 test("every batch has equally many pairs of each goal and label", async () => {

@@ -74,7 +74,7 @@ test("an evaluation is held to its policy, its prompts, its judge and its length
   await named2({ ...asked, asking: { system: "Be careful." } }, `evaluation/2-dpo/harmful.json was made with system none, not Be careful.`);
   await named2({ ...asked, decoding: plain({ temperature: 1 }) }, "with temperature 0, not 1");
   await named2({ ...asked, decoding: contrast({ against: "Be rude.", alpha: 0.3 }) }, "against");
-  await named2({ ...(await run.policy(stages.sft)), name: stages.dpo }, "evaluation/2-dpo/harmful.json was made with ");
+  await named2({ ...(await run.policy(stages.sft)), name: stages.dpo }, "harmful.json was made from 2-dpo, not from 1-sft");
   const rows = run.data.advbench.test.slice(0, 4);
   const trial = { name: "harmful", title: "t", rows };
   await named(finish(evaluate(run, asked, [{ ...trial, rows: rows.slice(1) }])), "was made with prompts of");

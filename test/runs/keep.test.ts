@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   cpSync,
@@ -13,13 +13,13 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { hostname, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { canonicalJson, digestOf, type Identity, type IdentityValue, identityDifferences } from "../../src/data/identity.js";
 import { claim, keptResults } from "../../src/runs/claim.js";
-import { alone, keep, takePlace } from "../../src/runs/keep.js";
+import { keep } from "../../src/runs/keep.js";
 import { contentSha256, contentsNow, currentSha256, staleReason } from "../../src/runs/stale.js";
 import { removeLeftovers } from "../../src/setup/atomic.js";
 import { removeAbandonedLocks } from "../../src/setup/lock.js";
@@ -54,16 +54,6 @@ test("a result that is taken up again is noted anew, so that it shows as under w
   const begun = Date.now();
   await expect(keep(run, "a/score.json", { beta: 0.1 }, killed)).rejects.toThrow("killed");
   expect(statSync(record).mtimeMs).toBeGreaterThan(begun - 5000);
-});
-
-test("a place that is held twice in a process is let go by the last one alone", async () => {
-  const run = at("run");
-  const [one, other] = [await alone(run, "score.json"), await alone(run, "score.json")];
-  const isHeld = () => existsSync(join(root, "run/score.json.lock"));
-  one[Symbol.dispose]();
-  expect(isHeld()).toBe(true);
-  other[Symbol.dispose]();
-  expect(isHeld()).toBe(false);
 });
 
 test("a plain value is named before the digests that follow from it, and the others after it", async () => {
@@ -258,74 +248,27 @@ test("a branch whose link has lost its run computes in its own folder, and write
   expect(existsSync(join(root, "run/score.json"))).toBe(false);
 });
 
-const otherProcess = (dir: string, ms: number) =>
-  spawn(process.execPath, [
-    "--input-type=module",
-    "-e",
-    `import { keep } from ${JSON.stringify(new URL("../../dist/src/runs/keep.js", import.meta.url).href)};
-     await keep({ dir: ${JSON.stringify(dir)}, parents: [] }, "a/score.json", {}, async () => {
-       console.log("computing");
-       await new Promise((resolve) => setTimeout(resolve, ${ms}));
-       return { by: "the other" };
-     });`,
-  ]);
-
-test("what another process computes is waited for, and not computed again", async () => {
-  const other = otherProcess(join(root, "run"), 700);
-  await once(other.stdout, "data");
-  expect(await keep(at("run"), "a/score.json", {}, never)).toEqual({ by: "the other" });
-  expect(existsSync(join(root, "run/a/score.json.lock"))).toBe(false);
-});
-
-test("what a process was killed at is computed by the one that waits", async () => {
-  const other = otherProcess(join(root, "run"), 60_000);
-  await once(other.stdout, "data");
-  const waiting = keep(at("run"), "a/score.json", {}, async () => ({ by: "this one" }));
-  other.kill("SIGKILL");
-  expect(await waiting).toEqual({ by: "this one" });
-});
-
-test("a signal ends the waiting, and what this process left hanging does not stop it", async () => {
+test("the way out names each file of the result that is there, and leads on", async () => {
   const run = at("run");
-  const other = otherProcess(run.dir, 60_000);
-  await once(other.stdout, "data");
-  const place = takePlace(run, "a/score.json", ["a/score.json"], {}, AbortSignal.timeout(300));
-  await expect(place).rejects.toThrow("timeout");
-  other.kill("SIGKILL");
-  await once(other, "exit");
-  void keep(run, "a/score.json", {}, () => new Promise<never>(() => {})); // as a cell that was interrupted
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  expect(await keep(run, "a/score.json", {}, async () => ({ by: "the next cell" }))).toEqual({ by: "the next cell" });
+  const files = ["a/score.json", "a/score.jsonl", "a/score.jsonl.partial"] as const;
+  const place = (beta: number) => claim(run, files[0], [...files], { beta });
+  place(0.1);
+  for (const file of files.slice(1)) writeFileSync(join(run.dir, file), "");
+  const [, rows, partial] = files.map((file) => join(run.dir, file));
+  expect(() => place(0.5)).toThrow(new RegExp(`or remove ${rows} and ${partial}$`));
+  for (const file of [rows!, partial!]) rmSync(file);
+  expect(place(0.5)).toBe("open");
 });
 
-test("what a process has computed is taken from it although a call that it left hanging still holds the lock", async () => {
-  const { dir } = at("run");
-  const path = new URL("../../dist/src/runs/keep.js", import.meta.url).href;
-  const other = spawn(process.execPath, [
-    "--input-type=module",
-    "-e",
-    `import { keep } from ${JSON.stringify(path)};
-     const kept = (compute) => keep({ dir: ${JSON.stringify(dir)}, parents: [] }, "a/score.json", {}, compute);
-     setInterval(() => {}, 1000);
-     void kept(() => new Promise(() => console.log("hanging")));
-     process.stdin.once("data", () => kept(async () => ({ by: "its next cell" })));`,
-  ]);
-  await once(other.stdout, "data");
-  const waiting = keep(at("run"), "a/score.json", {}, never);
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  other.stdin.write("go\n");
-  expect(await waiting).toEqual({ by: "its next cell" });
-  expect(other.exitCode).toBeNull();
-  other.kill("SIGKILL");
-});
-
-test("a lock that was left behind goes when the folder is opened again, and a living process's stays", async () => {
+test("a result that is made from another one than before is named by both", async () => {
   const run = at("run");
-  const other = otherProcess(run.dir, 60_000);
-  await once(other.stdout, "data");
-  const [dead, living] = ["a/old.json.lock", "a/score.json.lock"].map((file) => join(run.dir, file));
-  writeFileSync(dead!, `${spawnSync("true").pid} ${hostname()} 1`);
-  removeAbandonedLocks(run.dir);
-  expect([dead, living].map((file) => existsSync(file!))).toEqual([false, true]);
-  other.kill("SIGKILL");
+  const from = (path: string) => ({ recipe: "last", from: { [path]: digestOf(path) } });
+  await keep(run, "last.json", from("2-dpo"), async () => ({}));
+  await expect(keep(run, "last.json", from("1-sft"), never)).rejects.toThrow("last.json was made from 2-dpo, not from 1-sft: use a branch");
+});
+
+test("a list is refused before it is written", async () => {
+  const run = at("run");
+  await expect(keep(run, "list.json", {}, async () => [1, 2])).rejects.toThrow("list.json: what is kept is an object");
+  expect(await keep(run, "list.json", {}, async () => ({ rows: [1, 2] }))).toEqual({ rows: [1, 2] });
 });

@@ -1,7 +1,8 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseTrace } from "../../src/exante/trace.js";
+import { causes } from "../../src/methods/erpo/causes.js";
 import { devRows } from "../../src/methods/erpo/dev-measures.js";
 import { gate } from "../../src/methods/erpo/gate.js";
 import {
@@ -161,7 +162,10 @@ test("a decision that comes last stands behind the assessment's text, with a dec
   expect(forced).toEqual([]); // a first word that is put into the mouth decides nothing
   expect(prompts.every(({ logOdds }) => Number.isFinite(logOdds))).toBe(true);
   await expect(finish(stage2(last))).rejects.toThrow('the first word decides nothing in profile changed, whose stage1.decides is "last"');
-  await expect(devScore(last, stages.sft)).rejects.toThrow("the first word decides nothing");
+  for (const asks of [devScore, causes]) await expect(asks(last, stages.sft)).rejects.toThrow("the first word decides nothing");
+  const answers = last.path("evaluation", stages.sft, "dev.jsonl");
+  writeFileSync(answers, readFileSync(answers, "utf8").replace(/"completion":"/, "$&<assess>tie a knot; none</assess>"));
+  await expect(devRows(last, stages.sft)).rejects.toThrow("1-sft/dev-log-odds.json was made with begun none, not of SHA-256");
 });
 
 test("the verdict's weight is that of its first token, in verification rows and in whole traces", async () => {

@@ -4,7 +4,7 @@ import { ruleJudge } from "../../evaluation/judges.js";
 import type { Judgement } from "../../exante/judge.js";
 import type { LabelledPrompt } from "../../exante/rows.js";
 import { answerOf, parseTrace } from "../../exante/trace.js";
-import { devPrompts } from "../../runs/dev.js";
+import { devPrompts, firstWordDecides } from "../../runs/dev.js";
 import { labelled } from "../../runs/prompts.js";
 import type { Run } from "../../runs/run.js";
 import { sampleKept } from "../../runs/samples.js";
@@ -113,9 +113,10 @@ export function effectOf(intervention: Intervention, rows: readonly Changed[]): 
  * Asks which parts of a thought its answer depends on: changes one part of the model's own greedy thought on dev prompts, lets it go on greedily, and counts answers that are no longer what
  * they were (interventions as Lanham et al. 2023, arXiv 2307.13702, make on thoughts). A verdict that decides flips nearly all answers; a thought that is only for show flips none. `nothing` should be near
  * 0: what is above that is rounding. Completions are kept in `<stage>/cause-own.jsonl` and `<stage>/cause-INTERVENTION.jsonl`.
- * @throws KeptError when they are of another adapter or other prompts
+ * @throws KeptError when they are of another adapter or other prompts; RangeError where the profile's assessments decide last
  */
 export async function causes(run: Run, stage: string, signal?: AbortSignal): Promise<Causes> {
+  firstWordDecides(run);
   const prompts = devPrompts(run, run.profile.evaluation.gatePrompts).map(labelled);
   const { judge } = ruleJudge(run.rules);
   const complete = async (name: string, asked: readonly LabelledPrompt[], starts: readonly string[]) => {

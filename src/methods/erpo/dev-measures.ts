@@ -1,4 +1,5 @@
 import type { Rng } from "../../backend/random.js";
+import { digestOf } from "../../data/identity.js";
 import { readAppended } from "../../data/jsonl.js";
 import type { Label } from "../../data/types.js";
 import { auc, aucDifference, type Scores } from "../../evaluation/auc.js";
@@ -67,18 +68,19 @@ export async function devRows(run: Run, stage: string, options: { thinks?: boole
   signal?.throwIfAborted();
   const at = thinks ? "thought" : "answer";
   const { decides } = run.profile.stage1;
+  const begun = thinks && decides === "last" ? assessments(run, stage) : new Map<string, string>();
   const identity = {
     recipe: "dev log-odds",
     version: 2,
     at,
     decides,
+    ...(begun.size > 0 && { begun: digestOf([...begun]) }),
     batchSize: how.readOutBatch,
     ...(await devIdentity(run, stage, rows)),
   };
   const { logOdds } = await keep(run, `${stage}/dev-log-odds.json`, identity, async () => {
     const { tokenizer } = run.model;
     if (thinks) {
-      const begun = decides === "last" ? assessments(run, stage) : new Map<string, string>();
       const read = rows.map(({ id, prompt }) => decisionPrompt(prompt, tokenizer, begun.get(id)));
       return { logOdds: await decisionLogOdds(policy, read, noneToken(tokenizer, decides), how.readOutBatch) };
     }

@@ -111,8 +111,8 @@ function enough(run: Run, kind: "decision" | "efficiency", prompts: readonly Lab
   const least = knobs.leastSteps * Math.floor(knobs.batchSize / (2 + others.size));
   const missing = (["safe", "unsafe"] as const).flatMap((label) => {
     const there = pairs.filter((pair) => isOfKind(pair) && pair.prompt.label === label).length;
-    const own = prompts.filter((prompt) => prompt.label === label);
-    return own.slice(0, Math.max(0, least - there)).map((prompt) => writtenPair(prompt, kind, run.writer));
+    const own = prompts.filter((prompt) => prompt.label === label).map((prompt) => writtenPair(prompt, kind, run.writer));
+    return own.length === 0 ? [] : Array.from({ length: Math.max(0, least - there) }, (_, i) => own[i % own.length]!); // few prompts have several rounds
   });
   return [...pairs, ...missing];
 }
@@ -172,7 +172,7 @@ export function mine(margins: readonly MinedPrompt[], count: number, rng: Rng): 
 
 /**
  * Pairs of a round, from samples of the current policy: shorter thoughts of right samples (unless the profile has no efficiency pairs), and decisions where they differ. Decisions
- * are left out unless both labels have some: 5 of unsafe prompts alone moved the first words of all dev prompts towards "risk" by 1.1 to 1.4 nats (quick, seed 1).
+ * are left out unless each label has four: 5 of unsafe prompts alone moved the first words of all dev prompts towards "risk" by 1.1 to 1.4 nats (quick, seed 1).
  * @throws KeptError when they were made otherwise
  */
 export async function roundPairs(

@@ -1,6 +1,6 @@
 import { longestThought } from "../../exante/answer-stop.js";
 import type { Profile } from "../../runs/profile.js";
-import { pairs } from "./recipe.js";
+import { stage1 as knobs, pairs } from "./recipe.js";
 import { stages } from "./stages.js";
 
 /** A part of a job that keeps the device busy. */
@@ -84,7 +84,7 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
   const naiveAnswers = naive / texts.naiveRow / 2; // every second prompt is harmless
   const decisions = Math.min(stage1.decisionTokens, texts.decisions); // of a pass
   const openings = decisions / texts.decisionRow / 2;
-  const answers = (0.8 * stage1.traceTokens) / 145; // as many as might be needed, and those that are asked again
+  const answers = (0.8 * stage1.traceTokens) / knobs.shortestRow; // as many as might be needed, and those that are asked again
   const shown = 2 * Math.min(20, evaluation.devPrompts);
   const readOut = 2 * evaluation.devPrompts * texts.decisionRow;
   const mined = 2 * stage2.prompts;
@@ -107,9 +107,9 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
   const longest = texts.longestThought + Math.max(48, answerTokens);
 
   const sft = [
-    train("1-sft/decision", 8, texts.opening, stage1.decisionPasses * decisions),
+    train("1-sft/decision", knobs.batchSize, texts.opening, stage1.decisionPasses * decisions),
     beside(sample("answers", batch(answers), texts.answer, answers * texts.answer)),
-    train("1-sft", 8, texts.longestRow, stage1.traceTokens),
+    train("1-sft", knobs.traceBatch, texts.longestRow, stage1.traceTokens),
   ];
   const dpo = [
     score("prompts to choose from", 32, 0, Math.min(texts.stage2Prompts, mined * pairs.mineFactor) * texts.decisionRow),
@@ -145,9 +145,14 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
       ...sft,
       beside(sample("first words", batch(openings), texts.opening, openings * texts.opening)),
       beside(
-        train("baseline-answers-only/decision", 8, texts.opening, stage1.decisionPasses * Math.min(stage1.decisionTokens, texts.openings)),
+        train(
+          "baseline-answers-only/decision",
+          knobs.batchSize,
+          texts.opening,
+          stage1.decisionPasses * Math.min(stage1.decisionTokens, texts.openings),
+        ),
       ),
-      beside(train("baseline-answers-only", 8, texts.answer, 0.63 * stage1.traceTokens)),
+      beside(train("baseline-answers-only", knobs.traceBatch, texts.answer, 0.63 * stage1.traceTokens)),
       score("dev prompts", 32, 0, 2 * readOut),
       sample("traces to look at", shown, texts.longestThought + answerTokens, shown * (thought + answerTokens)),
       sample("forced first words", batch(2 * evaluation.gatePrompts), preferred, 4 * evaluation.gatePrompts * sampled),

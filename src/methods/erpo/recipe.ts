@@ -48,7 +48,7 @@ export const pairs = {
   mineBatch: 32,
   /** It looks at so many prompts for each one that it takes. */
   mineFactor: 10,
-  /** A right first word is uncertain by less than so many nats; this share of the prompts is taken of those that are right and certain. */
+  /** A right first word is uncertain by less than so many nats; at least this share of the prompts is drawn of all that the others leave. */
   uncertain: 1,
   easyShare: 0.25,
   /** How often stage 2 goes through its pairs. What pairs of the first word alone did beside them stands in `notebooks/how-to/what-was-tried.md`. */

@@ -75,7 +75,7 @@ export async function roundTraining(
   };
 }
 
-/** The adapter of the last kept round, or stage 2's, as stage 3's result. */
+/** The adapter of the last kept round, as stage 3's result; where none was kept, that of the stage which the rounds began with. */
 async function keepFinal(run: Run, current: string): Promise<void> {
   const files = ["adapter_model.safetensors", "adapter_config.json"].map((file) => `${stages.final}/${file}`) as [string, ...string[]];
   const identity = { recipe: "ERPO, last kept round", version, from: { [current]: currentSha256(run, current) } };

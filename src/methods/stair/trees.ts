@@ -76,6 +76,7 @@ export async function grownTrees(
     const { trees, search, plain } = await searchOn(run, policy, prompts, state, save, signal);
     const { seconds, ...timeless } = plain;
     const grown = { prompts: prompts.map(({ id, label }) => ({ id, label })), trees, search: { tokens: search.tokens }, plain: timeless };
+    place.assertClaimed();
     writeAtomic(times, [`${JSON.stringify({ search: search.seconds, plain: seconds } satisfies Seconds)}\n`]);
     writeAtomic(file, [`${JSON.stringify(grown)}\n`]);
     rmSync(partial, { force: true });
