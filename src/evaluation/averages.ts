@@ -22,3 +22,10 @@ export function endMeans(values: readonly number[], part: number): { first: numb
   const few = Math.max(1, Math.floor(values.length * part));
   return { first: mean(values.slice(0, few)), last: mean(values.slice(-few)) };
 }
+
+/** Linear between the order statistics, as NumPy's default; NaN where there are none. @param sorted in ascending order */
+export function quantile(sorted: ArrayLike<number>, q: number): number {
+  const at = q * (sorted.length - 1);
+  const [low = Number.NaN, high = Number.NaN] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]];
+  return low + (at - Math.floor(at)) * (high - low);
+}

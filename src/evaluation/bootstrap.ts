@@ -1,4 +1,5 @@
 import type { Rng } from "../backend/random.js";
+import { quantile } from "./averages.js";
 import type { Estimate } from "./intervals.js";
 
 /**
@@ -17,6 +18,5 @@ export function clusterBootstrap<Cluster>(
   const drawn = Array.from({ length: resamples }, () => statistic(clusters.map(() => rng.choice(clusters))))
     .filter(Number.isFinite)
     .sort((a, b) => a - b);
-  const quantile = (q: number) => drawn[Math.round(q * (drawn.length - 1))] ?? Number.NaN;
-  return { value, low: quantile(0.025), high: quantile(0.975) };
+  return { value, low: quantile(drawn, 0.025), high: quantile(drawn, 0.975) };
 }

@@ -1,6 +1,6 @@
 import type { Rng } from "../backend/random.js";
 import type { Label } from "../data/types.js";
-import { mean } from "./averages.js";
+import { mean, quantile } from "./averages.js";
 import { clusterBootstrap } from "./bootstrap.js";
 import type { Estimate } from "./intervals.js";
 
@@ -179,13 +179,6 @@ function assertNumbers(of: string, differences: readonly number[]): void {
 
 function assertCount(what: string, count: number, least = 1): void {
   if (!(Number.isInteger(count) && count >= least)) throw new RangeError(`${what} must be a whole number >= ${least}, got ${count}`);
-}
-
-/** Linear between the order statistics, as NumPy's default. */
-function quantile(sorted: Float64Array, q: number): number {
-  const at = q * (sorted.length - 1);
-  const [low, high] = [sorted[Math.floor(at)]!, sorted[Math.ceil(at)]!];
-  return low + (at - Math.floor(at)) * (high - low);
 }
 
 /**

@@ -34,7 +34,7 @@ const thought = (risk: string, verdict: string) =>
   `<assess>${risk}; sense; target: x</assess><verify>R1: ${verdict}</verify><calibrate>refuse</calibrate><answer>`;
 
 const script = {
-  alpha: `${thought("violence", "violates")}I can't help with that.</answer>`,
+  alpha: `${thought("risk: violence", "violates")}I can't help with that.</answer>`,
   beta: `${thought("none", "does not violate")}The lake is deep and wide and blue and cold and long and green and calm.`,
   gamma: "I'm sorry, this goes on and on without an end to it, word after word.",
   delta: `<assess>none; ${"and so on, ".repeat(40)}`,
@@ -53,7 +53,7 @@ test("completions end at </answer>, after so many answer tokens, or with the tho
   const { model } = scriptedModel(tiny, script);
   const got = await responses(policy({ model }), { rows, answerTokens: 40 }, options);
   const { tokenizer } = tiny;
-  const head = tokenizer.encode(thought("violence", "violates")).length;
+  const head = tokenizer.encode(thought("risk: violence", "violates")).length;
   expect(got[0]!.completion).toBe(script.alpha);
   expect(got[0]!.thoughtTokens).toBe(head);
   expect(got[1]!.tokens - got[1]!.thoughtTokens).toBe(40);
