@@ -69,9 +69,7 @@ export function isThere(run: KeptFolder, path: string, files: readonly [string, 
  */
 export function assertClaimed({ dir }: KeptFolder, path: string, identity: Identity): void {
   if (readRecord(dir, path)?.digest !== digestOf(identity as IdentityValue))
-    throw new KeptError(
-      `${path}: meanwhile this process has begun to compute it otherwise, so this one is not kept: ask for one at a time`,
-    );
+    throw new KeptError(`${path} is not kept: meanwhile its place was taken for another one, or emptied: ask for one at a time`);
 }
 
 /**

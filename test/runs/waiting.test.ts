@@ -147,7 +147,7 @@ test("a call that a later one of the same process has overtaken with another ide
   const slow = keep(run, "score.json", { beta: 0.1 }, () => sleep(300, { beta: 0.1 }));
   await sleep(50);
   expect(await keep(run, "score.json", { beta: 0.5 }, async () => ({ beta: 0.5 }))).toEqual({ beta: 0.5 });
-  await expect(slow).rejects.toThrow("score.json: meanwhile this process has begun to compute it otherwise");
+  await expect(slow).rejects.toThrow("score.json is not kept: meanwhile its place was taken for another one");
   expect(JSON.parse(readFileSync(join(run.dir, "score.json"), "utf8"))).toEqual({ beta: 0.5 });
   expect(await keep(run, "score.json", { beta: 0.5 }, never)).toEqual({ beta: 0.5 });
 });

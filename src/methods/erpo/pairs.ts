@@ -111,8 +111,9 @@ function enough(run: Run, kind: "decision" | "efficiency", prompts: readonly Lab
   const least = knobs.leastSteps * Math.floor(knobs.batchSize / (2 + others.size));
   const missing = (["safe", "unsafe"] as const).flatMap((label) => {
     const there = pairs.filter((pair) => isOfKind(pair) && pair.prompt.label === label).length;
-    const own = prompts.filter((prompt) => prompt.label === label).map((prompt) => writtenPair(prompt, kind, run.writer));
-    return own.length === 0 ? [] : Array.from({ length: Math.max(0, least - there) }, (_, i) => own[i % own.length]!); // few prompts have several rounds
+    const own = prompts.filter((prompt) => prompt.label === label);
+    const count = own.length === 0 ? 0 : Math.max(0, least - there);
+    return Array.from({ length: count }, (_, i) => writtenPair(own[i % own.length]!, kind, run.writer));
   });
   return [...pairs, ...missing];
 }
