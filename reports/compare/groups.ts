@@ -1,5 +1,6 @@
 import type { Row } from "../../src/figures/spec.js";
 import { type Spread, spread } from "../../src/index.js";
+import { isRecord } from "../../src/setup/json.js";
 import { codeSpan } from "../markdown/escape.js";
 import type { Cell } from "../notebook/types.js";
 import { spreadsInWords } from "../spread.js";
@@ -63,7 +64,10 @@ export function groupRuns(
 
 /** A run's value of a parameter; where stages or notebooks have different ones, all of them in words. */
 function parameterOf({ record, stages, notebooks }: RunFolder, name: string): unknown {
-  if (name in record) return record[name];
+  if (name in record) {
+    const value = record[name];
+    return isRecord(value) ? (value.name ?? JSON.stringify(value)) : value; // a model and rules are named
+  }
   const ofStages = stages.map((stage) => ({ of: stage.name, values: stage.settings }));
   const ofNotebooks = notebooks.map(({ stem, parameters }) => ({ of: stem, values: parameters }));
   for (const sources of [ofStages, ofNotebooks]) {
@@ -144,19 +148,20 @@ function measuresOf(groups: readonly RunGroup[], trainings: readonly StageTraini
 
 /** The groups of a comparison: which runs are in each, then a table of means for each stage and policy. */
 export function groupCells({ by, groups, measures, over }: Grouping): Cell[] {
-  const title = (group: RunGroup) => by.map((name) => `${name} ${written(group.values[name])}`).join(", ");
+  const titled = groups.map(({ values }) => by.map((name) => `${name} ${written(values[name])}`).join(", "));
+  const titles = titled.map((title, i) => (titled.indexOf(title) < i ? `${title} (group ${i + 1})` : title)); // long values are cut alike
   const spreadOver = over.length > 0 ? over.slice(0, 5).map(codeSpan).join(", ") : "no setting that is noted";
   const intro = `## Means over runs {#sec-groups}
 
 Runs are grouped by ${by.map(codeSpan).join(", ")}. Each number is a mean over the runs of a group ± their sample standard deviation [95% t-interval of the mean], and how many runs it is of. Runs of a group differ in ${spreadOver}.
 The intervals say how far other such runs would move a mean; they leave aside that each run was measured on few prompts. With two or three runs they are wide.`;
-  const members: Row[] = groups.map((group) => ({ group: title(group), runs: group.runs.join(", ") }));
+  const members: Row[] = groups.map((group, i) => ({ group: titles[i]!, runs: group.runs.join(", ") }));
   const tables = [...new Set(measures.map(({ of }) => of))].map((of) => {
     const rows = measures
       .filter((measure) => measure.of === of)
       .map(({ name, spreads }): Row => {
         const words = spreadsInWords(spreads);
-        return { measure: name, ...Object.fromEntries(groups.map((group, i) => [title(group), words[i] || "–"])) };
+        return { measure: name, ...Object.fromEntries(titles.map((title, i) => [title, words[i] || "–"])) };
       });
     return table(rows, `tbl-groups-${labelPart(of)}`, `Means of ${codeSpan(of)} over ${count(groups.length, "group")} of runs.`);
   });

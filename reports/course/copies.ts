@@ -39,6 +39,11 @@ export function writeCopies(
   change: (notebook: Notebook) => Notebook,
 ): string[] {
   const texts = new Map<string, string>();
+  const copied = (name: string, text: string, path: string) => {
+    if ((texts.get(name) ?? text) !== text)
+      throw new NotebookError(`${path}: another file of that name is copied already: copy one of them by itself`);
+    texts.set(name, text);
+  };
   for (const path of notebooks) {
     const { notebook } = readNotebook(path);
     const glossary = glossaryOf(path, notebook);
@@ -46,8 +51,8 @@ export function writeCopies(
       named(path, () => change(notebook)),
       run,
     );
-    texts.set(basename(path), notebookText(glossary === undefined ? copy : withGlossary(copy)));
-    if (glossary !== undefined) texts.set("glossary.md", readFileSync(glossary, "utf8"));
+    copied(basename(path), notebookText(glossary === undefined ? copy : withGlossary(copy)), path);
+    if (glossary !== undefined) copied("glossary.md", readFileSync(glossary, "utf8"), glossary);
   }
   if (run.profileFile) texts.set(run.profileFile.name, run.profileFile.text);
   const copies = [...texts].map(([name, text]) => ({ file: join(folder, name), text }));

@@ -30,6 +30,7 @@ export interface MarkdownContext extends Reach {
 }
 
 const MAX_NESTING = 20;
+const hardBreak = "\\\n";
 
 /** Turns a document's tokens into GitHub-flavoured Markdown without HTML, its numbers and references resolved. */
 export class GitHubWriter {
@@ -84,7 +85,10 @@ export class GitHubWriter {
     switch (token.type) {
       case "paragraph":
       case "text":
-        return atStart("tokens" in token && token.tokens ? this.inline(token.tokens).trim() : escapeMarkdown(decodeHTML(token.raw)));
+        return ("tokens" in token && token.tokens ? this.inline(token.tokens).trim() : escapeMarkdown(decodeHTML(token.raw)))
+          .split(hardBreak)
+          .map(atStart)
+          .join(hardBreak);
       case "heading": {
         const { tokens, info } = token as Tokens.Heading & { info?: HeadingInfo };
         return info ? `${"#".repeat(info.level)} ${info.number} ${this.line(tokens)}` : `**${this.line(tokens)}**`;
@@ -151,7 +155,7 @@ export class GitHubWriter {
       case "codespan":
         return this.inTable ? codeSpan(token.text).replaceAll("|", "\\|") : codeSpan(token.text);
       case "br":
-        return "\\\n";
+        return hardBreak;
       case "link":
         return this.link(token as Tokens.Link, inner());
       case "image":

@@ -98,7 +98,8 @@ function dataOf({ data }: DisplayOutput): Record<string, unknown> {
 const asRecord = (value: unknown): Record<string, unknown> => (isRecord(value) ? value : { value });
 
 /** Fields that a clock decides, or the machine's memory. */
-const TIMED = /(?:^|[^a-z])(?:seconds|duration|elapsed|latency|times?|timestamp|per[ _-]second|rss)(?:[^a-z]|$)|\((?:ns|µs|ms|s|min|h)\)/i;
+const TIMED =
+  /(?:^|[^a-z])(?:(?:seconds|duration|elapsed|latency|time|timestamp|per[ _-]second|rss)(?:[^a-z]|$)|times$)|\((?:ns|µs|ms|s|min|h)\)/i;
 
 interface Comparison {
   tolerance: number;

@@ -75,7 +75,7 @@ function* sortedJSON(whole: unknown): Generator<string> {
 export const sourceSha256 = ({ cells }: Pick<Notebook, "cells">): string =>
   sha256(JSON.stringify(cells.map((cell) => [cell.cell_type, cell.source])));
 
-const CODE = /\.(?:ts|mjs|c|cc|h|css|json|jsonl|yaml)$/;
+const CODE = /\.(?:ts|mjs|js|py|c|cc|h|css|json|jsonl|yaml)$/;
 
 /** SHA-256 over the files in `folders` below `root` that are code, by path: tells uncommitted changes too, and works without git. */
 export function codeSha256(root: string, folders: readonly string[]): string {

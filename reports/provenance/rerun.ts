@@ -23,9 +23,10 @@ export interface RerunOptions extends Pick<ExecuteOptions, "signal" | "onProgres
  * experiment keeps there, such as a trained stage, is read and not computed again. Errors of cells are outputs like others.
  *
  * @param path of the report
- * @throws NotebookError when there is no such notebook; InterruptedError
+ * @throws NotebookError when there is no such notebook, or the report compares runs; InterruptedError
  */
-export async function rerunChecks({ notebook, execution }: Provenance, path: string, options: RerunOptions): Promise<Check[]> {
+export async function rerunChecks({ notebook, execution, compared }: Provenance, path: string, options: RerunOptions): Promise<Check[]> {
+  if (compared) throw new NotebookError(`${path}: a comparison is not run again: \`erpo compare\` makes it anew from the runs' files`);
   const { tolerance, ...others } = options;
   const file = resolve(dirname(path), notebook.file);
   if (!isRegular(file)) throw new NotebookError(`${file}: no such file`);

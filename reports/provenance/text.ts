@@ -6,7 +6,8 @@ export interface TextDifference {
   found: string | undefined;
 }
 
-const BAR = /[█▉▊▋▌▍▎▏▁▂▃▄▅▆▇░▒▓]|\d%\||<progress[\s>]/;
+/** A bar, at its beginning that of tqdm, or HTML's. A single block may be of a sparkline, and "76%|" of a table. */
+const BAR = /[█▉▊▋▌▍▎▏░▒▓]{3}|\d%\|[█▉▊▋▌▍▎▏#]*\d? *\||<progress[\s>]/;
 
 /** Whether a text is a progress bar and nothing more. */
 export const isProgress = (text: string): boolean =>
@@ -25,7 +26,8 @@ const VOLATILE: readonly [RegExp, string][] = [
   [/\b[A-Z]:\\[^\s"'<>|]+/g, "<path>"],
   [/\b\d+h\d+m\b|\b\d+m\d+s\b|\b\d+:\d\d:\d\d\b/g, "<time>"],
   [/(?<![\w.,])\d[\d.,]{0,20}\s?[A-Za-z]{1,20}\/s\b/g, "<rate>"],
-  [/(?<![\w.])\d{1,20}(?:\.\d{1,20})?\s?(?:ns|µs|us|ms|s|secs?|seconds?|min|mins|minutes?|h|hours?)\b/g, "<time>"],
+  [/(?<![\w.])\d{1,20}\s?(?:h|hours?|min|mins|minutes?)\s\d{1,20}\s?(?:min|mins|minutes?|s|secs?|seconds?)\b/g, "<time>"],
+  [/(?<![\w.])\d{1,20}(?:\.\d{1,20})?\s?(?:ns|µs|us|ms|s|secs?|seconds?|min|mins|minutes?|h|hours?)\b(?![ =:]{1,3}[-−+.\d])/g, "<time>"], // "mean 0.76 min 0.70" has none
 ];
 
 /**

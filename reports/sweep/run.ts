@@ -46,7 +46,9 @@ export async function executeSweep(
   const { output, cache, branching, groupBy, onMember, parameters = {}, ...how } = options;
   const { members, root } = plan(paths, axes, options);
   const page = resolve(output, "sweep.html");
-  const save = async () => writeAtomic(page, [await sweepHTML(members, axes, { fixed: parameters, groupBy })]);
+  const own = [...axes.map(({ name }) => name), ...(root === undefined ? [] : [runParameter])]; // what each member has for itself
+  const fixed = Object.fromEntries(Object.entries(parameters).filter(([name]) => !own.includes(name)));
+  const save = async () => writeAtomic(page, [await sweepHTML(members, axes, { fixed, groupBy })]);
   return alone(page, async () => {
     if (root !== undefined) {
       if (!existsSync(join(root, "run.json"))) options.onWarning?.(`${root}: is no run yet: the sweep's runs share with each other only`);

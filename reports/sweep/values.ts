@@ -1,3 +1,4 @@
+import { pick } from "../document/cell-options.js";
 import type { CodeCell, Notebook } from "../notebook/types.js";
 
 /** A number or a text that a cell has named by `value("val-...", ...)`. */
@@ -14,8 +15,9 @@ export function namedValues(notebook: Notebook): Map<string, NamedValue> {
   const found = new Map<string, NamedValue>();
   for (const output of outputs) {
     if (output.output_type !== "display_data" && output.output_type !== "execute_result") continue;
-    const { label, text } = output.metadata;
-    if (typeof label !== "string" || !label.startsWith("val-")) continue;
+    const { label } = pick(output.metadata);
+    const { text } = output.metadata;
+    if (!label?.startsWith("val-")) continue;
     const content = output.data["application/json"];
     found.set(label, {
       text: typeof text === "string" ? text : String(content),

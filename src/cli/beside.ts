@@ -33,12 +33,21 @@ export async function paysBeside(profile: Profile, model: string): Promise<boole
  * @returns ends the process
  */
 export function startBeside(job: BesideJob, failed: (problem: string) => void): () => void {
+  const { TF_NUM_INTRAOP_THREADS: before } = process.env;
   process.env.TF_NUM_INTRAOP_THREADS = String(Math.max(1, Math.floor(availableParallelism() / 2))); // for the kernels as well
+  const alone = () => {
+    if (before === undefined) delete process.env.TF_NUM_INTRAOP_THREADS;
+    else process.env.TF_NUM_INTRAOP_THREADS = before;
+  };
   const child = fork(fileURLToPath(new URL("./beside-process.js", import.meta.url)), { stdio: ["ignore", "ignore", "ignore", "ipc"] });
   let ending = false;
   child.on("message", (problem) => failed(String(problem)));
-  child.on("error", ({ message }) => failed(message));
+  child.on("error", ({ message }) => {
+    alone();
+    failed(message);
+  });
   child.on("exit", (code, signal) => {
+    alone(); // the next kernel has all cores
     if (!ending && (code !== 0 || signal !== null)) failed(`it ended with ${signal ?? `exit code ${code}`}`);
   });
   child.send(job);

@@ -1,9 +1,9 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, rmSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import type { ExerciseResult } from "../../reports/course/exercises.js";
 import type { Notebook } from "../../reports/notebook/types.js";
+import { temporaryFolder } from "../setup/files.js";
 import { addParameter, assertDeclared, takesPairs } from "./notebook-parameters.js";
 import { alignedLines, folder, say, wholeNumber } from "./output.js";
 
@@ -83,9 +83,12 @@ async function check(notebook: string, { param: parameters, timeout }: CheckOpti
   ]);
   await assertDeclared([notebook], parameters);
   noteMissingRun(dirname(notebook), { ...declaredParameters(readNotebook(notebook).notebook), ...parameters });
-  const scratch = mkdtempSync(join(tmpdir(), "erpo-check-"));
+  const scratch = temporaryFolder("erpo-check-");
   const output = join(scratch, basename(notebook));
   const line = progressLine(process.stderr);
+  const stop = new AbortController();
+  const interrupt = () => stop.abort();
+  process.on("SIGINT", interrupt);
   try {
     const stopped = await executeNotebook(notebook, {
       output,
@@ -93,13 +96,14 @@ async function check(notebook: string, { param: parameters, timeout }: CheckOpti
       parameters,
       timeout,
       allowErrors: true,
+      signal: stop.signal,
       onProgress: line.show,
     }).then(
       () => undefined,
       (error: Error) => error, // a cell that takes too long: what came before it counts
     );
     line.clear();
-    if (stopped && !existsSync(output)) throw stopped;
+    if (stopped && (stop.signal.aborted || !existsSync(output))) throw stopped;
     if (stopped) say(stopped.message);
     const executed = readNotebook(output).notebook;
     const own = lessons().map((file) => readNotebook(file).notebook);
@@ -116,6 +120,7 @@ async function check(notebook: string, { param: parameters, timeout }: CheckOpti
     if (stopped || failure || results.some(({ status }) => status !== "passed")) process.exitCode = 1;
   } finally {
     line.clear();
+    process.off("SIGINT", interrupt);
     rmSync(scratch, { recursive: true, force: true });
   }
 }

@@ -70,7 +70,7 @@ export function register(program: Command): void {
     .addOption(precisionOption())
     .addOption(
       new Option("--endpoint <url>", "let a server with OpenAI's protocol do it, such as http://localhost:8000/v1").conflicts([
-        ...["adapter", "policy", "literal", "topP", "topK", "stop", "samples"],
+        ...["adapter", "policy", "literal", "precision", "batchSize", "topP", "topK", "stop", "samples"],
       ]),
     )
     .option("--concurrency <n>", "requests to the endpoint at a time", wholeNumber(1), 8)
@@ -85,11 +85,16 @@ type FileOptions = GenerateOptions & Required<Pick<GenerateOptions, "prompts" | 
 async function generateAny(text: string | undefined, options: GenerateOptions, command: Command): Promise<void> {
   const wrong = (message: string) => command.error(`error: ${message}`, { exitCode: 2 });
   if (text !== undefined) {
-    const besides = (["prompts", "output", "endpoint"] as const).find((name) => options[name] !== undefined);
+    const besides = (["prompts", "output", "endpoint", "limit"] as const).find((name) => options[name] !== undefined);
     if (besides !== undefined) wrong(`a text is answered on standard output: leave out --${besides}`);
     return answer(text, options);
   }
   const { endpoint, policy } = options;
+  const idle = ["concurrency", "requestsPerMinute", "insecureKey"].find((name) => command.getOptionValueSource(name) === "cli");
+  if (idle !== undefined && endpoint === undefined) {
+    const { flags } = command.options.find((option) => option.attributeName() === idle)!;
+    wrong(`option '${flags}' goes with --endpoint`);
+  }
   const required = (["model", "prompts", "output"] as const).filter((name) => name !== "model" || policy === undefined);
   const missing = required.filter((name) => options[name] === undefined);
   if (missing.length > 0)

@@ -95,7 +95,7 @@ function report(error: unknown, debug: boolean): number {
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(`erpo: ${message.trim().split("\n").slice(0, 3).join("\n")}\n`);
   if (debug && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-  return 1;
+  return error instanceof Error && error.name === "InterruptedError" ? 130 : 1;
 }
 
 /** A reader that goes away ends us quietly; an interrupt ends us with the shell's code, unless a command handles it itself. */

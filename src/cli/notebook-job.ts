@@ -133,15 +133,17 @@ export async function notebookRunner(
     import("../../reports/execute/execute.js"),
     import("./job-progress.js"),
   ]);
-  const stop = new AbortController();
-  process.once("SIGINT", () => stop.abort());
   return async ({ source, output }) => {
+    const stop = new AbortController();
+    const interrupt = () => stop.abort();
+    process.once("SIGINT", interrupt);
     const progress = jobProgress(process.stderr, dir, left);
     try {
       const options = { output, whenBusy, parameters: notebookParameters(source), signal: stop.signal, onProgress: progress.show };
       const { output: written, seconds } = await executeNotebook(source, options);
       return { output: written, seconds };
     } finally {
+      process.off("SIGINT", interrupt);
       progress.clear();
     }
   };

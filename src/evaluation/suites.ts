@@ -39,10 +39,13 @@ function withDefaultRules(name: SuiteName, rows: PromptRow[]): PromptRow[] {
 /**
  * A suite by name, or a file that somebody brings (`readSuite`: CSV or JSON Lines).
  * @param build makes the data sets; called for built-in suites only
- * @throws DataError for a name that no suite has, and for a file that cannot be read
+ * @throws DataError for a name that no suite has, for a built-in suite with a label, and for a file that cannot be read
  */
 export async function openSuite(name: string, build: () => Promise<Datasets>, options: SuiteOptions = {}): Promise<PromptRow[]> {
-  if (isSuiteName(name)) return suiteRows(await build(), name);
+  if (isSuiteName(name)) {
+    if (options.label !== undefined) throw new DataError(`suite "${name}" has labels of its own: leave the label out`);
+    return suiteRows(await build(), name);
+  }
   const file = [".csv", ".jsonl"].includes(extname(name).toLowerCase());
   if (!file && !existsSync(name))
     throw new DataError(`no suite is called "${name}": choose ${suiteNames.join(", ")} or a .csv or .jsonl file`);

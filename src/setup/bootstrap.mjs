@@ -9,22 +9,10 @@
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
-import { hostname } from "node:os";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { locked } from "./bootstrap-lock.mjs";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const main = join(root, "dist/src/cli/main.js");
@@ -32,6 +20,9 @@ const sourceFolders = ["src", "kernel", "reports"];
 
 /** A failure whose message is the whole story. */
 class SetupError extends Error {}
+
+/** Held while something is installed or compiled here. */
+const lock = join(root, "dist/.bootstrap-lock");
 
 const say = (line) => process.stderr.write(`erpo: ${line}\n`);
 /** Progress is for people: of a command that other programs call, it goes to a terminal only. */
@@ -238,61 +229,7 @@ async function isWholeBundle(command) {
   return isWhole;
 }
 
-/** Runs `work` while no other bootstrap of this checkout does; a lock whose owner died is taken over. */
-async function locked(work) {
-  const lock = join(root, "dist/.bootstrap-lock");
-  const mine = `${process.pid} ${hostname()}`;
-  mkdirSync(dirname(lock), { recursive: true });
-  for (let waited = 0; ; waited++) {
-    if (take(lock, mine)) break;
-    if (abandoned(lock)) rmSync(lock, { force: true });
-    else {
-      if (waited === 4) progress("waiting for another erpo that is installing or compiling here");
-      await new Promise((wake) => setTimeout(wake, 250));
-    }
-  }
-  const beat = setInterval(() => existsSync(lock) && utimesSync(lock, new Date(), new Date()), 5000);
-  const unlock = () => rmSync(lock, { force: true });
-  process.once("exit", unlock);
-  try {
-    return await work();
-  } finally {
-    clearInterval(beat);
-    process.removeListener("exit", unlock);
-    unlock();
-  }
-}
-
-function take(lock, mine) {
-  let file;
-  try {
-    file = openSync(lock, "wx");
-  } catch (error) {
-    if (error.code === "EEXIST") return false;
-    throw error;
-  }
-  try {
-    writeFileSync(file, mine);
-    return true;
-  } catch (error) {
-    rmSync(lock, { force: true }); // such as on a full disk
-    throw error;
-  } finally {
-    closeSync(file);
-  }
-}
-
-function abandoned(lock) {
-  try {
-    const [pid, host] = readFileSync(lock, "utf8").split(" ");
-    if (Date.now() - statSync(lock).mtimeMs > 60_000) return true;
-    if (!pid || host !== hostname()) return false;
-    process.kill(Number(pid), 0);
-    return false;
-  } catch (error) {
-    return error.code === "ESRCH";
-  }
-}
+const whileLocked = (work) => locked(lock, work, () => progress("waiting for another erpo that is installing or compiling here"));
 
 /** Runs vitest in place of this process as far as signals and the exit code go. */
 function vitest(args) {
@@ -311,8 +248,8 @@ async function bootstrap(args) {
   process.env.TF_CPP_MIN_LOG_LEVEL ??= "3"; // TensorFlow's own log lines, read once when its library loads
   if (existsSync(join(root, "package-lock.json")) && existsSync(join(root, "tsconfig.json"))) {
     const isWhole = await isWholeBundle(args[0]);
-    if (!installed()) await locked(async () => void (installed() || (await install())));
-    if (!isWhole && !compiled()) await locked(async () => void (compiled() || (await compile())));
+    if (!installed()) await whileLocked(async () => void (installed() || (await install())));
+    if (!isWhole && !compiled()) await whileLocked(async () => void (compiled() || (await compile())));
     const wrong = lastCompile()[1];
     if (wrong) say(wrong);
   }

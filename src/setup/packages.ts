@@ -140,7 +140,7 @@ async function keep(wheel: DataWheel, dir: string, log: Log): Promise<string[]> 
 function members(dir: string): string[] {
   const entries = readdirSync(dir, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  return files.map((path) => path.slice(dir.length + 1)).sort();
+  return files.map((path) => path.slice(dir.length + 1).replaceAll("\\", "/")).sort(); // as archives name them
 }
 
 function sync(path: string): void {

@@ -234,6 +234,7 @@ test("options that do not go together are named", async () => {
   await expect(evaluate(undefined, "x.json", "--attack", "none", "--attack", "past-tense")).rejects.toThrow("required option '--suite");
   await expect(evaluate(own, "x.json", "--attack", "past-tense")).rejects.toThrow("has harmful prompts of its own, which are no form of");
   await expect(evaluate(undefined, "x.json")).rejects.toThrow("required option '--suite <name|file>' not specified");
+  await expect(evaluate("general", "x.json", "--label", "safe")).rejects.toThrow('suite "general" has labels of its own');
   await expect(evaluate(own, "x.json", "--prefill", "")).rejects.toThrow("It must not be empty");
   await expect(evaluate(own, "x.json", "--attack", "gcg")).rejects.toThrow(`Allowed choices are ${attackNames.join(", ")}`);
 });

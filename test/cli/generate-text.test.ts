@@ -83,6 +83,10 @@ test("what cannot be is said in one line", async () => {
   );
   await expect(generate("Hello", ...model, "--top-p", "0.5")).rejects.toThrow("--top-p: at temperature 0 there is nothing to draw");
   await expect(generate("Hello", ...model, "--output", "x")).rejects.toThrow("a text is answered on standard output: leave out --output");
+  await expect(generate("Hello", ...model, "--limit", "3")).rejects.toThrow("leave out --limit");
+  const file = ["--prompts", "x", "--output", "y", ...model];
+  await expect(generate(...file, "--concurrency", "2")).rejects.toThrow("option '--concurrency <n>' goes with --endpoint");
+  await expect(generate(...file, "--endpoint", "http://x", "--batch-size", "2")).rejects.toThrow("cannot be used with");
   await expect(generate("--prompts", "x", ...model)).rejects.toThrow("required option '--output' not specified");
   await expect(generate("--prompts", "x", "--output", "y")).rejects.toThrow("required option '--model' not specified");
   await expect(generate()).rejects.toThrow("required options '--model', '--prompts', '--output' not specified, or a text to answer");

@@ -68,7 +68,9 @@ test.each([
   ["a rate", "1,234.5 tokens/s and 190 GFLOP/s", "9 tokens/s and 77.1 GFLOP/s"],
   ["a path", "saved /tmp/a/b.json", "saved ../runs/c.json"],
   ["a file's URL", "at file:///home/me/nb.ts:3", "at file:///root/you/x.ts:3"],
+  ["a duration in minutes and seconds", "after 3 min 20 s", "after 2 min 5 s"],
   ["a progress bar", "|████░░| 2/4 [0.1s]\nx", "|██████| 4/4 [9.1s]\nx"],
+  ["a progress bar at its beginning", "  0%|          | 0/100 [00:00<?]", " 10%|█         | 10/100 [00:01<?]"],
 ])("%s is left out", (_, a, b) => {
   expect(told([printed(a)], [printed(b)])).toEqual([]);
   expect(told([shown({ "text/plain": a })], [shown({ "text/plain": b })])).toEqual([]);
@@ -79,6 +81,9 @@ test.each([
   ["a page on the web", "https://example.org/a/b", "https://example.org/a/c"],
   ["a ratio", "1/2", "1/3"],
   ["a version", "2.21.0", "2.21.1"],
+  ["a minimum behind a mean", "reward: mean 0.76 min 0.70", "reward: mean 0.12 min 0.70"],
+  ["a share in a table", "| refused | 76%| 60 |", "| refused | 12%| 60 |"],
+  ["a number beside a sparkline", "loss ▂▃▁█ 0.41", "loss ▂▃▁█ 0.99"],
 ])("%s is not", (_, a, b) => {
   expect(told([printed(a)], [printed(b)])).toHaveLength(1);
 });

@@ -109,6 +109,14 @@ test("what would begin a block does not", () => {
   }
 });
 
+test("nor does what stands behind a hard break", async () => {
+  const lines = ["\\# a", "\\- a", "1\\. a", "\\> a", "=== a"];
+  const { tokens } = await written([md(lines.map((line) => `first  \n${line}`).join("\n\n"))]);
+  expect(tokens.filter(({ type }) => type === "br")).toHaveLength(lines.length);
+  const blocks = tokens.filter(({ type }) => ["heading", "list", "blockquote"].includes(type));
+  expect(blocks.map(({ raw }) => raw.trim())).toEqual(["# nb", "## Provenance"]);
+});
+
 test("a bar in a table's code or formula ends no cell", async () => {
   const row = "| `a \\| b` | $\\pi(y \\| x)$ | $\\text{a\\|b}$ | c |";
   const cell = "<table><tr><th>h</th></tr><tr><td><code>x|y</code></td></tr></table>";

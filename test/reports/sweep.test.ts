@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -48,7 +48,9 @@ test("a sweep runs every combination, shows them beside each other, and goes on 
     code('if (beta > 0.4) throw new Error("too <large>");'),
   ]);
   const output = join(mkdtempSync(join(tmpdir(), "erpo-sweep-")), "runs");
-  const args = [path, "--sweep", "beta=0.05,0.1,0.5", "-p", "loss", "ipo", "--output", output];
+  const file = `${output}.yaml`;
+  writeFileSync(file, "loss: dpo\nbeta: 7\n");
+  const args = [path, "--params", file, "--sweep", "beta=0.05,0.1,0.5", "-p", "loss", "ipo", "--output", output];
   const { code: status, stdout, stderr } = await execute(...args);
   expect(status, stderr).toBe(1);
   expect(stderr).toContain("erpo: nb.beta=0.5.ipynb: cell 4: Error: too <large>\nerpo: 1 of 3 runs failed\n");
@@ -72,6 +74,7 @@ test("a sweep runs every combination, shows them beside each other, and goes on 
   expect(page).toContain('<a href="nb.beta%3D0.05.html" aria-label="Report of beta = 0.05">');
   expect(page).toContain("<svg");
   expect(page).toContain("loss = &quot;ipo&quot;");
+  expect(page).not.toContain("beta = 7"); // of the file, which each member has its own value for
 
   const again = await execute(...args, "--allow-errors");
   expect(again.code, again.stderr).toBe(0); // errors are allowed: another run, not the cached one

@@ -37,7 +37,8 @@ if (existsSync("src/wrong.ts")) {
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "erpo-bootstrap-"));
   mkdirSync(join(root, "src/setup"), { recursive: true });
-  copyFileSync(join(checkout, "src/setup/bootstrap.mjs"), join(root, "src/setup/bootstrap.mjs"));
+  for (const name of ["bootstrap.mjs", "bootstrap-lock.mjs"])
+    copyFileSync(join(checkout, "src/setup", name), join(root, "src/setup", name));
   copyFileSync(join(checkout, "tsconfig.json"), join(root, "tsconfig.json"));
   const packages = {
     "": {},

@@ -79,7 +79,7 @@ test("Chromium is looked for where each platform has it", () => {
 test.skipIf(process.platform === "win32")("on Windows npm is npm.cmd, which a command processor starts", () => {
   const place = mkdtempSync(join(tmpdir(), "erpo-windows-"));
   mkdirSync(join(place, "src/setup"), { recursive: true });
-  copyFileSync(join(root, "src/setup/bootstrap.mjs"), join(place, "src/setup/bootstrap.mjs"));
+  for (const name of ["bootstrap.mjs", "bootstrap-lock.mjs"]) copyFileSync(join(root, "src/setup", name), join(place, "src/setup", name));
   for (const file of ["package.json", "tsconfig.json"]) writeFileSync(join(place, file), "{}");
   writeFileSync(join(place, "package-lock.json"), '{"packages":{"":{},"node_modules/a":{"version":"1.0.0"}}}');
   writeFileSync(join(place, "cmd.sh"), `#!/bin/sh\necho "$*" > "${place}/asked"\nexit 1\n`);

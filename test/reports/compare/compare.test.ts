@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { expect, test } from "vitest";
 import { writeComparison } from "../../../reports/compare/compare.js";
 import { readReport } from "../../../reports/provenance/read.js";
+import { rerunChecks } from "../../../reports/provenance/rerun.js";
 import { verifyReport } from "../../../reports/provenance/verify.js";
 import { renderReports } from "../../../reports/report.js";
 import { register } from "../../../src/cli/compare.js";
@@ -50,6 +51,8 @@ test("two runs that differ in one parameter: it is named, with what follows from
   expect(html).toContain("<del>An</del><ins>Another</ins> answer.");
   expect(html).not.toMatch(/<script|<link|\son\w+=/);
   expect(readdirSync(output).sort()).toEqual(["compare.html", "compare.ipynb", "compare.json"]);
+  const page = join(output, "compare.html");
+  await expect(rerunChecks(readReport(page).provenance, page, { tolerance: 1e-6 })).rejects.toThrow("a comparison is not run again");
 });
 
 test("a stage is what its identity says: a branch shares it without its checkpoints, and nothing of it differs", async () => {

@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { writeComparison } from "../../../reports/compare/compare.js";
+import { groupCells } from "../../../reports/compare/groups.js";
+import { spread } from "../../../src/index.js";
 import { json, newFolder, suite, writeRun } from "./folders.js";
 
 /** A run whose stage 2 notes its objective, as trained runs do; its notebook, as in a sweep, is elsewhere. */
@@ -72,5 +74,17 @@ test("by several parameters, by run.json's fields, and by the name of none", asy
   expect(groups.groups).toHaveLength(6);
   expect(groups.over).toEqual([]);
   expect((await compared(["profile"])).groups.groups).toHaveLength(1);
+  const { groups: ofModel, html } = await compared(["model"]);
+  expect(ofModel.groups.map(({ values }: { values: object }) => values)).toEqual([{ model: "tiny" }]);
+  expect(html).toContain("model tiny");
   await expect(compared(["bet"])).rejects.toThrow(/^no run has a parameter bet: there are .*\bbeta\b.*\bseed\b/);
+});
+
+test("groups whose values are cut alike keep their own columns", () => {
+  const long = "x".repeat(100);
+  const groups = ["a", "b"].map((end) => ({ values: { note: long + end }, runs: [end] }));
+  const measures = [{ of: "policy 2-dpo", name: "refused", spreads: [spread([0.9]), spread([0.1])] }];
+  const [, , means] = groupCells({ by: ["note"], groups, measures, over: [] });
+  const text = JSON.stringify(means);
+  for (const words of ["0.9", "0.1", "(group 2)"]) expect(text).toContain(words);
 });

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { writeCopies } from "../../../reports/course/copies.js";
 import { readNotebook } from "../../../reports/notebook/read.js";
 import { cellTags } from "../../../reports/notebook/types.js";
 import { changedProfile, profile } from "../../../src/runs/profile.js";
@@ -44,6 +45,15 @@ test("a copy is released without answers and for the run that is named, the answ
   expect(answers.stderr).toBe(`erpo: ${released}: is there already, and may hold somebody's work: choose another folder\n`);
   expect((await course("solutions", join(scratch, "answers"), teacher, "--run", own)).code).toBe(0);
   expect(readFileSync(join(scratch, "answers", "squares.ipynb"), "utf8")).toMatch(/x \* x[\s\S]*negative number/);
+});
+
+test("two notebooks of one name, of which a folder holds one, are refused", () => {
+  const paths = ["a", "b"].map((name) => join(mkdtempSync(join(scratch, name)), "l.ipynb"));
+  for (const [i, path] of paths.entries()) writeFileSync(path, notebookJSON([cell(`${i}`)]));
+  const copy = () =>
+    writeCopies(paths, join(scratch, "both"), { parameters: { runDir: "r", profileName: "tiny", seed: 1, modelName: "m" } }, (it) => it);
+  expect(copy).toThrow("another file of that name is copied already");
+  expect(existsSync(join(scratch, "both"))).toBe(false);
 });
 
 test("erpo's lessons open the run with its seed, profile and model, and bring the glossary that they link to", {
