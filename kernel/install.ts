@@ -21,8 +21,8 @@ export function dataFolder(place: Place): string {
   if (place === "user") {
     if (process.env.JUPYTER_DATA_DIR) return process.env.JUPYTER_DATA_DIR;
     if (process.platform === "darwin") return join(home(), "Library", "Jupyter");
-    if (process.platform === "win32") return join(process.env.APPDATA ?? home(), "jupyter");
-    return join(process.env.XDG_DATA_HOME ?? join(home(), ".local", "share"), "jupyter");
+    if (process.platform === "win32") return join(process.env.APPDATA || home(), "jupyter");
+    return join(process.env.XDG_DATA_HOME || join(home(), ".local", "share"), "jupyter");
   }
   if (place !== "sys-prefix") return join(place.prefix, "share", "jupyter");
   for (const python of ["python3", "python"]) {

@@ -18,7 +18,7 @@ export const asExpression = (condition: string): string => `!!(${condition}\n)`;
 
 const STRINGS = /"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'/g;
 /** Templates, blocks, comments, regular expressions; a parenthesis that does not stand behind an operator; `new`; assignments. */
-const MORE_THAN_OPERATORS = /[`{};/\\]|(?<=[^\s(!&|=<>+\-*%?:,[~^])\s*\(|\bnew\b|\+\+|--|(?<![=!<>])=(?!=)/;
+const MORE_THAN_OPERATORS = /[`{};/\\]|(?<=[^\s(!&|=<>+\-*%?:,[~^])\s*\(|\bnew\b|\+\+|--|>>=|<<=|(?<![=!<>])=(?!=)/;
 
 /**
  * What V8 may evaluate by itself at each hit, without a stop, which costs 10 ms or more: names, literals, operators and properties. It

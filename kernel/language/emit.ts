@@ -158,11 +158,7 @@ export function cellTransformer(
       const [bound, locals] = [own.filter((name) => names.has(name)), own.filter((name) => !names.has(name))];
       const texts = (list: readonly string[]) =>
         f.createArrayLiteralExpression([...new Set(list)].map((text) => f.createStringLiteral(text)));
-      const declared = [
-        accessors(f, [...new Set(locals)], unique("$erpoValue")),
-        texts(bound),
-        texts(variables.filter((name) => names.has(name))),
-      ];
+      const declared = [accessors(f, [...new Set(locals)], unique("$erpoValue")), texts(bound), texts(variables)];
       prologue.push(f.createExpressionStatement(call("declare", ...declared)));
     }
     if (usesMeta) prologue.push(f.createExpressionStatement(f.createAwaitExpression(call("completeMeta"))));

@@ -156,7 +156,8 @@ export function namesInFunctions(file: ts.SourceFile): Set<string> {
   const visit = (node: ts.Node, inside: boolean): void => {
     if (inside && ts.isIdentifier(node) && !isKey(node)) found.add(node.text);
     const deeper = inside || ts.isFunctionLike(node) || ts.isClassLike(node);
-    ts.forEachChild(node, (child) => visit(child, deeper && child !== (node as { name?: ts.Node }).name));
+    const declared = ts.isShorthandPropertyAssignment(node) ? undefined : (node as { name?: ts.Node }).name; // of `{ x }`, x is what is read
+    ts.forEachChild(node, (child) => visit(child, deeper && !(child === declared && ts.isIdentifier(child))));
   };
   visit(file, false);
   return found;

@@ -148,7 +148,13 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
     },
 
     start({ label, source, javascript, sourceMap }) {
-      type Declared = { get: () => unknown; installed: () => unknown; target: object; before: PropertyDescriptor | undefined };
+      type Declared = {
+        get: () => unknown;
+        installed: () => unknown;
+        target: object;
+        before: PropertyDescriptor | undefined;
+        variable: boolean;
+      };
       const declared = new Map<string, Declared>();
       /** Names that the cell's functions use, what they were before it, and whether it has come to them. */
       const shared = new Map<string, { target: object; before: PropertyDescriptor | undefined; bound: boolean; variable: boolean }>();
@@ -187,7 +193,7 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
             const access = { get: before ? orElse(get, before) : get, set };
             known.add(name);
             installedGetters.add(access.get);
-            declared.set(name, { get, installed: access.get, target, before });
+            declared.set(name, { get, installed: access.get, target, before, variable: variables.includes(name) });
             Object.defineProperty(target, name, { configurable: true, enumerable: true, ...access });
           }
         },
@@ -231,8 +237,8 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
             dead.add(name);
             if (variable) Object.defineProperty(target, name, before!);
           }
-          for (const [name, { get, installed, target, before }] of declared) {
-            const reached = isAlive(get) && !(failed && before && get() === undefined);
+          for (const [name, { get, installed, target, before, variable }] of declared) {
+            const reached = isAlive(get) && !(failed && before && variable && get() === undefined); // a `var` is there from the start
             if (reached) {
               const own = Object.getOwnPropertyDescriptor(target, name)?.get === installed;
               if (own && ended) put(target, name, get(), true);

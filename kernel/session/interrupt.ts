@@ -52,7 +52,7 @@ export class Waits implements Waiting {
         const step = (await this.wait(iterator.next()))();
         if (step.done) return;
         left = true;
-        const item = await step.value;
+        const item = (await this.wait(step.value as Awaited<T>))(); // of a list of promises, a promise
         yield resuming(context, () => item);
       }
     } catch (error) {

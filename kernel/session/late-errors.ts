@@ -1,4 +1,4 @@
-import { type Context, currentContext, isLate, within } from "./context.js";
+import { type Context, createContext, currentContext, isLate, within } from "./context.js";
 import { describeThrown } from "./errors.js";
 import { KeyboardInterrupt } from "./interrupt.js";
 
@@ -11,7 +11,7 @@ export class LateErrors {
 
   /** From now on tracebacks that name `label` mean this cell. */
   begin(label: string, context: Context): void {
-    this.cells.set(label, context);
+    this.cells.set(label, createContext(context.parent, context)); // its own holds what its signal's listeners hold
   }
 
   readonly report = (thrown: unknown): void => {

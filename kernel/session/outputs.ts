@@ -33,7 +33,8 @@ export function captureStreams(outputs: Outputs): void {
     stream.write = ((chunk: string | Uint8Array, encoding?: BufferEncoding | (() => void), done?: () => void): boolean => {
       const context = currentContext();
       if (!context) return original(chunk as string, encoding as BufferEncoding, done as never);
-      const text = typeof chunk === "string" ? chunk : decoder.decode(chunk, { stream: true });
+      const isText = typeof chunk === "string" && (typeof encoding !== "string" || /^utf-?8$/i.test(encoding));
+      const text = isText ? chunk : decoder.decode(Buffer.from(chunk as string, encoding as BufferEncoding), { stream: true });
       outputs.print(context, name, text);
       const callback = typeof encoding === "function" ? encoding : done;
       if (callback) process.nextTick(callback);

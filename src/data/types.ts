@@ -27,9 +27,9 @@ export interface PromptRow {
   before?: readonly ChatMessage[];
   /** how the model's own turn is made to begin */
   prefill?: string;
-  /** what is really asked, 2 to 6 words: what a trace's assessment says */
+  /** what is really asked, 1 to 8 words: what a trace's assessment says */
   sense?: string;
-  /** whom or what it is aimed at, 1 to 4 words */
+  /** whom or what it is aimed at, 1 to 5 words */
   target?: string;
   /** an answer that was written for it: an unsafe prompt's safe completion, an everyday prompt's reference */
   response?: string;

@@ -108,21 +108,20 @@ class LiveFigure implements Figure {
   }
 
   private async loop(): Promise<void> {
-    try {
-      while (this.dirty) {
-        await this.rest();
-        this.dirty = false;
+    while (this.dirty) {
+      await this.rest();
+      this.dirty = false;
+      try {
         const bundle = await this.bundle();
         this.failure = undefined;
         this.drawnAt = performance.now();
         this.handle.update(this.view(bundle));
+      } catch (error) {
+        this.failure = withoutStack(error);
+        this.handle.update(this.view({ "text/plain": String(error) }));
       }
-    } catch (error) {
-      this.failure = withoutStack(error);
-      this.handle.update(this.view({ "text/plain": String(error) }));
-    } finally {
-      this.working = undefined;
     }
+    this.working = undefined;
   }
 
   private rest(): Promise<void> {

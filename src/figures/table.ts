@@ -100,6 +100,9 @@ export function tableText({ columns, text }: TableData): string {
   return [line(columns.map(({ name }) => name)), line(widths.map((width) => "-".repeat(width))), ...text.map(line)].join("\n");
 }
 
-const plain = (value: unknown): unknown => (typeof value === "number" && !Number.isFinite(value) ? null : (value ?? null));
+const plain = (value: unknown): unknown => {
+  if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+  return typeof value === "number" && !Number.isFinite(value) ? null : (value ?? null);
+};
 
 const escapeHTML = (text: string) => text.replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]!);

@@ -63,7 +63,12 @@ export const comms = {
   /** Opens a comm towards a target that the other side has registered. */
   open(targetName: string, data: unknown = {}, metadata: Record<string, unknown> = {}, buffers: Uint8Array[] = []): Comm {
     const comm = createComm(randomUUID(), targetName);
-    currentFrontend().comm({ type: "comm_open", commId: comm.commId, targetName, data, metadata, buffers });
+    try {
+      currentFrontend().comm({ type: "comm_open", commId: comm.commId, targetName, data, metadata, buffers });
+    } catch (error) {
+      open.delete(comm.commId); // such as data that is no JSON
+      throw error;
+    }
     return comm;
   },
 

@@ -11,7 +11,7 @@ export class LogitsError extends Error {
   constructor({ name, decoding }: Pick<Policy, "name" | "decoding">, place: string) {
     const rules = decoding.logits || decoding.edits ? ", or look at what the decoding's rules and edits give" : "";
     const remedy = `if its training diverged, train it again with a lower learning rate${rules}`;
-    super(`policy "${name}": ${place}: the logits hold NaN, or no finite number; ${remedy}`);
+    super(`policy "${name}": ${place}: the logits hold NaN or Infinity, or no finite number; ${remedy}`);
   }
 }
 
@@ -24,6 +24,6 @@ export async function unusableRow(logits: tf.Tensor2D, rule: LogitsRule | null):
   return (await readLast(seen)).findIndex(Number.isNaN);
 }
 
-/** Which rows hold a finite number and no NaN. */
+/** Which rows hold a finite number, and neither NaN nor Infinity, with which no token is likelier than another: a rule that forces one takes a large number. */
 const drawable = (logits: tf.Tensor2D): tf.Tensor1D =>
-  tf.logicalAnd(tf.any(tf.isFinite(logits), 1), tf.logicalNot(tf.any(tf.isNaN(logits), 1)));
+  tf.logicalAnd(tf.isFinite(tf.max(logits, 1)), tf.logicalNot(tf.any(tf.isNaN(logits), 1)));

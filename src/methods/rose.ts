@@ -154,19 +154,23 @@ export async function followContrast(policy: Policy, question: Question, tokens:
     },
   };
   const steps: ContrastStep[] = [];
-  for await (const { ids } of sample(watched, [question], { maxNewTokens: tokens, batchSize: 1, rng: createRng(0) })) {
-    for (const [t, id] of ids.entries()) {
-      const logits = (await seen[t]!.array()) as [number[], number[], number[]];
-      const of = (v: number): TokenLogits => ({
-        token: policy.model.tokenizer.decode([v]),
-        own: logits[0][v]!,
-        other: logits[1][v]!,
-        contrasted: logits[2][v]!,
-      });
-      steps.push({ chosen: of(id), greedy: of(logits[0].indexOf(Math.max(...logits[0]))) });
+  try {
+    for await (const { ids } of sample(watched, [question], { maxNewTokens: tokens, batchSize: 1, rng: createRng(0) })) {
+      for (const [t, id] of ids.entries()) {
+        const logits = (await seen[t]!.array()) as [number[], number[], number[]];
+        const of = (v: number): TokenLogits => ({
+          token: policy.model.tokenizer.decode([v]),
+          own: logits[0][v]!,
+          other: logits[1][v]!,
+          contrasted: logits[2][v]!,
+        });
+        const greedy = logits[0].reduce((best, logit, v) => (logit > logits[0][best]! ? v : best), 0);
+        steps.push({ chosen: of(id), greedy: of(greedy) });
+      }
     }
+  } finally {
+    tf.dispose(seen);
   }
-  tf.dispose(seen);
   return steps;
 }
 

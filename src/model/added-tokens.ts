@@ -16,7 +16,7 @@ const made = new WeakMap<LanguageModel, Map<string, LanguageModel>>();
 
 /**
  * A model whose tokenizer and embedding have tokens more, behind its own. They are not special: completions show them. The row of each begins as the mean of the rows of
- * the pieces that its name was written with before, so no two of them are the same; an adapter with `trainableTokens` learns them. All other weights are the model's own:
+ * the pieces that its name was written with before: give names of different pieces; an adapter with `trainableTokens` learns them. All other weights are the model's own:
  * dispose of the model last.
  *
  * @param names distinct texts that are no tokens yet, such as "[SAFE]"

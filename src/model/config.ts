@@ -136,7 +136,7 @@ export function configFromJson(json: unknown, file: string): DecoderConfig {
       headDim: c.head_dim ?? headDim,
       qkvBias,
       qkNorm,
-      windows: windowsFromJson(c),
+      windows: windowsFromJson(c, file),
       ropeTheta: c.rope_theta ?? rope?.rope_theta ?? family.ropeTheta,
       ...(family.localRopeTheta !== undefined && {
         localRopeTheta: localRopeTheta(c.rope_local_base_freq, ropes?.sliding_attention, file) ?? family.localRopeTheta,
@@ -193,7 +193,7 @@ function localRopeTheta(
 }
 
 /** A null in the file means no window, a missing field the family's. */
-function windowsFromJson(c: z.infer<typeof configJson>): (number | null)[] {
+function windowsFromJson(c: z.infer<typeof configJson>, file: string): (number | null)[] {
   const { window, windowed, windowPeriod } = traits(c.model_type);
   const size = c.sliding_window === undefined ? window : c.sliding_window;
   const fields = {
@@ -201,6 +201,8 @@ function windowsFromJson(c: z.infer<typeof configJson>): (number | null)[] {
     max_window_layers: c.max_window_layers,
     sliding_window_pattern: c.sliding_window_pattern ?? c._sliding_window_pattern ?? windowPeriod ?? 1,
   };
+  if (c.layer_types && c.layer_types.length !== c.num_hidden_layers)
+    throw new WeightsError(file, `field "layer_types": has ${c.layer_types.length} layers, and the model ${c.num_hidden_layers}`);
   const has = (layer: number) => (c.layer_types ? c.layer_types[layer] === "sliding_attention" : windowed(layer, fields));
   return Array.from({ length: Math.min(c.num_hidden_layers, MAX_LAYERS) }, (_, layer) => (has(layer) ? size : null));
 }

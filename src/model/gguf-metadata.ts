@@ -86,7 +86,7 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
       headDim,
       qkvBias: traits(family).qkvBias,
       qkNorm: traits(family).qkNorm,
-      windows: windowsFromGguf(metadata[`${architecture}.attention.sliding_window_pattern`], family, numLayers, window),
+      windows: windowsFromGguf(metadata[`${architecture}.attention.sliding_window_pattern`], family, numLayers, window, file),
       ropeTheta,
       ...(local !== undefined && {
         localRopeTheta: own("rope.freq_base_swa", local),
@@ -106,8 +106,11 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
 /**
  * Which layers have the window.
  * @param pattern a list of them, or of how many layers in a row one, the last, has none; all have it where there is neither, unless the family says otherwise
+ * @throws WeightsError for a list of another length
  */
-function windowsFromGguf(pattern: unknown, family: Family, layers: number, window: number | null): (number | null)[] {
+function windowsFromGguf(pattern: unknown, family: Family, layers: number, window: number | null, file: string): (number | null)[] {
+  if (Array.isArray(pattern) && pattern.length !== layers)
+    throw new WeightsError(file, `field "sliding_window_pattern": has ${pattern.length} layers, and the model ${layers}`);
   const period = typeof pattern === "number" || typeof pattern === "bigint" ? Number(pattern) : traits(family).windowPeriod;
   const has = (layer: number) => (Array.isArray(pattern) ? pattern[layer] : period === undefined || (layer + 1) % period !== 0);
   return Array.from({ length: Math.min(layers, MAX_LAYERS) }, (_, layer) => (has(layer) ? window : null));

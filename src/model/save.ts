@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { writeAtomic } from "../setup/atomic.js";
 import { configToJson } from "./config.js";
@@ -45,7 +45,7 @@ export async function saveModel(
   }
 }
 
-/** One file, or several and, when they are there, the index that names them. What an earlier save left in the other form goes. */
+/** One file, or several and, when they are there, the index that names them. What an earlier save left goes: the other form, and shards of another number. */
 async function writeWeights(
   dir: string,
   tensors: readonly WritableTensor[],
@@ -67,6 +67,7 @@ async function writeWeights(
   if (shards.length === 1) {
     await writeSafetensors(single, tensors, metadata, type);
     rmSync(index, { force: true });
+    removeShards(dir, []);
     return;
   }
   const digits = (n: number) => String(n).padStart(5, "0");
@@ -79,6 +80,12 @@ async function writeWeights(
   const total_size = tensors.reduce((sum, tensor) => sum + storedBytes(tensor, type), 0);
   writeAtomic(index, [json({ metadata: { total_size }, weight_map: map })]);
   rmSync(single, { force: true });
+  removeShards(dir, Object.values(map));
+}
+
+function removeShards(dir: string, kept: readonly string[]): void {
+  const shards = readdirSync(dir).filter((name) => /^model-\d{5}-of-\d{5}\.safetensors$/.test(name));
+  for (const name of shards) if (!kept.includes(name)) rmSync(join(dir, name));
 }
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { figure, trainingCurves, value } from "../../src/figures/index.js";
+import { figure, table, trainingCurves, value } from "../../src/figures/index.js";
 import { type Frontend, type MimeBundle, setFrontend } from "../../src/frontend/frontend.js";
 import { ownDisplay } from "../../src/frontend/shown.js";
 import { terminal } from "../../src/frontend/terminal.js";
@@ -67,6 +67,19 @@ test("rows that are pushed while the figure is drawn without any are drawn next"
   expect(shown.at(-1)!.data["text/plain"]).toContain("[fig-loss: 1 rows]");
 });
 
+test("what is pushed while a state is drawn that cannot be drawn is drawn next", async () => {
+  const encoding = { x: { field: "step", type: "quantitative" }, y: { field: "loss", type: "quantitative" } };
+  const valid = { mark: "point", transform: [{ filter: "isValid(datum.loss)" }], encoding };
+  for (let turns = 1; turns <= 3; turns++) {
+    const growing = figure(valid, options);
+    growing.push({ step: 1 });
+    for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate);
+    growing.push({ step: 2, loss: 1 });
+    await growing.done();
+    expect(shown.at(-1)!.data["text/plain"]).toContain("[fig-loss: 2 rows]");
+  }
+});
+
 test("pushes redraw in place, few times, and the last state always", async () => {
   const growing = figure(trainingCurves(["loss"]), options);
   for (let step = 1; step <= 50; step++) {
@@ -109,6 +122,13 @@ test("a figure saves its last state as the file's ending says, or says what it c
   );
   await expect(figure({ mark: "none" } as never, options).save(join(folder, "b.pdf"))).rejects.toThrow("figure: mark is");
   expect(readdirSync(folder).sort()).toEqual(["a.pdf", "a.svg", "sub"]);
+});
+
+test("a table's bigints are numbers in its data, and texts where a number cannot hold them", async () => {
+  table([{ count: 1n }, { count: 2n ** 60n }]);
+  await Promise.all(pending);
+  const { data } = shown.at(-1)!.data["application/vnd.dataresource+json"] as { data: object[] };
+  expect(data).toEqual([{ count: 1 }, { count: "1152921504606846976" }]);
 });
 
 test("as a cell's value a figure adds nothing", () => {

@@ -60,11 +60,13 @@ test("a rule that gives NaN for some tokens, or forbids all, is told with the pr
   const later: LogitsRule = (logits, _, rows) =>
     tf.where(tf.less(tf.range(0, logits.shape[1]), rows[0]!.ids.length === 2 ? logits.shape[1] - 1 : logits.shape[1]), logits, Number.NaN);
   const all: LogitsRule = (logits) => tf.fill(logits.shape, Number.NEGATIVE_INFINITY);
+  const forced: LogitsRule = (logits) => tf.where(tf.equal(tf.range(0, logits.shape[1]), 3), Number.POSITIVE_INFINITY, logits);
   const run = (decoding: Decoding) => completions(decoding, prompts, 1);
   await expect(run(withLogits(later, {}))).rejects.toThrow(
-    'policy "llama-tiny": prompt 2, token 3: the logits hold NaN, or no finite number',
+    'policy "llama-tiny": prompt 2, token 3: the logits hold NaN or Infinity, or no finite number',
   );
   await expect(run(withLogits(all, {}))).rejects.toThrow(/prompt 2, token 1: .*, or look at what the decoding's rules and edits give/);
+  await expect(run(withLogits(forced, {}))).rejects.toThrow("token 1: the logits hold NaN or Infinity");
   const tries = searching(bestOf({ n: 2, score: (own) => own.map(() => 0) }));
   await expect(completions({ ...tries, logits: all })).rejects.toThrow("try 3, token 1");
   expect(tf.memory().numTensors).toBe(before);

@@ -183,7 +183,7 @@ test.each([{ temperature: 0 }, { temperature: 1 }, { temperature: 1, topK: 3 }])
     const before = tf.memory().numTensors;
     const run = sample(diverged, prompts, { maxNewTokens: 6, batchSize: 1, rng: createRng(1) }).next();
     await expect(run).rejects.toThrow(
-      'policy "after SFT": prompt 2, token 1: the logits hold NaN, or no finite number; if its training diverged, train it again with a lower learning rate',
+      'policy "after SFT": prompt 2, token 1: the logits hold NaN or Infinity, or no finite number; if its training diverged, train it again with a lower learning rate',
     ); // the second prompt is the shortest
     expect(tf.memory().numTensors).toBe(before);
     adapter.dispose();

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { Command } from "commander";
 import { expect, test, vi } from "vitest";
-import { InstallError, install, listKernels, uninstall } from "../../kernel/install.js";
+import { dataFolder, InstallError, install, listKernels, uninstall } from "../../kernel/install.js";
 import { register } from "../../src/cli/kernel.js";
 
 const fresh = () => mkdtempSync(join(tmpdir(), "erpo-prefix-"));
@@ -19,6 +19,15 @@ test("the kernelspec has absolute paths and asks for interrupts by message", () 
   expect(isAbsolute(spec.argv[2])).toBe(true);
   expect(spec.argv.at(-1)).toBe("{connection_file}");
   expect(listKernels(prefix).find(({ name }) => name === "erpo")?.folder).toBe(folder);
+});
+
+test("an empty XDG_DATA_HOME is none", () => {
+  for (const name of ["XDG_DATA_HOME", "JUPYTER_DATA_DIR"]) vi.stubEnv(name, "");
+  try {
+    expect(isAbsolute(dataFolder("user"))).toBe(true);
+  } finally {
+    vi.unstubAllEnvs();
+  }
 });
 
 test("the first kernel of a machine starts as fast as later ones: TypeScript's compiled code is kept, and made again where it is damaged", () => {

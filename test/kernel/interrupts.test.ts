@@ -29,6 +29,12 @@ test.each([
   expect(result(await run("state"))).toBe("'kept'");
 });
 
+test("a loop over a list of promises ends where it waits for one, and its finally runs", async () => {
+  await run("const log: string[] = []; const later = (ms: number) => new Promise<number>((r) => setTimeout(r, ms, ms));");
+  await stop("try { for await (const ms of [600, 700].map(later)) log.push(`item ${ms}`); } finally { log.push('finally'); }");
+  expect(result(await run("await later(900); log.join()"))).toBe("'finally'");
+});
+
 test("what a stopped cell has declared stays; its loop does not go on", async () => {
   await run("let turns = 0;");
   await stop("const early = 1; for (;;) { turns++; await new Promise((r) => setTimeout(r, 2)); }");

@@ -58,6 +58,27 @@ test.each([
 });
 
 test.each([
+  ["of a shorthand property", "function use() { return { n: 0, n2 }.n2; }", "let n2 = 1;", "n2 = 2;"],
+  ["of a computed key", "function use() { return Object.keys({ [key]: 0 })[0]; }", "let key: string | number = 1;", "key = 2;"],
+  ["of a parameter's default", "function use({ n = limit }: { n?: number } = {}) { return n; }", "let limit = 1;", "limit = 2;"],
+  ["of a pattern's default", "function use() { const [m = most] = [] as number[]; return m; }", "let most = 1;", "most = 2;"],
+])("a name %s is its newest in a function of its own cell", async (_, uses, first, then) => {
+  await run(`${first} ${uses}`);
+  expect(await shown("String(use())")).toBe("'1'");
+  await run(then);
+  expect(await shown("String(use())")).toBe("'2'");
+});
+
+test("a function that assigns in a shorthand pattern assigns to the newest, and a cell that throws keeps a let that is undefined", async () => {
+  await run("let x = 1; function set(to: { x: number }) { ({ x } = to); }");
+  await run("let x = 3; set({ x: 9 });");
+  expect(await shown("x")).toBe("9");
+  await run("let hit: number | undefined = 3;");
+  await run("let hit: number | undefined = undefined; throw new Error('stop');");
+  expect(await shown("String(hit)")).toBe("'undefined'");
+});
+
+test.each([
   ["a shorthand property", "const { lr = 2, opts = { lr } } = {} as any; const use = () => opts.lr * lr;", "4"],
   ["a key", "const [p, q = { p: 1, r: p }] = [5] as any[]; const use = () => [p, q.p, q.r].join();", "'5,1,5'"],
   ["a function", "const { by = 2, sums = [1, 2].map((x) => x * by) } = {} as any; const use = () => sums.join() + by;", "'2,42'"],

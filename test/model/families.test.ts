@@ -249,6 +249,8 @@ test("config.json says which layers have a window, by list, by count, or by the 
   expect(windows({ ...qwen2, use_sliding_window: true })).toEqual([null, 7, 7]);
   const layer_types = ["sliding_attention", "full_attention", "full_attention"];
   expect(windows({ ...qwen2, use_sliding_window: true, layer_types })).toEqual([7, null, null]);
+  const short = { ...qwen2, use_sliding_window: true, layer_types: layer_types.slice(1) };
+  expect(() => windows(short)).toThrow('config.json: field "layer_types": has 2 layers, and the model 3');
 });
 
 test("Gemma 3's config.json in the forms of transformers 4 and 5, and what erpo does not run of it", async () => {
