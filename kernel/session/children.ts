@@ -1,5 +1,4 @@
-import type { ChildProcess } from "node:child_process";
-import { subscribe } from "node:diagnostics_channel";
+import { ChildProcess } from "node:child_process";
 import { ProcessGroups } from "../wire/process-groups.js";
 import { signalChildren } from "../wire/process-tree.js";
 import type { Post } from "./outputs.js";
@@ -11,18 +10,20 @@ import type { Post } from "./outputs.js";
  */
 export function endChildrenAtExit(post: Post): void {
   const groups = new ProcessGroups();
-  subscribe("child_process", (message) => {
-    const { process: child } = message as { process: ChildProcess };
-    child.once("spawn", () => {
-      groups.started(child.pid!);
-      post({ type: "child", pid: child.pid!, ended: false });
+  const prototype = ChildProcess.prototype as unknown as { spawn(this: ChildProcess, options: unknown): unknown };
+  const { spawn } = prototype;
+  prototype.spawn = function (options) {
+    const status = spawn.call(this, options);
+    const { pid } = this;
+    if (pid === undefined) return status; // such as of a program that is not there
+    groups.started(pid); // at once: the next line may block this thread
+    post({ type: "child", pid, ended: false });
+    this.once("exit", () => {
+      groups.ended(pid);
+      post({ type: "child", pid, ended: true });
     });
-    child.once("exit", () => {
-      if (child.pid === undefined) return;
-      groups.ended(child.pid);
-      post({ type: "child", pid: child.pid, ended: true });
-    });
-  });
+    return status;
+  };
   process.on("exit", () => {
     signalChildren(process.pid, "SIGKILL");
     groups.signal("SIGKILL");

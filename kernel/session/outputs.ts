@@ -81,8 +81,8 @@ export function connectFrontend(outputs: Outputs, state: Int32Array, { input, ty
       Atomics.store(state, State.SignalTaken, 1);
       return context.controller.signal;
     },
-    format(value) {
-      const shown = format(value);
+    format(value, before) {
+      const shown = before ? before.then(() => format(value)) : format(value);
       const context = currentContext();
       if (shown instanceof Promise && context) {
         const settled = shown.then(

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 const { setTimeout, setImmediate } = globalThis; // Node's own: what ends a script belongs to no cell
 
 /**
- * Runs a script, in a process group of its own, which `signal` ends. It is over when its shell is: what that has left in the background
+ * Runs a script, in a process group of its own, which `signal` ends, whatever traps it has set. It is over when its shell is: what that has left in the background
  * holds its pipes open, and prints below the cell later.
  * @throws Error where bash does not start, or the script's last command fails
  */
@@ -14,14 +14,16 @@ export function runScript(script: string, signal: AbortSignal): Promise<void> {
     const stop = () => {
       if (child.pid === undefined) return;
       const group = -child.pid;
-      process.kill(group, "SIGINT");
-      setTimeout(() => {
+      const end = (how: NodeJS.Signals) => {
         try {
-          process.kill(group, "SIGTERM"); // what bash has set off in the background hears no SIGINT
+          process.kill(group, how);
         } catch {
           // it has ended
         }
-      }, 500);
+      };
+      end("SIGINT");
+      setTimeout(end, 500, "SIGTERM"); // what bash has set off in the background hears no SIGINT
+      setTimeout(end, 1000, "SIGKILL"); // a trap may have taken both for something else
     };
     signal.addEventListener("abort", stop);
     const over = () => signal.removeEventListener("abort", stop);

@@ -23,7 +23,7 @@ export function display(value: unknown, options: { metadata?: Record<string, unk
   function show(next: unknown, update: boolean): void {
     const frontend = currentFrontend();
     const send = (shown: Shown) => frontend.display(shown.data, { ...shown.metadata, ...options.metadata }, id, update);
-    const shown = last ? last.then(() => frontend.format(next)) : frontend.format(next);
+    const shown = frontend.format(next, last);
     if (!(shown instanceof Promise)) {
       send(shown);
       return;

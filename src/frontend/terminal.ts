@@ -31,7 +31,8 @@ export const terminal: Frontend = {
   comm() {},
   signal: () => never,
   typeCheck() {},
-  format(value) {
+  format(value, before) {
+    if (before) return before.then(() => terminal.format(value));
     const otherwise = (): Shown => ({ data: { "text/plain": typeof value === "string" ? value : inspect(value) }, metadata: {} });
     const own = ownDisplay(value);
     return own instanceof Promise ? own.then((shown) => shown ?? otherwise()) : (own ?? otherwise());

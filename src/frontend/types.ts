@@ -31,8 +31,8 @@ export interface Frontend {
   signal(): AbortSignal;
   /** Sets how later cells are checked. */
   typeCheck(level: TypeCheck): void;
-  /** Representations of any value: `[Symbol.for("Jupyter.display")]()` first, then what this frontend knows to format. */
-  format(value: unknown): Shown | Promise<Shown>;
+  /** Representations of any value, behind what is to be shown before: `[Symbol.for("Jupyter.display")]()` first, then what this frontend knows to format. */
+  format(value: unknown, before?: Promise<void>): Shown | Promise<Shown>;
 }
 
 /** A value ready to be shown. */

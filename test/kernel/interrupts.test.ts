@@ -31,7 +31,7 @@ test.each([
 
 test("a loop over a list of promises ends where it waits for one, and its finally runs", async () => {
   await run("const log: string[] = []; const later = (ms: number) => new Promise<number>((r) => setTimeout(r, ms, ms));");
-  await stop("try { for await (const ms of [600, 700].map(later)) log.push(`item ${ms}`); } finally { log.push('finally'); }");
+  await stop("try { for await (const ms of [600, 700].map(later)) log.push('item ' + ms); } finally { log.push('finally'); }");
   expect(result(await run("await later(900); log.join()"))).toBe("'finally'");
 });
 
@@ -184,6 +184,10 @@ test("a process that a cell waits for without awaiting it is interrupted; one in
   expect(performance.now() - asked).toBeLessThan(8000);
   expect(lives(Number(result(started)))).toBe(true);
   await run("beside.kill()");
+  const both = "const just = spawn('sleep', ['100']); console.log(just.pid); execSync('sleep 20; echo')"; // without a turn between
+  const stopped = await kernel.runAndInterrupt(both, 200);
+  expect(lives(Number(printed(stopped).trim().split("\n").at(-1)))).toBe(true);
+  await run("just.kill()");
 });
 
 test.each([

@@ -32,6 +32,15 @@ test("a command ends with its cell, and so do those that it has started", async 
   await expect.poll(() => lives(pid), { timeout: 5000 }).toBe(false);
 });
 
+test("a script that traps signals ends with its cell all the same", async () => {
+  const cell = kernel.begin("%%bash\ntrap 'echo trapped' INT TERM\necho $$ > own; echo begun; for i in $(seq 100); do sleep 0.1; done");
+  await kernel.output(cell);
+  await kernel.ask("control", "interrupt_request", {});
+  expect(failed(await cell.done)).toMatchObject({ ename: "KeyboardInterrupt" });
+  const pid = Number(readFileSync(join(kernel.folder, "own"), "utf8"));
+  await expect.poll(() => lives(pid), { timeout: 5000 }).toBe(false);
+});
+
 test("a cell ends with its script, whatever that leaves in the background, and has all that the script has printed", async () => {
   const left = await run("%%bash\n(until test -e go; do sleep 0.1; done; echo late; sleep 100) &\necho $! > left\nseq 5000\nexit 0");
   expect(printed(left)).toBe(Array.from({ length: 5000 }, (_, i) => `${i + 1}\n`).join(""));

@@ -63,6 +63,23 @@ test("thirty thousand lines come in order, in few messages", async () => {
   expect(answer.outputs.length).toBeLessThan(40);
 });
 
+test("an update behind a display that takes its time is shown before its cell is over, and its failure is the cell's", async () => {
+  await run(`
+    import { display as show } from "erpo";
+    const slowly = (text: string, fails = false) => ({
+      [Symbol.for("Jupyter.display")]: async () => {
+        await new Promise((r) => setTimeout(r, 60));
+        if (fails) throw new Error("cannot be shown");
+        return { "text/plain": text };
+      },
+    });`);
+  const { outputs } = await run("const place = show(slowly('a')); place.update(slowly('b')); 0");
+  const displays = outputs.filter(({ header }) => header.msg_type.endsWith("display_data"));
+  expect(displays.map(({ content }) => content.data["text/plain"])).toEqual(["a", "b"]);
+  const answer = await run("const other = show(slowly('a')); other.update(slowly('b', true)); 0");
+  expect(failed(answer).evalue).toBe("cannot be shown");
+});
+
 test("displays, updates, clearing, promised displays", async () => {
   const answer = await run(`import { display, clearOutput } from "erpo";
     class Later { async [Symbol.for("Jupyter.display")]() { await 1; return { data: { "text/plain": "later" }, metadata: { label: "fig-a" } }; } }
