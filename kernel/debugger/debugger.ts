@@ -260,7 +260,7 @@ export class Debugger {
           ...options,
           callFrameId: (frameId === undefined ? this.program.frames[0]! : this.frame(frameId)).v8.callFrameId,
         })
-      : await this.v8.post<V8Runtime.EvaluateReturnType>("Runtime.evaluate", options);
+      : await this.v8.post<V8Runtime.EvaluateReturnType>("Runtime.evaluate", { ...options, disableBreaks: true }); // nobody could let it go on
     return resultOf(evaluated);
   }
 

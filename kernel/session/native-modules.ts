@@ -1,5 +1,8 @@
-import { join, sep } from "node:path";
+import { basename, dirname, join, sep } from "node:path";
 import { cacheDir, packageRoot } from "../../src/setup/paths.js";
+
+/** The packages of erpo's own folder; where it is one of a project's, those of the project too: npm puts there what several need. */
+const MODULES = [join(packageRoot(), "node_modules"), ...[dirname(packageRoot())].filter((above) => basename(above) === "node_modules")];
 
 /**
  * Native modules (`.node`) of erpo's own set-up that compute and draw, and reach no file or network by what a program asks of them: TensorFlow's binding
@@ -7,9 +10,11 @@ import { cacheDir, packageRoot } from "../../src/setup/paths.js";
  */
 const PURE: readonly [folder: string, names: RegExp][] = [
   [join(cacheDir(), "native"), /^(?:tfjs_binding|loader)\.node$/],
-  [join(packageRoot(), "node_modules/@tensorflow/tfjs-node-gpu"), /^tfjs_binding\.node$/],
-  [join(packageRoot(), "node_modules/webgpu"), /^dawn\.node$/],
-  [join(packageRoot(), "node_modules/@napi-rs"), /^skia\..+\.node$/],
+  ...MODULES.flatMap((modules): [string, RegExp][] => [
+    [join(modules, "@tensorflow/tfjs-node-gpu"), /^tfjs_binding\.node$/],
+    [join(modules, "webgpu"), /^dawn\.node$/],
+    [join(modules, "@napi-rs"), /^skia\..+\.node$/],
+  ]),
 ];
 
 /** Whether a native module is known to reach nothing that a trace does not show. */

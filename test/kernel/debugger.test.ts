@@ -127,6 +127,7 @@ test("a function of an earlier cell stops where the breakpoint was set afterward
   expect((await body("debugInfo")).breakpoints).toContainEqual({ source: expect.any(String), breakpoints: [{ line: 2 }] });
   await body("continue", { threadId: 1 });
   expect(result(await cell.done)).toBe("'A!'");
+  expect(await body("evaluate", { expression: "shout('c')" })).toMatchObject({ result: "'C!'" }); // which would wait for itself
   await stopAt(code, []);
   expect(result(await run("shout('b')"))).toBe("'B!'"); // stops no more
 });
