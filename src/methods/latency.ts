@@ -1,4 +1,4 @@
-import { digestOf, type Identity } from "../data/identity.js";
+import { digestOf, type Identity, type IdentityValue } from "../data/identity.js";
 import type { PromptRow } from "../data/types.js";
 import { median } from "../evaluation/averages.js";
 import { responses } from "../evaluation/respond.js";
@@ -46,7 +46,8 @@ export async function answerLatencies(run: Run, policies: readonly Policy[], spe
     recipe: "latencies",
     version: 1,
     policies: await Promise.all(policies.map(async (policy) => ({ name: policy.name, ...(await policyIdentity(policy)) }))),
-    prompts: digestOf(rows.map(({ id, prompt }) => [id, prompt])),
+    prompts: digestOf(rows.map(askedOf) as unknown as IdentityValue),
+    ...(policies.some(({ decoding }) => decoding.choice.temperature > 0) && { seed: run.seed }),
     ...{ thoughtTokens, answerTokens, rounds },
     precision: run.device.precision,
   };
@@ -66,3 +67,10 @@ export async function answerLatencies(run: Run, policies: readonly Policy[], spe
   });
   return kept.latencies;
 }
+
+/** What is asked: the prompt, and what stands around it where something does. */
+const askedOf = ({ id, prompt, before, prefill }: PromptRow): unknown[] => [
+  id,
+  prompt,
+  ...(before || prefill ? [{ before, prefill }] : []),
+];

@@ -47,6 +47,7 @@ export async function policySpeeds(
     questions: digestOf(questions as unknown as IdentityValue),
     newTokens,
     rounds,
+    ...(policies.some(({ decoding }) => decoding.choice.temperature > 0) && { seed: run.seed }),
     precision: run.device.precision,
   };
   const kept = await keep(run, path, identity, async () => {

@@ -147,6 +147,8 @@ test("latencies are those of whole answers, in turns, and kept: one that may wri
   await expect(answerLatencies(run, [base], { ...spec, path: "methods/mine/long.json", answerTokens: 2 })).rejects.toThrow(
     "long.json was made with answerTokens 240, not 2",
   );
+  const begun = { ...spec, rows: spec.rows.map((row) => ({ ...row, prefill: "Sure" })), path: "methods/mine/long.json", answerTokens: 240 };
+  await expect(answerLatencies(run, [base], begun)).rejects.toThrow("long.json was made with prompts of");
 });
 
 test("a stage that a method needs and the run has not is named", () => {

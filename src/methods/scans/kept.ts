@@ -47,7 +47,16 @@ const asked = (policy: Policy, rows: readonly PromptRow[]) =>
 
 const questions = (rows: readonly PromptRow[]): Question[] => rows.map((row, i) => noAttack.ask(row, i));
 
-const promptsOf = (rows: readonly PromptRow[]) => digestOf(rows.map(({ id, prompt, label }) => [id, prompt, label]));
+/** What is asked, and its labels; `before` and `prefill` only where there are any. */
+const promptsOf = (rows: readonly PromptRow[]) =>
+  digestOf(
+    rows.map(({ id, prompt, label, before, prefill }) => [
+      id,
+      prompt,
+      label,
+      ...(before || prefill ? [{ before, prefill }] : []),
+    ]) as unknown as IdentityValue,
+  );
 
 async function identityOf(run: Run, policy: Policy, what: Identity): Promise<Identity> {
   return { ...what, policy: await policyIdentity(policy), affirmation, precision: run.device.precision, ...standsOn(run, policy) };
