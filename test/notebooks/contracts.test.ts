@@ -60,9 +60,10 @@ test("a rule set is cited and noted, and another one is refused", () => {
 });
 
 test("another judge and another beta are refused in one line each", () => {
-  const ways = (path: string) => `use a branch (run.branch) or another folder, or remove ${join(scratch, "run", path)}`;
+  const ways = (...paths: string[]) =>
+    `use a branch (run.branch) or another folder, or remove ${paths.map((path) => join(scratch, "run", path)).join(" and ")}`;
   const judged = "evaluation/base/capitals.json";
-  expect(shown("check-evaluate").split("\n")[1]).toBe(`KeptError: ${judged} was made with words 7, not 3: ${ways(judged)}`);
+  expect(shown("check-evaluate").split("\n")[1]).toBe(`KeptError: ${judged} was made with words 7, not 3: ${ways(judged, `${judged}l`)}`);
   expect(shown("branch").split("\n")[0]).toBe(`KeptError: 2-dpo was trained with beta 0.5, not 0.1: ${ways("2-dpo")}`);
 });
 
