@@ -75,7 +75,6 @@ function checkTogether(command: Command): void {
 async function execute(notebooks: string[], options: Options): Promise<void> {
   const { sweep, output } = options;
   await assertDeclared(notebooks, options.param);
-  const { InterruptedError } = await import("../../reports/execute/execute.js");
   const { progressLine } = await import("../../reports/execute/progress.js");
   const stop = new AbortController();
   const interrupt = () => (stop.signal.aborted ? process.exit(130) : stop.abort()); // the second Ctrl-C does not wait
@@ -93,12 +92,8 @@ async function execute(notebooks: string[], options: Options): Promise<void> {
   try {
     if (sweep.length) await runSweep(notebooks, { ...options, output: output! }, how, line);
     else await runEach(notebooks, options, how, line);
-  } catch (error) {
-    line.clear();
-    if (!(error instanceof InterruptedError)) throw error;
-    say(error.message);
-    process.exitCode = 130;
   } finally {
+    line.clear();
     process.off("SIGINT", interrupt);
   }
 }

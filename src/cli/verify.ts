@@ -2,7 +2,6 @@ import { type Command, InvalidArgumentError } from "commander";
 import type { Check } from "../../reports/provenance/check.js";
 import type { SealedReport } from "../../reports/provenance/read.js";
 import type { ModelDigests } from "../model/load.js";
-import { say } from "./output.js";
 
 interface Options {
   rerun?: boolean;
@@ -59,9 +58,7 @@ async function verify(report: string, { rerun, force, tolerance, json }: Options
   const now = contentsNow();
   const checks = await verifyReport(sealed, report, { modelDigests, keptResults, staleReason: (dir, path) => staleReason(dir, path, now) });
   if (rerun && (await mayRun(checks, force === true))) {
-    const again = await runAgain(sealed, report, tolerance);
-    if (!again) return;
-    checks.push(...again);
+    checks.push(...(await runAgain(sealed, report, tolerance)));
   }
   const ok = holds(checks);
   process.stdout.write(json ? `${JSON.stringify({ report, ok, checks }, null, 2)}\n` : table(checks));
@@ -86,11 +83,10 @@ async function mayRun(checks: readonly Check[], force: boolean): Promise<boolean
 }
 
 /** Ctrl-C ends the kernel and removes the copies; there is no answer then. */
-async function runAgain({ provenance }: SealedReport, report: string, tolerance: number): Promise<Check[] | undefined> {
-  const [{ rerunChecks }, { progressLine }, { InterruptedError }] = await Promise.all([
+async function runAgain({ provenance }: SealedReport, report: string, tolerance: number): Promise<Check[]> {
+  const [{ rerunChecks }, { progressLine }] = await Promise.all([
     import("../../reports/provenance/rerun.js"),
     import("../../reports/execute/progress.js"),
-    import("../../reports/execute/execute.js"),
   ]);
   const stop = new AbortController();
   const interrupt = () => stop.abort();
@@ -98,12 +94,6 @@ async function runAgain({ provenance }: SealedReport, report: string, tolerance:
   const line = progressLine(process.stderr);
   try {
     return await rerunChecks(provenance, report, { tolerance, signal: stop.signal, onProgress: line.show });
-  } catch (error) {
-    if (!(error instanceof InterruptedError)) throw error;
-    line.clear();
-    say(error.message);
-    process.exitCode = 130;
-    return undefined;
   } finally {
     line.clear();
     process.off("SIGINT", interrupt);

@@ -108,20 +108,27 @@ class LiveFigure implements Figure {
   }
 
   private async loop(): Promise<void> {
-    while (this.dirty) {
-      await this.rest();
-      this.dirty = false;
-      try {
-        const bundle = await this.bundle();
-        this.failure = undefined;
-        this.drawnAt = performance.now();
-        this.handle.update(this.view(bundle));
-      } catch (error) {
-        this.failure = withoutStack(error);
-        this.handle.update(this.view({ "text/plain": String(error) }));
+    try {
+      while (this.dirty) {
+        await this.rest();
+        this.dirty = false;
+        await this.drawOnce();
       }
+    } finally {
+      this.working = undefined;
     }
-    this.working = undefined;
+  }
+
+  private async drawOnce(): Promise<void> {
+    try {
+      const bundle = await this.bundle();
+      this.failure = undefined;
+      this.drawnAt = performance.now();
+      this.handle.update(this.view(bundle));
+    } catch (error) {
+      this.failure = withoutStack(error);
+      this.handle.update(this.view({ "text/plain": String(error) }));
+    }
   }
 
   private rest(): Promise<void> {

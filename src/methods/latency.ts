@@ -1,11 +1,12 @@
-import { digestOf, type Identity, type IdentityValue } from "../data/identity.js";
+import { digestOf, type Identity } from "../data/identity.js";
 import type { PromptRow } from "../data/types.js";
 import { median } from "../evaluation/averages.js";
 import { responses } from "../evaluation/respond.js";
-import { type Policy, policyIdentity } from "../generation/policy.js";
+import type { Policy } from "../generation/policy.js";
+import { aroundPrompt } from "../runs/evaluate.js";
 import { keep } from "../runs/keep.js";
 import type { Run } from "../runs/run.js";
-import { timedInTurns } from "./speed.js";
+import { measuredPolicies, timedInTurns } from "./speed.js";
 
 /** How long a policy takes to answer a batch of prompts to their ends. */
 export interface AnswerLatency {
@@ -45,9 +46,8 @@ export async function answerLatencies(run: Run, policies: readonly Policy[], spe
   const identity: Identity = {
     recipe: "latencies",
     version: 1,
-    policies: await Promise.all(policies.map(async (policy) => ({ name: policy.name, ...(await policyIdentity(policy)) }))),
-    prompts: digestOf(rows.map(askedOf) as unknown as IdentityValue),
-    ...(policies.some(({ decoding }) => decoding.choice.temperature > 0) && { seed: run.seed }),
+    policies: await measuredPolicies(run, policies),
+    prompts: digestOf(rows.map((row) => [row.id, row.prompt, ...aroundPrompt(row)])),
     ...{ thoughtTokens, answerTokens, rounds },
     precision: run.device.precision,
   };
@@ -67,10 +67,3 @@ export async function answerLatencies(run: Run, policies: readonly Policy[], spe
   });
   return kept.latencies;
 }
-
-/** What is asked: the prompt, and what stands around it where something does. */
-const askedOf = ({ id, prompt, before, prefill }: PromptRow): unknown[] => [
-  id,
-  prompt,
-  ...(before || prefill ? [{ before, prefill }] : []),
-];

@@ -3,6 +3,7 @@ import { median } from "../evaluation/averages.js";
 import type { Question } from "../generation/asking.js";
 import { type Policy, policyIdentity } from "../generation/policy.js";
 import { sample } from "../generation/sample.js";
+import { drawnWith } from "../runs/evaluate.js";
 import { keep } from "../runs/keep.js";
 import type { Run } from "../runs/run.js";
 
@@ -43,11 +44,10 @@ export async function policySpeeds(
   const identity: Identity = {
     recipe: "speeds",
     version: 1,
-    policies: await Promise.all(policies.map(async (policy) => ({ name: policy.name, ...(await policyIdentity(policy)) }))),
+    policies: await measuredPolicies(run, policies),
     questions: digestOf(questions as unknown as IdentityValue),
     newTokens,
     rounds,
-    ...(policies.some(({ decoding }) => decoding.choice.temperature > 0) && { seed: run.seed }),
     precision: run.device.precision,
   };
   const kept = await keep(run, path, identity, async () => {
@@ -65,6 +65,10 @@ export async function policySpeeds(
   });
   return kept.speeds;
 }
+
+/** What a measurement depends on of the policies that are measured. */
+export const measuredPolicies = (run: Run, policies: readonly Policy[]): Promise<Identity[]> =>
+  Promise.all(policies.map(async (policy) => ({ name: policy.name, ...(await policyIdentity(policy)), ...drawnWith(run, policy) })));
 
 /** In each round every policy writes, one after the other. @param write gives the number of tokens; @returns by policy, a measurement of each round */
 export async function timedInTurns(

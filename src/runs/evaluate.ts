@@ -4,6 +4,7 @@ import { createRng } from "../backend/random.js";
 import { DataError } from "../data/errors.js";
 import { digestOf, type Identity, type IdentityValue } from "../data/identity.js";
 import { readJson } from "../data/jsonl.js";
+import type { PromptRow } from "../data/types.js";
 import { attacked, noAttack } from "../evaluation/attacks.js";
 import type { Estimate } from "../evaluation/intervals.js";
 import { ruleJudge } from "../evaluation/judges.js";
@@ -64,7 +65,7 @@ export async function* evaluate(
   });
   const there = () => places.map((place) => isThere(...place)).every(Boolean);
   using _ = there() ? undefined : await aloneOr(there, run, folder, signal);
-  const open = all.filter((_, i) => claim(...places[i]!) === "open");
+  const open = places.flatMap((place, i) => (claim(...place) === "open" ? [{ trial: all[i]!, place }] : []));
   let next = 0; // the trial whose outcome is yielded next
   function* ready(): Generator<TrialResult> {
     while (next < all.length && existsSync(run.path(file(all[next]!, "json"))))
@@ -72,7 +73,7 @@ export async function* evaluate(
   }
   yield* ready();
   if (open.length === 0) return;
-  const sets = open.map((trial) => ({ ...trial, answerTokens: answerTokens(run, trial), file: run.path(file(trial, "jsonl")) }));
+  const sets = open.map(({ trial }) => ({ ...trial, answerTokens: answerTokens(run, trial), file: run.path(file(trial, "jsonl")) }));
   const answers = sets.map(() => new Map<string, Response>());
   const options = { thoughtTokens: longestThought, batchSize: batchSize.answers, rng: run.rng("evaluation"), signal };
   for await (const { set, response } of respond(policy, sets, options)) {
@@ -81,8 +82,8 @@ export async function* evaluate(
     const inOrder = rows.map(({ id }) => answers[set]!.get(id)!);
     const judged = await report(rows, inOrder, judge);
     const result: TrialResult = { policy: policy.name, trial: name, suite, title, harmful: isHarmful(rows), ...judged };
-    const outcome = file(open[set]!, "json");
-    assertClaimed(run, outcome, trialIdentity(run, policy, asked, open[set]!));
+    const [, outcome, , identity] = open[set]!.place;
+    assertClaimed(run, outcome, identity);
     writeAtomic(run.path(outcome), [`${JSON.stringify(result)}\n`]);
     yield* ready();
   }
@@ -133,6 +134,10 @@ function trialIdentity(run: Run, policy: Policy, asked: Identity, trial: Trial):
     precision: run.device.precision,
   };
 }
+
+/** What is asked around a row's prompt, earlier turns and the beginning of the answer, for identities; nothing where nothing is. */
+export const aroundPrompt = ({ before, prefill }: PromptRow): IdentityValue[] =>
+  before || prefill ? [{ before, prefill } as unknown as IdentityValue] : [];
 
 /** The seed that a policy's answers depend on, where they are drawn. */
 export const drawnWith = ({ seed }: Pick<Run, "seed">, { decoding }: Policy): Identity => (decoding.choice.temperature > 0 ? { seed } : {});

@@ -7,7 +7,6 @@ import { affirmation, attacked, noAttack } from "../evaluation/attacks.js";
 import { type GcgOptions, type GcgState, gcg } from "../evaluation/gcg.js";
 import { literalIdentity } from "../evaluation/literal.js";
 import { type Policy, policyIdentity } from "../generation/policy.js";
-import { writeAtomic } from "../setup/atomic.js";
 import { policyFolder, standsOn } from "./evaluate.js";
 import { takePlace } from "./keep.js";
 import type { Run } from "./run.js";
@@ -77,7 +76,6 @@ export async function* gcgSuffixes(
     store.close();
   }
   const file: GcgFile = { rows: rows.map(({ id }) => found.get(id)!) };
-  place.assertClaimed();
-  writeAtomic(run.path(path), [`${JSON.stringify(file)}\n`]);
+  place.write([`${JSON.stringify(file)}\n`]);
   if (existsSync(run.path(partial))) rmSync(run.path(partial));
 }

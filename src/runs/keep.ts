@@ -18,8 +18,7 @@ export async function keep<T extends object>(run: KeptFolder, path: string, iden
   if (!place.whole) {
     const result = await compute();
     if (Array.isArray(result)) throw new TypeError(`${path}: what is kept is an object: put the list into a field of one`);
-    place.assertClaimed();
-    writeAtomic(file, [`${JSON.stringify(result)}\n`]);
+    place.write([`${JSON.stringify(result)}\n`]);
   }
   return readJson<T>(file);
 }
@@ -27,7 +26,9 @@ export async function keep<T extends object>(run: KeptFolder, path: string, iden
 /** A result's place in a run's folder: the result is there, or no other process computes it until the place is disposed of. */
 export interface Place extends Disposable {
   whole: boolean;
-  /** To be asked before the result is written. @throws KeptError as `assertClaimed` of claim.ts */
+  /** Writes the first of the result's files, whole or not at all: then it is there. @throws KeptError as `assertClaimed` */
+  write(chunks: Iterable<string>): void;
+  /** To be asked before files are written otherwise. @throws KeptError as that of claim.ts */
   assertClaimed(): void;
 }
 
@@ -46,14 +47,20 @@ export async function takePlace(
   identity: Identity,
   signal?: AbortSignal,
 ): Promise<Place> {
-  const ours = () => assertClaimed(run, path, identity);
-  const found: Place = { whole: true, assertClaimed: ours, [Symbol.dispose]: () => {} };
+  const place = {
+    assertClaimed: () => assertClaimed(run, path, identity),
+    write(chunks: Iterable<string>) {
+      place.assertClaimed();
+      writeAtomic(join(run.dir, files[0]), chunks);
+    },
+  };
+  const found: Place = { ...place, whole: true, [Symbol.dispose]: () => {} };
   const there = () => isThere(run, path, files, identity);
   if (there()) return found;
   const held = await aloneOr(there, run, path, signal);
   if (!held) return found;
   try {
-    return { whole: claim(run, path, files, identity) === "whole", assertClaimed: ours, ...held };
+    return { ...place, whole: claim(run, path, files, identity) === "whole", ...held };
   } catch (error) {
     held[Symbol.dispose]();
     throw error;

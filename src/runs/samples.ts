@@ -79,8 +79,7 @@ export async function sampleKept(run: Run, prompts: readonly LabelledPrompt[], s
       for await (const { index, ids } of completions) rows[first + index] = { id: piece[index]!.id, ids: [...begun[index]!, ...ids] };
       if (rows.length < prompts.length) writeAtomic(partial, [formatJsonl(rows)]);
     }
-    place.assertClaimed();
-    writeAtomic(file, [formatJsonl(rows)]);
+    place.write([formatJsonl(rows)]);
     rmSync(partial, { force: true });
   }
   return readAppended(file).map(({ ids }) => ids as number[]);

@@ -23,21 +23,18 @@ test("names of the session do not disturb commands", async () => {
   expect(failed(await run("%%bash\nexit 4")).evalue).toBe("bash ended with status 4");
 });
 
-test("a command ends with its cell, and so do those that it has started", async () => {
-  const cell = kernel.begin("%%bash\necho begun; sleep 1000 & echo $! > child; wait");
+test.each([
+  ["a command ends with its cell, and so do those that it has started", "echo begun; sleep 1000 & echo $! > child; wait"],
+  [
+    "a script that traps signals ends with its cell all the same",
+    "trap 'echo trapped' INT TERM\necho $$ > child; echo begun; for i in $(seq 100); do sleep 0.1; done",
+  ],
+])("%s", async (_, script) => {
+  const cell = kernel.begin(`%%bash\n${script}`);
   await kernel.output(cell);
   await kernel.ask("control", "interrupt_request", {});
   expect(failed(await cell.done)).toMatchObject({ ename: "KeyboardInterrupt" });
   const pid = Number(readFileSync(join(kernel.folder, "child"), "utf8"));
-  await expect.poll(() => lives(pid), { timeout: 5000 }).toBe(false);
-});
-
-test("a script that traps signals ends with its cell all the same", async () => {
-  const cell = kernel.begin("%%bash\ntrap 'echo trapped' INT TERM\necho $$ > own; echo begun; for i in $(seq 100); do sleep 0.1; done");
-  await kernel.output(cell);
-  await kernel.ask("control", "interrupt_request", {});
-  expect(failed(await cell.done)).toMatchObject({ ename: "KeyboardInterrupt" });
-  const pid = Number(readFileSync(join(kernel.folder, "own"), "utf8"));
   await expect.poll(() => lives(pid), { timeout: 5000 }).toBe(false);
 });
 

@@ -27,8 +27,9 @@ test("a place that is held twice in a process is let go by the last one alone", 
   expect(isHeld()).toBe(false);
 });
 
-const otherProcess = (dir: string, ms: number) =>
-  spawn(process.execPath, [
+/** Another process, from the moment on at which it computes a/score.json. */
+async function otherProcess(dir: string, ms: number) {
+  const other = spawn(process.execPath, [
     "--input-type=module",
     "-e",
     `import { keep } from ${JSON.stringify(new URL("../../dist/src/runs/keep.js", import.meta.url).href)};
@@ -38,17 +39,18 @@ const otherProcess = (dir: string, ms: number) =>
        return { by: "the other" };
      });`,
   ]);
+  await once(other.stdout, "data");
+  return other;
+}
 
 test("what another process computes is waited for, and not computed again", async () => {
-  const other = otherProcess(join(root, "run"), 700);
-  await once(other.stdout, "data");
+  await otherProcess(join(root, "run"), 700);
   expect(await keep(at("run"), "a/score.json", {}, never)).toEqual({ by: "the other" });
   expect(existsSync(join(root, "run/a/score.json.lock"))).toBe(false);
 });
 
 test("what a process was killed at is computed by the one that waits", async () => {
-  const other = otherProcess(join(root, "run"), 60_000);
-  await once(other.stdout, "data");
+  const other = await otherProcess(join(root, "run"), 60_000);
   const waiting = keep(at("run"), "a/score.json", {}, async () => ({ by: "this one" }));
   other.kill("SIGKILL");
   expect(await waiting).toEqual({ by: "this one" });
@@ -56,8 +58,7 @@ test("what a process was killed at is computed by the one that waits", async () 
 
 test("a signal ends the waiting, and what this process left hanging does not stop it", async () => {
   const run = at("run");
-  const other = otherProcess(run.dir, 60_000);
-  await once(other.stdout, "data");
+  const other = await otherProcess(run.dir, 60_000);
   const place = takePlace(run, "a/score.json", ["a/score.json"], {}, AbortSignal.timeout(300));
   await expect(place).rejects.toThrow("timeout");
   other.kill("SIGKILL");
@@ -90,8 +91,7 @@ test("what a process has computed is taken from it although a call that it left 
 
 test("a lock that was left behind goes when the folder is opened again, and a living process's stays", async () => {
   const run = at("run");
-  const other = otherProcess(run.dir, 60_000);
-  await once(other.stdout, "data");
+  const other = await otherProcess(run.dir, 60_000);
   const [dead, living] = ["a/old.json.lock", "a/score.json.lock"].map((file) => join(run.dir, file));
   writeFileSync(dead!, `${spawnSync("true").pid} ${hostname()} 1`);
   removeAbandonedLocks(run.dir);
@@ -101,8 +101,7 @@ test("a lock that was left behind goes when the folder is opened again, and a li
 
 test("another identity is refused at once while another process writes the result, and not when that is through", async () => {
   const run = at("run");
-  const other = otherProcess(run.dir, 60_000);
-  await once(other.stdout, "data");
+  const other = await otherProcess(run.dir, 60_000);
   const waiting = takePlace(run, "a/score.json", ["a/score.json", "a/score.jsonl"], { beta: 0.5 });
   writeFileSync(join(run.dir, "a/score.jsonl"), "{}\n"); // the first rows
   await expect(waiting).rejects.toThrow("a/score.json was made with beta none, not 0.5");
@@ -112,8 +111,7 @@ test("another identity is refused at once while another process writes the resul
 
 test("a signal's reason ends the waiting of its own call, and of no other one", async () => {
   const run = at("run");
-  const other = otherProcess(run.dir, 1200);
-  await once(other.stdout, "data");
+  await otherProcess(run.dir, 1200);
   const [first, second] = [new AbortController(), new AbortController()];
   const calls = [first.signal, second.signal, undefined].map((signal) => alone(run, "a/score.json", signal));
   const ends = calls.map((call) =>
@@ -133,8 +131,7 @@ test("a signal's reason ends the waiting of its own call, and of no other one", 
 
 test("who waits alone and is stopped leaves no lock behind", async () => {
   const run = at("run");
-  const other = otherProcess(run.dir, 500);
-  await once(other.stdout, "data");
+  const other = await otherProcess(run.dir, 500);
   await expect(alone(run, "a/score.json", AbortSignal.timeout(100))).rejects.toThrow("timeout");
   await once(other, "exit");
   await sleep(300);

@@ -187,8 +187,7 @@ export async function rationales(
       writeAtomic(partial, [`${JSON.stringify(state)}\n`]);
       onRound(state.round);
     }
-    place.assertClaimed();
-    writeAtomic(file, [`${JSON.stringify({ rationales: state.rationales })}\n`]);
+    place.write([`${JSON.stringify({ rationales: state.rationales })}\n`]);
     rmSync(partial, { force: true });
   }
   return readJson<{ rationales: Rationale[] }>(file).rationales;

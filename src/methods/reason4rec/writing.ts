@@ -74,8 +74,7 @@ export async function keptWriting(
       rows.push(...texts.map((text) => ({ text })));
       if (rows.length < questions.length) writeAtomic(partial, [formatJsonl(rows)]);
     }
-    place.assertClaimed();
-    writeAtomic(file, [formatJsonl(rows)]);
+    place.write([formatJsonl(rows)]);
     rmSync(partial, { force: true });
   }
   return readAppended(file).map(({ text }) => text as string);

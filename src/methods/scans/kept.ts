@@ -6,7 +6,7 @@ import type { Question } from "../../generation/asking.js";
 import { askedPrompt } from "../../generation/contexts.js";
 import { type Policy, policyIdentity } from "../../generation/policy.js";
 import { devPrompts } from "../../runs/dev.js";
-import { standsOn } from "../../runs/evaluate.js";
+import { aroundPrompt, standsOn } from "../../runs/evaluate.js";
 import { keep } from "../../runs/keep.js";
 import type { Profile } from "../../runs/profile.js";
 import type { Run } from "../../runs/run.js";
@@ -47,16 +47,7 @@ const asked = (policy: Policy, rows: readonly PromptRow[]) =>
 
 const questions = (rows: readonly PromptRow[]): Question[] => rows.map((row, i) => noAttack.ask(row, i));
 
-/** What is asked, and its labels; `before` and `prefill` only where there are any. */
-const promptsOf = (rows: readonly PromptRow[]) =>
-  digestOf(
-    rows.map(({ id, prompt, label, before, prefill }) => [
-      id,
-      prompt,
-      label,
-      ...(before || prefill ? [{ before, prefill }] : []),
-    ]) as unknown as IdentityValue,
-  );
+const promptsOf = (rows: readonly PromptRow[]) => digestOf(rows.map((row) => [row.id, row.prompt, row.label, ...aroundPrompt(row)]));
 
 async function identityOf(run: Run, policy: Policy, what: Identity): Promise<Identity> {
   return { ...what, policy: await policyIdentity(policy), affirmation, precision: run.device.precision, ...standsOn(run, policy) };

@@ -139,8 +139,7 @@ export async function* train(run: KeptFolder, training: Training, signal?: Abort
     }
     const played = await play(theta, environment, algorithm, rngs, measuredEpisodes);
     const result: Trained = { curve: state.curve, ...played, networks: base64(await theta.data()) };
-    place.assertClaimed();
-    writeAtomic(join(run.dir, file), [`${JSON.stringify(result)}\n`]);
+    place.write([`${JSON.stringify(result)}\n`]);
     rmSync(checkpoint, { force: true });
   } finally {
     theta.dispose();

@@ -78,7 +78,7 @@ export async function grownTrees(
     const grown = { prompts: prompts.map(({ id, label }) => ({ id, label })), trees, search: { tokens: search.tokens }, plain: timeless };
     place.assertClaimed();
     writeAtomic(times, [`${JSON.stringify({ search: search.seconds, plain: seconds } satisfies Seconds)}\n`]);
-    writeAtomic(file, [`${JSON.stringify(grown)}\n`]);
+    place.write([`${JSON.stringify(grown)}\n`]);
     rmSync(partial, { force: true });
   }
   const { search, plain, ...grown } = readJson<GrownTrees>(file);
