@@ -35,12 +35,12 @@ export function samplesIn(markdown: string): Sample[] {
 export async function runSample(code: string): Promise<Shown[]> {
   const shown = new Map<string, Shown>();
   const pending: Promise<unknown>[] = [];
-  const before = currentFrontend();
+  const callers = currentFrontend();
   setFrontend({
     ...terminal,
     display: (data, metadata, displayId) => void shown.set(displayId, { data, metadata }),
-    format(value) {
-      const formatted = terminal.format(value);
+    format(value, before) {
+      const formatted = terminal.format(value, before);
       if (formatted instanceof Promise) pending.push(formatted); // a figure that is being drawn
       return formatted;
     },
@@ -53,7 +53,7 @@ export async function runSample(code: string): Promise<Shown[]> {
     await import(`data:text/javascript,${encodeURIComponent(outputText.replaceAll('from "erpo"', `from "${library}"`))}`);
     await Promise.all(pending);
   } finally {
-    setFrontend(before);
+    setFrontend(callers);
   }
   return [...shown.values()];
 }

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { CommEvent, Frontend } from "../../src/frontend/frontend.js";
 import { clearOutput, comms, display, image, json, progress, setFrontend } from "../../src/frontend/index.js";
-import { ownDisplay } from "../../src/frontend/shown.js";
 import { terminal } from "../../src/frontend/terminal.js";
 
 const sent: { data: Record<string, unknown>; metadata: Record<string, unknown>; id: string; update: boolean }[] = [];
@@ -13,11 +12,6 @@ const recorder: Frontend = {
   display: (data, metadata, id, update) => void sent.push({ data, metadata, id, update }),
   clearOutput: (wait) => void cleared.push(wait),
   comm: (event) => void events.push(event),
-  format: (value) => {
-    const own = ownDisplay(value);
-    const plain = { data: { "text/plain": String(value) }, metadata: {} };
-    return own instanceof Promise ? own.then((shown) => shown ?? plain) : (own ?? plain);
-  },
 };
 
 beforeEach(() => {
