@@ -3,6 +3,7 @@ import type { TypeCheck } from "../../src/frontend/type-check.js";
 import { builtinNames } from "./builtin-names.js";
 import type { Compiled, Ran, Refused } from "./language.js";
 import type { Compilation, LanguageData, ToLanguage } from "./language-worker.js";
+import { createState, Preparation, Slot } from "./thread-state.js";
 
 const after = setTimeout; // Node's own: a cell that is being stopped can set none
 
@@ -24,7 +25,7 @@ interface Wanted {
 export class LanguageThread {
   private worker: Worker | undefined;
   private ready: Worker | undefined; // the last that has been able to answer
-  private readonly stopped = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  private state = createState(); // shared with the worker, by `Slot`
   private readonly waiting = new Map<number, Wanted>(); // by their ids, in their order
   private readonly ran: Ran[] = []; // what a new thread has to be told
   private last = 0;
@@ -58,13 +59,19 @@ export class LanguageThread {
     this.ran.push(cell);
   }
 
-  /** Gives up what is being compiled. A type that never ends takes its thread with it: a new one is told what has run. */
+  /**
+   * Gives up what is being compiled, or checked ahead of its turn. A type that never ends takes its thread with it: a new one is told what
+   * has run.
+   */
   stop(): void {
-    const { last: id, worker } = this;
-    if (!worker || !this.waiting.has(id)) return;
-    Atomics.store(this.stopped, 0, id);
+    const { last: id, worker, state } = this;
+    if (!worker) return;
+    Atomics.store(state, Slot.GivenUp, id);
+    const prepares = Atomics.compareExchange(state, Slot.Preparation, Preparation.AtWork, Preparation.GivenUp) !== Preparation.None;
+    if (!prepares && !this.waiting.has(id)) return;
     after(() => {
-      if (!this.waiting.has(id) || this.worker !== worker) return;
+      if (this.worker !== worker) return;
+      if (!this.waiting.has(id) && Atomics.load(state, Slot.Preparation) !== Preparation.GivenUp) return;
       this.end(worker, "the cell was given up");
       this.worker ??= this.begin();
     }, PATIENCE);
@@ -73,19 +80,24 @@ export class LanguageThread {
   /** Ends the thread, and with it the cell that it was at; the next is told what has run, and goes on with the others. */
   private end(worker: Worker, reason: string): void {
     if (this.worker !== worker) return;
+    const { state } = this;
     this.worker = undefined;
     void worker.terminate();
     if (this.ready === worker) this.worker = this.begin(); // for questions, which come without a cell; where it was never ready, the next might not be either
-    const [atWork, ...others] = this.waiting;
-    if (!atWork) return;
-    this.waiting.delete(atWork[0]);
-    for (const [id, { code, level }] of others) this.post({ type: "compile", id, code, level });
-    atWork[1].reject(new Error(reason));
+    const givenUp = [...this.waiting.keys()].filter((id) => id <= Atomics.load(state, Slot.GivenUp));
+    const compiled = Atomics.load(state, Slot.Preparation) === Preparation.None;
+    const lost = givenUp.length || !compiled ? givenUp : [...this.waiting.keys()].slice(0, 1);
+    for (const id of lost) {
+      this.waiting.get(id)?.reject(new Error(reason));
+      this.waiting.delete(id);
+    }
+    for (const [id, { code, level }] of this.waiting) this.post({ type: "compile", id, code, level });
   }
 
   private begin(): Worker {
     const { port1, port2 } = new MessageChannel();
-    const data: LanguageData = { folder: this.folder, globals: builtinNames, stopped: this.stopped, questions: port1 };
+    this.state = createState();
+    const data: LanguageData = { folder: this.folder, globals: builtinNames, state: this.state, questions: port1 };
     const worker = new Worker(new URL("./language-worker.js", import.meta.url), {
       ...{ workerData: data, transferList: [port1], execArgv: [] },
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG },

@@ -2,6 +2,7 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "
 import type { TypeCheck } from "../../src/frontend/type-check.js";
 import type { Compiled, Ran, Refused } from "./language.js";
 import { preloadTypescript } from "./preload.js";
+import { Preparation, Slot } from "./thread-state.js";
 
 /**
  * The language's thread: it compiles cells for the main thread, and answers the questions that the protocol's thread hands it, so that
@@ -14,8 +15,8 @@ export interface LanguageData {
   folder: string;
   /** Node's own globals in the main thread. */
   globals: ReadonlySet<string>;
-  /** One number, shared: the request for a cell that is to be given up. */
-  stopped: Int32Array;
+  /** Shared with the main thread, by `Slot`. */
+  state: Int32Array;
   /** From the protocol's thread. */
   questions: MessagePort;
 }
@@ -56,7 +57,7 @@ export interface Answer {
   content: Record<string, unknown>;
 }
 
-const { folder, globals, stopped, questions } = workerData as LanguageData;
+const { folder, globals, state, questions } = workerData as LanguageData;
 const main = parentPort!;
 
 if (process.env.ERPO_FILE_TRACE) (await import("../session/file-trace.js")).traceReading();
@@ -65,7 +66,9 @@ const { createLanguage } = await import("./language.js");
 const { readMagic } = await import("../session/magics.js");
 const { answerQuestion } = await import("./questions.js");
 let compiling = 0; // the request at work; 0 for none
-const language = createLanguage(folder, globals, () => compiling !== 0 && Atomics.load(stopped, 0) === compiling);
+const language = createLanguage(folder, globals, () =>
+  compiling !== 0 ? compiling <= Atomics.load(state, Slot.GivenUp) : Atomics.load(state, Slot.Preparation) === Preparation.GivenUp,
+);
 
 function work(request: ToLanguage): void {
   if (request.type === "commit") {
@@ -83,11 +86,20 @@ function work(request: ToLanguage): void {
   }
 }
 
+function prepare(code: string): void {
+  Atomics.store(state, Slot.Preparation, Preparation.AtWork);
+  try {
+    language.prepare(code);
+  } finally {
+    Atomics.store(state, Slot.Preparation, Preparation.None);
+  }
+}
+
 function answer(asked: Question | Next): void {
   for (let sent = receiveMessageOnPort(main); sent; sent = receiveMessageOnPort(main)) work(sent.message); // a cell that has run is known to what is asked behind it
   try {
     language.expect(asked.before.map((typed) => readMagic(typed).code));
-    if ("next" in asked) language.prepare(readMagic(asked.next).code);
+    if ("next" in asked) prepare(readMagic(asked.next).code);
   } catch {
     // what is wrong with a cell, it says when it is run
   }

@@ -147,6 +147,7 @@ export class Executor {
     if (!current) return false;
     if (current.stoppingSince === undefined) {
       current.stoppingSince = performance.now();
+      this.language.stop();
       current.context.controller.abort(new KeyboardInterrupt());
     }
     if (!current.context.signalTaken || performance.now() - current.stoppingSince >= GRACE) void this.abandon(current);
@@ -158,7 +159,6 @@ export class Executor {
     current.abandoned = true;
     await this.absorb();
     if (this.current !== current) return;
-    this.language.stop();
     showInherited();
     const error = new KeyboardInterrupt();
     await this.separately(() => this.waits.interrupt(current.context, error)); // runs the cell's own catch and finally

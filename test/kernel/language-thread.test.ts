@@ -148,6 +148,23 @@ test("a type that takes minutes to check is stopped like a loop, and what has ru
   expect((await complete("kep")).matches).toContain("kept");
 });
 
+test("a type that takes minutes, checked while a cell runs, is stopped with that cell, and holds up nothing", {
+  timeout: 60_000,
+}, async () => {
+  await run("const held = 7;");
+  const busy = kernel.begin("console.log('on'); await new Promise((r) => setTimeout(r, 60_000));");
+  await kernel.output(busy);
+  const waiting = kernel.begin(`${orders}\ndeclare const a: Orders<${digits}>; const b: Orders<${digits.replace("8", "9")}> = a;`);
+  await sleep(3000); // it is being checked
+  await kernel.ask("control", "interrupt_request", {});
+  expect(failed(await busy.done).ename).toBe("KeyboardInterrupt");
+  expect((await waiting.done).reply.content.status).toBe("aborted");
+  const asked = performance.now();
+  expect(result(await run("held"))).toBe("7");
+  expect(performance.now() - asked).toBeLessThan(5000);
+  expect((await complete("hel")).matches).toContain("held");
+});
+
 test("a type that takes all memory costs its cell and nothing else", { timeout: 60_000 }, async () => {
   const small = await KernelClient.start({ env: { NODE_OPTIONS: "--max-old-space-size=150" } });
   await small.run("const kept = 1;");

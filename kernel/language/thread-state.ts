@@ -1,0 +1,18 @@
+/** The numbers that the main thread and the language's thread share, by their places. */
+export enum Slot {
+  /** The last request for a cell that was given up; those before it were given up or answered. */
+  GivenUp,
+  /** One of `Preparation`. */
+  Preparation,
+}
+
+/** What becomes of the check of a cell that waits for its turn. */
+export enum Preparation {
+  /** There is none. */
+  None,
+  AtWork,
+  GivenUp,
+}
+
+/** The memory for `Slot`. */
+export const createState = () => new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT));
