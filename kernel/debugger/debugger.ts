@@ -34,7 +34,6 @@ export class Debugger {
   private readonly program: Program;
   private table: string | undefined; // the inspector's name of the main thread's `VariableTable`
   private started = false;
-  private interrupted = false;
   private evaluated = false; // something, since the program went on
   private client: string | undefined;
   private seq = 0;
@@ -83,15 +82,12 @@ export class Debugger {
   /** The reader stops the program, or ends it: it must not stand still. */
   interrupt(): void {
     if (!this.started) return;
-    this.interrupted = true;
     this.program.release();
   }
 
   /** What was to be stopped is over. */
   settled(): void {
-    if (!this.interrupted) return;
-    this.interrupted = false;
-    if (this.started) this.program.allow().catch(() => {});
+    this.program.allow().catch(() => {});
   }
 
   close(): void {
@@ -272,7 +268,9 @@ export class Debugger {
       return this.askWith("rich", [value]);
     }
     if (!(await this.ask("has", name))) throw new Refusal(`${name}: the session has no such name`);
-    return this.use.running() ? this.ask("plain", name) : this.ask("richOf", name);
+    if (this.use.running()) return this.ask("plain", name);
+    const shown = () => this.ask("richOf", name);
+    return this.started ? this.program.unstopped(shown) : shown();
   }
 
   /** Calls a function of the main thread's table. */

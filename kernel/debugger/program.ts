@@ -40,6 +40,7 @@ export class Program {
   private readonly conditions = new Map<string, string>(); // by V8's breakpoints
   private entry: string | undefined; // the breakpoint at the beginning of every cell
   private step: { kind: StepKind; from: Position | undefined; left: number } | undefined;
+  private released = false; // it stops nowhere, since it is to end
   private halted = false; // V8 stands still, perhaps for us only
   private frameId = 0;
   /** The frames of cells, the innermost first; empty while the program runs. */
@@ -170,13 +171,27 @@ export class Program {
   /** Goes on, and stops nowhere until `allow`. Waits for nothing. */
   release(): void {
     this.step = undefined;
+    this.released = true;
     const ignore = () => {};
     this.v8.post("Debugger.setSkipAllPauses", { skip: true }).catch(ignore);
     if (this.halted) this.v8.post("Debugger.resume").catch(ignore);
   }
 
+  /** Ends `release`, if there was one. */
   async allow(): Promise<void> {
+    if (!this.released) return;
+    this.released = false;
     await this.v8.post("Debugger.setSkipAllPauses", { skip: false });
+  }
+
+  /** What runs for `work` stops nowhere: nobody could let it go on. */
+  async unstopped<T>(work: () => Promise<T>): Promise<T> {
+    await this.v8.post("Debugger.setSkipAllPauses", { skip: true });
+    try {
+      return await work();
+    } finally {
+      if (!this.released) await this.v8.post("Debugger.setSkipAllPauses", { skip: false });
+    }
   }
 
   async exceptions(filters: readonly string[]): Promise<void> {

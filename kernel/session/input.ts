@@ -1,7 +1,7 @@
 import { currentContext } from "./context.js";
 import type { Post } from "./outputs.js";
 
-/** The reader cannot be asked: the frontend said so with `allow_stdin: false`. */
+/** The reader cannot be asked: the frontend said so with `allow_stdin: false`, or it is no cell that asks. */
 class StdinNotAllowedError extends Error {
   override name = "StdinNotAllowedError";
 }
@@ -17,7 +17,9 @@ export class Questions {
   ask(prompt: string, password: boolean): Promise<string> {
     const context = currentContext();
     if (!context?.allowStdin) {
-      return Promise.reject(new StdinNotAllowedError(`"${prompt}" cannot be asked: this frontend takes no input (allow_stdin is false)`));
+      const isCell = context?.parent.msg_type === "execute_request";
+      const why = isCell ? "this frontend takes no input (allow_stdin is false)" : "only a cell can ask, and this runs beside cells";
+      return Promise.reject(new StdinNotAllowedError(`"${prompt}" cannot be asked: ${why}`));
     }
     const { cells } = this;
     const asked = this.tail.then(

@@ -41,3 +41,15 @@ test("a cell that is over asks no further question", async () => {
   questions.receive("yes");
   expect(await next).toBe("yes");
 });
+
+test.each([
+  [
+    "a cell of a frontend that takes no input",
+    "execute_request",
+    '"name?" cannot be asked: this frontend takes no input (allow_stdin is false)',
+  ],
+  ["a widget's callback", "comm_msg", '"name?" cannot be asked: only a cell can ask, and this runs beside cells'],
+])("%s cannot ask, and is told why", async (_, type, message) => {
+  const { questions } = createScene();
+  await expect(within(createContext(createHeader(type, "s")), () => questions.ask("name?", false))).rejects.toThrow(message);
+});

@@ -5,7 +5,7 @@ import { debugging } from "./debugging.js";
 
 const kernel = useKernel();
 const { run } = kernel;
-const { ask, body, byName, globals } = debugging(kernel);
+const { ask, body, byName, globals, next, start, stopAt } = debugging(kernel);
 
 test("the variable view needs no debugging session: names of cells only, with types and sizes", async () => {
   await run(`import * as tf from "@tensorflow/tfjs"; import { DataFrame, Series } from "danfojs-node";
@@ -109,4 +109,16 @@ test("a variable is shown as display shows it", async () => {
     message: expect.stringContaining("nowhere"),
   });
   expect(await ask("richInspectVariables", { variableName: "run()" })).toMatchObject({ success: false });
+});
+
+test("a display method with a breakpoint is not stopped in, since nobody could let it go on; a cell is, behind it", async () => {
+  const code = "const drawn = {\n  [Symbol.for('Jupyter.display')]: () => {\n    return { 'text/plain': 'drawn' };\n  },\n};";
+  await start();
+  await stopAt(code, [3]);
+  await run(code);
+  expect((await body("richInspectVariables", { variableName: "drawn" })).data).toEqual({ "text/plain": "drawn" });
+  const cell = kernel.begin("drawn");
+  expect(await next("stopped")).toMatchObject({ reason: "breakpoint" });
+  await body("continue", { threadId: 1 });
+  expect(result(await cell.done)).toBe("drawn");
 });
