@@ -58,7 +58,7 @@ function runTitle(sources: readonly Source[]): string | undefined {
 async function markedHTML({ document, path }: Source, blocks: Block[], { targets, stems, written }: Around): Promise<string> {
   const page: ReportDocument = { ...document, stem: "index", blocks };
   const warn = () => {}; // the report itself says so
-  const markdown = new MarkdownWriter({ document: page, targets, stems, folder: dirname(resolve(path)), warn });
+  const markdown = new MarkdownWriter({ document: page, notesIn: document.stem, targets, stems, folder: dirname(resolve(path)), warn });
   const from = `<p class="made">From <a href="${encodeURIComponent(document.stem)}.html">${escapeHTML(document.title)}</a></p>`;
   return `<section>\n${await writeBlocks(page, { markdown, draw, warn }, written)}\n${from}\n</section>`;
 }

@@ -17,6 +17,8 @@ export interface Links extends Reach {
   /** The notebook's folder, from which pictures beside it are taken. */
   folder: string;
   warn(text: string): void;
+  /** The stem of the document at whose end footnotes and references stand, where that is another one. */
+  notesIn?: string;
   /** The file of another document of the set; `STEM.html` unless told. */
   fileOf?(stem: string): string;
 }
@@ -36,7 +38,7 @@ export class MarkdownWriter {
         inline("mathBlock", (token: MathToken) => equation(token, links.document)),
         inline("reference", (token: ReferenceToken) => this.reference(token.label)),
         inline("citation", (token: CitationToken) => this.citation(token)),
-        inline("footnoteReference", (token: FootnoteReferenceToken) => footnoteMark(token)),
+        inline("footnoteReference", (token: FootnoteReferenceToken) => this.footnoteMark(token)),
         inline("footnote", () => ""),
       ],
       renderer: {
@@ -119,9 +121,20 @@ export class MarkdownWriter {
       const before = prefix ? `${escapeHTML(prefix)} ` : "";
       if (number === 0) return `${before}<span class="unresolved">${escapeHTML(key)}?</span>${escapeHTML(suffix)}`;
       const { text, title } = describeEntry(document.bibliography.get(key)!);
-      return `${before}<a href="#ref-${number}" title="${escapeHTML(text + title)}">${number}</a>${escapeHTML(suffix)}`;
+      return `${before}<a href="${this.notes}#ref-${number}" title="${escapeHTML(text + title)}">${number}</a>${escapeHTML(suffix)}`;
     });
     return `<span class="citation">[${parts.join("; ")}]</span>`;
+  }
+
+  private footnoteMark({ number, mention, id }: FootnoteReferenceToken): string {
+    if (number === undefined) return `<span class="unresolved">[^${escapeHTML(id)}]</span>`;
+    const place = this.notes ? "" : ` id="fnref-${number}-${mention}"`; // to which the note leads back
+    return `<sup class="footnote-mark"${place}><a href="${this.notes}#fn-${number}" aria-label="Footnote ${number}">${number}</a></sup>`;
+  }
+
+  /** The page at whose end footnotes and references stand; empty for this one. */
+  private get notes(): string {
+    return this.links.notesIn === undefined ? "" : this.page(this.links.notesIn);
   }
 
   /** A data URL for a picture that the notebook carries or that lies in its folder; nothing for others. */
@@ -151,9 +164,4 @@ function equation({ tex, label, number }: MathToken, { labels }: ReportDocument)
   const shown = number ? `<a class="equation-number" href="#${label}" aria-label="Link to equation ${number}">(${number})</a>` : "";
   const first = label !== undefined && labels.get(label)?.text === `Equation ${number}`;
   return `<div class="equation"${first ? ` id="${label}"` : ""}>${math}${shown}</div>\n`;
-}
-
-function footnoteMark({ number, mention, id }: FootnoteReferenceToken): string {
-  if (number === undefined) return `<span class="unresolved">[^${escapeHTML(id)}]</span>`;
-  return `<sup class="footnote-mark" id="fnref-${number}-${mention}"><a href="#fn-${number}" aria-label="Footnote ${number}">${number}</a></sup>`;
 }

@@ -72,7 +72,7 @@ export async function perplexity(policy: Policy, references: readonly Reference[
 
 /**
  * exp(sum of `nll` / sum of `tokens`) with a 95% interval: the mean is a ratio of two sums over answers, so its standard error is that of
- * the residuals nll_i - mean * tokens_i; the interval is symmetric in the logarithm.
+ * the residuals nll_i - mean * tokens_i; the interval is symmetric in the logarithm, and open ([0, Infinity]) for a single answer.
  * @param nll negative log-probability of each answer, in nats
  */
 export function perplexityOf(nll: readonly number[], tokens: readonly number[]): Omit<Perplexity, "thoughts"> {
@@ -80,7 +80,7 @@ export function perplexityOf(nll: readonly number[], tokens: readonly number[]):
   const total = sum(tokens);
   const mean = sum(nll) / total;
   const squares = nll.reduce((sum, x, i) => sum + (x - mean * tokens[i]!) ** 2, 0);
-  const half = n < 2 ? 0 : (z95 * Math.sqrt((n / (n - 1)) * squares)) / total;
+  const half = n < 2 ? Infinity : (z95 * Math.sqrt((n / (n - 1)) * squares)) / total;
   return { perplexity: Math.exp(mean), low: Math.exp(mean - half), high: Math.exp(mean + half), answers: n, tokens: total };
 }
 

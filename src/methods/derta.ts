@@ -26,7 +26,7 @@ import { builtInTrial, suiteTrials } from "../runs/trials.js";
 import { pieces } from "../setup/lists.js";
 import { dertaObjective, prefixRow, prefixWords, transitionRow, wordCount } from "../training/derta.js";
 import type { StepMetrics } from "../training/metrics.js";
-import { changeInPoints, refusalBalance } from "./claims.js";
+import { changeInPoints } from "./claims.js";
 import type { PlannedWork } from "./erpo/plan.js";
 import { sftOptimizer, wordings } from "./erpo/recipe.js";
 import { rowTokens } from "./erpo/stage1.js";
@@ -266,8 +266,7 @@ export async function policyOf(run: Run, variant: Variant): Promise<Policy> {
   return { ...(await run.policy(stageOf(variant))), name: variant === "derta" ? variant : `derta-${variant}` };
 }
 
-/** The mean of unsafe prompts that are refused and of safe ones that are complied with, over outcomes; a degenerate answer is neither. */
-export const balance = refusalBalance;
+export { refusalBalance } from "./claims.js";
 
 /**
  * DeRTa's claim held against vanilla SFT, and what it costs: paired differences of refused shares of answers behind prefills.

@@ -20,6 +20,18 @@ const flags = (value: readonly boolean[]) => ({ type: GGUFValueType.ARRAY, subTy
 export const TURN_ENDS: readonly string[] = ["<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>"];
 export const MESSAGE_END = "<|eom_id|>";
 
+/** What attention's scores are divided by the square root of, for which GGUF has no key: llama.cpp knows Gemma 3 27B by its layers. */
+const queryScalarOf = ({
+  numLayers,
+  hiddenSize,
+  numHeads,
+  headDim,
+}: Pick<DecoderConfig, "numLayers" | "hiddenSize" | "numHeads" | "headDim">) => (numLayers === 62 ? hiddenSize / numHeads : headDim);
+
+/** What the gains of q's heads are multiplied with in a GGUF file, so that its readers' division comes to the config's. */
+export const queryGainInGguf = (config: DecoderConfig): number =>
+  config.queryScalar === undefined ? 1 : Math.sqrt(queryScalarOf(config) / config.queryScalar);
+
 /**
  * Reads the metadata of a GGUF file, whose keys begin with its architecture.
  * @param factors of its tensor rope_freqs.weight, by which the frequencies are divided, where it has one
@@ -90,7 +102,7 @@ export function configFromGguf(metadata: Record<string, unknown>, file: string, 
       ropeTheta,
       ...(local !== undefined && {
         localRopeTheta: own("rope.freq_base_swa", local),
-        queryScalar: numLayers === 62 ? hiddenSize / numHeads : headDim, // llama.cpp knows Gemma 3 27B by its layers
+        queryScalar: queryScalarOf({ numLayers, hiddenSize, numHeads, headDim }),
       }),
       ropeScaling: factors ? ropeScalingFromFactors(factors, headDim, ropeTheta, file) : null,
       rmsNormEps: Number(own("attention.layer_norm_rms_epsilon").toPrecision(7)), // stored as f32

@@ -5,13 +5,13 @@ import type { DecoderConfig } from "./config.js";
 import { traits } from "./families.js";
 import { GGML_TYPES, quantizeQ80 } from "./ggml-types.js";
 import { ggufName, ggufOffset, interleave, ROPE_FACTORS, rotaryHeads } from "./gguf.js";
-import { configToGguf, text, typedMetadata, uint32 } from "./gguf-metadata.js";
+import { configToGguf, queryGainInGguf, text, typedMetadata, uint32 } from "./gguf-metadata.js";
 import { toBfloats, toHalves } from "./halves.js";
 import type { LanguageModel } from "./load.js";
 import type { Lora } from "./lora.js";
 import { ggufProvenance, type Provenance, provenanceOf } from "./provenance.js";
 import { tokenizerToGguf } from "./tokenizer-gguf.js";
-import { queryGain, storedTensors } from "./weights.js";
+import { storedTensors } from "./weights.js";
 
 /** How matrices are stored: ggml's number of the type, llama.cpp's number of such a file (llama.h, enum llama_ftype), and the encoding. */
 const MATRIX_TYPES = {
@@ -92,7 +92,7 @@ function storage(shape: readonly number[], type: MatrixType) {
 /** A tensor's values as the family's GGUF files have them: rotary rows in their order; norms whole, that of queries with what GGUF has no key for. */
 function asInGguf(config: DecoderConfig, name: string, data: Float32Array): Float32Array {
   const offset = ggufOffset(config.family, name);
-  const by = name.endsWith("q_norm.weight") ? queryGain(config) : 1;
+  const by = name.endsWith("q_norm.weight") ? queryGainInGguf(config) : 1;
   if (offset !== 0 || by !== 1) return data.map((x) => (x + offset) * by);
   const heads = rotaryHeads(config, name);
   return heads && traits(config.family).interleaved ? interleave(data, heads, config.headDim) : data;

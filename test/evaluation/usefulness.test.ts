@@ -40,6 +40,7 @@ const byHand = (thoughts: Record<string, string>) =>
 test("two answers by hand", () => {
   // 6 nats over 3 tokens: mean 2; residuals 2 - 2 * 1 = 0 and 4 - 2 * 2 = 0
   expect(perplexityOf([2, 4], [1, 2])).toEqual({ perplexity: Math.exp(2), low: Math.exp(2), high: Math.exp(2), answers: 2, tokens: 3 });
+  expect(perplexityOf([2], [1])).toMatchObject({ perplexity: Math.exp(2), low: 0, high: Infinity }); // one answer says nothing of others
   // 4 nats over 4 tokens: mean 1, residuals 1 and -1, se = sqrt(2 / 1 * 2) / 4 = 0.5
   const { perplexity, low, high } = perplexityOf([3, 1], [2, 2]);
   expect([perplexity, low, high].map(Math.log)).toEqual([1, 1 - 0.979982, 1 + 0.979982].map((x) => expect.closeTo(x, 5)));

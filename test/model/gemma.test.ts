@@ -4,9 +4,11 @@ import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
+import { configFromGguf, configToGguf, queryGainInGguf } from "../../src/model/gguf-metadata.js";
 import { saveGguf } from "../../src/model/gguf-write.js";
 import { type LanguageModel, loadModel } from "../../src/model/load.js";
 import { createLora } from "../../src/model/lora.js";
+import { queryGain } from "../../src/model/weights.js";
 import { completionLogps } from "../../src/training/completion.js";
 import { fixture } from "./open.js";
 
@@ -25,6 +27,21 @@ beforeAll(async () => {
 afterAll(async () => {
   model?.dispose();
   await rm(dir, { recursive: true });
+});
+
+test.each([26, 62])("with %i layers a GGUF file's norms and its reader's division come to the config's scores", (numLayers) => {
+  const config = {
+    ...model.config,
+    numLayers,
+    hiddenSize: 24,
+    numHeads: 4,
+    headDim: 8,
+    queryScalar: 10,
+    windows: Array(numLayers).fill(null),
+  };
+  const read = configFromGguf(Object.fromEntries(Object.entries(configToGguf(config)).map(([key, { value }]) => [key, value])), "x", true);
+  expect(read.queryScalar).toBe(numLayers === 62 ? 6 : 8);
+  expect(queryGainInGguf(config) * queryGain(read)).toBeCloseTo(queryGain(config), 12);
 });
 
 const scored = (of: LanguageModel, row: number[], lora: Parameters<typeof completionLogps>[2] = null): tf.Tensor1D =>

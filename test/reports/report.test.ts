@@ -78,7 +78,7 @@ test("the index shows what notebooks have marked for it, without code, headings 
   const second = writeNotebook(
     [
       md("# Two\n\nNot marked."),
-      { ...md("## Result\n\nIt is @val-rate: see @fig-a and @fig-b."), metadata: marked },
+      { ...md("## Result\n\nIt is @val-rate: see @fig-a and @fig-b.[^why]\n\n[^why]: A reason."), metadata: marked },
       {
         ...code("secret()", [
           shown({ "application/json": 0.5, "text/plain": "50%" }, { label: "val-rate", text: "50%" }),
@@ -99,6 +99,8 @@ test("the index shows what notebooks have marked for it, without code, headings 
   expect(results).toContain('href="one.html#fig-a">Figure 1 of <em>One</em></a>');
   expect(results).toMatch(/<figure id="fig-b"[\s\S]*Figure 1<\/a> The second\./);
   expect(results).toContain("a sentence");
+  expect(results).toContain('<sup class="footnote-mark"><a href="two.html#fn-1" aria-label="Footnote 1">1</a></sup>');
+  expect(readFileSync(join(output, "two.html"), "utf8")).toContain('<sup class="footnote-mark" id="fnref-1-1"><a href="#fn-1"');
   expect(results).toContain('<a href="two.html">Two</a>');
   for (const absent of ["Not marked", "Result<", "secret", "<code>val-rate", "The first"]) expect(results).not.toContain(absent);
   expect(index.indexOf("</section>")).toBeLessThan(index.indexOf("The pages, in the order to read"));

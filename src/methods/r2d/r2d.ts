@@ -13,7 +13,6 @@ import { trainKept } from "../../runs/training.js";
 import { builtInTrial, suiteTrials, type TrialName } from "../../runs/trials.js";
 import type { StepMetrics } from "../../training/metrics.js";
 import { pivotObjective } from "../../training/pivot-objective.js";
-import { refusalBalance } from "../claims.js";
 import type { PlannedWork } from "../erpo/plan.js";
 import { wordings } from "../erpo/recipe.js";
 import { sftTraining, stage1Prompts } from "../erpo/stage1.js";
@@ -157,8 +156,7 @@ export async function r2dTrials(run: Run): Promise<Trial[]> {
 /** Dev prompts: what a variant is chosen by. */
 export const devTrial = (run: Run): Trial => devFirstWords(run, devCount(run.profile));
 
-/** What a variant is chosen by, on dev. */
-export const balance = refusalBalance;
+export { refusalBalance } from "../claims.js"; // what a variant is chosen by, on dev
 
 const devCount = ({ evaluation }: Profile): number => evaluation.gatePrompts;
 
