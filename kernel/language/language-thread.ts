@@ -10,6 +10,9 @@ const after = setTimeout; // Node's own: a cell that is being stopped can set no
 /** A type checker that has not come to its end so long after the cell was given up is ended, ms. */
 const PATIENCE = 1000;
 
+/** A cell waits so long for the answer to a question that was asked before it, ms; the first ones take seconds, since they read types. */
+const WAIT = 5000;
+
 /** How much of its memory the thread may fill with what is new before it collects, MB: with V8's own 48, a session has 30 MB more and is no faster. */
 const YOUNG = 4;
 
@@ -50,7 +53,18 @@ export class LanguageThread {
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { code, level, resolve, reject });
       this.post({ type: "compile", id, code, level });
+      this.limitQuestion(id);
     });
+  }
+
+  /** Ends the thread where the question that it is at holds up a cell for too long: what is asked about may have a type that never ends. */
+  private limitQuestion(id: number): void {
+    const { worker, state } = this;
+    const question = Atomics.load(state, Slot.Question);
+    if (question === 0 || !worker) return;
+    after(() => {
+      if (this.waiting.has(id) && Atomics.load(state, Slot.Question) === question) this.end(worker, "the question before it took too long");
+    }, WAIT);
   }
 
   /** Makes a cell's names and types known to later cells, once it has run. */
@@ -85,8 +99,8 @@ export class LanguageThread {
     void worker.terminate();
     if (this.ready === worker) this.worker = this.begin(); // for questions, which come without a cell; where it was never ready, the next might not be either
     const givenUp = [...this.waiting.keys()].filter((id) => id <= Atomics.load(state, Slot.GivenUp));
-    const compiled = Atomics.load(state, Slot.Preparation) === Preparation.None;
-    const lost = givenUp.length || !compiled ? givenUp : [...this.waiting.keys()].slice(0, 1);
+    const compiles = Atomics.load(state, Slot.Preparation) === Preparation.None && Atomics.load(state, Slot.Question) === 0;
+    const lost = givenUp.length || !compiles ? givenUp : [...this.waiting.keys()].slice(0, 1);
     for (const id of lost) {
       this.waiting.get(id)?.reject(new Error(reason));
       this.waiting.delete(id);

@@ -66,6 +66,7 @@ const { createLanguage } = await import("./language.js");
 const { readMagic } = await import("../session/magics.js");
 const { answerQuestion } = await import("./questions.js");
 let compiling = 0; // the request at work; 0 for none
+let answered = 0; // questions
 const language = createLanguage(folder, globals, () =>
   compiling !== 0 ? compiling <= Atomics.load(state, Slot.GivenUp) : Atomics.load(state, Slot.Preparation) === Preparation.GivenUp,
 );
@@ -105,7 +106,9 @@ function answer(asked: Question | Next): void {
   }
   if ("next" in asked) return;
   const { id, type, content } = asked;
+  Atomics.store(state, Slot.Question, ++answered);
   questions.postMessage({ id, content: answerQuestion(language, type, content) } satisfies Answer);
+  Atomics.store(state, Slot.Question, 0);
 }
 
 language.compile("1", "strict"); // reads the types of the language's own library, before anybody waits for them

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { pieces } from "../../src/setup/lists.js";
 
 import ts = require("typescript");
@@ -30,6 +30,8 @@ export interface Diagnostic {
 export interface Compiled {
   /** What the type checker found and lets pass. */
   warnings: Diagnostic[];
+  /** Faults of the reader's own files that the cell imports; none where types are not checked. */
+  files: Outdated[];
   /** Faults of earlier cells, whose functions use what this cell declares with other types; none where types are not checked. */
   outdated: Outdated[];
   /** One function expression, `(async ($erpo) => { ... })`. */
@@ -47,7 +49,7 @@ export interface Refused {
   hint?: string;
 }
 
-/** An earlier cell that no longer fits. */
+/** An earlier cell that no longer fits, or a file of the reader's with faults. */
 export interface Outdated {
   label: string;
   code: string;
@@ -171,6 +173,18 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
     });
   }
 
+  /** The TypeScript files among these that have faults. */
+  function faultyFiles(program: ts.Program, files: readonly string[]): Outdated[] {
+    return files.flatMap((path) => {
+      const file = program.getSourceFile(path);
+      if (!file || file.isDeclarationFile || !/\.[cm]?tsx?$/.test(path)) return [];
+      const syntactic = program.getSyntacticDiagnostics(file);
+      const found = syntactic.length ? syntactic : program.getSemanticDiagnostics(file, cancellation);
+      const faults = located(found, file, syntactic.length > 0);
+      return faults.length ? [{ label: relative(folder, path), code: file.text, faults }] : [];
+    });
+  }
+
   function commit({ label, code, names }: Ran): void {
     const { parsed, own, used, inFunctions } = read(code);
     if (names.length === 0 && !augments(parsed)) return;
@@ -200,6 +214,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
       const { parsed, own, used, inFunctions } = read(code);
       const shared = globalNames(parsed, own, inFunctions);
       service.takeFromLibrary(namesOfLibrary(parsed));
+      const imported = service.reread(code);
       if (level !== "strict" || !isPlain(code)) service.takeNode();
       const text = code + bookkeeping(own, used, known);
       let checked = check(parsed, text, level);
@@ -222,7 +237,9 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
         false,
         { after: [cellTransformer(code.length, shared, hidden.length > 0, program.getTypeChecker())] },
       );
-      return { ...output, declares, warnings, outdated: level === "off" ? [] : outdated(code, own) };
+      const beside =
+        level === "off" ? { files: [], outdated: [] } : { files: faultyFiles(program, imported), outdated: outdated(code, own) };
+      return { ...output, declares, warnings, ...beside };
     },
 
     commit(cell) {
@@ -256,6 +273,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
     open(code) {
       const { parsed, own } = read(code);
       augmentations.beside(parsed);
+      service.reread(code);
       service.takeNode();
       if (/["']erpo["']/.test(code)) service.takeFromLibrary("all"); // what could stand there
       service.write(current, code + bookkeeping(own, owners.keys(), known));

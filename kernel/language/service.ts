@@ -3,9 +3,9 @@ import { dirname, join } from "node:path";
 
 import ts = require("typescript"); // an ES import would first scan its nine megabytes for exports: half a second
 
-import { modifiedMs } from "../session/file-states.js";
 import { createDocuments } from "./documents.js";
 import { libraryModule } from "./library-names.js";
+import { createOwnFiles } from "./own-files.js";
 import { isBare, isKernelPackage, kernelImporter, library, typeRoot } from "./packages.js";
 import { standardLibrary } from "./standard-library.js";
 import { takenOptions } from "./tsconfig.js";
@@ -40,6 +40,14 @@ const options: ts.CompilerOptions = {
 /** Modules of Node's that its types do not declare. */
 const UNTYPED = /^(sys$|_)/;
 
+/** What a language service asks of its host beside what its type lists. */
+interface Unlisted {
+  /** Without it every package.json is read at every cell. */
+  getModuleResolutionCache(): ts.ModuleResolutionCache;
+  /** Whether a file's imports are looked for again though its text is the same. */
+  hasInvalidatedResolutions(file: string): boolean;
+}
+
 /** A TypeScript language service over virtual files beside those on disk. */
 export interface Service {
   readonly languageService: ts.LanguageService;
@@ -49,6 +57,12 @@ export interface Service {
   document(file: string, positions: readonly number[]): void;
   /** Names of `erpo` that cells import, beside those of before: "all" reads the types of the whole library. */
   takeFromLibrary(names: readonly string[] | "all"): void;
+  /**
+   * Before a cell is written: reads the reader's own files that it imports again where they have changed; until then they are taken to be
+   * as they were.
+   * @returns the files
+   */
+  reread(code: string): string[];
   /** Makes a virtual file part of the program, whether something imports it or not. */
   keep(file: string): void;
   /** Makes the types of Node part of the program: half of what a session reads, which plain code does without. False when they are. */
@@ -103,11 +117,20 @@ export function createService(folder: string, checked: readonly string[], cancel
     return second.resolvedModule ? second : first;
   }
 
+  const own = createOwnFiles((specifier, importer) => {
+    const file = resolve(specifier, importer).resolvedModule?.resolvedFileName;
+    return file === undefined || files.has(file) || isPackaged(file) ? undefined : file;
+  });
+
+  /** The reader's files and cells with an import that leads nowhere: what it names may be there at the next cell. */
+  const unresolved = new Set<string>();
+  const known = ts.sys.useCaseSensitiveFileNames ? (file: string) => file : (file: string) => file.toLowerCase();
+
   /** Files of packages as they were read first: the service asks for every file at every cell. */
   const snapshots = new Map<string, ts.IScriptSnapshot>();
 
   const documents = createDocuments(isPackaged);
-  const host: ts.LanguageServiceHost & { getModuleResolutionCache(): ts.ModuleResolutionCache } = {
+  const host: ts.LanguageServiceHost & Unlisted = {
     fileExists: moduleHost.fileExists,
     readFile: moduleHost.readFile,
     directoryExists: ts.sys.directoryExists,
@@ -117,23 +140,30 @@ export function createService(folder: string, checked: readonly string[], cancel
     ...(ts.sys.realpath ? { realpath: ts.sys.realpath } : {}),
     getCompilationSettings: () => settings,
     getScriptFileNames: () => [...standard.map(({ file }) => file), globals, ...kept, ...checked],
-    getScriptVersion: (file) => `${files.get(file)?.version ?? modified(file)} ${documents.form(file)}`,
+    getScriptVersion: (file) => `${files.get(file)?.version ?? (isPackaged(file) ? 0 : own.version(file))} ${documents.form(file)}`,
     getScriptSnapshot(file) {
       const known = snapshots.get(file);
       if (known) return known;
-      const text = files.get(file)?.text ?? ts.sys.readFile(file);
+      const isPackages = !files.has(file) && isPackaged(file);
+      const text = files.get(file)?.text ?? (isPackages ? ts.sys.readFile(file) : own.text(file));
       if (text === undefined) return undefined;
       const snapshot = ts.ScriptSnapshot.fromString(text);
-      if (!files.has(file) && isPackaged(file)) snapshots.set(file, snapshot);
+      if (isPackages) snapshots.set(file, snapshot);
       return snapshot;
     },
-    getModuleResolutionCache: () => cache, // not in the type, but asked for: else every package.json is read at every cell
+    getModuleResolutionCache: () => cache,
+    hasInvalidatedResolutions: (file) => unresolved.has(file),
     getCurrentDirectory: () => folder,
     getDefaultLibFileName: (settings) => ts.getDefaultLibFilePath(settings),
     getCancellationToken: () => ({ isCancellationRequested: cancelled }),
     resolveModuleNameLiterals: (literals, importer) => {
-      if (!isPackaged(importer)) cache.clear(); // files may have moved, and packages been installed, since the last cell
-      return literals.map((literal) => resolve(literal.text, importer));
+      if (isPackaged(importer)) return literals.map(({ text }) => resolve(text, importer));
+      cache.clear(); // files may have moved, and packages been installed, since the last cell
+      const found = literals.map(({ text }) => resolve(text, importer));
+      const whole = found.every(({ resolvedModule }, i) => resolvedModule !== undefined || isBuiltin(literals[i]!.text));
+      if (whole) unresolved.delete(known(importer));
+      else unresolved.add(known(importer));
+      return found;
     },
   };
 
@@ -156,6 +186,13 @@ export function createService(folder: string, checked: readonly string[], cancel
       else for (const name of names) takenNames.add(name);
       if (takenAll || takenNames.size > before) write(taken, libraryModule(takenAll ? "all" : takenNames));
     },
+    reread(code) {
+      if (!/\b(import|require|from)\b/.test(code)) return [];
+      const [current] = checked as [string];
+      files.delete(current); // what the same text imports may be elsewhere now
+      cache.clear();
+      return own.reread(code, current);
+    },
     keep(file) {
       kept.push(file);
     },
@@ -171,9 +208,3 @@ const isJavaScript = ({ extension }: ts.ResolvedModuleFull) => extension === ".j
 
 /** Packages, this one included, do not change under a running session; the reader's own files may. */
 const isPackaged = (file: string) => /[\\/]node_modules[\\/]/.test(file) || file.startsWith(dirname(library.types));
-
-/** The version of a file on disk. */
-function modified(file: string): string {
-  if (isPackaged(file)) return "0";
-  return String(modifiedMs(file)); // the compiler reads the file anyway: its time is nothing that a cell asks for
-}

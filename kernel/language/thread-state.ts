@@ -4,6 +4,8 @@ export enum Slot {
   GivenUp,
   /** One of `Preparation`. */
   Preparation,
+  /** The number of the question that is being answered; 0 for none. */
+  Question,
 }
 
 /** What becomes of the check of a cell that waits for its turn. */
@@ -15,4 +17,4 @@ export enum Preparation {
 }
 
 /** The memory for `Slot`. */
-export const createState = () => new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT));
+export const createState = () => new Int32Array(new SharedArrayBuffer(3 * Int32Array.BYTES_PER_ELEMENT));

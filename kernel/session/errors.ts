@@ -34,7 +34,7 @@ export function describeThrown(thrown: unknown): ErrorContent {
 }
 
 /** Faults that the parser or the type checker found; nothing ran. */
-export function describeDiagnostics(label: string, code: string, diagnostics: readonly Diagnostic[]): ErrorContent {
+export function describeDiagnostics(place: string, code: string, diagnostics: readonly Diagnostic[]): ErrorContent {
   const lines = code.split("\n");
   const ename = diagnostics[0]!.syntactic ? "SyntaxError" : "TypeCheckError";
   const traceback = diagnostics.slice(0, 20).flatMap((d) => {
@@ -42,12 +42,12 @@ export function describeDiagnostics(label: string, code: string, diagnostics: re
     const number = `    ${d.line} | `;
     return [
       `${ename}: ${d.message} (TS${d.code})`,
-      `    at Cell ${label}, line ${d.line}, column ${d.column}`,
+      `    at ${place}, line ${d.line}, column ${d.column}`,
       `${number}${source}`,
       `${" ".repeat(number.length)}${source.slice(0, d.column - 1).replace(/[^\t]/g, " ")}^`,
     ];
   });
   if (diagnostics.length > 20) traceback.push(`... and ${diagnostics.length - 20} more`);
   const first = diagnostics[0]!;
-  return { ename, evalue: `Cell ${label}, line ${first.line}, column ${first.column}: ${first.message} (TS${first.code})`, traceback };
+  return { ename, evalue: `${place}, line ${first.line}, column ${first.column}: ${first.message} (TS${first.code})`, traceback };
 }

@@ -98,13 +98,16 @@ export class Executor {
     const compiled = await this.language.compile(code, this.typeCheck);
     if (this.current !== current) return {}; // given up meanwhile
     if ("faults" in compiled) {
-      const error = describeDiagnostics(label, code, compiled.faults);
+      const error = describeDiagnostics(`Cell ${label}`, code, compiled.faults);
       const hint = hintFor(code) ?? compiled.hint;
       return { error: hint === undefined ? error : { ...error, traceback: [...error.traceback, `Hint: ${hint}.`] } };
     }
-    if (compiled.warnings.length) warn(describeDiagnostics(label, code, compiled.warnings).traceback.join("\n"));
+    if (compiled.warnings.length) warn(describeDiagnostics(`Cell ${label}`, code, compiled.warnings).traceback.join("\n"));
+    for (const { label, code, faults } of compiled.files) {
+      warn(`The file ${label} has faults:\n${describeDiagnostics(label, code, faults).traceback.join("\n")}`);
+    }
     for (const cell of names === "kept" ? compiled.outdated : []) {
-      const { traceback } = describeDiagnostics(cell.label, cell.code, cell.faults);
+      const { traceback } = describeDiagnostics(`Cell ${cell.label}`, cell.code, cell.faults);
       warn(`Cell ${cell.label} no longer fits what this cell declares; run it again, or change it:\n${traceback.join("\n")}`);
     }
 

@@ -165,6 +165,18 @@ test("a type that takes minutes, checked while a cell runs, is stopped with that
   expect((await complete("hel")).matches).toContain("held");
 });
 
+test("a completion whose type takes minutes is given up for the next cell", { timeout: 60_000 }, async () => {
+  await run("const waited = 7;");
+  const code = `${orders}\ndeclare const a: Orders<${digits}>; const b: Orders<${digits.replace("8", "9")}> = a; b.`;
+  const asked = complete(code);
+  await sleep(1000); // it is being answered
+  const began = performance.now();
+  expect(result(await run("waited"))).toBe("7");
+  expect(performance.now() - began).toBeLessThan(10_000);
+  expect(await asked).toMatchObject({ status: "error", evalue: "the type checker was stopped" });
+  expect((await complete("wait")).matches).toContain("waited");
+});
+
 test("a type that takes all memory costs its cell and nothing else", { timeout: 60_000 }, async () => {
   const small = await KernelClient.start({ env: { NODE_OPTIONS: "--max-old-space-size=150" } });
   await small.run("const kept = 1;");
