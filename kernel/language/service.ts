@@ -9,6 +9,7 @@ import { libraryModule } from "./library-names.js";
 import { isBare, isKernelPackage, kernelImporter, library, typeRoot } from "./packages.js";
 import { standardLibrary } from "./standard-library.js";
 import { takenOptions } from "./tsconfig.js";
+import { undeclaredOfNode } from "./undeclared.js";
 
 /** What a cell may use without importing it, beside Node's own globals. */
 const GLOBALS = `
@@ -69,7 +70,7 @@ export function createService(folder: string, checked: readonly string[], cancel
   const standard = standardLibrary();
   const files = new Map<string, { text: string; version: number }>([
     [globals, { text: GLOBALS, version: 0 }],
-    [node, { text: '/// <reference types="node" />\n', version: 0 }],
+    [node, { text: `/// <reference types="node" />\n${undeclaredOfNode()}`, version: 0 }],
     ...standard.map(({ file, text }) => [file, { text, version: 0 }] as const),
     [taken, { text: libraryModule([]), version: 0 }],
   ]);
