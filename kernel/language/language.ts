@@ -5,7 +5,7 @@ import ts = require("typescript");
 
 import type { TypeCheck } from "../../src/frontend/type-check.js";
 import { augments, createAugmentations } from "./augmentations.js";
-import { isCalledLater, ownPlace, type PastCell, withoutNames } from "./dependents.js";
+import { isCalledLater, ownPlace, type PastCell, touches, withoutNames } from "./dependents.js";
 import { cellTransformer } from "./emit.js";
 import { importHint } from "./import-hints.js";
 import { isJsx } from "./jsx.js";
@@ -136,7 +136,11 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
   /** Which cells no longer fit once these names are the current cell's: faults in functions that can still be called. */
   function outdated(code: string, declared: readonly Declared[]): Outdated[] {
     const newer = new Map(declared.map((one) => [one.name, ownerOf(one, "./In[]", owners.get(one.name))]));
-    const changed = [...newer.keys()].filter((name) => owners.has(name) && past.get(owners.get(name)!.module)?.code !== code);
+    const changed = declared.flatMap((one) => {
+      const owner = owners.get(one.name);
+      const before = owner && past.get(owner.module);
+      return owner && before?.code !== code && touches(one, owner, before) ? [one.name] : [];
+    });
     const dependents = [...past].flatMap(([module, cell]) => {
       if (!changed.some((name) => cell.inFunctions.has(name))) return [];
       const live = new Set([...owners].filter(([name, owner]) => owner.module === module && !newer.has(name)).map(([name]) => name));
