@@ -8,6 +8,7 @@ import { augments, createAugmentations } from "./augmentations.js";
 import { isCalledLater, ownPlace, type PastCell, touches, withoutNames } from "./dependents.js";
 import { cellTransformer } from "./emit.js";
 import { importHint } from "./import-hints.js";
+import { inferredAnew } from "./inferred.js";
 import { isJsx } from "./jsx.js";
 import { namesOfLibrary } from "./library-imports.js";
 import { type Declared, declaredNames, globalNames, namesInFunctions, usedNames } from "./names.js";
@@ -101,6 +102,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
   const again = Array.from({ length: 8 }, (_, i) => join(folder, `In[again ${i}].${ending}`)); // cells that have run, while they are checked again; of the program for the same reason
   const service = createService(folder, [current, ...again], cancelled);
   const augmentations = createAugmentations(service.write);
+  const fileOf = (module: string) => join(folder, `${module}.${ending}`);
   const clear = () => {
     for (const file of again) service.write(file, "export {};");
   };
@@ -133,16 +135,24 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
     return { program, file, found, syntactic: syntactic.length > 0 };
   }
 
-  /** Which cells no longer fit once these names are the current cell's: faults in functions that can still be called. */
-  function outdated(code: string, declared: readonly Declared[]): Outdated[] {
-    const newer = new Map(declared.map((one) => [one.name, ownerOf(one, "./In[]", owners.get(one.name))]));
-    const changed = declared.flatMap((one) => {
+  /** The names that earlier cells' functions may see with another type once these are a cell's. */
+  const changedBy = (code: string, declared: readonly Declared[]): string[] =>
+    declared.flatMap((one) => {
       const owner = owners.get(one.name);
       const before = owner && past.get(owner.module);
       return owner && before?.code !== code && touches(one, owner, before) ? [one.name] : [];
     });
+
+  /** Which cells no longer fit once these names are the current cell's: faults in functions that can still be called. */
+  function outdated(code: string, declared: readonly Declared[]): Outdated[] {
+    const newer = new Map(declared.map((one) => [one.name, ownerOf(one, "./In[]", owners.get(one.name))]));
+    const changed = changedBy(code, declared);
+    const inferred = inferredAnew(changed, past, owners, newer, "next");
+    for (const [module, text] of inferred.texts) service.write(fileOf(module), text);
+    const affected = [...changed, ...inferred.owners.keys()];
+    const latest = (name: string) => inferred.owners.get(name) ?? newer.get(name) ?? owners.get(name);
     const dependents = [...past].flatMap(([module, cell]) => {
-      if (!changed.some((name) => cell.inFunctions.has(name))) return [];
+      if (!affected.some((name) => cell.inFunctions.has(name))) return [];
       const live = new Set([...owners].filter(([name, owner]) => owner.module === module && !newer.has(name)).map(([name]) => name));
       if (live.size === 0) return [];
       const own = declaredNames(cell.parsed);
@@ -154,7 +164,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
           cell,
           live,
           shifts: renamed.shifts,
-          text: renamed.text + bookkeeping(others, usedNames(cell.parsed), (name) => newer.get(name) ?? owners.get(name)),
+          text: renamed.text + bookkeeping(others, usedNames(cell.parsed), latest),
         },
       ];
     });
@@ -175,18 +185,24 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
     });
   }
 
-  function commit({ label, code, names }: Ran): void {
+  /** @param really the cell has run, and is not only taken to have */
+  function commit({ label, code, names }: Ran, really: boolean): void {
     const { parsed, own, used, inFunctions } = read(code);
     if (names.length === 0 && !augments(parsed)) return;
     const module = `./In[${++cells}]`;
-    const file = join(folder, `${module}.${ending}`);
+    const file = fileOf(module);
     service.takeFromLibrary(namesOfLibrary(parsed));
     const text = code + bookkeeping(own, used, known);
     service.write(file, text);
     augmentations.commit(parsed, file, text);
     if (augments(parsed)) service.keep(file);
+    const bound = own.filter(({ name }) => names.includes(name));
+    const changed = really ? changedBy(code, bound) : [];
+    for (const one of bound) owners.set(one.name, ownerOf(one, module, owners.get(one.name)));
+    const inferred = inferredAnew(changed, past, owners, new Map(), "newer");
+    for (const [module, text] of inferred.texts) service.write(fileOf(module), text);
+    for (const [name, owner] of inferred.owners) owners.set(name, owner);
     past.set(module, { label, code, parsed, inFunctions });
-    for (const one of own) if (names.includes(one.name)) owners.set(one.name, ownerOf(one, module, owners.get(one.name)));
     const living = new Set([...owners.values()].map((owner) => owner.module));
     for (const module of past.keys()) if (!living.has(module)) past.delete(module);
   }
@@ -231,7 +247,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
 
     commit(cell) {
       forget();
-      commit(cell);
+      commit(cell, true);
     },
 
     expect(codes) {
@@ -242,7 +258,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
       expected = { codes: texts, undo: () => ({ owners, past, cells } = before) };
       for (const code of codes) {
         const { parsed, own } = read(code);
-        if (!augments(parsed)) commit({ label: "", code, names: own.map(({ name }) => name) });
+        if (!augments(parsed)) commit({ label: "", code, names: own.map(({ name }) => name) }, false);
       }
     },
 

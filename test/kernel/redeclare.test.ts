@@ -269,3 +269,32 @@ test("a type beside a function of that name changes nothing for its users", asyn
   expect(await warned("type wide = 5;")).toBe("");
   expect(await warned("function wide(n: string, by = 2) { return n.length * by; }")).toContain("no longer fits");
 });
+
+test("types that functions do not say follow from what they call, through however many cells", async () => {
+  await run("function first() { return 1; }");
+  await run(
+    "enum Mode { On, Off } const once = first(); const modeOf = (mode: Mode) => [first(), mode] as const; function second() { return first(); }",
+  );
+  await run("const third = () => second();");
+  const { reply } = await run("function fourth() { return third().toFixed(); }");
+  const text = await warned("function first() { return 'x'; }");
+  expect(text).toContain(`Cell In[${reply.content.execution_count}] no longer fits`);
+  expect(text.match(/no longer fits/g)).toHaveLength(1);
+  expect(text).toContain("Property 'toFixed' does not exist on type 'string'");
+  expect(await shown("second().toFixed(2)")).toContain("Property 'toFixed' does not exist on type 'string'");
+  expect(await shown("const said: string = third(); said")).toBe("'x'");
+  expect(await shown("const had: number = once; had")).toBe("1"); // that was computed before
+  expect(await shown("const [word, mode]: readonly [string, Mode] = modeOf(Mode.Off); word + mode")).toBe("'x1'");
+  expect(await warned("function first() { return [2]; }")).toContain("does not exist on type 'number[]'");
+  expect(await warned("function fourth() { return third().length.toFixed(); }")).toBe("");
+  expect(await shown("third()[0]! + Number(fourth())")).toBe("3");
+  expect(await warned("function first() { return [3]; }")).toBe("");
+  expect(await shown("third()[0]")).toBe("3");
+});
+
+test("a cell that fails has changed no types of others", async () => {
+  await run("function origin() { return 1; }");
+  await run("const derived = () => origin();");
+  await run("if (origin()) throw new Error('stop'); const origin2 = 1; const origin = () => 'x';");
+  expect(await shown("derived().toFixed(1)")).toBe("'1.0'");
+});
