@@ -45,6 +45,11 @@ export class Cells {
     return path;
   }
 
+  /** Whether a path names a cell, one that has been sent or one to come. */
+  isCell(path: string): boolean {
+    return path.startsWith(this.prefix);
+  }
+
   /** Notes what a client sends to be run: with `%%time` it is another text than what is run. */
   type(code: string): void {
     const run = typescriptOf(code);

@@ -27,6 +27,10 @@ export interface Listener {
 const CELL = /^erpo-cell-\d+$/;
 const NOT_A_CELL = "^(?!erpo-cell-\\d+$)";
 
+/** Why a breakpoint does not stop. */
+const NO_STATEMENT = "no statement stands here or below";
+const NO_FILES = "breakpoints in files are not supported; set one in a cell";
+
 const COMMANDS = {
   next: "Debugger.stepOver",
   stepIn: "Debugger.stepInto",
@@ -212,7 +216,8 @@ export class Program {
     const place = script && breakableAt(script.places, line);
     const source = { path };
     if (place) return { id, verified: true, line: place.line, source };
-    return { id, verified: false, line, source, message: script ? "no statement stands here or below" : "is set when the cell runs" };
+    const message = script ? NO_STATEMENT : this.cells.isCell(path) ? "is set when the cell runs" : NO_FILES;
+    return { id, verified: false, line, source, message };
   }
 
   /** A script that is about to run its first statement. */

@@ -21,6 +21,8 @@ export interface ValueReader {
   describe(value: unknown): Described;
   /** Undefined where there is nothing inside. */
   parts(value: unknown): Parts | undefined;
+  /** How much a tensor takes. Undefined for others. */
+  bytes(value: unknown): number | undefined;
 }
 
 /**
@@ -78,7 +80,9 @@ export function valueReader(types: typeof utilTypes, getter: unknown): ValueRead
     const infos = own(own(engine, "state"), "tensorInfo");
     const info =
       types.isProxy(infos) || !(infos instanceof WeakMap) ? undefined : WeakMap.prototype.get.call(infos, own(value, "dataId") as object);
-    const [bytes, backend, registry] = [own(info, "bytes"), own(info, "backend"), own(engine, "registry")];
+    const [counted, backend, registry] = [own(info, "bytes"), own(info, "backend"), own(engine, "registry")];
+    const isComplex = own(value, "dtype") === "complex64"; // the engine counts its two parts, not the whole
+    const bytes = isComplex && counted !== undefined ? 8 * Number(own(value, "size")) : counted;
     const device = isObject(registry) && backend ? Object.keys(registry).find((name) => own(registry, name) === backend) : undefined;
     return { ...(typeof bytes === "number" && { bytes }), ...(device !== undefined && { device }) };
   }
@@ -242,10 +246,26 @@ export function valueReader(types: typeof utilTypes, getter: unknown): ValueRead
         items: none,
         named: () => ["message", "cause"].filter((key) => Object.hasOwn(value, key)).map((key) => [key, own(value, key)]),
       };
+    const network = model(value);
+    if (network || list(own(value, "_trainableWeights"))) {
+      const all = properties(value).filter(([key]) => key !== "layers");
+      const isInner = ([key]: [string, unknown]) => key.startsWith("_"); // what TensorFlow.js keeps to itself
+      const first: [string, unknown][] = network
+        ? [
+            ["layers", network.layers],
+            ["parameters", network.parameters],
+          ]
+        : [];
+      return { indexed: 0, items: none, named: () => [...first, ...all.filter((one) => !isInner(one)), ...all.filter(isInner)] };
+    }
     const named = properties(value);
     if (typeof value === "function" && named.length === 0) return undefined;
     return { indexed: 0, items: none, named: () => named };
   }
 
-  return { describe: (value) => ({ type: value === getter ? "" : typeOf(value), value: preview(value, true) }), parts };
+  return {
+    describe: (value) => ({ type: value === getter ? "" : typeOf(value), value: preview(value, true) }),
+    parts,
+    bytes: (value) => (isObject(value) && !types.isProxy(value) && tensor(value) ? storage(value).bytes : undefined),
+  };
 }

@@ -133,6 +133,17 @@ export function variableTable(exposed: Exposed, reader: ValueReader): VariableTa
     const { type, value: text } = reader.describe(value);
     return { data: { "text/plain": `${type} ${text}` }, metadata: {} };
   };
+  /** As `display` shows it; of a tensor with how much it takes, too. */
+  const rich = (value: unknown): Shown | Promise<Shown> => {
+    const bytes = reader.bytes(value);
+    const sized = ({ data, metadata }: Shown): Shown => ({
+      data: { ...data, "text/plain": `${data["text/plain"]}\n${bytes} bytes` },
+      metadata,
+    });
+    const shown = exposed.format(value);
+    if (bytes === undefined) return shown;
+    return shown instanceof Promise ? shown.then(sized) : sized(shown);
+  };
 
   return {
     globals() {
@@ -163,8 +174,8 @@ export function variableTable(exposed: Exposed, reader: ValueReader): VariableTa
     },
     clear: () => handles.clear(),
     has: (name) => exposed.values().has(name),
-    richOf: (name) => exposed.format(exposed.values().get(name)),
-    rich: (value) => exposed.format(value),
+    richOf: (name) => rich(exposed.values().get(name)),
+    rich,
     plain: (name) => plain(exposed.values().get(name)),
     copy: (name, value) => exposed.put(name, value),
     cells: () => exposed.cells(),

@@ -2,8 +2,9 @@ import { dirname } from "node:path";
 
 import ts = require("typescript");
 
+import { readable } from "./diagnostics.js";
 import { isJsx } from "./jsx.js";
-import { type Language, readable } from "./language.js";
+import type { Language } from "./language.js";
 import { parseCell } from "./parse-cell.js";
 import { pathCompletions } from "./path-completions.js";
 import { toCodePoints, toCodeUnits } from "./positions.js";

@@ -152,7 +152,10 @@ export function cellTransformer(
       }
     }
     const at = body.findLastIndex((statement) => ts.getOriginalNode(statement).pos >= 0 || isLowered(statement));
-    if (at >= 0) body[at] = returning(f, body[at]!);
+    const written = (ts.getOriginalNode(file) as ts.SourceFile).statements.filter(({ pos }) => pos < length);
+    const ending = written.findLast((statement) => !ts.isEmptyStatement(statement));
+    const isDeclared = ending !== undefined && (ts.isFunctionDeclaration(ending) || ts.isClassDeclaration(ending)); // `using` takes the one away from the end, and assigns the other
+    if (at >= 0 && !(isDeclared && isLowered(body[at]!))) body[at] = returning(f, body[at]!);
     const prologue: ts.Statement[] = [f.createExpressionStatement(f.createStringLiteral("use strict"))];
     if (own.length) {
       const [bound, locals] = [own.filter((name) => names.has(name)), own.filter((name) => !names.has(name))];
@@ -197,9 +200,9 @@ function bound(f: ts.NodeFactory, initializer: ts.ForInitializer, item: ts.Expre
 const isLowered = (statement: ts.Statement): statement is ts.TryStatement =>
   ts.isTryStatement(statement) && ts.getOriginalNode(statement).pos < 0;
 
-/** The last statement of a cell, which returns its value if it is an expression. A class is none: what the compiler has set behind it is still to run. */
+/** The last statement of a cell, which returns its value if the reader wrote an expression. What the compiler has made one is none: a class, or a constant behind `using`. */
 function returning(f: ts.NodeFactory, last: ts.Statement): ts.Statement {
-  if (ts.isExpressionStatement(last) && !ts.isClassDeclaration(ts.getOriginalNode(last))) {
+  if (ts.isExpressionStatement(last) && isWritten(ts.getOriginalNode(last))) {
     const unnamed = f.createComma(f.createVoidZero(), last.expression); // a function without a name would be called as its property
     const value = f.createObjectLiteralExpression([f.createPropertyAssignment("value", unnamed)]);
     return ts.setTextRange(f.createReturnStatement(value), last);
@@ -212,6 +215,8 @@ function returning(f: ts.NodeFactory, last: ts.Statement): ts.Statement {
   const statements = tryBlock.statements.map((statement, i) => (i === at ? returning(f, statement) : statement));
   return f.updateTryStatement(last, f.updateBlock(tryBlock, statements), catchClause, finallyBlock);
 }
+
+const isWritten = (original: ts.Node) => ts.isExpressionStatement(original) || ts.isExportAssignment(original);
 
 /**
  * `{ x: [() => x, ($erpoValue) => { x = $erpoValue; }], ... }`

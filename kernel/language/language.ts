@@ -1,13 +1,15 @@
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import { pieces } from "../../src/setup/lists.js";
 
 import ts = require("typescript");
 
 import type { TypeCheck } from "../../src/frontend/type-check.js";
 import { augments, createAugmentations } from "./augmentations.js";
-import { isCalledLater, ownPlace, type PastCell, withoutNames } from "./dependents.js";
+import { isCalledLater, ownPlace, type PastCell, touches, withoutNames } from "./dependents.js";
+import { type Diagnostic, faultyFiles, located, type Outdated } from "./diagnostics.js";
 import { cellTransformer } from "./emit.js";
 import { importHint } from "./import-hints.js";
+import { inferredAnew } from "./inferred.js";
 import { isJsx } from "./jsx.js";
 import { namesOfLibrary } from "./library-imports.js";
 import { type Declared, declaredNames, globalNames, namesInFunctions, usedNames } from "./names.js";
@@ -16,15 +18,6 @@ import { type ParsedCell, parseCell } from "./parse-cell.js";
 import { createService, type Service } from "./service.js";
 import { JSX_HINT } from "./transpile.js";
 import { takenOptions } from "./tsconfig.js";
-
-/** A fault in a cell's text. Lines and columns count from 1. */
-export interface Diagnostic {
-  line: number;
-  column: number;
-  code: number;
-  message: string;
-  syntactic: boolean;
-}
 
 /** A cell that may run. */
 export interface Compiled {
@@ -47,13 +40,6 @@ export interface Refused {
   faults: Diagnostic[];
   /** What to write instead, where that is known. */
   hint?: string;
-}
-
-/** An earlier cell that no longer fits, or a file of the reader's with faults. */
-export interface Outdated {
-  label: string;
-  code: string;
-  faults: Diagnostic[];
 }
 
 /** A cell that has run. */
@@ -89,9 +75,6 @@ export interface Language {
   document: Service["document"];
 }
 
-/** "... implicitly has an 'any' type" is no fault here: a cell may leave a parameter or a package without types. */
-const isTolerated = (code: number) => code >= 7005 && code <= 7060;
-
 /**
  * @param folder where the notebook is
  * @param globals Node's own, which a cell's name may hide
@@ -103,6 +86,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
   const again = Array.from({ length: 8 }, (_, i) => join(folder, `In[again ${i}].${ending}`)); // cells that have run, while they are checked again; of the program for the same reason
   const service = createService(folder, [current, ...again], cancelled);
   const augmentations = createAugmentations(service.write);
+  const fileOf = (module: string) => join(folder, `${module}.${ending}`);
   const clear = () => {
     for (const file of again) service.write(file, "export {};");
   };
@@ -135,12 +119,24 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
     return { program, file, found, syntactic: syntactic.length > 0 };
   }
 
+  /** The names that earlier cells' functions may see with another type once these are a cell's. */
+  const changedBy = (code: string, declared: readonly Declared[]): string[] =>
+    declared.flatMap((one) => {
+      const owner = owners.get(one.name);
+      const before = owner && past.get(owner.module);
+      return owner && before?.code !== code && touches(one, owner, before) ? [one.name] : [];
+    });
+
   /** Which cells no longer fit once these names are the current cell's: faults in functions that can still be called. */
   function outdated(code: string, declared: readonly Declared[]): Outdated[] {
     const newer = new Map(declared.map((one) => [one.name, ownerOf(one, "./In[]", owners.get(one.name))]));
-    const changed = [...newer.keys()].filter((name) => owners.has(name) && past.get(owners.get(name)!.module)?.code !== code);
+    const changed = changedBy(code, declared);
+    const inferred = inferredAnew(changed, past, owners, newer, "next");
+    for (const [module, text] of inferred.texts) service.write(fileOf(module), text);
+    const affected = [...changed, ...inferred.owners.keys()];
+    const latest = (name: string) => inferred.owners.get(name) ?? newer.get(name) ?? owners.get(name);
     const dependents = [...past].flatMap(([module, cell]) => {
-      if (!changed.some((name) => cell.inFunctions.has(name))) return [];
+      if (!affected.some((name) => cell.inFunctions.has(name))) return [];
       const live = new Set([...owners].filter(([name, owner]) => owner.module === module && !newer.has(name)).map(([name]) => name));
       if (live.size === 0) return [];
       const own = declaredNames(cell.parsed);
@@ -152,7 +148,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
           cell,
           live,
           shifts: renamed.shifts,
-          text: renamed.text + bookkeeping(others, usedNames(cell.parsed), (name) => newer.get(name) ?? owners.get(name)),
+          text: renamed.text + bookkeeping(others, usedNames(cell.parsed), latest),
         },
       ];
     });
@@ -173,30 +169,24 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
     });
   }
 
-  /** The TypeScript files among these that have faults. */
-  function faultyFiles(program: ts.Program, files: readonly string[]): Outdated[] {
-    return files.flatMap((path) => {
-      const file = program.getSourceFile(path);
-      if (!file || file.isDeclarationFile || !/\.[cm]?tsx?$/.test(path)) return [];
-      const syntactic = program.getSyntacticDiagnostics(file);
-      const found = syntactic.length ? syntactic : program.getSemanticDiagnostics(file, cancellation);
-      const faults = located(found, file, syntactic.length > 0);
-      return faults.length ? [{ label: relative(folder, path), code: file.text, faults }] : [];
-    });
-  }
-
-  function commit({ label, code, names }: Ran): void {
+  /** @param really the cell has run, and is not only taken to have */
+  function commit({ label, code, names }: Ran, really: boolean): void {
     const { parsed, own, used, inFunctions } = read(code);
     if (names.length === 0 && !augments(parsed)) return;
     const module = `./In[${++cells}]`;
-    const file = join(folder, `${module}.${ending}`);
+    const file = fileOf(module);
     service.takeFromLibrary(namesOfLibrary(parsed));
     const text = code + bookkeeping(own, used, known);
     service.write(file, text);
     augmentations.commit(parsed, file, text);
     if (augments(parsed)) service.keep(file);
+    const bound = own.filter(({ name }) => names.includes(name));
+    const changed = really ? changedBy(code, bound) : [];
+    for (const one of bound) owners.set(one.name, ownerOf(one, module, owners.get(one.name)));
+    const inferred = inferredAnew(changed, past, owners, new Map(), "newer");
+    for (const [module, text] of inferred.texts) service.write(fileOf(module), text);
+    for (const [name, owner] of inferred.owners) owners.set(name, owner);
     past.set(module, { label, code, parsed, inFunctions });
-    for (const one of own) if (names.includes(one.name)) owners.set(one.name, ownerOf(one, module, owners.get(one.name)));
     const living = new Set([...owners.values()].map((owner) => owner.module));
     for (const module of past.keys()) if (!living.has(module)) past.delete(module);
   }
@@ -238,13 +228,15 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
         { after: [cellTransformer(code.length, shared, hidden.length > 0, program.getTypeChecker())] },
       );
       const beside =
-        level === "off" ? { files: [], outdated: [] } : { files: faultyFiles(program, imported), outdated: outdated(code, own) };
+        level === "off"
+          ? { files: [], outdated: [] }
+          : { files: faultyFiles(program, imported, folder, cancellation), outdated: outdated(code, own) };
       return { ...output, declares, warnings, ...beside };
     },
 
     commit(cell) {
       forget();
-      commit(cell);
+      commit(cell, true);
     },
 
     expect(codes) {
@@ -255,7 +247,7 @@ export function createLanguage(folder: string, globals: ReadonlySet<string>, can
       expected = { codes: texts, undo: () => ({ owners, past, cells } = before) };
       for (const code of codes) {
         const { parsed, own } = read(code);
-        if (!augments(parsed)) commit({ label: "", code, names: own.map(({ name }) => name) });
+        if (!augments(parsed)) commit({ label: "", code, names: own.map(({ name }) => name) }, false);
       }
     },
 
@@ -314,26 +306,4 @@ function createReader(ending: string): (code: string) => Reading {
     last = { code, reading };
     return reading;
   };
-}
-
-/** Types as the reader knows them, without the paths of the files that cells are kept in. */
-export function readable(text: string): string {
-  return text.replace(/import\("[^"]*In\[\d*\]"\)\./g, "").replace(/typeof import\("[^"]*In\[\d*\]"\)/g, "typeof cell");
-}
-
-/** The faults that count, at their places in the reader's text. */
-function located(
-  found: readonly ts.Diagnostic[],
-  parsed: ts.SourceFile,
-  syntactic: boolean,
-  hint: (fault: ts.Diagnostic) => string | undefined = () => undefined,
-): Diagnostic[] {
-  return found
-    .filter((diagnostic) => diagnostic.category === ts.DiagnosticCategory.Error && !isTolerated(diagnostic.code))
-    .map((diagnostic) => {
-      const at = parsed.getLineAndCharacterOfPosition(Math.min(diagnostic.start ?? 0, parsed.text.length));
-      const text = readable(ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n"));
-      const message = [text, hint(diagnostic)].filter(Boolean).join(" ");
-      return { line: at.line + 1, column: at.character + 1, code: diagnostic.code, message, syntactic };
-    });
 }

@@ -144,6 +144,7 @@ export function usedNames(file: ts.SourceFile): Set<string> {
   const names = new Set<string>();
   const visit = (node: ts.Node): void => {
     if (ts.isIdentifier(node)) names.add(node.text);
+    else if (isTag(node)) names.add(FACTORY);
     ts.forEachChild(node, visit);
   };
   visit(file);
@@ -155,6 +156,7 @@ export function namesInFunctions(file: ts.SourceFile): Set<string> {
   const found = new Set<string>();
   const visit = (node: ts.Node, inside: boolean): void => {
     if (inside && ts.isIdentifier(node) && !isKey(node)) found.add(node.text);
+    else if (inside && isTag(node)) found.add(FACTORY);
     const deeper = inside || ts.isFunctionLike(node) || ts.isClassLike(node);
     const declared = ts.isShorthandPropertyAssignment(node) ? undefined : (node as { name?: ts.Node }).name; // of `{ x }`, x is what is read
     ts.forEachChild(node, (child) => visit(child, deeper && !(child === declared && ts.isIdentifier(child))));
@@ -165,3 +167,7 @@ export function namesInFunctions(file: ts.SourceFile): Set<string> {
 
 const isKey = (node: ts.Identifier): boolean =>
   (ts.isPropertyAccessExpression(node.parent) || ts.isPropertyAssignment(node.parent)) && node.parent.name === node;
+
+/** What JSX becomes calls of, with `"jsx": "react"`. */
+const FACTORY = "React";
+const isTag = (node: ts.Node): boolean => ts.isJsxOpeningLikeElement(node) || ts.isJsxOpeningFragment(node);

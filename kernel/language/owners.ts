@@ -4,6 +4,8 @@ import type { Declared } from "./names.js";
 export interface Owner {
   /** The cell that has declared it last. */
   module: string;
+  /** The module that has its type, where that has been inferred anew since. */
+  inferred?: string;
   kind: Declared["kind"];
   comment: string;
   /** The cell in which its value stands; undefined for a type alone. */
@@ -53,7 +55,8 @@ export function bookkeeping(own: readonly Declared[], used: Iterable<string>, ow
   for (const name of used) {
     const found = owner(name);
     if (!found || names.has(name)) continue;
-    const { kind, module, comment } = found;
+    const { kind, comment } = found;
+    const module = found.inferred ?? found.module;
     lines.push(
       kind === "other" ? `import { ${name} } from "${module}";` : `${comment}declare ${kind} ${name}: typeof import("${module}").${name};`,
     );

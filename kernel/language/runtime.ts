@@ -99,7 +99,9 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
   const meta: Partial<ImportMeta> = { url: pathToFileURL(importer).href, dirname: folder, filename: importer };
   /** Loads what `import.meta.resolve` asks, once a cell uses it. */
   const completeMeta = async () => {
-    meta.resolve ??= (await load(resolver)).default as ImportMeta["resolve"];
+    if (meta.resolve) return;
+    const resolve = (await load(resolver)).default as ImportMeta["resolve"];
+    meta.resolve = (specifier) => resolve(specifier).replace(/\?v=[0-9a-f]{16}$/, ""); // which of a file's versions is the loader's own
   };
 
   const known = new Set<string>();

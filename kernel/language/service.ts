@@ -9,6 +9,7 @@ import { createOwnFiles } from "./own-files.js";
 import { isBare, isKernelPackage, kernelImporter, library, typeRoot } from "./packages.js";
 import { standardLibrary } from "./standard-library.js";
 import { takenOptions } from "./tsconfig.js";
+import { undeclaredOfNode } from "./undeclared.js";
 
 /** What a cell may use without importing it, beside Node's own globals. */
 const GLOBALS = `
@@ -83,7 +84,7 @@ export function createService(folder: string, checked: readonly string[], cancel
   const standard = standardLibrary();
   const files = new Map<string, { text: string; version: number }>([
     [globals, { text: GLOBALS, version: 0 }],
-    [node, { text: '/// <reference types="node" />\n', version: 0 }],
+    [node, { text: `/// <reference types="node" />\n${undeclaredOfNode()}`, version: 0 }],
     ...standard.map(({ file, text }) => [file, { text, version: 0 }] as const),
     [taken, { text: libraryModule([]), version: 0 }],
   ]);

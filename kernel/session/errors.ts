@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import type { Diagnostic } from "../language/language.js";
+import type { Diagnostic } from "../language/diagnostics.js";
 import { withSource } from "../language/stack.js";
 
 /** The content of a Jupyter error. */

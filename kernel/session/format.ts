@@ -4,6 +4,7 @@ import { imageType } from "../../src/frontend/formats.js";
 import type { MimeBundle, Shown } from "../../src/frontend/frontend.js";
 import { ownDisplay } from "../../src/frontend/shown.js";
 import { frameHTML, isFrame } from "./format-frame.js";
+import { isModel, modelText } from "./format-model.js";
 import { rowList, rowsHTML } from "./format-rows.js";
 import { awaited, isTensor, tensorBundle } from "./format-tensor.js";
 
@@ -44,6 +45,7 @@ function bundle(value: unknown): MimeBundle {
 function known(value: unknown): MimeBundle | undefined {
   if (isFrame(value)) return { "text/plain": text(value), "text/html": frameHTML(value) };
   if (isTensor(value)) return tensorBundle(value);
+  if (isModel(value)) return { "text/plain": modelText(value) };
   if (value instanceof Uint8Array) {
     const image = imageType(value);
     if (image) return { [image]: value, "text/plain": `<${image}, ${value.length} bytes>` };

@@ -172,6 +172,12 @@ test.each([
   ["an empty line behind it", "1 + 1;\n\n", "2"],
   ["using", "const env = { dir: '/tmp' };\nusing d = { [Symbol.dispose]() {} };\nenv.dir", "'/tmp'"],
   ["using, with a name of an earlier cell", "using e = { [Symbol.dispose]() {} };\nenv.dir", "'/tmp'"],
+  ["a constant behind using", "using u1 = { [Symbol.dispose]() {} }; const behind = 1;", undefined],
+  ["a pattern behind using", "using u2 = { [Symbol.dispose]() {} }; const { behind2 } = { behind2: 1 };", undefined],
+  ["a function behind using", "using u3 = { [Symbol.dispose]() {} }; 5; function behind3() { return 1; }", undefined],
+  ["a class behind using", "using u4 = { [Symbol.dispose]() {} }; 5; class Behind4 {}", undefined],
+  ["a type behind using", "using u5 = { [Symbol.dispose]() {} }; 5; type Behind5 = 1;", "5"],
+  ["all of them in a later cell", "[behind, behind2, behind3(), new Behind4()]", "[ 1, 1, 1, Behind4 {} ]"],
   [
     "listeners that take themselves off",
     "const target = new EventTarget(); let heard = 0; const hear = () => target.dispatchEvent(new Event('x'));\ntarget.addEventListener('x', function self() { heard++; target.removeEventListener('x', self); });\nhear(); hear(); heard",

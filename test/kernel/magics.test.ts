@@ -17,6 +17,17 @@ test("commands run in the notebook's folder, print as they go, and fail as bash 
   expect([error.evalue, error.traceback.join("\n")]).toEqual(["bash ended with status 3", "Error: bash ended with status 3"]);
 });
 
+test("blank lines and comments may stand before a magic, commands may be indented, and both may be timed", async () => {
+  for (const code of ["\n\n%%bash\necho well", "// first\n# second\n%%bash\necho well", "  !echo well", "// a comment\n!echo well\n"])
+    expect([code, printed(await run(code))]).toEqual([code, "well\n"]);
+  for (const code of ["%%time\n!echo well", "// a comment\n%%time\n\n%%bash\necho well"])
+    expect([code, printed(await run(code))]).toEqual([code, expect.stringMatching(/^well\nWall time: [\d.]+ ms\n$/)]);
+  const timed = await run("\n// a comment\n%%time\n1 + 1");
+  expect([printed(timed), result(timed)]).toEqual([expect.stringContaining("Wall time"), "2"]);
+  expect(types(await run("%%time\n%%html\n<b>bold</b>"))).toEqual(["execute_input", "display_data", "stream"]);
+  expect(failed(await run("\n%%time\nconst n: string = 1;")).traceback.join("\n")).toContain("line 3, column 7");
+});
+
 test("names of the session do not disturb commands", async () => {
   await run("import { setTimeout } from 'node:timers/promises'; function process() {}");
   expect(printed(await run("!echo well"))).toBe("well\n");
@@ -77,6 +88,15 @@ test.each([
   ["%matplotlib inline", "display(spec)"],
   ["%pip install numpy", "npm install NAME"],
   ["%%writefile x.txt\nhello", "no other magic"],
+  ["%%writefile x.txt\nhello", "writeFileSync"],
+  ["%%sh\nls", "stands under %%bash"],
+  ["%cd some", "process.chdir"],
+  ["%timeit 1 + 1", "%%time says"],
+  ["pip install numpy", "npm install NAME"],
+  ["Math.max?", "documentation is shown"],
+  ["?Math", "documentation is shown"],
+  ["const files = !ls -l", "execSync"],
+  ["files = !ls", "execSync"],
   ["const x = 1;\n!ls", "lines all begin with"],
   ["const flag = True;", "true, false and null"],
   ["let found = None", "true, false and null"],
@@ -91,7 +111,14 @@ test.each([
 });
 
 test("what is no Python gets no hint, and only what cannot run", async () => {
-  for (const code of ["const x: number = 'a';", "for (const x of [1]) x.y;", "import x from 'y';", "let a = b"])
+  for (const code of [
+    "const x: number = 'a';",
+    "for (const x of [1]) x.y;",
+    "import x from 'y';",
+    "let a = b",
+    "const a = !b",
+    "a ? b : c",
+  ])
     expect(hintFor(code)).toBeUndefined();
   expect(magics).toContain("time");
   expect(result(await run("const print = (x: number) => x; print(1)"))).toBe("1");

@@ -158,6 +158,7 @@ test("require loads local TypeScript, whose faults and frames have the reader's 
 test("import.meta resolves as an import from the notebook's folder would", async () => {
   writeFileSync(join(kernel.folder, "beside.mjs"), "export default 7;");
   expect(result(await run("(await import(import.meta.resolve('./beside.mjs'))).default"))).toBe("7");
+  expect(result(await run("import.meta.resolve('./beside.mjs').split('/').at(-1)"))).toBe("'beside.mjs'");
   expect(result(await run("const found = () => import.meta.resolve('zod'); found()"))).toMatch(/^'file:.*node_modules\/zod\//);
   expect(result(await run("[import.meta.dirname, import.meta.resolve('node:fs')].join()"))).toBe(`'${kernel.folder},node:fs'`);
   expect(failed(await run("import.meta.resolve('no-such-package')")).evalue).toContain("Cannot find package 'no-such-package'");

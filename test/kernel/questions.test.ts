@@ -67,14 +67,44 @@ test("strings are completed with modules, the kernel's and the notebook's, and w
   expect(matches('// read("data/t')).toEqual([]);
 });
 
+const messages = (code: string, among = language) => {
+  const checked = among.compile(code, "strict");
+  return "faults" in checked ? checked.faults.map(({ message }) => message) : [];
+};
+
 test("a name that nothing declares is looked for in erpo and in Node", () => {
-  const messages = (code: string) => {
-    const checked = language.compile(code, "strict");
-    return "faults" in checked ? checked.faults.map(({ message }) => message) : [];
-  };
   expect(messages("display(1)")).toEqual([`Cannot find name 'display'. It comes with: import { display } from "erpo";`]);
   expect(messages("readFileSync('a')")).toEqual([
     `Cannot find name 'readFileSync'. It comes with: import { readFileSync } from "node:fs";`,
   ]);
   expect(messages("nowhereAtAll")).toEqual(["Cannot find name 'nowhereAtAll'."]);
+});
+
+test.each([
+  ["join('a', 'b')", 'import { join } from "node:path";'],
+  ["resolve('a')", 'import { resolve } from "node:path"; or import { resolve } from "node:dns";'],
+  ["assert(1)", 'import assert from "node:assert";'],
+  ["deepStrictEqual(1, 1)", 'import { deepStrictEqual } from "node:assert";'],
+  ["fs.readFileSync('a')", 'import fs from "node:fs";'],
+  ["new EventEmitter()", 'import { EventEmitter } from "node:events";'],
+  ["readFile('a')", 'import { readFile } from "node:fs"; or import { readFile } from "node:fs/promises";'],
+  ["const options = { basename };", 'import { basename } from "node:path";'],
+  ["new DataFrame([[1]])", 'import { DataFrame } from "danfojs-node";'],
+  ["tf.tensor([1])", 'import * as tf from "@tensorflow/tfjs";'],
+  ["z.string()", 'import { z } from "zod";'],
+  ["marked('*x*')", 'import { marked } from "marked";'],
+])("%s: what to import is said", (code, lines) => {
+  expect(messages(code)).toEqual([expect.stringMatching(/^(?:Cannot find name|No value exists in scope)/)]);
+  expect(messages(code)[0]!.split("It comes with: ")[1]).toBe(lines);
+  for (const line of lines.split(" or ")) expect([line, messages(line)]).toEqual([line, []]);
+});
+
+test("a name is looked for in files beside the notebook, too", () => {
+  const folder = mkdtempSync(join(tmpdir(), "erpo-questions-"));
+  writeFileSync(join(folder, "tools.ts"), "export function sharpen() {} const join = 1; export { join }; function hidden() {}");
+  mkdirSync(join(folder, "folder.ts"));
+  const own = createLanguage(folder, new Set(), () => false);
+  expect(messages("sharpen()", own)[0]).toContain('It comes with: import { sharpen } from "./tools.ts";');
+  expect(messages("join('a')", own)[0]).toContain('import { join } from "./tools.ts"; or import { join } from "node:path";');
+  expect(messages("hidden()", own)).toEqual(["Cannot find name 'hidden'."]);
 });

@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { failed, printed, result, useKernel } from "./client.js";
@@ -229,4 +231,70 @@ test("types that a function's cell uses are those that are newest", async () => 
   await run("interface Options { rate: number }");
   await run("const rateOf = (options: Options) => options.rate + 1;");
   expect(await warned("interface Options { speed: number }")).toContain("Property 'rate' does not exist on type 'Options'");
+});
+
+test.each([
+  ["a function of an object's pattern", "const { p1 } = { p1: () => base().toFixed() };"],
+  ["a function of a list's pattern", "const [p2] = [() => base().toFixed()];"],
+  ["a function of a namespace", "namespace Part { export const p3 = () => base().toFixed(); }"],
+  ["a function in a block", "if (true) { var p4 = () => base().toFixed(); }"],
+  ["a function that is assigned later", "let p5: () => string; p5 = () => base().toFixed();"],
+])("%s is named, too", async (_, code) => {
+  await run("function base(): number { return 1; }");
+  const { reply } = await run(code);
+  expect(await warned("function base(): string { return ''; }")).toContain(`Cell In[${reply.content.execution_count}] no longer fits`);
+  await run(code.replaceAll("base().toFixed()", "''")); // nothing of it is left to the next test
+});
+
+test.each([
+  ["an object's pattern", "const { own1 } = { own1: () => 1 };", "own1"],
+  ["a pattern with other names and defaults", "const { a: own2 = () => 1, ...rest2 } = {} as { a?: () => number };", "own2"],
+  ["a list's pattern", "const [, own3] = [0, () => 1] as const;", "own3"],
+  ["an import", "import { own4 } from './parts.ts';", "own4"],
+  ["an import under another name", "import { own4 as own5 } from './parts.ts';", "own5"],
+  ["a loop", "for (var own6 of [() => 1]);", "own6"],
+])("a cell's own functions no longer fit where a name of %s is another cell's", async (_, declares, name) => {
+  writeFileSync(join(kernel.folder, "parts.ts"), "export const own4 = (): number => 1;");
+  const { reply } = await run(`${declares} const use_${name} = () => ${name}().toFixed();`);
+  const text = await warned(`const ${name} = () => 'text';`);
+  expect(text).toContain(`Cell In[${reply.content.execution_count}] no longer fits`);
+  expect(text).toContain("Property 'toFixed' does not exist on type 'string'");
+  expect(text).toContain(`line 1, column ${`${declares} const use_${name} = () => ${name}().`.length + 1}`);
+});
+
+test("a type beside a function of that name changes nothing for its users", async () => {
+  await run("function wide(n: number) { return n; }");
+  await run("const twiceWide = (n: number) => wide(n) * 2;");
+  expect(await warned("function wide(n: string) { return n.length; }")).toContain("no longer fits");
+  expect(await warned("type wide = 5;")).toBe("");
+  expect(await warned("function wide(n: string, by = 2) { return n.length * by; }")).toContain("no longer fits");
+});
+
+test("types that functions do not say follow from what they call, through however many cells", async () => {
+  await run("function first() { return 1; }");
+  await run(
+    "enum Mode { On, Off } const once = first(); const modeOf = (mode: Mode) => [first(), mode] as const; function second() { return first(); }",
+  );
+  await run("const third = () => second();");
+  const { reply } = await run("function fourth() { return third().toFixed(); }");
+  const text = await warned("function first() { return 'x'; }");
+  expect(text).toContain(`Cell In[${reply.content.execution_count}] no longer fits`);
+  expect(text.match(/no longer fits/g)).toHaveLength(1);
+  expect(text).toContain("Property 'toFixed' does not exist on type 'string'");
+  expect(await shown("second().toFixed(2)")).toContain("Property 'toFixed' does not exist on type 'string'");
+  expect(await shown("const said: string = third(); said")).toBe("'x'");
+  expect(await shown("const had: number = once; had")).toBe("1"); // that was computed before
+  expect(await shown("const [word, mode]: readonly [string, Mode] = modeOf(Mode.Off); word + mode")).toBe("'x1'");
+  expect(await warned("function first() { return [2]; }")).toContain("does not exist on type 'number[]'");
+  expect(await warned("function fourth() { return third().length.toFixed(); }")).toBe("");
+  expect(await shown("third()[0]! + Number(fourth())")).toBe("3");
+  expect(await warned("function first() { return [3]; }")).toBe("");
+  expect(await shown("third()[0]")).toBe("3");
+});
+
+test("a cell that fails has changed no types of others", async () => {
+  await run("function origin() { return 1; }");
+  await run("const derived = () => origin();");
+  await run("if (origin()) throw new Error('stop'); const origin2 = 1; const origin = () => 'x';");
+  expect(await shown("derived().toFixed(1)")).toBe("'1.0'");
 });

@@ -91,3 +91,26 @@ describe("a folder with jsx", () => {
     expect(printed(await run("for (const n of [1]) console.log(await Promise.resolve(<b id={String(n)} />))"))).toContain("id: '1'");
   });
 });
+
+describe("a folder whose JSX is calls of React.createElement", () => {
+  const { run } = useKernel("", {
+    files: {
+      "tsconfig.json": '{ "compilerOptions": { "jsx": "react" } }',
+      "node_modules/react/package.json": '{ "name": "react", "types": "index.d.ts", "main": "index.js" }',
+      "node_modules/react/index.js":
+        "exports.Fragment = 'all'; exports.createElement = (tag, props, ...children) => ({ tag, props, children });",
+      "node_modules/react/index.d.ts": `export namespace JSX { interface Element { tag: unknown; children: unknown[] } interface IntrinsicElements { b: { id?: string; children?: unknown } } }
+        export const Fragment: (props: { children?: unknown }) => JSX.Element; export function createElement(tag: unknown, props: object | null, ...children: unknown[]): JSX.Element;`,
+    },
+  });
+
+  test("what an earlier cell has imported or declared as React is what makes it", async () => {
+    await run("import * as React from 'react';");
+    expect(result(await run("<b id='x' />"))).toBe("{ tag: 'b', props: { id: 'x' }, children: [] }");
+    const made = await run("const made = () => <>{1}</>; made().children");
+    expect(failed(made).evalue ?? result(made)).toBe("[ 1 ]");
+    await run("import * as other from 'react'; const React = { ...other, createElement: (tag: unknown) => ({ tag, children: [2] }) };");
+    expect(result(await run("[(<b />).children, made().children]"))).toBe("[ [ 2 ], [ 2 ] ]");
+    expect(result(await run("import * as React from 'react'; const once = () => <b />; [once().tag, (<b />).tag]"))).toBe("[ 'b', 'b' ]");
+  });
+});

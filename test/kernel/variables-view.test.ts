@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { failed, result, useKernel } from "./client.js";
@@ -111,6 +112,34 @@ test("a variable is shown as display shows it", async () => {
   expect(await ask("richInspectVariables", { variableName: "run()" })).toMatchObject({ success: false });
 });
 
+test("of a model its layers are shown, of any tensor how much it takes", async () => {
+  await run(
+    "const { real, imag } = { real: tf.ones([5]), imag: tf.ones([5]) }; const waves = tf.complex(real, imag); const bare = tf.sequential();",
+  );
+  const all = await globals();
+  expect(all.waves.value).toBe("40 bytes on tensorflow");
+  const rich = async (variableName: string) => (await body("richInspectVariables", { variableName })).data["text/plain"];
+  const lines = (await rich("waves")).split("\n");
+  expect([lines[0], lines.at(-1)]).toEqual(["Tensor complex64 [5] on tensorflow", "40 bytes"]);
+  const summary = await rich("model");
+  expect(summary).toMatch(/^Sequential sequential_1\n_+\n/);
+  expect(summary).toMatch(/dense_Dense1 \(Dense\) +\[\[null,3\]\] +\[null,4\] +16 +\n/);
+  expect(summary).toContain("Total params: 21");
+  expect(summary).not.toContain("_callHook");
+  expect(result(await run("model"))).toBe(summary);
+  expect(await rich("bare")).toMatch(/^Sequential sequential_2, 0 layers, not built yet/);
+  const inside = async (of: { variablesReference: number }): Promise<Record<string, string>[]> => (await body("variables", of)).variables;
+  const parts = await inside(all.model);
+  expect(parts.slice(0, 2).map(({ name, value }) => [name, value])).toEqual([
+    ["layers", expect.any(String)],
+    ["parameters", "21"],
+  ]);
+  const names = parts.map(({ name }) => name!);
+  expect([names.includes("name"), names.findIndex((name) => name.startsWith("_")) > names.indexOf("name")]).toEqual([true, true]);
+  const [layer] = await inside(parts[0] as never);
+  expect((await inside(layer as never))[0]!.name).not.toMatch(/^_/);
+});
+
 test("a display method with a breakpoint is not stopped in, since nobody could let it go on; a cell is, behind it", async () => {
   const code = "const drawn = {\n  [Symbol.for('Jupyter.display')]: () => {\n    return { 'text/plain': 'drawn' };\n  },\n};";
   await start();
@@ -121,4 +150,12 @@ test("a display method with a breakpoint is not stopped in, since nobody could l
   expect(await next("stopped")).toMatchObject({ reason: "breakpoint" });
   await body("continue", { threadId: 1 });
   expect(result(await cell.done)).toBe("drawn");
+});
+
+test("a breakpoint in a file says that it will not stop", async () => {
+  const source = { path: join(kernel.folder, "tools.ts") };
+  const { breakpoints } = await body("setBreakpoints", { source, breakpoints: [{ line: 1 }] });
+  expect(breakpoints).toEqual([
+    expect.objectContaining({ verified: false, message: "breakpoints in files are not supported; set one in a cell" }),
+  ]);
 });
