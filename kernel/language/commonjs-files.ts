@@ -15,8 +15,12 @@ type Extensions = Record<string, (module: Loadable, file: string) => void>;
 /** When each file was modified, in ms, as it was loaded. */
 const loaded = new Map<string, number>();
 
-/** Makes `require` load local TypeScript files, whose frames tracebacks then map, and note when it loads a file. @param folder the notebook's folder */
-export function serveCommonjs(folder: string): void {
+/**
+ * Makes `require` load local TypeScript files, whose frames tracebacks then map, and note when it loads a file.
+ * @param folder the notebook's folder
+ * @param afterLoad is told of each file that was loaded, by `require` or `import`, and what it exports
+ */
+export function serveCommonjs(folder: string, afterLoad: (file: string, exports: unknown) => void): void {
   const { _extensions: extensions } = Module as unknown as { _extensions: Extensions };
   const typescript = (module: Loadable, file: string) => {
     const source = readFileSync(file, "utf8");
@@ -30,6 +34,7 @@ export function serveCommonjs(folder: string): void {
     extensions[extension] = (module, file) => {
       if (isOwnFile(file)) loaded.set(file, modifiedMs(file));
       load(module, file);
+      afterLoad(file, module.exports);
     };
   }
 }

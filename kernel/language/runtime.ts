@@ -62,6 +62,14 @@ export interface CellScript {
   sourceMap: string;
 }
 
+/** Who is told of what is loaded. */
+export interface Loading {
+  /** What a cell imports; waited for before that is loaded. `require` does not wait. */
+  beforeImport(specifier: string): void | Promise<void>;
+  /** A CommonJS file that was loaded, and what it exports. */
+  afterLoad(file: string, exports: unknown): void;
+}
+
 /** The running side of a session: names of cells live on the global object, while a cell runs as accessors to its own variables. */
 export interface Runtime {
   /** Starts a compiled cell in a job of its own. */
@@ -75,9 +83,8 @@ export interface Runtime {
 /**
  * Call once a process: it registers hooks with Node's module loader.
  * @param folder the notebook's folder
- * @param beforeImport is told what a cell imports, and waited for before that is loaded; `require` does not wait
  */
-export function createRuntime(folder: string, waiting: Waiting, beforeImport: (specifier: string) => void | Promise<void>): Runtime {
+export function createRuntime(folder: string, waiting: Waiting, loading: Loading): Runtime {
   const { port1, port2 } = new MessageChannel();
   const data: LoaderData = { loaded: port2, folder };
   register("./loader-hooks.js", { parentURL: import.meta.url, data, transferList: [port2] });
@@ -91,10 +98,10 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
   }) as (specifier: string, options?: ImportCallOptions) => Promise<Record<string, unknown>>;
   const before = (specifier: string) => {
     forgetChanged();
-    return beforeImport(specifier);
+    return loading.beforeImport(specifier);
   };
   globals.require = cellRequire(folder, before);
-  serveCommonjs(folder);
+  serveCommonjs(folder, loading.afterLoad);
 
   const meta: Partial<ImportMeta> = { url: pathToFileURL(importer).href, dirname: folder, filename: importer };
   /** Loads what `import.meta.resolve` asks, once a cell uses it. */
