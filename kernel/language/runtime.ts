@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import vm from "node:vm";
 import { MessageChannel } from "node:worker_threads";
 import { builtinNames } from "./builtin-names.js";
-import { forgetChanged, serveCommonjs } from "./commonjs-files.js";
+import { forgetChanged, type Loads, serveCommonjs } from "./commonjs-files.js";
 import { job } from "./job.js";
 import { exportedValue, librarySources } from "./library-names.js";
 import type { LoaderData } from "./loader-hooks.js";
@@ -63,11 +63,9 @@ export interface CellScript {
 }
 
 /** Who is told of what is loaded. */
-export interface Loading {
-  /** What a cell imports; waited for before that is loaded. `require` does not wait. */
+export interface Loading extends Loads {
+  /** What a cell imports; waited for before that is loaded. */
   beforeImport(specifier: string): void | Promise<void>;
-  /** A CommonJS file that was loaded, and what it exports. */
-  afterLoad(file: string, exports: unknown): void;
 }
 
 /** The running side of a session: names of cells live on the global object, while a cell runs as accessors to its own variables. */
@@ -96,12 +94,11 @@ export function createRuntime(folder: string, waiting: Waiting, loading: Loading
     filename: importer,
     importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   }) as (specifier: string, options?: ImportCallOptions) => Promise<Record<string, unknown>>;
-  const before = (specifier: string) => {
+  globals.require = cellRequire(folder, (specifier) => {
     forgetChanged();
-    return loading.beforeImport(specifier);
-  };
-  globals.require = cellRequire(folder, before);
-  serveCommonjs(folder, loading.afterLoad);
+    loading.beforeRequire(specifier);
+  });
+  serveCommonjs(folder, loading);
 
   const meta: Partial<ImportMeta> = { url: pathToFileURL(importer).href, dirname: folder, filename: importer };
   /** Loads what `import.meta.resolve` asks, once a cell uses it. */
@@ -174,7 +171,8 @@ export function createRuntime(folder: string, waiting: Waiting, loading: Loading
       const kernel = {
         ...{ pick, meta, completeMeta, shadows },
         async import(specifier: string, options?: ImportCallOptions) {
-          await before(specifier);
+          forgetChanged();
+          await loading.beforeImport(specifier);
           return load(specifier, options);
         },
         take,
