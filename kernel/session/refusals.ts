@@ -14,3 +14,12 @@ export function isRefused(): boolean {
   if (times > 0 && times <= ERRORS) throw new KeyboardInterrupt();
   return times > 0;
 }
+
+/** The same for what promises something. Undefined where nothing is refused. */
+export function refusal(): Promise<never> | undefined {
+  try {
+    return isRefused() ? new Promise(() => {}) : undefined;
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}

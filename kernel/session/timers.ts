@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import { job } from "../language/job.js";
 import { type Context, currentContext, owned, runTimer } from "./context.js";
 import { isRefused } from "./refusals.js";
+import { installTimerPromises } from "./timer-promises.js";
 
 type Callback = (...args: unknown[]) => void;
 
@@ -27,7 +28,13 @@ export function installTimers(report: (thrown: unknown) => void): void {
         }
       });
     };
-  const { clearImmediate, clearTimeout, queueMicrotask: microtask, setImmediate, setInterval, setTimeout } = globalThis;
+  /** An interval of a request that was stopped ends at its next tick. */
+  const untilStopped = (run: Callback, context: Context): Callback =>
+    function (this: unknown, ...args) {
+      if (context.interrupted) clearInterval(this as NodeJS.Timeout);
+      else run.apply(this, args);
+    };
+  const { clearImmediate, clearInterval, clearTimeout, queueMicrotask: microtask, setImmediate, setInterval, setTimeout } = globalThis;
   const stopped = <T extends NodeJS.Timeout>(timer: T): T => {
     clearTimeout(timer);
     return timer;
@@ -48,7 +55,8 @@ export function installTimers(report: (thrown: unknown) => void): void {
       const context = currentContext();
       if (isRefused()) return never[name]();
       if (typeof callback !== "function" || !context) return original(callback, ...rest);
-      const run = timed(callback as Callback, context);
+      const run =
+        name === "setInterval" ? untilStopped(timed(callback as Callback, context), context) : timed(callback as Callback, context);
       if (name !== "setImmediate") return original(run, ...rest);
       const later = (...args: unknown[]) =>
         job(() => {
@@ -70,5 +78,6 @@ export function installTimers(report: (thrown: unknown) => void): void {
   Object.defineProperty(clear, "name", { value: "clearImmediate" });
   Object.assign(globalThis, { clearImmediate: clear });
   Object.assign(timers, { clearImmediate: clear });
-  syncBuiltinESMExports(); // for those who import them from "node:timers"
+  installTimerPromises();
+  syncBuiltinESMExports(); // for those who import them from "node:timers" and "node:timers/promises"
 }
