@@ -12,11 +12,22 @@ interface Loadable extends NodeJS.Module {
 
 type Extensions = Record<string, (module: Loadable, file: string) => void>;
 
+/** Who is told of what is loaded. */
+export interface Loads {
+  /** What a cell or a local file requires. */
+  beforeRequire(specifier: string): void;
+  /** A CommonJS file that was loaded, by `require` or `import`, and what it exports. */
+  afterLoad(file: string, exports: unknown): void;
+}
+
 /** When each file was modified, in ms, as it was loaded. */
 const loaded = new Map<string, number>();
 
-/** Makes `require` load local TypeScript files, whose frames tracebacks then map, and note when it loads a file. @param folder the notebook's folder */
-export function serveCommonjs(folder: string): void {
+/**
+ * Makes `require` load local TypeScript files, whose frames tracebacks then map, and note when it loads a file.
+ * @param folder the notebook's folder
+ */
+export function serveCommonjs(folder: string, loads: Loads): void {
   const { _extensions: extensions } = Module as unknown as { _extensions: Extensions };
   const typescript = (module: Loadable, file: string) => {
     const source = readFileSync(file, "utf8");
@@ -28,10 +39,24 @@ export function serveCommonjs(folder: string): void {
   Object.assign(extensions, { ".ts": typescript, ".cts": typescript });
   for (const [extension, load] of Object.entries(extensions)) {
     extensions[extension] = (module, file) => {
-      if (isOwnFile(file)) loaded.set(file, modifiedMs(file));
+      if (isOwnFile(file)) {
+        loaded.set(file, modifiedMs(file));
+        tellOfRequires(module, loads);
+      }
       load(module, file);
+      loads.afterLoad(file, module.exports);
     };
   }
+}
+
+/** Tells of what a module requires, before it does. */
+function tellOfRequires(module: NodeJS.Module, loads: Loads): void {
+  const { require } = module;
+  const value = (id: string) => {
+    loads.beforeRequire(id);
+    return require.call(module, id);
+  };
+  Object.defineProperty(module, "require", { configurable: true, writable: true, value });
 }
 
 /** Makes local CommonJS files that have changed be loaded again, and those that require them, through however many others. Node keeps each under its path. */

@@ -2,11 +2,12 @@ import { createHash } from "node:crypto";
 import { existsSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { type InitializeHook, isBuiltin, type LoadHook, type ResolveHook } from "node:module";
+import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { MessagePort } from "node:worker_threads";
 import { noteFile, noteModule } from "../session/file-notes.js";
 import { mappedFile } from "./mapped-files.js";
-import { isBare, isKernelFile, isKernelPackage, isOwnFile, kernelImporter, library, resolver } from "./packages.js";
+import { isBare, isKernelFile, isKernelPackage, isOwnFile, isTensorflow, kernelImporter, library, resolver } from "./packages.js";
 import { transpile } from "./transpile.js";
 import { pathMapping, takenOptions } from "./tsconfig.js";
 
@@ -17,6 +18,11 @@ import { pathMapping, takenOptions } from "./tsconfig.js";
 
 const kernelURL = pathToFileURL(kernelImporter).href;
 const inKernel = (url: string | undefined) => url?.startsWith("file:") === true && isKernelFile(fileURLToPath(url));
+/** Whether a cell or the kernel imports: a cell's imports are waited for until TensorFlow.js is native, and the kernel opens its own device. */
+const isCells = (url: string | undefined) =>
+  url === undefined || inKernel(url) || url.split("?")[0] === pathToFileURL(join(told.folder, "cell.mjs")).href;
+/** Whether a name with a scope means a package, and no file of it. */
+const isWhole = (specifier: string) => specifier.split("/").length === 2;
 const isOwn = (url: string | undefined) => url?.startsWith("file:") === true && isOwnFile(fileURLToPath(url));
 
 /** A TypeScript file that was loaded, for the tracebacks. */
@@ -44,13 +50,20 @@ export const initialize: InitializeHook<LoaderData> = (data) => {
 const TYPESCRIPT = /\.([cm]?ts|tsx)$/;
 
 const resolverMark = "?resolver";
+/** Behind the URL of one of TensorFlow.js's files: the same module, native. */
+const nativeMark = "?native";
+const native = pathToFileURL(join(import.meta.dirname, "native-tensorflow.js")).href;
 
 export const resolve: ResolveHook = async (specifier, context, next) => {
   if (specifier === resolver) return { url: `${context.parentURL}${resolverMark}`, format: "module", shortCircuit: true };
   noteModule(specifier);
   const outside = !inKernel(context.parentURL) || !context.parentURL?.includes("/node_modules/");
   if (outside && specifier === "erpo") return { url: pathToFileURL(library.code).href, format: "module", shortCircuit: true };
-  if (outside && isKernelPackage(specifier)) return next(specifier, { ...context, parentURL: kernelURL });
+  if (outside && isKernelPackage(specifier)) {
+    const found = await next(specifier, { ...context, parentURL: kernelURL });
+    const isNative = isTensorflow(specifier) && isWhole(specifier) && !isCells(context.parentURL);
+    return isNative ? { ...found, url: `${found.url}${nativeMark}`, format: "module" } : found;
+  }
   const meant = mapped(specifier, context.parentURL) ?? specifier;
   const local = typescriptFile(meant, context.parentURL);
   if (local) return { url: await versioned(local), format: "module", shortCircuit: true };
@@ -72,6 +85,10 @@ export const load: LoadHook = async (url, context, next) => {
     return { format: "module", source: "export default (specifier) => import.meta.resolve(specifier);", shortCircuit: true };
   }
   const path = url.split("?")[0]!;
+  if (url.endsWith(nativeMark)) {
+    const source = `import "${native}"; export * from "${path}"; export { default } from "${path}";`;
+    return { format: "module", source, shortCircuit: true };
+  }
   if (path.startsWith("file:")) noteFile("read", fileURLToPath(path));
   if (path.startsWith("file:") && TYPESCRIPT.test(path)) {
     const { default: ts } = await import("typescript");

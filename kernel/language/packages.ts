@@ -28,6 +28,11 @@ export function isKernelPackage(specifier: string): boolean {
   return /^(erpo$|tslab($|\/)|danfojs-node($|\/)|@tensorflow\/)/.test(specifier);
 }
 
+/** Whether a package of TensorFlow.js computes on whatever backend there is. */
+export function isTensorflow(specifier: string): boolean {
+  return /^@tensorflow\/tfjs(-(core|layers|converter|data|node(-gpu)?))?($|\/)/.test(specifier);
+}
+
 /** Neither a path nor a URL nor one of Node's modules. */
 export function isBare(specifier: string): boolean {
   return !/^([./#]|[a-z][a-z0-9+.-]+:)/i.test(specifier);

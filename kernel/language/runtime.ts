@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import vm from "node:vm";
 import { MessageChannel } from "node:worker_threads";
 import { builtinNames } from "./builtin-names.js";
-import { forgetChanged, serveCommonjs } from "./commonjs-files.js";
+import { forgetChanged, type Loads, serveCommonjs } from "./commonjs-files.js";
 import { job } from "./job.js";
 import { exportedValue, librarySources } from "./library-names.js";
 import type { LoaderData } from "./loader-hooks.js";
@@ -62,6 +62,12 @@ export interface CellScript {
   sourceMap: string;
 }
 
+/** Who is told of what is loaded. */
+export interface Loading extends Loads {
+  /** What a cell imports; waited for before that is loaded. */
+  beforeImport(specifier: string): void | Promise<void>;
+}
+
 /** The running side of a session: names of cells live on the global object, while a cell runs as accessors to its own variables. */
 export interface Runtime {
   /** Starts a compiled cell in a job of its own. */
@@ -75,9 +81,8 @@ export interface Runtime {
 /**
  * Call once a process: it registers hooks with Node's module loader.
  * @param folder the notebook's folder
- * @param beforeImport is told what a cell imports, and waited for before that is loaded; `require` does not wait
  */
-export function createRuntime(folder: string, waiting: Waiting, beforeImport: (specifier: string) => void | Promise<void>): Runtime {
+export function createRuntime(folder: string, waiting: Waiting, loading: Loading): Runtime {
   const { port1, port2 } = new MessageChannel();
   const data: LoaderData = { loaded: port2, folder };
   register("./loader-hooks.js", { parentURL: import.meta.url, data, transferList: [port2] });
@@ -89,12 +94,11 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
     filename: importer,
     importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   }) as (specifier: string, options?: ImportCallOptions) => Promise<Record<string, unknown>>;
-  const before = (specifier: string) => {
+  globals.require = cellRequire(folder, (specifier) => {
     forgetChanged();
-    return beforeImport(specifier);
-  };
-  globals.require = cellRequire(folder, before);
-  serveCommonjs(folder);
+    loading.beforeRequire(specifier);
+  });
+  serveCommonjs(folder, loading);
 
   const meta: Partial<ImportMeta> = { url: pathToFileURL(importer).href, dirname: folder, filename: importer };
   /** Loads what `import.meta.resolve` asks, once a cell uses it. */
@@ -169,7 +173,8 @@ export function createRuntime(folder: string, waiting: Waiting, beforeImport: (s
       const kernel = {
         ...{ pick, meta, completeMeta, shadows },
         async import(specifier: string, options?: ImportCallOptions) {
-          await before(specifier);
+          forgetChanged();
+          await loading.beforeImport(specifier);
           return load(specifier, options);
         },
         take,

@@ -43,6 +43,8 @@ let current: Context | undefined;
 let foreground: Context | undefined;
 /** The request whose timer has just run: what goes on until something else does is of its loops, those in packages too. */
 let timed: Context | undefined;
+/** How often `timed`, which was stopped, has asked for something since its timer has run. */
+let asked = 0;
 let shared: Int32Array = createState();
 /** What code of a request has thrown out of its job, until somebody asks. */
 let escaped: { thrown: unknown; context: Context | undefined } | undefined;
@@ -85,17 +87,23 @@ export function leaveStopped(context: Context): void {
   resetContext();
 }
 
-/** Runs `callback`, of a timer of `context`. What awaits the timer goes on behind it, and is counted as code of `context`, too. */
+/**
+ * Runs `callback`, of a timer of `context`. What awaits the timer goes on behind it, and is counted as code of `context`, too; where `context` was stopped, another
+ * press of stop may terminate it.
+ */
 export function runTimer(context: Context, callback: () => void): void {
+  asked = 0;
   within(context, () => {
     timed = context;
     callback();
   });
   current = context;
   timed = context;
+  const idle = context.interrupted && Atomics.exchange(shared, State.UserCode, 1) === 0;
   // the tick comes when all reactions have run, also those of reactions, and before any other event
   queueMicrotask(() =>
     nextTick(() => {
+      if (idle) Atomics.store(shared, State.UserCode, 0);
       if (timed !== context) return;
       timed = undefined;
       if (current === context) current = foreground;
@@ -103,8 +111,11 @@ export function runTimer(context: Context, callback: () => void): void {
   );
 }
 
-/** Whether what runs belongs to a loop of a request that was stopped. */
-export const isEnding = (): boolean => timed !== undefined && timed === current && timed.interrupted;
+/** Notes that what runs asks for something. The count of that since the last timer, if it belongs to a loop of a request that was stopped, else 0. */
+export function askInVain(): number {
+  const ending = timed !== undefined && timed === current && timed.interrupted;
+  return ending ? ++asked : 0;
+}
 
 /** Forgets on whose behalf terminated code ran, which could not do so itself. */
 export function resetContext(): void {

@@ -14,6 +14,7 @@ import { hintFor } from "./magics.js";
 import { warn } from "./outputs.js";
 import { runScript } from "./shell.js";
 import { markTensorScope } from "./tensor-scope.js";
+import { endTraining } from "./training.js";
 
 /** How an execution ended. */
 export type Executed = { result?: Shown } | { error: ErrorContent };
@@ -85,6 +86,7 @@ export class Executor {
     } catch (thrown) {
       if (current?.stoppingSince !== undefined) {
         rewind();
+        endTraining(context);
         return { error: interruptContent };
       }
       return { error: describeThrown(thrown) };

@@ -1,7 +1,9 @@
+import { loadNativeFirst } from "../../src/backend/native-first.js";
 import { type TypeCheck, typeCheckLevels } from "../../src/frontend/type-check.js";
 import { historyDir } from "../../src/setup/paths.js";
 import { expose } from "../debugger/exposed.js";
 import type { LanguageThread } from "../language/language-thread.js";
+import { isTensorflow } from "../language/packages.js";
 import { createRuntime } from "../language/runtime.js";
 import { cellSources, installStackTraces } from "../language/stack.js";
 import { CommMessages } from "./comm-messages.js";
@@ -19,12 +21,25 @@ import { captureStreams, connectFrontend, isOfItsCell, Outputs, type Post, warn 
 import { installRejections } from "./rejections.js";
 import { Session } from "./session.js";
 import { installTimers } from "./timers.js";
+import { type Model, watchTraining } from "./training.js";
 import { connectTslab } from "./tslab.js";
 
 /** TensorFlow.js in a cell computes natively, whichever of its packages is named. */
 async function beforeImport(specifier: string): Promise<void> {
   if (/^tslab($|\/)/.test(specifier)) connectTslab();
-  if (/^@tensorflow\/tfjs(-node(-gpu)?)?$/.test(specifier)) await (await import("../../src/backend/device.js")).openNativeEarly();
+  if (isTensorflow(specifier)) await (await import("../../src/backend/device.js")).openNativeEarly();
+}
+
+function beforeRequire(specifier: string): void {
+  if (/^tslab($|\/)/.test(specifier)) connectTslab();
+  if (isTensorflow(specifier)) loadNativeFirst();
+}
+
+/** Whatever package it came by, TensorFlow.js has its models from one file. */
+function afterLoad(file: string, exports: unknown): void {
+  if (/[\\/]@tensorflow[\\/]tfjs-layers[\\/]dist[\\/]tf-layers\.node\.js$/.test(file)) {
+    watchTraining((exports as { LayersModel: { prototype: Model } }).LayersModel.prototype);
+  }
 }
 
 /**
@@ -35,7 +50,7 @@ async function beforeImport(specifier: string): Promise<void> {
 export function startSession(folder: string, language: LanguageThread, state: Int32Array, post: Post): Dispatcher {
   shareState(state);
   const waits = new Waits();
-  const runtime = createRuntime(folder, waits, beforeImport);
+  const runtime = createRuntime(folder, waits, { beforeImport, beforeRequire, afterLoad });
   const executor = new Executor(language, runtime, waits, state);
   expose({ values: runtime.values, put: runtime.put, cells: cellSources, format: (value) => within(undefined, () => format(value)) });
   const level = process.env.ERPO_TYPE_CHECK as TypeCheck | undefined;

@@ -2,8 +2,9 @@ import { syncBuiltinESMExports } from "node:module";
 import timers from "node:timers";
 import { promisify } from "node:util";
 import { job } from "../language/job.js";
-import { type Context, currentContext, isEnding, owned, runTimer } from "./context.js";
-import { KeyboardInterrupt } from "./interrupt.js";
+import { type Context, currentContext, owned, runTimer } from "./context.js";
+import { isRefused } from "./refusals.js";
+import { installTimerPromises } from "./timer-promises.js";
 
 type Callback = (...args: unknown[]) => void;
 
@@ -13,7 +14,7 @@ const cleared = new WeakSet<object>();
 /**
  * Makes timers run on behalf of the request that set them, so that late output goes to the cell that it belongs to.
  * An immediate's callback becomes a job, which can be terminated without harm. A loop in a package that waits for timers goes on when its cell has been stopped, whatever
- * the cell waits for; it ends where it sets the next one, with a KeyboardInterrupt, so that its `finally` runs.
+ * the cell waits for; it ends where it sets the next one, with a KeyboardInterrupt, so that its `finally` runs. One that catches it gets timers that never fire.
  * @param report is told what a callback throws, in that request's context
  */
 export function installTimers(report: (thrown: unknown) => void): void {
@@ -27,15 +28,35 @@ export function installTimers(report: (thrown: unknown) => void): void {
         }
       });
     };
-  const microtask = globalThis.queueMicrotask;
+  /** An interval of a request that was stopped ends at its next tick. */
+  const untilStopped = (run: Callback, context: Context): Callback =>
+    function (this: unknown, ...args) {
+      if (context.interrupted) clearInterval(this as NodeJS.Timeout);
+      else run.apply(this, args);
+    };
+  const { clearImmediate, clearInterval, clearTimeout, queueMicrotask: microtask, setImmediate, setInterval, setTimeout } = globalThis;
+  const stopped = <T extends NodeJS.Timeout>(timer: T): T => {
+    clearTimeout(timer);
+    return timer;
+  };
+  const never = {
+    setTimeout: () => stopped(setTimeout(() => {}, 0)),
+    setInterval: () => stopped(setInterval(() => {}, 1)),
+    setImmediate() {
+      const immediate = setImmediate(() => {});
+      clearImmediate(immediate);
+      return immediate;
+    },
+  };
   globalThis.queueMicrotask = (callback) => microtask(owned(currentContext(), callback));
   for (const name of ["setTimeout", "setInterval", "setImmediate"] as const) {
     const original = globalThis[name] as unknown as Callback;
     const wrapped = (callback: unknown, ...rest: unknown[]) => {
       const context = currentContext();
-      if (isEnding()) throw new KeyboardInterrupt();
+      if (isRefused()) return never[name]();
       if (typeof callback !== "function" || !context) return original(callback, ...rest);
-      const run = timed(callback as Callback, context);
+      const run =
+        name === "setInterval" ? untilStopped(timed(callback as Callback, context), context) : timed(callback as Callback, context);
       if (name !== "setImmediate") return original(run, ...rest);
       const later = (...args: unknown[]) =>
         job(() => {
@@ -50,7 +71,6 @@ export function installTimers(report: (thrown: unknown) => void): void {
     Object.assign(globalThis, { [name]: wrapped });
     Object.assign(timers, { [name]: wrapped });
   }
-  const { clearImmediate } = globalThis;
   function clear(handle: NodeJS.Immediate | undefined): void {
     if (handle instanceof Object) cleared.add(handle);
     clearImmediate(handle);
@@ -58,5 +78,6 @@ export function installTimers(report: (thrown: unknown) => void): void {
   Object.defineProperty(clear, "name", { value: "clearImmediate" });
   Object.assign(globalThis, { clearImmediate: clear });
   Object.assign(timers, { clearImmediate: clear });
-  syncBuiltinESMExports(); // for those who import them from "node:timers"
+  installTimerPromises();
+  syncBuiltinESMExports(); // for those who import them from "node:timers" and "node:timers/promises"
 }

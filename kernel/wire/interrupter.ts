@@ -4,8 +4,8 @@ import { signalChildren } from "./process-tree.js";
 
 const TICK = 30;
 /**
- * How long a main thread that does not answer is left alone, ms: TensorFlow.js's `fit` comes back to the event loop every 125 ms, where it ends in order; terminated, its model
- * counts as being trained for ever. A program that has taken its cell's signal may end by itself.
+ * How long a main thread that does not answer is left alone, ms: TensorFlow.js's `fit` comes back to the event loop every 125 ms, where it ends in order; terminated, its `finally`
+ * frees no tensors. A program that has taken its cell's signal may end by itself.
  */
 const PATIENCE = 300;
 const PATIENCE_WITH_SIGNAL = 500;

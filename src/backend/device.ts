@@ -1,15 +1,14 @@
-import { findBinding, nvidiaDriver } from "../setup/binding.js";
+import { findBinding } from "../setup/binding.js";
 import { erpoCommand } from "../setup/paths.js";
 import { openCpu } from "./devices/cpu.js";
-import { type Device, DeviceError } from "./devices/device.js";
-import { type AskedPrecision, inPrecision, openTensorflow } from "./devices/tensorflow.js";
+import { type AskedPrecision, type Device, DeviceError } from "./devices/device.js";
+import { inPrecision, openTensorflow } from "./devices/tensorflow.js";
 import { openWasm } from "./devices/wasm.js";
+import { isNativeWanted, opened } from "./native-first.js";
 
-export { type Device, DeviceError } from "./devices/device.js";
-export type { AskedPrecision } from "./devices/tensorflow.js";
+export { type AskedPrecision, type Device, DeviceError } from "./devices/device.js";
 
 type Log = (line: string) => void;
-const opened = Symbol.for("erpo.device");
 
 /** Kept on the global object: the native library's settings belong to the process, however many copies of this module it holds. */
 const state = globalThis as { [opened]?: { device: Promise<Device>; precision: AskedPrecision; early?: true } };
@@ -55,7 +54,7 @@ const isMet = (asked: AskedPrecision, { precision }: Device): boolean => precisi
  */
 export async function openNativeEarly(): Promise<void> {
   if (state[opened]) await state[opened].device.catch(() => {});
-  if (state[opened] || process.env.ERPO_BACKEND !== undefined || nvidiaDriver()) return;
+  if (!isNativeWanted()) return;
   const device = openNative("", "f32", () => {});
   state[opened] = { device, precision: "f32", early: true };
   await device.catch(() => delete state[opened]);

@@ -11,6 +11,9 @@ export interface Device {
   precision: "f32" | "bf16";
 }
 
+/** What matrix products may be: "bf16" is a permission, which a processor uses that multiplies BF16; with "bf16 everywhere" others round as those do. */
+export type AskedPrecision = Device["precision"] | "bf16 everywhere";
+
 /** The device asked for cannot be opened: which, why, and what mends it. */
 export class DeviceError extends Error {
   override name = "DeviceError";

@@ -1,49 +1,20 @@
 import { existsSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import * as tf from "@tensorflow/tfjs";
-import { addonPackage, type Binding, nvidiaDriver } from "../../setup/binding.js";
+import { type Binding, nvidiaDriver } from "../../setup/binding.js";
 import { kernelsFile } from "../../setup/kernels.js";
 import { BF16_FLAG, EMULATION_FLAG } from "../ops/mat-mul.js";
 import { KERNELS_FLAG } from "../ops/native.js";
-import { loadAddon, mendUtil } from "../shim.js";
 import { cpuName, multipliesBf16 } from "./cpu.js";
-import type { Device } from "./device.js";
+import type { AskedPrecision, Device } from "./device.js";
+import { loadLibrary } from "./native-library.js";
 
 type Precision = Device["precision"];
 
-/** What matrix products may be: "bf16" is a permission, which a processor uses that multiplies BF16; with "bf16 everywhere" others round as those do. */
-export type AskedPrecision = Device["precision"] | "bf16 everywhere";
-
-/** Nothing below float32 is done that is not asked for, whatever the user's environment says; read once, when the library loads. */
-function setPrecision(precision: AskedPrecision): void {
-  for (const name of ["TF_SET_ONEDNN_FPMATH_MODE", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"]) delete process.env[name];
-  if (precision !== "f32") delete process.env.NVIDIA_TF32_OVERRIDE;
-  else process.env.NVIDIA_TF32_OVERRIDE = "0";
-}
-
-interface Loader {
-  quiet(): void;
-  loud(): void;
-  preload(path: string): boolean;
-}
-
-/** Loads the native library. `reason` is why it was to be this device; where it is empty, that it loads is. */
+/** Opens native TensorFlow. `reason` is why it was to be this device; where it is empty, that it loads is. */
 export async function openTensorflow(binding: Binding, precision: AskedPrecision, reason: string): Promise<Device> {
-  setPrecision(precision);
-  process.env.TF_CPP_MIN_LOG_LEVEL ??= "3";
-  process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= "true"; // else it takes all of a GPU's memory at once
-  mendUtil();
-  const require = createRequire(import.meta.url);
-  const loader: Loader | undefined = binding.loader === undefined ? undefined : require(binding.loader);
-  preloadAll(loader, binding.cuda);
-  if (process.env.TF_CPP_MIN_LOG_LEVEL !== "0") loader?.quiet();
-  try {
-    loadAddon(addonPackage(), binding.file);
-    await tf.ready();
-  } finally {
-    loader?.loud();
-  }
-  const backend = tf.backend() as unknown as { binding: { TF_Version: string }; isUsingGpuDevice: boolean };
+  const loader = loadLibrary(binding, precision);
+  await tf.ready();
+  const backend = tf.findBackend("tensorflow") as unknown as { binding: { TF_Version: string }; isUsingGpuDevice: boolean };
   const gpu = backend.isUsingGpuDevice;
   const kernels = gpu ? undefined : kernelsFile(binding);
   const ours = kernels !== undefined && existsSync(kernels) && (loader?.preload(kernels) ?? false);
@@ -76,16 +47,6 @@ function observePrecision(): Precision {
     return tf.matMul(matrix, matrix).dataSync()[0]!;
   });
   return Math.abs(sum - 513.0245) < 0.01 ? "f32" : "bf16";
-}
-
-/** Loads libraries that need each other in whatever order works. */
-function preloadAll(loader: Loader | undefined, files: readonly string[]): void {
-  let left = files;
-  while (loader && left.length > 0) {
-    const failed = left.filter((file) => !loader.preload(file));
-    if (failed.length === left.length) return; // TensorFlow looks for itself, and goes on with the CPU if it must
-    left = failed;
-  }
 }
 
 function gpuName(): string {
