@@ -163,7 +163,7 @@ async function asking(endpoint: Endpoint, options: RemoteOptions, signal: AbortS
       const [path, asked] = typeof prompt === "string" ? ["/completions", { prompt }] : ["/chat/completions", { messages: prompt }];
       const request = { body: { ...asked, ...parameters }, signal: AbortSignal.any([signal, refused.signal]) };
       const response = await client.withOptions({ fetch }).post(path, request).asResponse();
-      const answer = readAnswer(path, await response.text(), response.headers.get("content-type"));
+      const answer = readAnswer(path, await response.text(), response.headers.get("content-type"), parameters.max_tokens);
       if (key.standsIn(JSON.stringify(answer))) throw new Error("the answer holds the API key, so it is not kept");
       return answer;
     } catch (error) {
