@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import { setTimeout as sleep } from "node:timers/promises";
 import { printable } from "../data/printable.js";
+import { isTooDeep, tooDeep } from "../setup/json.js";
 
 /** What a server did that it may not do: such a request is not sent again. */
 class Refusal extends Error {
@@ -30,8 +31,8 @@ const REDIRECTS = 5;
 const CONNECT_SECONDS = 10; // undici's
 
 /**
- * `fetch` for a server that nobody vouches for. The answer is there as a whole or not at all, at most 16 MiB of it, also behind gzip or brotli; redirects are followed
- * within the server's origin only; a connection is there within 10 s, the answer within the deadline. The wait that a server asks for is done here, so that a signal ends it.
+ * `fetch` for a server that nobody vouches for. The answer is there as a whole or not at all, at most 16 MiB of it, also behind gzip or brotli, and JSON that is nested
+ * deeply is refused before it is parsed, which takes a hundred times its size; redirects are followed within the server's origin only; a connection is there within 10 s, the answer within the deadline. The wait that a server asks for is done here, so that a signal ends it.
  */
 export function boundedFetch({ deadline, longestWait, retries, turn, log, refuse }: Bounds): typeof fetch {
   let sent = 0;
@@ -45,6 +46,7 @@ export function boundedFetch({ deadline, longestWait, retries, turn, log, refuse
       const response = await follow(new URL(String(input)), { ...init, signal });
       const body = await whole(response);
       clearTimeout(timer);
+      if (/^\s*[[{]/.test(body) && isTooDeep(body)) throw new Refusal(`the answer has ${tooDeep}`);
       const headers = new Headers(response.headers);
       const seconds = waitAskedFor(headers);
       headers.delete("retry-after");

@@ -298,6 +298,16 @@ test.each<[string, unknown, string]>([
   expect(readdirSync(folder)).toEqual(["received"]);
 });
 
+test.each([200, 500])("an answer of 7 million lists in each other is not parsed, nor asked for again (status %i)", async (status) => {
+  const deep = `${"[".repeat(7e6)}${"]".repeat(7e6)}`;
+  server.answer = (_, response) => json(response, deep, status);
+  const before = process.resourceUsage().maxRSS;
+  const message = `${server.url}: prompt 1: the answer has more than 500 brackets inside each other`;
+  expect(await failure(endpoint({ retries: 2 }))).toBe(message);
+  expect((process.resourceUsage().maxRSS - before) / 1024).toBeLessThan(400);
+  expect(server.calls.length).toBe(1);
+});
+
 test.each(["content-length", "chunked"])("a connection that is lost within an answer is no answer (%s)", async (kind) => {
   server.answer = (call, response) => {
     const whole = JSON.stringify(completion(call));
