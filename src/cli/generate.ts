@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { lstatSync, rmSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { PromptLine } from "../evaluation/prompt-file.js";
 import type { Policy } from "../generation/policy.js";
@@ -193,9 +193,20 @@ async function generateRemote(url: string, options: FileOptions & { model: strin
   const { soleWriter } = await import("../setup/sole-writer.js");
   const { output } = options;
   await soleWriter(output, lockOf(output), "wait for it, or name another --output", async () => {
-    await write(await askRemote(url, options, rows, progress));
-    rmSync(receivedOf(output), { force: true });
+    const received = receivedOf(output);
+    try {
+      await write(await askRemote(url, options, rows, progress));
+      rmSync(received, { force: true });
+    } finally {
+      if (isEmptyFile(received)) rmSync(received);
+    }
   });
+}
+
+/** Links are left alone, wherever they lead. */
+function isEmptyFile(path: string): boolean {
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  return there?.isFile() === true && there.size === 0;
 }
 
 const receivedOf = (output: string) => `${output}.received`;

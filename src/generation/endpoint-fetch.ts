@@ -32,10 +32,11 @@ const CONNECT_SECONDS = 10; // undici's
 
 /**
  * `fetch` for a server that nobody vouches for. The answer is there as a whole or not at all, at most 16 MiB of it, also behind gzip or brotli, and JSON that is nested
- * deeply is refused before it is parsed, which takes a hundred times its size; redirects are followed within the server's origin only; a connection is there within 10 s, the answer within the deadline. The wait that a server asks for is done here, so that a signal ends it.
+ * deeply is refused before it is parsed, which takes a hundred times its size. What cannot get better is not asked for again: what is not HTTP, or a second answer behind
+ * its deadline. Redirects are followed within the server's origin only; a connection is there within 10 s, the answer within the deadline. The wait that a server asks for is done here, so that a signal ends it.
  */
 export function boundedFetch({ deadline, longestWait, retries, turn, log, refuse }: Bounds): typeof fetch {
-  let sent = 0;
+  let [sent, missed] = [0, 0];
   return async (input, init = {}) => {
     await turn();
     sent++;
@@ -57,10 +58,15 @@ export function boundedFetch({ deadline, longestWait, retries, turn, log, refuse
         headers.set("retry-after-ms", "0");
       }
       const { status, statusText } = response;
+      if (status < 200 || status > 599) throw new Refusal(`it answers with the status ${status}, which HTTP does not have`);
       return new Response([204, 205, 304].includes(status) ? null : body, { status, statusText, headers });
     } catch (error) {
+      if (late.signal.aborted) missed++;
+      const told = connectionError(error) as Error;
       if (error instanceof Refusal) refuse(error);
-      throw connectionError(error);
+      else if (missed > 1) refuse(new Refusal(`${told.message}, when asked again neither`));
+      else if (isHopeless(error as Error & { cause?: NodeJS.ErrnoException })) refuse(new Refusal(told.message));
+      throw told;
     } finally {
       clearTimeout(timer);
     }
@@ -69,6 +75,12 @@ export function boundedFetch({ deadline, longestWait, retries, turn, log, refuse
 
 /** The statuses after which the client of OpenAI's asks again. */
 const isBusy = (status: number) => [408, 409, 429].includes(status) || status >= 500;
+
+/** Whether what was answered is no HTTP, or too much of it; a connection that is lost within an answer may be whole the next time. */
+function isHopeless({ cause }: { cause?: NodeJS.ErrnoException }): boolean {
+  const { code = "", message = "" } = cause ?? {};
+  return /^HPE_(?!INVALID_EOF)|^UND_ERR_HEADERS_OVERFLOW$/.test(code) || /^bad (?:upgrade|response)$/.test(message);
+}
 
 /** The answer at the end of redirects that stay with the server. The method and the body stay as they are, but for 303, which leads to something to get. */
 async function follow(url: URL, init: RequestInit): Promise<Response> {

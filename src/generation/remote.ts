@@ -23,7 +23,7 @@ export interface Endpoint {
   concurrency?: number;
   /** Upper bound of requests begun in a minute; none unless given. */
   requestsPerMinute?: number;
-  /** Times that a request is sent again after 408, 409, 429, 5xx or a lost connection, later each time or when the server says; default 6. */
+  /** Times that a request is sent again after 408, 409, 429, 5xx or a lost connection, later each time or when the server says; default 6. After a deadline it is sent once more. */
   retries?: number;
   /** Seconds from when a request is sent until its answer is whole; > 0, and at most 300, which Node's fetch waits for a beginning; default 300. */
   deadline?: number;

@@ -50,6 +50,12 @@ test("a resumed command says how much is there already; the store goes when the 
   expect(existsSync(at("out.jsonl.received"))).toBe(false);
 });
 
+test("a first call that fails leaves nothing behind", async () => {
+  server.answer = (_, response) => json(response, { error: { message: "no model m" } }, 404);
+  await expect(generate()).rejects.toThrow("404 no model m");
+  expect(readdirSync(folder)).toEqual(["prompts.jsonl"]);
+});
+
 test("the second command for an output is refused with the process number of the first", async () => {
   const held: (() => void)[] = [];
   server.answer = (call, response) => held.push(() => json(response, completion(call)));
