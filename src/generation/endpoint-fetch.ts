@@ -2,7 +2,7 @@ import { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import { setTimeout as sleep } from "node:timers/promises";
 import { printable } from "../data/printable.js";
-import { isTooDeep, tooDeep } from "../setup/json.js";
+import { measureJson } from "../model/json.js";
 
 /** What a server did that it may not do: such a request is not sent again. */
 class Refusal extends Error {
@@ -32,7 +32,7 @@ const CONNECT_SECONDS = 10; // undici's
 
 /**
  * `fetch` for a server that nobody vouches for. The answer is there as a whole or not at all, at most 16 MiB of it, also behind gzip or brotli, and JSON that is nested
- * deeply is refused before it is parsed, which takes a hundred times its size. What cannot get better is not asked for again: what is not HTTP, or a second answer behind
+ * deeply or has millions of values is refused before it is parsed, which takes a hundred times its size. What cannot get better is not asked for again: what is not HTTP, or a second answer behind
  * its deadline. Redirects are followed within the server's origin only; a connection is there within 10 s, the answer within the deadline. The wait that a server asks for is done here, so that a signal ends it.
  */
 export function boundedFetch({ deadline, longestWait, retries, turn, log, refuse }: Bounds): typeof fetch {
@@ -47,7 +47,6 @@ export function boundedFetch({ deadline, longestWait, retries, turn, log, refuse
       const response = await follow(new URL(String(input)), { ...init, signal });
       const body = await whole(response);
       clearTimeout(timer);
-      if (/^\s*[[{]/.test(body) && isTooDeep(body)) throw new Refusal(`the answer has ${tooDeep}`);
       const headers = new Headers(response.headers);
       const seconds = waitAskedFor(headers);
       headers.delete("retry-after");
@@ -100,7 +99,7 @@ async function follow(url: URL, init: RequestInit): Promise<Response> {
   throw new Refusal(`redirects more than ${REDIRECTS} times`);
 }
 
-/** A response's body, decompressed, as UTF-8. @throws Refusal as soon as it is too large */
+/** A response's body, decompressed, as UTF-8. @throws Refusal as soon as it is too large, or where it is JSON that would be */
 async function whole(response: Response): Promise<string> {
   const parts: Uint8Array[] = [];
   let size = 0;
@@ -112,7 +111,19 @@ async function whole(response: Response): Promise<string> {
     }
     parts.push(part);
   }
-  return Buffer.concat(parts).toString("utf8");
+  const bytes = Buffer.concat(parts);
+  const text = bytes.toString("utf8");
+  if (/^\s*[[{]/.test(text)) measured(bytes);
+  return text;
+}
+
+/** @throws Refusal for JSON that would take far more memory than its bytes */
+function measured(bytes: Uint8Array): void {
+  try {
+    measureJson(bytes);
+  } catch (error) {
+    throw new Refusal(`the answer is ${(error as Error).message}`);
+  }
 }
 
 /** Seconds, as `retry-after-ms` or `Retry-After` say, the latter in seconds or as a date; undefined where neither does. */

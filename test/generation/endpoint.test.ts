@@ -302,7 +302,7 @@ test.each([200, 500])("an answer of 7 million lists in each other is not parsed,
   const deep = `${"[".repeat(7e6)}${"]".repeat(7e6)}`;
   server.answer = (_, response) => json(response, deep, status);
   const before = process.resourceUsage().maxRSS;
-  const message = `${server.url}: prompt 1: the answer has more than 500 brackets inside each other`;
+  const message = `${server.url}: prompt 1: the answer is too large: more than 64 brackets inside each other`;
   expect(await failure(endpoint({ retries: 2 }))).toBe(message);
   expect((process.resourceUsage().maxRSS - before) / 1024).toBeLessThan(400);
   expect(server.calls.length).toBe(1);
