@@ -84,3 +84,10 @@ test.each(Object.entries(questions))("%s counts", async (_, { source, change, re
   expect((await run()).cached).toBeUndefined();
   expect(readFileSync(output, "utf8")).not.toBe(shown);
 });
+
+test("a notebook with packages that look around in Node is kept", async () => {
+  const path = writeNotebook([code('import * as dfd from "danfojs-node";\nconsole.log(new dfd.Series([1]).shape);')]);
+  const run = () => executeNotebook(path, { output: join(dirname(path), "out", "nb.ipynb"), cache: { after: [] } });
+  expect((await run()).uncached).toBeUndefined();
+  expect((await run()).cached).toBeDefined();
+});
