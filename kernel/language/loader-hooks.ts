@@ -5,6 +5,7 @@ import { type InitializeHook, isBuiltin, type LoadHook, type ResolveHook } from 
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { MessagePort } from "node:worker_threads";
+import { notePackage } from "../session/file-lookups.js";
 import { noteFile, noteModule } from "../session/file-notes.js";
 import { mappedFile } from "./mapped-files.js";
 import { isBare, isKernelFile, isKernelPackage, isOwnFile, isTensorflow, kernelImporter, library, resolver } from "./packages.js";
@@ -66,6 +67,8 @@ export const resolve: ResolveHook = async (specifier, context, next) => {
   }
   const meant = mapped(specifier, context.parentURL) ?? specifier;
   const local = typescriptFile(meant, context.parentURL);
+  if (isBare(meant) && !isBuiltin(meant) && context.parentURL?.startsWith("file:") && !inKernel(context.parentURL))
+    notePackage(meant, fileURLToPath(context.parentURL));
   if (local) return { url: await versioned(local), format: "module", shortCircuit: true };
   try {
     const found = await next(meant, context);

@@ -2,13 +2,24 @@ import { createHash } from "node:crypto";
 import fs from "node:fs";
 import { join } from "node:path";
 
-const { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, realpathSync, statSync } = fs; // Node's own: those of `fs` may be traced
+const { accessSync, closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, realpathSync, statSync } = fs; // Node's own: those of `fs` may be traced
 
 /**
- * What a program does with a path: opens it, lists it, asks whether and what it is, changes it; asks where a link leads (`link`), what its
- * place is without links (`place`), whether it is a link itself (`kind`), or for a field of its stat, such as `stat mtime` or `lstat mode`.
+ * What a program does with a path: opens it, lists it, lists it with what each name is (`types`), asks whether and what it is, changes it;
+ * asks where a link leads (`link`), what its place is without links (`place`), whether it is a link itself (`kind`), for a field of its stat,
+ * such as `stat mtime` or `lstat mode`, or whether it may do something (`access 1`, with the mode of Node's `access`).
  */
-export type Access = "read" | "list" | "probe" | "write" | "link" | "place" | "kind" | `${"stat" | "lstat"} ${string}`;
+export type Access =
+  | "read"
+  | "list"
+  | "types"
+  | "probe"
+  | "write"
+  | "link"
+  | "place"
+  | "kind"
+  | `${"stat" | "lstat"} ${string}`
+  | `access ${number}`;
 
 const SMALL = 1 << 20;
 
@@ -29,10 +40,12 @@ function kindOf(path: string): string {
 /** A path's state by what was done with it; of what was read, its bytes. */
 export function stateOf(access: Access, path: string): string {
   if (access === "list") return namesIn(path);
+  if (access === "types") return typesIn(path);
   if (access === "probe") return kindOf(path);
   if (access === "link") return known(() => readlinkSync(path));
   if (access === "place") return known(() => realpathSync(path));
   if (access === "kind") return known(() => (lstatSync(path).isSymbolicLink() ? "link" : kindOf(path)));
+  if (access.startsWith("access ")) return allowed(path, Number(access.slice("access ".length)));
   const [, call, field] = /^(l?stat) (.*)$/.exec(access) ?? [];
   return field === undefined
     ? contentOf(path)
@@ -41,6 +54,12 @@ export function stateOf(access: Access, path: string): string {
 
 /** When a file was modified, in ms, without notice to a trace; 0 where it is not there. */
 export const modifiedMs = (path: string): number => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+
+const allowed = (path: string, mode: number) =>
+  known(() => {
+    accessSync(path, mode);
+    return "allowed";
+  });
 
 /** A field of a stat; times in nanoseconds. */
 function fieldOf(stat: fs.BigIntStats, field: string): string {
@@ -59,6 +78,22 @@ function known(look: () => string): string {
 function namesIn(path: string): string {
   return known(() => sha256(names(path).join("\0")));
 }
+
+/** SHA-256 of a folder's names and of what each is, such as a folder or a link. */
+function typesIn(path: string): string {
+  return known(() => {
+    const types = new Map(readdirSync(path, { withFileTypes: true }).map((entry) => [entry.name, typeOf(entry)]));
+    return sha256(
+      names(path)
+        .flatMap((name) => [name, types.get(name)])
+        .join("\0"),
+    );
+  });
+}
+
+const TYPES = ["isFile", "isDirectory", "isSymbolicLink", "isFIFO", "isSocket", "isBlockDevice", "isCharacterDevice"] as const;
+
+const typeOf = (entry: fs.Dirent) => TYPES.find((type) => entry[type]());
 
 /** SHA-256 of a file's bytes; `folder`, `special` (what cannot be read twice: a pipe, a socket) or the error's code where it is no file. */
 export function contentOf(path: string): string {

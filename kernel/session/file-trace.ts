@@ -8,6 +8,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import threads from "node:worker_threads";
+import { noteLookup } from "./file-lookups.js";
 import { endTrace, noteFile, noteModule, noteRemoval, noteUnknown } from "./file-notes.js";
 import type { Access } from "./file-states.js";
 import { watchedStats } from "./file-stats.js";
@@ -38,12 +39,20 @@ function traceReads(): void {
   everywhere("readdir", (path, options) => {
     const name = pathOf(path);
     if (name === undefined) return;
-    noteFile("list", name);
-    const recursive = typeof options === "object" && (options as { recursive?: boolean } | null)?.recursive === true;
-    if (recursive) for (const { path: folder } of entriesBelow(name)) noteFile("list", folder);
+    const { recursive, withFileTypes } = (typeof options === "object" && options ? options : {}) as {
+      recursive?: boolean;
+      withFileTypes?: boolean;
+    };
+    const access = withFileTypes ? "types" : "list";
+    noteFile(access, name);
+    if (recursive) for (const { path: folder } of entriesBelow(name)) noteFile(access, folder);
   });
-  everywhere("opendir", noting("list"));
-  for (const name of ["stat", "access", "exists", "statfs"]) everywhere(name, noting("probe"));
+  everywhere("opendir", (path) => {
+    noting("list")(path);
+    noting("types")(path);
+  });
+  for (const name of ["stat", "exists"]) everywhere(name, noting("probe"));
+  everywhere("access", (path, mode) => noting(typeof mode === "number" && mode !== fs.constants.F_OK ? `access ${mode}` : "probe")(path));
   everywhere("lstat", noting("kind"));
   everywhere("readlink", noting("link"));
   everywhere("realpath", noting("place"));
@@ -54,9 +63,16 @@ function traceReads(): void {
     if (reads) noting("read")(path);
     if (writes) noting("write")(path);
   });
+  before(process, "loadEnvFile", (path) => noting("read")(path ?? ".env"));
+  before(Module, "_findPath", (request, folders) => {
+    if (typeof request === "string" && Array.isArray(folders)) noteLookup(request, folders);
+  });
 }
 
-/** Of what a stat gives, the fields count that are looked at. A file that is open is known by its path where the system tells it. */
+/**
+ * Of what a stat gives, the fields count that are looked at. A file that is open is known by its path where the system tells it. The class of
+ * the files that `fs.promises.open` gives is met with the first of them.
+ */
 function traceStats(): void {
   for (const call of ["stat", "lstat"] as const) {
     const watch = (path: unknown, stats: unknown) => {
@@ -76,6 +92,13 @@ function traceStats(): void {
       : watchedStats(stats, (field) => noteFile(`stat ${field}`, name));
   };
   for (const name of ["fstat", "fstatSync"]) results(fs, name, watchOpen);
+  let met = false;
+  results(fs.promises, "open", (_path, file) => {
+    if (!met)
+      results(Object.getPrototypeOf(file), "stat", (_options, stats, handle) => watchOpen((handle as fs.promises.FileHandle).fd, stats));
+    met = true;
+    return file;
+  });
 }
 
 const isBigStats = (value: unknown): value is fs.BigIntStats =>
@@ -127,7 +150,14 @@ function traceWrites(): void {
 }
 
 function traceUnknown(): void {
-  for (const name of ["glob", "cp"]) everywhere(name, () => noteUnknown(`it calls fs.${name}`));
+  for (const name of ["glob", "cp", "statfs", "watch", "watchFile"]) everywhere(name, () => noteUnknown(`it calls fs.${name}`));
+  for (const name of ["getReport", "writeReport"]) before(process.report, name, () => noteUnknown(`it calls process.report.${name}`));
+  before(process, "binding", (name) => {
+    if (name === "fs") noteUnknown("it calls process.binding for files"); // packages ask for others, such as util
+  });
+  before(process, "getBuiltinModule", (name) => {
+    if (typeof name === "string") noteModule(name);
+  });
   subscribe("child_process", () => noteUnknown("it starts a program"));
   for (const name of ["spawnSync", "execSync", "execFileSync"]) before(childProcess, name, () => noteUnknown("it starts a program"));
   Object.defineProperty(threads, "Worker", {
@@ -196,17 +226,17 @@ function everywhere(name: string, notice: Notice): void {
   before(fs.promises, name, notice);
 }
 
-/** Lets `watch` give another result for what a function gives, by return, promise or callback; it is told the function's first argument. */
-function results(object: object, name: string, watch: (argument: unknown, result: unknown) => unknown): void {
+/** Lets `watch` give another result for what a function gives, by return, promise or callback; it is told the function's first argument and its `this`. */
+function results(object: object, name: string, watch: (argument: unknown, result: unknown, self: unknown) => unknown): void {
   const original = Reflect.get(object, name) as Call & object;
   const watched = function (this: unknown, ...args: unknown[]): unknown {
     const isOwn = nested > 0;
     const callback = args.at(-1);
     if (!isOwn && typeof callback === "function")
-      args[args.length - 1] = (error: unknown, result: unknown) => callback(error, error ? result : watch(args[0], result));
+      args[args.length - 1] = (error: unknown, result: unknown) => callback(error, error ? result : watch(args[0], result, this));
     const result = Reflect.apply(original, this, args);
     if (isOwn) return result;
-    return result instanceof Promise ? result.then((stats) => watch(args[0], stats)) : watch(args[0], result);
+    return result instanceof Promise ? result.then((stats) => watch(args[0], stats, this)) : watch(args[0], result, this);
   };
   Object.defineProperty(object, name, {
     ...Object.getOwnPropertyDescriptor(object, name),

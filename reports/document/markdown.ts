@@ -1,4 +1,5 @@
-import { Lexer, Marked, type Token, type TokenizerAndRendererExtension, type TokenizerThis, type TokensList } from "marked";
+import { Marked, type Token, type TokenizerAndRendererExtension, type TokenizerThis } from "marked";
+import { BoundedLexer } from "./bounded-lexer.js";
 import type { CitationToken, FootnoteReferenceToken, FootnoteToken, MathToken, ReferenceToken } from "./model.js";
 
 /**
@@ -6,7 +7,7 @@ import type { CitationToken, FootnoteReferenceToken, FootnoteToken, MathToken, R
  * `[@key]`, `[^note]`. Tokens know nothing of HTML or LaTeX.
  */
 export class MarkdownReader {
-  private readonly lexer: () => Lexer;
+  private readonly lexer: () => BoundedLexer;
 
   /** @param sources all Markdown of the document, in order: link definitions hold everywhere */
   constructor(sources: readonly string[]) {
@@ -27,7 +28,7 @@ export class MarkdownReader {
 
   /**
    * Blocks: paragraphs, lists, headings, equations.
-   * @throws Error when its lists and quotes are nested too deeply to be read in seconds
+   * @throws Error when it cannot be read in seconds: lists and quotes nested too deeply, too many signs of emphasis, too large tables
    */
   blocks(source: string): Token[] {
     return this.lexer().lex(source);
@@ -36,28 +37,6 @@ export class MarkdownReader {
   /** One line of text: a caption, a heading. */
   inline(source: string): Token[] {
     return this.lexer().inlineTokens(source, []);
-  }
-}
-
-/** Characters that are read again inside of lists, quotes and notes, at most: 550 lists in each other take as many, and some seconds. */
-const NESTED = 60e6;
-
-/** What is nested is read once a level, so that the time grows with the cube of the depth: this one gives up in time. */
-class BoundedLexer extends Lexer {
-  private depth = 0;
-  private read = 0;
-
-  override blockTokens(source: string, tokens?: Token[], lastParagraphClipped?: boolean): Token[];
-  override blockTokens(source: string, tokens?: TokensList, lastParagraphClipped?: boolean): TokensList;
-  override blockTokens(source: string, tokens?: Token[], lastParagraphClipped?: boolean): Token[] {
-    if (this.depth > 0) this.read += source.length;
-    if (this.read > NESTED) throw new Error("its lists or quotes are nested too deeply to be read in time");
-    this.depth++;
-    try {
-      return super.blockTokens(source, tokens, lastParagraphClipped);
-    } finally {
-      this.depth--;
-    }
   }
 }
 
@@ -72,6 +51,24 @@ const at = (pattern: RegExp, end: (source: string) => number) => (source: string
   return index < 0 ? undefined : index;
 };
 
+/** Characters of a piece of text that are looked at in one step. */
+const STEP = 1000;
+
+/** The same for text. In the middle of a long one marked is told of a space, where nothing begins: it takes the words before it as they are. */
+const inText = (pattern: RegExp) => (source: string) => {
+  const step = source.slice(0, STEP);
+  const end = textEnd(step);
+  const space = source.length > STEP && end >= STEP ? lastSpace(step) : 0;
+  return space > 0 ? (at(pattern, () => space)(source) ?? space) : at(pattern, textEnd)(source);
+};
+
+/** Where the last space behind a word begins; 0 or less where there is none. */
+function lastSpace(text: string): number {
+  let index = text.lastIndexOf(" ");
+  while (index > 0 && /\s/.test(text[index - 1]!)) index--;
+  return index;
+}
+
 const orEnd = (index: number, source: string) => (index < 0 ? source.length : index);
 
 /** Behind the blank line at which a paragraph ends. */
@@ -80,7 +77,7 @@ const paragraphEnd = (source: string) => orEnd(source.search(/\n[ \t]*\n/), sour
 /** Behind the sign at which marked ends a piece of text, and so much more that a pattern which begins there is whole. */
 function textEnd(source: string): number {
   const marks = /^[`~]*/.exec(source)![0].length; // begin a piece
-  return marks + orEnd(source.slice(marks).search(/[\\<![*`~]/), source) + 8;
+  return marks + orEnd(source.slice(marks).search(/[\\<![*`~_$]/), source) + 8;
 }
 
 /** Environments that are formulas of their own, as MathJax reads them in notebooks, and what they are within one. */
@@ -119,7 +116,7 @@ const mathBlock = extension("mathBlock", "block", at(/\n {0,3}(?:\$\$|\\begin\{)
   return rest[1] ? { ...token, label: rest[1] } : token;
 });
 
-const math = extension("math", "inline", at(/\$/, textEnd), (source): MathToken | undefined => {
+const math = extension("math", "inline", inText(/\$/), (source): MathToken | undefined => {
   const display = /^\$\$([^$]+)\$\$/.exec(source);
   if (display) return { type: "math", raw: display[0], tex: display[1]!.trim(), display: true };
   // As in pandoc: no space inside the dollars, no digit after them, no blank line between them.
@@ -134,17 +131,12 @@ const withoutFormulas = (source: string): string =>
     /\n[ \t]*\n/.test(formula) ? formula : `[${"a".repeat(formula.length - 2)}]`,
   );
 
-const reference = extension(
-  "reference",
-  "inline",
-  at(/(?<![\w.])@(?:fig|tbl|eq|sec|val)-\w/, textEnd),
-  (source): ReferenceToken | undefined => {
-    const found = /^@((?:fig|tbl|eq|sec|val)-[\w-]*\w)/.exec(source);
-    return found ? { type: "reference", raw: found[0], label: found[1]! } : undefined;
-  },
-);
+const reference = extension("reference", "inline", inText(/(?<![\w.])@(?:fig|tbl|eq|sec|val)-\w/), (source): ReferenceToken | undefined => {
+  const found = /^@((?:fig|tbl|eq|sec|val)-[\w-]*\w)/.exec(source);
+  return found ? { type: "reference", raw: found[0], label: found[1]! } : undefined;
+});
 
-const citation = extension("citation", "inline", at(/\[/, textEnd), (source): CitationToken | undefined => {
+const citation = extension("citation", "inline", inText(/\[/), (source): CitationToken | undefined => {
   const found = /^\[([^[\]]*)\](?![([])/.exec(source);
   if (!found?.[1]?.includes("@")) return undefined;
   const items = found[1].split(";").map((part) => /^([^@]*)@([\p{L}\p{M}\p{N}_:./-]*[\p{L}\p{M}\p{N}_])(.*)$/su.exec(part.trim()));
@@ -157,7 +149,7 @@ const citation = extension("citation", "inline", at(/\[/, textEnd), (source): Ci
   };
 });
 
-const footnoteReference = extension("footnoteReference", "inline", at(/\[\^/, textEnd), (source): FootnoteReferenceToken | undefined => {
+const footnoteReference = extension("footnoteReference", "inline", inText(/\[\^/), (source): FootnoteReferenceToken | undefined => {
   const found = /^\[\^([^\]\s]{1,200})\]/.exec(source);
   return found ? { type: "footnoteReference", raw: found[0], id: found[1]! } : undefined;
 });

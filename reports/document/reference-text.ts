@@ -18,6 +18,9 @@ export function describeEntry(entry: BibliographyEntry): { text: string; title: 
   return { text, title: fields.title ?? "", rest, ...(url && /^https?:\/\//.test(url) && { url }) };
 }
 
+/** The dot behind a part of a reference; none behind one that ends its sentence itself, such as `J. Mach. Learn. Res.` or a question. */
+export const dotBehind = (part: string): string => (/[.?!]$/.test(part) ? "" : ".");
+
 /** `arXiv:2504.02725`, or nothing. */
 export const arxivOf = ({ fields }: BibliographyEntry): string =>
   fields.eprint && /arxiv/i.test(fields.archiveprefix ?? fields.eprinttype ?? "") ? `arXiv:${fields.eprint}` : "";

@@ -47,7 +47,7 @@ const KEPT_DAYS = 30;
  *    key leaves out (`TERM`, `PWD`, `npm_...`) where they were read; listing the variables reads all.
  *
  * A notebook is never kept when it has changed a file after reading it, or depends on what no file shows: a program, the network, a
- * thread, native code that is not known to compute only (`kernel/session/native-modules.ts`), a kernel that tells nothing. Its author can vouch that it depends on no more than certain files or folders:
+ * thread, a report of the process or of a disk, native code that is not known to compute only (`kernel/session/native-modules.ts`), a kernel that tells nothing. Its author can vouch that it depends on no more than certain files or folders:
  * `"erpo": {"inputs": ["data", "config.yaml"]}` in the notebook's metadata, relative to its folder. The clock and unseeded random numbers
  * are what they were when the notebook was run. Entries are kept for 30 days.
  */

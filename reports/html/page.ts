@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "../../src/setup/paths.js";
 import type { ReportDocument } from "../document/model.js";
-import { describeEntry } from "../document/reference-text.js";
+import { describeEntry, dotBehind } from "../document/reference-text.js";
 import type { Provenance } from "../provenance/collect.js";
 import { provenanceHTML } from "../provenance/html.js";
 import { sealPage } from "../provenance/seal.js";
@@ -128,7 +128,7 @@ export function references(document: ReportDocument): string {
     const name = url
       ? `<a class="external" rel="noopener noreferrer" href="${escapeHTML(url)}">${escapeHTML(title)}</a>`
       : escapeHTML(title);
-    return `<li id="ref-${i + 1}">${escapeHTML(text)}${name}.${rest ? ` <i>${escapeHTML(rest)}</i>.` : ""}</li>`;
+    return `<li id="ref-${i + 1}">${escapeHTML(text)}${name}${dotBehind(title)}${rest ? ` <i>${escapeHTML(rest)}</i>${dotBehind(rest)}` : ""}</li>`;
   });
   return `<section aria-labelledby="report-references">\n<h2 id="report-references">References</h2>\n<ol class="references">\n${items.join("\n")}\n</ol>\n</section>`;
 }

@@ -4,7 +4,7 @@ import { htmlTable, htmlTokens } from "../document/html-tokens.js";
 import { plainText, withNames } from "../document/markdown.js";
 import type { Block, FigureBlock, ReportDocument } from "../document/model.js";
 import { plainOutput } from "../document/plain-output.js";
-import { describeEntry } from "../document/reference-text.js";
+import { describeEntry, dotBehind } from "../document/reference-text.js";
 import { lackOf } from "../document/svg-parts.js";
 import { tableContent } from "../document/table-content.js";
 import { asPNG, FigureFiles, figureSVG, proseFiles } from "../figure-files.js";
@@ -124,7 +124,7 @@ function references({ citations, bibliography }: ReportDocument): string {
   const items = citations.map((key, i) => {
     const { text, title, rest, url } = describeEntry(bibliography.get(key)!);
     const name = url ? `[${escapeMarkdown(title)}](${linkTarget(url)})` : escapeMarkdown(title);
-    return `${i + 1}. ${escapeMarkdown(text)}${name}.${rest ? ` *${escapeMarkdown(rest)}*.` : ""}`;
+    return `${i + 1}. ${escapeMarkdown(text)}${name}${dotBehind(title)}${rest ? ` *${escapeMarkdown(rest)}*${dotBehind(rest)}` : ""}`;
   });
   return `## References\n\n${items.join("\n")}`;
 }

@@ -1,4 +1,5 @@
-import { basename } from "node:path";
+import { basename, join } from "node:path";
+import { isSpecial } from "../../src/setup/files.js";
 import type { Check } from "./check.js";
 
 /** Modules, and what decides where modules are found. */
@@ -37,3 +38,10 @@ export function codeToRun(checks: readonly Check[]): RunCode[] {
     ...modules.map((check) => code(check, check.status !== "same")),
   ];
 }
+
+/**
+ * What lies in the place of files that a report names and is a pipe or a device: code that reads it again may wait for ever.
+ * @param folder of the report
+ */
+export const pipesToRead = (checks: readonly Check[], folder: string): string[] =>
+  checks.flatMap(({ name, status }) => (status === "not found" && isSpecial(join(folder, name)) ? [name] : []));

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { isSpecial } from "../../src/setup/files.js";
 import { NotebookError } from "../notebook/types.js";
 import type { Provenance } from "./collect.js";
 import { sha256 } from "./digests.js";
@@ -55,8 +56,10 @@ export function readReport(path: string): SealedReport {
   };
   let html: string;
   try {
+    if (isSpecial(path)) return fail("is a pipe or a device, not a report: give the file");
     html = readFileSync(path, "utf8");
   } catch (error) {
+    if (error instanceof NotebookError) throw error;
     const { code } = error as NodeJS.ErrnoException;
     return fail(code === "ENOENT" ? "no such file" : code === "EISDIR" ? "is a folder, not a report" : `cannot be read (${code})`);
   }

@@ -1,5 +1,6 @@
-import { rmSync } from "node:fs";
+import { lstatSync, rmSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { PromptLine } from "../evaluation/prompt-file.js";
 import type { Policy } from "../generation/policy.js";
 import type { Prompt } from "../generation/types.js";
 import {
@@ -188,9 +189,38 @@ async function generateRemote(url: string, options: FileOptions & { model: strin
   if (isStream(options.output))
     throw new DataError(`--output ${options.output}: with --endpoint it must be a file, since what has been received is kept beside it`);
   const { rows, write, progress } = await prepare(options);
+  const { lockOf } = await import("./output.js");
+  const { soleWriter } = await import("../setup/sole-writer.js");
+  const { output } = options;
+  await soleWriter(output, lockOf(output), "wait for it, or name another --output", async () => {
+    const received = receivedOf(output);
+    try {
+      await write(await askRemote(url, options, rows, progress));
+      rmSync(received, { force: true });
+    } finally {
+      if (isEmptyFile(received)) rmSync(received);
+    }
+  });
+}
+
+/** Links are left alone, wherever they lead. */
+function isEmptyFile(path: string): boolean {
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  return there?.isFile() === true && there.size === 0;
+}
+
+const receivedOf = (output: string) => `${output}.received`;
+
+/** What a server answers to the rows' prompts, with their other fields. */
+async function askRemote(
+  url: string,
+  options: FileOptions & { model: string },
+  rows: readonly PromptLine[],
+  progress: (done: number) => void,
+): Promise<object[]> {
   const { sampleRemote } = await import("../generation/remote.js");
   const { model, concurrency, requestsPerMinute, insecureKey, maxNewTokens, temperature = 0, seed } = options;
-  const cache = `${options.output}.received`;
+  const cache = receivedOf(options.output);
   const prompts = rows.map(({ prompt }) => {
     if (typeof prompt === "string") return prompt;
     const { messages, prefill } = prompt; // whether the server goes on with an assistant's last turn is its own matter
@@ -215,8 +245,7 @@ async function generateRemote(url: string, options: FileOptions & { model: strin
   } finally {
     clearInterval(waiting);
   }
-  await write(results);
-  rmSync(cache, { force: true });
+  return results;
 }
 
 /** The prompts, and where the results go: what is wrong with either is said before anything is computed. */

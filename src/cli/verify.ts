@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Check } from "../../reports/provenance/check.js";
 import type { SealedReport } from "../../reports/provenance/read.js";
@@ -57,7 +58,7 @@ async function verify(report: string, { rerun, force, tolerance, json }: Options
   const sealed = readReport(report);
   const now = contentsNow();
   const checks = await verifyReport(sealed, report, { modelDigests, keptResults, staleReason: (dir, path) => staleReason(dir, path, now) });
-  if (rerun && (await mayRun(checks, force === true))) {
+  if (rerun && (await mayRun(checks, dirname(report), force === true))) {
     checks.push(...(await runAgain(sealed, report, tolerance)));
   }
   const ok = holds(checks);
@@ -65,14 +66,22 @@ async function verify(report: string, { rerun, force, tolerance, json }: Options
   process.exitCode = ok ? 0 : 1; // code that is not run has changed, so it does not hold
 }
 
-/** Names the code that a re-run runs, with its digests; false where it has changed and nobody insists. */
-async function mayRun(checks: readonly Check[], force: boolean): Promise<boolean> {
-  const { codeToRun } = await import("../../reports/provenance/code.js");
+/**
+ * Names the code that a re-run runs, with its digests; false where it has changed and nobody insists, or it would wait for a pipe.
+ * @param folder of the report
+ */
+async function mayRun(checks: readonly Check[], folder: string, force: boolean): Promise<boolean> {
+  const { codeToRun, pipesToRead } = await import("../../reports/provenance/code.js");
   const code = codeToRun(checks);
   const say = (text: string) => process.stderr.write(`${printable(text)}\n`);
   for (const { file, reported, found, changed } of code) {
     const then = changed ? `; when the report was written: ${reported}` : "";
     say(`code: ${file}, SHA-256 ${found ?? "none: there is no such file"}${then}`);
+  }
+  const [pipe] = pipesToRead(checks, folder);
+  if (pipe !== undefined) {
+    say(`erpo: not run again: ${pipe} is a pipe or a device, whose end the run may wait for: put the file back`);
+    return false;
   }
   const changed = code.filter((it) => it.changed);
   if (changed.length === 0 || force) return true;

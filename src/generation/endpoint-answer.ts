@@ -31,19 +31,33 @@ const chat = z.object(
 /**
  * The completion in the body of an answer.
  * @param path the path that was asked: `/completions` or `/chat/completions`, whose answers have different shapes
+ * @param most tokens that were asked for
  * @param type the content type that the server gave
  * @throws Error whose line says what is wrong with the body
  */
-export function readAnswer(path: string, body: string, type: string | null): Answer {
+export function readAnswer(path: string, body: string, type: string | null, most: number): Answer {
   if (body.trim() === "") throw new Error("the answer is empty");
   const value = parsed(body, type);
   if (path === "/completions") {
     const { choices, ...rest } = checked(completion, value);
+    assertCount(rest, most);
     return answer(choices[0]!.text, choices[0]!.finish_reason, rest);
   }
   const { choices, ...rest } = checked(chat, value);
+  assertCount(rest, most);
   return answer(choices[0]!.message.content, choices[0]!.finish_reason, rest);
 }
+
+/** Tokens that a server may count beside those of the text: the ends of the turn and of the text, and what its template opens a turn with. */
+const BESIDE = 16;
+
+function assertCount({ usage }: z.infer<z.ZodObject<typeof around>>, most: number): void {
+  const count = usage?.completion_tokens ?? 0;
+  if (count > most + BESIDE)
+    throw new Error(`${COUNTS}: usage.completion_tokens: ${count} are more than the ${most} that were asked for at most`);
+}
+
+const COUNTS = "the answer's counts cannot be used";
 
 function answer(
   text: string,
@@ -70,6 +84,6 @@ function checked<Schema extends z.ZodType>(schema: Schema, value: unknown): z.in
   const { data, error } = schema.safeParse(value);
   if (!error) return data as z.infer<Schema>;
   const { path, message } = error.issues[0]!;
-  const what = path[0] === "usage" ? "the answer's counts cannot be used" : "the answer holds no completion";
+  const what = path[0] === "usage" ? COUNTS : "the answer holds no completion";
   throw new Error(`${what}: ${path.length ? `${path.join(".")}: ` : ""}${message}`);
 }

@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import { setTimeout as sleep } from "node:timers/promises";
 import { printable } from "../data/printable.js";
+import { measureJson } from "../model/json.js";
 
 /** What a server did that it may not do: such a request is not sent again. */
 class Refusal extends Error {
@@ -30,11 +31,12 @@ const REDIRECTS = 5;
 const CONNECT_SECONDS = 10; // undici's
 
 /**
- * `fetch` for a server that nobody vouches for. The answer is there as a whole or not at all, at most 16 MiB of it, also behind gzip or brotli; redirects are followed
- * within the server's origin only; a connection is there within 10 s, the answer within the deadline. The wait that a server asks for is done here, so that a signal ends it.
+ * `fetch` for a server that nobody vouches for. The answer is there as a whole or not at all, at most 16 MiB of it, also behind gzip or brotli, and JSON that is nested
+ * deeply or has millions of values is refused before it is parsed, which takes a hundred times its size. What cannot get better is not asked for again: what is not HTTP, or a second answer behind
+ * its deadline. Redirects are followed within the server's origin only; a connection is there within 10 s, the answer within the deadline. The wait that a server asks for is done here, so that a signal ends it.
  */
 export function boundedFetch({ deadline, longestWait, retries, turn, log, refuse }: Bounds): typeof fetch {
-  let sent = 0;
+  let [sent, missed] = [0, 0];
   return async (input, init = {}) => {
     await turn();
     sent++;
@@ -55,10 +57,15 @@ export function boundedFetch({ deadline, longestWait, retries, turn, log, refuse
         headers.set("retry-after-ms", "0");
       }
       const { status, statusText } = response;
+      if (status < 200 || status > 599) throw new Refusal(`it answers with the status ${status}, which HTTP does not have`);
       return new Response([204, 205, 304].includes(status) ? null : body, { status, statusText, headers });
     } catch (error) {
+      if (late.signal.aborted) missed++;
+      const told = connectionError(error) as Error;
       if (error instanceof Refusal) refuse(error);
-      throw connectionError(error);
+      else if (missed > 1) refuse(new Refusal(`${told.message}, when asked again neither`));
+      else if (isHopeless(error as Error & { cause?: NodeJS.ErrnoException })) refuse(new Refusal(told.message));
+      throw told;
     } finally {
       clearTimeout(timer);
     }
@@ -67,6 +74,12 @@ export function boundedFetch({ deadline, longestWait, retries, turn, log, refuse
 
 /** The statuses after which the client of OpenAI's asks again. */
 const isBusy = (status: number) => [408, 409, 429].includes(status) || status >= 500;
+
+/** Whether what was answered is no HTTP, or too much of it; a connection that is lost within an answer may be whole the next time. */
+function isHopeless({ cause }: { cause?: NodeJS.ErrnoException }): boolean {
+  const { code = "", message = "" } = cause ?? {};
+  return /^HPE_(?!INVALID_EOF)|^UND_ERR_HEADERS_OVERFLOW$/.test(code) || /^bad (?:upgrade|response)$/.test(message);
+}
 
 /** The answer at the end of redirects that stay with the server. The method and the body stay as they are, but for 303, which leads to something to get. */
 async function follow(url: URL, init: RequestInit): Promise<Response> {
@@ -86,7 +99,7 @@ async function follow(url: URL, init: RequestInit): Promise<Response> {
   throw new Refusal(`redirects more than ${REDIRECTS} times`);
 }
 
-/** A response's body, decompressed, as UTF-8. @throws Refusal as soon as it is too large */
+/** A response's body, decompressed, as UTF-8. @throws Refusal as soon as it is too large, or where it is JSON that would be */
 async function whole(response: Response): Promise<string> {
   const parts: Uint8Array[] = [];
   let size = 0;
@@ -98,7 +111,19 @@ async function whole(response: Response): Promise<string> {
     }
     parts.push(part);
   }
-  return Buffer.concat(parts).toString("utf8");
+  const bytes = Buffer.concat(parts);
+  const text = bytes.toString("utf8");
+  if (/^\s*[[{]/.test(text)) measured(bytes);
+  return text;
+}
+
+/** @throws Refusal for JSON that would take far more memory than its bytes */
+function measured(bytes: Uint8Array): void {
+  try {
+    measureJson(bytes);
+  } catch (error) {
+    throw new Refusal(`the answer is ${(error as Error).message}`);
+  }
 }
 
 /** Seconds, as `retry-after-ms` or `Retry-After` say, the latter in seconds or as a date; undefined where neither does. */

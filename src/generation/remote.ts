@@ -23,7 +23,7 @@ export interface Endpoint {
   concurrency?: number;
   /** Upper bound of requests begun in a minute; none unless given. */
   requestsPerMinute?: number;
-  /** Times that a request is sent again after 408, 409, 429, 5xx or a lost connection, later each time or when the server says; default 6. */
+  /** Times that a request is sent again after 408, 409, 429, 5xx or a lost connection, later each time or when the server says; default 6. After a deadline it is sent once more. */
   retries?: number;
   /** Seconds from when a request is sent until its answer is whole; > 0, and at most 300, which Node's fetch waits for a beginning; default 300. */
   deadline?: number;
@@ -163,7 +163,7 @@ async function asking(endpoint: Endpoint, options: RemoteOptions, signal: AbortS
       const [path, asked] = typeof prompt === "string" ? ["/completions", { prompt }] : ["/chat/completions", { messages: prompt }];
       const request = { body: { ...asked, ...parameters }, signal: AbortSignal.any([signal, refused.signal]) };
       const response = await client.withOptions({ fetch }).post(path, request).asResponse();
-      const answer = readAnswer(path, await response.text(), response.headers.get("content-type"));
+      const answer = readAnswer(path, await response.text(), response.headers.get("content-type"), parameters.max_tokens);
       if (key.standsIn(JSON.stringify(answer))) throw new Error("the answer holds the API key, so it is not kept");
       return answer;
     } catch (error) {

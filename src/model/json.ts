@@ -7,6 +7,12 @@ export const MAX_JSON_BYTES = 64_000_000;
  * @throws RangeError above a limit; SyntaxError when it is not JSON; TypeError when it is not UTF-8
  */
 export function parseJson(bytes: Uint8Array): unknown {
+  measureJson(bytes);
+  return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+}
+
+/** Measures what a JSON text would build. @throws RangeError above a limit */
+export function measureJson(bytes: Uint8Array): void {
   const fail = (what: string): never => {
     throw new RangeError(`too large: more than ${what}`);
   };
@@ -27,5 +33,4 @@ export function parseJson(bytes: Uint8Array): unknown {
   }
   if (containers > LIMITS.containers) fail(`${LIMITS.containers} objects and arrays`);
   if (values > LIMITS.values) fail(`${LIMITS.values} values`);
-  return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
 }

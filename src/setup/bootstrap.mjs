@@ -45,8 +45,8 @@ function checkNode() {
   }
 }
 
-/** Runs a program to its end; its output goes to our stderr when `show`, else it is kept. Interrupts reach it through the terminal. */
-function run(program, args, { show = false } = {}) {
+/** Runs a program to its end; its output goes to our stderr when `show`, else it is kept. Interrupts reach it through the terminal. `begun` is called once it runs. */
+function run(program, args, { show = false, begun = () => {} } = {}) {
   return new Promise((done, fail) => {
     const shell = program.endsWith(".cmd"); // which Windows starts in no other way
     const [file, words] = shell ? [[program, ...args].join(" "), []] : [program, args];
@@ -54,6 +54,7 @@ function run(program, args, { show = false } = {}) {
     let output = "";
     child.stdout?.on("data", (data) => (output += data));
     child.stderr?.on("data", (data) => (output += data));
+    child.on("spawn", begun);
     child.on("error", fail);
     child.on("close", (code, signal) => done({ code: code ?? 1, signal, output }));
   });
@@ -73,26 +74,38 @@ function lockfile() {
   throw new SetupError(`${join(root, "package-lock.json")} is damaged: \`git checkout package-lock.json\` brings it back`);
 }
 
-/** npm's own record of what lies in node_modules, written last, says the same as package-lock.json: whoever installed it. */
-function installed() {
+const record = "node_modules/.package-lock.json";
+
+/**
+ * What is wrong with npm's own record of what lies in node_modules, which is written last: it has to say the same as package-lock.json, whoever installed it.
+ * Undefined where nothing is; "" where nothing has been installed yet.
+ */
+function lacking() {
   const wanted = lockfile();
-  const present = parsed(read(join(root, "node_modules/.package-lock.json")))?.packages;
-  if (present === undefined) return false;
-  return Object.entries(wanted).every(([path, entry]) => {
-    if (path === "") return true;
+  const text = read(join(root, record));
+  if (text === undefined) return existsSync(join(root, "node_modules")) ? `${record} is missing` : "";
+  const present = parsed(text)?.packages;
+  if (present === undefined) return `${record} is damaged`;
+  const other = Object.entries(wanted).find(([path, entry]) => {
+    if (path === "") return false;
     const found = present[path];
-    if (found === undefined) return entry.optional === true || entry.dev === true || entry.devOptional === true;
-    return found.version === entry.version && found.integrity === entry.integrity;
+    if (found === undefined) return !(entry.optional === true || entry.dev === true || entry.devOptional === true);
+    return found.version !== entry.version || found.integrity !== entry.integrity;
   });
+  return other && `${record} says something else than package-lock.json of ${other[0]}`;
 }
+
+const installed = () => lacking() === undefined;
 
 async function install() {
   const started = Date.now();
+  const wrong = lacking();
+  const begun = () => wrong && say(`${wrong}: installing all packages again (a minute or so)`);
   const count = Object.keys(lockfile()).length - 1;
   progress(`installing ${count} npm packages (about 1.2 GB in node_modules, a minute or so)`);
   const viaNpm = /npm-cli\.[cm]?js$/.test(process.env.npm_execpath ?? "");
   const command = viaNpm ? [process.execPath, process.env.npm_execpath] : [process.platform === "win32" ? "npm.cmd" : "npm"];
-  const result = await run(command[0], [...command.slice(1), "ci", "--loglevel=error"]).catch((error) => ({
+  const result = await run(command[0], [...command.slice(1), "ci", "--loglevel=error"], { begun }).catch((error) => ({
     code: 1,
     output: error.message,
   }));

@@ -21,6 +21,12 @@ export function inBytes(bytes: number): string {
 /** Whether a path is a regular file, or leads to one: what can be read to its end without waiting. */
 export const isRegular = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 
+/** Whether a path is neither a regular file nor a folder: a pipe, a socket or a device, whose end a reader may wait for for ever. */
+export function isSpecial(path: string): boolean {
+  const there = statSync(path, { throwIfNoEntry: false });
+  return there !== undefined && !there.isFile() && !there.isDirectory();
+}
+
 /** SHA-256 of a file, as hexadecimal digits. */
 export async function sha256(file: string): Promise<string> {
   const hash = createHash("sha256");

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
@@ -48,6 +48,27 @@ test("a resumed command says how much is there already; the store goes when the 
   expect(told).toContain(`erpo: 1 of 2 from ${at("out.jsonl.received")}\n`);
   expect(completions()).toEqual(["echo: a", "echo: b"]);
   expect(existsSync(at("out.jsonl.received"))).toBe(false);
+});
+
+test("a first call that fails leaves nothing behind", async () => {
+  server.answer = (_, response) => json(response, { error: { message: "no model m" } }, 404);
+  await expect(generate()).rejects.toThrow("404 no model m");
+  expect(readdirSync(folder)).toEqual(["prompts.jsonl"]);
+});
+
+test("the second command for an output is refused with the process number of the first", async () => {
+  const held: (() => void)[] = [];
+  server.answer = (call, response) => held.push(() => json(response, completion(call)));
+  const first = generate();
+  await vi.waitUntil(() => held.length === 2, 60_000);
+  await expect(generate()).rejects.toThrow(
+    `${at("out.jsonl")}: is being written by another run (process ${process.pid}); wait for it, or name another --output`,
+  );
+  expect(server.calls.length).toBe(2);
+  for (const answer of held) answer();
+  await first;
+  expect(completions()).toEqual(["echo: a", "echo: b"]);
+  expect(readdirSync(folder).sort()).toEqual(["out.jsonl", "prompts.jsonl"]);
 });
 
 test("the data file keeps the text as it is, in JSON's escapes", async () => {

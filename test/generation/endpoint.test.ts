@@ -243,6 +243,17 @@ test("redirects in a circle end", async () => {
   expect(server.calls.length).toBe(6);
 });
 
+test("a count of more tokens than were asked for is refused, but for a few at a turn's end", async () => {
+  let completion_tokens = 9;
+  server.answer = (call, response) => json(response, { ...completion(call), usage: { completion_tokens } });
+  expect(await all(endpoint())).toMatchObject([{ tokens: 9 }]);
+  completion_tokens = 1e15;
+  expect(await failure(endpoint(), ["b"])).toBe(
+    `${server.url}: prompt 1: the answer's counts cannot be used: usage.completion_tokens: 1000000000000000 are more than the 8 that were asked for at most`,
+  );
+  expect(stored()).not.toContain("1000000000000000");
+});
+
 test.each([-1, 1.5, "7", 1e300])("a count of %s tokens is refused", async (completion_tokens) => {
   server.answer = (call, response) => json(response, { ...completion(call), usage: { completion_tokens } });
   const message = /: prompt 1: the answer's counts cannot be used: usage\.completion_tokens: must be (a whole number|0 or more)$/;
@@ -285,6 +296,16 @@ test.each<[string, unknown, string]>([
   expect(message).not.toContain("\n");
   expect(stored()).toBe("");
   expect(readdirSync(folder)).toEqual(["received"]);
+});
+
+test.each([200, 500])("an answer of 7 million lists in each other is not parsed, nor asked for again (status %i)", async (status) => {
+  const deep = `${"[".repeat(7e6)}${"]".repeat(7e6)}`;
+  server.answer = (_, response) => json(response, deep, status);
+  const before = process.resourceUsage().maxRSS;
+  const message = `${server.url}: prompt 1: the answer is too large: more than 64 brackets inside each other`;
+  expect(await failure(endpoint({ retries: 2 }))).toBe(message);
+  expect((process.resourceUsage().maxRSS - before) / 1024).toBeLessThan(400);
+  expect(server.calls.length).toBe(1);
 });
 
 test.each(["content-length", "chunked"])("a connection that is lost within an answer is no answer (%s)", async (kind) => {

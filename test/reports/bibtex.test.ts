@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { readBibTeX } from "../../reports/document/bibtex.js";
@@ -180,6 +180,25 @@ test("in LaTeX's file a team is in braces, a long name is cut, pages have a dash
   pages = {1--20}
 }
 `);
+});
+
+test("a title or a journal that ends in a dot or a question mark gets no other dot", async () => {
+  const bib =
+    "@article{a, author={A. B.}, year={2020}, title={Is it?}, journal={J. \\& K.}}\n@article{b, author={C}, year={2021}, title={It is}, journal={L}}";
+  const notebook = writeNotebook([md("# T\n\n[@a; @b]")]);
+  writeFileSync(join(dirname(notebook), "references.bib"), bib);
+  const lists = await Promise.all(
+    (["html", "markdown"] as const).map(async (format) => {
+      const { written } = await renderReports([notebook], { output: join(dirname(notebook), format), to: [format] });
+      return readFileSync(written.find((file) => /\.(?:html|md)$/.test(file))!, "utf8")
+        .replace(/<[^>]*>/g, "")
+        .replaceAll("*", "");
+    }),
+  );
+  for (const text of lists) {
+    expect(text).toMatch(/A\. B\. 2020\. \S*Is it\?\S* J\. \\?&(?:amp;)? K\.$/m);
+    expect(text).toMatch(/C\. 2021\. \S*It is\S*\. L\.$/m);
+  }
 });
 
 test("what the notebooks cite has authors, a title and an address", async () => {

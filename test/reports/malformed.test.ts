@@ -165,6 +165,15 @@ const shownWith: Record<string, [cells: RawCell[], warning: RegExp | undefined]>
     [md(Array.from({ length: 1500 }, (_, i) => `${" ".repeat(2 * i)}- a`).join("\n")), md("after")],
     /^nb\.ipynb: cell 1: its lists or quotes are nested too deeply to be read in time; it was left out$/,
   ],
+  "signs of emphasis that end nothing": [
+    [md("before"), md("_a __b".repeat(30_000)), md("*a **b".repeat(6000)), md("~a ~~b".repeat(6000))],
+    /^nb\.ipynb: cell 2: it has too many signs of emphasis \(\*, _, ~\) whose ends are looked for to be read in time; it was left out$/m,
+  ],
+  "50,000 dollars": [[md("$".repeat(50_000)), md("$a ".repeat(20_000))], undefined],
+  "a table of 900,000 cells": [
+    [md(`${"|a".repeat(3000)}|\n${"|-".repeat(3000)}|\n${"|b|\n".repeat(300)}`)],
+    /^nb\.ipynb: cell 1: a table has more than 200,000 cells, most of them empty, which cannot be read in time; it was left out$/,
+  ],
   "lists on one line": [[md("before"), md(`${"- ".repeat(1500)}a`)], /^nb\.ipynb: cell 2: nested too deeply; it was left out$/],
   "50,000 brackets": [["[", "![", "[^", "[@", "[a](", "[a] "].map((text) => md(text.repeat(50_000 / text.length))), undefined],
   "20,000 paragraphs": [[md("some words\n\n".repeat(20_000))], undefined],

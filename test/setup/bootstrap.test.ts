@@ -1,5 +1,16 @@
 import { spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { beforeEach, expect, test } from "vitest";
@@ -114,6 +125,29 @@ test("npm's record that is damaged calls for npm, a damaged lockfile for git", (
     status: 1,
     stderr: `erpo: ${root}/package-lock.json is damaged: \`git checkout package-lock.json\` brings it back\n`,
   });
+});
+
+test("what is wrong with npm's record is said while npm installs the packages again, also where nobody looks on", () => {
+  const record = join(root, "node_modules/.package-lock.json");
+  const whole = readFileSync(record, "utf8");
+  const npm = join(root, "bin/npm"); // in the place of npm: writes the record, as `npm ci` does at its end
+  write("bin/npm", `#!/bin/sh\n[ "$1" = ci ] && printf %s '${whole}' > node_modules/.package-lock.json\n`);
+  chmodSync(npm, 0o755);
+  const broken: [string | undefined, string][] = [
+    [whole.slice(1), "is damaged"],
+    [undefined, "is missing"],
+    [whole.replace('"x"', '"y"'), "says something else than package-lock.json of node_modules/a"],
+  ];
+  for (const [text, wrong] of broken) {
+    if (text === undefined) rmSync(record);
+    else writeFileSync(record, text);
+    expect(erpo(["hello"], { PATH: `${dirname(npm)}:${process.env.PATH}` })).toMatchObject({
+      status: 0,
+      stdout: `hello ${root}\n`,
+      stderr: `erpo: node_modules/.package-lock.json ${wrong}: installing all packages again (a minute or so)\n`,
+    });
+    expect(erpo(["hello"]).stderr).toBe("");
+  }
 });
 
 test("type errors are named and do not stop; what cannot be compiled at all does, in one line", () => {
