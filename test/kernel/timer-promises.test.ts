@@ -55,7 +55,7 @@ test.each([
   ],
   [
     "order",
-    `await (async () => { const order: any[] = []; await Promise.all([sleep(20).then(() => order.push(2)), sleep(1).then(() => order.push(1)), soon().then(() => order.push(0)), sleep(40).then(() => order.push(3))]); return order; })()`,
+    `await (async () => { const order: any[] = []; await Promise.all([sleep(600).then(() => order.push(2)), sleep(300).then(() => order.push(1)), soon().then(() => order.push(0)), sleep(601).then(() => order.push(3))]); return order; })()`,
   ],
 ])("%s", async (_, expression) => {
   const code = `${imports}\n${told}\nconst all = JSON.stringify(${expression});`;
