@@ -1,16 +1,17 @@
 import fs from "node:fs";
 import Module from "node:module";
 import { dirname, join, resolve } from "node:path";
-import { noteFile } from "./file-notes.js";
+import { isTraced, noteFile } from "./file-notes.js";
 
 const { statSync } = fs; // Node's own
 const { _extensions: extensions } = Module as unknown as { _extensions: Record<string, unknown> };
 
 /**
- * Notes where Node looks for a module, whether it finds it or not: Node itself looks past `node:fs`.
+ * Notes where Node looks for a module, whether it finds it or not: Node itself looks past `node:fs`. Looks nowhere where nobody has asked.
  * @param folders in which it looks, in this order
  */
 export function noteLookup(request: string, folders: readonly string[]): void {
+  if (!isTraced) return;
   const isPath = /^(\.|\/)/.test(request);
   for (const folder of folders) {
     if (!isPath) notePackageFile(join(folder, packageOf(request)));

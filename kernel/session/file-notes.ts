@@ -32,7 +32,8 @@ const leftOut = [
 /** Modules by which a program reads past `node:fs`. */
 const UNSEEN = new Set(["sqlite", "wasi", "cluster", "dns", "dns/promises", "inspector", "inspector/promises"]);
 
-const isTraced = file !== undefined && file !== "";
+/** Whether an executor wants to know. */
+export const isTraced = file !== undefined && file !== "";
 
 /** Whether a path is one of the folders or below one. */
 const isIn = (path: string, folders: readonly string[]) => folders.some((folder) => path === folder || path.startsWith(folder + sep));

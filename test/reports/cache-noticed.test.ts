@@ -1,20 +1,11 @@
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { executeNotebook } from "../../reports/execute/execute.js";
 import { code, writeNotebook } from "./notebooks.js";
+import { useOwnCache } from "./own-cache.js";
 
-const cache = mkdtempSync(join(tmpdir(), "erpo-cache-"));
-const before = process.env.ERPO_CACHE;
-beforeAll(() => {
-  process.env.ERPO_CACHE = cache;
-});
-afterAll(() => {
-  if (before === undefined) delete process.env.ERPO_CACHE;
-  else process.env.ERPO_CACHE = before;
-  rmSync(cache, { recursive: true, force: true });
-});
+useOwnCache();
 
 /** What a cell can ask of its surroundings, and how these change. One with `reason` is never kept. */
 interface Question {

@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFi
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { cacheKey, type KeyParts } from "../../reports/execute/cache-key.js";
 import { type ExecuteResult, executeNotebook } from "../../reports/execute/execute.js";
 import { findKernel } from "../../reports/execute/kernelspec.js";
@@ -11,17 +11,9 @@ import type { CodeCell } from "../../reports/notebook/types.js";
 import { renderReports } from "../../reports/report.js";
 import { erpo } from "./cli.js";
 import { code, md, notebookJSON, type RawCell, writeNotebook } from "./notebooks.js";
+import { useOwnCache } from "./own-cache.js";
 
-const cache = mkdtempSync(join(tmpdir(), "erpo-cache-"));
-const before = process.env.ERPO_CACHE;
-beforeAll(() => {
-  process.env.ERPO_CACHE = cache;
-});
-afterAll(() => {
-  if (before === undefined) delete process.env.ERPO_CACHE;
-  else process.env.ERPO_CACHE = before;
-  rmSync(cache, { recursive: true, force: true });
-});
+const cache = useOwnCache();
 
 /** A notebook in a folder of its own, run through the cache: its result and what it printed. */
 function project(cells: RawCell[], files: Record<string, string> = {}, metadata: Record<string, unknown> = {}) {
