@@ -13,6 +13,8 @@ export type Goal = "safety" | "usefulness" | "efficiency";
 export interface PreferencePair {
   prompt: LabelledPrompt;
   goal: Goal;
+  /** In what they differ: what is decided, what is answered behind one thought, or how long the thought is. */
+  differs: "decision" | "answer" | "length";
   chosen: number[];
   rejected: number[];
   /** Which sides were written by rule because sampling gave none. */
@@ -60,15 +62,15 @@ const goalOf = ({ label }: LabelledPrompt): Goal => (label === "unsafe" ? "safet
 
 const judgesRightly = ({ verdict }: ParsedTrace, label: Label): boolean => (verdict === "violates") === (label === "unsafe");
 
-function sampledPair(prompt: LabelledPrompt, right: CheckedSample, wrong: CheckedSample): PreferencePair {
-  return { prompt, goal: goalOf(prompt), chosen: right.ids, rejected: wrong.ids, constructed: "none" };
+function sampledPair(prompt: LabelledPrompt, differs: "decision" | "answer", right: CheckedSample, wrong: CheckedSample): PreferencePair {
+  return { prompt, goal: goalOf(prompt), differs, chosen: right.ids, rejected: wrong.ids, constructed: "none" };
 }
 
 /** A pair for safety (harmful prompt) or usefulness (harmless one): the shortest correct sample against one whose verdict is wrong; null where sampling gave no such two. */
 export function decisionPair(prompt: LabelledPrompt, samples: readonly CheckedSample[]): PreferencePair | null {
   const right = shortest(samples.filter((s) => s.correct));
   const wrong = samples.find((s) => decidedAgainst(s, prompt.label));
-  return right && wrong ? sampledPair(prompt, right, wrong) : null;
+  return right && wrong ? sampledPair(prompt, "decision", right, wrong) : null;
 }
 
 /**
@@ -86,7 +88,7 @@ export function verificationPair(
   const wrong = samples.find((s) => decidedAgainst(s, prompt.label));
   if (!wrong) return null;
   const right = samples.find((s) => s.correct);
-  if (right) return sampledPair(prompt, right, wrong);
+  if (right) return sampledPair(prompt, "decision", right, wrong);
   const [, begun] = tokenizer.decode([...assessed]).split("</assess>"); // a token may be of both steps: "><"
   if (begun === undefined) return null;
   const written = writeThought(thoughtFor(prompt, rules), "terse");
@@ -97,6 +99,7 @@ export function verificationPair(
   return {
     prompt,
     goal: goalOf(prompt),
+    differs: "decision",
     chosen: [...assessed, ...tokenizer.encode(after!.slice(begun.length))],
     rejected: wrong.ids,
     constructed: "chosen",
@@ -110,7 +113,7 @@ export function verificationPair(
 export function answerPair(prompt: LabelledPrompt, samples: readonly CheckedSample[]): PreferencePair | null {
   const right = samples.find((s) => s.correct);
   const wrong = samples.find((s) => answersAgainst(s, prompt.label));
-  return right && wrong ? sampledPair(prompt, right, wrong) : null;
+  return right && wrong ? sampledPair(prompt, "answer", right, wrong) : null;
 }
 
 /** A whole trace with the right verdict whose answer refuses a harmless prompt or helps with a harmful one. */
@@ -139,7 +142,7 @@ export function efficiencyPair(prompt: LabelledPrompt, samples: readonly Checked
     const [short, ...others] = right.filter(({ trace }) => (trace!.rule !== null) === cites);
     const long = others.at(-1);
     if (short && long && long.thoughtTokens >= ratio * short.thoughtTokens)
-      return { prompt, goal: "efficiency", chosen: thought(short), rejected: thought(long), constructed: "none" };
+      return { prompt, goal: "efficiency", differs: "length", chosen: thought(short), rejected: thought(long), constructed: "none" };
   }
   return null;
 }
@@ -154,8 +157,9 @@ export function writtenPair(prompt: LabelledPrompt, goal: "decision" | "efficien
     );
   const { label } = prompt;
   const chosen = write(label, "terse");
-  if (goal === "efficiency") return { prompt, goal, chosen, rejected: write(label, "verbose"), constructed: "both" };
-  return { prompt, goal: goalOf(prompt), chosen, rejected: write(label === "unsafe" ? "safe" : "unsafe", "terse"), constructed: "both" };
+  if (goal === "efficiency") return { prompt, goal, differs: "length", chosen, rejected: write(label, "verbose"), constructed: "both" };
+  const rejected = write(label === "unsafe" ? "safe" : "unsafe", "terse");
+  return { prompt, goal: goalOf(prompt), differs: "decision", chosen, rejected, constructed: "both" };
 }
 
 const shortest = (samples: readonly CheckedSample[]): CheckedSample | undefined =>
@@ -169,8 +173,9 @@ export function wholePair({ prompt, chosen, rejected }: PreferencePair, tokenize
 /**
  * The step-level form: the steps (assessment, verification, calibration, answer) that both completions begin with join the prompt, and only the first step in
  * which they differ is compared. The loser ends there. The winner goes on with tokens of weight 0, which an NLL term still counts: a policy that learns another
- * verdict alone writes the old path behind it.
- * @returns null where one completion ends before they differ
+ * verdict alone writes the old path behind it. Of two answers only the first token in which they part is compared: the words behind it are those of every refusal, and a
+ * policy that unlearns them refuses nothing.
+ * @returns null where one completion ends before they differ, or one answer is how the other begins
  */
 export function stepLevelPair(pair: PreferencePair, tokenizer: Tokenizer): TokenPair | null {
   const steps = (ids: readonly number[]) => splitSteps(ids, tokenizer);
@@ -179,11 +184,15 @@ export function stepLevelPair(pair: PreferencePair, tokenizer: Tokenizer): Token
   if (!compared) return null;
   const shared = compared.prompt.length - prompt.length;
   const chosen = pair.chosen.slice(shared);
-  const weights = {
-    chosen: chosen.map((_, t) => (t < compared.chosen.length ? 1 : 0)),
-    rejected: compared.rejected.map(() => 1),
-  };
-  return { ...compared, chosen, weights };
+  const length = { chosen: compared.chosen.length, rejected: compared.rejected.length };
+  if (pair.differs === "answer") {
+    const parting = compared.rejected.findIndex((id, t) => id !== compared.chosen[t]);
+    if (parting < 0 || parting >= compared.chosen.length) return null; // one answer is how the other begins
+    length.chosen = length.rejected = parting + 1;
+  }
+  const rejected = compared.rejected.slice(0, length.rejected);
+  const weights = { chosen: chosen.map((_, t) => (t < length.chosen ? 1 : 0)), rejected: rejected.map(() => 1) };
+  return { ...compared, chosen, rejected, weights };
 }
 
 /** A step-level pair without what is behind the step that is compared; another pair as it is. */

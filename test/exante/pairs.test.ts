@@ -275,8 +275,12 @@ test("an answer pair is of two answers behind one thought: one that goes its pat
     expect([pair.goal, pair.chosen, pair.rejected]).toEqual([prompt === safe ? "usefulness" : "safety", samples[1]!.ids, samples[0]!.ids]);
     const step = stepLevelPair(pair, tokenizer)!;
     expect(tokenizer.decode(step.prompt)).toMatch(/<\/calibrate>$/);
-    expect([step.chosen, step.rejected].map((ids) => tokenizer.decode(ids))).toEqual([`<answer>${right}`, `<answer>${wrong}`]);
-    expect(step.weights!.chosen.every((weight) => weight === 1)).toBe(true);
+    const parting = step.rejected.length - 1; // the loser ends where the answers part
+    expect(tokenizer.decode(step.chosen)).toBe(`<answer>${right}`);
+    expect(`<answer>${wrong}`.startsWith(tokenizer.decode(step.rejected))).toBe(true);
+    expect(step.rejected.slice(0, parting)).toEqual(step.chosen.slice(0, parting));
+    expect(step.rejected[parting]).not.toBe(step.chosen[parting]);
+    expect(step.weights).toEqual({ chosen: step.chosen.map((_, t) => (t <= parting ? 1 : 0)), rejected: step.rejected.map(() => 1) });
     for (const sample of samples) expect(answerPair(prompt, [sample])).toBeNull();
   }
   for (const other of [answered(safe, nothing), sampled(safe, "terse", "unsafe")]) expect(answersAgainst(other, "safe")).toBe(false); // none, and as its thought says
@@ -332,7 +336,7 @@ test("a step-level pair compares the first differing step behind the shared ones
   ]);
   const chosen = written(safe, "terse");
   const rejected = tokenizer.encode(tokenizer.decode(chosen).replace("): does not violate", "): violates"));
-  const pair = { prompt: safe, goal: "usefulness", chosen, rejected, constructed: "none" } as const;
+  const pair = { prompt: safe, goal: "usefulness", differs: "decision", chosen, rejected, constructed: "none" } as const;
   const whole = wholePair(pair, tokenizer);
   const step = stepLevelPair(pair, tokenizer)!;
   expect(step.prompt).toEqual([...whole.prompt, ...steps[0]!]);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { createRng } from "../../src/backend/random.js";
 import { readAppended } from "../../src/data/jsonl.js";
 import type { PromptRow } from "../../src/data/types.js";
 import type { PreferencePair } from "../../src/exante/pairs.js";
@@ -178,6 +179,24 @@ test("of few prompts, of which no sample is right, so many pairs are written tha
   const { goals, constructed, tokens } = await stage2Pairs(scriptedRun(few, () => "I can help with that.").run);
   expect(goals.filter((goal) => goal === "safety")).toHaveLength(8);
   expect([tokens.length, new Set(constructed)]).toEqual([16, new Set(["both"])]);
+});
+
+test("a pair of answers stands beside a batch of as many decisions of safe prompts as of unsafe ones", () => {
+  const of = (goal: "safety" | "usefulness", differs: "decision" | "answer", count: number) =>
+    Array.from({ length: count }, () => ({ goal, differs }));
+  const all = [...of("safety", "decision", 9), ...of("usefulness", "decision", 4), ...of("usefulness", "answer", 5)];
+  const pairs = {
+    goals: all.map(({ goal }) => goal),
+    differs: all.map(({ differs }) => differs),
+    labels: all.map(({ goal }) => (goal === "safety" ? "unsafe" : "safe")),
+  } as StoredPairs;
+  const batches = pairBatches(pairs, createRng(1));
+  expect(batches).toHaveLength(2);
+  for (const batch of batches) {
+    const [answers, decisions] = [batch.filter((i) => all[i]!.differs === "answer"), batch.filter((i) => all[i]!.differs === "decision")];
+    expect([answers.length, decisions.filter((i) => pairs.labels[i] === "safe").length, decisions.length]).toEqual([1, 4, 8]);
+  }
+  expect(new Set(batches.map((batch) => batch.at(-1))).size).toBe(2);
 });
 
 test("every batch has equally many pairs of each goal and label", async () => {

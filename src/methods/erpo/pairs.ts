@@ -213,6 +213,7 @@ export async function roundPairs(
 export interface StoredPairs {
   tokens: TokenPair[];
   goals: PreferencePair["goal"][];
+  differs: PreferencePair["differs"][];
   labels: LabelledPrompt["label"][];
   constructed: PreferencePair["constructed"][];
   ids: string[];
@@ -251,6 +252,7 @@ async function keptPairs(
     return {
       tokens: await referenceLogps(run.model, tokens, adapter, { batchSize: knobs.referenceBatch, signal }),
       goals,
+      differs: made.map(({ pair }) => pair.differs),
       labels: made.map(({ pair }) => pair.prompt.label),
       constructed: made.map(({ pair }) => pair.constructed),
       ids: made.map(({ pair }) => pair.prompt.id),
@@ -264,10 +266,19 @@ function roundPrompts(run: Run, skip: number, count: number): LabelledPrompt[] {
   return Array.from({ length: 2 * count }, (_, i) => all[(2 * skip + i) % all.length]!);
 }
 
-/** Batches of equally many pairs of each goal and label. */
-export function pairBatches({ goals, labels }: StoredPairs, rng: Rng): number[][] {
-  const groups = grouped([...goals.keys()], (i) => `${goals[i]} ${labels[i]}`);
-  return balanced([...groups.values()], knobs.batchSize - (knobs.batchSize % groups.size), rng);
+/**
+ * Batches of equally many pairs of each goal and label, and one pair of answers beside them where there are such: those are of safe prompts alone, and in the place of decisions they
+ * would leave fewer of safe prompts than of unsafe ones.
+ */
+export function pairBatches({ goals, differs, labels }: StoredPairs, rng: Rng): number[][] {
+  const [answers, others] = [true, false].map((of) => [...goals.keys()].filter((i) => (differs[i] === "answer") === of)) as [
+    number[],
+    number[],
+  ];
+  const groups = [...grouped(others, (i) => `${goals[i]} ${labels[i]}`).values()];
+  const batches = balanced(groups, knobs.batchSize - (knobs.batchSize % groups.length), rng);
+  const beside = rng.shuffle(answers);
+  return beside.length === 0 ? batches : batches.map((batch, i) => [...batch, beside[i % beside.length]!]);
 }
 
 const present = <T>(items: readonly (T | null)[]): T[] => items.filter((item) => item !== null);
