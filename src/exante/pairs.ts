@@ -17,8 +17,8 @@ export interface PreferencePair {
   differs: "decision" | "answer" | "length";
   chosen: number[];
   rejected: number[];
-  /** Which sides were written by rule because sampling gave none. */
-  constructed: "none" | "chosen" | "both";
+  /** Whether both sides were written by rule, because sampling gave none. */
+  written: boolean;
 }
 
 /** A sampled completion and what the rules say of it. */
@@ -63,47 +63,18 @@ const goalOf = ({ label }: LabelledPrompt): Goal => (label === "unsafe" ? "safet
 const judgesRightly = ({ verdict }: ParsedTrace, label: Label): boolean => (verdict === "violates") === (label === "unsafe");
 
 function sampledPair(prompt: LabelledPrompt, differs: "decision" | "answer", right: CheckedSample, wrong: CheckedSample): PreferencePair {
-  return { prompt, goal: goalOf(prompt), differs, chosen: right.ids, rejected: wrong.ids, constructed: "none" };
-}
-
-/** A pair for safety (harmful prompt) or usefulness (harmless one): the shortest correct sample against one whose verdict is wrong; null where sampling gave no such two. */
-export function decisionPair(prompt: LabelledPrompt, samples: readonly CheckedSample[]): PreferencePair | null {
-  const right = shortest(samples.filter((s) => s.correct));
-  const wrong = samples.find((s) => decidedAgainst(s, prompt.label));
-  return right && wrong ? sampledPair(prompt, "decision", right, wrong) : null;
+  return { prompt, goal: goalOf(prompt), differs, chosen: right.ids, rejected: wrong.ids, written: false };
 }
 
 /**
- * A pair for verification: of samples that go on from the same assessment, with a wrong first word or a right one, a correct one against one whose verdict is wrong.
- * Where every sample follows a wrong first word, the winner is written by rule.
- * @param assessed the assessment that all samples begin with, as token ids
- * @returns null where no sample's verdict is wrong, or nothing can be written behind an assessment that never ends
+ * A pair for safety (harmful prompt) or usefulness (harmless one): a sample whose verdict is wrong, and the first of the correct ones. Of samples behind one assessment it is a pair for
+ * verification. No winner is written by rule: its words would be others than the loser's, and learned with the verdict (`notebooks/how-to/what-was-tried.md`).
+ * @returns null where sampling gave no such two
  */
-export function verificationPair(
-  prompt: LabelledPrompt,
-  assessed: readonly number[],
-  samples: readonly CheckedSample[],
-  { rules, tokenizer }: TraceWriter,
-): PreferencePair | null {
-  const wrong = samples.find((s) => decidedAgainst(s, prompt.label));
-  if (!wrong) return null;
+export function decisionPair(prompt: LabelledPrompt, samples: readonly CheckedSample[]): PreferencePair | null {
   const right = samples.find((s) => s.correct);
-  if (right) return sampledPair(prompt, "decision", right, wrong);
-  const [, begun] = tokenizer.decode([...assessed]).split("</assess>"); // a token may be of both steps: "><"
-  if (begun === undefined) return null;
-  const written = writeThought(thoughtFor(prompt, rules), "terse");
-  const [, after] = written
-    .map(({ text }) => text)
-    .join("")
-    .split("</assess>");
-  return {
-    prompt,
-    goal: goalOf(prompt),
-    differs: "decision",
-    chosen: [...assessed, ...tokenizer.encode(after!.slice(begun.length))],
-    rejected: wrong.ids,
-    constructed: "chosen",
-  };
+  const wrong = samples.find((s) => decidedAgainst(s, prompt.label));
+  return right && wrong ? sampledPair(prompt, "decision", right, wrong) : null;
 }
 
 /**
@@ -142,7 +113,7 @@ export function efficiencyPair(prompt: LabelledPrompt, samples: readonly Checked
     const [short, ...others] = right.filter(({ trace }) => (trace!.rule !== null) === cites);
     const long = others.at(-1);
     if (short && long && long.thoughtTokens >= ratio * short.thoughtTokens)
-      return { prompt, goal: "efficiency", differs: "length", chosen: thought(short), rejected: thought(long), constructed: "none" };
+      return { prompt, goal: "efficiency", differs: "length", chosen: thought(short), rejected: thought(long), written: false };
   }
   return null;
 }
@@ -157,13 +128,10 @@ export function writtenPair(prompt: LabelledPrompt, goal: "decision" | "efficien
     );
   const { label } = prompt;
   const chosen = write(label, "terse");
-  if (goal === "efficiency") return { prompt, goal, differs: "length", chosen, rejected: write(label, "verbose"), constructed: "both" };
+  if (goal === "efficiency") return { prompt, goal, differs: "length", chosen, rejected: write(label, "verbose"), written: true };
   const rejected = write(label === "unsafe" ? "safe" : "unsafe", "terse");
-  return { prompt, goal: goalOf(prompt), differs: "decision", chosen, rejected, constructed: "both" };
+  return { prompt, goal: goalOf(prompt), differs: "decision", chosen, rejected, written: true };
 }
-
-const shortest = (samples: readonly CheckedSample[]): CheckedSample | undefined =>
-  samples.reduce<CheckedSample | undefined>((best, s) => (best && best.thoughtTokens <= s.thoughtTokens ? best : s), undefined);
 
 /** A pair as training takes it: whole completions after the prompt. */
 export function wholePair({ prompt, chosen, rejected }: PreferencePair, tokenizer: Tokenizer): TokenPair {

@@ -4,12 +4,12 @@ import {
   answerPair,
   answersAgainst,
   checkSample,
+  comparedPart,
   decisionPair,
   efficiencyPair,
   splitSteps,
   stepLevelPair,
   thoughtLength,
-  verificationPair,
   wholePair,
   writtenPair,
 } from "../../src/exante/pairs.js";
@@ -31,7 +31,7 @@ import { openDirectory } from "../../src/model/directory.js";
 import { createTokenizer, type Tokenizer } from "../../src/model/tokenizer.js";
 import { tokenizerFromGguf } from "../../src/model/tokenizer-gguf.js";
 import spm from "../fixtures/tokenizer-spm.json" with { type: "json" }; // test/fixtures/spm_fixture.py
-import { haveSmollm2, sentencePiece, smollm2Tokenizer } from "../model/open.js";
+import { sentencePiece } from "../model/open.js";
 
 let tokenizer: Tokenizer;
 let writer: TraceWriter;
@@ -216,47 +216,38 @@ test("thought length counts the tokens through <answer>", () => {
   expect(tokenizer.decode(ids.slice(0, n)).endsWith("<answer>")).toBe(true);
 });
 
-test("a decision pair is of own samples, the shortest right one, or is none", () => {
-  const own = decisionPair(safe, [sampled(safe, "verbose"), sampled(safe, "terse"), sampled(safe, "terse", "unsafe")]);
+test("a decision pair is of own samples, the first right one and the first wrong one, or is none", () => {
+  const own = decisionPair(safe, [sampled(safe, "verbose"), sampled(safe, "terse", "unsafe"), sampled(safe, "terse")]);
   expect(own).toMatchObject({
     goal: "usefulness",
-    constructed: "none",
-    chosen: written(safe, "terse"),
+    written: false,
+    chosen: written(safe, "verbose"),
     rejected: written(safe, "terse", "unsafe"),
   });
   expect(decisionPair(unsafe, [sampled(unsafe, "terse")])).toBeNull();
   expect(decisionPair(unsafe, [])).toBeNull();
-  const [first, second] = [sampled(safe, "terse"), { ...sampled(safe, "terse"), ids: [1] }]; // as short
-  expect(decisionPair(safe, [first, second, sampled(safe, "terse", "unsafe")])!.chosen).toBe(first.ids);
+  expect(decisionPair(safe, [sampled(safe, "terse", "unsafe")])).toBeNull();
   const text = tokenizer.decode(written(safe, "terse", "unsafe")).replace(/<calibrate>[^<]*/, "<calibrate>R1: violates");
   const pathless = checkSample(tokenizer.encode(text), "safe", tokenizer);
-  expect([pathless.trace!.verdict, decisionPair(safe, [first, pathless])]).toEqual(["violates", null]);
+  expect([pathless.trace!.verdict, decisionPair(safe, [sampled(safe, "terse"), pathless])]).toEqual(["violates", null]);
 });
 
-test("a verification pair goes on from one assessment; where none overrules, the winner is written", () => {
-  const after = (label: "safe" | "unsafe", wrongRisk?: string) => traceRow(unsafe, writer, { label, wrongRisk }).completion;
-  const follows = checkSample(after("safe"), "unsafe", tokenizer); // <assess>none ... does not violate
-  const overrules = checkSample(after("unsafe", "none"), "unsafe", tokenizer);
-  const assessed = splitSteps(follows.ids, tokenizer)[0]!;
-  expect(verificationPair(unsafe, assessed, [overrules], writer)).toBeNull();
-  const pair = verificationPair(unsafe, assessed, [follows, overrules], writer)!;
-  expect(pair).toMatchObject({ goal: "safety", constructed: "none", chosen: overrules.ids, rejected: follows.ids });
-  expect(tokenizer.decode(stepLevelPair(pair, tokenizer)!.prompt)).toMatch(/<assess>none.*<\/assess>$/s);
-  const written = verificationPair(unsafe, assessed, [follows], writer)!;
-  const trace = { risk: "none", verdict: "violates", path: "refuse" };
-  expect([written.constructed, parseTrace(tokenizer.decode(written.chosen))]).toMatchObject(["chosen", trace]);
-  expect(verificationPair(unsafe, assessed.slice(0, -3), [follows], writer)).toBeNull(); // the assessment never ends
-});
-
-test.skipIf(!haveSmollm2)("a winner that is written reads on where SmolLM2's token >< is of both steps", async () => {
-  const own = { rules: writer.rules, tokenizer: await smollm2Tokenizer() };
-  const follows = checkSample(traceRow(unsafe, own, { label: "safe" }).completion, "unsafe", own.tokenizer);
-  const [assessed] = splitSteps(follows.ids, own.tokenizer);
-  expect(own.tokenizer.decode(assessed!)).toMatch(/<\/assess><$/);
-  const { chosen } = verificationPair(unsafe, assessed!, [follows], own)!;
-  const text = own.tokenizer.decode(chosen);
-  expect(text).toContain("</assess><verify>");
-  expect(chosen).toEqual(own.tokenizer.encode(text)); // as the model itself would write it
+test("a pair of samples that go on from one assessment is for verification: behind either first word nothing else is compared", () => {
+  for (const [prompt, own, other, wrongRisk] of [
+    [unsafe, "unsafe", "safe", "none"], // <assess>none ... violates, and does not
+    [safe, "safe", "unsafe", "violence"],
+  ] as const) {
+    const follows = checkSample(traceRow(prompt, writer, { label: other }).completion, prompt.label, tokenizer);
+    const overrules = checkSample(traceRow(prompt, writer, { label: own, wrongRisk }).completion, prompt.label, tokenizer);
+    expect([overrules.correct, decisionPair(prompt, [overrules]), decisionPair(prompt, [follows])]).toEqual([true, null, null]);
+    const pair = decisionPair(prompt, [follows, overrules])!;
+    expect([pair.written, pair.chosen, pair.rejected]).toEqual([false, overrules.ids, follows.ids]);
+    const step = stepLevelPair(pair, tokenizer)!;
+    expect(tokenizer.decode(step.prompt)).toMatch(
+      wrongRisk === "none" ? /<assess>none[^<]*<\/assess>$/ : /<assess>risk: violence[^<]*<\/assess>$/,
+    );
+    expect(tokenizer.decode(comparedPart(step).rejected)).toMatch(/^<verify>[^<]*<\/verify>$/);
+  }
 });
 
 test("an answer pair is of two answers behind one thought: one that goes its path against one that does the other thing", () => {
@@ -296,7 +287,7 @@ test("an efficiency pair is of thoughts of two right samples, and always prefers
   expect(efficiencyPair(safe, thoughts, 1.25)).not.toBeNull(); // longer by a quarter
   expect(efficiencyPair(safe, thoughts, 1.26)).toBeNull();
   const pair = efficiencyPair(safe, [sampled(safe, "terse"), sampled(safe, "verbose")])!;
-  expect(pair.constructed).toBe("none");
+  expect(pair.written).toBe(false);
   for (const ids of [pair.chosen, pair.rejected]) expect(tokenizer.decode(ids)).toMatch(/<answer>$/);
   expect(pair.chosen.length).toBeLessThan(pair.rejected.length);
 });
@@ -322,7 +313,7 @@ test("written pairs part in what they are for", () => {
   const decided = writtenPair(unsafe, "decision", writer);
   expect([verdict(decided.chosen), verdict(decided.rejected), decided.goal]).toEqual(["violates", "does not violate", "safety"]);
   const worded = writtenPair(safe, "efficiency", writer);
-  expect([verdict(worded.chosen), verdict(worded.rejected), worded.constructed]).toEqual(["does not violate", "does not violate", "both"]);
+  expect([verdict(worded.chosen), verdict(worded.rejected), worded.written]).toEqual(["does not violate", "does not violate", true]);
   expect(worded.chosen.length).toBeLessThan(worded.rejected.length);
 });
 
@@ -336,7 +327,7 @@ test("a step-level pair compares the first differing step behind the shared ones
   ]);
   const chosen = written(safe, "terse");
   const rejected = tokenizer.encode(tokenizer.decode(chosen).replace("): does not violate", "): violates"));
-  const pair = { prompt: safe, goal: "usefulness", differs: "decision", chosen, rejected, constructed: "none" } as const;
+  const pair = { prompt: safe, goal: "usefulness", differs: "decision", chosen, rejected, written: false } as const;
   const whole = wholePair(pair, tokenizer);
   const step = stepLevelPair(pair, tokenizer)!;
   expect(step.prompt).toEqual([...whole.prompt, ...steps[0]!]);

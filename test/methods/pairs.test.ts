@@ -2,10 +2,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
 import { readAppended } from "../../src/data/jsonl.js";
 import type { PromptRow } from "../../src/data/types.js";
-import type { PreferencePair } from "../../src/exante/pairs.js";
 import { comparedPart } from "../../src/exante/pairs.js";
 import type { LabelledPrompt } from "../../src/exante/rows.js";
-import { answerPairs, mine, mostlySampled, pairBatches, roundPairs, type StoredPairs, stage2Pairs } from "../../src/methods/erpo/pairs.js";
+import { answerPairs, mine, pairBatches, roundPairs, type StoredPairs, stage2Pairs } from "../../src/methods/erpo/pairs.js";
 import { sampling } from "../../src/methods/erpo/recipe.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stages } from "../../src/methods/erpo/stages.js";
@@ -55,7 +54,7 @@ test("stage 2: pairs of decisions and of verification, from samples, each side w
   const pairs = await stage2Pairs(run);
   // 8 prompts of each label: a pair behind each of the two first words, and a decision pair where the policy is wrong: the random model sees a risk everywhere
   expect(counts(pairs)).toEqual({ "safety, unsafe": 16, "usefulness, safe": 24 });
-  expect(new Set(pairs.constructed)).toEqual(new Set(["none"]));
+  expect(new Set(pairs.written)).toEqual(new Set([false]));
   const { tokenizer } = run.model;
   for (const [i, pair] of pairs.tokens.entries()) {
     const { prompt, chosen, rejected, reference } = comparedPart(pair);
@@ -110,8 +109,8 @@ test("answers that go against their thoughts are compared with others behind the
   expect(new Set(asked)).toEqual(new Set(rows.slice(0, 20).map(({ id }) => id)));
   const { tokenizer } = run.model;
   expect(new Set(pairs.map(({ prompt }) => prompt.id))).toEqual(new Set(rows.slice(0, 10).map(({ id }) => id)));
-  for (const { goal, constructed, chosen, rejected } of pairs) {
-    expect([goal, constructed]).toEqual(["usefulness", "none"]);
+  for (const { goal, written, chosen, rejected } of pairs) {
+    expect([goal, written]).toEqual(["usefulness", false]);
     expect([chosen, rejected].map((ids) => tokenizer.decode(ids))).toEqual([
       expect.stringMatching(/<answer>Here is/),
       expect.stringMatching(/<answer>Sorry, I/),
@@ -161,24 +160,22 @@ test.each([
   });
   const pairs = await roundPairs(scripted, 1, stages.sft);
   expect(counts(pairs)).toEqual({ "efficiency, safe": 8, "efficiency, unsafe": 8 }); // those prompts' pairs are written
-  expect(pairs.constructed.filter((kind) => kind === "both")).toHaveLength(most);
+  expect(pairs.written.filter(Boolean)).toHaveLength(most);
 });
 
 test("a round makes pairs of what its samples differ in", async () => {
   const pairs = await roundPairs(run, 1, stages.sft);
   // each prompt has a right and a wrong sample, so no two of different lengths are both right: those pairs are written, two batches of two of each, and counted
   expect(counts(pairs)).toEqual({ "efficiency, safe": 4, "efficiency, unsafe": 4, "safety, unsafe": 8, "usefulness, safe": 8 });
-  expect(
-    pairs.goals.map((goal, i) => [goal === "efficiency", pairs.constructed[i]]).every(([length, made]) => (made === "both") === length),
-  ).toBe(true);
+  expect(pairs.goals.every((goal, i) => pairs.written[i] === (goal === "efficiency"))).toBe(true);
 });
 
 test("of few prompts, of which no sample is right, so many pairs are written that a stage has two steps", async () => {
   const few = await changedBranch(real, folder, { stage2: { prompts: 1 } });
   await finish(stage1(few));
-  const { goals, constructed, tokens } = await stage2Pairs(scriptedRun(few, () => "I can help with that.").run);
+  const { goals, written, tokens } = await stage2Pairs(scriptedRun(few, () => "I can help with that.").run);
   expect(goals.filter((goal) => goal === "safety")).toHaveLength(8);
-  expect([tokens.length, new Set(constructed)]).toEqual([16, new Set(["both"])]);
+  expect([tokens.length, new Set(written)]).toEqual([16, new Set([true])]);
 });
 
 test("a pair of answers stands beside a batch of as many decisions of safe prompts as of unsafe ones", () => {
@@ -207,23 +204,4 @@ test("every batch has equally many pairs of each goal and label", async () => {
     const kinds = batch.map((i) => `${pairs.goals[i]}, ${pairs.labels[i]}`).sort();
     expect(kinds).toEqual(["efficiency, safe", "efficiency, unsafe", "safety, unsafe", "usefulness, safe"].flatMap((kind) => [kind, kind]));
   }
-});
-
-test("of stage 2's pairs a fifth at most is constructed, of both labels", () => {
-  const pair = (i: number, constructed: "none" | "chosen", label: "safe" | "unsafe") =>
-    ({ prompt: { id: `${i}`, label }, constructed }) as PreferencePair;
-  const pairs = [
-    ...Array.from({ length: 16 }, (_, i) => pair(i, "none", "safe")),
-    ...Array.from({ length: 10 }, (_, i) => pair(i, "chosen", "safe")),
-    ...Array.from({ length: 10 }, (_, i) => pair(i, "chosen", "unsafe")),
-  ];
-  const kept = mostlySampled(pairs);
-  expect(kept).toHaveLength(20); // 16 of 20 are sampled
-  expect(kept.filter(({ constructed }) => constructed === "chosen").map(({ prompt }) => prompt.label)).toEqual([
-    "safe",
-    "unsafe",
-    "safe",
-    "unsafe",
-  ]);
-  expect(mostlySampled(pairs.slice(16))).toEqual([]);
 });

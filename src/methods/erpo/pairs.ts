@@ -12,7 +12,6 @@ import {
   type PreferencePair,
   splitSteps,
   stepLevelPair,
-  verificationPair,
   wholePair,
   writtenPair,
 } from "../../exante/pairs.js";
@@ -21,14 +20,14 @@ import { decisionSegments } from "../../exante/trace.js";
 import { policyIdentity } from "../../generation/policy.js";
 import { firstWordDecides } from "../../runs/dev.js";
 import { keep } from "../../runs/keep.js";
-import { balancedPrompts, inTurns, labelled } from "../../runs/prompts.js";
+import { balancedPrompts, labelled } from "../../runs/prompts.js";
 import type { Run } from "../../runs/run.js";
 import { sampleKept } from "../../runs/samples.js";
 import { currentSha256 } from "../../runs/stale.js";
 import { grouped, pieces } from "../../setup/lists.js";
 import { balanced } from "../../training/batches.js";
 import { referenceLogps } from "../../training/preference.js";
-import { pairs as knobs, numbered, sampling, version } from "./recipe.js";
+import { pairs as knobs, numbered, pairsVersion, sampling, version } from "./recipe.js";
 import { roundStage, stages } from "./stages.js";
 
 /** What two completions are compared by: all of them, or the first step in which they differ. */
@@ -53,17 +52,17 @@ export async function stage2Pairs(run: Run, level: PairLevel = "step", signal?: 
     for (const file of numbered(`after-${first}`, knobs.verifySamples)) {
       drawn.push(await draw(file, (_, i) => tokenizer.decode(assessed[i]!), knobs.temperature));
     }
-    return prompts.map(({ label }, i) => ({ assessed: assessed[i]!, samples: drawn.map((ids) => checkSample(ids[i]!, label, tokenizer)) }));
+    return prompts.map(({ label }, i) => drawn.map((ids) => checkSample(ids[i]!, label, tokenizer)));
   };
   const [wrong, right] = [await behind("wrong"), await behind("right")];
   const pairs = mined.flatMap(({ prompt, margin }, i) => {
-    const own = wrong[i]!.samples.filter(({ correct }) => !correct);
+    const own = wrong[i]!.filter(({ correct }) => !correct);
     return present([
-      margin < 0 ? decisionPair(prompt, [...own, ...right[i]!.samples]) : null,
-      ...[wrong, right].map((of) => verificationPair(prompt, of[i]!.assessed, of[i]!.samples, run.writer)),
+      margin < 0 ? decisionPair(prompt, [...own, ...right[i]!]) : null,
+      ...[wrong, right].map((of) => decisionPair(prompt, of[i]!)),
     ]);
   });
-  const all = [...enough(run, "decision", prompts, mostlySampled(pairs)), ...(await answerPairs(run, decided, signal))];
+  const all = [...enough(run, "decision", prompts, pairs), ...(await answerPairs(run, decided, signal))];
   return keptPairs(run, `${stages.dpo}/pairs.json`, all, stages.sft, level, signal);
 }
 
@@ -93,18 +92,7 @@ type Start = (prompt: LabelledPrompt, index: number) => string;
 const samplesOfStage1 = (run: Run, prompts: LabelledPrompt[], name: string, start: Start, temperature: number, signal?: AbortSignal) =>
   sampleKept(run, prompts, { path: `${stages.dpo}/samples-${name}.jsonl`, stage: stages.sft, start, temperature, ...sampling, signal });
 
-/** The sampled pairs, and so many of the others that they are no more than a share of all, of both labels in turns. */
-export function mostlySampled(pairs: readonly PreferencePair[]): PreferencePair[] {
-  const sampled = pairs.filter(({ constructed }) => constructed === "none");
-  const others = inTurns(
-    pairs.filter(({ constructed }) => constructed !== "none"),
-    ({ prompt }) => prompt.label,
-  );
-  const share = knobs.constructedShare;
-  return [...sampled, ...others.slice(0, Math.floor((sampled.length * share) / (1 - share)))];
-}
-
-/** The pairs, and written ones of each label for which there are too few of a kind for the batches of a stage's least steps. They are counted as constructed. */
+/** The pairs, and written ones of each label for which there are too few of a kind for the batches of a stage's least steps. They are counted as written. */
 function enough(run: Run, kind: "decision" | "efficiency", prompts: readonly LabelledPrompt[], pairs: PreferencePair[]): PreferencePair[] {
   const isOfKind = ({ goal }: PreferencePair) => (goal === "efficiency") === (kind === "efficiency");
   const others = new Set(pairs.filter((pair) => !isOfKind(pair)).map(({ goal, prompt }) => `${goal} ${prompt.label}`));
@@ -215,7 +203,7 @@ export interface StoredPairs {
   goals: PreferencePair["goal"][];
   differs: PreferencePair["differs"][];
   labels: LabelledPrompt["label"][];
-  constructed: PreferencePair["constructed"][];
+  written: boolean[];
   ids: string[];
 }
 
@@ -238,7 +226,7 @@ async function keptPairs(
   const goals = made.map(({ pair }) => pair.goal);
   const identity = {
     recipe: "ERPO, pairs",
-    version,
+    version: pairsVersion,
     level,
     pairs: digestOf(tokens as unknown as IdentityValue),
     goals: digestOf(goals),
@@ -254,7 +242,7 @@ async function keptPairs(
       goals,
       differs: made.map(({ pair }) => pair.differs),
       labels: made.map(({ pair }) => pair.prompt.label),
-      constructed: made.map(({ pair }) => pair.constructed),
+      written: made.map(({ pair }) => pair.written),
       ids: made.map(({ pair }) => pair.prompt.id),
     };
   });

@@ -9,6 +9,8 @@ import { stages } from "./stages.js";
 
 /** Raised when the same settings would give another result than before: kept results of other versions are then told apart. */
 export const version = 4;
+/** The same of pairs: what is trained on them is told apart by the pairs themselves. */
+export const pairsVersion = 5;
 
 /** What all stages' optimizers have in common. The second moment forgets faster than by default (0.99, not 0.999): stages take tens to hundreds of steps. */
 const common = { maxGradNorm: 1, weightDecay: 0, betas: [0.9, 0.99] as const };
@@ -65,8 +67,6 @@ export const pairs = {
   answerSamples: 6,
   /** Steps that a stage takes at least: the learning rate is 0 at the first. Where sampling gives too few pairs for them, a rule writes the others. */
   leastSteps: 2,
-  /** At most this share of stage 2's pairs has a winner that was written by rule. */
-  constructedShare: 0.2,
   everySteps: 10,
 };
 
