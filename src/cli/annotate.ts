@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Agreement, Kappa, PreferenceSummary, SheetKey } from "../evaluation/annotation.js";
@@ -60,11 +60,7 @@ async function sheet({ run, policies, count, output, seed }: SheetOptions): Prom
   const { generalAnswers } = await import("../runs/answers.js");
   if (isStream(output) || !output.endsWith(".csv")) throw new DataError(`--output ${output}: must be a file whose name ends in .csv`);
   const keyFile = output.replace(/\.csv$/, ".key.json");
-  for (const file of [output, keyFile]) {
-    if (existsSync(file))
-      throw new DataError(`${file}: is there already, and may be filled in or belong to a filled sheet: choose another name`);
-    assertWritable(file);
-  }
+  for (const file of [output, keyFile]) assertWritable(file);
   const { items, from } = generalAnswers(resolve(run), policies);
   if (items.length < count)
     throw new DataError(
@@ -72,7 +68,10 @@ async function sheet({ run, policies, count, output, seed }: SheetOptions): Prom
     );
   const rng = createRng(seed);
   const { rows, key } = blindSheet(rng.fork("prompts").shuffle(items).slice(0, count), policies, rng.fork("sheet"));
-  await writeOutput(keyFile, `${JSON.stringify({ format: 1, run: resolve(run), suite: "general", seed, from, ...key }, null, 2)}\n`);
+  const whose = `${JSON.stringify({ format: 1, run: resolve(run), suite: "general", seed, from, ...key }, null, 2)}\n`;
+  const isThere = existsSync(output) ? output : existsSync(keyFile) && readFileSync(keyFile, "utf8") !== whose && keyFile; // the same key alone was left by a kill
+  if (isThere) throw new DataError(`${isThere}: is there already, and may be filled in or belong to a filled sheet: choose another name`);
+  await writeOutput(keyFile, whose);
   await writeOutput(output, formatCsv(sheetColumns, rows));
   process.stdout.write(`${output}: ${count} prompts, for raters\n${keyFile}: which answer is whose, not for raters\n`);
 }

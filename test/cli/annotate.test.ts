@@ -115,7 +115,9 @@ test("a sheet that a spreadsheet has saved with semicolons is told", async () =>
 test("a sheet is not written over, and not of what a run does not keep", async () => {
   await expect(sheet("s.csv")).rejects.toThrow(`${at("s.csv")}: is there already`);
   copyFileSync(at("s.key.json"), at("lone.key.json"));
-  await expect(sheet("lone.csv")).rejects.toThrow(`${at("lone.key.json")}: is there already`);
+  await expect(sheet("lone.csv", "--seed", "5")).rejects.toThrow(`${at("lone.key.json")}: is there already`);
+  await sheet("lone.csv"); // its own key, which a kill has left without the sheet
+  expect(readFileSync(at("lone.csv"))).toEqual(readFileSync(at("s.csv")));
   await expect(sheet("s.txt")).rejects.toThrow("must be a file whose name ends in .csv");
   await expect(sheet("x.csv", "--count", "5")).rejects.toThrow("have answers to 4 prompts in common: --count must be at most that, not 5");
   await expect(sheet("x.csv", "--policies", "base,2-dpo")).rejects.toThrow(

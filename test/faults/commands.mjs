@@ -42,13 +42,14 @@ const executed = write(
     cells: [{ ...cell("draw()"), execution_count: 1, outputs: [shown("fig-a", { "image/svg+xml": svg })] }],
   }),
 );
+const nbgrader = { schema_version: 3, grade_id: "two", solution: true, grade: false, locked: false, task: false };
 const lesson = write(
   join(base, "lesson.ipynb"),
   JSON.stringify({
     nbformat: 4,
     nbformat_minor: 5,
     metadata: { kernelspec },
-    cells: [cell("const two: number = 0;\n// ### BEGIN SOLUTION\n// ### END SOLUTION")],
+    cells: [{ ...cell("const two: number = 0;\n// ### BEGIN SOLUTION\n// ### END SOLUTION"), metadata: { nbgrader } }],
   }),
 );
 const [plain, other] = ["a", "b"].map((name, seed) =>
@@ -156,6 +157,11 @@ export const commands = [
   {
     name: "course solutions",
     words: (dir) => ["course", "solutions", join(dir, "out"), lesson, "--run", plain],
+    result: (dir) => read(join(dir, "out/lesson.ipynb")),
+  },
+  {
+    name: "course release",
+    words: (dir) => ["course", "release", join(dir, "out"), lesson, "--run", plain],
     result: (dir) => read(join(dir, "out/lesson.ipynb")),
   },
   {
