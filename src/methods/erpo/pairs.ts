@@ -259,13 +259,16 @@ function roundPrompts(run: Run, skip: number, count: number): LabelledPrompt[] {
  * would leave fewer of safe prompts than of unsafe ones.
  */
 export function pairBatches({ goals, differs, labels }: StoredPairs, rng: Rng): number[][] {
-  const [answers, others] = [true, false].map((of) => [...goals.keys()].filter((i) => (differs[i] === "answer") === of)) as [
-    number[],
-    number[],
+  const all = [...goals.keys()];
+  const isAnswer = (i: number) => differs[i] === "answer";
+  const groups = [
+    ...grouped(
+      all.filter((i) => !isAnswer(i)),
+      (i) => `${goals[i]} ${labels[i]}`,
+    ).values(),
   ];
-  const groups = [...grouped(others, (i) => `${goals[i]} ${labels[i]}`).values()];
   const batches = balanced(groups, knobs.batchSize - (knobs.batchSize % groups.length), rng);
-  const beside = rng.shuffle(answers);
+  const beside = rng.shuffle(all.filter(isAnswer));
   return beside.length === 0 ? batches : batches.map((batch, i) => [...batch, beside[i % beside.length]!]);
 }
 
