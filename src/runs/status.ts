@@ -18,15 +18,16 @@ export interface ResultStatus {
 
 /**
  * Each result of a run: those that a job keeps in their order, then what else is kept in the folder.
- * @param planned results of the job, each with the kept results that it is made from
+ * @param planned results of the job, each with the kept results that it is made from, and the version of its recipe where it has one
  */
-export function runStatus(dir: string, planned: readonly { path: string; from: readonly string[] }[]): ResultStatus[] {
+export function runStatus(dir: string, planned: readonly { path: string; from: readonly string[]; version?: number }[]): ResultStatus[] {
   const now = contentsNow();
   const kept = new Map(keptResults(dir).map(({ path, record }) => [path, record]));
+  const versions = new Map(planned.map(({ path, version }) => [path, version]));
   const found = new Map<string, ResultStatus>();
   for (const [path, record] of kept) {
     const absent = absence(dir, path, record, now);
-    const reason = absent ?? staleReason(dir, path, now);
+    const reason = absent ?? otherVersion(record, versions.get(path)) ?? staleReason(dir, path, now);
     const parent = sharedWith(dir, record);
     const state = reason === undefined ? "current" : absent ? "missing" : "stale";
     found.set(path, { path, state, ...(reason !== undefined && { reason }), ...(parent !== undefined && { sharedWith: parent }) });
@@ -45,4 +46,10 @@ export function runStatus(dir: string, planned: readonly { path: string; from: r
 function absence(dir: string, path: string, { files: [mark] }: KeptRecord, now: typeof contentSha256): string | undefined {
   if (!existsSync(join(dir, mark!))) return "begun, and not through: the same notebook goes on with it";
   return now(dir, path) === undefined ? "its adapter is not there" : undefined;
+}
+
+/** Whether another version of erpo's recipe has made a result, which the job refuses then. */
+function otherVersion({ identity }: KeptRecord, version: number | undefined): string | undefined {
+  if (version === undefined || identity.version === undefined || identity.version === version) return undefined;
+  return `made by version ${identity.version} of the recipe, not ${version}: a branch or another folder computes it`;
 }

@@ -125,6 +125,19 @@ test("a run.json that is no run's is left out of the table and named, and so by 
   }
 });
 
+test("a result of another version of the recipe is stale, as the job would refuse it", async () => {
+  expect((await status(run!.dir)).get("2-dpo/pairs.json")?.state).toBe("current");
+  const file = run!.path("2-dpo/pairs.identity.json");
+  const kept = readFileSync(file, "utf8");
+  const record = JSON.parse(kept);
+  writeFileSync(file, JSON.stringify({ ...record, identity: { ...record.identity, version: 1 } }));
+  expect((await status(run!.dir)).get("2-dpo/pairs.json")).toMatchObject({
+    state: "stale",
+    reason: expect.stringMatching(/^made by version 1 of the recipe, not \d+: a branch or another folder computes it$/),
+  });
+  writeFileSync(file, kept);
+});
+
 test("what stands on a stage that was trained again is stale, and says so; a stage that was begun is missing", async () => {
   expect((await status(run!.dir)).get("evaluation/2-dpo/harmful.json")?.state).toBe("current");
   rmSync(run!.path("2-dpo"), { recursive: true });

@@ -1,13 +1,15 @@
 import type { Profile } from "../../runs/profile.js";
 import { suiteTrials } from "../../runs/trials.js";
 import { finalPolicies, finalTrials, readByMass } from "./final-evaluation.js";
-import { stage2AnswerSamples, stage2Samples } from "./recipe.js";
+import { pairsVersion, stage2AnswerSamples, stage2Samples, version } from "./recipe.js";
 import { roundStage, stages } from "./stages.js";
 
 /** A result that the main job keeps, and the kept results that it is made from. */
 export interface PlannedResult {
   path: string;
   from: readonly string[];
+  /** Of the recipe that makes it, where that has one. */
+  version?: number;
 }
 
 /**
@@ -16,35 +18,37 @@ export interface PlannedResult {
  */
 export function plannedResults({ notebooks, stage3 }: Profile): PlannedResult[] {
   const result = (path: string, ...from: string[]): PlannedResult => ({ path, from });
+  const made = (path: string, ...from: string[]): PlannedResult => ({ path, from, version });
+  const pairs = (stage: string, from: string): PlannedResult => ({ path: `${stage}/pairs.json`, from: [from], version: pairsVersion });
   const trials = (policy: string, names: readonly string[]) =>
     names.map((name) => result(`evaluation/${policy}/${name}.json`, ...(policy === "base" ? [] : [policy])));
   const perplexity = (policy: string) => trials(policy, ["perplexity"]);
   const dev = (stage: string) => result(`${stage}/dev.json`, stage);
   const { decision, sft, dpo, final, baselineDecision, baseline, naive } = stages;
   const first = ["harmful", "look-alike-safe"];
-  const training = [result(decision), result("data/answers-stage-1.json"), result(sft, decision)];
+  const training = [made(decision), result("data/answers-stage-1.json"), made(sft, decision)];
   const preferences = [
-    result(`${dpo}/mined.json`, sft),
+    made(`${dpo}/mined.json`, sft),
     ...[...stage2Samples, ...stage2AnswerSamples].map((name) => result(`${dpo}/samples-${name}.jsonl`, sft)),
-    result(`${dpo}/pairs.json`, sft),
-    result(dpo, sft, `${dpo}/pairs.json`),
+    pairs(dpo, sft),
+    made(dpo, sft, `${dpo}/pairs.json`),
   ];
   const rounds = [
     result(`${sft}/dev-answers.json`, sft),
     result(`${dpo}/dev-answers.json`, dpo),
-    result(`${dpo}/gate.json`, dpo, `${dpo}/dev-answers.json`, `${sft}/dev-answers.json`),
+    made(`${dpo}/gate.json`, dpo, `${dpo}/dev-answers.json`, `${sft}/dev-answers.json`),
     ...Array.from({ length: stage3.rounds }, (_, i) => i + 1).flatMap((n) => {
       const round = roundStage(n);
       const before = n === 1 ? `${dpo}/gate.json` : `${roundStage(n - 1)}/gate.json`;
       return [
         ...Array.from({ length: stage3.samples }, (_, k) => result(`${round}/samples-${k + 1}.jsonl`, before)),
-        result(`${round}/pairs.json`, before),
-        result(round, before, `${round}/pairs.json`),
+        pairs(round, before),
+        made(round, before, `${round}/pairs.json`),
         result(`${round}/dev-answers.json`, round),
-        result(`${round}/gate.json`, round, `${round}/dev-answers.json`),
+        made(`${round}/gate.json`, round, `${round}/dev-answers.json`),
       ];
     }),
-    result(final, `${stage3.rounds > 0 ? roundStage(stage3.rounds) : dpo}/gate.json`),
+    made(final, `${stage3.rounds > 0 ? roundStage(stage3.rounds) : dpo}/gate.json`),
   ];
   if (notebooks === "demo")
     return [...training, ...preferences, ...rounds, dev(final), ...["base", final].flatMap((policy) => trials(policy, suiteTrials))];
@@ -59,8 +63,8 @@ export function plannedResults({ notebooks, stage3 }: Profile): PlannedResult[] 
     dev(decision),
     dev(sft),
     result("data/openings-stage-1.json"),
-    result(baselineDecision),
-    result(baseline, baselineDecision),
+    made(baselineDecision),
+    made(baseline, baselineDecision),
     ...["right", "wrong"].map((word) => result(`${sft}/forced-${word}.jsonl`, sft)),
     // 03 and 04
     ...preferences,
