@@ -93,9 +93,9 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
   const thought = texts.terseThought + stage1.verbose * (texts.verboseThought - texts.terseThought);
   const sampled = thought + 2; // with a few tokens of the answer, in one that is short
   const verified = thought - 21; // what follows an assessment
-  const [stepPair, thoughtPair] = [2 * thought + 45, 2 * thought + 35]; // both rows, which share the prompt; those of a step share the steps before, and there are 1.18 for each prompt
+  const [stepPair, thoughtPair] = [2 * thought + 45, 2 * thought + 35]; // both rows, which share the prompt; those of a step share the steps before, and there are 0.75 for each prompt
   const ofAnswers = 0.11 * looked * stepPair;
-  const [pairs2, pairs3] = [1.18 * mined * stepPair + ofAnswers, 0.85 * 2 * stage3.prompts * thoughtPair];
+  const [pairs2, pairs3] = [0.75 * mined * stepPair + ofAnswers, 0.85 * 2 * stage3.prompts * thoughtPair];
   const judged = 3 * evaluation.gatePrompts; // prompts of both labels, and everyday ones, which have whole answers
   const gateTokens = evaluation.gatePrompts * (2 * sampled + thought + 50);
   const { prompts, attackPrompts } = evaluation;
@@ -116,7 +116,7 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
     sample("samples for pairs", batch(mined), preferred, 2 * mined * (sampled + verified)),
     sample("traces whose answers are looked at", batch(looked), preferred, looked * sampled),
     score("pairs under the reference", 8, preferred, pairs2),
-    train("2-dpo", 16, preferred, pairs2 + ofAnswers), // each pair of answers has one of the other label beside it
+    train("2-dpo", 18, preferred, pairs2), // eight decisions and an answer per step
   ];
   const gate2 = [
     beside(sample("gate of stage 2, before", batch(judged), texts.longestThought + 48, gateTokens)),
