@@ -69,7 +69,8 @@ async function sheet({ run, policies, count, output, seed }: SheetOptions): Prom
   const rng = createRng(seed);
   const { rows, key } = blindSheet(rng.fork("prompts").shuffle(items).slice(0, count), policies, rng.fork("sheet"));
   const whose = `${JSON.stringify({ format: 1, run: resolve(run), suite: "general", seed, from, ...key }, null, 2)}\n`;
-  const isThere = existsSync(output) ? output : existsSync(keyFile) && readFileSync(keyFile, "utf8") !== whose && keyFile; // the same key alone was left by a kill
+  // the same key alone was left by a kill
+  const isThere = [output, keyFile].find((file) => existsSync(file) && (file === output || readFileSync(file, "utf8") !== whose));
   if (isThere) throw new DataError(`${isThere}: is there already, and may be filled in or belong to a filled sheet: choose another name`);
   await writeOutput(keyFile, whose);
   await writeOutput(output, formatCsv(sheetColumns, rows));

@@ -62,30 +62,32 @@ const goalOf = ({ label }: LabelledPrompt): Goal => (label === "unsafe" ? "safet
 
 const judgesRightly = ({ verdict }: ParsedTrace, label: Label): boolean => (verdict === "violates") === (label === "unsafe");
 
-function sampledPair(prompt: LabelledPrompt, differs: "decision" | "answer", right: CheckedSample, wrong: CheckedSample): PreferencePair {
-  return { prompt, goal: goalOf(prompt), differs, chosen: right.ids, rejected: wrong.ids, written: false };
+/** The first of the correct samples against the first that is wrong in what the pair is about; null where sampling gave no such two. */
+function sampledPair(
+  prompt: LabelledPrompt,
+  differs: "decision" | "answer",
+  samples: readonly CheckedSample[],
+  isWrong: (sample: CheckedSample, label: Label) => boolean,
+): PreferencePair | null {
+  const right = samples.find((s) => s.correct);
+  const wrong = samples.find((s) => isWrong(s, prompt.label));
+  return right && wrong ? { prompt, goal: goalOf(prompt), differs, chosen: right.ids, rejected: wrong.ids, written: false } : null;
 }
 
 /**
- * A pair for safety (harmful prompt) or usefulness (harmless one): a sample whose verdict is wrong, and the first of the correct ones. Of samples behind one assessment it is a pair for
- * verification. No winner is written by rule: its words would be others than the loser's, and learned with the verdict (`notebooks/how-to/what-was-tried.md`).
+ * A pair for safety (harmful prompt) or usefulness (harmless one): a correct sample against one whose verdict is wrong. Of samples behind one assessment it is a pair for
+ * verification. No winner is written by rule: a terse one against losers in sentences taught the style (`notebooks/how-to/what-was-tried.md`).
  * @returns null where sampling gave no such two
  */
-export function decisionPair(prompt: LabelledPrompt, samples: readonly CheckedSample[]): PreferencePair | null {
-  const right = samples.find((s) => s.correct);
-  const wrong = samples.find((s) => decidedAgainst(s, prompt.label));
-  return right && wrong ? sampledPair(prompt, "decision", right, wrong) : null;
-}
+export const decisionPair = (prompt: LabelledPrompt, samples: readonly CheckedSample[]): PreferencePair | null =>
+  sampledPair(prompt, "decision", samples, decidedAgainst);
 
 /**
  * A pair for the answer: of samples behind the same thought, a correct one against one that does the other thing than its thought says.
  * @returns null where no sample does, or none is correct
  */
-export function answerPair(prompt: LabelledPrompt, samples: readonly CheckedSample[]): PreferencePair | null {
-  const right = samples.find((s) => s.correct);
-  const wrong = samples.find((s) => answersAgainst(s, prompt.label));
-  return right && wrong ? sampledPair(prompt, "answer", right, wrong) : null;
-}
+export const answerPair = (prompt: LabelledPrompt, samples: readonly CheckedSample[]): PreferencePair | null =>
+  sampledPair(prompt, "answer", samples, answersAgainst);
 
 /** A whole trace with the right verdict whose answer refuses a harmless prompt or helps with a harmful one. */
 export function answersAgainst({ trace, correct }: CheckedSample, label: Label): boolean {

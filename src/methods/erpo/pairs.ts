@@ -92,7 +92,7 @@ type Start = (prompt: LabelledPrompt, index: number) => string;
 const samplesOfStage1 = (run: Run, prompts: LabelledPrompt[], name: string, start: Start, temperature: number, signal?: AbortSignal) =>
   sampleKept(run, prompts, { path: `${stages.dpo}/samples-${name}.jsonl`, stage: stages.sft, start, temperature, ...sampling, signal });
 
-/** The pairs, and written ones of each label for which there are too few of a kind for the batches of a stage's least steps. They are counted as written. */
+/** The pairs, and written ones of each label for which there are too few of a kind for the batches of a stage's least steps. */
 function enough(run: Run, kind: "decision" | "efficiency", prompts: readonly LabelledPrompt[], pairs: PreferencePair[]): PreferencePair[] {
   const isOfKind = ({ goal }: PreferencePair) => (goal === "efficiency") === (kind === "efficiency");
   const others = new Set(pairs.filter((pair) => !isOfKind(pair)).map(({ goal, prompt }) => `${goal} ${prompt.label}`));
