@@ -113,7 +113,6 @@ const tiny: Profile = {
   ...quick,
   name: "tiny",
   rank: 2,
-  firstLayer: 0,
   stage1: { ...quick.stage1, decisionTokens: 3_000, decisionRate: 1e-3, traceTokens: 4_000, traceRate: 1e-3, corrections: 1 },
   stage2: { prompts: 8, rate: 1e-4 },
   stage3: { ...quick.stage3, rounds: 2, prompts: 8, samples: 2, rate: 1e-4 },

@@ -131,9 +131,10 @@ test("a table's bigints are numbers in its data, and texts where a number cannot
   expect(data).toEqual([{ count: 1 }, { count: "1152921504606846976" }]);
 });
 
-test("as a cell's value a figure adds nothing", () => {
+test("as a cell's value a figure adds nothing", async () => {
   const made = figure(trainingCurves(["loss"]));
   expect(ownDisplay(made)).toEqual({ data: {}, metadata: {} });
+  await made.done(); // else it is shown in the next test file
 });
 
 test("labels are checked", () => {
