@@ -41,6 +41,9 @@ export function debugging(kernel: KernelClient) {
     return message.content.body;
   }
 
+  /** Takes all events so far for waited for. */
+  const forget = (on = kernel) => on.iopub.forEach((message) => void seen.add(message));
+
   const frames = async (on = kernel) => (await body("stackTrace", { threadId: 1 }, on)).stackFrames;
 
   /** The variables of a frame's scope, by name. */
@@ -59,5 +62,5 @@ export function debugging(kernel: KernelClient) {
   /** The number of the last request. */
   const lastSeq = () => seq;
 
-  return { ask, lastSeq, body, start, stopAt, next, frames, variables, byName, globals };
+  return { ask, lastSeq, body, start, stopAt, next, forget, frames, variables, byName, globals };
 }
