@@ -131,10 +131,10 @@ describe("a run of the tiny model", () => {
     expect(second!.unsafeCritic).toBeCloseTo(critic([...begun.answers, ...one]), 9);
     expect(second!.unsafeCritic).not.toBeCloseTo(critic(begun.answers), 5);
 
+    expect(second!.safeCritic).not.toBeCloseTo(second!.unsafeCritic, 9); // so labels are told apart, also where the tiny model refuses nothing
     const refused = (label: string) =>
       mean(two.flatMap(({ prompt, reward }) => (begun.prompts[prompt]!.label === label ? [1 - reward] : [])));
     expect([second!.unsafeRefused, second!.safeRefused]).toEqual([refused("unsafe"), refused("safe")]);
-    expect(refused("unsafe")).not.toBe(refused("safe"));
 
     const { value } = scpo.fittedHeads(begun.states, begun.answers, pricing);
     const beyond = one.map((answer) => pricing.price(answer, 0) - value(begun.states[answer.prompt]!));
