@@ -42,7 +42,7 @@ export function debugging(kernel: KernelClient) {
   }
 
   /** Takes all events so far for waited for. */
-  const forget = (on = kernel) => on.iopub.forEach((message) => void seen.add(message));
+  const forget = () => kernel.iopub.forEach((message) => void seen.add(message));
 
   const frames = async (on = kernel) => (await body("stackTrace", { threadId: 1 }, on)).stackFrames;
 

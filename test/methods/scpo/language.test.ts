@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { digestOf } from "../../../src/data/identity.js";
@@ -119,6 +119,17 @@ describe("a run of the tiny model", () => {
     await expect(learn({ ...nullified, settings: { power: 3 } })).rejects.toThrow(/iteration-1 was trained with/);
   });
 
+  test("refusals are counted by label", async () => {
+    const pricing = scpo.fixedWeight(2);
+    await learn(pricing);
+    const answers = answersOf(pricing, 2); // what a random model refuses goes by the processor: here all unsafe prompts and no safe one
+    const refusing = answers.map((answer) => ({ ...answer, reward: begun.prompts[answer.prompt]!.label === "unsafe" ? 0 : 1 }));
+    writeFileSync(run.path(`methods/scpo/language/${pricing.name}/answers-2.json`), JSON.stringify({ answers: refusing }));
+    rmSync(run.path(`methods/scpo/language/${pricing.name}/iteration-2`), { recursive: true });
+    const [, second] = await learn(pricing);
+    expect([second!.unsafeRefused, second!.safeRefused]).toEqual([1, 0]);
+  });
+
   test("heads are fitted to all answers so far; an answer's advantage is its price less the value of its prompt, scaled", async () => {
     const pricing = scpo.fixedWeight(4);
     const [, second] = await learn(pricing);
@@ -131,7 +142,6 @@ describe("a run of the tiny model", () => {
     expect(second!.unsafeCritic).toBeCloseTo(critic([...begun.answers, ...one]), 9);
     expect(second!.unsafeCritic).not.toBeCloseTo(critic(begun.answers), 5);
 
-    expect(second!.safeCritic).not.toBeCloseTo(second!.unsafeCritic, 9); // so labels are told apart, also where the tiny model refuses nothing
     const refused = (label: string) =>
       mean(two.flatMap(({ prompt, reward }) => (begun.prompts[prompt]!.label === label ? [1 - reward] : [])));
     expect([second!.unsafeRefused, second!.safeRefused]).toEqual([refused("unsafe"), refused("safe")]);
