@@ -41,7 +41,7 @@ const COMMANDS = {
 /** The program under V8's debugger: where it stops and stands, and how it goes on. */
 export class Program {
   private readonly files = new Map<string, string>(); // by script id
-  private readonly conditions = new Map<string, string>(); // by V8's breakpoints
+  private readonly conditions = new Map<string, string>(); // by V8's breakpoints, removed ones too: a pause at one may be on its way
   private entry: string | undefined; // the breakpoint at the beginning of every cell
   private step: { kind: StepKind; from: Position | undefined; left: number } | undefined;
   private released = false; // it stops nowhere, since it is to end
@@ -240,10 +240,7 @@ export class Program {
 
   /** Sets in V8 what clients want in a script, and nothing else. */
   private async bind(script: Script): Promise<void> {
-    for (const breakpointId of script.breakpoints.splice(0)) {
-      await this.v8.post("Debugger.removeBreakpoint", { breakpointId });
-      this.conditions.delete(breakpointId);
-    }
+    for (const breakpointId of script.breakpoints.splice(0)) await this.v8.post("Debugger.removeBreakpoint", { breakpointId });
     const places = new Map<object, string | undefined>();
     for (const { line, condition } of this.cells.wantedIn(script.path)) {
       const place = condition && faultOf(condition) ? undefined : breakableAt(script.places, line);
@@ -258,6 +255,7 @@ export class Program {
       });
       script.breakpoints.push(breakpointId);
       if (condition) this.conditions.set(breakpointId, condition);
+      else this.conditions.delete(breakpointId);
     }
   }
 

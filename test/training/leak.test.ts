@@ -11,4 +11,4 @@ test("1,000 steps of SFT, 1,000 of DPO and 1,000 sampled batches leave no tensor
     expect(tensors[0], `${what}: tensors`).toBe(tensors[1]);
     expect(Math.abs(bytes[1]! / bytes[0]! - 1), `${what}: ${bytes} bytes`).toBeLessThan(0.05);
   }
-});
+}, 300_000);
