@@ -7,7 +7,9 @@ import { describe, expect, test } from "vitest";
 import { breakableAt, breakables, CellLines } from "../../kernel/debugger/cell-lines.js";
 import { Cells } from "../../kernel/debugger/cells.js";
 import { byV8, faultOf } from "../../kernel/debugger/conditions.js";
+import type { MainInspector } from "../../kernel/debugger/inspector.js";
 import { murmur2 } from "../../kernel/debugger/murmur2.js";
+import { Program } from "../../kernel/debugger/program.js";
 import { shownTo } from "../../kernel/debugger/protocol.js";
 import { goesOn, type Position } from "../../kernel/debugger/steps.js";
 import { valueReader } from "../../kernel/debugger/values.js";
@@ -306,4 +308,43 @@ test("a condition is an expression of JavaScript", () => {
   expect(faultOf("u === 1 // one")).toBeUndefined();
   expect(faultOf("(() => { while (true) {} })()")).toBeUndefined(); // not run
   for (const condition of ["u ===", "u as number === 1", "while (true) {}", "return 1"]) expect(faultOf(condition)).toContain(condition);
+});
+
+test("a pause on its way from a breakpoint that has been removed is held to its condition", async () => {
+  const source = "let n = 0;\nn++;";
+  const { outputText, sourceMapText } = ts.transpileModule(source, { compilerOptions: { sourceMap: true } });
+  const events: string[] = [];
+  let holds = false;
+  const answers: Record<string, (params: { lineNumber?: number }) => object> = {
+    "Debugger.setBreakpointByUrl": () => ({ breakpointId: "entry" }),
+    "Debugger.getPossibleBreakpoints": () => ({
+      locations: outputText.split("\n").map((_, lineNumber) => ({ scriptId: "7", lineNumber, columnNumber: 0 })),
+    }),
+    "Debugger.setBreakpoint": () => ({ breakpointId: "second line" }),
+    "Debugger.evaluateOnCallFrame": () => ({ result: { value: holds } }),
+  };
+  const v8 = { post: async (method: string, params: object) => answers[method]?.(params) ?? {} } as unknown as MainInspector;
+  const cells = new Cells("/tmp/");
+  const program = new Program(v8, cells, { event: (name) => events.push(name), cell: async () => undefined });
+  program.parsed({ scriptId: "7", url: "erpo-cell-1" } as Parameters<Program["parsed"]>[0]);
+  await program.start(async () => [{ file: "erpo-cell-1", label: "Cell In[1]", source, sourceMap: sourceMapText! }]);
+  const path = cells.dump(source);
+  const location = { scriptId: "7", lineNumber: 1, columnNumber: 0 };
+  const pause = () =>
+    program.paused({
+      callFrames: [{ callFrameId: "0", functionName: "", location }],
+      hitBreakpoints: ["second line"],
+      reason: "other",
+    } as unknown as Parameters<Program["paused"]>[0]);
+  await program.setBreakpoints(path, [{ line: 2, condition: "isEven(n)" }]);
+  await program.setBreakpoints(path, []);
+  await pause();
+  expect(events).toEqual([]);
+  holds = true;
+  await pause();
+  expect(events).toEqual(["stopped"]);
+  holds = false;
+  await program.setBreakpoints(path, [{ line: 2 }]); // V8 gives the same name to the same place
+  await pause();
+  expect(events).toEqual(["stopped", "stopped"]);
 });
