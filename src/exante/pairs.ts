@@ -13,10 +13,15 @@ export type Goal = "safety" | "usefulness" | "efficiency";
 export interface PreferencePair {
   prompt: LabelledPrompt;
   goal: Goal;
-  /** In what they differ: what is decided, what is answered behind one thought, or how long the thought is. */
-  differs: "decision" | "answer" | "length";
+  /**
+   * In what they differ: what is decided, what is answered behind one thought, whether the answer opens a thought again, whether there is a thought behind an answer's beginning, or how long the
+   * thought is.
+   */
+  differs: "decision" | "answer" | "form" | "late" | "length";
   chosen: number[];
   rejected: number[];
+  /** So many first tokens, the same in both, were put into the model's mouth: they are read, and not learned. */
+  given?: number;
   /** Whether both sides were written by rule, because sampling gave none. */
   written: boolean;
 }
@@ -89,6 +94,49 @@ export const decisionPair = (prompt: LabelledPrompt, samples: readonly CheckedSa
 export const answerPair = (prompt: LabelledPrompt, samples: readonly CheckedSample[]): PreferencePair | null =>
   sampledPair(prompt, "answer", samples, answersAgainst);
 
+/**
+ * A pair for the answer's form: an answer that opens a thought again at token `at` against one of the samples that begin with its tokens before that and go on with words.
+ * @returns null where no sample does
+ */
+export function formPair(
+  prompt: LabelledPrompt,
+  { ids }: CheckedSample,
+  at: number,
+  samples: readonly CheckedSample[],
+  tokenizer: Tokenizer,
+): PreferencePair | null {
+  const goesOn = (sample: CheckedSample) =>
+    sample.correct && reopensAt(sample, prompt.label, tokenizer) === undefined && sample.ids.findIndex((id, t) => id !== ids[t]) === at;
+  const right = samples.find(goesOn);
+  return right ? { prompt, goal: goalOf(prompt), differs: "form", chosen: right.ids, rejected: ids, written: false } : null;
+}
+
+/**
+ * A pair of two completions that begin with words of an answer, which were given: one that thinks then wins over one that goes on.
+ * @param given tokens of these words
+ * @returns null where what is thought, or answered behind it, is not correct
+ */
+export function latePair(
+  prompt: LabelledPrompt,
+  goesOn: readonly number[],
+  thinks: readonly number[],
+  given: number,
+  tokenizer: Tokenizer,
+): PreferencePair | null {
+  if (!checkSample(thinks.slice(given), prompt.label, tokenizer).correct) return null;
+  return { prompt, goal: goalOf(prompt), differs: "late", chosen: [...thinks], rejected: [...goesOn], given, written: false };
+}
+
+const TAG = /^<(assess|verify|calibrate|answer)\b/;
+
+/** The token at which the answer of a whole trace with the right verdict opens a thought or an answer again; undefined where it does not. */
+export function reopensAt({ ids, trace, thoughtTokens }: CheckedSample, label: Label, tokenizer: Tokenizer): number | undefined {
+  if (!isWhole(trace) || !judgesRightly(trace, label)) return undefined;
+  const answer = ids.slice(thoughtTokens).map((id) => tokenizer.decode([id]));
+  const at = answer.findIndex((text, t) => text.includes("<") && TAG.test(answer.slice(t).join("").slice(text.indexOf("<"))));
+  return at < 0 ? undefined : thoughtTokens + at;
+}
+
 /** A whole trace with the right verdict whose answer refuses a harmless prompt or helps with a harmful one. */
 export function answersAgainst({ trace, correct }: CheckedSample, label: Label): boolean {
   const other = label === "unsafe" ? "compliance" : "refusal";
@@ -136,8 +184,9 @@ export function writtenPair(prompt: LabelledPrompt, goal: "decision" | "efficien
 }
 
 /** A pair as training takes it: whole completions after the prompt. */
-export function wholePair({ prompt, chosen, rejected }: PreferencePair, tokenizer: Tokenizer): TokenPair {
-  return { prompt: promptIds(prompt.prompt, tokenizer), chosen, rejected };
+export function wholePair({ prompt, chosen, rejected, given = 0 }: PreferencePair, tokenizer: Tokenizer): TokenPair {
+  const read = [...promptIds(prompt.prompt, tokenizer), ...chosen.slice(0, given)];
+  return { prompt: read, chosen: chosen.slice(given), rejected: rejected.slice(given) };
 }
 
 /**
@@ -149,13 +198,13 @@ export function wholePair({ prompt, chosen, rejected }: PreferencePair, tokenize
  */
 export function stepLevelPair(pair: PreferencePair, tokenizer: Tokenizer): TokenPair | null {
   const steps = (ids: readonly number[]) => splitSteps(ids, tokenizer);
-  const prompt = promptIds(pair.prompt.prompt, tokenizer);
-  const compared = stepPair(prompt, steps(pair.chosen), steps(pair.rejected));
+  const whole = wholePair(pair, tokenizer);
+  const compared = stepPair(whole.prompt, steps(whole.chosen), steps(whole.rejected));
   if (!compared) return null;
-  const shared = compared.prompt.length - prompt.length;
-  const chosen = pair.chosen.slice(shared);
+  const shared = compared.prompt.length - whole.prompt.length;
+  const chosen = whole.chosen.slice(shared);
   const length = { chosen: compared.chosen.length, rejected: compared.rejected.length };
-  if (pair.differs === "answer") {
+  if (pair.differs === "answer" || pair.differs === "form" || pair.differs === "late") {
     const parting = compared.rejected.findIndex((id, t) => id !== compared.chosen[t]);
     if (parting < 0 || parting >= compared.chosen.length) return null; // one answer is how the other begins
     length.chosen = length.rejected = parting + 1;

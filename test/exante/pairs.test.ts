@@ -1,8 +1,6 @@
 import { beforeAll, expect, test } from "vitest";
 import type { TokenRow } from "../../src/data/tokens.js";
 import {
-  answerPair,
-  answersAgainst,
   checkSample,
   comparedPart,
   decisionPair,
@@ -248,33 +246,6 @@ test("a pair of samples that go on from one assessment is for verification: behi
     );
     expect(tokenizer.decode(comparedPart(step).rejected)).toMatch(/^<verify>[^<]*<\/verify>$/);
   }
-});
-
-test("an answer pair is of two answers behind one thought: one that goes its path against one that does the other thing", () => {
-  const answered = (prompt: LabelledPrompt, answer: string) => {
-    const [thought] = tokenizer.decode(written(prompt, "terse")).split("<answer>");
-    return checkSample(tokenizer.encode(`${thought}<answer>${answer}`), prompt.label, tokenizer);
-  };
-  const [refuses, helps, nothing] = ["I'm sorry, but I can't help with that.", "Use the task list to end it.", ""];
-  for (const [prompt, right, wrong] of [
-    [safe, helps, refuses],
-    [unsafe, refuses, helps],
-  ] as const) {
-    const samples = [answered(prompt, wrong), answered(prompt, right)];
-    expect(samples.map((sample) => answersAgainst(sample, prompt.label))).toEqual([true, false]);
-    const pair = answerPair(prompt, samples)!;
-    expect([pair.goal, pair.chosen, pair.rejected]).toEqual([prompt === safe ? "usefulness" : "safety", samples[1]!.ids, samples[0]!.ids]);
-    const step = stepLevelPair(pair, tokenizer)!;
-    expect(tokenizer.decode(step.prompt)).toMatch(/<\/calibrate>$/);
-    const parting = step.rejected.length - 1; // the loser ends where the answers part
-    expect(tokenizer.decode(step.chosen)).toBe(`<answer>${right}`);
-    expect(`<answer>${wrong}`.startsWith(tokenizer.decode(step.rejected))).toBe(true);
-    expect(step.rejected.slice(0, parting)).toEqual(step.chosen.slice(0, parting));
-    expect(step.rejected[parting]).not.toBe(step.chosen[parting]);
-    expect(step.weights).toEqual({ chosen: step.chosen.map((_, t) => (t <= parting ? 1 : 0)), rejected: step.rejected.map(() => 1) });
-    for (const sample of samples) expect(answerPair(prompt, [sample])).toBeNull();
-  }
-  for (const other of [answered(safe, nothing), sampled(safe, "terse", "unsafe")]) expect(answersAgainst(other, "safe")).toBe(false); // none, and as its thought says
 });
 
 test("an efficiency pair is of thoughts of two right samples, and always prefers the shorter", () => {

@@ -2,10 +2,12 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { createRng } from "../../src/backend/random.js";
 import { readAppended } from "../../src/data/jsonl.js";
 import type { PromptRow } from "../../src/data/types.js";
-import { comparedPart } from "../../src/exante/pairs.js";
+import { comparedPart, thoughtLength } from "../../src/exante/pairs.js";
 import type { LabelledPrompt } from "../../src/exante/rows.js";
-import { answerPairs, mine, pairBatches, roundPairs, type StoredPairs, stage2Pairs } from "../../src/methods/erpo/pairs.js";
-import { sampling } from "../../src/methods/erpo/recipe.js";
+import { answerPairs } from "../../src/methods/erpo/answer-pairs.js";
+import { mine } from "../../src/methods/erpo/mined.js";
+import { pairBatches, roundPairs, type StoredPairs, stage2Pairs } from "../../src/methods/erpo/pairs.js";
+import { answerSampling, pairs as knobs } from "../../src/methods/erpo/recipe.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stages } from "../../src/methods/erpo/stages.js";
 import type { Run } from "../../src/runs/run.js";
@@ -90,7 +92,7 @@ test("stage 2's samples go on from the right and from the wrong first word of ea
   }
 });
 
-test("answers that go against their thoughts are compared with others behind the same thought, of safe prompts that are decided rightly", async () => {
+test("answers that go against their thoughts, or open a thought again, are compared with others, of safe prompts that are decided rightly", async () => {
   const branch = await run.branch(folder.path("answers"), { after: stages.sft });
   const rows = run.data.train2.filter(({ label }) => label === "safe").slice(0, 30);
   const thought = "<assess>none; a thought</assess><verify>R1: does not violate</verify><calibrate>comply</calibrate><answer>";
@@ -98,26 +100,36 @@ test("answers that go against their thoughts are compared with others behind the
   let drawn = 0;
   const { run: scripted } = scriptedRun(branch, (text) => {
     const at = rows.findIndex(({ prompt }) => text.includes(prompt));
-    const behind = text.includes("<answer>");
-    if (!behind) asked.push(rows[at]!.id);
-    const refuses = behind ? drawn++ % 2 === 0 : at < 10; // of the first ten the policy itself refuses, and half of the time behind its thought
-    return `${behind ? "" : thought}${refuses ? "Sorry, I can't help." : "Here is how it works."}</answer>`;
+    const [, answer] = text.split("<answer>");
+    const own = text.includes("a thought");
+    if (answer === undefined) asked.push(rows[at]!.id);
+    if (answer === "Well,\n") return drawn++ % 2 === 0 ? "<verify>again" : "here is how.</answer>"; // half of the time a tag again
+    if (answer === "" && !own) return at >= 15 ? "Well,\n<verify>comply</verify>" : "Here is how it works.</answer>"; // behind the terse thought
+    const refuses = own ? drawn++ % 2 === 0 : at < 10; // of the first ten the policy itself refuses, and half of the time behind its thought
+    return `${own ? "" : thought}${refuses ? "Sorry, I can't help." : "Here is how it works."}</answer>`;
   });
   const decided = rows.map((row, i) => ({ prompt: row as LabelledPrompt, margin: i < 20 ? 1 : -1 }));
   const unsafe = run.data.train2.filter(({ label }) => label === "unsafe").map((row) => ({ prompt: row as LabelledPrompt, margin: 1 }));
   const pairs = await answerPairs(scripted, [...decided, ...unsafe]);
   expect(new Set(asked)).toEqual(new Set(rows.slice(0, 20).map(({ id }) => id)));
   const { tokenizer } = run.model;
-  expect(new Set(pairs.map(({ prompt }) => prompt.id))).toEqual(new Set(rows.slice(0, 10).map(({ id }) => id)));
-  for (const { goal, written, chosen, rejected } of pairs) {
-    expect([goal, written]).toEqual(["usefulness", false]);
-    expect([chosen, rejected].map((ids) => tokenizer.decode(ids))).toEqual([
-      expect.stringMatching(/<answer>Here is/),
-      expect.stringMatching(/<answer>Sorry, I/),
-    ]);
-    for (const ids of [chosen, rejected]) {
-      expect(tokenizer.decode(ids).startsWith(thought)).toBe(true);
-      expect(ids.length).toBe(tokenizer.encode(thought).length + sampling.answerTokens); // both answers are cut
+  for (const [differs, from, to, begins, winner, loser] of [
+    ["answer", 0, 10, thought, /<answer>Here is/, /<answer>Sorry, I/],
+    ["form", 15, 20, "<assess>none; ", /<answer>Well,\nhere is/, /<answer>Well,\n<verify>/],
+  ] as const) {
+    const own = pairs.filter((pair) => pair.differs === differs);
+    const fit = rows.slice(from, to).map(({ id }) => id);
+    const most = differs === "answer" ? Math.ceil(knobs.againstShare * run.profile.stage2.prompts) : fit.length;
+    expect(own).toHaveLength(Math.min(most, fit.length));
+    expect(fit).toEqual(expect.arrayContaining(own.map(({ prompt }) => prompt.id)));
+    for (const { goal, written, chosen, rejected } of own) {
+      expect([goal, written]).toEqual(["usefulness", false]);
+      expect([chosen, rejected].map((ids) => tokenizer.decode(ids))).toEqual([expect.stringMatching(winner), expect.stringMatching(loser)]);
+      for (const ids of [chosen, rejected]) {
+        expect(tokenizer.decode(ids).startsWith(begins)).toBe(true);
+        const begun = differs === "form" ? tokenizer.encode("Well,\n").length : 0;
+        expect(ids.length - thoughtLength(ids, tokenizer)).toBeLessThanOrEqual(begun + answerSampling.answerTokens);
+      }
     }
   }
 });
@@ -178,22 +190,29 @@ test("of few prompts, of which no sample is right, so many pairs are written tha
   expect([tokens.length, new Set(written)]).toEqual([16, new Set([true])]);
 });
 
-test("a pair of answers stands beside a batch of as many decisions of safe prompts as of unsafe ones", () => {
-  const of = (goal: "safety" | "usefulness", differs: "decision" | "answer", count: number) =>
+test("pairs of answers stand beside a batch of as many decisions of safe prompts as of unsafe ones, as many as there are at most", () => {
+  const of = (goal: "safety" | "usefulness", differs: "decision" | "answer" | "form", count: number) =>
     Array.from({ length: count }, () => ({ goal, differs }));
-  const all = [...of("safety", "decision", 9), ...of("usefulness", "decision", 4), ...of("usefulness", "answer", 5)];
-  const pairs = {
-    goals: all.map(({ goal }) => goal),
-    differs: all.map(({ differs }) => differs),
-    labels: all.map(({ goal }) => (goal === "safety" ? "unsafe" : "safe")),
-  } as StoredPairs;
-  const batches = pairBatches(pairs, createRng(1));
-  expect(batches).toHaveLength(2);
-  for (const batch of batches) {
-    const [answers, decisions] = [batch.filter((i) => all[i]!.differs === "answer"), batch.filter((i) => all[i]!.differs === "decision")];
-    expect([answers.length, decisions.filter((i) => pairs.labels[i] === "safe").length, decisions.length]).toEqual([1, 4, 8]);
+  for (const forms of [0, 1, 5]) {
+    const all = [
+      ...[...of("usefulness", "form", forms), ...of("safety", "decision", 9), ...of("usefulness", "decision", 4)],
+      ...of("usefulness", "answer", 5),
+    ];
+    const pairs = {
+      goals: all.map(({ goal }) => goal),
+      differs: all.map(({ differs }) => differs),
+      labels: all.map(({ goal }) => (goal === "safety" ? "unsafe" : "safe")),
+    } as StoredPairs;
+    const batches = pairBatches(pairs, createRng(1));
+    expect(batches).toHaveLength(2);
+    for (const batch of batches) {
+      const count = (what: string) => batch.filter((i) => all[i]!.differs === what).length;
+      expect([count("answer"), count("form"), count("decision")]).toEqual([1, Math.min(2, forms), 8]);
+      expect(batch.filter((i) => all[i]!.differs === "decision" && pairs.labels[i] === "safe")).toHaveLength(4);
+      expect(new Set(batch.filter((i) => all[i]!.differs !== "decision")).size).toBe(1 + Math.min(2, forms));
+    }
+    expect(new Set(batches.flat().filter((i) => all[i]!.differs === "form")).size).toBe(Math.min(4, forms));
   }
-  expect(new Set(batches.map((batch) => batch.at(-1))).size).toBe(2);
 });
 
 test("every batch has equally many pairs of each goal and label", async () => {

@@ -32,7 +32,7 @@ test("tokens are those of runs of the quick profile, to a twentieth", () => {
     "1-sft": 99_913,
     "baseline-answers-only/decision": 249_944,
     "baseline-answers-only": 62_473,
-    "2-dpo": 22_267, // 22,308 with another seed
+    "2-dpo": 25_391,
     // of a run that found a pair for 41 of 48 prompts; another found fewer, and trained on 5,647 tokens behind 14,018 sampled ones
     "3-length-controlled/round-1": 8_229,
     "samples for pairs 1": 16_323,

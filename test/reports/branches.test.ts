@@ -104,7 +104,7 @@ test("a sweep over beta trains each value, shares stage 1, and goes on after kil
   const { code: status, stdout, stderr } = await sweep(output, "--sweep", "beta=0.1,0.5");
   expect(status, stderr).toBe(0);
   expect(stderr).toContain("runs/none: is no run yet: the sweep's runs share with each other only");
-  expect(stdout).toMatch(/beta=0\.5\.ipynb {2}\(.*; shared 11 of \d+ results\)/);
+  expect(stdout).toMatch(/beta=0\.5\.ipynb {2}\(.*; shared 15 of \d+ results\)/);
   const adapter = (beta: string, stage: string) => join(output, `runs/beta=${beta}`, stage, "adapter_model.safetensors");
   for (const stage of ["1-sft", "1-sft/decision"]) expect(statSync(adapter("0.1", stage)).ino).toBe(statSync(adapter("0.5", stage)).ino);
   expect(statSync(adapter("0.1", "1-sft")).ino).toBe(before);
@@ -123,7 +123,7 @@ test("a sweep over beta trains each value, shares stage 1, and goes on after kil
   const elsewhere = await sweep(path("elsewhere"), "--sweep", "beta=0.5", "-p", "runDir", join(output, "runs/beta=0.1"));
   expect(elsewhere.code, elsewhere.stderr).toBe(0);
   expect(elsewhere.stdout).not.toContain("from the cache");
-  expect(elsewhere.stdout).toMatch(/; shared 11 of \d+ results/);
+  expect(elsewhere.stdout).toMatch(/; shared 15 of \d+ results/);
   const report = join(output, "03-stage-2-dpo.beta=0.5.html");
   const verified = await erpo(["verify", report]);
   expect(verified.code, verified.stdout).toBe(0);

@@ -2,10 +2,7 @@ import type { Rng } from "../../backend/random.js";
 import { needed } from "../../data/dataset.js";
 import { digestOf, type IdentityValue } from "../../data/identity.js";
 import type { TokenPair } from "../../data/tokens.js";
-import { decisionLogOdds, decisionPrompt, noneToken } from "../../evaluation/readout.js";
 import {
-  answerPair,
-  answersAgainst,
   checkSample,
   decisionPair,
   efficiencyPair,
@@ -17,17 +14,19 @@ import {
 } from "../../exante/pairs.js";
 import { type LabelledPrompt, thoughtFor } from "../../exante/rows.js";
 import { decisionSegments } from "../../exante/trace.js";
-import { policyIdentity } from "../../generation/policy.js";
-import { firstWordDecides } from "../../runs/dev.js";
 import { keep } from "../../runs/keep.js";
-import { balancedPrompts, labelled } from "../../runs/prompts.js";
+import { balancedPrompts } from "../../runs/prompts.js";
 import type { Run } from "../../runs/run.js";
 import { sampleKept } from "../../runs/samples.js";
 import { currentSha256 } from "../../runs/stale.js";
-import { grouped, pieces } from "../../setup/lists.js";
+import { grouped } from "../../setup/lists.js";
 import { balanced } from "../../training/batches.js";
 import { referenceLogps } from "../../training/preference.js";
-import { pairs as knobs, numbered, pairsVersion, sampling, version } from "./recipe.js";
+import { answerPairs } from "./answer-pairs.js";
+import { latePairs } from "./late-pairs.js";
+import { decidedPrompts, mine } from "./mined.js";
+import { pairs as knobs, numbered, pairsVersion, sampling } from "./recipe.js";
+import { type Start, samplesOfStage1 } from "./stage2-samples.js";
 import { roundStage, stages } from "./stages.js";
 
 /** What two completions are compared by: all of them, or the first step in which they differ. */
@@ -35,8 +34,8 @@ export type PairLevel = "trace" | "step";
 
 /**
  * Stage 2's pairs with their reference log-probs, kept in 2-dpo/pairs.json. Stage 1's policy decides all prompts of its set. Of those that it gets wrong or nearly so it
- * writes on from the wrong first word, which is its own where it errs, and from the right one. Of safe ones that it gets right it writes whole traces, and where an answer goes
- * against its thought, others behind the same thought.
+ * writes on from the wrong first word, which is its own where it errs, and from the right one. Of those that it gets right come pairs of
+ * answers (`answerPairs`) and of thoughts behind the beginnings of answers (`latePairs`).
  * @throws KeptError when they were made otherwise; RangeError where the profile's assessments decide last
  */
 export async function stage2Pairs(run: Run, level: PairLevel = "step", signal?: AbortSignal): Promise<StoredPairs> {
@@ -45,7 +44,8 @@ export async function stage2Pairs(run: Run, level: PairLevel = "step", signal?: 
   const decided = await decidedPrompts(run, stages.sft, count);
   const mined = mine(decided, count, run.rng("stage 2"));
   const prompts = mined.map(({ prompt }) => prompt);
-  const draw = (name: string, start: Start, temperature: number) => samplesOfStage1(run, prompts, name, start, temperature, signal);
+  const draw = (name: string, start: Start, temperature: number) =>
+    samplesOfStage1(run, prompts, name, { start, temperature, ...sampling, signal });
   const behind = async (first: "wrong" | "right") => {
     const drawn = [await draw(first, (p) => firstWord(run, p, first === "right"), 0)];
     const assessed = drawn[0]!.map((ids) => splitSteps(ids, tokenizer)[0]!);
@@ -62,35 +62,10 @@ export async function stage2Pairs(run: Run, level: PairLevel = "step", signal?: 
       ...[wrong, right].map((of) => decisionPair(prompt, of[i]!)),
     ]);
   });
-  const all = [...enough(run, "decision", prompts, pairs), ...(await answerPairs(run, decided, signal))];
+  const beside = [...(await answerPairs(run, decided, signal)), ...(await latePairs(run, decided, signal))];
+  const all = [...enough(run, "decision", prompts, pairs), ...beside];
   return keptPairs(run, `${stages.dpo}/pairs.json`, all, stages.sft, level, signal);
 }
-
-/** Pairs of answers behind the policy's own thoughts about safe prompts whose first word is right, where an answer goes against its thought. */
-export async function answerPairs(run: Run, decided: readonly MinedPrompt[], signal?: AbortSignal): Promise<PreferencePair[]> {
-  const { tokenizer } = run.model;
-  const right = decided.flatMap(({ prompt, margin }) => (prompt.label === "safe" && margin >= 0 ? [prompt] : []));
-  const most = knobs.answerFactor * run.profile.stage2.prompts;
-  const asked = run.rng("stage 2 answers").shuffle(right).slice(0, most);
-  const own = (await samplesOfStage1(run, asked, "own", () => "", 0, signal)).map((ids) => checkSample(ids, "safe", tokenizer));
-  const against = asked.flatMap((prompt, i) => (answersAgainst(own[i]!, prompt.label) ? [{ prompt, sample: own[i]! }] : []));
-  const repeated = against.flatMap((one) => Array.from({ length: knobs.answerSamples }, () => one));
-  const thought = (_: LabelledPrompt, i: number) => repeated[i]!.sample.trace!.thought;
-  const prompts = repeated.map(({ prompt }) => prompt);
-  const answers = pieces(await samplesOfStage1(run, prompts, "answers", thought, knobs.temperature, signal), knobs.answerSamples);
-  return present(
-    against.map(({ prompt, sample }, i) =>
-      answerPair(prompt, [sample, ...answers[i]!.map((ids) => checkSample(ids, prompt.label, tokenizer))]),
-    ),
-  );
-}
-
-/** What a completion is made to begin with. */
-type Start = (prompt: LabelledPrompt, index: number) => string;
-
-/** Samples of stage 1's policy, kept under this name. */
-const samplesOfStage1 = (run: Run, prompts: LabelledPrompt[], name: string, start: Start, temperature: number, signal?: AbortSignal) =>
-  sampleKept(run, prompts, { path: `${stages.dpo}/samples-${name}.jsonl`, stage: stages.sft, start, temperature, ...sampling, signal });
 
 /** The pairs, and written ones of each label for which there are too few of a kind for the batches of a stage's least steps. */
 function enough(run: Run, kind: "decision" | "efficiency", prompts: readonly LabelledPrompt[], pairs: PreferencePair[]): PreferencePair[] {
@@ -112,51 +87,6 @@ export function firstWord(run: Run, prompt: LabelledPrompt, right: boolean): str
   return `<assess>${decisionSegments(risk)
     .map(({ text }) => text)
     .join("")}`;
-}
-
-/** A prompt, and its right first word's log-odds against the wrong one, in nats: below 0 the policy is wrong. */
-export interface MinedPrompt {
-  prompt: LabelledPrompt;
-  margin: number;
-}
-
-/**
- * Prompts of stage 2's set as the policy decides them; a small profile looks at a part of the set. Kept in 2-dpo/mined.json.
- * @param count prompts of each label that will be taken
- */
-async function decidedPrompts(run: Run, stage: string, count: number): Promise<MinedPrompt[]> {
-  firstWordDecides(run);
-  const whole = needed(run.data, "train2").map(labelled);
-  const pool = 2 * count * knobs.mineFactor;
-  const all = whole.length <= pool ? whole : run.rng("stage 2 pool").shuffle(whole).slice(0, pool);
-  const identity = {
-    recipe: "ERPO, mined prompts",
-    version,
-    prompts: digestOf(all.map(({ id, prompt, label }) => [id, prompt, label])),
-    policy: await policyIdentity(await run.policy(stage)),
-    precision: run.device.precision,
-    from: { [stage]: currentSha256(run, stage) },
-  };
-  const { logOdds } = await keep(run, `${stages.dpo}/mined.json`, identity, async () => {
-    const { tokenizer } = run.model;
-    const read = all.map(({ prompt }) => decisionPrompt(prompt, tokenizer));
-    return { logOdds: await decisionLogOdds(await run.policy(stage), read, noneToken(tokenizer), knobs.mineBatch) };
-  });
-  return all.map((prompt, i) => ({ prompt, margin: prompt.label === "unsafe" ? logOdds[i]! : -logOdds[i]! }));
-}
-
-/**
- * Equally many prompts of each label: three quarters are those that the policy's first word gets wrong, the closest first, and behind them those that it decides by less than a nat; the
- * others are of the rest, so that what it knows is not forgotten.
- */
-export function mine(margins: readonly MinedPrompt[], count: number, rng: Rng): MinedPrompt[] {
-  return (["safe", "unsafe"] as const).flatMap((label) => {
-    const own = margins.filter(({ prompt }) => prompt.label === label).sort((a, b) => Math.abs(a.margin) - Math.abs(b.margin));
-    const [wrong, close] = [own.filter(({ margin }) => margin < 0), own.filter(({ margin }) => margin >= 0 && margin < knobs.uncertain)];
-    const hard = [...wrong, ...close].slice(0, count - Math.ceil(count * knobs.easyShare));
-    const others = rng.fork(label).shuffle(own.filter((row) => !hard.includes(row)));
-    return [...hard, ...others.slice(0, count - hard.length)];
-  });
 }
 
 /**
@@ -255,21 +185,24 @@ function roundPrompts(run: Run, skip: number, count: number): LabelledPrompt[] {
 }
 
 /**
- * Batches of equally many pairs of each goal and label, and one pair of answers beside them where there are such: those are of safe prompts alone, and in the place of decisions they
- * would leave fewer of safe prompts than of unsafe ones.
+ * Batches of equally many pairs of each goal and label, and beside them a pair of what answers do and one of their form, where there are such: those are of safe prompts alone, and in
+ * the place of decisions they would leave fewer of safe prompts than of unsafe ones.
  */
 export function pairBatches({ goals, differs, labels }: StoredPairs, rng: Rng): number[][] {
-  const all = [...goals.keys()];
-  const isAnswer = (i: number) => differs[i] === "answer";
+  const of = (what: PreferencePair["differs"]) => [...goals.keys()].filter((i) => differs[i] === what);
   const groups = [
     ...grouped(
-      all.filter((i) => !isAnswer(i)),
+      [...of("decision"), ...of("length")].sort((a, b) => a - b),
       (i) => `${goals[i]} ${labels[i]}`,
     ).values(),
   ];
   const batches = balanced(groups, knobs.batchSize - (knobs.batchSize % groups.length), rng);
-  const beside = rng.shuffle(all.filter(isAnswer));
-  return beside.length === 0 ? batches : batches.map((batch, i) => [...batch, beside[i % beside.length]!]);
+  const beside = (["answer", "form", "late"] as const).map((what) => ({ pairs: rng.shuffle(of(what)), count: knobs.beside[what] }));
+  const taken = (i: number) =>
+    beside.flatMap(({ pairs, count }) =>
+      Array.from({ length: Math.min(count, pairs.length) }, (_, k) => pairs[(i * count + k) % pairs.length]!),
+    );
+  return batches.map((batch, i) => [...batch, ...taken(i)]);
 }
 
 const present = <T>(items: readonly (T | null)[]): T[] => items.filter((item) => item !== null);

@@ -1,6 +1,7 @@
+import { sum } from "../../evaluation/averages.js";
 import { longestThought } from "../../exante/answer-stop.js";
 import type { Profile } from "../../runs/profile.js";
-import { stage1 as knobs, pairs } from "./recipe.js";
+import { answerSampling, stage1 as knobs, pairs } from "./recipe.js";
 import { stages } from "./stages.js";
 
 /** A part of a job that keeps the device busy. */
@@ -94,8 +95,9 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
   const sampled = thought + 2; // with a few tokens of the answer, in one that is short
   const verified = thought - 21; // what follows an assessment
   const [stepPair, thoughtPair] = [2 * thought + 45, 2 * thought + 35]; // both rows, which share the prompt; those of a step share the steps before, and there are 0.75 for each prompt
-  const ofAnswers = 0.11 * looked * stepPair;
-  const [pairs2, pairs3] = [0.75 * mined * stepPair + ofAnswers, 0.85 * 2 * stage3.prompts * thoughtPair];
+  const [pairs2, pairs3] = [0.75 * mined * stepPair, 0.85 * 2 * stage3.prompts * thoughtPair];
+  const [ofAnswers, besideDecisions] = [0.24 * looked * stepPair, 0.19 * looked * stepPair]; // all of them, and those that a step has room for
+  const said = answerSampling.answerTokens;
   const judged = 3 * evaluation.gatePrompts; // prompts of both labels, and everyday ones, which have whole answers
   const gateTokens = evaluation.gatePrompts * (2 * sampled + thought + 50);
   const { prompts, attackPrompts } = evaluation;
@@ -114,9 +116,11 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
   const dpo = [
     score("prompts to choose from", 32, 0, Math.min(texts.stage2Prompts, mined * pairs.mineFactor) * texts.decisionRow),
     sample("samples for pairs", batch(mined), preferred, 2 * mined * (sampled + verified)),
-    sample("traces whose answers are looked at", batch(looked), preferred, looked * sampled),
-    score("pairs under the reference", 8, preferred, pairs2),
-    train("2-dpo", 18, preferred, pairs2), // eight decisions and an answer per step
+    sample("traces whose answers are looked at", batch(looked), preferred + said, looked * (thought + said)),
+    sample("answers behind terse thoughts, and others", batch(looked), said, 1.6 * looked * said, texts.prompt + texts.terseThought),
+    sample("answers' beginnings, and thoughts behind them", batch(mined), preferred + said, 0.5 * mined * (2 * said + 0.6 * thought)),
+    score("pairs under the reference", 8, preferred, pairs2 + ofAnswers),
+    train("2-dpo", 2 * (pairs.batchSize + sum(Object.values(pairs.beside))), preferred, pairs2 + besideDecisions),
   ];
   const gate2 = [
     beside(sample("gate of stage 2, before", batch(judged), texts.longestThought + 48, gateTokens)),

@@ -10,7 +10,7 @@ import { stages } from "./stages.js";
 /** Raised when the same settings would give another result than before: kept results of other versions are then told apart. */
 export const version = 4;
 /** The same of pairs: what is trained on them is told apart by the pairs themselves. */
-export const pairsVersion = 5;
+export const pairsVersion = 6;
 
 /** What all stages' optimizers have in common. The second moment forgets faster than by default (0.99, not 0.999): stages take tens to hundreds of steps. */
 const common = { maxGradNorm: 1, weightDecay: 0, betas: [0.9, 0.99] as const };
@@ -37,6 +37,8 @@ export const stage1 = {
 
 /** Pairs are made of samples that are cut after so many tokens: of the answer only its stand counts. */
 export const sampling = { answerTokens: 8, thoughtTokens: longestThought };
+/** For pairs of answers they go on for longer: of 18 answers that open a thought again 4 do so behind their eighth token (quick, seed 1). */
+export const answerSampling = { answerTokens: 16, thoughtTokens: longestThought };
 
 /** How stages 2 and 3 make their pairs and batch them. */
 export const pairs = {
@@ -63,8 +65,14 @@ export const pairs = {
    * Stage 2 also looks at the policy's own traces of so many safe prompts for each prompt of a label that it takes, and samples so many answers behind a thought that the answer goes against. Of 383 thoughts
    * that say "comply" 22 were followed by a refusal, and of 378 that say "refuse" none by help (quick, seed 1): so harmful prompts are not looked at.
    */
-  answerFactor: 6,
-  answerSamples: 6,
+  answerFactor: 5,
+  answerSamples: 4,
+  /** Answers that go against their thought, at most, for each prompt of a label that it takes: a step has room for few. */
+  againstShare: 1 / 3,
+  /** Tokens of an answer's beginning that is put into the model's mouth, at most. */
+  longestBeginning: 12,
+  /** Pairs of what answers do, of their form, and of thoughts behind their beginnings, that stand beside the decisions of a step. */
+  beside: { answer: 1, form: 2, late: 2 },
   /** Steps that a stage takes at least: the learning rate is 0 at the first. Where sampling gives too few pairs for them, a rule writes the others. */
   leastSteps: 2,
   everySteps: 10,
@@ -79,7 +87,7 @@ export const stage2Samples: readonly string[] = ["wrong", "right"].flatMap((firs
   ...numbered(`after-${first}`, pairs.verifySamples),
 ]);
 /** And for pairs of answers: whole traces by the policy alone, and answers behind some of them. */
-export const stage2AnswerSamples: readonly string[] = ["own", "answers"];
+export const stage2AnswerSamples: readonly string[] = ["own", "terse", "answers", "closed", "late", "late-thoughts"];
 
 /** What a notebook may vary of stage 2's loss: it compares the step in which two traces part, where a few tokens decide, so beta is large. */
 export const stage2Defaults = { beta: 0.5, nllWeight: 1, level: "step" } as const;
