@@ -185,8 +185,8 @@ function roundPrompts(run: Run, skip: number, count: number): LabelledPrompt[] {
 }
 
 /**
- * Batches of equally many pairs of each goal and label, and beside them a pair of what answers do and one of their form, where there are such: those are of safe prompts alone, and in
- * the place of decisions they would leave fewer of safe prompts than of unsafe ones.
+ * Batches of equally many pairs of each goal and label, and beside them so many of answers, of their form and of late thoughts as the recipe says, where there are such. Most of those are of
+ * safe prompts, and in the place of decisions they would leave fewer of safe prompts than of unsafe ones.
  */
 export function pairBatches({ goals, differs, labels }: StoredPairs, rng: Rng): number[][] {
   const of = (what: PreferencePair["differs"]) => [...goals.keys()].filter((i) => differs[i] === what);
