@@ -39,6 +39,8 @@ export interface Training<Row> {
   optimizer: OptimizerSettings;
   /** Steps between checkpoints; changes no number. */
   everySteps: number;
+  /** Rows of a step that are computed at a time, to save memory; default: all. */
+  microBatch?: number;
 }
 
 /**
@@ -128,7 +130,7 @@ export function freshAdapter(run: Pick<Run, "model" | "profile" | "rng">, stream
 }
 
 function trainOptions(
-  { batches, optimizer, everySteps }: Pick<Training<unknown>, "batches" | "optimizer" | "everySteps">,
+  { batches, optimizer, everySteps, microBatch }: Pick<Training<unknown>, "batches" | "optimizer" | "everySteps" | "microBatch">,
   lora: Lora,
   dir: string,
   signal?: AbortSignal,
@@ -137,6 +139,7 @@ function trainOptions(
   return {
     lora,
     batches,
+    microBatch,
     learningRate,
     schedule: cosine({ warmup, floor }),
     maxGradNorm,

@@ -111,7 +111,7 @@ test("a sweep over beta trains each value, shares stage 1, and goes on after kil
   expect(readFileSync(adapter("0.1", "2-dpo")).equals(readFileSync(adapter("0.5", "2-dpo")))).toBe(false);
   const [head, first, second] = rows(join(output, "sweep.html"));
   expect(head).toEqual(["beta", "status", "time", "shared results", "val-norm"]);
-  expect([first![3], second![3]]).toEqual([expect.stringMatching(/^0 of \d+$/), expect.stringMatching(/^11 of \d+$/)]);
+  expect([first![3], second![3]]).toEqual([expect.stringMatching(/^0 of \d+$/), expect.stringMatching(/^15 of \d+$/)]);
   expect(first![4]).not.toBe(second![4]);
 
   await writeComparison([join(output, "runs/beta=0.1"), join(output, "runs/beta=0.5")], path("compared"));

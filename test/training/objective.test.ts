@@ -115,6 +115,10 @@ test("of a pair with weights the preference counts what they say, and an NLL ter
     return Math.log1p(Math.exp(-margin)) - (lambda * whole[i]!) / chosen.length;
   });
   expect(seen[0]!.loss).toBeCloseTo(byHand.reduce((a, b) => a + b) / byHand.length, 4);
+  for (const [i, { loss, grad_norm }] of (await steps(anchored, objective, 2)).entries()) {
+    expect(loss).toBeCloseTo(seen[i]!.loss!, 4); // whatever is computed at a time
+    expect(grad_norm! / seen[i]!.grad_norm!).toBeCloseTo(1, 4);
+  }
 });
 
 test("a loss per token that is SFT's gives SFT's numbers, bit for bit", async () => {

@@ -1,4 +1,3 @@
-import { sum } from "../../evaluation/averages.js";
 import { longestThought } from "../../exante/answer-stop.js";
 import type { Profile } from "../../runs/profile.js";
 import { answerSampling, stage1 as knobs, pairs } from "./recipe.js";
@@ -120,7 +119,7 @@ export function plan({ notebooks: job, stage1, stage2, stage3, evaluation, answe
     sample("answers behind terse thoughts, and others", batch(looked), said, 1.6 * looked * said, texts.prompt + texts.terseThought),
     sample("answers' beginnings, and thoughts behind them", batch(mined), preferred + said, 0.5 * mined * (2 * said + 0.6 * thought)),
     score("pairs under the reference", 8, preferred, pairs2 + ofAnswers),
-    train("2-dpo", 2 * (pairs.batchSize + sum(Object.values(pairs.beside))), preferred, pairs2 + besideDecisions),
+    train("2-dpo", 2 * pairs.batchSize, preferred, pairs2 + besideDecisions),
   ];
   const gate2 = [
     beside(sample("gate of stage 2, before", batch(judged), texts.longestThought + 48, gateTokens)),

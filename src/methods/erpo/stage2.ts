@@ -50,5 +50,6 @@ export async function preferenceTraining(
     batches: Array.from({ length: knobs.epochs }, () => pairBatches(pairs, rng)).flat(),
     optimizer: preferenceOptimizer(run.profile.stage2.rate),
     everySteps: knobs.everySteps,
+    microBatch: knobs.batchSize, // with the pairs beside the decisions a step is larger than what WebAssembly's memory holds
   };
 }
