@@ -111,6 +111,12 @@ export function formPair(
   return right ? { prompt, goal: goalOf(prompt), differs: "form", chosen: right.ids, rejected: ids, written: false } : null;
 }
 
+/** A pair for the answer's form: a correct trace against its own tokens before token `at`, which is of the answer, and a thought that is opened there. */
+export function brokenOffPair(prompt: LabelledPrompt, { ids }: CheckedSample, at: number, tokenizer: Tokenizer): PreferencePair {
+  const rejected = [...ids.slice(0, at), ...tokenizer.encode("<assess>")];
+  return { prompt, goal: goalOf(prompt), differs: "form", chosen: ids, rejected, written: false };
+}
+
 /**
  * A pair of two completions that begin with words of an answer, which were given: one that thinks then wins over one that goes on.
  * @param given tokens of these words

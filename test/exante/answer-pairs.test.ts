@@ -1,5 +1,15 @@
 import { beforeAll, expect, test } from "vitest";
-import { answerPair, answersAgainst, type CheckedSample, checkSample, formPair, reopensAt, stepLevelPair } from "../../src/exante/pairs.js";
+import {
+  answerPair,
+  answersAgainst,
+  brokenOffPair,
+  type CheckedSample,
+  checkSample,
+  comparedPart,
+  formPair,
+  reopensAt,
+  stepLevelPair,
+} from "../../src/exante/pairs.js";
 import { type LabelledPrompt, type TraceWriter, traceRow } from "../../src/exante/rows.js";
 import { defaultRules } from "../../src/exante/rule-file.js";
 import { openDirectory } from "../../src/model/directory.js";
@@ -106,4 +116,20 @@ test("an answer that opens a tag loses to the first that goes on from its own wo
   expect(tokenizer.decode(rejected.slice(-1))).toBe("<");
   expect(weights!.chosen.lastIndexOf(1)).toBe(rejected.length - 1);
   expect(formPair(safe, loser, at, others.slice(0, 4), tokenizer)).toBeNull();
+});
+
+test("a sound answer wins over its own first words with a thought opened behind them, wherever that is: one token is compared", () => {
+  const sample = answered(safe, "Use the task list to end it.</answer>");
+  expect(sample.correct).toBe(true);
+  const words = tokenizer.encode("Use the task list to end it.").length;
+  for (let k = 0; k < words; k++) {
+    const pair = brokenOffPair(safe, sample, sample.thoughtTokens + k, tokenizer);
+    expect([pair.differs, pair.goal, pair.chosen]).toEqual(["form", "usefulness", sample.ids]);
+    expect(tokenizer.decode(pair.rejected)).toBe(`${tokenizer.decode(sample.ids.slice(0, sample.thoughtTokens + k))}<assess>`);
+    const step = stepLevelPair(pair, tokenizer)!;
+    const compared = comparedPart(step);
+    expect(compared.rejected.slice(0, -1)).toEqual(compared.chosen.slice(0, -1));
+    expect(tokenizer.decode(compared.rejected.slice(-1))).toBe("<");
+    expect(tokenizer.decode([...step.prompt, ...step.chosen])).toContain(tokenizer.decode(sample.ids)); // all of the winner counts for its likelihood
+  }
 });

@@ -134,6 +134,27 @@ test("answers that go against their thoughts, or open a thought again, are compa
   }
 });
 
+test("where few answers open a thought again, form pairs are filled up with the policy's own sound answers and what breaks them off", async () => {
+  const branch = await run.branch(folder.path("sound"), { after: stages.sft });
+  const rows = run.data.train2.filter(({ label }) => label === "safe").slice(0, 10);
+  const trace =
+    "<assess>none; a thought</assess><verify>R1: does not violate</verify><calibrate>comply</calibrate><answer>It is so.</answer>";
+  const { run: scripted } = scriptedRun(branch, (text) => (text.includes("<answer>") ? "It is so.</answer>" : trace));
+  const pairs = await answerPairs(
+    scripted,
+    rows.map((row) => ({ prompt: row as LabelledPrompt, margin: 1 })),
+  );
+  expect(pairs).toHaveLength(Math.ceil(knobs.againstShare * run.profile.stage2.prompts));
+  const { tokenizer } = run.model;
+  for (const { differs, chosen, rejected } of pairs) {
+    expect(differs).toBe("form");
+    expect(trace.startsWith(tokenizer.decode(chosen))).toBe(true); // it is cut
+    const [, answer] = tokenizer.decode(rejected).split("<answer>") as [string, string];
+    expect(answer).toMatch(/<assess>$/);
+    expect("It is so.".startsWith(answer.slice(0, -"<assess>".length))).toBe(true);
+  }
+});
+
 test("what is wrong or close comes first, with a quarter of what is certain", () => {
   const prompt = (id: number, label: "safe" | "unsafe") => ({ id: `${label} ${id}`, label }) as LabelledPrompt;
   const margins = (["safe", "unsafe"] as const).flatMap((label) =>

@@ -1,6 +1,7 @@
 import {
   answerPair,
   answersAgainst,
+  brokenOffPair,
   type CheckedSample,
   checkSample,
   formPair,
@@ -9,6 +10,7 @@ import {
 } from "../../exante/pairs.js";
 import { type LabelledPrompt, thoughtFor } from "../../exante/rows.js";
 import { writeThought } from "../../exante/trace.js";
+import type { Tokenizer } from "../../model/tokenizer.js";
 import type { Run } from "../../runs/run.js";
 import { pieces } from "../../setup/lists.js";
 import type { MinedPrompt } from "./mined.js";
@@ -35,7 +37,7 @@ async function traces(run: Run, name: string, prompts: LabelledPrompt[], start: 
 
 /**
  * Pairs of answers to safe prompts whose first word is right, behind the policy's own thoughts and behind terse ones. Where an answer goes against its thought it loses to another behind the
- * same thought; where it opens a thought again it loses to one that goes on from the words before.
+ * same thought; where it opens a thought again it loses to one that goes on from the words before. Where few do, sound answers win over what they would be if a thought were opened in them.
  */
 export async function answerPairs(run: Run, decided: readonly MinedPrompt[], signal?: AbortSignal): Promise<PreferencePair[]> {
   const { tokenizer } = run.model;
@@ -51,11 +53,21 @@ export async function answerPairs(run: Run, decided: readonly MinedPrompt[], sig
     return at === undefined ? [] : [{ ...one, at }];
   });
   const closed = await goneOn(run, "closed", reopened, ({ sample, at }) => tokenizer.decode(sample.ids.slice(0, at)), signal);
+  const present = (pairs: (PreferencePair | null)[]) => pairs.filter((pair) => pair !== null);
+  const forms = present(reopened.map(({ prompt, sample, at }, i) => formPair(prompt, sample, at, closed[i]!, tokenizer)));
+  const sound = soundTraces(own, tokenizer).slice(0, Math.max(0, most - forms.length));
+  const rng = run.rng("stage 2 forms");
+  const within = ({ trace, thoughtTokens }: CheckedSample) => thoughtTokens + rng.integer(0, tokenizer.encode(trace!.answer).length - 1);
   return [
-    ...against.map(({ prompt, sample }, i) => answerPair(prompt, [sample, ...answers[i]!])),
-    ...reopened.map(({ prompt, sample, at }, i) => formPair(prompt, sample, at, closed[i]!, tokenizer)),
-  ].filter((pair) => pair !== null);
+    ...present(against.map(({ prompt, sample }, i) => answerPair(prompt, [sample, ...answers[i]!]))),
+    ...forms,
+    ...sound.map(({ prompt, sample }) => brokenOffPair(prompt, sample, within(sample), tokenizer)),
+  ];
 }
+
+/** The traces whose answers are correct and open no thought. */
+export const soundTraces = (traces: readonly Traced[], tokenizer: Tokenizer): Traced[] =>
+  traces.filter(({ prompt, sample }) => sample.correct && reopensAt(sample, prompt.label, tokenizer) === undefined);
 
 /** The thought that a prompt calls for, in few words: what stage 3 will make of the policy's own. */
 const terseThought = (run: Run, prompt: LabelledPrompt): string =>

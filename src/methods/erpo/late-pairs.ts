@@ -1,7 +1,7 @@
-import { latePair, type PreferencePair, reopensAt } from "../../exante/pairs.js";
+import { latePair, type PreferencePair } from "../../exante/pairs.js";
 import type { LabelledPrompt } from "../../exante/rows.js";
 import type { Run } from "../../runs/run.js";
-import { ownTraces } from "./answer-pairs.js";
+import { ownTraces, soundTraces } from "./answer-pairs.js";
 import type { MinedPrompt } from "./mined.js";
 import { answerSampling, pairs as knobs } from "./recipe.js";
 import { samplesOfStage1 } from "./stage2-samples.js";
@@ -13,7 +13,7 @@ import { samplesOfStage1 } from "./stage2-samples.js";
 export async function latePairs(run: Run, decided: readonly MinedPrompt[], signal?: AbortSignal): Promise<PreferencePair[]> {
   const { tokenizer } = run.model;
   const own = await ownTraces(run, decided, signal);
-  const sound = own.filter(({ prompt, sample }) => sample.correct && reopensAt(sample, prompt.label, tokenizer) === undefined);
+  const sound = soundTraces(own, tokenizer);
   const answers = sound.map(({ sample }) => tokenizer.encode(sample.trace!.answer));
   const rng = run.rng("stage 2 late");
   const begun = (["safe", "unsafe"] as const).flatMap((label) => {

@@ -10,7 +10,7 @@ import { stages } from "./stages.js";
 /** Raised when the same settings would give another result than before: kept results of other versions are then told apart. */
 export const version = 4;
 /** The same of pairs: what is trained on them is told apart by the pairs themselves. */
-export const pairsVersion = 6;
+export const pairsVersion = 7;
 
 /** What all stages' optimizers have in common. The second moment forgets faster than by default (0.99, not 0.999): stages take tens to hundreds of steps. */
 const common = { maxGradNorm: 1, weightDecay: 0, betas: [0.9, 0.99] as const };
