@@ -67,7 +67,7 @@ export const pairs = {
    */
   answerFactor: 5,
   answerSamples: 4,
-  /** Answers that go against their thought, at most, for each prompt of a label that it takes: a step has room for few. */
+  /** For each prompt of a label that it takes so many answers that go against their thought, at most, since a step has room for few, and so many form pairs, at least. */
   againstShare: 1 / 3,
   /** Tokens of an answer's beginning that is put into the model's mouth, at most. */
   longestBeginning: 12,
