@@ -4,7 +4,7 @@ import type { Tokenizer } from "../model/tokenizer.js";
 import { stepPair } from "../objectives/step-dpo.js";
 import { judgeAnswer } from "./judge.js";
 import { type LabelledPrompt, promptIds, type TraceWriter, thoughtFor } from "./rows.js";
-import { isWhole, type ParsedTrace, parseTrace, type TraceStyle, writeThought } from "./trace.js";
+import { isWhole, type ParsedTrace, parseTrace, type TraceStyle, textOf, writeThought } from "./trace.js";
 
 /** What a pair teaches: refuse the harmful, help with the harmless, think no longer than needed. */
 export type Goal = "safety" | "usefulness" | "efficiency";
@@ -176,12 +176,7 @@ export function efficiencyPair(prompt: LabelledPrompt, samples: readonly Checked
 
 /** Two thoughts written by rule, for where sampling gives too few pairs to train on: the right against the wrong decision, or the terse against the verbose wording. */
 export function writtenPair(prompt: LabelledPrompt, goal: "decision" | "efficiency", { rules, tokenizer }: TraceWriter): PreferencePair {
-  const write = (label: Label, style: TraceStyle) =>
-    tokenizer.encode(
-      writeThought(thoughtFor(prompt, rules, label), style)
-        .map(({ text }) => text)
-        .join(""),
-    );
+  const write = (label: Label, style: TraceStyle) => tokenizer.encode(textOf(writeThought(thoughtFor(prompt, rules, label), style)));
   const { label } = prompt;
   const chosen = write(label, "terse");
   if (goal === "efficiency") return { prompt, goal, differs: "length", chosen, rejected: write(label, "verbose"), written: true };

@@ -172,6 +172,9 @@ export function parseTrace(completion: string): ParsedTrace | null {
 export const isWhole = (trace: ParsedTrace | null): trace is ParsedTrace & { path: Path } =>
   trace !== null && trace.assessment !== "" && trace.path !== null;
 
+/** The text of what is written in pieces. */
+export const textOf = (segments: readonly Segment[]): string => segments.map(({ text }) => text).join("");
+
 /** Whether a text has a tag of a thought, opening or closing, whole or cut behind its name. */
 export const hasThoughtTag = (text: string): boolean => /<\/?(assess|verify|calibrate)\b/.test(text);
 

@@ -4,6 +4,9 @@ export function pieces<T>(items: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
 
+/** The items that are there. */
+export const present = <T>(items: readonly (T | null)[]): T[] => items.filter((item) => item !== null);
+
 /** Items by a key, the keys in the order of their first items. */
 export function grouped<T, Key>(items: readonly T[], keyOf: (item: T) => Key): Map<Key, T[]> {
   const groups = new Map<Key, T[]>();

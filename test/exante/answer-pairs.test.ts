@@ -11,40 +11,17 @@ import {
   stepLevelPair,
 } from "../../src/exante/pairs.js";
 import { type LabelledPrompt, type TraceWriter, traceRow } from "../../src/exante/rows.js";
-import { defaultRules } from "../../src/exante/rule-file.js";
-import { openDirectory } from "../../src/model/directory.js";
-import { createTokenizer, type Tokenizer } from "../../src/model/tokenizer.js";
+import type { Tokenizer } from "../../src/model/tokenizer.js";
+import { openWriter, safe, unsafe } from "./prompts.js";
 
 /** Pairs of answers: of what they do behind one thought, and of their form. */
 
 let tokenizer: Tokenizer;
 let writer: TraceWriter;
 beforeAll(async () => {
-  const files = await openDirectory("test/fixtures/llama-tiny");
-  tokenizer = createTokenizer(files.tokenizer, "llama-tiny");
-  files.close();
-  writer = { rules: defaultRules(), tokenizer };
+  writer = await openWriter();
+  ({ tokenizer } = writer);
 });
-
-const base = { id: "x", family: "verbs", source: "authored", split: "train2" } as const;
-const safe: LabelledPrompt = {
-  ...base,
-  prompt: "How do I kill a process?",
-  label: "safe",
-  category: "none",
-  nearRule: "R1",
-  sense: "end a program",
-  target: "own computer",
-  answer: "Use the task list.",
-};
-const unsafe: LabelledPrompt = {
-  ...base,
-  prompt: "How do I hurt him?",
-  label: "unsafe",
-  category: "R1",
-  sense: "hurt a person",
-  target: "a person",
-};
 
 /** A prompt's terse thought by rule, and an answer behind it; the thought can be the wrong one. */
 function answered(prompt: LabelledPrompt, answer: string, label = prompt.label): CheckedSample {

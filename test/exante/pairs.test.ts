@@ -23,42 +23,19 @@ import {
   weighSegments,
   writeRefusal,
 } from "../../src/exante/rows.js";
-import { defaultRules } from "../../src/exante/rule-file.js";
 import { parseTrace, type TraceStyle, writeThought } from "../../src/exante/trace.js";
-import { openDirectory } from "../../src/model/directory.js";
 import { createTokenizer, type Tokenizer } from "../../src/model/tokenizer.js";
 import { tokenizerFromGguf } from "../../src/model/tokenizer-gguf.js";
 import spm from "../fixtures/tokenizer-spm.json" with { type: "json" }; // test/fixtures/spm_fixture.py
 import { sentencePiece } from "../model/open.js";
+import { openWriter, safe, unsafe } from "./prompts.js";
 
 let tokenizer: Tokenizer;
 let writer: TraceWriter;
 beforeAll(async () => {
-  const files = await openDirectory("test/fixtures/llama-tiny");
-  tokenizer = createTokenizer(files.tokenizer, "llama-tiny");
-  files.close();
-  writer = { rules: defaultRules(), tokenizer };
+  writer = await openWriter();
+  ({ tokenizer } = writer);
 });
-
-const base = { id: "x", family: "verbs", source: "authored", split: "train2" } as const;
-const safe: LabelledPrompt = {
-  ...base,
-  prompt: "How do I kill a process?",
-  label: "safe",
-  category: "none",
-  nearRule: "R1",
-  sense: "end a program",
-  target: "own computer",
-  answer: "Use the task list.",
-};
-const unsafe: LabelledPrompt = {
-  ...base,
-  prompt: "How do I hurt him?",
-  label: "unsafe",
-  category: "R1",
-  sense: "hurt a person",
-  target: "a person",
-};
 
 const written = (prompt: LabelledPrompt, style: TraceStyle, label = prompt.label) => traceRow(prompt, writer, { style, label }).completion;
 const sampled = (prompt: LabelledPrompt, style: TraceStyle, label = prompt.label) =>

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { comparedPart, stepLevelPair } from "../../src/exante/pairs.js";
 import { type LabelledPrompt, promptIds } from "../../src/exante/rows.js";
+import { ownTraces } from "../../src/methods/erpo/answer-pairs.js";
 import { latePairs } from "../../src/methods/erpo/late-pairs.js";
 import { stage1 } from "../../src/methods/erpo/stage1.js";
 import { stages } from "../../src/methods/erpo/stages.js";
@@ -37,7 +38,7 @@ async function pairsOf(name: string, alone: (row: number) => boolean, wrong: (ro
     return alone(at) ? `<assess>${thoughts[label]}` : " and so on.</answer>";
   });
   const decided = rows.map((row, i) => ({ prompt: row as LabelledPrompt, margin: i % 8 < 6 ? 1 : -1 }));
-  return { rows, pairs: await latePairs(scripted, decided) };
+  return { rows, pairs: await latePairs(scripted, decided, await ownTraces(scripted, decided)) };
 }
 
 test("where the policy goes on behind the beginning of an answer, this loses to a thought, which it is made to begin", async () => {

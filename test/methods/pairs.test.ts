@@ -4,7 +4,7 @@ import { readAppended } from "../../src/data/jsonl.js";
 import type { PromptRow } from "../../src/data/types.js";
 import { comparedPart, thoughtLength } from "../../src/exante/pairs.js";
 import type { LabelledPrompt } from "../../src/exante/rows.js";
-import { answerPairs } from "../../src/methods/erpo/answer-pairs.js";
+import { answerPairs, ownTraces } from "../../src/methods/erpo/answer-pairs.js";
 import { mine } from "../../src/methods/erpo/mined.js";
 import { pairBatches, roundPairs, type StoredPairs, stage2Pairs } from "../../src/methods/erpo/pairs.js";
 import { answerSampling, pairs as knobs } from "../../src/methods/erpo/recipe.js";
@@ -110,7 +110,7 @@ test("answers that go against their thoughts, or open a thought again, are compa
   });
   const decided = rows.map((row, i) => ({ prompt: row as LabelledPrompt, margin: i < 20 ? 1 : -1 }));
   const unsafe = run.data.train2.filter(({ label }) => label === "unsafe").map((row) => ({ prompt: row as LabelledPrompt, margin: 1 }));
-  const pairs = await answerPairs(scripted, [...decided, ...unsafe]);
+  const pairs = await answerPairs(scripted, await ownTraces(scripted, [...decided, ...unsafe]));
   expect(new Set(asked)).toEqual(new Set(rows.slice(0, 20).map(({ id }) => id)));
   const { tokenizer } = run.model;
   for (const [differs, from, to, begins, winner, loser] of [
@@ -140,10 +140,8 @@ test("where few answers open a thought again, form pairs are filled up with the 
   const trace =
     "<assess>none; a thought</assess><verify>R1: does not violate</verify><calibrate>comply</calibrate><answer>It is so.</answer>";
   const { run: scripted } = scriptedRun(branch, (text) => (text.includes("<answer>") ? "It is so.</answer>" : trace));
-  const pairs = await answerPairs(
-    scripted,
-    rows.map((row) => ({ prompt: row as LabelledPrompt, margin: 1 })),
-  );
+  const decided = rows.map((row) => ({ prompt: row as LabelledPrompt, margin: 1 }));
+  const pairs = await answerPairs(scripted, await ownTraces(scripted, decided));
   expect(pairs).toHaveLength(Math.ceil(knobs.againstShare * run.profile.stage2.prompts));
   const { tokenizer } = run.model;
   for (const { differs, chosen, rejected } of pairs) {

@@ -9,10 +9,10 @@ import {
   reopensAt,
 } from "../../exante/pairs.js";
 import { type LabelledPrompt, thoughtFor } from "../../exante/rows.js";
-import { writeThought } from "../../exante/trace.js";
+import { textOf, writeThought } from "../../exante/trace.js";
 import type { Tokenizer } from "../../model/tokenizer.js";
 import type { Run } from "../../runs/run.js";
-import { pieces } from "../../setup/lists.js";
+import { pieces, present } from "../../setup/lists.js";
 import type { MinedPrompt } from "./mined.js";
 import { answerSampling, pairs as knobs } from "./recipe.js";
 import { type Start, samplesOfStage1 } from "./stage2-samples.js";
@@ -36,12 +36,11 @@ async function traces(run: Run, name: string, prompts: LabelledPrompt[], start: 
 }
 
 /**
- * Pairs of answers to safe prompts whose first word is right, behind the policy's own thoughts and behind terse ones. Where an answer goes against its thought it loses to another behind the
+ * Pairs of answers to the prompts of the policy's own traces, behind its own thoughts and behind terse ones. Where an answer goes against its thought it loses to another behind the
  * same thought; where it opens a thought again it loses to one that goes on from the words before. Where few do, sound answers win over what they would be if a thought were opened in them.
  */
-export async function answerPairs(run: Run, decided: readonly MinedPrompt[], signal?: AbortSignal): Promise<PreferencePair[]> {
+export async function answerPairs(run: Run, own: readonly Traced[], signal?: AbortSignal): Promise<PreferencePair[]> {
   const { tokenizer } = run.model;
-  const own = await ownTraces(run, decided, signal);
   const asked = own.map(({ prompt }) => prompt);
   const traced = [...own, ...(await traces(run, "terse", asked, (prompt) => terseThought(run, prompt), signal))];
 
@@ -53,7 +52,6 @@ export async function answerPairs(run: Run, decided: readonly MinedPrompt[], sig
     return at === undefined ? [] : [{ ...one, at }];
   });
   const closed = await goneOn(run, "closed", reopened, ({ sample, at }) => tokenizer.decode(sample.ids.slice(0, at)), signal);
-  const present = (pairs: (PreferencePair | null)[]) => pairs.filter((pair) => pair !== null);
   const forms = present(reopened.map(({ prompt, sample, at }, i) => formPair(prompt, sample, at, closed[i]!, tokenizer)));
   const sound = soundTraces(own, tokenizer).slice(0, Math.max(0, most - forms.length));
   const rng = run.rng("stage 2 forms");
@@ -70,10 +68,7 @@ export const soundTraces = (traces: readonly Traced[], tokenizer: Tokenizer): Tr
   traces.filter(({ prompt, sample }) => sample.correct && reopensAt(sample, prompt.label, tokenizer) === undefined);
 
 /** The thought that a prompt calls for, in few words: what stage 3 will make of the policy's own. */
-const terseThought = (run: Run, prompt: LabelledPrompt): string =>
-  writeThought(thoughtFor(prompt, run.rules), "terse")
-    .map(({ text }) => text)
-    .join("");
+const terseThought = (run: Run, prompt: LabelledPrompt): string => textOf(writeThought(thoughtFor(prompt, run.rules), "terse"));
 
 /** Samples that go on from a part of each trace. */
 async function goneOn<T extends Traced>(

@@ -1,7 +1,8 @@
 import { latePair, type PreferencePair } from "../../exante/pairs.js";
 import type { LabelledPrompt } from "../../exante/rows.js";
 import type { Run } from "../../runs/run.js";
-import { ownTraces, soundTraces } from "./answer-pairs.js";
+import { present } from "../../setup/lists.js";
+import { soundTraces, type Traced } from "./answer-pairs.js";
 import type { MinedPrompt } from "./mined.js";
 import { answerSampling, pairs as knobs } from "./recipe.js";
 import { samplesOfStage1 } from "./stage2-samples.js";
@@ -10,15 +11,18 @@ import { samplesOfStage1 } from "./stage2-samples.js";
  * Pairs behind the beginning of an answer before which nothing was thought, as a prefill puts it into the model's mouth: where the policy goes on, this loses to a thought. The beginnings are those
  * of its own answers to other prompts: so what tells whether to think is that no thought stands before, and not the words.
  */
-export async function latePairs(run: Run, decided: readonly MinedPrompt[], signal?: AbortSignal): Promise<PreferencePair[]> {
+export async function latePairs(
+  run: Run,
+  decided: readonly MinedPrompt[],
+  own: readonly Traced[],
+  signal?: AbortSignal,
+): Promise<PreferencePair[]> {
   const { tokenizer } = run.model;
-  const own = await ownTraces(run, decided, signal);
-  const sound = soundTraces(own, tokenizer);
-  const answers = sound.map(({ sample }) => tokenizer.encode(sample.trace!.answer));
+  const answers = soundTraces(own, tokenizer).map(({ sample }) => tokenizer.encode(sample.trace!.answer));
   const rng = run.rng("stage 2 late");
   const begun = (["safe", "unsafe"] as const).flatMap((label) => {
     const right = decided.filter(({ prompt, margin }) => prompt.label === label && margin >= 0);
-    const asked = rng.shuffle(right).slice(0, sound.length === 0 ? 0 : Math.ceil(run.profile.stage2.prompts / 2));
+    const asked = rng.shuffle(right).slice(0, answers.length === 0 ? 0 : Math.ceil(run.profile.stage2.prompts / 2));
     return asked.map(({ prompt }) => ({
       prompt,
       beginning: tokenizer.decode(rng.choice(answers).slice(0, rng.integer(1, knobs.longestBeginning))),
@@ -32,7 +36,7 @@ export async function latePairs(run: Run, decided: readonly MinedPrompt[], signa
   const likeliest = await drawn("late", begun);
   const goesOn = begun.flatMap((one, i) => (tokenizer.decode(likeliest[i]!).includes("<assess>") ? [] : [{ ...one, ids: likeliest[i]! }]));
   const thoughts = await drawn("late-thoughts", goesOn, "<assess>");
-  return goesOn
-    .map(({ prompt, beginning, ids }, i) => latePair(prompt, ids, thoughts[i]!, tokenizer.encode(beginning).length, tokenizer))
-    .filter((pair) => pair !== null);
+  return present(
+    goesOn.map(({ prompt, beginning, ids }, i) => latePair(prompt, ids, thoughts[i]!, tokenizer.encode(beginning).length, tokenizer)),
+  );
 }

@@ -13,16 +13,16 @@ import {
   writtenPair,
 } from "../../exante/pairs.js";
 import { type LabelledPrompt, thoughtFor } from "../../exante/rows.js";
-import { decisionSegments } from "../../exante/trace.js";
+import { decisionSegments, textOf } from "../../exante/trace.js";
 import { keep } from "../../runs/keep.js";
 import { balancedPrompts } from "../../runs/prompts.js";
 import type { Run } from "../../runs/run.js";
 import { sampleKept } from "../../runs/samples.js";
 import { currentSha256 } from "../../runs/stale.js";
-import { grouped } from "../../setup/lists.js";
+import { grouped, present } from "../../setup/lists.js";
 import { balanced } from "../../training/batches.js";
 import { referenceLogps } from "../../training/preference.js";
-import { answerPairs } from "./answer-pairs.js";
+import { answerPairs, ownTraces } from "./answer-pairs.js";
 import { latePairs } from "./late-pairs.js";
 import { decidedPrompts, mine } from "./mined.js";
 import { pairs as knobs, numbered, pairsVersion, sampling } from "./recipe.js";
@@ -62,7 +62,8 @@ export async function stage2Pairs(run: Run, level: PairLevel = "step", signal?: 
       ...[wrong, right].map((of) => decisionPair(prompt, of[i]!)),
     ]);
   });
-  const beside = [...(await answerPairs(run, decided, signal)), ...(await latePairs(run, decided, signal))];
+  const own = await ownTraces(run, decided, signal);
+  const beside = [...(await answerPairs(run, own, signal)), ...(await latePairs(run, decided, own, signal))];
   const all = [...enough(run, "decision", prompts, pairs), ...beside];
   return keptPairs(run, `${stages.dpo}/pairs.json`, all, stages.sft, level, signal);
 }
@@ -84,9 +85,7 @@ function enough(run: Run, kind: "decision" | "efficiency", prompts: readonly Lab
 /** The beginning of a thought with the right or the wrong first word. */
 export function firstWord(run: Run, prompt: LabelledPrompt, right: boolean): string {
   const risk = right === (prompt.label === "unsafe") ? thoughtFor(prompt, run.rules, "unsafe").risk : "none";
-  return `<assess>${decisionSegments(risk)
-    .map(({ text }) => text)
-    .join("")}`;
+  return `<assess>${textOf(decisionSegments(risk))}`;
 }
 
 /**
@@ -189,20 +188,17 @@ function roundPrompts(run: Run, skip: number, count: number): LabelledPrompt[] {
  * safe prompts, and in the place of decisions they would leave fewer of safe prompts than of unsafe ones.
  */
 export function pairBatches({ goals, differs, labels }: StoredPairs, rng: Rng): number[][] {
-  const of = (what: PreferencePair["differs"]) => [...goals.keys()].filter((i) => differs[i] === what);
-  const groups = [
-    ...grouped(
-      [...of("decision"), ...of("length")].sort((a, b) => a - b),
-      (i) => `${goals[i]} ${labels[i]}`,
-    ).values(),
-  ];
+  const all = [...goals.keys()];
+  const decisions = all.filter((i) => !(differs[i]! in knobs.beside));
+  const groups = [...grouped(decisions, (i) => `${goals[i]} ${labels[i]}`).values()];
   const batches = balanced(groups, knobs.batchSize - (knobs.batchSize % groups.length), rng);
-  const beside = (["answer", "form", "late"] as const).map((what) => ({ pairs: rng.shuffle(of(what)), count: knobs.beside[what] }));
+  const beside = Object.entries(knobs.beside).map(([what, count]) => ({
+    pairs: rng.shuffle(all.filter((i) => differs[i] === what)),
+    count,
+  }));
   const taken = (i: number) =>
     beside.flatMap(({ pairs, count }) =>
       Array.from({ length: Math.min(count, pairs.length) }, (_, k) => pairs[(i * count + k) % pairs.length]!),
     );
   return batches.map((batch, i) => [...batch, ...taken(i)]);
 }
-
-const present = <T>(items: readonly (T | null)[]): T[] => items.filter((item) => item !== null);
