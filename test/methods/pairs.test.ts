@@ -48,7 +48,7 @@ function written({ label }: PromptRow, text: string): string {
 }
 
 const counts = (pairs: StoredPairs) => {
-  const kinds = pairs.goals.map((goal, i) => `${goal}, ${pairs.labels[i]}`);
+  const kinds = pairs.goals.map((goal, i) => `${pairs.differs[i] === "form" ? "form" : goal}, ${pairs.labels[i]}`);
   return Object.fromEntries([...new Set(kinds)].sort().map((kind) => [kind, kinds.filter((other) => other === kind).length]));
 };
 
@@ -190,15 +190,40 @@ test.each([
     return `<assess>${thought}</assess><verify>${verify}</calibrate><answer>${unsafe ? "Sorry, I can't help." : "It works."}</answer>`;
   });
   const pairs = await roundPairs(scripted, 1, stages.sft);
-  expect(counts(pairs)).toEqual({ "efficiency, safe": 8, "efficiency, unsafe": 8 }); // those prompts' pairs are written
+  expect(counts(pairs)).toEqual({ "efficiency, safe": 8, "efficiency, unsafe": 8, "form, safe": 8 }); // those prompts' pairs are written
   expect(pairs.written.filter(Boolean)).toHaveLength(most);
 });
 
 test("a round makes pairs of what its samples differ in", async () => {
   const pairs = await roundPairs(run, 1, stages.sft);
   // each prompt has a right and a wrong sample, so no two of different lengths are both right: those pairs are written, two batches of two of each, and counted
-  expect(counts(pairs)).toEqual({ "efficiency, safe": 4, "efficiency, unsafe": 4, "safety, unsafe": 8, "usefulness, safe": 8 });
+  expect(counts(pairs)).toEqual({
+    ...{ "efficiency, safe": 4, "efficiency, unsafe": 4, "form, safe": 8, "safety, unsafe": 8, "usefulness, safe": 8 },
+  });
   expect(pairs.goals.every((goal, i) => pairs.written[i] === (goal === "efficiency"))).toBe(true);
+});
+
+test("a round's form pairs are answers behind the shortest thoughts, and one that is broken off loses by the token in which it is", async () => {
+  const branch = await run.branch(folder.path("terse"), { after: stages.sft });
+  const asked = new Map<string, number>();
+  const { run: scripted } = scriptedRun(branch, (text) => {
+    const time = asked.get(text) ?? 0;
+    asked.set(text, time + 1);
+    const thought = `none; a thought${time === 0 ? ", and more of it, and still more of it" : ""}`;
+    return `<assess>${thought}</assess><verify>R1: does not violate</verify><calibrate>comply</calibrate><answer>It is so.</answer>`;
+  });
+  const pairs = await roundPairs(scripted, 1, stages.sft);
+  expect(counts(pairs)["form, safe"]).toBe(8);
+  expect(counts(pairs)["form, unsafe"]).toBeUndefined(); // there the answer is wrong
+  const { tokenizer } = run.model;
+  const forms = pairs.tokens.filter((_, i) => pairs.differs[i] === "form");
+  for (const { prompt, chosen, rejected, weights } of forms) {
+    expect(tokenizer.decode(prompt)).toContain("<assess>none; a thought</assess>");
+    const at = rejected.length - 1; // what they share before is compared with itself
+    expect(rejected.slice(0, at)).toEqual(chosen.slice(0, at));
+    expect(tokenizer.decode([rejected[at]!])).toMatch(/^</);
+    expect(weights!.chosen).toEqual(chosen.map((_, t) => (t <= at ? 1 : 0)));
+  }
 });
 
 test("of few prompts, of which no sample is right, so many pairs are written that a stage has two steps", async () => {
@@ -239,7 +264,9 @@ test("every batch has equally many pairs of each goal and label", async () => {
   const batches = pairBatches(pairs, run.rng("test"));
   expect(batches.length).toBeGreaterThan(0);
   for (const batch of batches) {
-    const kinds = batch.map((i) => `${pairs.goals[i]}, ${pairs.labels[i]}`).sort();
+    const [forms, others] = [true, false].map((is) => batch.filter((i) => (pairs.differs[i] === "form") === is)) as [number[], number[]];
+    expect(forms).toHaveLength(2);
+    const kinds = others.map((i) => `${pairs.goals[i]}, ${pairs.labels[i]}`).sort();
     expect(kinds).toEqual(["efficiency, safe", "efficiency, unsafe", "safety, unsafe", "usefulness, safe"].flatMap((kind) => [kind, kind]));
   }
 });

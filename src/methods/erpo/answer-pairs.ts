@@ -1,3 +1,4 @@
+import type { Rng } from "../../backend/random.js";
 import {
   answerPair,
   answersAgainst,
@@ -54,14 +55,19 @@ export async function answerPairs(run: Run, own: readonly Traced[], signal?: Abo
   const closed = await goneOn(run, "closed", reopened, ({ sample, at }) => tokenizer.decode(sample.ids.slice(0, at)), signal);
   const forms = present(reopened.map(({ prompt, sample, at }, i) => formPair(prompt, sample, at, closed[i]!, tokenizer)));
   const sound = soundTraces(own, tokenizer).slice(0, Math.max(0, most - forms.length));
-  const rng = run.rng("stage 2 forms");
-  const within = ({ trace, thoughtTokens }: CheckedSample) => thoughtTokens + rng.integer(0, tokenizer.encode(trace!.answer).length - 1);
   return [
     ...present(against.map(({ prompt, sample }, i) => answerPair(prompt, [sample, ...answers[i]!]))),
     ...forms,
-    ...sound.map(({ prompt, sample }) => brokenOffPair(prompt, sample, within(sample), tokenizer)),
+    ...brokenOffPairs(sound, run.rng("stage 2 forms"), tokenizer),
   ];
 }
+
+/** Sound answers that win over what they would be if a thought were opened somewhere in them. */
+export const brokenOffPairs = (sound: readonly Traced[], rng: Rng, tokenizer: Tokenizer): PreferencePair[] =>
+  sound.map(({ prompt, sample }) => {
+    const within = rng.integer(0, tokenizer.encode(sample.trace!.answer).length - 1);
+    return brokenOffPair(prompt, sample, sample.thoughtTokens + within, tokenizer);
+  });
 
 /** The traces whose answers are correct and open no thought. */
 export const soundTraces = (traces: readonly Traced[], tokenizer: Tokenizer): Traced[] =>

@@ -3,6 +3,7 @@ import { needed } from "../../data/dataset.js";
 import { digestOf, type IdentityValue } from "../../data/identity.js";
 import type { TokenPair } from "../../data/tokens.js";
 import {
+  type CheckedSample,
   checkSample,
   decisionPair,
   efficiencyPair,
@@ -14,6 +15,7 @@ import {
 } from "../../exante/pairs.js";
 import { type LabelledPrompt, thoughtFor } from "../../exante/rows.js";
 import { decisionSegments, textOf } from "../../exante/trace.js";
+import type { Tokenizer } from "../../model/tokenizer.js";
 import { keep } from "../../runs/keep.js";
 import { balancedPrompts } from "../../runs/prompts.js";
 import type { Run } from "../../runs/run.js";
@@ -22,14 +24,14 @@ import { currentSha256 } from "../../runs/stale.js";
 import { grouped, present } from "../../setup/lists.js";
 import { balanced } from "../../training/batches.js";
 import { referenceLogps } from "../../training/preference.js";
-import { answerPairs, ownTraces } from "./answer-pairs.js";
+import { answerPairs, brokenOffPairs, ownTraces, soundTraces, type Traced } from "./answer-pairs.js";
 import { latePairs } from "./late-pairs.js";
 import { decidedPrompts, mine } from "./mined.js";
 import { pairs as knobs, numbered, pairsVersion, sampling } from "./recipe.js";
 import { type Start, samplesOfStage1 } from "./stage2-samples.js";
 import { roundStage, stages } from "./stages.js";
 
-/** What two completions are compared by: all of them, or the first step in which they differ. */
+/** What two completions are compared by: all of them, or the first step in which they differ. Two answers are always compared by the token in which they part. */
 export type PairLevel = "trace" | "step";
 
 /**
@@ -116,15 +118,27 @@ export async function roundPairs(
     };
     drawn.push(await sampleKept(run, prompts, spec));
   }
-  const pairs = prompts.flatMap((prompt, i) => {
-    const samples = drawn.map((ids) => checkSample(ids[i]!, prompt.label, tokenizer));
-    return present([efficiency ? efficiencyPair(prompt, samples, knobs.lengthRatio) : null, decisionPair(prompt, samples)]);
-  });
+  const sampled = prompts.map((prompt, i) => ({ prompt, samples: drawn.map((ids) => checkSample(ids[i]!, prompt.label, tokenizer)) }));
+  const pairs = sampled.flatMap(({ prompt, samples }) =>
+    present([efficiency ? efficiencyPair(prompt, samples, knobs.lengthRatio) : null, decisionPair(prompt, samples)]),
+  );
   if (!efficiency) return keptPairs(run, `${stage}/pairs.json`, enough(run, "decision", prompts, pairs), current, level, signal);
   const fewer = Math.min(...(["safety", "usefulness"] as const).map((goal) => pairs.filter((pair) => pair.goal === goal).length));
   const kept = fewer >= knobs.batchSize / 2 ? pairs : pairs.filter(({ goal }) => goal === "efficiency"); // one or two would come again in every batch
-  return keptPairs(run, `${stage}/pairs.json`, enough(run, "efficiency", prompts, kept), current, level, signal);
+  const forms = brokenOffPairs(tersest(sampled, tokenizer), run.rng(`stage 3 forms ${round}`), tokenizer);
+  return keptPairs(run, `${stage}/pairs.json`, [...enough(run, "efficiency", prompts, kept), ...forms], current, level, signal);
 }
+
+/** Of each safe prompt the sound trace with the shortest thought, where there is one. */
+const tersest = (sampled: readonly { prompt: LabelledPrompt; samples: CheckedSample[] }[], tokenizer: Tokenizer): Traced[] =>
+  sampled
+    .filter(({ prompt }) => prompt.label === "safe")
+    .flatMap(({ prompt, samples }) => {
+      const traces = samples.map((sample) => ({ prompt, sample }));
+      return soundTraces(traces, tokenizer)
+        .sort((a, b) => a.sample.thoughtTokens - b.sample.thoughtTokens)
+        .slice(0, 1);
+    });
 
 /** Pairs as they are trained on, and what each was made for. */
 export interface StoredPairs {
@@ -146,9 +160,8 @@ async function keptPairs(
   signal?: AbortSignal,
 ): Promise<StoredPairs> {
   const { tokenizer } = run.model;
-  const cut = level === "step" ? stepLevelPair : wholePair;
   const made = pairs.flatMap((pair) => {
-    const tokens = cut(pair, tokenizer);
+    const tokens = level === "step" || pair.differs in knobs.beside ? stepLevelPair(pair, tokenizer) : wholePair(pair, tokenizer);
     return tokens === null ? [] : [{ pair, tokens }];
   });
   const tokens = made.map((row) => row.tokens);

@@ -72,6 +72,7 @@ export async function roundTraining(
     batches: pairBatches(pairs, run.rng(`stage 3 batches ${round}`)),
     optimizer: preferenceOptimizer(run.profile.stage3.rate),
     everySteps: knobs.everySteps,
+    microBatch: knobs.batchSize, // as in stage 2
   };
 }
 
