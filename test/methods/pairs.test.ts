@@ -194,16 +194,7 @@ test.each([
   expect(pairs.written.filter(Boolean)).toHaveLength(most);
 });
 
-test("a round makes pairs of what its samples differ in", async () => {
-  const pairs = await roundPairs(run, 1, stages.sft);
-  // each prompt has a right and a wrong sample, so no two of different lengths are both right: those pairs are written, two batches of two of each, and counted
-  expect(counts(pairs)).toEqual({
-    ...{ "efficiency, safe": 4, "efficiency, unsafe": 4, "form, safe": 8, "safety, unsafe": 8, "usefulness, safe": 8 },
-  });
-  expect(pairs.goals.every((goal, i) => pairs.written[i] === (goal === "efficiency"))).toBe(true);
-});
-
-test("a round's form pairs are answers behind the shortest thoughts, and one that is broken off loses by the token in which it is", async () => {
+test("a round's form pairs are of answers behind its shortest thoughts, and are compared by the token in which they part", async () => {
   const branch = await run.branch(folder.path("terse"), { after: stages.sft });
   const asked = new Map<string, number>();
   const { run: scripted } = scriptedRun(branch, (text) => {
@@ -224,6 +215,17 @@ test("a round's form pairs are answers behind the shortest thoughts, and one tha
     expect(tokenizer.decode([rejected[at]!])).toMatch(/^</);
     expect(weights!.chosen).toEqual(chosen.map((_, t) => (t <= at ? 1 : 0)));
   }
+});
+
+test("a round makes pairs of what its samples differ in", async () => {
+  const pairs = await roundPairs(run, 1, stages.sft);
+  // each prompt has a right and a wrong sample, so no two of different lengths are both right: those pairs are written, two batches of two of each, and counted
+  const [efficiency, decisions] = [
+    { "efficiency, safe": 4, "efficiency, unsafe": 4 },
+    { "safety, unsafe": 8, "usefulness, safe": 8 },
+  ];
+  expect(counts(pairs)).toEqual({ ...efficiency, ...decisions, "form, safe": 8 });
+  expect(pairs.goals.every((goal, i) => pairs.written[i] === (goal === "efficiency"))).toBe(true);
 });
 
 test("of few prompts, of which no sample is right, so many pairs are written that a stage has two steps", async () => {
@@ -264,8 +266,8 @@ test("every batch has equally many pairs of each goal and label", async () => {
   const batches = pairBatches(pairs, run.rng("test"));
   expect(batches.length).toBeGreaterThan(0);
   for (const batch of batches) {
-    const [forms, others] = [true, false].map((is) => batch.filter((i) => (pairs.differs[i] === "form") === is)) as [number[], number[]];
-    expect(forms).toHaveLength(2);
+    const others = batch.filter((i) => pairs.differs[i] !== "form");
+    expect(batch).toHaveLength(others.length + knobs.beside.form);
     const kinds = others.map((i) => `${pairs.goals[i]}, ${pairs.labels[i]}`).sort();
     expect(kinds).toEqual(["efficiency, safe", "efficiency, unsafe", "safety, unsafe", "usefulness, safe"].flatMap((kind) => [kind, kind]));
   }
