@@ -1,5 +1,5 @@
 import { durations, durationsWithSecond, type Span, secondsLeft, spanInWords, type Timed } from "../methods/erpo/duration.js";
-import { leftToCompute, plan } from "../methods/erpo/plan.js";
+import { leftToCompute, type PlannedNotebook, plan } from "../methods/erpo/plan.js";
 import { finishedStages } from "../runs/claim.js";
 import { busyCores, holdsWhile } from "../setup/busy.js";
 import { type Job, jobSpeed } from "./notebook-job.js";
@@ -19,7 +19,7 @@ export interface JobClock {
 export interface NotebookAhead {
   /** Seconds that what is left of it takes, as estimated. */
   estimated: number;
-  /** Whether its time will say how far the estimates are off. It does not where it computes nothing, or where an earlier job had begun it and some of its answers are kept. */
+  /** Whether its time will say how far the estimates are off. It does not where some of its results are kept: what every notebook takes beside them is then most of its time. */
   tells: boolean;
 }
 
@@ -33,16 +33,21 @@ export async function jobClock(job: Job, second: boolean, begun: ReadonlySet<str
   const { gflops, parameters, bf16, tokensPerSecond } = await jobSpeed(job);
   const kind = bf16 ? "a processor with BF16 products" : "a device without BF16 products or a GPU, of which less is known";
   say(`${tokensPerSecond.toFixed(0)} tokens per second in training, on ${kind}`);
-  const planned = leftToCompute(plan(job.profile), finishedStages(job.dir));
+  const whole = plan(job.profile);
+  const planned = leftToCompute(whole, finishedStages(job.dir));
   const estimates = (second ? durationsWithSecond : durations)(planned, gflops, parameters);
-  const ahead = planned.map(({ notebook, work }, i) => ({
-    estimated: estimates[i]!.seconds,
-    tells: work.length > 0 && !begun.has(notebook),
-  }));
-  const clock = clockOver(ahead, bf16);
+  const tell = telling(whole, planned, begun);
+  const clock = clockOver(
+    estimates.map(({ seconds }, i) => ({ estimated: seconds, tells: tell[i]! })),
+    bf16,
+  );
   say(`the ${job.profile.name} profile takes about ${clock.inWords()} here, ${holdsWhile(busy)}`);
   return clock;
 }
+
+/** Of each notebook whether its time tells: it computes something, and all that is planned of it. */
+export const telling = (whole: readonly PlannedNotebook[], left: readonly PlannedNotebook[], begun: ReadonlySet<string>): boolean[] =>
+  left.map(({ notebook, work }, i) => work.length > 0 && work.length === whole[i]!.work.length && !begun.has(notebook));
 
 /** The clock of notebooks that are computed one behind the other. @param measured whether the estimates are for a kind of processor that was measured */
 export function clockOver(notebooks: readonly NotebookAhead[], measured: boolean): JobClock {
