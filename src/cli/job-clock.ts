@@ -19,7 +19,7 @@ export interface JobClock {
 export interface NotebookAhead {
   /** Seconds that what is left of it takes, as estimated. */
   estimated: number;
-  /** Whether its time will say how far the estimates are off. It does not where some of its results are kept: what every notebook takes beside them is then most of its time. */
+  /** Whether its time will say how far the estimates are off. It does not where it computes nothing, or where some of its results are kept: what every notebook takes beside them is then most of its time. */
   tells: boolean;
 }
 

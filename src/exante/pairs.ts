@@ -184,6 +184,9 @@ export function writtenPair(prompt: LabelledPrompt, goal: "decision" | "efficien
   return { prompt, goal: goalOf(prompt), differs: "decision", chosen, rejected, written: true };
 }
 
+/** Whether two answers are compared, or an answer and a thought: the first token in which they part tells them apart. */
+export const partsAtToken = ({ differs }: PreferencePair): boolean => differs === "answer" || differs === "form" || differs === "late";
+
 /** A pair as training takes it: whole completions after the prompt. */
 export function wholePair({ prompt, chosen, rejected, given = 0 }: PreferencePair, tokenizer: Tokenizer): TokenPair {
   const read = [...promptIds(prompt.prompt, tokenizer), ...chosen.slice(0, given)];
@@ -205,7 +208,7 @@ export function stepLevelPair(pair: PreferencePair, tokenizer: Tokenizer): Token
   const shared = compared.prompt.length - whole.prompt.length;
   const chosen = whole.chosen.slice(shared);
   const length = { chosen: compared.chosen.length, rejected: compared.rejected.length };
-  if (pair.differs === "answer" || pair.differs === "form" || pair.differs === "late") {
+  if (partsAtToken(pair)) {
     const parting = compared.rejected.findIndex((id, t) => id !== compared.chosen[t]);
     if (parting < 0 || parting >= compared.chosen.length) return null; // one answer is how the other begins
     length.chosen = length.rejected = parting + 1;

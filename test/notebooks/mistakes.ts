@@ -65,9 +65,9 @@ export const mistakes: Record<string, Mistake[]> = {
     {
       exercise: 1,
       wrong: { "alpha: price, nllWeight": "alpha, nllWeight", "-alpha-": "-same-alpha-" },
-      says: /^alpha 0: /,
+      says: /^with alpha 0 the first loss is/,
     },
-    { exercise: 1, wrong: { "sigmoid(price * d)": "sigmoid(-price * d)" }, says: /^alpha [\d.]+: / },
+    { exercise: 1, wrong: { "sigmoid(price * d)": "sigmoid(-price * d)" }, says: /^with alpha [\d.]+ the first loss is/ },
     { exercise: 2, wrong: { "alpha: -knobs.alpha": "alpha: knobs.alpha" }, says: /^diagnose says: nothing is broken$/ },
     { exercise: 2, wrong: { "(o.r + alpha * o.size)": "(o.r - alpha * o.size)" }, says: /^h is .*, not r\(w\) - r\(l\)$/ },
   ],

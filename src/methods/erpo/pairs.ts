@@ -8,6 +8,7 @@ import {
   decisionPair,
   efficiencyPair,
   type PreferencePair,
+  partsAtToken,
   splitSteps,
   stepLevelPair,
   wholePair,
@@ -91,7 +92,7 @@ export function firstWord(run: Run, prompt: LabelledPrompt, right: boolean): str
 }
 
 /**
- * Pairs of a round, from samples of the current policy: shorter thoughts of right samples (unless the profile has no efficiency pairs), and decisions where they differ. Decisions
+ * Pairs of a round, from samples of the current policy: shorter thoughts of right samples and sound answers behind the shortest (unless the profile has no efficiency pairs), and decisions where they differ. Decisions
  * are left out unless each label has four: 5 of unsafe prompts alone moved the first words of all dev prompts towards "risk" by 1.1 to 1.4 nats (quick, seed 1).
  * @throws KeptError when they were made otherwise
  */
@@ -161,7 +162,7 @@ async function keptPairs(
 ): Promise<StoredPairs> {
   const { tokenizer } = run.model;
   const made = pairs.flatMap((pair) => {
-    const tokens = level === "step" || pair.differs in knobs.beside ? stepLevelPair(pair, tokenizer) : wholePair(pair, tokenizer);
+    const tokens = level === "step" || partsAtToken(pair) ? stepLevelPair(pair, tokenizer) : wholePair(pair, tokenizer);
     return tokens === null ? [] : [{ pair, tokens }];
   });
   const tokens = made.map((row) => row.tokens);
