@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { KernelMessage, ServerConnection } from "@jupyterlab/services";
+import { type Kernel, KernelMessage, ServerConnection } from "@jupyterlab/services";
 import { KernelConnection } from "@jupyterlab/services/lib/kernel/default.js";
 import { afterEach, expect, test } from "vitest";
 import * as zmq from "zeromq";
@@ -199,6 +199,66 @@ test("a widget's comm, and documentation on hover", async () => {
   expect(await back).toEqual({ back: { n: 1 } });
   const hover = await connection.requestInspect({ code: "parseInt", cursor_pos: 3, detail_level: 0 });
   expect((hover.content as { data: Record<string, string> }).data["text/markdown"]).toContain("Converts a string to an integer");
+});
+
+test("`widget()` opens its comm with module and state, takes the page's change and answers what its state is", async () => {
+  const connection = await open();
+  const opened = new Promise<{ comm: Kernel.IComm; message: KernelMessage.ICommOpenMsg }>((resolve) => {
+    connection.registerCommTarget("jupyter.widget", (comm, message) => resolve({ comm, message }));
+  });
+  const cell =
+    "import { widget } from 'erpo'; const slider = widget({ esm: 'export default {}', state: { beta: 0.1, bytes: new Uint8Array([7]) } }); slider";
+  const { shown } = await run(connection, cell);
+  const { comm, message } = await opened;
+  expect(shown).toContainEqual(expect.stringContaining("execute_result A widget"));
+  expect(message.content.data).toMatchObject({ state: { _model_module: "anywidget", beta: 0.1 }, buffer_paths: [["bytes"]] });
+  expect(message.buffers!.map((bytes) => [...new Uint8Array(bytes as ArrayBuffer)])).toEqual([[7]]);
+  const answers: unknown[] = [];
+  comm.onMsg = ({ content }) => void answers.push(content.data);
+  await comm.send({ method: "update", state: { beta: 0.5 }, buffer_paths: [] }).done;
+  await comm.send({ method: "request_state" }).done;
+  expect(answers).toMatchObject([{ method: "echo_update", state: { beta: 0.5 } }, { method: "update", state: { beta: 0.5 } }]); // biome-ignore format: one thought
+  expect((await run(connection, "slider.get('beta')")).shown).toContain("execute_result 0.5");
+});
+
+test("a cell is debugged in the order in which VS Code asks, and the Python cells that it runs beside leave the session as it was", async () => {
+  const connection = await open();
+  const events: { event: string; body: unknown }[] = [];
+  connection.iopubMessage.connect((_, message) => {
+    if (KernelMessage.isDebugEventMsg(message)) events.push(message.content as never);
+  });
+  let seq = 0;
+  const ask = async (command: string, args: object = {}) => {
+    const { content } = await connection.requestDebug({ seq: ++seq, type: "request", command, arguments: args }, true).done;
+    expect(content).toMatchObject({ type: "response", command, request_seq: seq, success: true });
+    return content.body;
+  };
+  const hidden = (code: string) => connection.requestExecute({ code, store_history: false, stop_on_error: false }).done;
+  await run(connection, "const factor = 3;");
+
+  expect((await hidden("import builtins\nimport ipykernel\nbuiltins.print(ipykernel.__version__)")).content.status).toBe("error");
+  await ask("initialize", { clientID: "vscode", adapterID: "Python Kernel Debug Adapter", linesStartAt1: true, columnsStartAt1: true });
+  expect((await ask("debugInfo")).stoppedThreads).toEqual([]);
+  await ask("attach", { type: "Python Kernel Debug Adapter", request: "attach", justMyCode: true, __mode: "cell", __cellIndex: 1 });
+  const code = "let sum = 0;\nfor (let i = 1; i <= 2; i++)\n  sum += factor * i;\nsum";
+  const { sourcePath: path } = await ask("dumpCell", { code });
+  await ask("setBreakpoints", { source: { name: "cell", path }, lines: [3], breakpoints: [{ line: 3 }], sourceModified: false });
+  expect((await hidden("import debugpy\ndebugpy.debug_this_thread()")).content.status).toBe("error");
+  await ask("configurationDone");
+  const running = run(connection, code);
+  while (!events.some(({ event }) => event === "stopped")) await sleep(20);
+
+  expect((await ask("threads")).threads).toMatchObject([{ id: 1 }]);
+  const [frame] = (await ask("stackTrace", { threadId: 1, startFrame: 0, levels: 1 })).stackFrames;
+  expect(frame).toMatchObject({ line: 3, source: { path } });
+  const { scopes } = await ask("scopes", { frameId: frame.id });
+  const { variables } = await ask("variables", { variablesReference: scopes[0].variablesReference });
+  expect(variables).toContainEqual(expect.objectContaining({ name: "i", value: "1" }));
+  await ask("setBreakpoints", { source: { name: "cell", path }, lines: [], breakpoints: [] });
+  await ask("continue", { threadId: 1 });
+  expect((await running).shown).toContain("execute_result 9");
+  await ask("disconnect", { restart: false });
+  expect((await run(connection, "factor + sum")).shown).toContain("execute_result 12");
 });
 
 test("a restart is another process for the same client, which knows nothing of the first", async () => {
