@@ -159,7 +159,7 @@ export function createService(folder: string, checked: readonly string[], cancel
     getCancellationToken: () => ({ isCancellationRequested: cancelled }),
     resolveModuleNameLiterals: (literals, importer) => {
       if (isPackaged(importer)) return literals.map(({ text }) => resolve(text, importer));
-      cache.clear(); // files may have moved, and packages been installed, since the last cell
+      if (!literals.every(isCell)) cache.clear(); // files may have moved, and packages been installed, since the last cell
       const found = literals.map(({ text }) => resolve(text, importer));
       const whole = found.every(({ resolvedModule }, i) => resolvedModule !== undefined || isBuiltin(literals[i]!.text));
       if (whole) unresolved.delete(known(importer));
@@ -204,6 +204,9 @@ export function createService(folder: string, checked: readonly string[], cancel
     },
   };
 }
+
+/** Whether a specifier names an earlier cell, which is in memory. Nothing on disk is looked for then, so that the packages' files need not be read again. */
+const isCell = ({ text }: ts.StringLiteralLike) => text.startsWith("./In[");
 
 const isJavaScript = ({ extension }: ts.ResolvedModuleFull) => extension === ".js" || extension === ".mjs" || extension === ".cjs";
 
