@@ -205,7 +205,7 @@ export function createService(folder: string, checked: readonly string[], cancel
   };
 }
 
-/** Whether a specifier names an earlier cell, which is in memory. Nothing on disk is looked for then, so that the packages' files need not be read again. */
+/** Whether a specifier names an earlier cell. These are in memory: what has changed on disk does not matter to them. */
 const isCell = ({ text }: ts.StringLiteralLike) => text.startsWith("./In[");
 
 const isJavaScript = ({ extension }: ts.ResolvedModuleFull) => extension === ".js" || extension === ".mjs" || extension === ".cjs";
