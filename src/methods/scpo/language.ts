@@ -123,14 +123,14 @@ export async function* learnInLanguage(
   const { firstPairs, pairs } = languageSettings;
   const seen = [...first];
   for (let k = 1; k <= languageIterations(run.profile); k++) {
-    const heads = fittedHeads(states, seen, pricing);
+    const heads = await keptHeads(run, k, states, seen, pricing);
     const from = 2 * (firstPairs + pairs * (k - 1));
     const asked = Array.from({ length: 2 * pairs }, (_, i) => from + i);
     const before = k === 1 ? languageStart : iterationStage(pricing, k - 1);
     const answers = await sampled(run, before, `${pricing.name}/answers-${k}`, prompts, asked, signal);
-    const critic = answers.map(({ prompt }) => heads.critic(states[prompt]!));
+    const critic = answers.map(({ prompt }) => criticOf(heads, states[prompt]!));
     const prices = answers.map((answer, i) => pricing.price(answer, critic[i]!));
-    const advantages = standardized(prices.map((price, i) => price - heads.value(states[answers[i]!.prompt]!)));
+    const advantages = standardized(prices.map((price, i) => price - linearValue(heads.value, states[answers[i]!.prompt]!)));
     const rows = answers.map(({ prompt, ids, logps }, i) => ({
       ...{ prompt: promptIds(prompts[prompt]!.prompt, run.model.tokenizer), completion: ids },
       ...{ before: logps, advantage: advantages[i]! },
@@ -229,13 +229,17 @@ async function sampled(
   return answers;
 }
 
-/** Functions of a prompt's state. */
+/** Linear functions of a prompt's state. */
 export interface LanguageHeads {
   /** The value: r' of an answer, in the mean. */
-  value: (state: readonly number[]) => number;
-  /** V_s: how likely an answer is safe, in [0, 1]. */
-  critic: (state: readonly number[]) => number;
+  value: Linear;
+  /** V_s, before it is clamped to [0, 1]: how likely an answer is safe. */
+  critic: Linear;
 }
+
+/** V_s of a state, in [0, 1]. */
+export const criticOf = ({ critic }: Pick<LanguageHeads, "critic">, state: readonly number[]): number =>
+  Math.max(0, Math.min(1, linearValue(critic, state)));
 
 /** Fits both to answers, by ridge regression. @param states of all prompts, `C` numbers each */
 export function fittedHeads(
@@ -244,13 +248,23 @@ export function fittedHeads(
   pricing: Pricing,
 ): LanguageHeads {
   const critic = regressed(states, seen, seen.map(safety));
-  const clamped = (state: readonly number[]) => Math.max(0, Math.min(1, linearValue(critic, state)));
-  const value = regressed(
-    states,
-    seen,
-    seen.map((answer) => pricing.price(answer, clamped(states[answer.prompt]!))),
-  );
-  return { value: (state) => linearValue(value, state), critic: clamped };
+  const prices = seen.map((answer) => pricing.price(answer, criticOf({ critic }, states[answer.prompt]!)));
+  return { value: regressed(states, seen, prices), critic };
+}
+
+/** The heads before an iteration. They are kept: fitting them takes seconds, which a notebook that is run again would wait for at each of its iterations. */
+function keptHeads(run: Run, k: number, states: number[][], seen: readonly SampledAnswer[], pricing: Pricing): Promise<LanguageHeads> {
+  const { folds, penalties } = languageSettings;
+  const worth = seen.map((answer) => [answer.prompt, safety(answer), pricing.price(answer, 0), pricing.price(answer, 1)]);
+  const identity: Identity = {
+    recipe: "SCPO in language, heads",
+    version,
+    folds,
+    penalties,
+    states: digestOf(states),
+    worth: digestOf(worth),
+  };
+  return keep(run, `${folder}/${pricing.name}/heads-${k}.json`, identity, async () => fittedHeads(states, seen, pricing));
 }
 
 function regressed(

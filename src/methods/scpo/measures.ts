@@ -96,3 +96,38 @@ export function optimumInWords({ title, reward, cost, limit }: Measures, optimum
   const keeps = cost.high <= limit ? "within the limit" : cost.low > limit ? "beyond the limit" : "at the limit, as far as episodes tell";
   return `${title} earns ${sized(reward)} at a cost of ${sized(cost, 2)}, ${keeps}; at that cost nothing earns more than ${numeral(optimum, 1)}: ${percent(reward.value / optimum)} percent.`;
 }
+
+/** A seed of a training, from the first iteration that kept the limit to the trained policy. */
+export interface Course {
+  /** From 1. */
+  seed: number;
+  /** Mean return of the first iteration whose episodes cost no more than the limit in the mean; undefined where none did. */
+  entry?: number;
+  /** Mean return of the trained policy's episodes. */
+  end: number;
+}
+
+/** What each seed earned when it came within the limit, and what it earns now. */
+export function courses({ environment: { limit } }: Training, { curve, episodes }: Pick<Trained, "curve" | "episodes">): Course[] {
+  return episodes.map((own, s) => ({
+    seed: s + 1,
+    entry: curve.find(({ seed, cost }) => seed === s + 1 && cost <= limit)?.reward,
+    end: mean(own.map(({ reward }) => reward)),
+  }));
+}
+
+/**
+ * Whether single seeds explain that an algorithm earns less: those that earn less than half of its best seed, and what the others earn.
+ * @param own the algorithm's measures
+ * @param others those of algorithms in the same environment
+ * @returns sentences
+ */
+export function laggardsInWords({ environment, title, seeds }: Measures, others: readonly Measures[]): string {
+  const half = Math.max(...seeds.map(({ reward }) => reward)) / 2;
+  const rest = seeds.filter(({ reward }) => reward >= half);
+  const lag = seeds.flatMap(({ reward }, s) => (reward < half ? [`${s + 1} (${numeral(reward, 1)})`] : []));
+  if (lag.length === 0) return `${environment}, ${title}: every seed earns more than half of what the best one earns.`;
+  const earns = mean(rest.map(({ reward }) => reward));
+  const beside = others.map((other) => `${numeral((100 * earns) / other.reward.value, 0)} percent of what ${other.title} earns`);
+  return `${environment}, ${title}: of ${seeds.length} seeds these earn less than half of the best: ${lag.join(", ")}. Without them it earns ${numeral(earns, 1)} at a cost of ${numeral(mean(rest.map(({ cost }) => cost)), 2)}, which is ${beside.join(" and ")}.`;
+}

@@ -15,6 +15,7 @@ export { cartPole, cartSafe, pushed, safeZone, trackEnd } from "./environments/c
 export type { Environment, Outcome } from "./environments/environment.js";
 export { lanes, lanesCmdp, placeOf, type TabularCmdp, tabularEnvironment } from "./environments/lanes.js";
 export {
+  criticOf,
   fittedHeads,
   type LanguageBeginning,
   type LanguageHeads,
@@ -31,7 +32,17 @@ export {
 } from "./language.js";
 export { type PpoRow, ppoObjective } from "./language-ppo.js";
 export { type CmdpOptimum, cmdpOptimum } from "./linear-program.js";
-export { claimInWords, type Measures, measures, optimumInWords, saveResults, similarShare } from "./measures.js";
+export {
+  type Course,
+  claimInWords,
+  courses,
+  laggardsInWords,
+  type Measures,
+  measures,
+  optimumInWords,
+  saveResults,
+  similarShare,
+} from "./measures.js";
 export { type Earned, earned, fixedWeight, nullified, type Pricing, pricings } from "./pricing.js";
 export { gae, type Nullification, nullifiedReward, type Path, safetyTargets } from "./returns.js";
 export { type CurveRow, criticAt, iterationsOf, readTrained, type Trained, type Training, train } from "./train.js";

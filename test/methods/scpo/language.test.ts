@@ -7,6 +7,7 @@ import { mean, sum } from "../../../src/evaluation/averages.js";
 import { policyTokenLogps } from "../../../src/evaluation/policy-logps.js";
 import { promptIds } from "../../../src/exante/rows.js";
 import { answersOnly } from "../../../src/methods/erpo/stage1.js";
+import { linearValue } from "../../../src/methods/ridge.js";
 import * as scpo from "../../../src/methods/scpo/scpo.js";
 import { clippedSurrogate } from "../../../src/objectives/clipped-surrogate.js";
 import { readRecord } from "../../../src/runs/claim.js";
@@ -40,7 +41,9 @@ test("what answers are worth: nullified by a critic that knows, and by one that 
 test("the critic learns which prompts answers turn out unsafe on, within [0, 1], and the value what they are worth", () => {
   const states = Array.from({ length: 64 }, (_, i) => [i % 4 < 2 ? 1 : -1, Math.sin(i), Math.cos(3 * i)]);
   const seen = states.map(([risky], prompt) => ({ prompt, reward: 1, cost: risky === 1 ? 1 : 0 }));
-  const { critic, value } = scpo.fittedHeads(states, seen, scpo.fixedWeight(4));
+  const heads = scpo.fittedHeads(states, seen, scpo.fixedWeight(4));
+  const critic = (state: number[]) => scpo.criticOf(heads, state);
+  const value = (state: number[]) => linearValue(heads.value, state);
   const [risky, harmless] = [
     [1, 0, 0],
     [-1, 0, 0],
@@ -119,6 +122,16 @@ describe("a run of the tiny model", () => {
     await expect(learn({ ...nullified, settings: { power: 3 } })).rejects.toThrow(/iteration-1 was trained with/);
   });
 
+  test("heads are read where they are kept, and not fitted again", async () => {
+    const pricing = scpo.fixedWeight(3);
+    await learn(pricing);
+    const kept = run.path(`methods/scpo/language/${pricing.name}/heads-2.json`);
+    const { value, critic }: scpo.LanguageHeads = JSON.parse(readFileSync(kept, "utf8"));
+    writeFileSync(kept, JSON.stringify({ value, critic: { weights: critic.weights.map(() => 0), bias: 0.25 } }));
+    const [, second] = await learn(pricing); // a fixed weight does not look at the critic, so nothing else changes
+    expect([second!.unsafeCritic, second!.safeCritic]).toEqual([0.25, 0.25]);
+  });
+
   test("refusals are counted by label", async () => {
     const pricing = scpo.fixedWeight(2);
     await learn(pricing);
@@ -137,7 +150,7 @@ describe("a run of the tiny model", () => {
     const critic = (seen: readonly scpo.SampledAnswer[]) => {
       const heads = scpo.fittedHeads(begun.states, seen, pricing);
       const unsafe = two.filter(({ prompt }) => begun.prompts[prompt]!.label === "unsafe");
-      return mean(unsafe.map(({ prompt }) => heads.critic(begun.states[prompt]!)));
+      return mean(unsafe.map(({ prompt }) => scpo.criticOf(heads, begun.states[prompt]!)));
     };
     expect(second!.unsafeCritic).toBeCloseTo(critic([...begun.answers, ...one]), 9);
     expect(second!.unsafeCritic).not.toBeCloseTo(critic(begun.answers), 5);
@@ -147,7 +160,7 @@ describe("a run of the tiny model", () => {
     expect([second!.unsafeRefused, second!.safeRefused]).toEqual([refused("unsafe"), refused("safe")]);
 
     const { value } = scpo.fittedHeads(begun.states, begun.answers, pricing);
-    const beyond = one.map((answer) => pricing.price(answer, 0) - value(begun.states[answer.prompt]!));
+    const beyond = one.map((answer) => pricing.price(answer, 0) - linearValue(value, begun.states[answer.prompt]!));
     const centre = mean(beyond);
     const deviation = Math.sqrt(mean(beyond.map((x) => (x - centre) ** 2)));
     const rows = one.map(({ prompt, ids, logps }, i) => ({

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { ppo, scpo } from "../../../src/methods/scpo/algorithms.js";
 import { lanesCmdp, tabularEnvironment } from "../../../src/methods/scpo/environments/lanes.js";
-import { claimInWords, measures, optimumInWords } from "../../../src/methods/scpo/measures.js";
+import { claimInWords, courses, laggardsInWords, measures, optimumInWords } from "../../../src/methods/scpo/measures.js";
 
 const environment = tabularEnvironment("lanes", lanesCmdp, 2);
 const training = (algorithm: typeof ppo) => ({ environment, algorithm, seeds: 2, steps: 1, seed: 1 });
@@ -29,4 +29,18 @@ test("beside the optimum", () => {
     /^PPO earns 25\.5 \[.*\] at a cost of 3\.75 \[.*\], beyond the limit; at that cost nothing earns more than 26\.0: 98\.1 percent\.$/,
   );
   expect(optimumInWords(safe, 23)).toContain("at the limit, as far as episodes tell");
+});
+
+test("a seed's course: what it earned when it first kept the limit, and what it earns in the end", () => {
+  const at = (seed: number, reward: number, cost: number) => ({ algorithm: "ppo", seed, steps: 1, reward, cost, within: 0, multiplier: 0 });
+  const curve = [at(1, 15, 3), at(2, 4, 4), at(1, 17, 2), at(2, 5, 3), at(1, 18, 1)];
+  expect(courses(training(ppo), { curve, ...episodes([[26, 4], [24, 4]], [[6, 3]]) })).toEqual([{ seed: 1, entry: 17, end: 25 }, { seed: 2, entry: undefined, end: 6 }]); // biome-ignore format: one thought
+});
+
+test("seeds that lag behind are named, and the others are compared without them", () => {
+  expect(laggardsInWords(safe, [bold])).toBe("lanes, SCPO: every seed earns more than half of what the best one earns.");
+  const stuck = measures(training(ppo), episodes([[20, 2]], [[0.1, 0]], [[24, 1]]));
+  expect(laggardsInWords(stuck, [bold, safe])).toBe(
+    "lanes, PPO: of 3 seeds these earn less than half of the best: 2 (0.1). Without them it earns 22.0 at a cost of 1.50, which is 86 percent of what PPO earns and 105 percent of what SCPO earns.",
+  );
 });
