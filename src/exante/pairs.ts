@@ -218,6 +218,22 @@ export function stepLevelPair(pair: PreferencePair, tokenizer: Tokenizer): Token
   return { ...compared, chosen, rejected, weights };
 }
 
+/**
+ * A pair of decisions as training takes it, compared up to the end of the verifications. What the loser writes behind a wrong verdict follows from it and is no fault: a policy that unlearns
+ * it contradicts itself, and refuses behind "does not violate". The winner goes on with tokens of weight 0, which an NLL term still counts.
+ */
+export function decidedPair(pair: PreferencePair, tokenizer: Tokenizer): TokenPair {
+  const whole = wholePair(pair, tokenizer);
+  const decided = (ids: readonly number[]) => splitSteps(ids, tokenizer).slice(0, 2).flat().length;
+  const until = { chosen: decided(whole.chosen), rejected: decided(whole.rejected) };
+  const rejected = whole.rejected.slice(0, until.rejected);
+  return {
+    ...whole,
+    rejected,
+    weights: { chosen: whole.chosen.map((_, t) => (t < until.chosen ? 1 : 0)), rejected: rejected.map(() => 1) },
+  };
+}
+
 /** A step-level pair without what is behind the step that is compared; another pair as it is. */
 export function comparedPart({ weights, ...pair }: TokenPair): TokenPair {
   if (!weights) return pair;

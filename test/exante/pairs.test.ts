@@ -3,6 +3,7 @@ import type { TokenRow } from "../../src/data/tokens.js";
 import {
   checkSample,
   comparedPart,
+  decidedPair,
   decisionPair,
   efficiencyPair,
   splitSteps,
@@ -263,6 +264,17 @@ test("written pairs part in what they are for", () => {
   const worded = writtenPair(safe, "efficiency", writer);
   expect([verdict(worded.chosen), verdict(worded.rejected), worded.written]).toEqual(["does not violate", "does not violate", true]);
   expect(worded.chosen.length).toBeLessThan(worded.rejected.length);
+});
+
+test("two decisions are compared up to their verdicts: the path that follows from a wrong one is no fault, and the winner's is in the NLL term", () => {
+  const [chosen, rejected] = [written(unsafe, "terse"), written(unsafe, "verbose", "safe")];
+  const pair = { prompt: unsafe, goal: "safety", differs: "decision", chosen, rejected, written: false } as const;
+  const decided = decidedPair(pair, tokenizer);
+  const judgedBy = (ids: number[]) => splitSteps(ids, tokenizer).slice(0, 2).flat();
+  expect([decided.prompt, decided.chosen]).toEqual([wholePair(pair, tokenizer).prompt, chosen]);
+  expect(comparedPart(decided)).toMatchObject({ chosen: judgedBy(chosen), rejected: judgedBy(rejected) });
+  expect(tokenizer.decode(decided.rejected)).toMatch(/does not violate<\/verify>$/);
+  expect(decided.weights!.chosen).toHaveLength(chosen.length);
 });
 
 test("a step-level pair compares the first differing step behind the shared ones, and keeps the rest of the winner with weight 0", () => {

@@ -226,6 +226,9 @@ test("a round makes pairs of what its samples differ in", async () => {
   ];
   expect(counts(pairs)).toEqual({ ...efficiency, ...decisions, "form, safe": 8 });
   expect(pairs.goals.every((goal, i) => pairs.written[i] === (goal === "efficiency"))).toBe(true);
+  const ends = pairs.tokens.map((pair) => run.model.tokenizer.decode(comparedPart(pair).rejected).match(/<\/?\w+>$/)?.[0]);
+  const compared = (differs: string) => new Set(ends.filter((_, i) => pairs.differs[i] === differs));
+  expect([compared("decision"), compared("length")]).toEqual([new Set(["</verify>"]), new Set(["<answer>"])]);
 });
 
 test("of few prompts, of which no sample is right, so many pairs are written that a stage has two steps", async () => {

@@ -1,4 +1,5 @@
 import type { Shows } from "../describe.js";
+import { wrappedLegend } from "../legend.js";
 import { checkColumns, type Row, type VegaLiteSpec } from "../spec.js";
 
 /** Columns of an interval figure. */
@@ -37,7 +38,8 @@ export function intervals(
     scale: { domain },
     axis: { grid: true, tickCount: 6, ...(options.percent && { format: ".0%" }) },
   };
-  const key = { field: series, type: "nominal", title: null, sort: inOrder(series) };
+  const names = inOrder(series);
+  const key = { field: series, type: "nominal", title: null, sort: names, legend: wrappedLegend(names.map(String), 180) };
   const shows: Shows = { kind: "intervals", group, series, estimate, low, high, percent: options.percent ?? false };
   return {
     usermeta: { shows },

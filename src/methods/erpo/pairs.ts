@@ -5,6 +5,7 @@ import type { TokenPair } from "../../data/tokens.js";
 import {
   type CheckedSample,
   checkSample,
+  decidedPair,
   decisionPair,
   efficiencyPair,
   type PreferencePair,
@@ -32,7 +33,7 @@ import { pairs as knobs, numbered, pairsVersion, sampling } from "./recipe.js";
 import { type Start, samplesOfStage1 } from "./stage2-samples.js";
 import { roundStage, stages } from "./stages.js";
 
-/** What two completions are compared by: all of them, or the first step in which they differ. Two answers are always compared by the token in which they part. */
+/** What two thoughts are compared by: all of them, of two decisions up to the end of their verifications; or the first step in which they differ. Two answers are always compared by the token in which they part. */
 export type PairLevel = "trace" | "step";
 
 /**
@@ -162,7 +163,12 @@ async function keptPairs(
 ): Promise<StoredPairs> {
   const { tokenizer } = run.model;
   const made = pairs.flatMap((pair) => {
-    const tokens = level === "step" || partsAtToken(pair) ? stepLevelPair(pair, tokenizer) : wholePair(pair, tokenizer);
+    const tokens =
+      level === "step" || partsAtToken(pair)
+        ? stepLevelPair(pair, tokenizer)
+        : pair.differs === "decision"
+          ? decidedPair(pair, tokenizer)
+          : wholePair(pair, tokenizer);
     return tokens === null ? [] : [{ pair, tokens }];
   });
   const tokens = made.map((row) => row.tokens);

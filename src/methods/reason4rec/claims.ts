@@ -87,6 +87,10 @@ export function claimInWords(rows: readonly Prediction[], rng: Rng): string {
     : "The claim that reasoning lowers the error is not shown here.";
 }
 
+/** What the intervals do not say. @returns sentences */
+export const seedInWords = ({ seed }: Pick<Run, "seed">): string =>
+  `All of this is of one training of each expert and predictor, with seed ${seed}. The intervals are over users and say nothing of other trainings: another seed can come to the other side.`;
+
 /** Writes `methods/reason4rec/results.json`: MAE, RMSE and the differences that the claim is about, with their 95% intervals over users, in stars. @returns what it holds */
 export function saveResults(run: Run, { rows, factors }: Predictions): Record<string, unknown> {
   const rng = run.rng("Reason4Rec, intervals");

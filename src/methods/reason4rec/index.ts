@@ -10,6 +10,7 @@ export {
   historyGroup,
   reasoningInWords,
   saveResults,
+  seedInWords,
 } from "./claims.js";
 export { type Errors, errorsOf, maeDifference, type Predicted, type PredictedTwice } from "./errors.js";
 export { expectedRating, expectedRatings, ratingTokens } from "./expected.js";

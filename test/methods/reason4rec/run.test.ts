@@ -161,6 +161,7 @@ test("what the sentences say follows the intervals", () => {
     "item mean is the better one.",
     "matrix factorisation is the better one.",
   ]);
+  expect(reason4rec.seedInWords({ seed: 7 })).toMatch(/one training of each expert and predictor, with seed 7\./);
   expect([5, 49, 50, 149, 150].map(reason4rec.historyGroup)).toEqual(["5 to 49", "5 to 49", "50 to 149", "50 to 149", "150 and more"]);
 });
 
