@@ -61,14 +61,17 @@ export default {
     button.onclick = () => { begun = performance.now(); cancelAnimationFrame(frame); draw(); };
     function draw() {
       const t = Math.floor((performance.now() - begun) / 20);
+      const ink = getComputedStyle(el).color; // of the page's theme, light or dark
       pen.clearRect(0, 0, canvas.width, canvas.height);
       names.forEach((name, row) => {
         const states = episodes[row], at = Math.min(t, states.length - 1), [x, , theta] = states[at];
         const top = row * ${rowHeight} + 84, length = 0.6 * ${scale * poleLength};
-        pen.fillStyle = "#24292f";
+        pen.fillStyle = ink;
         pen.fillText(name + ", step " + at, 6, top - 68);
         pen.fillStyle = "#009E73";
         pen.fillRect(middle(-${safeZone}), top + 4, ${2 * scale * safeZone}, 8);
+        pen.fillStyle = ink;
+        pen.fillRect(middle(-${trackEnd}), top + 7.5, ${2 * scale * trackEnd}, 1);
         pen.fillStyle = Math.abs(x) > ${safeZone} ? "#D55E00" : "#0072B2";
         pen.fillRect(middle(x) - 12, top - 5, 24, 10);
         pen.strokeStyle = "#D55E00";
