@@ -219,10 +219,10 @@ export function stepLevelPair(pair: PreferencePair, tokenizer: Tokenizer): Token
 }
 
 /**
- * A pair of decisions as training takes it, compared up to the end of the verifications. What the loser writes behind a wrong verdict follows from it and is no fault: a policy that unlearns
+ * The verdict-level form of a pair of decisions: whole traces, compared up to the end of their verifications. What the loser writes behind a wrong verdict follows from it and is no fault: a policy that unlearns
  * it contradicts itself, and refuses behind "does not violate". The winner goes on with tokens of weight 0, which an NLL term still counts.
  */
-export function decidedPair(pair: PreferencePair, tokenizer: Tokenizer): TokenPair {
+export function verdictLevelPair(pair: PreferencePair, tokenizer: Tokenizer): TokenPair {
   const whole = wholePair(pair, tokenizer);
   const decided = (ids: readonly number[]) => splitSteps(ids, tokenizer).slice(0, 2).flat().length;
   const until = { chosen: decided(whole.chosen), rejected: decided(whole.rejected) };

@@ -3,12 +3,12 @@ import type { TokenRow } from "../../src/data/tokens.js";
 import {
   checkSample,
   comparedPart,
-  decidedPair,
   decisionPair,
   efficiencyPair,
   splitSteps,
   stepLevelPair,
   thoughtLength,
+  verdictLevelPair,
   wholePair,
   writtenPair,
 } from "../../src/exante/pairs.js";
@@ -269,7 +269,7 @@ test("written pairs part in what they are for", () => {
 test("two decisions are compared up to their verdicts: the path that follows from a wrong one is no fault, and the winner's is in the NLL term", () => {
   const [chosen, rejected] = [written(unsafe, "terse"), written(unsafe, "verbose", "safe")];
   const pair = { prompt: unsafe, goal: "safety", differs: "decision", chosen, rejected, written: false } as const;
-  const decided = decidedPair(pair, tokenizer);
+  const decided = verdictLevelPair(pair, tokenizer);
   const judgedBy = (ids: number[]) => splitSteps(ids, tokenizer).slice(0, 2).flat();
   expect([decided.prompt, decided.chosen]).toEqual([wholePair(pair, tokenizer).prompt, chosen]);
   expect(comparedPart(decided)).toMatchObject({ chosen: judgedBy(chosen), rejected: judgedBy(rejected) });

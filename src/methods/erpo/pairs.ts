@@ -5,13 +5,13 @@ import type { TokenPair } from "../../data/tokens.js";
 import {
   type CheckedSample,
   checkSample,
-  decidedPair,
   decisionPair,
   efficiencyPair,
   type PreferencePair,
   partsAtToken,
   splitSteps,
   stepLevelPair,
+  verdictLevelPair,
   wholePair,
   writtenPair,
 } from "../../exante/pairs.js";
@@ -33,8 +33,11 @@ import { pairs as knobs, numbered, pairsVersion, sampling } from "./recipe.js";
 import { type Start, samplesOfStage1 } from "./stage2-samples.js";
 import { roundStage, stages } from "./stages.js";
 
-/** What two thoughts are compared by: all of them, of two decisions up to the end of their verifications; or the first step in which they differ. Two answers are always compared by the token in which they part. */
-export type PairLevel = "trace" | "step";
+/**
+ * What two completions are compared by: all of them; all of them, but two decisions up to the end of their verifications; or the first step in which they differ. Two answers are always compared by the
+ * token in which they part.
+ */
+export type PairLevel = "trace" | "verdict" | "step";
 
 /**
  * Stage 2's pairs with their reference log-probs, kept in 2-dpo/pairs.json. Stage 1's policy decides all prompts of its set. Of those that it gets wrong or nearly so it
@@ -101,7 +104,7 @@ export async function roundPairs(
   run: Run,
   round: number,
   current: string,
-  level: PairLevel = "trace",
+  level: PairLevel = "verdict",
   signal?: AbortSignal,
 ): Promise<StoredPairs> {
   const stage = roundStage(round);
@@ -163,12 +166,7 @@ async function keptPairs(
 ): Promise<StoredPairs> {
   const { tokenizer } = run.model;
   const made = pairs.flatMap((pair) => {
-    const tokens =
-      level === "step" || partsAtToken(pair)
-        ? stepLevelPair(pair, tokenizer)
-        : pair.differs === "decision"
-          ? decidedPair(pair, tokenizer)
-          : wholePair(pair, tokenizer);
+    const tokens = comparable(pair, level, tokenizer);
     return tokens === null ? [] : [{ pair, tokens }];
   });
   const tokens = made.map((row) => row.tokens);
@@ -195,6 +193,12 @@ async function keptPairs(
       ids: made.map(({ pair }) => pair.prompt.id),
     };
   });
+}
+
+/** A pair at its level; null where it differs in nothing that is compared there. */
+function comparable(pair: PreferencePair, level: PairLevel, tokenizer: Tokenizer): TokenPair | null {
+  if (level === "step" || partsAtToken(pair)) return stepLevelPair(pair, tokenizer);
+  return level === "verdict" && pair.differs === "decision" ? verdictLevelPair(pair, tokenizer) : wholePair(pair, tokenizer);
 }
 
 /** `count` prompts of each label from stage 2's set and the everyday prompts, after the first `skip` of each; from the top again where the set ends. */

@@ -95,7 +95,7 @@ export const stage2Defaults = { beta: 0.5, nllWeight: 1, level: "step" } as cons
  * And of stage 3's: it compares whole thoughts, whose sums of log-probs are large. Alpha is in nats per token. With an NLL weight of 0.3 a thought that has become short goes on with the wrong path
  * or with none (`notebooks/how-to/what-was-tried.md`).
  */
-export const stage3Defaults = { beta: 0.1, nllWeight: 3, level: "trace", alpha: 0.02 } as const;
+export const stage3Defaults = { beta: 0.1, nllWeight: 3, level: "verdict", alpha: 0.02 } as const;
 
 /** Those of a stage, by its folder. */
 export const preferenceDefaults = (stage: string): typeof stage2Defaults | typeof stage3Defaults =>

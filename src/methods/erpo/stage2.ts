@@ -15,7 +15,10 @@ export interface PreferenceOptions {
   beta?: number;
   /** Weight of the chosen completion's NLL per token, >= 0; 1 in stage 2, 3 in stage 3. Keeps likelihood from being displaced. */
   nllWeight?: number;
-  /** "trace" compares whole completions, "step" only the first step in which they differ; the NLL term goes on to the chosen one's end in both. "step" in stage 2, "trace" in stage 3. */
+  /**
+   * "trace" compares whole completions, "verdict" two decisions up to the end of their verifications and others whole, "step" only the first step in which they differ; the NLL term goes on to the
+   * chosen one's end in each. "step" in stage 2, "verdict" in stage 3.
+   */
   level?: PairLevel;
   signal?: AbortSignal;
 }

@@ -126,8 +126,9 @@ export function laggardsInWords({ environment, title, seeds }: Measures, others:
   const half = Math.max(...seeds.map(({ reward }) => reward)) / 2;
   const rest = seeds.filter(({ reward }) => reward >= half);
   const lag = seeds.flatMap(({ reward }, s) => (reward < half ? [`${s + 1} (${numeral(reward, 1)})`] : []));
-  if (lag.length === 0) return `${environment}, ${title}: every seed earns more than half of what the best one earns.`;
+  if (lag.length === 0) return `${environment}, ${title}: every seed earns at least half of what the best one earns.`;
   const earns = mean(rest.map(({ reward }) => reward));
   const beside = others.map((other) => `${numeral((100 * earns) / other.reward.value, 0)} percent of what ${other.title} earns`);
-  return `${environment}, ${title}: of ${seeds.length} seeds these earn less than half of the best: ${lag.join(", ")}. Without them it earns ${numeral(earns, 1)} at a cost of ${numeral(mean(rest.map(({ cost }) => cost)), 2)}, which is ${beside.join(" and ")}.`;
+  const cost = mean(rest.map((seed) => seed.cost));
+  return `${environment}, ${title}: of ${seeds.length} seeds these earn less than half of the best: ${lag.join(", ")}. Without them it earns ${numeral(earns, 1)}, ${beside.join(" and ")}, at a cost of ${numeral(cost, 2)}.`;
 }

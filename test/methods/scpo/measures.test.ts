@@ -38,9 +38,9 @@ test("a seed's course: what it earned when it first kept the limit, and what it 
 });
 
 test("seeds that lag behind are named, and the others are compared without them", () => {
-  expect(laggardsInWords(safe, [bold])).toBe("lanes, SCPO: every seed earns more than half of what the best one earns.");
+  expect(laggardsInWords(safe, [bold])).toBe("lanes, SCPO: every seed earns at least half of what the best one earns.");
   const stuck = measures(training(ppo), episodes([[20, 2]], [[0.1, 0]], [[24, 1]]));
   expect(laggardsInWords(stuck, [bold, safe])).toBe(
-    "lanes, PPO: of 3 seeds these earn less than half of the best: 2 (0.1). Without them it earns 22.0 at a cost of 1.50, which is 86 percent of what PPO earns and 105 percent of what SCPO earns.",
+    "lanes, PPO: of 3 seeds these earn less than half of the best: 2 (0.1). Without them it earns 22.0, 86 percent of what PPO earns and 105 percent of what SCPO earns, at a cost of 1.50.",
   );
 });
