@@ -213,9 +213,7 @@ export function stepLevelPair(pair: PreferencePair, tokenizer: Tokenizer): Token
     if (parting < 0 || parting >= compared.chosen.length) return null; // one answer is how the other begins
     length.chosen = length.rejected = parting + 1;
   }
-  const rejected = compared.rejected.slice(0, length.rejected);
-  const weights = { chosen: chosen.map((_, t) => (t < length.chosen ? 1 : 0)), rejected: rejected.map(() => 1) };
-  return { ...compared, chosen, rejected, weights };
+  return comparedUpTo({ ...compared, chosen }, length);
 }
 
 /**
@@ -225,13 +223,13 @@ export function stepLevelPair(pair: PreferencePair, tokenizer: Tokenizer): Token
 export function verdictLevelPair(pair: PreferencePair, tokenizer: Tokenizer): TokenPair {
   const whole = wholePair(pair, tokenizer);
   const decided = (ids: readonly number[]) => splitSteps(ids, tokenizer).slice(0, 2).flat().length;
-  const until = { chosen: decided(whole.chosen), rejected: decided(whole.rejected) };
-  const rejected = whole.rejected.slice(0, until.rejected);
-  return {
-    ...whole,
-    rejected,
-    weights: { chosen: whole.chosen.map((_, t) => (t < until.chosen ? 1 : 0)), rejected: rejected.map(() => 1) },
-  };
+  return comparedUpTo(whole, { chosen: decided(whole.chosen), rejected: decided(whole.rejected) });
+}
+
+/** A pair of which so many first tokens of each side are compared: the loser ends there, and the winner goes on with tokens of weight 0. */
+function comparedUpTo(pair: TokenPair, until: { chosen: number; rejected: number }): TokenPair {
+  const rejected = pair.rejected.slice(0, until.rejected);
+  return { ...pair, rejected, weights: { chosen: pair.chosen.map((_, t) => (t < until.chosen ? 1 : 0)), rejected: rejected.map(() => 1) } };
 }
 
 /** A step-level pair without what is behind the step that is compared; another pair as it is. */

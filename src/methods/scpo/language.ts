@@ -122,8 +122,9 @@ export async function* learnInLanguage(
 ): AsyncGenerator<LanguageIteration> {
   const { firstPairs, pairs } = languageSettings;
   const seen = [...first];
+  const read = { states, digest: digestOf(states) };
   for (let k = 1; k <= languageIterations(run.profile); k++) {
-    const heads = await keptHeads(run, k, states, seen, pricing);
+    const heads = await keptHeads(run, k, read, seen, pricing);
     const from = 2 * (firstPairs + pairs * (k - 1));
     const asked = Array.from({ length: 2 * pairs }, (_, i) => from + i);
     const before = k === 1 ? languageStart : iterationStage(pricing, k - 1);
@@ -253,17 +254,16 @@ export function fittedHeads(
 }
 
 /** The heads before an iteration. They are kept: fitting them takes seconds, which a notebook that is run again would wait for at each of its iterations. */
-function keptHeads(run: Run, k: number, states: number[][], seen: readonly SampledAnswer[], pricing: Pricing): Promise<LanguageHeads> {
+function keptHeads(
+  run: Run,
+  k: number,
+  { states, digest }: { states: number[][]; digest: string },
+  seen: readonly SampledAnswer[],
+  pricing: Pricing,
+): Promise<LanguageHeads> {
   const { folds, penalties } = languageSettings;
   const worth = seen.map((answer) => [answer.prompt, safety(answer), pricing.price(answer, 0), pricing.price(answer, 1)]);
-  const identity: Identity = {
-    recipe: "SCPO in language, heads",
-    version,
-    folds,
-    penalties,
-    states: digestOf(states),
-    worth: digestOf(worth),
-  };
+  const identity: Identity = { recipe: "SCPO in language, heads", version, folds, penalties, states: digest, worth: digestOf(worth) };
   return keep(run, `${folder}/${pricing.name}/heads-${k}.json`, identity, async () => fittedHeads(states, seen, pricing));
 }
 

@@ -97,24 +97,9 @@ export function optimumInWords({ title, reward, cost, limit }: Measures, optimum
   return `${title} earns ${sized(reward)} at a cost of ${sized(cost, 2)}, ${keeps}; at that cost nothing earns more than ${numeral(optimum, 1)}: ${percent(reward.value / optimum)} percent.`;
 }
 
-/** A seed of a training, from the first iteration that kept the limit to the trained policy. */
-export interface Course {
-  /** From 1. */
-  seed: number;
-  /** Mean return of the first iteration whose episodes cost no more than the limit in the mean; undefined where none did. */
-  entry?: number;
-  /** Mean return of the trained policy's episodes. */
-  end: number;
-}
-
-/** What each seed earned when it came within the limit, and what it earns now. */
-export function courses({ environment: { limit } }: Training, { curve, episodes }: Pick<Trained, "curve" | "episodes">): Course[] {
-  return episodes.map((own, s) => ({
-    seed: s + 1,
-    entry: curve.find(({ seed, cost }) => seed === s + 1 && cost <= limit)?.reward,
-    end: mean(own.map(({ reward }) => reward)),
-  }));
-}
+/** Of each seed the mean return of the first iteration whose episodes cost no more than the limit in the mean; undefined where none did. */
+export const entryReturns = ({ environment: { limit }, seeds }: Training, { curve }: Pick<Trained, "curve">): (number | undefined)[] =>
+  Array.from({ length: seeds }, (_, s) => curve.find(({ seed, cost }) => seed === s + 1 && Number.isFinite(cost) && cost <= limit)?.reward);
 
 /**
  * Whether single seeds explain that an algorithm earns less: those that earn less than half of its best seed, and what the others earn.

@@ -33,9 +33,8 @@ export {
 export { type PpoRow, ppoObjective } from "./language-ppo.js";
 export { type CmdpOptimum, cmdpOptimum } from "./linear-program.js";
 export {
-  type Course,
   claimInWords,
-  courses,
+  entryReturns,
   laggardsInWords,
   type Measures,
   measures,
