@@ -107,7 +107,7 @@ test("the whole line on a tiny model, from the notebooks to the reports", async 
   const planned = plannedResults(profile("tiny")).map(({ path }) => path);
   const others = status.map(({ path }) => path).filter((path) => !planned.includes(path));
   expect(others.filter((path) => !/^3-length-controlled\/round-\d\/dev\.json$/.test(path))).toEqual([]);
-}, 240_000);
+}, 600_000);
 
 test.each(mainNotebooks)(
   "%s read again beside all results: both solutions of its exercises pass their checks",
@@ -125,7 +125,7 @@ test("killed on the way and started again: the same metrics and adapters as in o
   expect(again.code, again.stderr).toBe(0);
   expect(losses("second")).toEqual(losses("first"));
   expect(adapters("second")).toEqual(adapters("first"));
-}, 300_000);
+}, 600_000);
 
 test("the demo: one notebook with all stages, its page and a summary of two policies", async () => {
   const { code, stdout, stderr } = await start(["--profile", short, ...tiny("demo").slice(2)]);
@@ -144,7 +144,7 @@ test("the demo: one notebook with all stages, its page and a summary of two poli
   expect(again.stderr).toContain("demo has all results of the short profile: the notebooks read them\n");
   expect(again.stderr).not.toMatch(/three steps|tokens per second|takes about| left/);
   await passesSolutions("demo", scratch, { profileName: short, runDir: join(scratch, "demo") });
-}, 240_000);
+}, 600_000);
 
 test("all three stages and the baseline of another family, Qwen2 with biases and a window", async () => {
   const model = join(scratch, "qwen2");
