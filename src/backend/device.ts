@@ -1,6 +1,6 @@
 import { findBinding } from "../setup/binding.js";
 import { erpoCommand } from "../setup/paths.js";
-import { openCpu } from "./devices/cpu.js";
+import { multipliesBf16, openCpu } from "./devices/cpu.js";
 import { type AskedPrecision, type Device, DeviceError } from "./devices/device.js";
 import { inPrecision, openTensorflow } from "./devices/tensorflow.js";
 import { openWasm } from "./devices/wasm.js";
@@ -45,8 +45,11 @@ export async function openDevice(options: { precision?: AskedPrecision; log?: (l
   return before.device;
 }
 
-/** Whether an open device does already what is asked for. */
-const isMet = (asked: AskedPrecision, { precision }: Device): boolean => precision === (asked === "f32" ? "f32" : "bf16");
+/** Whether an open device does already what is asked for; to permit BF16 asks nothing of one that cannot use it. */
+function isMet(asked: AskedPrecision, device: Device): boolean {
+  if (device.precision === (asked === "f32" ? "f32" : "bf16")) return true;
+  return asked === "bf16" && !(device.kind === "tensorflow" && (isGpu(device) || multipliesBf16()));
+}
 
 /**
  * Opens native TensorFlow for code that uses TensorFlow.js without asking for a device, as cells of a notebook do: in float32, until `openDevice` says otherwise. Does nothing where

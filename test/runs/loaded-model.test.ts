@@ -1,8 +1,14 @@
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import { openDevice } from "../../src/backend/device.js";
 import { loadModel } from "../../src/model/load.js";
 import { fixture } from "../model/open.js";
 import { openTiny, runsFolder } from "./tiny-run.js";
+
+/** As on a processor that multiplies BF16. */
+vi.mock("../../src/backend/devices/cpu.js", async (original) => ({
+  ...(await original<typeof import("../../src/backend/devices/cpu.js")>()),
+  multipliesBf16: () => true,
+}));
 
 const folder = runsFolder();
 afterAll(folder.remove);
